@@ -1,0 +1,14 @@
+//! When iterations happen: scenarios, executors, pacing, workers and the scheduler over them.
+//!
+//! Knows neither JavaScript nor sockets: a VU is a trait. Times and rates are decided here; what an
+//! iteration does is not.
+
+pub mod shutdown;
+pub mod state;
+pub mod vu;
+pub mod worker;
+
+pub use shutdown::{Shutdown, StopReason};
+pub use state::ExecutionState;
+pub use vu::{Activation, Iteration, IterationOutcome, Vu, VuFactory, VuId};
+pub use worker::{BatchSink, Clock, WorkerContext};

@@ -1,0 +1,85 @@
+//! Figures of the run that scripts, the progress display and the REST API may read at any time.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Counters of one run, shared by all workers.
+#[derive(Debug, Default)]
+pub struct ExecutionState {
+    started: OnceLock<Instant>,
+    ended: OnceLock<Duration>,
+    marked_failed: AtomicBool,
+    full_iterations: AtomicU64,
+    interrupted_iterations: AtomicU64,
+    active_vus: AtomicU64,
+    initialized_vus: AtomicU64,
+}
+
+impl ExecutionState {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Marks the start of the run: VUs are initialised, setup is next.
+    pub fn mark_started(&self) {
+        let _ = self.started.set(Instant::now());
+    }
+
+    pub fn mark_ended(&self) {
+        let _ = self.ended.set(self.run_duration());
+    }
+
+    /// Time since the start of the run; it stands still once the run has ended.
+    pub fn run_duration(&self) -> Duration {
+        match self.ended.get() {
+            Some(duration) => *duration,
+            None => self.started.get().map_or(Duration::ZERO, Instant::elapsed),
+        }
+    }
+
+    /// `exec.test.fail()`: the run goes on, but its exit code says that it failed.
+    pub fn mark_failed(&self) {
+        self.marked_failed.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_marked_failed(&self) -> bool {
+        self.marked_failed.load(Ordering::Relaxed)
+    }
+
+    pub fn full_iterations(&self) -> u64 {
+        self.full_iterations.load(Ordering::Relaxed)
+    }
+
+    pub fn interrupted_iterations(&self) -> u64 {
+        self.interrupted_iterations.load(Ordering::Relaxed)
+    }
+
+    pub fn active_vus(&self) -> u64 {
+        self.active_vus.load(Ordering::Relaxed)
+    }
+
+    pub fn initialized_vus(&self) -> u64 {
+        self.initialized_vus.load(Ordering::Relaxed)
+    }
+
+    pub fn add_full_iteration(&self) {
+        self.full_iterations.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn add_interrupted_iteration(&self) {
+        self.interrupted_iterations.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn add_initialized_vu(&self) {
+        self.initialized_vus.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn vu_activated(&self) {
+        self.active_vus.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn vu_deactivated(&self) {
+        self.active_vus.fetch_sub(1, Ordering::Relaxed);
+    }
+}

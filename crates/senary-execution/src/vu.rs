@@ -1,0 +1,84 @@
+//! What the executors need of a virtual user, and what a VU is told. Who implements it (a script engine, a
+//! test's fake) is not known here.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use senary_metrics::TagSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::worker::WorkerContext;
+
+/// The two numbers of a VU, both from 1. They differ when a test is split into execution segments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct VuId {
+    pub in_instance: u64,
+    pub in_test: u64,
+}
+
+/// Makes VUs. The only thing of a VU that crosses threads.
+pub trait VuFactory: Send + Sync + 'static {
+    type Vu: Vu;
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// Makes one VU on the worker it will stay on: for a script, its init code runs here.
+    fn create(
+        &self,
+        id: VuId,
+        worker: &Rc<WorkerContext>,
+        interrupt: &CancellationToken,
+    ) -> impl Future<Output = Result<Self::Vu, Self::Error>>;
+}
+
+/// A virtual user. It lives and dies on one worker.
+pub trait Vu: 'static {
+    /// Prepares the VU for the iterations of a scenario; what an earlier scenario left is discarded.
+    fn activate(&mut self, activation: &Arc<Activation>);
+
+    /// Runs one iteration to its end, and records its samples (`iterations`, `iteration_duration` and the
+    /// byte counts among them). When `interrupt` is cancelled it must end at once, with
+    /// [`IterationOutcome::Interrupted`].
+    fn run_iteration(
+        &mut self,
+        iteration: Iteration,
+        interrupt: &CancellationToken,
+    ) -> impl Future<Output = IterationOutcome>;
+}
+
+/// How an iteration ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IterationOutcome {
+    /// The function ran to its end, by returning or by throwing.
+    Complete,
+    /// It was cut short; it does not count.
+    Interrupted,
+}
+
+/// The numbers of an iteration within its scenario, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Iteration {
+    /// Among all iterations this process starts for the scenario.
+    pub in_instance: u64,
+    /// Among all iterations of the scenario in the whole test, over all execution segments.
+    pub in_test: u64,
+}
+
+/// What a VU is told when a scenario takes it.
+pub struct Activation {
+    pub scenario: String,
+    /// The executor's type, as written in the options.
+    pub executor: &'static str,
+    /// The exported function to run.
+    pub exec: String,
+    /// Laid over `__ENV`.
+    pub env: Vec<(String, String)>,
+    /// The scenario's own tags, which go on top of the test's.
+    pub tags: TagSet,
+    /// When the scenario started, as time since the start of the test run.
+    pub started: Duration,
+    /// When it started, in milliseconds since the Unix epoch.
+    pub started_unix_ms: i64,
+    /// How far the scenario is, 0 to 1.
+    pub progress: Arc<dyn Fn() -> f64 + Send + Sync>,
+}

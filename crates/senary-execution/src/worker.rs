@@ -1,0 +1,89 @@
+//! A worker: one thread, one single-threaded runtime, the VUs pinned to it and the samples they record.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use senary_metrics::{ProducerId, Recorder, SampleBatch, Timestamp};
+
+use crate::shutdown::Shutdown;
+use crate::state::ExecutionState;
+
+/// Wall-clock stamps that never run backwards: one wall-clock reading, monotonic time added to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    wall_at_base: i64,
+    base: Instant,
+}
+
+impl Clock {
+    pub fn new() -> Self {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { wall_at_base: wall.as_nanos() as i64, base: Instant::now() }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.at(Instant::now())
+    }
+
+    pub fn at(&self, instant: Instant) -> Timestamp {
+        Timestamp(self.wall_at_base + instant.saturating_duration_since(self.base).as_nanos() as i64)
+    }
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Where workers deliver their batches. Called on the worker's thread, at most every 50 ms or every few
+/// thousand samples; it must not block for long.
+pub type BatchSink = Arc<dyn Fn(SampleBatch) + Send + Sync>;
+
+/// What a VU may use of the worker it lives on.
+pub struct WorkerContext {
+    pub clock: Clock,
+    pub state: Arc<ExecutionState>,
+    pub shutdown: Shutdown,
+    recorder: RefCell<Recorder>,
+    sink: BatchSink,
+}
+
+/// A worker delivers at the latest when it holds this many samples.
+const BATCH_SAMPLES: usize = 4096;
+
+impl WorkerContext {
+    pub fn new(
+        producer: ProducerId,
+        clock: Clock,
+        state: Arc<ExecutionState>,
+        shutdown: Shutdown,
+        sink: BatchSink,
+    ) -> Rc<Self> {
+        Rc::new(Self { clock, state, shutdown, recorder: RefCell::new(Recorder::new(producer)), sink })
+    }
+
+    /// Runs `f` with the worker's recorder. `f` must not call back into scripts.
+    pub fn record<R>(&self, f: impl FnOnce(&mut Recorder) -> R) -> R {
+        let mut recorder = self.recorder.borrow_mut();
+        let result = f(&mut recorder);
+        if recorder.pending() >= BATCH_SAMPLES {
+            let batch = recorder.take_batch();
+            drop(recorder);
+            if let Some(batch) = batch {
+                (self.sink)(batch);
+            }
+        }
+        result
+    }
+
+    /// Delivers what was recorded so far.
+    pub fn flush(&self) {
+        let batch = self.recorder.borrow_mut().take_batch();
+        if let Some(batch) = batch {
+            (self.sink)(batch);
+        }
+    }
+}

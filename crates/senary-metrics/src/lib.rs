@@ -1,0 +1,15 @@
+//! Metrics as data and arithmetic: what a metric is, how samples are gathered and added up, which
+//! thresholds hold. No clock and no I/O: times come in as arguments, results go out as values.
+//!
+//! `metric`, `registry`, `tags` and `sample` are what producers see. Sinks, sub-metrics, thresholds and the
+//! engine are one consumer of sample batches among others.
+
+pub mod metric;
+pub mod registry;
+pub mod sample;
+pub mod tags;
+
+pub use metric::{Metric, MetricId, MetricType, ValueType};
+pub use registry::{Registry, RegistryError, builtin};
+pub use sample::{Metadata, ProducerId, Recorder, Sample, SampleBatch, Series, SeriesId, Timestamp};
+pub use tags::{TagSet, TagSetId};

@@ -1,0 +1,152 @@
+//! The metrics of a test: built-in ones, the ones modules add, the ones scripts declare.
+//!
+//! Metrics are registered while scripts initialise, so this is the only place of the metrics pipeline with
+//! a lock; recording a sample needs only the [`MetricId`].
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use rustc_hash::FxHashMap;
+
+use crate::metric::{Metric, MetricId, MetricType, ValueType, is_valid_name};
+
+/// The metrics every test has. Their ids are fixed: [`Registry::new`] registers them in this order.
+pub mod builtin {
+    use super::{MetricId, MetricType, ValueType};
+
+    pub const VUS: MetricId = MetricId(0);
+    pub const VUS_MAX: MetricId = MetricId(1);
+    pub const ITERATIONS: MetricId = MetricId(2);
+    pub const ITERATION_DURATION: MetricId = MetricId(3);
+    pub const DROPPED_ITERATIONS: MetricId = MetricId(4);
+    pub const CHECKS: MetricId = MetricId(5);
+    pub const GROUP_DURATION: MetricId = MetricId(6);
+    pub const DATA_SENT: MetricId = MetricId(7);
+    pub const DATA_RECEIVED: MetricId = MetricId(8);
+
+    use MetricType::{Counter, Gauge, Rate, Trend};
+    use ValueType::{Data, Default, Time};
+
+    pub(super) const ALL: &[(&str, MetricType, ValueType)] = &[
+        ("vus", Gauge, Default),
+        ("vus_max", Gauge, Default),
+        ("iterations", Counter, Default),
+        ("iteration_duration", Trend, Time),
+        ("dropped_iterations", Counter, Default),
+        ("checks", Rate, Default),
+        ("group_duration", Trend, Time),
+        ("data_sent", Counter, Data),
+        ("data_received", Counter, Data),
+        // Defined for scripts and thresholds that name them.
+        ("http_reqs", Counter, Default),
+        ("http_req_failed", Rate, Default),
+        ("http_req_duration", Trend, Time),
+        ("http_req_blocked", Trend, Time),
+        ("http_req_connecting", Trend, Time),
+        ("http_req_tls_handshaking", Trend, Time),
+        ("http_req_sending", Trend, Time),
+        ("http_req_waiting", Trend, Time),
+        ("http_req_receiving", Trend, Time),
+        ("ws_sessions", Counter, Default),
+        ("ws_msgs_sent", Counter, Default),
+        ("ws_msgs_received", Counter, Default),
+        ("ws_ping", Trend, Time),
+        ("ws_session_duration", Trend, Time),
+        ("ws_connecting", Trend, Time),
+        ("grpc_req_duration", Trend, Time),
+    ];
+}
+
+/// Why a metric could not be registered. The texts are the reference's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RegistryError {
+    #[error(
+        "Invalid metric name: '{0}'. Metric names must only include up to 128 ASCII letters, numbers, or underscores and start with a letter or an underscore."
+    )]
+    InvalidName(String),
+    #[error("metric '{name}' already exists but with type {existing}, instead of {wanted}")]
+    OtherType { name: String, existing: MetricType, wanted: MetricType },
+    #[error("metric '{name}' already exists but with a value type {existing}, instead of {wanted}")]
+    OtherValueType { name: String, existing: ValueType, wanted: ValueType },
+}
+
+/// All metrics of one test; clones share the same registry.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    inner: Arc<RwLock<Inner>>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    metrics: Vec<Metric>,
+    by_name: FxHashMap<Arc<str>, MetricId>,
+}
+
+impl Registry {
+    /// A registry holding the built-in metrics.
+    pub fn new() -> Self {
+        let mut inner = Inner::default();
+        for &(name, kind, contains) in builtin::ALL {
+            inner.add(name, kind, contains);
+        }
+        Self { inner: Arc::new(RwLock::new(inner)) }
+    }
+
+    /// Registers a metric, or finds the one of that name if it is of the same type.
+    pub fn get_or_register(
+        &self,
+        name: &str,
+        kind: MetricType,
+        contains: ValueType,
+    ) -> Result<MetricId, RegistryError> {
+        if !is_valid_name(name) {
+            return Err(RegistryError::InvalidName(name.to_owned()));
+        }
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(&id) = inner.by_name.get(name) else {
+            return Ok(inner.add(name, kind, contains));
+        };
+        let found = &inner.metrics[id.0 as usize];
+        if found.kind != kind {
+            let (name, existing) = (name.to_owned(), found.kind);
+            return Err(RegistryError::OtherType { name, existing, wanted: kind });
+        }
+        if found.contains != contains {
+            let (name, existing) = (name.to_owned(), found.contains);
+            return Err(RegistryError::OtherValueType { name, existing, wanted: contains });
+        }
+        Ok(id)
+    }
+
+    /// The metric of that name, if there is one.
+    pub fn get(&self, name: &str) -> Option<Metric> {
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        inner.by_name.get(name).map(|id| inner.metrics[id.0 as usize].clone())
+    }
+
+    /// The metric of that id; `None` only for an id of another registry.
+    pub fn metric(&self, id: MetricId) -> Option<Metric> {
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        inner.metrics.get(id.0 as usize).cloned()
+    }
+
+    /// Every metric registered so far, in order of registration.
+    pub fn all(&self) -> Vec<Metric> {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner).metrics.clone()
+    }
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Inner {
+    fn add(&mut self, name: &str, kind: MetricType, contains: ValueType) -> MetricId {
+        let id = MetricId(self.metrics.len() as u32);
+        let name: Arc<str> = name.into();
+        self.by_name.insert(name.clone(), id);
+        self.metrics.push(Metric { id, name, kind, contains });
+        id
+    }
+}

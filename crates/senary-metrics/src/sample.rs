@@ -1,0 +1,135 @@
+//! Samples on their way from a worker to whoever consumes them.
+//!
+//! Each worker owns one [`Recorder`]. Recording is an array push: the metric and its tags were turned into a
+//! [`SeriesId`] beforehand, once per series. Batches carry the definitions of the series that are new in
+//! them, so consumers need no shared table and no lock.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::metric::MetricId;
+use crate::tags::{TagInterner, TagSet, TagSetId};
+
+/// Wall-clock time in nanoseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(pub i64);
+
+/// Which recorder a batch comes from; dense, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ProducerId(pub u32);
+
+/// A time series (one metric with one tag set) within one recorder; dense, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SeriesId(pub u32);
+
+/// The definition of a series. `batch.new_series[i]` defines the next dense [`SeriesId`] of that producer.
+#[derive(Clone, Debug)]
+pub struct Series {
+    pub metric: MetricId,
+    pub tags: TagSet,
+}
+
+/// Non-indexed facts of a sample (`vu`, `iter`, what a script sets), sorted by key.
+pub type Metadata = Arc<[(Arc<str>, Arc<str>)]>;
+
+/// One measured value.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample {
+    pub series: SeriesId,
+    /// 0: none; otherwise `batch.metadata[n - 1]`.
+    pub metadata: u32,
+    pub value: f64,
+    pub time: Timestamp,
+}
+
+/// What a recorder gathered since its last batch, in the order it was recorded.
+#[derive(Clone, Debug)]
+pub struct SampleBatch {
+    pub producer: ProducerId,
+    pub new_series: Vec<Series>,
+    pub samples: Vec<Sample>,
+    pub metadata: Vec<Metadata>,
+}
+
+impl SampleBatch {
+    /// The metadata of a sample of this batch.
+    pub fn metadata_of(&self, sample: &Sample) -> Option<&Metadata> {
+        (sample.metadata as usize).checked_sub(1).and_then(|at| self.metadata.get(at))
+    }
+}
+
+/// Gathers the samples of one worker.
+#[derive(Debug)]
+pub struct Recorder {
+    producer: ProducerId,
+    tags: TagInterner,
+    series: FxHashMap<(MetricId, TagSetId), SeriesId>,
+    new_series: Vec<Series>,
+    samples: Vec<Sample>,
+    metadata: Vec<Metadata>,
+}
+
+impl Recorder {
+    pub fn new(producer: ProducerId) -> Self {
+        Self {
+            producer,
+            tags: TagInterner::default(),
+            series: FxHashMap::default(),
+            new_series: Vec::new(),
+            samples: Vec::new(),
+            metadata: Vec::new(),
+        }
+    }
+
+    /// Interns a tag set.
+    pub fn intern(&mut self, tags: &TagSet) -> TagSetId {
+        self.tags.intern(tags)
+    }
+
+    /// The tag set of an id this recorder gave out.
+    pub fn tags(&self, id: TagSetId) -> &TagSet {
+        self.tags.get(id)
+    }
+
+    /// The series of a metric with these tags; keep the id where the pair stays the same.
+    pub fn series(&mut self, metric: MetricId, tags: TagSetId) -> SeriesId {
+        let next = SeriesId(self.series.len() as u32);
+        let id = *self.series.entry((metric, tags)).or_insert(next);
+        if id == next {
+            self.new_series.push(Series { metric, tags: self.tags.get(tags).clone() });
+        }
+        id
+    }
+
+    pub fn record(&mut self, series: SeriesId, value: f64, time: Timestamp) {
+        self.samples.push(Sample { series, metadata: 0, value, time });
+    }
+
+    /// As [`record`](Self::record), with metadata; the same `Arc` given several times in a row is kept once.
+    pub fn record_with(&mut self, series: SeriesId, value: f64, time: Timestamp, metadata: &Metadata) {
+        if !self.metadata.last().is_some_and(|last| Arc::ptr_eq(last, metadata)) {
+            self.metadata.push(metadata.clone());
+        }
+        self.samples.push(Sample { series, metadata: self.metadata.len() as u32, value, time });
+    }
+
+    /// Samples recorded since the last batch.
+    pub fn pending(&self) -> usize {
+        self.samples.len()
+    }
+
+    /// Takes what was recorded since the last call; `None` if that is nothing.
+    pub fn take_batch(&mut self) -> Option<SampleBatch> {
+        if self.samples.is_empty() {
+            return None;
+        }
+        let room = self.samples.len().min(4096);
+        Some(SampleBatch {
+            producer: self.producer,
+            new_series: std::mem::take(&mut self.new_series),
+            samples: std::mem::replace(&mut self.samples, Vec::with_capacity(room)),
+            metadata: std::mem::take(&mut self.metadata),
+        })
+    }
+}

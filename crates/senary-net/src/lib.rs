@@ -1,0 +1,1 @@
+//! senary-net
