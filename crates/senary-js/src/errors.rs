@@ -3,7 +3,7 @@
 //! Native code returns `Err(throw_…(&ctx, text))`; the pending exception travels with it. How an uncaught one
 //! is logged is decided by the event loop.
 
-use rquickjs::{Ctx, Error, Exception, Function, Object, Value};
+use rquickjs::{Ctx, Error, Exception, Object, Value, function::Constructor};
 
 /// The class of errors raised by native code, as scripts of the reference know it (`e.name === "GoError"`).
 pub const GO_ERROR: &str = "GoError";
@@ -43,9 +43,11 @@ pub fn throw_class(ctx: &Ctx<'_>, class: &str, message: &str) -> Error {
 
 /// Makes an error object without throwing it, for rejections.
 pub fn new_error<'js>(ctx: &Ctx<'js>, class: &str, message: &str) -> rquickjs::Result<Value<'js>> {
-    let constructor: Option<Function<'js>> = ctx.globals().get(class).ok();
-    match constructor.as_ref().and_then(Function::as_constructor) {
-        Some(constructor) => Ok(constructor.construct::<_, Object<'js>>((message,))?.into_value()),
-        None => Ok(Exception::from_message(ctx.clone(), message)?.into_value()),
+    match ctx.globals().get::<_, Constructor<'js>>(class) {
+        Ok(constructor) => Ok(constructor.construct::<_, Object<'js>>((message,))?.into_value()),
+        Err(_) => {
+            ctx.catch();
+            Ok(Exception::from_message(ctx.clone(), message)?.into_value())
+        }
     }
 }
