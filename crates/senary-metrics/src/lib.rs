@@ -4,11 +4,17 @@
 //! `metric`, `registry`, `tags` and `sample` are what producers see. Sinks, sub-metrics, thresholds and the
 //! engine are one consumer of sample batches among others.
 
+pub mod duration;
+pub mod engine;
 pub mod metric;
 pub mod registry;
 pub mod sample;
+pub mod sink;
+pub mod submetric;
 pub mod tags;
+pub mod threshold;
 
+pub use engine::{Engine, Results};
 pub use metric::{Metric, MetricId, MetricType, ValueType};
 pub use registry::{Registry, RegistryError, builtin};
 pub use sample::{Metadata, ProducerId, Recorder, Sample, SampleBatch, Series, SeriesId, Timestamp};

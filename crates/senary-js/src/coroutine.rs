@@ -1,0 +1,104 @@
+//! Stacks that script code runs on, so that a call in the middle of JavaScript can give the worker back.
+//!
+//! A VU enters script on a coroutine. A blocking native (`sleep()`) suspends it; the worker runs other VUs and
+//! resumes it later. When no script is on the stack a VU holds no coroutine: stacks are pooled per worker.
+//! What blocks, and for how long, is the event loop's business.
+
+use std::cell::{Cell, RefCell};
+use std::ptr::NonNull;
+use std::time::Instant;
+
+use corosensei::stack::DefaultStack;
+use corosensei::{Coroutine, CoroutineResult, Yielder};
+
+/// Virtual size; only touched pages cost memory. About 1,400 JavaScript frames fit.
+const STACK_SIZE: usize = 1024 * 1024;
+
+/// What the engine may use of a stack: the rest is for native code called from the deepest frame.
+pub const MAX_SCRIPT_STACK: usize = STACK_SIZE - 96 * 1024;
+
+/// Stacks kept per worker for reuse; more exist while more VUs are blocked.
+const POOLED_STACKS: usize = 64;
+
+/// Why a coroutine gave the worker back.
+#[derive(Clone, Copy, Debug)]
+pub struct Blocked {
+    pub until: Instant,
+}
+
+/// What a suspended script is told when it goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resume {
+    Continue,
+    /// Leave at once: throw what no script can catch.
+    Cancel,
+}
+
+/// Where script code stands after it was entered or resumed.
+pub enum Entered<R> {
+    Finished(R),
+    Blocked(Suspended<R>, Blocked),
+}
+
+/// Script code waiting in the middle of a native call. It must be resumed to its end: dropping it would unwind
+/// through script frames, which a script's `catch` can swallow for ever.
+pub struct Suspended<R> {
+    coroutine: Coroutine<Resume, Blocked, R, DefaultStack>,
+}
+
+thread_local! {
+    // A resource of the worker, not of any VU.
+    static STACKS: RefCell<Vec<DefaultStack>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Runs `body` on a pooled stack until it ends or blocks through `gate`.
+pub fn enter<R: 'static>(gate: &BlockGate, body: impl FnOnce() -> R + 'static) -> std::io::Result<Entered<R>> {
+    let stack = match STACKS.with_borrow_mut(Vec::pop) {
+        Some(stack) => stack,
+        None => DefaultStack::new(STACK_SIZE)?,
+    };
+    let gate = gate.clone();
+    let coroutine = Coroutine::with_stack(stack, move |yielder, _| {
+        gate.slot.set(Some(NonNull::from(yielder)));
+        let result = body();
+        gate.slot.set(None);
+        result
+    });
+    Ok(Suspended { coroutine }.resume(Resume::Continue))
+}
+
+impl<R: 'static> Suspended<R> {
+    pub fn resume(mut self, with: Resume) -> Entered<R> {
+        match self.coroutine.resume(with) {
+            CoroutineResult::Yield(blocked) => Entered::Blocked(self, blocked),
+            CoroutineResult::Return(result) => {
+                let stack = self.coroutine.into_stack();
+                STACKS.with_borrow_mut(|stacks| {
+                    if stacks.len() < POOLED_STACKS {
+                        stacks.push(stack);
+                    }
+                });
+                Entered::Finished(result)
+            }
+        }
+    }
+}
+
+type Slot = Cell<Option<NonNull<Yielder<Resume, Blocked>>>>;
+
+/// The door through which natives of one VU suspend the coroutine they run on.
+#[derive(Clone, Default)]
+pub struct BlockGate {
+    slot: std::rc::Rc<Slot>,
+}
+
+impl BlockGate {
+    /// Suspends the running script. `None`: no coroutine is running, so nothing can be suspended.
+    pub fn block(&self, blocked: Blocked) -> Option<Resume> {
+        let yielder = self.slot.get()?;
+        // SAFETY: the slot is filled by the coroutine's first instruction and emptied by its last, and the
+        // yielder lives on that coroutine's stack for all of that time. Natives are called by script, which
+        // runs only on that coroutine: one VU has at most one, and its runtime is entered nowhere else.
+        Some(unsafe { yielder.as_ref() }.suspend(blocked))
+    }
+}

@@ -1,0 +1,143 @@
+//! The event loop of a VU: what waits to run, what keeps an iteration alive, and who wakes it.
+//!
+//! I/O never calls script: it queues an [`Event`] here and wakes the VU. Timers are kept by due time. What an
+//! event does when its turn comes is decided where it is dispatched (`vu`, `x_tcp`).
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+use std::task::Waker;
+use std::time::Instant;
+
+use rquickjs::{Ctx, Function, Persistent, Value};
+use rustc_hash::FxHashMap;
+
+use crate::modules::x_tcp::{SocketCore, SocketEvent};
+
+/// Something whose turn comes on the VU's own stack.
+pub enum Event {
+    Socket(Rc<SocketCore>, SocketEvent),
+    Callback(Box<dyn for<'js> FnOnce(&Ctx<'js>) -> rquickjs::Result<()>>),
+}
+
+/// A `setTimeout` or `setInterval` of the script.
+pub struct Timer {
+    pub callback: Persistent<Function<'static>>,
+    pub arguments: Vec<Persistent<Value<'static>>>,
+    /// `None`: it fires once.
+    pub interval: Option<std::time::Duration>,
+}
+
+#[derive(Default)]
+pub struct EventLoop {
+    queue: RefCell<VecDeque<Event>>,
+    timers: RefCell<Timers>,
+    /// Operations under way whose completion will queue an event.
+    pending: Cell<usize>,
+    waker: RefCell<Option<Waker>>,
+}
+
+#[derive(Default)]
+struct Timers {
+    next_id: u32,
+    by_due: BTreeMap<(Instant, u32), ()>,
+    by_id: FxHashMap<u32, (Instant, Timer)>,
+}
+
+impl EventLoop {
+    /// Queues an event and wakes the VU.
+    pub fn push(&self, event: Event) {
+        self.queue.borrow_mut().push_back(event);
+        self.wake();
+    }
+
+    pub fn pop(&self) -> Option<Event> {
+        self.queue.borrow_mut().pop_front()
+    }
+
+    /// Announces an operation whose completion will come as an event.
+    pub fn begin_operation(&self) {
+        self.pending.set(self.pending.get() + 1);
+    }
+
+    pub fn end_operation(&self) {
+        self.pending.set(self.pending.get().saturating_sub(1));
+    }
+
+    /// Whether nothing is left that could run script: the iteration is over.
+    pub fn is_done(&self) -> bool {
+        self.pending.get() == 0 && self.queue.borrow().is_empty() && self.timers.borrow().by_id.is_empty()
+    }
+
+    /// Whether something could run right now.
+    pub fn has_work(&self) -> bool {
+        !self.queue.borrow().is_empty() || self.next_due().is_some_and(|due| due <= Instant::now())
+    }
+
+    pub fn set_waker(&self, waker: &Waker) {
+        let mut slot = self.waker.borrow_mut();
+        match &mut *slot {
+            Some(known) => known.clone_from(waker),
+            None => *slot = Some(waker.clone()),
+        }
+    }
+
+    pub fn wake(&self) {
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Adds a timer; ids count from 1.
+    pub fn add_timer(&self, due: Instant, timer: Timer) -> u32 {
+        let mut timers = self.timers.borrow_mut();
+        timers.next_id += 1;
+        let id = timers.next_id;
+        timers.by_due.insert((due, id), ());
+        timers.by_id.insert(id, (due, timer));
+        id
+    }
+
+    pub fn clear_timer(&self, id: u32) -> Option<Timer> {
+        let mut timers = self.timers.borrow_mut();
+        let (due, timer) = timers.by_id.remove(&id)?;
+        timers.by_due.remove(&(due, id));
+        Some(timer)
+    }
+
+    pub fn next_due(&self) -> Option<Instant> {
+        self.timers.borrow().by_due.first_key_value().map(|((due, _), ())| *due)
+    }
+
+    /// Takes the callback of the earliest timer that is due, and re-arms it if it is an interval.
+    pub fn take_due_timer(&self, now: Instant) -> Option<(Persistent<Function<'static>>, Vec<Persistent<Value<'static>>>)> {
+        let mut timers = self.timers.borrow_mut();
+        let (&(due, id), ()) = timers.by_due.first_key_value()?;
+        if due > now {
+            return None;
+        }
+        timers.by_due.remove(&(due, id));
+        let (_, timer) = timers.by_id.remove(&id)?;
+        let call = (timer.callback.clone(), timer.arguments.clone());
+        if let Some(interval) = timer.interval {
+            let next = now + interval;
+            timers.by_due.insert((next, id), ());
+            timers.by_id.insert(id, (next, timer));
+        }
+        Some(call)
+    }
+
+    /// Drops everything that is left and tells which timers were among it, as (id, is an interval).
+    pub fn clear(&self) -> Vec<(u32, bool)> {
+        let mut timers = self.timers.borrow_mut();
+        let mut stopped: Vec<_> = timers.by_id.drain().map(|(id, (_, t))| (id, t.interval.is_some())).collect();
+        stopped.sort_unstable();
+        timers.by_due.clear();
+        drop(timers);
+        // Taken out first: an event's destructor may look at the queue.
+        let queued = std::mem::take(&mut *self.queue.borrow_mut());
+        drop(queued);
+        self.pending.set(0);
+        stopped
+    }
+}

@@ -1,0 +1,60 @@
+//! How running script can fail, and what of it users read.
+//!
+//! Text shapes follow the reference: `Error: x\n\tat fn (file:///p/s.js:1:34)\n`. Turning engine stacks into that
+//! shape is `source::stack`'s; where the text goes is the caller's.
+
+use rquickjs::{Ctx, Error, Value};
+
+use crate::source::stack;
+
+/// Why a function of the script did not run to its end.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ScriptFailure {
+    /// It threw; the text has the stack.
+    #[error("{0}")]
+    Exception(String),
+    /// A promise was rejected and nobody handled it.
+    #[error("Uncaught (in promise) {0}")]
+    Rejection(String),
+    /// The iteration or the run was ended from outside, or by `exec.test.abort()`.
+    #[error("the script was interrupted")]
+    Interrupted,
+    /// No stack could be had to run on.
+    #[error("cannot allocate a stack to run the script on ({0}); use fewer VUs or raise vm.max_map_count")]
+    NoStack(String),
+}
+
+impl ScriptFailure {
+    /// Turns the error of a native call into what happened, taking the pending exception.
+    pub fn from_error(ctx: &Ctx<'_>, error: Error) -> Self {
+        match error {
+            Error::Exception => Self::Exception(describe(ctx, &ctx.catch())),
+            other => Self::Exception(other.to_string()),
+        }
+    }
+}
+
+/// The text of a thrown or rejected value: with its stack if it has one.
+pub fn describe<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> String {
+    if let Some(object) = value.as_object() {
+        let stack: Option<String> = object.get("stack").ok();
+        let text = to_text(ctx, value);
+        if let Some(stack) = stack {
+            return stack::render(&text, &stack);
+        }
+        ctx.catch();
+        return text;
+    }
+    to_text(ctx, value)
+}
+
+/// `String(value)`, whatever the value does about it.
+pub fn to_text<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> String {
+    match value.get::<rquickjs::Coerced<String>>() {
+        Ok(text) => text.0,
+        Err(_) => {
+            ctx.catch();
+            "(a value that cannot be turned into text)".to_owned()
+        }
+    }
+}

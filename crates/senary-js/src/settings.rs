@@ -1,0 +1,72 @@
+//! What every VU of a test shares and none may change: decided before the first VU starts.
+
+use std::sync::{Arc, OnceLock};
+
+use senary_metrics::{MetricId, MetricType, Registry, TagSet, ValueType, registry::RegistryError};
+use senary_net::{Dialer, LocalIps};
+
+/// Which system tags samples carry. Protocol modules look at none of them: theirs are always on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SystemTags {
+    pub group: bool,
+    pub check: bool,
+    pub scenario: bool,
+    /// `vu` and `iter` go to the metadata of samples.
+    pub vu: bool,
+    pub iter: bool,
+}
+
+impl Default for SystemTags {
+    fn default() -> Self {
+        Self { group: true, check: true, scenario: true, vu: false, iter: false }
+    }
+}
+
+/// Everything a VU needs to know of the test it belongs to.
+pub struct VuSettings {
+    pub run_tags: TagSet,
+    pub system_tags: SystemTags,
+    pub dialer: Arc<Dialer>,
+    /// Source addresses from `--local-ips`, spread over VUs.
+    pub local_ips: Option<LocalIps>,
+    /// The consolidated options as JSON, as `exec.test.options` shows them.
+    pub options_json: String,
+    /// `throw`: warnings become exceptions.
+    pub throw: bool,
+    /// What `setup()` returned, as JSON; set once, before the first iteration.
+    pub setup_data: OnceLock<Option<String>>,
+}
+
+/// The metrics of `k6/x/tcp`; registered when a script first imports the module.
+#[derive(Clone, Copy, Debug)]
+pub struct TcpMetrics {
+    pub sockets: MetricId,
+    pub resolving: MetricId,
+    pub connecting: MetricId,
+    pub tls_handshaking: MetricId,
+    pub duration: MetricId,
+    pub reads: MetricId,
+    pub writes: MetricId,
+    pub errors: MetricId,
+    pub timeouts: MetricId,
+    pub partial_writes: MetricId,
+}
+
+impl TcpMetrics {
+    pub fn register(registry: &Registry) -> Result<Self, RegistryError> {
+        let counter = |name| registry.get_or_register(name, MetricType::Counter, ValueType::Default);
+        let time = |name| registry.get_or_register(name, MetricType::Trend, ValueType::Time);
+        Ok(Self {
+            sockets: counter("tcp_sockets")?,
+            resolving: time("tcp_socket_resolving")?,
+            connecting: time("tcp_socket_connecting")?,
+            tls_handshaking: time("tcp_tls_handshaking")?,
+            duration: time("tcp_socket_duration")?,
+            reads: counter("tcp_reads")?,
+            writes: counter("tcp_writes")?,
+            errors: counter("tcp_errors")?,
+            timeouts: counter("tcp_timeouts")?,
+            partial_writes: counter("tcp_partial_writes")?,
+        })
+    }
+}

@@ -1,0 +1,199 @@
+//! The part of a VU that native code may reach while script runs: its event loop, tags, counters, sockets.
+//!
+//! It holds no JavaScript context: natives own references to it, so it must not own them back.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::Instant;
+
+use rquickjs::{Ctx, Error, JsLifetime};
+use rustc_hash::FxHashMap;
+use senary_execution::{Activation, Iteration, VuId, WorkerContext};
+use senary_metrics::{MetricId, Registry, SeriesId, Timestamp, builtin};
+use tokio_util::sync::CancellationToken;
+
+use crate::coroutine::{BlockGate, Blocked, Resume};
+use crate::event_loop::EventLoop;
+use crate::modules::phase::VuPhase;
+use crate::modules::x_tcp::SocketCore;
+use crate::settings::{TcpMetrics, VuSettings};
+use crate::vu::VuInner;
+use crate::vu::tags::VuTags;
+
+pub struct VuCore {
+    pub id: VuId,
+    pub worker: Rc<WorkerContext>,
+    pub settings: Arc<VuSettings>,
+    pub registry: Registry,
+    pub phase: VuPhase,
+    pub events: EventLoop,
+    pub gate: BlockGate,
+    pub interrupt: Interrupt,
+    pub tags: VuTags,
+    pub activation: RefCell<Option<Arc<Activation>>>,
+    pub iteration: Cell<Iteration>,
+    /// Iterations this VU has begun, over all scenarios and in the present one.
+    pub iterations_begun: Cell<u64>,
+    pub iterations_in_scenario: Cell<u64>,
+    pub data_sent: Cell<u64>,
+    pub data_received: Cell<u64>,
+    /// Sockets that hold the iteration: connecting or open.
+    pub live_sockets: RefCell<FxHashMap<u64, Rc<SocketCore>>>,
+    pub next_socket: Cell<u64>,
+    pub tcp_metrics: OnceCell<TcpMetrics>,
+    /// The series of the metrics every iteration records, for the tags they were looked up with.
+    series: RefCell<FxHashMap<(MetricId, senary_metrics::TagSetId), SeriesId>>,
+    pub shell: OnceCell<Weak<VuInner>>,
+}
+
+/// The VU's entry in the userdata of its context.
+#[derive(Clone)]
+pub struct VuHandle(pub Rc<VuCore>);
+
+// SAFETY: it holds no JavaScript value bound to `'js`; what it keeps across turns is `Persistent`.
+unsafe impl<'js> JsLifetime<'js> for VuHandle {
+    type Changed<'to> = VuHandle;
+}
+
+/// The VU a context belongs to.
+pub fn vu_of(ctx: &Ctx<'_>) -> rquickjs::Result<Rc<VuCore>> {
+    match ctx.userdata::<VuHandle>() {
+        Some(handle) => Ok(handle.0.clone()),
+        None => Err(crate::errors::throw_error(ctx, "this context belongs to no VU")),
+    }
+}
+
+impl VuCore {
+    pub fn new(
+        id: VuId,
+        worker: Rc<WorkerContext>,
+        settings: Arc<VuSettings>,
+        registry: Registry,
+        interrupt: Interrupt,
+    ) -> Rc<Self> {
+        let tags = VuTags::new(&worker, &settings.run_tags, settings.system_tags);
+        Rc::new(Self {
+            id,
+            worker,
+            settings,
+            registry,
+            phase: VuPhase::new(),
+            events: EventLoop::default(),
+            gate: BlockGate::default(),
+            interrupt,
+            tags,
+            activation: RefCell::default(),
+            iteration: Cell::new(Iteration { in_instance: 0, in_test: 0 }),
+            iterations_begun: Cell::new(0),
+            iterations_in_scenario: Cell::new(0),
+            data_sent: Cell::new(0),
+            data_received: Cell::new(0),
+            live_sockets: RefCell::default(),
+            next_socket: Cell::new(0),
+            tcp_metrics: OnceCell::new(),
+            series: RefCell::default(),
+            shell: OnceCell::new(),
+        })
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.worker.clock.now()
+    }
+
+    /// Records a value of a metric under the VU's present tags.
+    pub fn record(&self, metric: MetricId, value: f64) {
+        self.record_at(metric, value, self.now());
+    }
+
+    pub fn record_at(&self, metric: MetricId, value: f64, time: Timestamp) {
+        let series = self.series(metric);
+        self.record_series(series, value, time);
+    }
+
+    pub fn record_series(&self, series: SeriesId, value: f64, time: Timestamp) {
+        match self.tags.metadata() {
+            None => self.worker.record(|r| r.record(series, value, time)),
+            Some(metadata) => self.worker.record(|r| r.record_with(series, value, time, &metadata)),
+        }
+    }
+
+    /// The series of a metric under the VU's present tags.
+    pub fn series(&self, metric: MetricId) -> SeriesId {
+        let key = (metric, self.tags.id());
+        *self
+            .series
+            .borrow_mut()
+            .entry(key)
+            .or_insert_with(|| self.worker.record(|r| r.series(key.0, key.1)))
+    }
+
+    /// Records the bytes moved since the last call; at the end of every function of the script that ran.
+    pub fn record_data(&self, time: Timestamp) {
+        self.record_at(builtin::DATA_SENT, self.data_sent.take() as f64, time);
+        self.record_at(builtin::DATA_RECEIVED, self.data_received.take() as f64, time);
+    }
+
+    /// Blocks this VU alone until `until`; an interruption throws what no script can catch.
+    pub fn block_until(&self, ctx: &Ctx<'_>, until: Instant) -> rquickjs::Result<()> {
+        if self.interrupt.is_raised() {
+            return Err(throw_uncatchable(ctx, "interrupted"));
+        }
+        match self.gate.block(Blocked { until }) {
+            Some(Resume::Continue) => Ok(()),
+            Some(Resume::Cancel) => Err(throw_uncatchable(ctx, "interrupted")),
+            None => Err(crate::errors::throw_error(ctx, "this code cannot block")),
+        }
+    }
+
+    /// `__ENV` and `exec` read the scenario from here.
+    pub fn activation(&self) -> Option<Arc<Activation>> {
+        self.activation.borrow().clone()
+    }
+}
+
+/// Whether script of a VU must stop, as the engine's interrupt handler asks every few microseconds.
+#[derive(Clone, Default)]
+pub struct Interrupt {
+    inner: Rc<InterruptInner>,
+}
+
+#[derive(Default)]
+struct InterruptInner {
+    token: RefCell<Option<CancellationToken>>,
+    raised: Cell<bool>,
+}
+
+impl Interrupt {
+    pub fn watch(&self, token: &CancellationToken) {
+        self.inner.raised.set(false);
+        self.inner.token.replace(Some(token.clone()));
+    }
+
+    /// Stops script of this VU whatever the token says.
+    pub fn raise(&self) {
+        self.inner.raised.set(true);
+    }
+
+    pub fn is_raised(&self) -> bool {
+        self.inner.raised.get()
+            || self.inner.token.borrow().as_ref().is_some_and(CancellationToken::is_cancelled)
+    }
+
+    pub fn token(&self) -> CancellationToken {
+        self.inner.token.borrow().clone().unwrap_or_default()
+    }
+}
+
+/// Throws an error that no `catch` and no `finally` of the script sees.
+pub fn throw_uncatchable(ctx: &Ctx<'_>, message: &str) -> Error {
+    match rquickjs::Exception::from_message(ctx.clone(), message) {
+        Ok(exception) => {
+            let value = exception.into_object().into_value();
+            // SAFETY: the value is a live error object of this very context.
+            unsafe { rquickjs::qjs::JS_SetUncatchableError(ctx.as_raw().as_ptr(), value.as_raw()) };
+            ctx.throw(value)
+        }
+        Err(error) => error,
+    }
+}

@@ -1,0 +1,397 @@
+//! A VU: one engine, one event loop, the functions of the script, and how they are run.
+//!
+//! `drive` is the heart: it enters script, lets events in turn by turn, waits when there is nothing to do and
+//! ends when the iteration is over. Turns are also taken directly by socket tasks when the VU is waiting, which
+//! saves a task switch per message.
+
+pub mod core;
+pub mod tags;
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Instant;
+
+use rquickjs::{Context, Ctx, Function, Persistent, Runtime, Value, qjs};
+use rustc_hash::FxHashMap;
+use tokio_util::sync::CancellationToken;
+
+use crate::coroutine::{self, Entered, Resume, Suspended};
+use crate::event_loop::Event;
+use crate::failure::{self, ScriptFailure};
+use crate::modules::x_tcp;
+use self::core::VuCore;
+
+/// Work that starts a run: called on the script's stack; what it returns is the function's result.
+pub type Job = Box<dyn for<'js> FnOnce(&Ctx<'js>) -> rquickjs::Result<Value<'js>>>;
+
+/// Events a VU may handle before other VUs of its worker get their turn.
+const EVENTS_PER_TURN: usize = 128;
+
+/// Promise jobs between two looks at the interrupt.
+const JOBS_PER_CHECK: usize = 1024;
+
+/// Where a run stands after a turn.
+pub(crate) enum Turn {
+    /// Nothing is left, or it failed.
+    Ended(Result<(), ScriptFailure>),
+    /// Suspended in the middle of script.
+    Blocked(Instant),
+    /// Waiting for an event.
+    Waiting,
+    /// Work is left; others first.
+    Yielded,
+}
+
+/// A promise that was rejected without a handler.
+pub(crate) struct Rejection {
+    promise: Persistent<Value<'static>>,
+    reason: Persistent<Value<'static>>,
+}
+
+pub(crate) type Rejections = Rc<RefCell<Vec<Rejection>>>;
+
+pub struct VuInner {
+    // Everything that refers to engine values comes before the engine: fields drop in order.
+    pub(crate) functions: RefCell<FxHashMap<String, Persistent<Function<'static>>>>,
+    pub(crate) setup_data: RefCell<Option<Persistent<Value<'static>>>>,
+    blocked: RefCell<Option<Suspended<Turn>>>,
+    result: RefCell<Option<Persistent<Value<'static>>>>,
+    pub(crate) rejections: Rejections,
+    inline_turn: RefCell<Option<Turn>>,
+    waiting: Cell<bool>,
+    pub(crate) core: Rc<VuCore>,
+    pub(crate) context: Context,
+    pub(crate) runtime: Runtime,
+}
+
+impl VuInner {
+    pub(crate) fn new(core: Rc<VuCore>, context: Context, runtime: Runtime) -> Rc<Self> {
+        let inner = Rc::new(Self {
+            functions: RefCell::default(),
+            setup_data: RefCell::default(),
+            blocked: RefCell::default(),
+            result: RefCell::default(),
+            rejections: Rc::default(),
+            inline_turn: RefCell::default(),
+            waiting: Cell::new(false),
+            core,
+            context,
+            runtime,
+        });
+        inner.track_rejections();
+        inner.watch_interrupt();
+        let _ = inner.core.shell.set(Rc::downgrade(&inner));
+        inner
+    }
+
+    /// Runs `job` and everything it sets in motion, until nothing is left that could run script.
+    pub(crate) async fn drive(
+        self: &Rc<Self>,
+        job: Job,
+        interrupt: &CancellationToken,
+    ) -> Result<(), ScriptFailure> {
+        self.core.interrupt.watch(interrupt);
+        let mut turn = self.turn(Some(job));
+        loop {
+            turn = match turn {
+                Turn::Ended(result) => return result,
+                Turn::Blocked(until) => self.resume_when(until, interrupt).await,
+                Turn::Yielded => {
+                    tokio::task::yield_now().await;
+                    self.turn(None)
+                }
+                Turn::Waiting => match self.wait(interrupt).await {
+                    Some(turn) => turn,
+                    None if self.core.interrupt.is_raised() => return Err(ScriptFailure::Interrupted),
+                    None => self.turn(None),
+                },
+            };
+        }
+    }
+
+    /// The value the last job returned; a promise if the function was asynchronous.
+    pub(crate) fn take_result(&self) -> Option<Persistent<Value<'static>>> {
+        self.result.take()
+    }
+
+    /// Lets the VU handle what was queued, now, if it is waiting; called by socket tasks.
+    pub(crate) fn run_from_io(self: &Rc<Self>) {
+        if !self.waiting.get() {
+            // Running, blocked or about to be polled: it will look at its queue itself.
+            return;
+        }
+        let due = self.core.events.next_due();
+        match self.turn(None) {
+            Turn::Waiting if self.core.events.next_due() == due => {}
+            Turn::Waiting => self.core.events.wake(),
+            turn => {
+                self.waiting.set(false);
+                self.inline_turn.replace(Some(turn));
+                self.core.events.wake();
+            }
+        }
+    }
+
+    /// Whether script of this VU is suspended in a blocking call; its sockets are not read meanwhile.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.blocked.borrow().is_some()
+    }
+
+    /// Closes what an abnormal end left behind: sockets, timers, queued events. No handler runs.
+    pub(crate) fn abandon(&self) {
+        let sockets: Vec<_> = self.core.live_sockets.borrow_mut().drain().map(|(_, s)| s).collect();
+        for socket in sockets {
+            socket.abandon();
+        }
+        for (id, is_interval) in self.core.events.clear() {
+            let name = if is_interval { "setInterval" } else { "setTimeout" };
+            log::warn!("{name} {id} was stopped because the VU iteration was interrupted");
+        }
+        self.rejections.borrow_mut().clear();
+        self.result.take();
+        self.inline_turn.take();
+        // What is left in the job queue belongs to nobody any more; running it lets promises settle into
+        // the void, so that the next iteration starts with an empty queue.
+        self.core.interrupt.raise();
+        let _ = self.with_script(|ctx| {
+            for _ in 0..JOBS_PER_CHECK {
+                if !matches!(execute_job(ctx), JobResult::Ran | JobResult::Threw) {
+                    break;
+                }
+                ctx.catch();
+            }
+        });
+        self.rejections.borrow_mut().clear();
+    }
+
+    /// Runs native code with the context outside of any run, on the caller's stack.
+    pub(crate) fn with_script<R>(&self, f: impl FnOnce(&Ctx<'_>) -> R) -> R {
+        self.context.with(|ctx| {
+            update_stack_top(&ctx);
+            f(&ctx)
+        })
+    }
+
+    fn turn(self: &Rc<Self>, job: Option<Job>) -> Turn {
+        let this = self.clone();
+        match coroutine::enter(&self.core.gate, move || this.run_turn(job)) {
+            Ok(entered) => self.settle(entered),
+            Err(error) => Turn::Ended(Err(ScriptFailure::NoStack(error.to_string()))),
+        }
+    }
+
+    fn settle(&self, entered: Entered<Turn>) -> Turn {
+        match entered {
+            Entered::Finished(turn) => turn,
+            Entered::Blocked(suspended, blocked) => {
+                self.blocked.replace(Some(suspended));
+                Turn::Blocked(blocked.until)
+            }
+        }
+    }
+
+    /// Waits out a blocking call, then goes on with the script in the middle of which it stands.
+    async fn resume_when(&self, until: Instant, interrupt: &CancellationToken) -> Turn {
+        let resume = tokio::select! {
+            biased;
+            () = interrupt.cancelled() => Resume::Cancel,
+            () = tokio::time::sleep_until(until.into()) => Resume::Continue,
+        };
+        match self.blocked.take() {
+            Some(suspended) => {
+                let turn = self.settle(suspended.resume(resume));
+                // Sockets that were not read while the VU was blocked may go on.
+                self.wake_sockets();
+                turn
+            }
+            None => Turn::Waiting,
+        }
+    }
+
+    fn wake_sockets(&self) {
+        for socket in self.core.live_sockets.borrow().values() {
+            socket.wake();
+        }
+    }
+
+    /// Waits for an event, a timer or the interrupt. `Some`: a socket task ran a turn meanwhile that ended
+    /// otherwise than waiting.
+    async fn wait(&self, interrupt: &CancellationToken) -> Option<Turn> {
+        let mut cancelled = pin!(interrupt.cancelled());
+        let mut timer = pin!(None::<tokio::time::Sleep>);
+        let mut armed = None;
+        self.waiting.set(true);
+        let turn = poll_fn(|cx| {
+            self.core.events.set_waker(cx.waker());
+            if let Some(turn) = self.inline_turn.take() {
+                return Poll::Ready(Some(turn));
+            }
+            if cancelled.as_mut().poll(cx).is_ready() || self.core.events.has_work() {
+                return Poll::Ready(None);
+            }
+            let due = self.core.events.next_due();
+            if due != armed {
+                armed = due;
+                timer.set(due.map(|due| tokio::time::sleep_until(due.into())));
+            }
+            match timer.as_mut().as_pin_mut().map(|timer| timer.poll(cx)) {
+                Some(Poll::Ready(())) => Poll::Ready(None),
+                _ => Poll::Pending,
+            }
+        })
+        .await;
+        self.waiting.set(false);
+        turn
+    }
+
+    /// The body of a turn; on the script's stack.
+    fn run_turn(&self, job: Option<Job>) -> Turn {
+        self.context.with(|ctx| {
+            update_stack_top(&ctx);
+            match self.run_events(&ctx, job) {
+                Ok(turn) => turn,
+                Err(ScriptFailure::Exception(_)) if self.core.interrupt.is_raised() => {
+                    Turn::Ended(Err(ScriptFailure::Interrupted))
+                }
+                Err(failure) => Turn::Ended(Err(failure)),
+            }
+        })
+    }
+
+    fn run_events<'js>(&self, ctx: &Ctx<'js>, job: Option<Job>) -> Result<Turn, ScriptFailure> {
+        if let Some(job) = job {
+            let value = job(ctx).map_err(|e| ScriptFailure::from_error(ctx, e))?;
+            self.result.replace(Some(Persistent::save(ctx, value)));
+        }
+        self.run_jobs(ctx)?;
+        for _ in 0..EVENTS_PER_TURN {
+            if let Some(event) = self.core.events.pop() {
+                self.dispatch(ctx, event).map_err(|e| ScriptFailure::from_error(ctx, e))?;
+            } else if self.core.events.next_due().is_some() {
+                let Some((callback, arguments)) = self.core.events.take_due_timer(Instant::now()) else {
+                    return Ok(Turn::Waiting);
+                };
+                call_timer(ctx, callback, arguments).map_err(|e| ScriptFailure::from_error(ctx, e))?;
+            } else if self.core.events.is_done() && self.core.live_sockets.borrow().is_empty() {
+                return Ok(Turn::Ended(Ok(())));
+            } else {
+                return Ok(Turn::Waiting);
+            }
+            self.run_jobs(ctx)?;
+        }
+        Ok(Turn::Yielded)
+    }
+
+    fn dispatch(&self, ctx: &Ctx<'_>, event: Event) -> rquickjs::Result<()> {
+        match event {
+            Event::Socket(socket, event) => x_tcp::dispatch(ctx, &socket, event),
+            Event::Callback(callback) => callback(ctx),
+        }
+    }
+
+    /// Runs promise jobs until none is left; then nobody may have left a rejection unhandled.
+    fn run_jobs(&self, ctx: &Ctx<'_>) -> Result<(), ScriptFailure> {
+        let mut left = JOBS_PER_CHECK;
+        loop {
+            match execute_job(ctx) {
+                JobResult::None => break,
+                JobResult::Ran => {}
+                JobResult::Threw => return Err(ScriptFailure::from_error(ctx, rquickjs::Error::Exception)),
+            }
+            left -= 1;
+            if left == 0 {
+                left = JOBS_PER_CHECK;
+                if self.core.interrupt.is_raised() {
+                    return Err(ScriptFailure::Interrupted);
+                }
+            }
+        }
+        if self.rejections.borrow().is_empty() {
+            return Ok(());
+        }
+        let rejections = std::mem::take(&mut *self.rejections.borrow_mut());
+        match rejections.into_iter().next().map(|r| r.reason.restore(ctx)) {
+            Some(Ok(reason)) => Err(ScriptFailure::Rejection(failure::describe(ctx, &reason))),
+            _ => Ok(()),
+        }
+    }
+
+    fn track_rejections(&self) {
+        let rejections = self.rejections.clone();
+        self.runtime.set_host_promise_rejection_tracker(Some(Box::new(move |ctx, promise, reason, handled| {
+            let promise = Persistent::save(&ctx, promise);
+            let mut rejections = rejections.borrow_mut();
+            if handled {
+                rejections.retain(|known| known.promise != promise);
+            } else {
+                rejections.push(Rejection { promise, reason: Persistent::save(&ctx, reason) });
+            }
+        })));
+    }
+
+    fn watch_interrupt(&self) {
+        let interrupt = self.core.interrupt.clone();
+        self.runtime.set_interrupt_handler(Some(Box::new(move || interrupt.is_raised())));
+    }
+}
+
+impl Drop for VuInner {
+    fn drop(&mut self) {
+        self.rejections.borrow_mut().clear();
+        self.core.events.clear();
+    }
+}
+
+/// Ends script that is suspended in a blocking call; afterwards nothing of the VU is on any stack.
+pub(crate) fn cancel_blocked(inner: &Rc<VuInner>) {
+    inner.core.interrupt.raise();
+    // Bounded: each resumption throws what no script can catch, so script cannot block again for ever.
+    for _ in 0..1000 {
+        let Some(suspended) = inner.blocked.take() else { return };
+        inner.settle(suspended.resume(Resume::Cancel));
+    }
+}
+
+fn call_timer<'js>(
+    ctx: &Ctx<'js>,
+    callback: Persistent<Function<'static>>,
+    arguments: Vec<Persistent<Value<'static>>>,
+) -> rquickjs::Result<()> {
+    let callback = callback.restore(ctx)?;
+    let mut args = rquickjs::function::Args::new(ctx.clone(), arguments.len());
+    args.this(ctx.globals())?;
+    for argument in arguments {
+        args.push_arg(argument.restore(ctx)?)?;
+    }
+    callback.call_arg(args)
+}
+
+enum JobResult {
+    None,
+    Ran,
+    Threw,
+}
+
+fn execute_job(ctx: &Ctx<'_>) -> JobResult {
+    let mut of = std::ptr::null_mut();
+    // SAFETY: the runtime is the one this context belongs to; it is entered (the caller holds a `Ctx`), and
+    // the engine only writes the context pointer.
+    let result = unsafe {
+        let runtime = qjs::JS_GetRuntime(ctx.as_raw().as_ptr());
+        qjs::JS_ExecutePendingJob(runtime, &mut of)
+    };
+    match result {
+        0 => JobResult::None,
+        n if n > 0 => JobResult::Ran,
+        _ => JobResult::Threw,
+    }
+}
+
+/// Tells the engine which stack it is on; without it every call would fail as a stack overflow.
+fn update_stack_top(ctx: &Ctx<'_>) {
+    // SAFETY: the runtime is alive and entered; the call only reads the stack pointer.
+    unsafe { qjs::JS_UpdateStackTop(qjs::JS_GetRuntime(ctx.as_raw().as_ptr())) }
+}

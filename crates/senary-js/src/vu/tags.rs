@@ -1,0 +1,106 @@
+//! The tags a VU's samples carry at the moment: the test's, the scenario's, the script's own, the group.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+
+use senary_execution::WorkerContext;
+use senary_metrics::{Metadata, TagSet, TagSetId};
+
+use crate::settings::SystemTags;
+
+/// Tag names the VU itself sets.
+pub const GROUP: &str = "group";
+pub const SCENARIO: &str = "scenario";
+
+/// Between the names in a group's path.
+pub const GROUP_SEPARATOR: &str = "::";
+
+/// Current tags of one VU, interned with its worker.
+pub struct VuTags {
+    current: RefCell<TagSet>,
+    id: Cell<TagSetId>,
+    group: RefCell<String>,
+    metadata: RefCell<Vec<(Arc<str>, Arc<str>)>>,
+    shared_metadata: RefCell<Option<Metadata>>,
+}
+
+impl VuTags {
+    pub fn new(worker: &WorkerContext, base: &TagSet, system: SystemTags) -> Self {
+        let base = if system.group { base.with(GROUP, "") } else { base.clone() };
+        let id = worker.record(|r| r.intern(&base));
+        Self {
+            current: RefCell::new(base),
+            id: Cell::new(id),
+            group: RefCell::default(),
+            metadata: RefCell::default(),
+            shared_metadata: RefCell::default(),
+        }
+    }
+
+    /// Starts over from these tags, outside any group.
+    pub fn reset(&self, worker: &WorkerContext, base: &TagSet, system: SystemTags) {
+        self.group.borrow_mut().clear();
+        self.metadata.borrow_mut().clear();
+        self.shared_metadata.take();
+        self.replace(worker, if system.group { base.with(GROUP, "") } else { base.clone() });
+    }
+
+    pub fn id(&self) -> TagSetId {
+        self.id.get()
+    }
+
+    pub fn current(&self) -> TagSet {
+        self.current.borrow().clone()
+    }
+
+    pub fn set(&self, worker: &WorkerContext, key: &str, value: &str) {
+        let next = self.current.borrow().with(key, value);
+        self.replace(worker, next);
+    }
+
+    pub fn remove(&self, worker: &WorkerContext, key: &str) {
+        let next = self.current.borrow().without(key);
+        self.replace(worker, next);
+    }
+
+    pub fn group(&self) -> String {
+        self.group.borrow().clone()
+    }
+
+    /// Enters a group by its whole path (`::outer::inner`, empty at the root).
+    pub fn set_group(&self, worker: &WorkerContext, path: &str, system: SystemTags) {
+        path.clone_into(&mut self.group.borrow_mut());
+        if system.group {
+            self.set(worker, GROUP, path);
+        }
+    }
+
+    pub fn metadata(&self) -> Option<Metadata> {
+        self.shared_metadata.borrow().clone()
+    }
+
+    pub fn metadata_value(&self, key: &str) -> Option<Arc<str>> {
+        self.metadata.borrow().iter().find(|(k, _)| &**k == key).map(|(_, v)| v.clone())
+    }
+
+    pub fn metadata_keys(&self) -> Vec<Arc<str>> {
+        self.metadata.borrow().iter().map(|(k, _)| k.clone()).collect()
+    }
+
+    /// Sets or, with `None`, removes a piece of metadata.
+    pub fn set_metadata(&self, key: &str, value: Option<&str>) {
+        let mut entries = self.metadata.borrow_mut();
+        entries.retain(|(k, _)| &**k != key);
+        if let Some(value) = value {
+            let at = entries.partition_point(|(k, _)| **k < *key);
+            entries.insert(at, (key.into(), value.into()));
+        }
+        let shared = (!entries.is_empty()).then(|| Metadata::from(entries.as_slice()));
+        self.shared_metadata.replace(shared);
+    }
+
+    fn replace(&self, worker: &WorkerContext, next: TagSet) {
+        self.id.set(worker.record(|r| r.intern(&next)));
+        self.current.replace(next);
+    }
+}

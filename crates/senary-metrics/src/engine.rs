@@ -1,0 +1,478 @@
+//! The metrics engine: adds up samples per metric and sub-metric, counts checks, evaluates thresholds.
+//!
+//! It is one more consumer of sample batches. Where a sample goes is worked out once per series; after that
+//! adding one is an index and an addition. It has no clock: callers say how long the run has lasted.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::metric::{Metric, MetricId, MetricType, ValueType};
+use crate::registry::{Registry, builtin};
+use crate::sample::{SampleBatch, Series};
+use crate::sink::Sink;
+use crate::submetric::{Selector, SelectorError};
+use crate::threshold::{Expression, ExpressionError, ThresholdSpec, supported_methods};
+
+/// Above this many time series memory and outputs suffer; users are told, again at every doubling.
+const SUGGESTED_SERIES: usize = 100_000;
+
+/// Why the thresholds of a test cannot be evaluated. The texts are the reference's.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ThresholdError {
+    #[error("unable to validate threshold expressions; reason: {0}")]
+    Selector(#[from] SelectorError),
+    #[error("{0}")]
+    Expression(#[from] ExpressionError),
+    #[error("invalid threshold defined on {metric}; reason: no metric name {name:?} found")]
+    UnknownMetric { metric: String, name: String },
+    #[error(
+        "invalid threshold {source:?} applied on metric {metric}; reason: unsupported aggregation method {method} on metric of type {kind}. supported aggregation methods for this metric are: {supported}",
+        source = .expression
+    )]
+    UnsupportedMethod {
+        expression: String,
+        metric: String,
+        method: String,
+        kind: MetricType,
+        supported: String,
+    },
+}
+
+/// What the options ask to watch: metric selectors and their thresholds, in the order given.
+pub type ThresholdPlan = Vec<(String, Vec<ThresholdSpec>)>;
+
+/// Thresholds that do not hold at an evaluation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Crossed {
+    /// Selectors of the metrics, sorted.
+    pub metrics: Vec<String>,
+    /// Whether one of them asks to end the run now.
+    pub abort: bool,
+}
+
+/// One threshold and how it stands.
+#[derive(Clone, Debug)]
+pub struct ThresholdResult {
+    pub spec: ThresholdSpec,
+    pub ok: bool,
+    /// The aggregation as written, and its value at the last evaluation.
+    pub method: String,
+    pub value: f64,
+}
+
+/// A metric, or a sub-metric, and what came of it.
+#[derive(Clone, Debug)]
+pub struct MetricResult {
+    /// With the braces, for a sub-metric.
+    pub name: String,
+    pub kind: MetricType,
+    pub contains: ValueType,
+    pub sink: Sink,
+    pub thresholds: Vec<ThresholdResult>,
+    /// For a sub-metric: its parent's name, and the text between the braces.
+    pub parent: Option<(String, String)>,
+}
+
+/// A check within its group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckResult {
+    pub name: Arc<str>,
+    pub group: Arc<str>,
+    pub scenario: Arc<str>,
+    pub passes: u64,
+    pub fails: u64,
+}
+
+/// The samples of one group or one scenario alone; only made when asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Breakdown {
+    /// By name of the group's path or of the scenario.
+    pub metrics: BTreeMap<String, Vec<MetricResult>>,
+}
+
+/// Everything a summary is made of.
+#[derive(Clone, Debug)]
+pub struct Results {
+    pub metrics: Vec<MetricResult>,
+    /// In order of first appearance; one entry per group, scenario and name.
+    pub checks: Vec<CheckResult>,
+    /// Paths of groups (`::outer::inner`), in order of first appearance.
+    pub groups: Vec<Arc<str>>,
+    pub by_group: Breakdown,
+    pub by_scenario: Breakdown,
+    /// Seconds.
+    pub duration: f64,
+}
+
+struct Slot {
+    owner: Owner,
+    sink: Sink,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Owner {
+    Metric(MetricId),
+    /// Index into `watched`.
+    Selector(usize),
+    Group(Arc<str>, MetricId),
+    Scenario(Arc<str>, MetricId),
+}
+
+struct Watched {
+    selector: Selector,
+    name: String,
+    metric: Metric,
+    slot: usize,
+    thresholds: Vec<Watch>,
+}
+
+struct Watch {
+    expression: Expression,
+    result: ThresholdResult,
+}
+
+struct Route {
+    slots: Box<[u32]>,
+    check: Option<u32>,
+}
+
+pub struct Engine {
+    registry: Registry,
+    slots: Vec<Slot>,
+    slot_of: FxHashMap<Owner, usize>,
+    watched: Vec<Watched>,
+    routes: Vec<Vec<Route>>,
+    checks: Vec<CheckResult>,
+    groups: Vec<Arc<str>>,
+    breakdown: bool,
+    series_count: usize,
+    series_warned: usize,
+}
+
+impl Engine {
+    /// Validates the thresholds against the registered metrics. `validate` is false with `--no-thresholds`:
+    /// the sub-metrics are still added up, but nothing is parsed or evaluated. With `breakdown`, groups and
+    /// scenarios are also added up on their own.
+    pub fn new(
+        registry: Registry,
+        plan: &ThresholdPlan,
+        validate: bool,
+        breakdown: bool,
+    ) -> Result<Self, ThresholdError> {
+        let mut engine = Self {
+            registry,
+            slots: Vec::new(),
+            slot_of: FxHashMap::default(),
+            watched: Vec::new(),
+            routes: Vec::new(),
+            checks: Vec::new(),
+            groups: Vec::new(),
+            breakdown,
+            series_count: 0,
+            series_warned: SUGGESTED_SERIES / 2,
+        };
+        for (text, specs) in plan {
+            match engine.watch(text, specs, validate) {
+                Err(_) if !validate => {}
+                other => other?,
+            }
+        }
+        Ok(engine)
+    }
+
+    pub fn ingest(&mut self, batch: &SampleBatch) {
+        let producer = batch.producer.0 as usize;
+        while self.routes.len() <= producer {
+            self.routes.push(Vec::new());
+        }
+        for series in &batch.new_series {
+            let route = self.route(series);
+            self.routes[producer].push(route);
+        }
+        let routes = &self.routes[producer];
+        for sample in &batch.samples {
+            let Some(route) = routes.get(sample.series.0 as usize) else { continue };
+            for &slot in &route.slots {
+                self.slots[slot as usize].sink.add(sample.value);
+            }
+            if let Some(check) = route.check {
+                let check = &mut self.checks[check as usize];
+                if sample.value == 0.0 { check.fails += 1 } else { check.passes += 1 }
+            }
+        }
+    }
+
+    /// The number of time series, once each time it passes the suggested limit or doubles.
+    pub fn take_series_warning(&mut self) -> Option<usize> {
+        (self.series_count >= self.series_warned * 2).then(|| {
+            self.series_warned = self.series_count;
+            self.series_count
+        })
+    }
+
+    /// Evaluates the thresholds while the run goes on: metrics without samples are left alone.
+    pub fn evaluate(&mut self, elapsed: f64) -> Crossed {
+        self.check_thresholds(elapsed, false)
+    }
+
+    /// Evaluates the thresholds at the end, when metrics without samples count as 0.
+    pub fn finish(&mut self, elapsed: f64) -> Crossed {
+        self.check_thresholds(elapsed, true)
+    }
+
+    /// What came of the run so far. Metrics without samples are in it only if somebody watches them.
+    pub fn results(&mut self, elapsed: f64) -> Results {
+        let mut metrics = Vec::new();
+        for metric in self.registry.all() {
+            let watched: Vec<_> = self.watched.iter().filter(|w| w.metric.id == metric.id).collect();
+            let thresholds: Vec<_> = watched
+                .iter()
+                .filter(|w| w.selector.suffix.is_none())
+                .flat_map(|w| w.thresholds.iter().map(|t| t.result.clone()))
+                .collect();
+            let sink = self.slot_of.get(&Owner::Metric(metric.id)).map(|&slot| self.slots[slot].sink.clone());
+            let sink = sink.unwrap_or_else(|| Sink::new(metric.kind));
+            if !sink.is_empty() || !thresholds.is_empty() {
+                metrics.push(MetricResult {
+                    name: metric.name.to_string(),
+                    kind: metric.kind,
+                    contains: metric.contains,
+                    sink,
+                    thresholds,
+                    parent: None,
+                });
+            }
+            for sub in watched {
+                let Some(suffix) = &sub.selector.suffix else { continue };
+                metrics.push(MetricResult {
+                    name: sub.name.clone(),
+                    kind: metric.kind,
+                    contains: metric.contains,
+                    sink: self.slots[sub.slot].sink.clone(),
+                    thresholds: sub.thresholds.iter().map(|t| t.result.clone()).collect(),
+                    parent: Some((metric.name.to_string(), suffix.clone())),
+                });
+            }
+        }
+        let (by_group, by_scenario) = self.breakdowns();
+        Results {
+            metrics,
+            checks: self.checks.clone(),
+            groups: self.groups.clone(),
+            by_group,
+            by_scenario,
+            duration: elapsed,
+        }
+    }
+
+    /// Thresholds and sub-metrics of a metric, for outputs that describe metrics.
+    pub fn watched_on(&self, metric: MetricId) -> (Vec<ThresholdSpec>, Vec<Selector>) {
+        let of_metric = || self.watched.iter().filter(|w| w.metric.id == metric);
+        let thresholds = of_metric()
+            .filter(|w| w.selector.suffix.is_none())
+            .flat_map(|w| w.thresholds.iter().map(|t| t.result.spec.clone()))
+            .collect();
+        let subs = of_metric().filter(|w| w.selector.suffix.is_some()).map(|w| w.selector.clone()).collect();
+        (thresholds, subs)
+    }
+
+    fn watch(&mut self, text: &str, specs: &[ThresholdSpec], validate: bool) -> Result<(), ThresholdError> {
+        let selector = Selector::parse(text)?;
+        let Some(metric) = self.registry.get(&selector.metric) else {
+            let (metric, name) = (text.to_owned(), selector.metric);
+            return Err(ThresholdError::UnknownMetric { metric, name });
+        };
+        let mut thresholds = Vec::new();
+        for spec in specs.iter().filter(|_| validate) {
+            let expression = Expression::parse(&spec.source)?;
+            if !expression.aggregation.is_supported_by(metric.kind) {
+                return Err(ThresholdError::UnsupportedMethod {
+                    expression: spec.source.clone(),
+                    metric: text.to_owned(),
+                    method: expression.aggregation.to_string(),
+                    kind: metric.kind,
+                    supported: supported_methods(metric.kind).join(", "),
+                });
+            }
+            let method = expression.method.clone();
+            let result = ThresholdResult { spec: spec.clone(), ok: true, method, value: 0.0 };
+            thresholds.push(Watch { expression, result });
+        }
+        let owner = match selector.suffix {
+            None => Owner::Metric(metric.id),
+            Some(_) => Owner::Selector(self.watched.len()),
+        };
+        let slot = self.slot(owner, metric.kind);
+        self.watched.push(Watched { selector, name: text.to_owned(), metric, slot, thresholds });
+        Ok(())
+    }
+
+    fn slot(&mut self, owner: Owner, kind: MetricType) -> usize {
+        let next = self.slots.len();
+        let slot = *self.slot_of.entry(owner.clone()).or_insert(next);
+        if slot == next {
+            self.slots.push(Slot { owner, sink: Sink::new(kind) });
+        }
+        slot
+    }
+
+    /// Works out where the samples of a new series go.
+    fn route(&mut self, series: &Series) -> Route {
+        self.series_count += 1;
+        let Some(metric) = self.registry.metric(series.metric) else {
+            return Route { slots: Box::default(), check: None };
+        };
+        let mut slots = vec![self.slot(Owner::Metric(metric.id), metric.kind) as u32];
+        for watched in &self.watched {
+            if watched.metric.id == metric.id
+                && watched.selector.suffix.is_some()
+                && watched.selector.matches(&series.tags)
+            {
+                slots.push(watched.slot as u32);
+            }
+        }
+        let group = series.tags.get("group").unwrap_or("");
+        if !group.is_empty() && (metric.id == builtin::GROUP_DURATION || metric.id == builtin::CHECKS) {
+            self.add_group(group);
+        }
+        if self.breakdown {
+            if !group.is_empty() {
+                slots.push(self.slot(Owner::Group(group.into(), metric.id), metric.kind) as u32);
+            }
+            if let Some(scenario) = series.tags.get("scenario") {
+                slots.push(self.slot(Owner::Scenario(scenario.into(), metric.id), metric.kind) as u32);
+            }
+        }
+        let check = (metric.id == builtin::CHECKS).then(|| series.tags.get("check")).flatten();
+        let check = check.map(|name| self.check(name, group, series.tags.get("scenario").unwrap_or("")));
+        Route { slots: slots.into(), check }
+    }
+
+    fn add_group(&mut self, path: &str) {
+        // Parents first: `::a::b` makes `::a` appear too.
+        let ends = path.match_indices("::").map(|(at, _)| at).skip(1).chain([path.len()]);
+        for end in ends {
+            if !self.groups.iter().any(|known| **known == path[..end]) {
+                self.groups.push(path[..end].into());
+            }
+        }
+    }
+
+    fn check(&mut self, name: &str, group: &str, scenario: &str) -> u32 {
+        let known = self
+            .checks
+            .iter()
+            .position(|c| &*c.name == name && &*c.group == group && &*c.scenario == scenario);
+        let at = known.unwrap_or_else(|| {
+            let (name, group, scenario) = (name.into(), group.into(), scenario.into());
+            self.checks.push(CheckResult { name, group, scenario, passes: 0, fails: 0 });
+            self.checks.len() - 1
+        });
+        at as u32
+    }
+
+    fn check_thresholds(&mut self, elapsed: f64, with_empty: bool) -> Crossed {
+        let mut crossed = Crossed::default();
+        for watched in &mut self.watched {
+            let sink = &mut self.slots[watched.slot].sink;
+            if sink.is_empty() && !with_empty {
+                continue;
+            }
+            let empty_rate = sink.is_empty() && matches!(sink, Sink::Rate(_));
+            let mut failed = false;
+            for watch in &mut watched.thresholds {
+                let (holds, value) = watch.expression.evaluate(sink, elapsed);
+                // A rate without samples has nothing to fail by.
+                watch.result.ok = holds || empty_rate;
+                watch.result.value = value;
+                failed |= !watch.result.ok;
+                let spec = &watch.result.spec;
+                let delayed = (elapsed * 1e9) as i64 <= spec.delay_abort_eval && spec.delay_abort_eval > 0;
+                crossed.abort |= !watch.result.ok && spec.abort_on_fail && !delayed;
+            }
+            if failed {
+                crossed.metrics.push(watched.name.clone());
+            }
+        }
+        crossed.metrics.sort_unstable();
+        crossed
+    }
+
+    fn breakdowns(&self) -> (Breakdown, Breakdown) {
+        let (mut by_group, mut by_scenario) = (Breakdown::default(), Breakdown::default());
+        for slot in &self.slots {
+            let (into, name, id) = match &slot.owner {
+                Owner::Group(name, id) => (&mut by_group, name, id),
+                Owner::Scenario(name, id) => (&mut by_scenario, name, id),
+                Owner::Metric(_) | Owner::Selector(_) => continue,
+            };
+            let Some(metric) = self.registry.metric(*id) else { continue };
+            into.metrics.entry(name.to_string()).or_default().push(MetricResult {
+                name: metric.name.to_string(),
+                kind: metric.kind,
+                contains: metric.contains,
+                sink: slot.sink.clone(),
+                thresholds: Vec::new(),
+                parent: None,
+            });
+        }
+        (by_group, by_scenario)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::{ProducerId, Recorder, Timestamp};
+    use crate::tags::TagSet;
+
+    fn spec(source: &str) -> ThresholdSpec {
+        ThresholdSpec { source: source.into(), abort_on_fail: false, delay_abort_eval: 0 }
+    }
+
+    #[test]
+    fn samples_reach_metric_and_submetric() {
+        let registry = Registry::new();
+        let hits = registry.get_or_register("hits", MetricType::Counter, ValueType::Default).unwrap();
+        let plan = vec![
+            ("hits{kind:a}".to_owned(), vec![spec("count==3")]),
+            ("hits".to_owned(), vec![spec("count>100")]),
+            ("checks".to_owned(), vec![spec("rate>0.9")]),
+        ];
+        let mut engine = Engine::new(registry, &plan, true, false).unwrap();
+        let mut recorder = Recorder::new(ProducerId(0));
+        let a = recorder.intern(&TagSet::new([("kind", "a")]));
+        let b = recorder.intern(&TagSet::new([("kind", "b")]));
+        for (tags, value) in [(a, 1.0), (b, 10.0), (a, 2.0)] {
+            let series = recorder.series(hits, tags);
+            recorder.record(series, value, Timestamp(0));
+        }
+        engine.ingest(&recorder.take_batch().unwrap());
+        let crossed = engine.finish(1.0);
+        assert_eq!(crossed.metrics, ["hits"]);
+        let results = engine.results(1.0);
+        let value = |name: &str| match &results.metrics.iter().find(|m| m.name == name).unwrap().sink {
+            Sink::Counter(s) => s.value,
+            _ => unreachable!(),
+        };
+        assert_eq!((value("hits"), value("hits{kind:a}")), (13.0, 3.0));
+    }
+
+    #[test]
+    fn thresholds_are_refused_before_the_run() {
+        let refuse = |metric: &str, source: &str| {
+            let plan = vec![(metric.to_owned(), vec![spec(source)])];
+            Engine::new(Registry::new(), &plan, true, false).err().unwrap().to_string()
+        };
+        assert_eq!(
+            refuse("nope", "count>1"),
+            "invalid threshold defined on nope; reason: no metric name \"nope\" found"
+        );
+        assert_eq!(
+            refuse("iterations", "p(95)>100"),
+            "invalid threshold \"p(95)>100\" applied on metric iterations; reason: unsupported aggregation method p on metric of type counter. supported aggregation methods for this metric are: count, rate"
+        );
+    }
+}
