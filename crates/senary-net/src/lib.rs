@@ -1,1 +1,18 @@
-//! senary-net
+//! Sockets without scripts and without metrics: names to addresses, connecting, TLS, reading and writing.
+//!
+//! Everything gives back timings and errors; what they are counted as is the caller's business.
+
+pub mod dial;
+pub mod echo;
+pub mod error;
+pub mod limits;
+pub mod resolve;
+pub mod stream;
+pub mod tls;
+
+pub use dial::{Dialed, Dialer, Target, Timings};
+pub use echo::EchoServer;
+pub use error::NetError;
+pub use resolve::{ConfigError, DnsConfig, LocalIps, Resolver};
+pub use stream::Stream;
+pub use tls::{ClientCertificate, Tls, TlsOptions};

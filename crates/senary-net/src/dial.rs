@@ -1,0 +1,132 @@
+//! Connecting: resolve, TCP handshake, TLS handshake, each step timed on its own.
+//!
+//! Cancelling is dropping the future. Times of steps that were taken are reported also when a later one fails.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::pki_types::ServerName;
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use tokio::net::{TcpSocket, TcpStream};
+
+use crate::error::NetError;
+use crate::resolve::Resolver;
+use crate::stream::{Counted, Stream};
+use crate::tls::{self, Tls};
+
+/// The reference's fixed limit for the TCP handshake.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// What is needed to connect; shared by all VUs.
+#[derive(Debug)]
+pub struct Dialer {
+    pub resolver: Arc<Resolver>,
+    pub tls: Tls,
+}
+
+/// Whom to connect to, as the script says it.
+#[derive(Clone, Debug)]
+pub struct Target<'a> {
+    pub host: &'a str,
+    pub port: i64,
+    pub tls: bool,
+    pub local_ip: Option<IpAddr>,
+}
+
+/// How long the steps of a connect took; `None` for steps that were not reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timings {
+    pub resolving: Option<Duration>,
+    pub connecting: Option<Duration>,
+    pub tls_handshaking: Option<Duration>,
+}
+
+/// What became of a connect.
+pub struct Dialed {
+    pub result: Result<Stream, NetError>,
+    pub timings: Timings,
+    /// Once known, also if the connect failed afterwards.
+    pub ip: Option<IpAddr>,
+}
+
+impl Dialer {
+    pub async fn dial(&self, target: &Target<'_>) -> Dialed {
+        let mut timings = Timings::default();
+        let mut ip = None;
+        let result = self.connect(target, &mut timings, &mut ip).await;
+        Dialed { result, timings, ip }
+    }
+
+    async fn connect(
+        &self,
+        target: &Target<'_>,
+        timings: &mut Timings,
+        ip: &mut Option<IpAddr>,
+    ) -> Result<Stream, NetError> {
+        let port = u16::try_from(target.port).map_err(|_| NetError::InvalidPort { port: target.port })?;
+        let started = Instant::now();
+        let resolved = self.resolver.resolve(target.host, port).await;
+        timings.resolving = Some(started.elapsed());
+        let to = resolved?;
+        *ip = Some(to.ip());
+
+        let started = Instant::now();
+        let connected = connect_tcp(to, target.local_ip).await;
+        timings.connecting = Some(started.elapsed());
+        let (stream, local) = connected?;
+        if !target.tls {
+            return Ok(Stream::plain(stream, local, to));
+        }
+
+        let config = self.tls.config()?;
+        let name = server_name(target.host)?;
+        let started = Instant::now();
+        let connecting = tokio_rustls::TlsConnector::from(config).connect(name, Counted::new(stream));
+        let handshake = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await;
+        timings.tls_handshaking = Some(started.elapsed());
+        match handshake {
+            Ok(Ok(stream)) => Ok(Stream::tls(stream, local, to)),
+            Ok(Err(error)) => Err(tls::handshake_error(error, target.host)),
+            Err(_) => Err(NetError::Tls { code: "ETIMEDOUT", text: "i/o timeout".to_owned() }),
+        }
+    }
+}
+
+async fn connect_tcp(to: SocketAddr, local_ip: Option<IpAddr>) -> Result<(TcpStream, SocketAddr), NetError> {
+    let dial = |error| NetError::Dial { to, error };
+    let socket = open_socket(to, local_ip).map_err(dial)?;
+    match tokio::time::timeout(CONNECT_TIMEOUT, socket.connect(to)).await {
+        Ok(Ok(stream)) => {
+            let local = stream.local_addr().map_err(dial)?;
+            // Linux connects a socket to itself if it happens to pick the target's port; nobody listens there.
+            if local == to {
+                return Err(dial(io::ErrorKind::ConnectionRefused.into()));
+            }
+            Ok((stream, local))
+        }
+        Ok(Err(error)) => Err(dial(error)),
+        Err(_) => Err(NetError::DialTimeout { to }),
+    }
+}
+
+fn open_socket(to: SocketAddr, local_ip: Option<IpAddr>) -> io::Result<TcpSocket> {
+    let socket =
+        Socket::new(Domain::for_address(to), Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP))?;
+    let options = SockRef::from(&socket);
+    options.set_tcp_nodelay(true)?;
+    options.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE))?;
+    if let Some(ip) = local_ip {
+        socket.bind(&SocketAddr::new(ip, 0).into())?;
+    }
+    Ok(TcpSocket::from_std_stream(socket.into()))
+}
+
+/// SNI carries names only: an address is verified, but not sent.
+fn server_name(host: &str) -> Result<ServerName<'static>, NetError> {
+    ServerName::try_from(host.trim_start_matches('[').trim_end_matches(']').to_owned()).map_err(|_| {
+        NetError::Tls { code: "ERR_TLS_SERVER_NAME", text: format!("tls: invalid server name {host:?}") }
+    })
+}

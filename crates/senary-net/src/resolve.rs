@@ -1,0 +1,414 @@
+//! From a name to an address: the `hosts` option, block lists, the system's resolver and a cache over it.
+//!
+//! Follows <https://grafana.com/docs/k6/latest/using-k6/k6-options/reference/#dns>: one address per dial, chosen
+//! by `select` and `policy`, kept for `ttl` whatever the record says.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::error::NetError;
+
+/// Why a network option is malformed. The texts are the reference's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    #[error("failed to parse CIDR '{0}': invalid CIDR address: {0}")]
+    Cidr(String),
+    #[error("invalid hostname pattern '{0}'")]
+    HostnamePattern(String),
+    #[error("invalid host pattern '{0}'")]
+    HostPattern(String),
+    #[error("invalid IP address '{0}' in the hosts option")]
+    HostAddress(String),
+    #[error("invalid DNS TTL: {0}")]
+    DnsTtl(String),
+    #[error("invalid DNS select: {0}; use first, random or roundRobin")]
+    DnsSelect(String),
+    #[error("invalid DNS policy: {0}; use preferIPv4, preferIPv6, onlyIPv4, onlyIPv6 or any")]
+    DnsPolicy(String),
+    #[error("unknown TLS version '{0}'")]
+    TlsVersion(String),
+    #[error("unknown cipher suite '{0}'")]
+    CipherSuite(String),
+    #[error("{0}")]
+    Tls(String),
+    #[error("invalid local IPs '{0}': use addresses, ranges (a-b) or CIDRs, separated by commas")]
+    LocalIps(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum DnsSelect {
+    First,
+    RoundRobin,
+    #[default]
+    Random,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum DnsPolicy {
+    #[default]
+    PreferIpv4,
+    PreferIpv6,
+    OnlyIpv4,
+    OnlyIpv6,
+    Any,
+}
+
+/// The `dns` option; `ttl` zero means no cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DnsConfig {
+    pub ttl: Duration,
+    pub select: DnsSelect,
+    pub policy: DnsPolicy,
+}
+
+impl Default for DnsConfig {
+    fn default() -> Self {
+        Self { ttl: Duration::from_secs(300), select: DnsSelect::default(), policy: DnsPolicy::default() }
+    }
+}
+
+impl std::str::FromStr for DnsSelect {
+    type Err = ConfigError;
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        match text.to_ascii_lowercase().as_str() {
+            "first" => Ok(Self::First),
+            "roundrobin" => Ok(Self::RoundRobin),
+            "random" => Ok(Self::Random),
+            _ => Err(ConfigError::DnsSelect(text.to_owned())),
+        }
+    }
+}
+
+impl std::str::FromStr for DnsPolicy {
+    type Err = ConfigError;
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        match text.to_ascii_lowercase().as_str() {
+            "preferipv4" => Ok(Self::PreferIpv4),
+            "preferipv6" => Ok(Self::PreferIpv6),
+            "onlyipv4" => Ok(Self::OnlyIpv4),
+            "onlyipv6" => Ok(Self::OnlyIpv6),
+            "any" => Ok(Self::Any),
+            _ => Err(ConfigError::DnsPolicy(text.to_owned())),
+        }
+    }
+}
+
+/// Names may begin with `*` or `*.`; letter case does not matter.
+#[derive(Clone, Debug)]
+pub struct HostPattern {
+    text: String,
+    suffix: Option<String>,
+    exact: String,
+}
+
+impl HostPattern {
+    pub fn parse(text: &str) -> Option<Self> {
+        let lower = text.to_lowercase();
+        let (suffix, rest) = match lower.strip_prefix('*') {
+            Some(rest) => (Some(rest.to_owned()), rest),
+            None => (None, lower.as_str()),
+        };
+        let valid = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
+        (!text.is_empty() && rest.chars().all(valid)).then(|| Self {
+            text: text.to_owned(),
+            suffix,
+            exact: lower.clone(),
+        })
+    }
+
+    fn matches(&self, lower: &str) -> bool {
+        match &self.suffix {
+            Some(suffix) => lower.ends_with(suffix.as_str()),
+            None => self.exact == lower,
+        }
+    }
+}
+
+/// A range of addresses in CIDR notation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cidr {
+    address: IpAddr,
+    bits: u8,
+}
+
+impl Cidr {
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let error = || ConfigError::Cidr(text.to_owned());
+        let (address, bits) = text.split_once('/').ok_or_else(error)?;
+        let address: IpAddr = address.parse().map_err(|_| error())?;
+        let bits: u8 = bits.parse().map_err(|_| error())?;
+        let width = if address.is_ipv4() { 32 } else { 128 };
+        if bits > width {
+            return Err(error());
+        }
+        Ok(Self { address: masked(address, bits), bits })
+    }
+
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        ip.is_ipv4() == self.address.is_ipv4() && masked(ip, self.bits) == self.address
+    }
+
+    pub fn first(&self) -> IpAddr {
+        self.address
+    }
+
+    /// How many addresses it has, at most 2⁶⁴ − 1.
+    pub fn size(&self) -> u64 {
+        let width = if self.address.is_ipv4() { 32 } else { 128u32 };
+        1u64.checked_shl(width - u32::from(self.bits)).unwrap_or(u64::MAX)
+    }
+}
+
+impl std::fmt::Display for Cidr {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.address, self.bits)
+    }
+}
+
+fn masked(ip: IpAddr, bits: u8) -> IpAddr {
+    match ip {
+        IpAddr::V4(ip) => {
+            IpAddr::V4((u32::from(ip) & u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0)).into())
+        }
+        IpAddr::V6(ip) => {
+            IpAddr::V6((u128::from(ip) & u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0)).into())
+        }
+    }
+}
+
+/// An entry of the `hosts` option.
+#[derive(Clone, Debug)]
+struct HostEntry {
+    pattern: HostPattern,
+    ip: IpAddr,
+    port: Option<u16>,
+}
+
+/// Everything that decides which address a name stands for.
+#[derive(Debug, Default)]
+pub struct Resolver {
+    hosts: Vec<HostEntry>,
+    blocked: Vec<HostPattern>,
+    blacklist: Vec<Cidr>,
+    dns: DnsConfig,
+    cache: Mutex<HashMap<String, (Instant, Vec<IpAddr>)>>,
+    turn: AtomicUsize,
+}
+
+impl Resolver {
+    /// `hosts` maps `name[:port]` to `ip[:port]`.
+    pub fn new(
+        hosts: &[(String, String)],
+        blocked: &[String],
+        blacklist: &[String],
+        dns: DnsConfig,
+    ) -> Result<Self, ConfigError> {
+        let mut entries = Vec::new();
+        for (name, address) in hosts {
+            let pattern = HostPattern::parse(name).ok_or_else(|| ConfigError::HostPattern(name.clone()))?;
+            let (ip, port) = match address.parse::<SocketAddr>() {
+                Ok(address) => (address.ip(), Some(address.port())),
+                Err(_) => (address.parse().map_err(|_| ConfigError::HostAddress(address.clone()))?, None),
+            };
+            entries.push(HostEntry { pattern, ip, port });
+        }
+        // The most precise entry wins: plain names before wildcards, longer before shorter.
+        entries.sort_by_key(|e| (e.pattern.suffix.is_some(), std::cmp::Reverse(e.pattern.exact.len())));
+        let blocked = blocked
+            .iter()
+            .map(|text| HostPattern::parse(text).ok_or_else(|| ConfigError::HostnamePattern(text.clone())))
+            .collect::<Result<_, _>>()?;
+        let blacklist = blacklist.iter().map(|text| Cidr::parse(text)).collect::<Result<_, _>>()?;
+        Ok(Self { hosts: entries, blocked, blacklist, dns, ..Self::default() })
+    }
+
+    /// The address to dial for a name and a port. Only a name the system must look up takes time.
+    pub async fn resolve(self: &std::sync::Arc<Self>, host: &str, port: u16) -> Result<SocketAddr, NetError> {
+        let lower = host.to_lowercase();
+        let literal = lower.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok();
+        if literal.is_none()
+            && let Some(pattern) = self.blocked.iter().find(|p| p.matches(&lower))
+        {
+            return Err(NetError::BlockedHostname { host: host.to_owned(), pattern: pattern.text.clone() });
+        }
+        let with_port = format!("{lower}:{port}");
+        let mapped = self.hosts.iter().find(|e| e.pattern.matches(&with_port) || e.pattern.matches(&lower));
+        let address = match (mapped, literal) {
+            (Some(entry), _) => SocketAddr::new(entry.ip, entry.port.unwrap_or(port)),
+            (None, Some(ip)) => SocketAddr::new(ip, port),
+            (None, None) => SocketAddr::new(self.look_up(host, &lower).await?, port),
+        };
+        match self.blacklist.iter().find(|range| range.contains(address.ip())) {
+            Some(range) => Err(NetError::BlacklistedIp { ip: address.ip(), range: range.to_string() }),
+            None => Ok(address),
+        }
+    }
+
+    async fn look_up(self: &std::sync::Arc<Self>, host: &str, lower: &str) -> Result<IpAddr, NetError> {
+        if !is_dns_name(lower) {
+            return Err(NetError::NoSuchHost { host: host.to_owned() });
+        }
+        if let Some((since, ips)) = self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(lower)
+            && since.elapsed() < self.dns.ttl
+        {
+            return self.choose(host, ips);
+        }
+        let name = lower.to_owned();
+        // The system's resolver blocks, so it runs on a thread of the runtime's blocking pool.
+        let found =
+            tokio::task::spawn_blocking(move || (name.as_str(), 0).to_socket_addrs().map(Vec::from_iter))
+                .await;
+        let ips: Vec<IpAddr> = match found {
+            Ok(Ok(found)) => found.into_iter().map(|a| a.ip()).collect(),
+            // The system does not tell its reasons apart; by far the most common one is an unknown name.
+            Ok(Err(_)) => return Err(NetError::NoSuchHost { host: host.to_owned() }),
+            Err(error) => return Err(NetError::Lookup { host: host.to_owned(), error: error.to_string() }),
+        };
+        let chosen = self.choose(host, &ips);
+        if !self.dns.ttl.is_zero() {
+            let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+            cache.insert(lower.to_owned(), (Instant::now(), ips));
+        }
+        chosen
+    }
+
+    fn choose(&self, host: &str, ips: &[IpAddr]) -> Result<IpAddr, NetError> {
+        let of = |v4: bool| ips.iter().copied().filter(|ip| ip.is_ipv4() == v4).collect::<Vec<_>>();
+        let first_non_empty = |a: Vec<IpAddr>, b: Vec<IpAddr>| if a.is_empty() { b } else { a };
+        let candidates = match self.dns.policy {
+            DnsPolicy::PreferIpv4 => first_non_empty(of(true), of(false)),
+            DnsPolicy::PreferIpv6 => first_non_empty(of(false), of(true)),
+            DnsPolicy::OnlyIpv4 => of(true),
+            DnsPolicy::OnlyIpv6 => of(false),
+            DnsPolicy::Any => ips.to_vec(),
+        };
+        if candidates.is_empty() {
+            return Err(NetError::NoSuchHost { host: host.to_owned() });
+        }
+        let turn = match self.dns.select {
+            DnsSelect::First => 0,
+            DnsSelect::RoundRobin => self.turn.fetch_add(1, Ordering::Relaxed),
+            // Any spread will do; a Weyl sequence needs no generator.
+            DnsSelect::Random => {
+                self.turn.fetch_add(0x9E37_79B9_7F4A_7C15_u64 as usize, Ordering::Relaxed) >> 16
+            }
+        };
+        Ok(candidates[turn % candidates.len()])
+    }
+}
+
+/// RFC 1035 §2.3.4 lengths; labels are not empty.
+fn is_dns_name(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    !name.is_empty() && name.len() <= 253 && name.split('.').all(|l| !l.is_empty() && l.len() <= 63)
+}
+
+/// Source addresses for outgoing connections, spread over VUs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalIps {
+    ranges: Vec<(IpAddr, u64)>,
+}
+
+impl LocalIps {
+    /// Addresses, ranges `a-b` and CIDRs, separated by commas.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let error = || ConfigError::LocalIps(text.to_owned());
+        let mut ranges = Vec::new();
+        for part in text.split(',').map(str::trim) {
+            if part.contains('/') {
+                let range = Cidr::parse(part).map_err(|_| error())?;
+                ranges.push((range.first(), range.size()));
+            } else if let Some((first, last)) = part.split_once('-') {
+                let first: IpAddr = first.trim().parse().map_err(|_| error())?;
+                let last: IpAddr = last.trim().parse().map_err(|_| error())?;
+                let (a, b) = (number(first), number(last));
+                if first.is_ipv4() != last.is_ipv4() || b < a {
+                    return Err(error());
+                }
+                ranges.push((first, u64::try_from(b - a + 1).unwrap_or(u64::MAX)));
+            } else {
+                ranges.push((part.parse().map_err(|_| error())?, 1));
+            }
+        }
+        Ok(Self { ranges })
+    }
+
+    /// The address of a VU, counted from 1; VUs take the addresses in turn.
+    pub fn of_vu(&self, vu: u64) -> Option<IpAddr> {
+        let total = self.ranges.iter().fold(0u64, |sum, (_, n)| sum.saturating_add(*n));
+        let mut at = vu.saturating_sub(1).checked_rem(total)?;
+        for &(first, count) in &self.ranges {
+            if at < count {
+                return Some(match first {
+                    IpAddr::V4(ip) => IpAddr::V4(u32::from(ip).wrapping_add(at as u32).into()),
+                    IpAddr::V6(ip) => IpAddr::V6(u128::from(ip).wrapping_add(u128::from(at)).into()),
+                });
+            }
+            at -= count;
+        }
+        None
+    }
+}
+
+fn number(ip: IpAddr) -> u128 {
+    match ip {
+        IpAddr::V4(ip) => u128::from(u32::from(ip)),
+        IpAddr::V6(ip) => u128::from(ip),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    fn resolver(hosts: &[(&str, &str)], blocked: &[&str], blacklist: &[&str]) -> Arc<Resolver> {
+        let own = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
+        let hosts: Vec<_> = hosts.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+        Arc::new(Resolver::new(&hosts, &own(blocked), &own(blacklist), DnsConfig::default()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn hosts_map_names_and_ports() {
+        let resolver = resolver(
+            &[("a.test", "127.0.0.2"), ("*.wild.test", "127.0.0.3"), ("b.test:6000", "127.0.0.4:7")],
+            &[],
+            &[],
+        );
+        let resolve = async |host: &str, port| resolver.resolve(host, port).await.unwrap().to_string();
+        assert_eq!(resolve("A.TEST", 80).await, "127.0.0.2:80");
+        assert_eq!(resolve("x.wild.test", 80).await, "127.0.0.3:80");
+        assert_eq!(resolve("b.test", 6000).await, "127.0.0.4:7");
+        assert_eq!(resolve("::1", 1).await, "[::1]:1");
+    }
+
+    #[tokio::test]
+    async fn block_lists_hold() {
+        let resolver = resolver(&[("a.test", "127.0.0.2")], &["*.bad.test"], &["127.0.0.0/8"]);
+        let error = async |host: &str| resolver.resolve(host, 1).await.unwrap_err().to_string();
+        assert_eq!(error("x.bad.test").await, "hostname (x.bad.test) is in a blocked pattern (*.bad.test)");
+        assert_eq!(error("a.test").await, "IP (127.0.0.2) is in a blacklisted range (127.0.0.0/8)");
+        assert_eq!(error("not..valid").await, "lookup not..valid: no such host");
+    }
+
+    #[test]
+    fn local_ips_are_taken_in_turn() {
+        let ips = LocalIps::parse("127.0.0.5-127.0.0.6, 10.0.0.0/30").unwrap();
+        let of = |vu| ips.of_vu(vu).unwrap().to_string();
+        assert_eq!(
+            (of(1), of(2), of(3), of(6), of(7)),
+            (
+                "127.0.0.5".into(),
+                "127.0.0.6".into(),
+                "10.0.0.0".into(),
+                "10.0.0.3".into(),
+                "127.0.0.5".into()
+            )
+        );
+        assert!(LocalIps::parse("127.0.0.9-127.0.0.1").is_err());
+        assert!(LocalIps::parse("").is_err());
+    }
+}
