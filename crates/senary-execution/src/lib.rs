@@ -3,11 +3,13 @@
 //! Knows neither JavaScript nor sockets: a VU is a trait. Times and rates are decided here; what an
 //! iteration does is not.
 
+pub mod plan;
 pub mod shutdown;
 pub mod state;
 pub mod vu;
 pub mod worker;
 
+pub use plan::{ExecutorConfig, Scenario, Stage};
 pub use shutdown::{Shutdown, StopReason};
 pub use state::ExecutionState;
 pub use vu::{Activation, Iteration, IterationOutcome, Vu, VuFactory, VuId};

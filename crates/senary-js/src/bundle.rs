@@ -1,0 +1,137 @@
+//! A bundle: the script of a test and everything it is made of, initialised once and shared by all VUs.
+//!
+//! Loading runs the script's init code for the first time, finds its options and exports, and then locks the
+//! module store. VUs are made from a bundle by [`JsVuFactory`](crate::factory::JsVuFactory).
+
+use std::rc::Rc;
+use std::sync::{Arc, OnceLock};
+
+use rquickjs::{Filter, Object, Value};
+use senary_execution::{Clock, ExecutionState, Shutdown, VuId, WorkerContext};
+use senary_metrics::{ProducerId, Registry, TagSet};
+use senary_net::{DnsConfig, Resolver, Tls, TlsOptions};
+use tokio_util::sync::CancellationToken;
+
+use crate::factory::{self, LifecycleError};
+use crate::settings::{SystemTags, VuSettings};
+use crate::source::{ModuleStore, ScriptSource};
+
+/// What decides how a script is run, before its options are known.
+#[derive(Clone, Debug, Default)]
+pub struct RuntimeOptions {
+    /// `__ENV`.
+    pub env: Vec<(String, String)>,
+    /// `--compatibility-mode=base`: no `global`.
+    pub base_compatibility: bool,
+}
+
+/// Shared by every VU.
+pub struct Bundle {
+    pub(crate) store: Arc<ModuleStore>,
+    pub(crate) registry: Registry,
+    pub(crate) runtime: RuntimeOptions,
+    options: serde_json::Value,
+    exports: Vec<String>,
+}
+
+/// Names the reference calls itself; each must be a function if it is there.
+pub const SETUP: &str = "setup";
+pub const TEARDOWN: &str = "teardown";
+pub const HANDLE_SUMMARY: &str = "handleSummary";
+
+impl Bundle {
+    /// Runs the script's init code. It may take as long as the script likes; `shutdown` ends it.
+    pub fn load(
+        source: ScriptSource,
+        runtime: RuntimeOptions,
+        registry: Registry,
+        shutdown: &Shutdown,
+    ) -> Result<Self, LifecycleError> {
+        let executor = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|e| LifecycleError::Engine(e.to_string()))?;
+        let mut bundle = Self {
+            store: ModuleStore::new(source),
+            registry,
+            runtime,
+            options: serde_json::Value::Null,
+            exports: Vec::new(),
+        };
+        let state = Arc::new(ExecutionState::new());
+        // Nothing may be measured yet, so nobody receives samples.
+        let worker = WorkerContext::new(ProducerId(0), Clock::new(), state, shutdown.clone(), Arc::new(|_| {}));
+        let local = tokio::task::LocalSet::new();
+        let (options, exports) = local.block_on(&executor, bundle.first_init(&worker, shutdown.token()))?;
+        bundle.options = options;
+        bundle.exports = exports;
+        bundle.store.lock();
+        Ok(bundle)
+    }
+
+    /// The options the script exports, as JSON; null without any.
+    pub fn options(&self) -> &serde_json::Value {
+        &self.options
+    }
+
+    /// Names of the exported functions.
+    pub fn exports(&self) -> &[String] {
+        &self.exports
+    }
+
+    pub fn has_export(&self, name: &str) -> bool {
+        self.exports.iter().any(|export| export == name)
+    }
+
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    async fn first_init(
+        &self,
+        worker: &Rc<WorkerContext>,
+        interrupt: &CancellationToken,
+    ) -> Result<(serde_json::Value, Vec<String>), LifecycleError> {
+        let settings = Arc::new(init_settings()?);
+        let id = VuId { in_instance: 0, in_test: 0 };
+        let (inner, exports) = factory::init_vu(self, id, worker, settings, interrupt).await?;
+        let found = inner.with_script(|ctx| -> Result<_, LifecycleError> {
+            let thrown = |e| LifecycleError::Script(crate::failure::ScriptFailure::from_error(ctx, e));
+            let exports: Object<'_> = exports.restore(ctx).map_err(thrown)?;
+            let mut names = Vec::new();
+            for key in exports.own_keys::<String>(Filter::new().string()) {
+                let key = key.map_err(thrown)?;
+                let value: Value<'_> = exports.get(key.as_str()).map_err(thrown)?;
+                if value.is_function() {
+                    names.push(key);
+                } else if key == SETUP || key == TEARDOWN {
+                    return Err(LifecycleError::NotAFunction(key));
+                }
+            }
+            let options: Value<'_> = exports.get("options").map_err(thrown)?;
+            let json = ctx.json_stringify(options).map_err(thrown)?;
+            let json = json.map(|j| j.to_string()).transpose().map_err(thrown)?;
+            let options = json.and_then(|j| serde_json::from_str(&j).ok()).unwrap_or_default();
+            Ok((options, names))
+        });
+        inner.abandon();
+        found
+    }
+}
+
+/// Settings for init code that runs before the options are known; nothing in them can be used there.
+fn init_settings() -> Result<VuSettings, LifecycleError> {
+    let resolver = Resolver::new(&[], &[], &[], DnsConfig::default());
+    let tls = Tls::new(TlsOptions::default());
+    let engine = |e: senary_net::ConfigError| LifecycleError::Engine(e.to_string());
+    let dialer = senary_net::Dialer { resolver: Arc::new(resolver.map_err(engine)?), tls: tls.map_err(engine)? };
+    Ok(VuSettings {
+        run_tags: TagSet::default(),
+        system_tags: SystemTags::default(),
+        dialer: Arc::new(dialer),
+        local_ips: None,
+        options_json: "{}".to_owned(),
+        throw: false,
+        setup_data: OnceLock::new(),
+    })
+}

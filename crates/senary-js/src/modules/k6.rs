@@ -1,0 +1,162 @@
+//! `k6`: `check`, `fail`, `group`, `sleep`, `randomSeed`.
+//! (<https://grafana.com/docs/k6/latest/javascript-api/k6/>)
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use rquickjs::function::Opt;
+use rquickjs::{Coerced, Ctx, Filter, Function, Object, Value};
+use senary_metrics::builtin;
+
+use crate::errors;
+use crate::modules::metrics::tags_of;
+use crate::vu::core::{VuCore, vu_of};
+use crate::vu::tags::GROUP_SEPARATOR;
+
+/// Beyond this a sleep is for ever (a century).
+const LONGEST_SLEEP: f64 = 3e9;
+
+pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
+    let module = Object::new(ctx.clone())?;
+    let add = |name: &str, function: rquickjs::Result<Function<'js>>| module.set(name, function?.with_name(name)?);
+    add("check", Function::new(ctx.clone(), check))?;
+    add("fail", Function::new(ctx.clone(), fail))?;
+    add("group", Function::new(ctx.clone(), group))?;
+    add("sleep", Function::new(ctx.clone(), sleep))?;
+    add("randomSeed", Function::new(ctx.clone(), random_seed))?;
+    Ok(module)
+}
+
+fn check<'js>(
+    ctx: Ctx<'js>,
+    value: Opt<Value<'js>>,
+    checks: Opt<Value<'js>>,
+    tags: Opt<Value<'js>>,
+) -> rquickjs::Result<bool> {
+    let vu = vu_of(&ctx)?;
+    if vu.phase.is_init() {
+        return Err(errors::throw_go_error(&ctx, "Using check() in the init context is not supported"));
+    }
+    let value = value.0.unwrap_or_else(|| Value::new_undefined(ctx.clone()));
+    let Some(checks) = checks.0.filter(|c| !c.is_undefined() && !c.is_null()) else {
+        return Err(errors::throw_go_error(&ctx, "no checks provided to `check`"));
+    };
+    let own = match tags.0.filter(|t| !t.is_undefined() && !t.is_null()) {
+        Some(tags) => tags_of(&ctx, &tags)?,
+        None => Vec::new(),
+    };
+    let Some(checks) = checks.as_object() else { return Ok(true) };
+    let now = vu.now();
+    let mut all_passed = true;
+    for name in checks.own_keys::<String>(Filter::new().string().enum_only()) {
+        let name = name?;
+        if name.contains(GROUP_SEPARATOR) {
+            return Err(errors::throw_go_error(&ctx, "group and check names may not contain '::'"));
+        }
+        let condition: Value<'js> = checks.get(name.as_str())?;
+        let outcome = evaluate(&ctx, &condition, &value);
+        let passed = matches!(outcome, Ok(true));
+        record_check(&vu, name.trim(), &own, passed, now);
+        outcome?;
+        all_passed &= passed;
+    }
+    Ok(all_passed)
+}
+
+fn evaluate<'js>(ctx: &Ctx<'js>, condition: &Value<'js>, value: &Value<'js>) -> rquickjs::Result<bool> {
+    let result = match condition.as_function() {
+        Some(function) => {
+            let result: Value<'js> = function.call((value.clone(),))?;
+            if result.is_promise() {
+                return Err(errors::throw_go_error(
+                    ctx,
+                    "the built-in check() does not support async functions as arguments. Await the value first, or use the check() of the k6-utils library",
+                ));
+            }
+            result
+        }
+        None => condition.clone(),
+    };
+    Ok(result.get::<Coerced<bool>>()?.0)
+}
+
+fn record_check(vu: &VuCore, name: &str, own: &[(String, String)], passed: bool, now: senary_metrics::Timestamp) {
+    let mut tags = vu.tags.current();
+    if vu.settings.system_tags.check {
+        tags = tags.with("check", name);
+    }
+    if !own.is_empty() {
+        tags = tags.merged(own.iter().map(|(k, v)| (k.as_str(), v.as_str())));
+    }
+    let series = vu.worker.record(|r| {
+        let tags = r.intern(&tags);
+        r.series(builtin::CHECKS, tags)
+    });
+    vu.record_series(series, f64::from(u8::from(passed)), now);
+}
+
+fn fail(ctx: Ctx<'_>, message: Opt<Coerced<String>>) -> rquickjs::Result<()> {
+    let message = message.0.map_or_else(|| "undefined".to_owned(), |m| m.0);
+    Err(errors::throw_go_error(&ctx, &message))
+}
+
+fn group<'js>(ctx: Ctx<'js>, name: Opt<Coerced<String>>, body: Opt<Value<'js>>) -> rquickjs::Result<Value<'js>> {
+    let vu = vu_of(&ctx)?;
+    if vu.phase.is_init() {
+        return Err(errors::throw_go_error(&ctx, "Using group() in the init context is not supported"));
+    }
+    let Some(body) = body.0.and_then(|b| b.as_function().cloned()) else {
+        return Err(errors::throw_go_error(&ctx, "group() requires a callback as a second argument"));
+    };
+    if is_async(&ctx, &body)? {
+        return Err(errors::throw_go_error(
+            &ctx,
+            "group() does not support async functions as arguments, the group would end before they do",
+        ));
+    }
+    let name = name.0.map(|n| n.0).unwrap_or_default();
+    if name.contains(GROUP_SEPARATOR) {
+        return Err(errors::throw_go_error(&ctx, "group and check names may not contain '::'"));
+    }
+    let outer = vu.tags.group();
+    let inner = format!("{outer}{GROUP_SEPARATOR}{}", name.trim());
+    vu.tags.set_group(&vu.worker, &inner, vu.settings.system_tags);
+    let started = Instant::now();
+    let result = body.call::<_, Value<'js>>(());
+    vu.record(builtin::GROUP_DURATION, started.elapsed().as_secs_f64() * 1e3);
+    vu.tags.set_group(&vu.worker, &outer, vu.settings.system_tags);
+    result
+}
+
+fn is_async<'js>(ctx: &Ctx<'js>, function: &Function<'js>) -> rquickjs::Result<bool> {
+    let constructor: Object<'js> = function.get("constructor")?;
+    let name: Value<'js> = constructor.get("name")?;
+    Ok(crate::failure::to_text(ctx, &name) == "AsyncFunction")
+}
+
+fn sleep<'js>(ctx: Ctx<'js>, seconds: Opt<Value<'js>>) -> rquickjs::Result<()> {
+    let seconds = seconds.0.map(|s| s.get::<Coerced<f64>>()).transpose()?.map_or(f64::NAN, |s| s.0);
+    let vu = vu_of(&ctx)?;
+    if !(seconds > 0.0) {
+        return Ok(());
+    }
+    vu.block_until(&ctx, Instant::now() + Duration::from_secs_f64(seconds.min(LONGEST_SLEEP)))
+}
+
+/// Makes `Math.random()` of this VU repeat itself: the same seed gives the same numbers.
+fn random_seed<'js>(ctx: Ctx<'js>, seed: Opt<Coerced<f64>>) -> rquickjs::Result<()> {
+    let seed = seed.0.map_or(0.0, |s| s.0);
+    let state = Rc::new(Cell::new(seed as i64 as u64));
+    let random = move || {
+        // SplitMix64 (public domain, Sebastiano Vigna).
+        let next = state.get().wrapping_add(0x9E37_79B9_7F4A_7C15);
+        state.set(next);
+        let mut z = next;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    };
+    let math: Object<'js> = ctx.globals().get("Math")?;
+    math.set("random", Function::new(ctx.clone(), random)?.with_name("random")?)
+}

@@ -1,0 +1,193 @@
+//! `k6/metrics`: the metrics scripts declare.
+//! (<https://grafana.com/docs/k6/latest/javascript-api/k6-metrics/>)
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use rquickjs::class::{JsClass, Readable, Trace, Tracer};
+use rquickjs::function::{Constructor, Opt, This};
+use rquickjs::object::Accessor;
+use rquickjs::{Class, Coerced, Ctx, Filter, Function, JsLifetime, Object, Value};
+use senary_metrics::{MetricId, MetricType, SeriesId, TagSetId, ValueType};
+
+use crate::errors;
+use crate::vu::core::vu_of;
+
+/// Longer values are cut in warnings.
+const SHOWN_VALUE: usize = 64;
+
+pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
+    let module = Object::new(ctx.clone())?;
+    for (name, kind) in [
+        ("Counter", MetricType::Counter),
+        ("Gauge", MetricType::Gauge),
+        ("Rate", MetricType::Rate),
+        ("Trend", MetricType::Trend),
+    ] {
+        let construct = move |ctx: Ctx<'js>, name: Opt<Value<'js>>, is_time: Opt<Coerced<bool>>| {
+            ScriptMetric::new(&ctx, kind, name.0, is_time.0.is_some_and(|t| t.0))
+        };
+        let constructor = Constructor::new_class::<ScriptMetric, _, _>(ctx.clone(), construct)?;
+        constructor.set_name(name)?;
+        module.set(name, constructor)?;
+    }
+    Ok(module)
+}
+
+/// A metric in a script.
+struct ScriptMetric {
+    id: MetricId,
+    name: Rc<str>,
+    /// The series of the last `add`, while the VU's tags stay the same.
+    series: Cell<Option<(TagSetId, SeriesId)>>,
+}
+
+impl ScriptMetric {
+    fn new(
+        ctx: &Ctx<'_>,
+        kind: MetricType,
+        name: Option<Value<'_>>,
+        is_time: bool,
+    ) -> rquickjs::Result<Self> {
+        let vu = vu_of(ctx)?;
+        if !vu.phase.is_init() {
+            return Err(errors::throw_go_error(ctx, "metrics must be declared in the init context"));
+        }
+        let name = match name {
+            Some(name) => name.get::<Coerced<String>>()?.0,
+            None => String::new(),
+        };
+        let contains = if is_time { ValueType::Time } else { ValueType::Default };
+        match vu.registry.get_or_register(&name, kind, contains) {
+            Ok(id) => Ok(Self { id, name: name.into(), series: Cell::new(None) }),
+            Err(error) => Err(errors::throw_go_error(ctx, &error.to_string())),
+        }
+    }
+}
+
+type This_<'js> = This<Class<'js, ScriptMetric>>;
+
+fn add<'js>(
+    ctx: Ctx<'js>,
+    this: This_<'js>,
+    value: Opt<Value<'js>>,
+    tags: Opt<Value<'js>>,
+) -> rquickjs::Result<bool> {
+    let metric = this.0.borrow();
+    let vu = vu_of(&ctx)?;
+    if vu.phase.is_init() {
+        return Err(errors::throw_go_error(&ctx, "Adding to metrics in the init context is not supported"));
+    }
+    let number = match &value.0 {
+        None => None,
+        Some(value) if value.is_null() || value.is_undefined() => None,
+        Some(value) => Some(value.get::<Coerced<f64>>().map_or_else(
+            |_| {
+                ctx.catch();
+                f64::NAN
+            },
+            |n| n.0,
+        )),
+    };
+    let Some(number) = number.filter(|n| !n.is_nan()) else {
+        let text = match (&value.0, number) {
+            (Some(value), Some(_)) => format!(
+                "'{}' is an invalid value for metric '{}', a number or a boolean value is expected",
+                shortened(&crate::failure::to_text(&ctx, value)),
+                metric.name
+            ),
+            _ => format!(
+                "no value was provided for metric '{}', a number or a boolean value is expected",
+                metric.name
+            ),
+        };
+        if vu.settings.throw {
+            return Err(errors::throw_go_error(&ctx, &text));
+        }
+        log::warn!("{text}");
+        return Ok(false);
+    };
+    let under = vu.tags.id();
+    let series = match tags.0.filter(|t| !t.is_undefined() && !t.is_null()) {
+        None => match metric.series.get() {
+            Some((known, series)) if known == under => series,
+            _ => {
+                let series = vu.series(metric.id);
+                metric.series.set(Some((under, series)));
+                series
+            }
+        },
+        Some(tags) => {
+            let own = tags_of(&ctx, &tags)?;
+            let all = vu.tags.current().merged(own.iter().map(|(k, v)| (k.as_str(), v.as_str())));
+            vu.worker.record(|r| {
+                let tags = r.intern(&all);
+                r.series(metric.id, tags)
+            })
+        }
+    };
+    vu.record_series(series, number, vu.now());
+    Ok(true)
+}
+
+/// Tags a script hands over with a value; only plain values are tags.
+pub fn tags_of(ctx: &Ctx<'_>, value: &Value<'_>) -> rquickjs::Result<Vec<(String, String)>> {
+    let Some(object) = value.as_object() else {
+        return Err(errors::throw_type_error(ctx, "tags must be an object with names and values"));
+    };
+    let mut tags = Vec::new();
+    for key in object.own_keys::<String>(Filter::new().string().enum_only()) {
+        let key = key?;
+        let value: Value<'_> = object.get(key.as_str())?;
+        tags.push((key.clone(), tag_value(ctx, &key, &value)?));
+    }
+    Ok(tags)
+}
+
+/// The text of a tag's value.
+pub fn tag_value(ctx: &Ctx<'_>, key: &str, value: &Value<'_>) -> rquickjs::Result<String> {
+    if value.is_string() || value.is_number() || value.is_bool() {
+        return Ok(value.get::<Coerced<String>>()?.0);
+    }
+    let text = format!(
+        "invalid value for metric tag '{key}': only String, Boolean and Number types are accepted as a metric tag values"
+    );
+    Err(errors::throw_type_error(ctx, &text))
+}
+
+fn shortened(text: &str) -> String {
+    let count = text.chars().count();
+    if count <= SHOWN_VALUE {
+        return text.to_owned();
+    }
+    let half = SHOWN_VALUE / 2;
+    let head: String = text.chars().take(half).collect();
+    let tail: String = text.chars().skip(count - half).collect();
+    format!("{head}... omitting {} characters ...{tail}", count - SHOWN_VALUE)
+}
+
+impl<'js> Trace<'js> for ScriptMetric {
+    fn trace<'a>(&self, _: Tracer<'a, 'js>) {}
+}
+
+// SAFETY: it holds no JavaScript value.
+unsafe impl<'js> JsLifetime<'js> for ScriptMetric {
+    type Changed<'to> = ScriptMetric;
+}
+
+impl<'js> JsClass<'js> for ScriptMetric {
+    const NAME: &'static str = "Metric";
+    type Mutable = Readable;
+
+    fn prototype(ctx: &Ctx<'js>) -> rquickjs::Result<Option<Object<'js>>> {
+        let proto = Object::new(ctx.clone())?;
+        proto.set("add", Function::new(ctx.clone(), add)?.with_name("add")?)?;
+        proto.prop("name", Accessor::from(|this: This_<'js>| this.0.borrow().name.to_string()).enumerable())?;
+        Ok(Some(proto))
+    }
+
+    fn constructor(_: &Ctx<'js>) -> rquickjs::Result<Option<Constructor<'js>>> {
+        // One constructor per type of metric: `exports` makes them.
+        Ok(None)
+    }
+}

@@ -1,0 +1,31 @@
+//! The modules scripts import from `k6` and `k6/...`, and the globals every script has.
+
+pub mod execution;
+pub mod k6;
+pub mod metrics;
+pub mod phase;
+pub mod timers;
+pub mod x_tcp;
+
+use rquickjs::{Ctx, Object};
+
+/// Builds a module's exports in a context.
+pub type Exports = for<'js> fn(&Ctx<'js>) -> rquickjs::Result<Object<'js>>;
+
+/// The native module of that name.
+pub fn exports_of(name: &str) -> Option<Exports> {
+    Some(match name {
+        "k6" => k6::exports,
+        "k6/execution" => execution::exports,
+        "k6/metrics" => metrics::exports,
+        "k6/timers" => timers::exports,
+        x_tcp::NAME => x_tcp::exports,
+        _ => return None,
+    })
+}
+
+/// Defines the globals of a context.
+pub fn install_globals(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
+    crate::errors::install(ctx)?;
+    timers::install(ctx)
+}

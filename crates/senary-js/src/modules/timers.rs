@@ -1,0 +1,78 @@
+//! `setTimeout`, `setInterval` and their clearing, as globals and as `k6/timers`.
+//!
+//! Ids count from 1 per VU; a timer keeps its iteration alive until it fired or was cleared.
+
+use std::time::{Duration, Instant};
+
+use rquickjs::function::{Opt, Rest};
+use rquickjs::{Coerced, Ctx, Function, Object, Persistent, Value};
+
+use crate::errors;
+use crate::event_loop::Timer;
+use crate::vu::core::vu_of;
+
+pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
+    let module = Object::new(ctx.clone())?;
+    let add = |name: &str, function: rquickjs::Result<Function<'js>>| module.set(name, function?.with_name(name)?);
+    add("setTimeout", Function::new(ctx.clone(), set_timeout))?;
+    add("setInterval", Function::new(ctx.clone(), set_interval))?;
+    add("clearTimeout", Function::new(ctx.clone(), clear))?;
+    add("clearInterval", Function::new(ctx.clone(), clear))?;
+    Ok(module)
+}
+
+pub fn install(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
+    let timers = exports(ctx)?;
+    for name in ["setTimeout", "setInterval", "clearTimeout", "clearInterval"] {
+        ctx.globals().set(name, timers.get::<_, Value<'_>>(name)?)?;
+    }
+    Ok(())
+}
+
+fn set_timeout<'js>(
+    ctx: Ctx<'js>,
+    callback: Opt<Value<'js>>,
+    delay: Opt<Value<'js>>,
+    arguments: Rest<Value<'js>>,
+) -> rquickjs::Result<u32> {
+    add(&ctx, "setTimeout", callback.0, delay.0, arguments.0, false)
+}
+
+fn set_interval<'js>(
+    ctx: Ctx<'js>,
+    callback: Opt<Value<'js>>,
+    delay: Opt<Value<'js>>,
+    arguments: Rest<Value<'js>>,
+) -> rquickjs::Result<u32> {
+    add(&ctx, "setInterval", callback.0, delay.0, arguments.0, true)
+}
+
+fn add<'js>(
+    ctx: &Ctx<'js>,
+    name: &str,
+    callback: Option<Value<'js>>,
+    delay: Option<Value<'js>>,
+    arguments: Vec<Value<'js>>,
+    repeat: bool,
+) -> rquickjs::Result<u32> {
+    let Some(callback) = callback.and_then(|c| c.as_function().cloned()) else {
+        return Err(errors::throw_type_error(ctx, &format!("{name}'s callback isn't a callable function")));
+    };
+    let delay = delay.map(|d| d.get::<Coerced<f64>>()).transpose()?.map_or(0.0, |d| d.0);
+    // NaN and negative delays are none; what is too long to happen is a century.
+    let delay = Duration::from_secs_f64((delay.max(0.0) / 1e3).min(3e9));
+    let timer = Timer {
+        callback: Persistent::save(ctx, callback),
+        arguments: arguments.into_iter().map(|a| Persistent::save(ctx, a)).collect(),
+        interval: repeat.then_some(delay),
+    };
+    Ok(vu_of(ctx)?.events.add_timer(Instant::now() + delay, timer))
+}
+
+fn clear<'js>(ctx: Ctx<'js>, id: Opt<Value<'js>>) -> rquickjs::Result<()> {
+    let id = id.0.and_then(|id| id.as_number());
+    if let Some(id) = id.filter(|id| *id >= 1.0 && *id <= f64::from(u32::MAX)) {
+        vu_of(&ctx)?.events.clear_timer(id as u32);
+    }
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! `TCPError` as scripts see it: a real `Error` that keeps the reference's text.
+
+use rquickjs::{Ctx, Function, Object, Persistent, Value, function::Constructor};
+use senary_net::NetError;
+
+/// Defines the class; evaluated once per context, it gives back the constructor.
+const CLASS: &str = "(class TCPError extends Error {
+  constructor(method, message, code) { super(message); this.method = method; this.code = code }
+  toString() { return `TCP error during ${this.method}: ${this.message}` }
+  static { Object.defineProperty(this.prototype, 'name', { value: 'TCPError', writable: true, configurable: true }) }
+})";
+
+/// The operation an error belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    Connect,
+    Write,
+    Read,
+}
+
+impl Method {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Write => "write",
+            Self::Read => "read",
+        }
+    }
+}
+
+/// An error before it becomes a script's value.
+#[derive(Clone, Debug)]
+pub struct TcpError {
+    pub method: Method,
+    pub message: String,
+    pub code: &'static str,
+}
+
+impl TcpError {
+    pub fn new(method: Method, code: &'static str, message: impl Into<String>) -> Self {
+        Self { method, message: message.into(), code }
+    }
+
+    pub fn from_net(method: Method, error: &NetError) -> Self {
+        Self { method, message: error.to_string(), code: error.code() }
+    }
+
+    pub fn to_value<'js>(&self, ctx: &Ctx<'js>) -> rquickjs::Result<Value<'js>> {
+        let constructor: Constructor<'js> = match ctx.userdata::<ErrorClass>() {
+            Some(class) => class.0.clone().restore(ctx)?,
+            None => return crate::errors::new_error(ctx, "Error", &self.message),
+        };
+        let arguments = (self.method.as_str(), self.message.as_str(), self.code);
+        Ok(constructor.construct::<_, Object<'js>>(arguments)?.into_value())
+    }
+}
+
+/// The constructor, kept in the context's userdata.
+struct ErrorClass(Persistent<Constructor<'static>>);
+
+// SAFETY: a `Persistent` is not bound to `'js`.
+unsafe impl<'js> rquickjs::JsLifetime<'js> for ErrorClass {
+    type Changed<'to> = ErrorClass;
+}
+
+pub fn install(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
+    let class: Constructor<'_> = ctx.eval(CLASS)?;
+    // Fails only while userdata is being read, which nobody does here.
+    let _ = ctx.store_userdata(ErrorClass(Persistent::save(ctx, class)));
+    Ok(())
+}
+
+/// Settles a promise from outside of script.
+pub struct Resolvers {
+    pub resolve: Persistent<Function<'static>>,
+    pub reject: Persistent<Function<'static>>,
+}
+
+impl Resolvers {
+    pub fn resolve<'js>(self, ctx: &Ctx<'js>, value: Value<'js>) -> rquickjs::Result<()> {
+        self.resolve.restore(ctx)?.call((value,))
+    }
+
+    pub fn reject<'js>(self, ctx: &Ctx<'js>, error: Value<'js>) -> rquickjs::Result<()> {
+        self.reject.restore(ctx)?.call((error,))
+    }
+}
+
+/// A promise that somebody else will settle.
+pub fn pending<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<(Value<'js>, Resolvers)> {
+    let (promise, resolve, reject) = ctx.promise()?;
+    let resolvers = Resolvers { resolve: Persistent::save(ctx, resolve), reject: Persistent::save(ctx, reject) };
+    Ok((promise.into_value(), resolvers))
+}
+
+/// A promise that is settled already; cheaper than one with resolvers.
+pub fn settled<'js>(ctx: &Ctx<'js>, outcome: Result<Value<'js>, Value<'js>>) -> rquickjs::Result<Value<'js>> {
+    let (is_reject, value) = match outcome {
+        Ok(value) => (false, value),
+        Err(error) => (true, error),
+    };
+    // SAFETY: the context is alive and entered; the engine takes its own reference to the value and gives back
+    // a value we own (or an exception, told apart below).
+    let promise = unsafe {
+        let raw = rquickjs::qjs::JS_NewSettledPromise(ctx.as_raw().as_ptr(), is_reject, value.as_raw());
+        Value::from_raw(ctx.clone(), raw)
+    };
+    if promise.is_exception() { Err(rquickjs::Error::Exception) } else { Ok(promise) }
+}

@@ -1,0 +1,200 @@
+//! What script is told, and in which order: `connect` before the resolution of `connect()`, every `data` before
+//! `close`, `error` before `close`, `close` last and once.
+
+use std::rc::Rc;
+
+use rquickjs::{Class, Ctx, Function, Value};
+
+use super::SocketObject;
+use super::arguments::uint8_array;
+use super::error::{Method, Resolvers, TcpError};
+use super::socket::{QueuedWrite, SocketCore, State};
+
+/// The events scripts may listen to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventName {
+    Connect,
+    Data,
+    Close,
+    Error,
+    Timeout,
+}
+
+pub const EVENT_COUNT: usize = 5;
+
+impl EventName {
+    pub fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "connect" => Self::Connect,
+            "data" => Self::Data,
+            "close" => Self::Close,
+            "error" => Self::Error,
+            "timeout" => Self::Timeout,
+            _ => return None,
+        })
+    }
+}
+
+/// Something that happened to a socket and waits for the VU's turn.
+pub enum SocketEvent {
+    Connected,
+    ConnectFailed(TcpError),
+    Data(Vec<u8>),
+    /// A queued write is through; its promise may be resolved.
+    Written(Resolvers),
+    WriteFailed(TcpError, Resolvers),
+    /// A write was refused on the spot; the promise knows already, listeners do not.
+    Refused(TcpError),
+    Timeout,
+    ReadFailed(TcpError),
+    /// The peer has closed its side.
+    PeerClosed,
+    /// `destroy()` was called; the writes it cut off.
+    Destroyed(std::collections::VecDeque<QueuedWrite>),
+}
+
+pub fn dispatch(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, event: SocketEvent) -> rquickjs::Result<()> {
+    match event {
+        SocketEvent::Connected => {
+            // A socket destroyed meanwhile has its own event behind this one.
+            if socket.state.get() != State::Opening {
+                return Ok(());
+            }
+            let promise = socket.connecting.take();
+            socket.state.set(State::Open);
+            call(ctx, socket, EventName::Connect, None)?;
+            if let Some(promise) = promise {
+                promise.resolve(ctx, Value::new_null(ctx.clone()))?;
+            }
+            socket.wake();
+            Ok(())
+        }
+        SocketEvent::ConnectFailed(error) => {
+            if socket.state.get() != State::Opening {
+                return Ok(());
+            }
+            let promise = socket.connecting.take();
+            socket.connect_failed();
+            let value = error.to_value(ctx)?;
+            call(ctx, socket, EventName::Error, Some(value.clone()))?;
+            if socket.state.get() == State::Disconnected {
+                socket.anchor.take();
+            }
+            promise.map_or(Ok(()), |promise| promise.reject(ctx, value))
+        }
+        SocketEvent::Data(bytes) => {
+            socket.data_queued.set(false);
+            if socket.state.get() == State::Open && listens(ctx, socket, EventName::Data) {
+                let data = uint8_array(ctx, bytes)?;
+                call(ctx, socket, EventName::Data, Some(data))?;
+            }
+            socket.wake();
+            Ok(())
+        }
+        SocketEvent::Written(promise) => promise.resolve(ctx, Value::new_undefined(ctx.clone())),
+        SocketEvent::WriteFailed(error, promise) => {
+            let value = error.to_value(ctx)?;
+            call(ctx, socket, EventName::Error, Some(value.clone()))?;
+            promise.reject(ctx, value)
+        }
+        SocketEvent::Refused(error) => {
+            let value = error.to_value(ctx)?;
+            let called = call(ctx, socket, EventName::Error, Some(value));
+            if !matches!(socket.state.get(), State::Opening | State::Open) {
+                socket.anchor.take();
+            }
+            called
+        }
+        SocketEvent::Timeout => {
+            if socket.state.get() == State::Open { call(ctx, socket, EventName::Timeout, None) } else { Ok(()) }
+        }
+        SocketEvent::ReadFailed(error) => {
+            if socket.state.get() != State::Open {
+                return Ok(());
+            }
+            if listens(ctx, socket, EventName::Error) {
+                let value = error.to_value(ctx)?;
+                call(ctx, socket, EventName::Error, Some(value))?;
+            } else {
+                log::error!(error = error.message.as_str(), method = "read", module = "tcp"; "Handling TCP error");
+            }
+            if socket.state.get() == State::Open { closed_by_peer(ctx, socket) } else { Ok(()) }
+        }
+        SocketEvent::PeerClosed => {
+            if socket.state.get() == State::Open { closed_by_peer(ctx, socket) } else { Ok(()) }
+        }
+        SocketEvent::Destroyed(writes) => {
+            refuse_writes(ctx, socket, writes)?;
+            let connecting = socket.connecting.take();
+            finish(ctx, socket)?;
+            connecting.map_or(Ok(()), |promise| refuse_destroyed(ctx, promise))
+        }
+    }
+}
+
+/// Whether script listens to an event of this socket.
+fn listens(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, name: EventName) -> bool {
+    handler(ctx, socket, name).is_some()
+}
+
+fn closed_by_peer(ctx: &Ctx<'_>, socket: &Rc<SocketCore>) -> rquickjs::Result<()> {
+    let writes = socket.close();
+    refuse_writes(ctx, socket, writes)?;
+    finish(ctx, socket)
+}
+
+/// The last thing a socket does.
+fn finish(ctx: &Ctx<'_>, socket: &Rc<SocketCore>) -> rquickjs::Result<()> {
+    socket.release();
+    let result = call(ctx, socket, EventName::Close, None);
+    socket.anchor.take();
+    result
+}
+
+fn refuse_writes(
+    ctx: &Ctx<'_>,
+    socket: &Rc<SocketCore>,
+    writes: std::collections::VecDeque<QueuedWrite>,
+) -> rquickjs::Result<()> {
+    for write in writes {
+        if write.written > 0 {
+            socket.count(socket.metrics.partial_writes);
+        }
+        socket.count(socket.metrics.errors);
+        let message = format!(
+            "failed to write data after {} bytes: use of closed network connection",
+            write.written
+        );
+        let error = TcpError::new(Method::Write, "EPIPE", message).to_value(ctx)?;
+        call(ctx, socket, EventName::Error, Some(error.clone()))?;
+        write.waiting.reject(ctx, error)?;
+    }
+    Ok(())
+}
+
+fn refuse_destroyed(ctx: &Ctx<'_>, promise: Resolvers) -> rquickjs::Result<()> {
+    let error = TcpError::new(Method::Connect, "ERR_SOCKET_CLOSED", "the socket was destroyed while connecting");
+    promise.reject(ctx, error.to_value(ctx)?)
+}
+
+fn handler<'js>(ctx: &Ctx<'js>, socket: &Rc<SocketCore>, name: EventName) -> Option<Function<'js>> {
+    let object: Class<'js, SocketObject<'js>> = socket.anchor.borrow().clone()?.restore(ctx).ok()?;
+    let handlers = object.borrow();
+    let handlers = handlers.handlers.borrow();
+    handlers[name as usize].clone()
+}
+
+fn call<'js>(
+    ctx: &Ctx<'js>,
+    socket: &Rc<SocketCore>,
+    name: EventName,
+    argument: Option<Value<'js>>,
+) -> rquickjs::Result<()> {
+    let Some(handler) = handler(ctx, socket, name) else { return Ok(()) };
+    // The result is dropped; a promise among it is watched by the rejection tracker.
+    match argument {
+        None => handler.call::<_, Value<'js>>(())?,
+        Some(argument) => handler.call::<_, Value<'js>>((argument,))?,
+    };
+    Ok(())
+}

@@ -1,0 +1,220 @@
+//! The I/O task of a socket: dials, then reads, writes what was queued and watches the silence, until the
+//! stream is gone.
+//!
+//! It never calls script: it queues events and lets the VU run when that is waiting. One `data` event is under
+//! way at a time, so a script that is slow is felt by the peer, not by memory.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use senary_net::{Stream, Target};
+use tokio::time::Sleep;
+
+use super::arguments::ConnectTarget;
+use super::error::{Method, TcpError};
+use super::events::SocketEvent;
+use super::socket::{QueuedWrite, SocketCore, State};
+
+/// One per worker: what a read returns is copied out at once.
+const READ_BUFFER: usize = 256 * 1024;
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BUFFER]);
+}
+
+/// Dials and, if that works, serves the connection to its end.
+pub async fn run(socket: Rc<SocketCore>, target: ConnectTarget) {
+    let local_ip = socket.vu.settings.local_ips.as_ref().and_then(|ips| ips.of_vu(socket.vu.id.in_instance));
+    let ConnectTarget { port, host, tls, tags } = target;
+    let dialer = socket.vu.settings.dialer.clone();
+    let dialed = dialer.dial(&Target { host: &host, port, tls, local_ip }).await;
+    match dialed.result {
+        Ok(stream) => {
+            socket.connected(stream, &dialed.timings, (tags, &host, port));
+            socket.emit(SocketEvent::Connected);
+        }
+        Err(error) => {
+            if let Some(ip) = dialed.ip {
+                socket.set_endpoint(tags, &host, port, Some(ip.to_string()));
+            }
+            socket.record_timings(&dialed.timings);
+            let error = socket.failed(TcpError::from_net(Method::Connect, &error), &Vec::new());
+            socket.emit(SocketEvent::ConnectFailed(error));
+            // The VU runs in its own task from here: this one has nothing left to serve.
+            return;
+        }
+    }
+    let mut silence = Silence::default();
+    run_script(&socket);
+    poll_fn(|cx| poll_io(&socket, &mut silence, cx)).await;
+}
+
+/// Lets the VU handle what was queued, if it is waiting for it.
+fn run_script(socket: &Rc<SocketCore>) {
+    socket.io_running.set(true);
+    if let Some(vu) = socket.vu.shell.get().and_then(std::rc::Weak::upgrade) {
+        vu.run_from_io();
+    }
+    socket.io_running.set(false);
+}
+
+fn poll_io(socket: &Rc<SocketCore>, silence: &mut Silence, cx: &mut Context<'_>) -> Poll<()> {
+    loop {
+        if socket.stream.borrow().is_none() {
+            return Poll::Ready(());
+        }
+        remember_waker(socket, cx);
+        if socket.state.get() != State::Open {
+            // The `connect` event has not had its turn yet.
+            return Poll::Pending;
+        }
+        let mut progress = poll_writes(socket, cx);
+        let blocked = socket.vu.shell.get().and_then(std::rc::Weak::upgrade).is_some_and(|vu| vu.is_blocked());
+        if !socket.data_queued.get() && !blocked {
+            match poll_read(socket, cx) {
+                Poll::Ready(Continue::Yes) => progress = true,
+                Poll::Ready(Continue::No) => {
+                    run_script(socket);
+                    return Poll::Ready(());
+                }
+                Poll::Pending => progress |= silence.poll(socket, cx),
+            }
+        }
+        if !progress {
+            return Poll::Pending;
+        }
+        run_script(socket);
+    }
+}
+
+enum Continue {
+    Yes,
+    No,
+}
+
+fn poll_read(socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> Poll<Continue> {
+    BUFFER.with_borrow_mut(|buffer| {
+        let mut stream = socket.stream.borrow_mut();
+        let Some(stream) = stream.as_mut() else { return Poll::Ready(Continue::No) };
+        let read = stream.poll_read(cx, buffer);
+        socket.account_wire_bytes(stream);
+        match read {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(0)) => {
+                socket.emit(SocketEvent::PeerClosed);
+                Poll::Ready(Continue::No)
+            }
+            Poll::Ready(Ok(n)) => {
+                socket.bytes_read.set(socket.bytes_read.get() + n as u64);
+                socket.idle_since.set(Instant::now());
+                socket.count(socket.metrics.reads);
+                socket.data_queued.set(true);
+                socket.emit(SocketEvent::Data(buffer[..n].to_vec()));
+                Poll::Ready(Continue::Yes)
+            }
+            Poll::Ready(Err(error)) => {
+                let error = socket.failed(TcpError::from_net(Method::Read, &error), &Vec::new());
+                socket.emit(SocketEvent::ReadFailed(error));
+                Poll::Ready(Continue::No)
+            }
+        }
+    })
+}
+
+/// Writes what is queued, in order; whether something was finished.
+fn poll_writes(socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> bool {
+    let mut progress = false;
+    loop {
+        let mut queue = socket.writes.borrow_mut();
+        let Some(write) = queue.front_mut() else { return progress };
+        let mut stream = socket.stream.borrow_mut();
+        let Some(stream) = stream.as_mut() else { return progress };
+        let done = poll_write(socket, stream, write, cx);
+        socket.account_wire_bytes(stream);
+        let outcome = match done {
+            Poll::Pending => return progress,
+            Poll::Ready(outcome) => outcome,
+        };
+        progress = true;
+        let Some(write) = queue.pop_front() else { return progress };
+        drop(queue);
+        match outcome {
+            Ok(()) => socket.emit(SocketEvent::Written(write.waiting)),
+            Err(error) => {
+                if write.written > 0 {
+                    socket.count(socket.metrics.partial_writes);
+                }
+                let text = format!("failed to write data after {} bytes: {}", write.written, error.message);
+                let error = socket.failed(TcpError { message: text, ..error }, &Vec::new());
+                socket.emit(SocketEvent::WriteFailed(error, write.waiting));
+            }
+        }
+    }
+}
+
+fn poll_write(
+    socket: &Rc<SocketCore>,
+    stream: &mut Stream,
+    write: &mut QueuedWrite,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), TcpError>> {
+    let failed = |error| TcpError::from_net(Method::Write, &error);
+    while write.written < write.data.len() {
+        match stream.poll_write(cx, &write.data[write.written..]) {
+            Poll::Ready(Ok(n)) => {
+                write.written += n;
+                socket.bytes_written.set(socket.bytes_written.get() + n as u64);
+            }
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(failed(error))),
+            Poll::Pending => return Poll::Pending,
+        }
+    }
+    stream.poll_flush(cx).map_err(failed)
+}
+
+fn remember_waker(socket: &SocketCore, cx: &Context<'_>) {
+    let mut slot = socket.io_waker.borrow_mut();
+    match &mut *slot {
+        Some(known) => known.clone_from(cx.waker()),
+        None => *slot = Some(cx.waker().clone()),
+    }
+}
+
+/// The inactivity timeout: fires once per period in which nothing was received.
+#[derive(Default)]
+struct Silence {
+    timer: Option<(Instant, Pin<Box<Sleep>>)>,
+}
+
+impl Silence {
+    /// Whether a `timeout` event was queued.
+    fn poll(&mut self, socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> bool {
+        let Some(limit) = socket.idle_timeout.get() else {
+            self.timer = None;
+            return false;
+        };
+        loop {
+            let due = socket.idle_since.get() + limit;
+            if due <= Instant::now() {
+                socket.idle_since.set(Instant::now());
+                socket.count(socket.metrics.timeouts);
+                socket.emit(SocketEvent::Timeout);
+                return true;
+            }
+            // Data moves `due` on all the time; the timer is set anew only when it fires too early.
+            let too_late = self.timer.as_ref().is_none_or(|(at, _)| *at > due);
+            if too_late {
+                self.timer = Some((due, Box::pin(tokio::time::sleep_until(due.into()))));
+            }
+            let Some((_, timer)) = &mut self.timer else { return false };
+            if timer.as_mut().poll(cx).is_pending() {
+                return false;
+            }
+            self.timer = None;
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! `k6/x/tcp`: the `Socket` class, as documented and as `docs/differences.md` corrects the reference.
+//!
+//! One file per concern: `arguments` (what scripts hand over), `socket` (state), `io` (the wire), `events` (what
+//! script is told), `error`. This file is the class: its constructor, methods and properties.
+
+mod arguments;
+mod error;
+mod events;
+mod io;
+mod socket;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use rquickjs::class::{JsClass, Readable, Trace, Tracer};
+use rquickjs::function::{Constructor, Opt, This};
+use rquickjs::object::Accessor;
+use rquickjs::{Class, Coerced, Ctx, Function, JsLifetime, Object, Persistent, Value};
+
+pub use events::{SocketEvent, dispatch};
+pub use socket::SocketCore;
+
+use crate::errors;
+use crate::settings::TcpMetrics;
+use crate::vu::core::vu_of;
+use error::{Method, TcpError, pending, settled};
+use events::{EVENT_COUNT, EventName};
+use socket::{NO_CONNECTION, QueuedWrite, State};
+
+/// The module's name in scripts.
+pub const NAME: &str = "k6/x/tcp";
+
+/// The script's object: the socket and who listens to it.
+pub struct SocketObject<'js> {
+    core: Rc<SocketCore>,
+    handlers: RefCell<[Option<Function<'js>>; EVENT_COUNT]>,
+}
+
+type This_<'js> = This<Class<'js, SocketObject<'js>>>;
+
+pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
+    let vu = vu_of(ctx)?;
+    if vu.tcp_metrics.get().is_none() {
+        let metrics = TcpMetrics::register(&vu.registry)
+            .map_err(|e| errors::throw_go_error(ctx, &e.to_string()))?;
+        let _ = vu.tcp_metrics.set(metrics);
+        error::install(ctx)?;
+    }
+    let module = Object::new(ctx.clone())?;
+    Class::<SocketObject>::define(&module)?;
+    Ok(module)
+}
+
+fn construct<'js>(ctx: Ctx<'js>, options: Opt<Value<'js>>) -> rquickjs::Result<SocketObject<'js>> {
+    let vu = vu_of(&ctx)?;
+    let Some(metrics) = vu.tcp_metrics.get().copied() else {
+        return Err(errors::throw_error(&ctx, "the module k6/x/tcp is not loaded"));
+    };
+    let tags = match arguments::options(&ctx, options.0.as_ref(), "tcp.socketOptions")? {
+        Some(options) => arguments::tags(&ctx, &options)?,
+        None => Vec::new(),
+    };
+    Ok(SocketObject { core: SocketCore::new(vu, metrics, tags), handlers: RefCell::default() })
+}
+
+fn connect<'js>(
+    ctx: Ctx<'js>,
+    this: This_<'js>,
+    first: Opt<Value<'js>>,
+    second: Opt<Value<'js>>,
+) -> rquickjs::Result<Value<'js>> {
+    let core = this.0.borrow().core.clone();
+    if core.vu.phase.is_init() {
+        return Err(errors::throw_go_error(&ctx, "connecting in the init context is not supported"));
+    }
+    let refusal = match core.state.get() {
+        State::Disconnected => None,
+        State::Opening => Some(("EALREADY", "a connect is already under way on this socket")),
+        State::Open => Some(("EISCONN", "the socket is already connected")),
+        State::Destroyed => Some(("ERR_SOCKET_CLOSED", "the socket is destroyed; make a new one to connect again")),
+    };
+    if let Some((code, text)) = refusal {
+        let error = TcpError::new(Method::Connect, code, text).to_value(&ctx)?;
+        return settled(&ctx, Err(error));
+    }
+    let target = match arguments::connect_target(&ctx, first.0, second.0)? {
+        Ok(target) => target,
+        Err(error) => return refuse(&ctx, &this.0, error, &Vec::new()),
+    };
+    anchor(&ctx, &this.0);
+    let (promise, resolvers) = pending(&ctx)?;
+    core.connecting.replace(Some(resolvers));
+    core.begin_connect(target.tags.clone(), &target.host, target.port);
+    let task = tokio::task::spawn_local(io::run(core.clone(), target));
+    core.set_task(task.abort_handle());
+    Ok(promise)
+}
+
+fn write<'js>(
+    ctx: Ctx<'js>,
+    this: This_<'js>,
+    data: Opt<Value<'js>>,
+    options: Opt<Value<'js>>,
+) -> rquickjs::Result<Value<'js>> {
+    let core = this.0.borrow().core.clone();
+    let options = arguments::options(&ctx, options.0.as_ref(), "tcp.writeOptions")?;
+    let (encoding, tags) = match &options {
+        None => (None, Vec::new()),
+        Some(options) => {
+            let encoding: Value<'js> = options.get("encoding")?;
+            let given = !encoding.is_undefined() && !encoding.is_null();
+            let encoding = given.then(|| encoding.get::<Coerced<String>>()).transpose()?.map(|c| c.0);
+            (encoding, arguments::tags(&ctx, options)?)
+        }
+    };
+    let attempt = arguments::with_bytes(&ctx, data.0.as_ref(), encoding.as_deref(), |bytes| write_now(&core, bytes))?;
+    let attempt = match attempt {
+        Ok(attempt) => attempt,
+        Err(error) => return refuse(&ctx, &this.0, error, &tags),
+    };
+    if !matches!(attempt, Attempt::NoConnection) {
+        core.count_with(core.metrics.writes, &tags);
+    }
+    match attempt {
+        Attempt::Done => settled(&ctx, Ok(Value::new_undefined(ctx.clone()))),
+        Attempt::Left { data, written } => {
+            let (promise, waiting) = pending(&ctx)?;
+            core.writes.borrow_mut().push_back(QueuedWrite { data, written, waiting });
+            core.wake();
+            Ok(promise)
+        }
+        Attempt::NoConnection => {
+            let error = TcpError::new(Method::Write, "ENOTCONN", NO_CONNECTION);
+            refuse(&ctx, &this.0, error, &tags)
+        }
+        Attempt::Failed(error) => refuse(&ctx, &this.0, error, &tags),
+    }
+}
+
+/// What became of handing bytes to the kernel at once.
+enum Attempt {
+    Done,
+    Left { data: Vec<u8>, written: usize },
+    NoConnection,
+    Failed(TcpError),
+}
+
+fn write_now(core: &Rc<SocketCore>, bytes: &[u8]) -> Attempt {
+    if core.state.get() != State::Open {
+        return Attempt::NoConnection;
+    }
+    if !core.writes.borrow().is_empty() {
+        // Behind those that wait already: writes reach the wire in the order of the calls.
+        return Attempt::Left { data: bytes.to_vec(), written: 0 };
+    }
+    if bytes.is_empty() {
+        return Attempt::Done;
+    }
+    let mut stream = core.stream.borrow_mut();
+    let Some(stream) = stream.as_mut() else { return Attempt::NoConnection };
+    let written = stream.try_write(bytes);
+    core.account_wire_bytes(stream);
+    match written {
+        Ok(written) => {
+            core.bytes_written.set(core.bytes_written.get() + written as u64);
+            if written == bytes.len() { Attempt::Done } else { Attempt::Left { data: bytes.to_vec(), written } }
+        }
+        Err(error) => {
+            let mut error = TcpError::from_net(Method::Write, &error);
+            error.message = format!("failed to write data after 0 bytes: {}", error.message);
+            Attempt::Failed(error)
+        }
+    }
+}
+
+fn destroy<'js>(ctx: Ctx<'js>, this: This_<'js>) {
+    let core = this.0.borrow().core.clone();
+    if core.state.get() == State::Destroyed {
+        return;
+    }
+    if core.vu.phase.is_init() {
+        core.state.set(State::Destroyed);
+        return;
+    }
+    anchor(&ctx, &this.0);
+    let writes = core.close();
+    core.emit(SocketEvent::Destroyed(writes));
+}
+
+fn set_timeout<'js>(this: This_<'js>, ms: Opt<Value<'js>>) -> rquickjs::Result<Class<'js, SocketObject<'js>>> {
+    let core = this.0.borrow().core.clone();
+    let ms = match &ms.0 {
+        Some(value) if value.is_number() || value.is_string() => value.get::<Coerced<f64>>()?.0.trunc(),
+        _ => 0.0,
+    };
+    // A day short of what fits into an `Instant` everywhere is for ever.
+    let limit = (ms >= 1.0).then(|| Duration::from_secs_f64((ms / 1e3).min(1e9)));
+    core.idle_timeout.set(limit);
+    core.idle_since.set(Instant::now());
+    core.wake();
+    Ok(this.0)
+}
+
+fn on<'js>(
+    ctx: Ctx<'js>,
+    this: This_<'js>,
+    event: Opt<Coerced<String>>,
+    handler: Opt<Value<'js>>,
+) -> rquickjs::Result<()> {
+    let name = event.0.map(|c| c.0).unwrap_or_default();
+    let handler = match handler.0 {
+        None => None,
+        Some(value) => match value.as_function() {
+            Some(function) => Some(function.clone()),
+            None => {
+                let text = crate::failure::to_text(&ctx, &value);
+                let message = format!("could not convert function call parameter 1: could not convert {text} to a function");
+                return Err(errors::throw_type_error(&ctx, &message));
+            }
+        },
+    };
+    let Some(event) = EventName::parse(&name) else {
+        log::warn!(event = name.as_str(), module = "tcp"; "Unknown event type");
+        return Ok(());
+    };
+    let object = this.0.borrow();
+    let replaced = std::mem::replace(&mut object.handlers.borrow_mut()[event as usize], handler);
+    if replaced.is_some() && object.core.vu.warn_once(&format!("tcp.on.{name}")) {
+        log::warn!(event = name.as_str(), module = "tcp"; "Event handler already registered, overriding");
+    }
+    Ok(())
+}
+
+/// A failure on the spot: counted, told to whoever listens, and the promise rejects.
+fn refuse<'js>(
+    ctx: &Ctx<'js>,
+    this: &Class<'js, SocketObject<'js>>,
+    error: TcpError,
+    tags: &arguments::Tags,
+) -> rquickjs::Result<Value<'js>> {
+    let object = this.borrow();
+    let core = &object.core;
+    let error = core.failed(error, tags);
+    let value = error.to_value(ctx)?;
+    let listens = object.handlers.borrow()[EventName::Error as usize].is_some();
+    // `close` is the last event there is.
+    if listens && core.state.get() != State::Destroyed {
+        anchor(ctx, this);
+        core.emit(SocketEvent::Refused(error));
+    }
+    settled(ctx, Err(value))
+}
+
+/// Keeps the object alive until its last event was told.
+fn anchor<'js>(ctx: &Ctx<'js>, this: &Class<'js, SocketObject<'js>>) {
+    let object = this.borrow();
+    let mut anchor = object.core.anchor.borrow_mut();
+    if anchor.is_none() {
+        *anchor = Some(Persistent::save(ctx, this.clone()));
+    }
+}
+
+impl<'js> Trace<'js> for SocketObject<'js> {
+    fn trace<'a>(&self, tracer: Tracer<'a, 'js>) {
+        // Borrowed only while a handler is being replaced, which allocates nothing.
+        if let Ok(handlers) = self.handlers.try_borrow() {
+            handlers.iter().flatten().for_each(|handler| handler.trace(tracer));
+        }
+    }
+}
+
+// SAFETY: `'js` is the lifetime of the handlers, the only JavaScript values inside.
+unsafe impl<'js> JsLifetime<'js> for SocketObject<'js> {
+    type Changed<'to> = SocketObject<'to>;
+}
+
+impl<'js> JsClass<'js> for SocketObject<'js> {
+    const NAME: &'static str = "Socket";
+    type Mutable = Readable;
+
+    fn prototype(ctx: &Ctx<'js>) -> rquickjs::Result<Option<Object<'js>>> {
+        let proto = Object::new(ctx.clone())?;
+        let method = |name: &str, function: rquickjs::Result<Function<'js>>| proto.set(name, function?.with_name(name)?);
+        method("connect", Function::new(ctx.clone(), connect))?;
+        method("write", Function::new(ctx.clone(), write))?;
+        method("destroy", Function::new(ctx.clone(), destroy))?;
+        method("setTimeout", Function::new(ctx.clone(), set_timeout))?;
+        method("on", Function::new(ctx.clone(), on))?;
+        proto.prop("ready_state", Accessor::from(|this: This_<'js>| this.0.borrow().core.state.get().as_str()))?;
+        proto.prop("connected", Accessor::from(|this: This_<'js>| this.0.borrow().core.state.get() == State::Open))?;
+        proto.prop("bytes_written", Accessor::from(|this: This_<'js>| this.0.borrow().core.bytes_written.get() as f64))?;
+        proto.prop("bytes_read", Accessor::from(|this: This_<'js>| this.0.borrow().core.bytes_read.get() as f64))?;
+        let addresses = |this: &This_<'js>| this.0.borrow().core.addresses.get();
+        proto.prop("local_ip", Accessor::from(move |this: This_<'js>| addresses(&this).map(|(local, _)| local.ip().to_string())))?;
+        proto.prop("local_port", Accessor::from(move |this: This_<'js>| addresses(&this).map(|(local, _)| local.port())))?;
+        proto.prop("remote_ip", Accessor::from(move |this: This_<'js>| addresses(&this).map(|(_, remote)| remote.ip().to_string())))?;
+        proto.prop("remote_port", Accessor::from(move |this: This_<'js>| addresses(&this).map(|(_, remote)| remote.port())))?;
+        Ok(Some(proto))
+    }
+
+    fn constructor(ctx: &Ctx<'js>) -> rquickjs::Result<Option<Constructor<'js>>> {
+        Constructor::new_class::<SocketObject<'js>, _, _>(ctx.clone(), construct).map(Some)
+    }
+}

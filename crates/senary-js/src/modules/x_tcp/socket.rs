@@ -1,0 +1,287 @@
+//! The Socket itself: its state, what it owns in each, and the steps between them.
+//!
+//! ```text
+//! disconnected ── connect ──▶ opening ── dialled ──▶ open
+//!      ▲                        │  │                  │ peer's FIN, read error, destroy()
+//!      └────── dial failed ─────┘  └── destroy() ──▶ destroyed
+//! ```
+//!
+//! Reading and queued writing are `io`'s, what script is told is `events`'.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use rquickjs::{Class, Persistent};
+use senary_metrics::{MetricId, SeriesId, TagSet, TagSetId};
+use senary_net::{Stream, Timings};
+use tokio::task::AbortHandle;
+
+use super::SocketObject;
+use super::arguments::Tags;
+use super::error::{Resolvers, TcpError};
+use super::events::SocketEvent;
+use crate::event_loop::Event;
+use crate::settings::TcpMetrics;
+use crate::vu::core::VuCore;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Disconnected,
+    Opening,
+    Open,
+    Destroyed,
+}
+
+impl State {
+    /// `ready_state`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Disconnected => "disconnected",
+            Self::Opening => "opening",
+            Self::Open => "open",
+            Self::Destroyed => "destroyed",
+        }
+    }
+}
+
+/// Bytes the kernel did not take yet, and who waits for them.
+pub struct QueuedWrite {
+    pub data: Vec<u8>,
+    pub written: usize,
+    pub waiting: Resolvers,
+}
+
+pub struct SocketCore {
+    pub id: u64,
+    pub vu: Rc<VuCore>,
+    pub metrics: TcpMetrics,
+    pub state: Cell<State>,
+    constructor_tags: Tags,
+    connect_tags: RefCell<Tags>,
+    endpoint: RefCell<Tags>,
+    /// Series by the VU's tags they were looked up under; emptied when the socket's own tags change.
+    series: RefCell<Vec<(TagSetId, MetricId, SeriesId)>>,
+    pub stream: RefCell<Option<Stream>>,
+    pub addresses: Cell<Option<(SocketAddr, SocketAddr)>>,
+    opened_at: Cell<Option<Instant>>,
+    pub bytes_written: Cell<u64>,
+    pub bytes_read: Cell<u64>,
+    pub writes: RefCell<VecDeque<QueuedWrite>>,
+    /// A `data` event waits for its turn; nothing more is read until it had it.
+    pub data_queued: Cell<bool>,
+    pub idle_timeout: Cell<Option<Duration>>,
+    pub idle_since: Cell<Instant>,
+    pub io_waker: RefCell<Option<Waker>>,
+    /// The I/O task is on the stack: it looks for changes itself.
+    pub io_running: Cell<bool>,
+    task: RefCell<Option<AbortHandle>>,
+    /// The promise of the `connect()` under way.
+    pub connecting: RefCell<Option<Resolvers>>,
+    /// Keeps the script's object alive while events may still come.
+    pub anchor: RefCell<Option<Persistent<Class<'static, SocketObject<'static>>>>>,
+}
+
+impl SocketCore {
+    pub fn new(vu: Rc<VuCore>, metrics: TcpMetrics, constructor_tags: Tags) -> Rc<Self> {
+        let id = vu.next_socket.get();
+        vu.next_socket.set(id + 1);
+        Rc::new(Self {
+            id,
+            vu,
+            metrics,
+            state: Cell::new(State::Disconnected),
+            constructor_tags,
+            connect_tags: RefCell::default(),
+            endpoint: RefCell::default(),
+            series: RefCell::default(),
+            stream: RefCell::default(),
+            addresses: Cell::new(None),
+            opened_at: Cell::new(None),
+            bytes_written: Cell::new(0),
+            bytes_read: Cell::new(0),
+            writes: RefCell::default(),
+            data_queued: Cell::new(false),
+            idle_timeout: Cell::new(None),
+            idle_since: Cell::new(Instant::now()),
+            io_waker: RefCell::default(),
+            io_running: Cell::new(false),
+            task: RefCell::default(),
+            connecting: RefCell::default(),
+            anchor: RefCell::default(),
+        })
+    }
+
+    /// Queues an event for the script.
+    pub fn emit(self: &Rc<Self>, event: SocketEvent) {
+        self.vu.events.push(Event::Socket(self.clone(), event));
+    }
+
+    /// disconnected → opening.
+    pub fn begin_connect(self: &Rc<Self>, tags: Tags, host: &str, port: i64) {
+        self.state.set(State::Opening);
+        self.set_endpoint(tags, host, port, None);
+        self.vu.live_sockets.borrow_mut().insert(self.id, self.clone());
+    }
+
+    pub fn set_task(&self, task: AbortHandle) {
+        self.task.replace(Some(task));
+    }
+
+    /// opening → (event) → open; the stream is here already, so that nothing can get lost.
+    pub fn connected(self: &Rc<Self>, stream: Stream, timings: &Timings, tags: (Tags, &str, i64)) {
+        let (local, remote) = (stream.local_addr(), stream.remote_addr());
+        self.set_endpoint(tags.0, tags.1, tags.2, Some(remote.ip().to_string()));
+        self.record_timings(timings);
+        self.count(self.metrics.sockets);
+        self.addresses.set(Some((local, remote)));
+        self.stream.replace(Some(stream));
+        let now = Instant::now();
+        self.opened_at.set(Some(now));
+        self.idle_since.set(now);
+    }
+
+    /// opening → disconnected.
+    pub fn connect_failed(&self) {
+        self.state.set(State::Disconnected);
+        self.release();
+    }
+
+    /// Any state → destroyed. The stream is closed, its time recorded; queued writes come back to be refused.
+    pub fn close(&self) -> VecDeque<QueuedWrite> {
+        self.state.set(State::Destroyed);
+        self.close_stream();
+        if !self.io_running.get()
+            && let Some(task) = self.task.take()
+        {
+            task.abort();
+        }
+        std::mem::take(&mut *self.writes.borrow_mut())
+    }
+
+    /// Closes at the abnormal end of an iteration; no handler will run.
+    pub fn abandon(&self) {
+        let writes = self.close();
+        for write in &writes {
+            if write.written > 0 {
+                self.count(self.metrics.partial_writes);
+            }
+        }
+        self.connecting.take();
+        self.anchor.take();
+    }
+
+    /// The iteration need not wait for this socket any more.
+    pub fn release(&self) {
+        self.vu.live_sockets.borrow_mut().remove(&self.id);
+    }
+
+    /// Wakes the I/O task to look at what changed.
+    pub fn wake(&self) {
+        if self.io_running.get() {
+            return;
+        }
+        if let Some(waker) = &*self.io_waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+
+    pub fn count(&self, metric: MetricId) {
+        self.record(metric, 1.0);
+    }
+
+    /// Counts something under tags of its own on top of the socket's.
+    pub fn count_with(&self, metric: MetricId, tags: &Tags) {
+        if tags.is_empty() {
+            return self.count(metric);
+        }
+        let all = self.tags().merged(tags.iter().map(|(k, v)| (k.as_str(), v.as_str())));
+        let series = self.vu.worker.record(|r| {
+            let tags = r.intern(&all);
+            r.series(metric, tags)
+        });
+        self.vu.record_series(series, 1.0, self.vu.now());
+    }
+
+    /// Counts a failure and gives it back.
+    pub fn failed(&self, error: TcpError, tags: &Tags) -> TcpError {
+        self.count_with(self.metrics.errors, tags);
+        error
+    }
+
+    pub fn record_timings(&self, timings: &Timings) {
+        let steps = [
+            (self.metrics.resolving, timings.resolving),
+            (self.metrics.connecting, timings.connecting),
+            (self.metrics.tls_handshaking, timings.tls_handshaking),
+        ];
+        for (metric, duration) in steps {
+            if let Some(duration) = duration {
+                self.record(metric, milliseconds(duration));
+            }
+        }
+    }
+
+    /// Moves what the stream counted to the VU's totals.
+    pub fn account_wire_bytes(&self, stream: &mut Stream) {
+        let (sent, received) = stream.take_wire_bytes();
+        self.vu.data_sent.set(self.vu.data_sent.get() + sent);
+        self.vu.data_received.set(self.vu.data_received.get() + received);
+    }
+
+    pub fn set_endpoint(&self, tags: Tags, host: &str, port: i64, ip: Option<String>) {
+        self.connect_tags.replace(tags);
+        let mut endpoint = vec![
+            ("proto".to_owned(), "TCP".to_owned()),
+            ("host".to_owned(), host.to_owned()),
+            ("port".to_owned(), port.to_string()),
+        ];
+        endpoint.extend(ip.map(|ip| ("ip".to_owned(), ip)));
+        self.endpoint.replace(endpoint);
+        self.series.borrow_mut().clear();
+    }
+
+    fn record(&self, metric: MetricId, value: f64) {
+        let under = self.vu.tags.id();
+        let known = self.series.borrow().iter().find(|s| s.0 == under && s.1 == metric).map(|s| s.2);
+        let series = known.unwrap_or_else(|| {
+            let tags = self.tags();
+            let series = self.vu.worker.record(|r| {
+                let tags = r.intern(&tags);
+                r.series(metric, tags)
+            });
+            self.series.borrow_mut().push((under, metric, series));
+            series
+        });
+        self.vu.record_series(series, value, self.vu.now());
+    }
+
+    /// The VU's tags, the constructor's, connect's, the endpoint: later ones win.
+    fn tags(&self) -> TagSet {
+        let (connect, endpoint) = (self.connect_tags.borrow(), self.endpoint.borrow());
+        let own = self.constructor_tags.iter().chain(connect.iter()).chain(endpoint.iter());
+        self.vu.tags.current().merged(own.map(|(k, v)| (k.as_str(), v.as_str())))
+    }
+
+    fn close_stream(&self) {
+        self.addresses.set(None);
+        // Script may be called from the I/O task only while the stream is not borrowed.
+        if let Some(mut stream) = self.stream.take() {
+            stream.say_goodbye();
+            self.account_wire_bytes(&mut stream);
+        }
+        if let Some(opened) = self.opened_at.take() {
+            self.record(self.metrics.duration, milliseconds(opened.elapsed()));
+        }
+    }
+}
+
+pub fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+/// The reference's text for using a socket that has no connection.
+pub const NO_CONNECTION: &str = "no active connection";
