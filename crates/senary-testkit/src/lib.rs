@@ -1,1 +1,22 @@
-//! senary-testkit
+//! What tests stand on: peers on loopback that behave well or badly on purpose, and a bounded way to run the binary.
+//!
+//! - [`Server`]: a TCP (or TLS) server with a [`Behaviour`]; it counts what it is sent, so that both ends' books can
+//!   be compared.
+//! - [`FullBacklog`]: an address whose handshakes are never answered.
+//! - [`Program`]: a script or a command line given to the built binary, its signals, and what came out of it.
+//!
+//! Everything is bounded by itself, and gone when dropped. Failures panic: this is for tests only.
+
+mod backlog;
+mod behaviour;
+mod certificate;
+mod connection;
+mod program;
+mod protocol;
+mod server;
+
+pub use backlog::FullBacklog;
+pub use behaviour::Behaviour;
+pub use certificate::Certificate;
+pub use program::{Outcome, Program, Running, Signal};
+pub use server::Server;

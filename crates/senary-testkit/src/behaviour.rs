@@ -1,0 +1,135 @@
+//! What a server does with a connection, good or bad.
+
+use std::io;
+use std::time::Duration;
+
+use crate::connection::Connection;
+use crate::protocol;
+
+/// How a server treats each connection. All but [`Behaviour::NeverReads`] read to the end, so that the bytes they
+/// count are the bytes that were sent.
+#[derive(Clone, Debug)]
+pub enum Behaviour {
+    /// Sends back what it gets; closes when the peer has.
+    Echo,
+    /// Reads and never answers.
+    Sink,
+    /// Answers the first input, closes its sending side, and goes on reading.
+    HalfClose {
+        reply: &'static str,
+    },
+    /// Closes in good order right after accepting.
+    Slam,
+    ResetAtAccept,
+    /// Resets after the first input. For a TLS client this is in the middle of the handshake.
+    ResetAfterFirstByte,
+    /// Answers the first input, then resets.
+    ResetAfterReply {
+        reply: &'static str,
+    },
+    /// Reads a byte, pauses, and so on; the kernel's receive buffer is small.
+    SlowReader {
+        pause: Duration,
+    },
+    /// Accepts, then neither reads nor writes; the kernel's receive buffer is small.
+    NeverReads,
+    /// Answers the first input with what is no TLS, then closes.
+    Garbage,
+    /// Sends chunks at an interval, waits for nothing, then closes.
+    Chunks {
+        chunks: &'static [&'static str],
+        gap: Duration,
+    },
+    /// Sends this many bytes after the first input (without end: `u64::MAX`), byte `i` being `i % 251`; then closes.
+    Sends {
+        bytes: u64,
+    },
+    /// A small subset of Redis' protocol: PING, ECHO, SET, GET, DEL, INCR, QUIT.
+    Resp,
+    /// Takes mail.
+    Smtp,
+    /// Frames of a 4-byte big-endian length and a payload; answers each with the payload reversed, in pieces.
+    LengthPrefixed,
+    /// PING, ECHO text, SET key value, GET key, QUIT: one a line.
+    Lines,
+}
+
+const SMALL_BUFFER: usize = 4096;
+
+impl Behaviour {
+    /// The receive buffer the listener asks for, where the kernel's default would hide the behaviour.
+    pub(crate) fn receive_buffer(&self) -> Option<usize> {
+        matches!(self, Self::SlowReader { .. } | Self::NeverReads).then_some(SMALL_BUFFER)
+    }
+
+    pub(crate) async fn serve(&self, mut c: Connection) -> io::Result<()> {
+        match self {
+            Self::Echo => {
+                while let Some(data) = c.read().await? {
+                    c.write(&data).await?;
+                }
+                c.close_sending().await
+            }
+            Self::Sink => c.read_to_end().await,
+            Self::HalfClose { reply } => {
+                c.read().await?;
+                c.write(reply.as_bytes()).await?;
+                c.close_sending().await?;
+                c.read_to_end().await
+            }
+            Self::Slam => c.close_sending().await,
+            Self::ResetAtAccept => c.reset(),
+            Self::ResetAfterFirstByte => {
+                c.read().await?;
+                c.reset()
+            }
+            Self::ResetAfterReply { reply } => {
+                c.read().await?;
+                c.write(reply.as_bytes()).await?;
+                c.reset()
+            }
+            Self::SlowReader { pause } => {
+                while c.read_up_to(1).await?.is_some() {
+                    tokio::time::sleep(*pause).await;
+                }
+                Ok(())
+            }
+            Self::NeverReads => std::future::pending().await,
+            Self::Garbage => {
+                c.read().await?;
+                c.write(b"this is no TLS, and never will be\r\n").await?;
+                c.close_sending().await?;
+                c.read_to_end().await
+            }
+            Self::Chunks { chunks, gap } => {
+                for chunk in *chunks {
+                    c.write(chunk.as_bytes()).await?;
+                    tokio::time::sleep(*gap).await;
+                }
+                c.close_sending().await?;
+                c.read_to_end().await
+            }
+            Self::Sends { bytes } => send(&mut c, *bytes).await,
+            Self::Resp => protocol::resp(&mut c).await,
+            Self::Smtp => protocol::smtp(&mut c).await,
+            Self::LengthPrefixed => protocol::length_prefixed(&mut c).await,
+            Self::Lines => protocol::lines(&mut c).await,
+        }
+    }
+}
+
+const PERIOD: usize = 251;
+
+async fn send(c: &mut Connection, bytes: u64) -> io::Result<()> {
+    c.read().await?;
+    // Whole periods, so that every block begins where the pattern does.
+    let block: Vec<u8> = (0..PERIOD * 256).map(|i| (i % PERIOD) as u8).collect();
+    let mut left = bytes;
+    while left > 0 {
+        let now = usize::try_from(left).map_or(block.len(), |left| left.min(block.len()));
+        c.write(&block[..now]).await?;
+        left -= now as u64;
+    }
+    c.close_sending().await?;
+    c.read_to_end().await
+}

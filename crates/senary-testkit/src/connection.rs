@@ -1,0 +1,129 @@
+//! One accepted connection: reading with the books kept, writing, and the ways to end it.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+use crate::server::Books;
+
+const READ_SIZE: usize = 64 * 1024;
+
+enum Wire {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+pub(crate) struct Connection {
+    wire: Wire,
+    books: Arc<Books>,
+    /// Which of the connections this is.
+    index: usize,
+    /// Read, but not asked for yet.
+    ahead: Vec<u8>,
+}
+
+impl Connection {
+    pub(crate) fn plain(stream: TcpStream, books: Arc<Books>) -> Self {
+        Self::new(Wire::Plain(stream), books)
+    }
+
+    pub(crate) fn tls(stream: TlsStream<TcpStream>, books: Arc<Books>) -> Self {
+        Self::new(Wire::Tls(Box::new(stream)), books)
+    }
+
+    fn new(wire: Wire, books: Arc<Books>) -> Self {
+        let index = books.begin();
+        Self { wire, books, index, ahead: Vec::new() }
+    }
+
+    /// What came; `None` when the peer has closed its side.
+    pub(crate) async fn read(&mut self) -> io::Result<Option<Vec<u8>>> {
+        if !self.ahead.is_empty() {
+            return Ok(Some(std::mem::take(&mut self.ahead)));
+        }
+        self.read_up_to(READ_SIZE).await
+    }
+
+    pub(crate) async fn read_up_to(&mut self, limit: usize) -> io::Result<Option<Vec<u8>>> {
+        let mut data = vec![0; limit];
+        let read = match &mut self.wire {
+            Wire::Plain(stream) => stream.read(&mut data).await?,
+            Wire::Tls(stream) => stream.read(&mut data).await?,
+        };
+        data.truncate(read);
+        self.books.note(self.index, &data);
+        Ok((read > 0).then_some(data))
+    }
+
+    pub(crate) async fn read_exactly(&mut self, length: usize) -> io::Result<Option<Vec<u8>>> {
+        while self.ahead.len() < length {
+            match self.read_up_to(READ_SIZE).await? {
+                Some(data) => self.ahead.extend(data),
+                None => return Ok(None),
+            }
+        }
+        let rest = self.ahead.split_off(length);
+        Ok(Some(std::mem::replace(&mut self.ahead, rest)))
+    }
+
+    /// A line without its end.
+    pub(crate) async fn read_line(&mut self) -> io::Result<Option<String>> {
+        let mut searched = 0;
+        loop {
+            if let Some(at) = self.ahead[searched..].iter().position(|b| *b == b'\n') {
+                let rest = self.ahead.split_off(searched + at + 1);
+                let line = std::mem::replace(&mut self.ahead, rest);
+                let line = String::from_utf8_lossy(&line);
+                return Ok(Some(line.trim_end_matches(['\r', '\n']).to_owned()));
+            }
+            searched = self.ahead.len();
+            match self.read_up_to(READ_SIZE).await? {
+                Some(data) => self.ahead.extend(data),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    pub(crate) async fn read_to_end(&mut self) -> io::Result<()> {
+        while self.read().await?.is_some() {}
+        Ok(())
+    }
+
+    pub(crate) async fn write(&mut self, data: &[u8]) -> io::Result<()> {
+        match &mut self.wire {
+            Wire::Plain(stream) => stream.write_all(data).await,
+            Wire::Tls(stream) => {
+                stream.write_all(data).await?;
+                stream.flush().await
+            }
+        }
+    }
+
+    pub(crate) async fn close_sending(&mut self) -> io::Result<()> {
+        match &mut self.wire {
+            Wire::Plain(stream) => stream.shutdown().await,
+            Wire::Tls(stream) => stream.shutdown().await,
+        }
+    }
+
+    /// Ends the connection with a RST.
+    pub(crate) fn reset(self) -> io::Result<()> {
+        let stream = match &self.wire {
+            Wire::Plain(stream) => stream,
+            Wire::Tls(stream) => stream.get_ref().0,
+        };
+        SockRef::from(stream).set_linger(Some(Duration::ZERO))
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.books.open.fetch_sub(1, Ordering::SeqCst);
+    }
+}
