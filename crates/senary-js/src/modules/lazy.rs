@@ -1,0 +1,49 @@
+//! Globals that cost nothing until a script touches them: each is an accessor that replaces itself with its value.
+
+use rquickjs::object::{Accessor, Property};
+use rquickjs::{Ctx, Value};
+
+/// Makes the value of a global.
+pub type Make = for<'js> fn(&Ctx<'js>) -> rquickjs::Result<Value<'js>>;
+
+/// Defines a global that is made when it is first read; assigning to it replaces it, as with any global.
+pub fn define<'js>(ctx: &Ctx<'js>, name: &'static str, make: Make) -> rquickjs::Result<()> {
+    let get = move |ctx: Ctx<'js>| {
+        let value = make(&ctx)?;
+        settle(&ctx, name, value.clone())?;
+        Ok::<_, rquickjs::Error>(value)
+    };
+    let set = move |ctx: Ctx<'js>, value: Value<'js>| settle(&ctx, name, value);
+    ctx.globals().prop(name, Accessor::new(get, set).configurable().enumerable())
+}
+
+fn settle<'js>(ctx: &Ctx<'js>, name: &str, value: Value<'js>) -> rquickjs::Result<()> {
+    ctx.globals().prop(name, Property::from(value).writable().configurable().enumerable())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{run, with_context};
+
+    fn make<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Value<'js>> {
+        ctx.eval("globalThis.made = (globalThis.made || 0) + 1; ({})")
+    }
+
+    #[test]
+    fn is_made_once_and_only_when_read() {
+        with_context(|ctx| {
+            define(ctx, "lazy", make).unwrap();
+            assert_eq!(run(ctx, "return typeof made"), "undefined");
+            assert_eq!(run(ctx, "return (lazy === lazy) + typeof lazy + made"), "trueobject1");
+        });
+    }
+
+    #[test]
+    fn can_be_replaced_before_it_is_made() {
+        with_context(|ctx| {
+            define(ctx, "lazy", make).unwrap();
+            assert_eq!(run(ctx, "lazy = 5; return lazy + typeof made"), "5undefined");
+        });
+    }
+}

@@ -1,0 +1,23 @@
+//! A bare engine for unit tests of natives that need no VU.
+
+use rquickjs::{Context, Ctx, Runtime};
+
+use crate::errors;
+
+/// Runs `test` in a fresh context with the error classes every script has.
+pub fn with_context(test: impl for<'js> FnOnce(&Ctx<'js>)) {
+    let runtime = Runtime::new().unwrap();
+    let context = Context::full(&runtime).unwrap();
+    context.with(|ctx| {
+        errors::install(&ctx).unwrap();
+        test(&ctx);
+    });
+}
+
+/// What `code`, the body of a function, returns, as text; `name: message` if it throws.
+pub fn run(ctx: &Ctx<'_>, code: &str) -> String {
+    let body = format!(
+        "(() => {{ try {{ return String((() => {{ {code} }})()) }} catch (e) {{ return `${{e.name}}: ${{e.message}}` }} }})()"
+    );
+    ctx.eval::<String, _>(body).unwrap()
+}
