@@ -20,7 +20,7 @@ use crate::source::{ModuleStore, ScriptSource};
 #[derive(Clone, Debug, Default)]
 pub struct RuntimeOptions {
     /// `__ENV`.
-    pub env: Vec<(String, String)>,
+    pub env: Arc<[(String, String)]>,
     /// `--compatibility-mode=base`: no `global`.
     pub base_compatibility: bool,
 }
@@ -60,7 +60,8 @@ impl Bundle {
         };
         let state = Arc::new(ExecutionState::new());
         // Nothing may be measured yet, so nobody receives samples.
-        let worker = WorkerContext::new(ProducerId(0), Clock::new(), state, shutdown.clone(), Arc::new(|_| {}));
+        let worker =
+            WorkerContext::new(ProducerId(0), Clock::new(), state, shutdown.clone(), Arc::new(|_| {}));
         let local = tokio::task::LocalSet::new();
         let (options, exports) = local.block_on(&executor, bundle.first_init(&worker, shutdown.token()))?;
         bundle.options = options;
@@ -94,9 +95,10 @@ impl Bundle {
     ) -> Result<(serde_json::Value, Vec<String>), LifecycleError> {
         let settings = Arc::new(init_settings()?);
         let id = VuId { in_instance: 0, in_test: 0 };
-        let (inner, exports) = factory::init_vu(self, id, worker, settings, interrupt).await?;
+        let inner = factory::init_vu(self, id, worker, settings, interrupt).await?;
         let found = inner.with_script(|ctx| -> Result<_, LifecycleError> {
             let thrown = |e| LifecycleError::Script(crate::failure::ScriptFailure::from_error(ctx, e));
+            let Some(exports) = inner.exports.borrow().clone() else { return Ok(Default::default()) };
             let exports: Object<'_> = exports.restore(ctx).map_err(thrown)?;
             let mut names = Vec::new();
             for key in exports.own_keys::<String>(Filter::new().string()) {
@@ -124,7 +126,8 @@ fn init_settings() -> Result<VuSettings, LifecycleError> {
     let resolver = Resolver::new(&[], &[], &[], DnsConfig::default());
     let tls = Tls::new(TlsOptions::default());
     let engine = |e: senary_net::ConfigError| LifecycleError::Engine(e.to_string());
-    let dialer = senary_net::Dialer { resolver: Arc::new(resolver.map_err(engine)?), tls: tls.map_err(engine)? };
+    let dialer =
+        senary_net::Dialer { resolver: Arc::new(resolver.map_err(engine)?), tls: tls.map_err(engine)? };
     Ok(VuSettings {
         run_tags: TagSet::default(),
         system_tags: SystemTags::default(),

@@ -52,7 +52,10 @@ thread_local! {
 }
 
 /// Runs `body` on a pooled stack until it ends or blocks through `gate`.
-pub fn enter<R: 'static>(gate: &BlockGate, body: impl FnOnce() -> R + 'static) -> std::io::Result<Entered<R>> {
+pub fn enter<R: 'static>(
+    gate: &BlockGate,
+    body: impl FnOnce() -> R + 'static,
+) -> std::io::Result<Entered<R>> {
     let stack = match STACKS.with_borrow_mut(Vec::pop) {
         Some(stack) => stack,
         None => DefaultStack::new(STACK_SIZE)?,

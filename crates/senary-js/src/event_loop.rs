@@ -110,7 +110,10 @@ impl EventLoop {
     }
 
     /// Takes the callback of the earliest timer that is due, and re-arms it if it is an interval.
-    pub fn take_due_timer(&self, now: Instant) -> Option<(Persistent<Function<'static>>, Vec<Persistent<Value<'static>>>)> {
+    pub fn take_due_timer(
+        &self,
+        now: Instant,
+    ) -> Option<(Persistent<Function<'static>>, Vec<Persistent<Value<'static>>>)> {
         let mut timers = self.timers.borrow_mut();
         let (&(due, id), ()) = timers.by_due.first_key_value()?;
         if due > now {
@@ -130,7 +133,8 @@ impl EventLoop {
     /// Drops everything that is left and tells which timers were among it, as (id, is an interval).
     pub fn clear(&self) -> Vec<(u32, bool)> {
         let mut timers = self.timers.borrow_mut();
-        let mut stopped: Vec<_> = timers.by_id.drain().map(|(id, (_, t))| (id, t.interval.is_some())).collect();
+        let mut stopped: Vec<_> =
+            timers.by_id.drain().map(|(id, (_, t))| (id, t.interval.is_some())).collect();
         stopped.sort_unstable();
         timers.by_due.clear();
         drop(timers);

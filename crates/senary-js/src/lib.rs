@@ -1,3 +1,28 @@
 //! The only room that knows JavaScript: scripts, their modules, the VU and its event loop.
+//!
+//! A [`Bundle`] is a script loaded once; a [`JsVuFactory`] makes VUs of it for the scheduler, and [`Stages`] runs
+//! the functions that are called once per test (`setup`, `teardown`, `handleSummary`).
+// Coroutine stacks and calls the engine's bindings do not wrap need it; each has its argument beside it.
+#![allow(unsafe_code)]
 
+pub mod bundle;
+mod bytes;
+mod coroutine;
 pub mod errors;
+mod event_loop;
+pub mod factory;
+pub mod failure;
+mod globals;
+mod modules;
+pub mod settings;
+pub mod source;
+pub mod stages;
+mod vu;
+
+pub use bundle::{Bundle, RuntimeOptions};
+pub use factory::{JsVuFactory, LifecycleError};
+pub use failure::ScriptFailure;
+pub use settings::{SystemTags, VuSettings};
+pub use source::ScriptSource;
+pub use stages::Stages;
+pub use vu::js_vu::JsVu;

@@ -42,7 +42,8 @@ const FACADE: &str = "(function (n) {
 
 pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
     let natives = Object::new(ctx.clone())?;
-    let add = |name: &str, function: rquickjs::Result<Function<'js>>| natives.set(name, function?.with_name(name)?);
+    let add =
+        |name: &str, function: rquickjs::Result<Function<'js>>| natives.set(name, function?.with_name(name)?);
     add("instance", Function::new(ctx.clone(), instance))?;
     add("scenario", Function::new(ctx.clone(), scenario))?;
     add("vu", Function::new(ctx.clone(), vu))?;
@@ -62,7 +63,10 @@ pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
 fn instance(ctx: Ctx<'_>, what: u32) -> rquickjs::Result<f64> {
     let vu = vu_of(&ctx)?;
     if vu.phase.is_init() {
-        return Err(errors::throw_go_error(&ctx, "getting instance information in the init context is not supported"));
+        return Err(errors::throw_go_error(
+            &ctx,
+            "getting instance information in the init context is not supported",
+        ));
     }
     let state = &vu.worker.state;
     Ok(match what {
@@ -94,7 +98,10 @@ fn scenario<'js>(ctx: Ctx<'js>, what: u32) -> rquickjs::Result<Value<'js>> {
 fn vu(ctx: Ctx<'_>, what: u32) -> rquickjs::Result<f64> {
     let vu = vu_of(&ctx)?;
     if vu.phase.is_init() {
-        return Err(errors::throw_go_error(&ctx, "getting VU information in the init context is not supported"));
+        return Err(errors::throw_go_error(
+            &ctx,
+            "getting VU information in the init context is not supported",
+        ));
     }
     Ok(match what {
         0 => vu.id.in_instance as f64,
@@ -107,7 +114,10 @@ fn vu(ctx: Ctx<'_>, what: u32) -> rquickjs::Result<f64> {
 fn options(ctx: Ctx<'_>) -> rquickjs::Result<String> {
     let vu = vu_of(&ctx)?;
     if vu.phase.is_init() {
-        return Err(errors::throw_go_error(&ctx, "getting test options in the init context is not supported"));
+        return Err(errors::throw_go_error(
+            &ctx,
+            "getting test options in the init context is not supported",
+        ));
     }
     Ok(vu.settings.options_json.clone())
 }
@@ -118,6 +128,7 @@ fn abort(ctx: Ctx<'_>, message: Opt<Value<'_>>) -> rquickjs::Result<()> {
     if let Some(message) = message.0.filter(|m| !m.is_undefined()) {
         text = format!("test aborted: {}", message.get::<Coerced<String>>()?.0);
     }
+    vu.aborted.set(true);
     vu.interrupt.raise();
     vu.worker.shutdown.stop(StopReason::ScriptAborted { message: text.clone() });
     Err(throw_uncatchable(&ctx, &text))
@@ -160,7 +171,12 @@ fn metadata(ctx: Ctx<'_>, key: String) -> rquickjs::Result<Option<String>> {
     Ok(vu_of(&ctx)?.tags.metadata_value(&key).map(|v| v.to_string()))
 }
 
-fn set_metadata<'js>(ctx: Ctx<'js>, key: String, value: Value<'js>, remove: Opt<bool>) -> rquickjs::Result<()> {
+fn set_metadata<'js>(
+    ctx: Ctx<'js>,
+    key: String,
+    value: Value<'js>,
+    remove: Opt<bool>,
+) -> rquickjs::Result<()> {
     let vu = vu_of(&ctx)?;
     if remove.0 == Some(true) {
         vu.tags.set_metadata(&key, None);

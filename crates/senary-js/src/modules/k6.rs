@@ -19,7 +19,8 @@ const LONGEST_SLEEP: f64 = 3e9;
 
 pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
     let module = Object::new(ctx.clone())?;
-    let add = |name: &str, function: rquickjs::Result<Function<'js>>| module.set(name, function?.with_name(name)?);
+    let add =
+        |name: &str, function: rquickjs::Result<Function<'js>>| module.set(name, function?.with_name(name)?);
     add("check", Function::new(ctx.clone(), check))?;
     add("fail", Function::new(ctx.clone(), fail))?;
     add("group", Function::new(ctx.clone(), group))?;
@@ -81,7 +82,13 @@ fn evaluate<'js>(ctx: &Ctx<'js>, condition: &Value<'js>, value: &Value<'js>) -> 
     Ok(result.get::<Coerced<bool>>()?.0)
 }
 
-fn record_check(vu: &VuCore, name: &str, own: &[(String, String)], passed: bool, now: senary_metrics::Timestamp) {
+fn record_check(
+    vu: &VuCore,
+    name: &str,
+    own: &[(String, String)],
+    passed: bool,
+    now: senary_metrics::Timestamp,
+) {
     let mut tags = vu.tags.current();
     if vu.settings.system_tags.check {
         tags = tags.with("check", name);
@@ -101,7 +108,11 @@ fn fail(ctx: Ctx<'_>, message: Opt<Coerced<String>>) -> rquickjs::Result<()> {
     Err(errors::throw_go_error(&ctx, &message))
 }
 
-fn group<'js>(ctx: Ctx<'js>, name: Opt<Coerced<String>>, body: Opt<Value<'js>>) -> rquickjs::Result<Value<'js>> {
+fn group<'js>(
+    ctx: Ctx<'js>,
+    name: Opt<Coerced<String>>,
+    body: Opt<Value<'js>>,
+) -> rquickjs::Result<Value<'js>> {
     let vu = vu_of(&ctx)?;
     if vu.phase.is_init() {
         return Err(errors::throw_go_error(&ctx, "Using group() in the init context is not supported"));

@@ -25,7 +25,8 @@ pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
         ("Trend", MetricType::Trend),
     ] {
         let construct = move |ctx: Ctx<'js>, name: Opt<Value<'js>>, is_time: Opt<Coerced<bool>>| {
-            ScriptMetric::new(&ctx, kind, name.0, is_time.0.is_some_and(|t| t.0))
+            let metric = ScriptMetric::new(&ctx, kind, name.0, is_time.0.is_some_and(|t| t.0))?;
+            Class::instance(ctx, metric)
         };
         let constructor = Constructor::new_class::<ScriptMetric, _, _>(ctx.clone(), construct)?;
         constructor.set_name(name)?;
@@ -131,7 +132,7 @@ fn add<'js>(
 }
 
 /// Tags a script hands over with a value; only plain values are tags.
-pub fn tags_of(ctx: &Ctx<'_>, value: &Value<'_>) -> rquickjs::Result<Vec<(String, String)>> {
+pub fn tags_of<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> rquickjs::Result<Vec<(String, String)>> {
     let Some(object) = value.as_object() else {
         return Err(errors::throw_type_error(ctx, "tags must be an object with names and values"));
     };
@@ -145,7 +146,7 @@ pub fn tags_of(ctx: &Ctx<'_>, value: &Value<'_>) -> rquickjs::Result<Vec<(String
 }
 
 /// The text of a tag's value.
-pub fn tag_value(ctx: &Ctx<'_>, key: &str, value: &Value<'_>) -> rquickjs::Result<String> {
+pub fn tag_value<'js>(ctx: &Ctx<'js>, key: &str, value: &Value<'js>) -> rquickjs::Result<String> {
     if value.is_string() || value.is_number() || value.is_bool() {
         return Ok(value.get::<Coerced<String>>()?.0);
     }
@@ -182,7 +183,8 @@ impl<'js> JsClass<'js> for ScriptMetric {
     fn prototype(ctx: &Ctx<'js>) -> rquickjs::Result<Option<Object<'js>>> {
         let proto = Object::new(ctx.clone())?;
         proto.set("add", Function::new(ctx.clone(), add)?.with_name("add")?)?;
-        proto.prop("name", Accessor::from(|this: This_<'js>| this.0.borrow().name.to_string()).enumerable())?;
+        proto
+            .prop("name", Accessor::from(|this: This_<'js>| this.0.borrow().name.to_string()).enumerable())?;
         Ok(Some(proto))
     }
 

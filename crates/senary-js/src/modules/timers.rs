@@ -13,7 +13,8 @@ use crate::vu::core::vu_of;
 
 pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
     let module = Object::new(ctx.clone())?;
-    let add = |name: &str, function: rquickjs::Result<Function<'js>>| module.set(name, function?.with_name(name)?);
+    let add =
+        |name: &str, function: rquickjs::Result<Function<'js>>| module.set(name, function?.with_name(name)?);
     add("setTimeout", Function::new(ctx.clone(), set_timeout))?;
     add("setInterval", Function::new(ctx.clone(), set_interval))?;
     add("clearTimeout", Function::new(ctx.clone(), clear))?;

@@ -13,7 +13,11 @@ pub fn install(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
 }
 
 /// Relative paths start at the directory of the entry script.
-fn open<'js>(ctx: Ctx<'js>, path: Opt<Coerced<String>>, mode: Opt<Value<'js>>) -> rquickjs::Result<Value<'js>> {
+fn open<'js>(
+    ctx: Ctx<'js>,
+    path: Opt<Coerced<String>>,
+    mode: Opt<Value<'js>>,
+) -> rquickjs::Result<Value<'js>> {
     if ctx.userdata::<VuPhase>().is_some_and(|phase| !phase.is_init()) {
         return Err(errors::throw_go_error(&ctx, &only_in_init("open")));
     }

@@ -122,7 +122,8 @@ fn wrap_exports<'js, 'a>(
     exports: Object<'js>,
     missing: impl Iterator<Item = &'a str>,
 ) -> rquickjs::Result<Module<'js, Declared>> {
-    let mut code = String::from("const m = import.meta.exports;\nexport default ('default' in m ? m.default : m);\n");
+    let mut code =
+        String::from("const m = import.meta.exports;\nexport default ('default' in m ? m.default : m);\n");
     for key in exports.own_keys::<String>(Filter::new().string()) {
         let key = key?;
         if key != "default" && is_identifier(&key) {

@@ -75,8 +75,10 @@ pub struct ModuleStore {
 impl ScriptSource {
     /// Reads a script from a path, or from standard input for `-`.
     pub fn read(path: &str, cwd: &Path) -> Result<Self, SourceError> {
-        let not_found =
-            |reason: std::io::Error| SourceError::NotFound { specifier: path.to_owned(), reason: reason.to_string() };
+        let not_found = |reason: std::io::Error| SourceError::NotFound {
+            specifier: path.to_owned(),
+            reason: reason.to_string(),
+        };
         let (file, bytes) = if path == "-" {
             let mut bytes = Vec::new();
             std::io::Read::read_to_end(&mut std::io::stdin(), &mut bytes).map_err(not_found)?;

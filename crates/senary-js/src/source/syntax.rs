@@ -123,7 +123,9 @@ mod tests {
 
     #[test]
     fn typescript_is_translated() {
-        let prepared = prepare("enum A { X = 1 }\nexport default function (): number { return A.X as number }", true).unwrap();
+        let prepared =
+            prepare("enum A { X = 1 }\nexport default function (): number { return A.X as number }", true)
+                .unwrap();
         assert!(prepared.is_module);
         assert!(!prepared.code.contains(": number"));
     }

@@ -26,6 +26,8 @@ pub struct VuCore {
     pub worker: Rc<WorkerContext>,
     pub settings: Arc<VuSettings>,
     pub registry: Registry,
+    /// `__ENV`, without what a scenario lays over it.
+    pub env: Arc<[(String, String)]>,
     pub phase: VuPhase,
     pub events: EventLoop,
     pub gate: BlockGate,
@@ -44,6 +46,10 @@ pub struct VuCore {
     pub tcp_metrics: OnceCell<TcpMetrics>,
     /// The series of the metrics every iteration records, for the tags they were looked up with.
     series: RefCell<FxHashMap<(MetricId, senary_metrics::TagSetId), SeriesId>>,
+    /// Warnings that were given already; they are given once per VU.
+    warned: RefCell<Vec<String>>,
+    /// The script of this VU called `exec.test.abort()`.
+    pub aborted: Cell<bool>,
     pub shell: OnceCell<Weak<VuInner>>,
 }
 
@@ -70,6 +76,7 @@ impl VuCore {
         worker: Rc<WorkerContext>,
         settings: Arc<VuSettings>,
         registry: Registry,
+        env: Arc<[(String, String)]>,
         interrupt: Interrupt,
     ) -> Rc<Self> {
         let tags = VuTags::new(&worker, &settings.run_tags, settings.system_tags);
@@ -78,6 +85,7 @@ impl VuCore {
             worker,
             settings,
             registry,
+            env,
             phase: VuPhase::new(),
             events: EventLoop::default(),
             gate: BlockGate::default(),
@@ -93,6 +101,8 @@ impl VuCore {
             next_socket: Cell::new(0),
             tcp_metrics: OnceCell::new(),
             series: RefCell::default(),
+            warned: RefCell::default(),
+            aborted: Cell::new(false),
             shell: OnceCell::new(),
         })
     }
@@ -121,17 +131,23 @@ impl VuCore {
     /// The series of a metric under the VU's present tags.
     pub fn series(&self, metric: MetricId) -> SeriesId {
         let key = (metric, self.tags.id());
-        *self
-            .series
-            .borrow_mut()
-            .entry(key)
-            .or_insert_with(|| self.worker.record(|r| r.series(key.0, key.1)))
+        *self.series.borrow_mut().entry(key).or_insert_with(|| self.worker.record(|r| r.series(key.0, key.1)))
     }
 
     /// Records the bytes moved since the last call; at the end of every function of the script that ran.
     pub fn record_data(&self, time: Timestamp) {
         self.record_at(builtin::DATA_SENT, self.data_sent.take() as f64, time);
         self.record_at(builtin::DATA_RECEIVED, self.data_received.take() as f64, time);
+    }
+
+    /// Whether a warning is due; it is the first time only.
+    pub fn warn_once(&self, about: &str) -> bool {
+        let mut warned = self.warned.borrow_mut();
+        let is_new = !warned.iter().any(|known| known == about);
+        if is_new {
+            warned.push(about.to_owned());
+        }
+        is_new
     }
 
     /// Blocks this VU alone until `until`; an interruption throws what no script can catch.

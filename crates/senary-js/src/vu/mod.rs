@@ -5,6 +5,7 @@
 //! saves a task switch per message.
 
 pub mod core;
+pub mod js_vu;
 pub mod tags;
 
 use std::cell::{Cell, RefCell};
@@ -14,18 +15,17 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Instant;
 
-use rquickjs::{Context, Ctx, Function, Persistent, Runtime, Value, qjs};
-use rustc_hash::FxHashMap;
+use rquickjs::{Context, Ctx, Function, Object, Persistent, Runtime, Value, qjs};
 use tokio_util::sync::CancellationToken;
 
+use self::core::VuCore;
 use crate::coroutine::{self, Entered, Resume, Suspended};
 use crate::event_loop::Event;
 use crate::failure::{self, ScriptFailure};
 use crate::modules::x_tcp;
-use self::core::VuCore;
 
-/// Work that starts a run: called on the script's stack; what it returns is the function's result.
-pub type Job = Box<dyn for<'js> FnOnce(&Ctx<'js>) -> rquickjs::Result<Value<'js>>>;
+/// Work that starts a run; called on the script's stack.
+pub type Job = Box<dyn for<'js> FnOnce(&Ctx<'js>) -> rquickjs::Result<()>>;
 
 /// Events a VU may handle before other VUs of its worker get their turn.
 const EVENTS_PER_TURN: usize = 128;
@@ -55,10 +55,8 @@ pub(crate) type Rejections = Rc<RefCell<Vec<Rejection>>>;
 
 pub struct VuInner {
     // Everything that refers to engine values comes before the engine: fields drop in order.
-    pub(crate) functions: RefCell<FxHashMap<String, Persistent<Function<'static>>>>,
-    pub(crate) setup_data: RefCell<Option<Persistent<Value<'static>>>>,
+    pub(crate) exports: RefCell<Option<Persistent<Object<'static>>>>,
     blocked: RefCell<Option<Suspended<Turn>>>,
-    result: RefCell<Option<Persistent<Value<'static>>>>,
     pub(crate) rejections: Rejections,
     inline_turn: RefCell<Option<Turn>>,
     waiting: Cell<bool>,
@@ -70,10 +68,8 @@ pub struct VuInner {
 impl VuInner {
     pub(crate) fn new(core: Rc<VuCore>, context: Context, runtime: Runtime) -> Rc<Self> {
         let inner = Rc::new(Self {
-            functions: RefCell::default(),
-            setup_data: RefCell::default(),
+            exports: RefCell::default(),
             blocked: RefCell::default(),
-            result: RefCell::default(),
             rejections: Rc::default(),
             inline_turn: RefCell::default(),
             waiting: Cell::new(false),
@@ -112,11 +108,6 @@ impl VuInner {
         }
     }
 
-    /// The value the last job returned; a promise if the function was asynchronous.
-    pub(crate) fn take_result(&self) -> Option<Persistent<Value<'static>>> {
-        self.result.take()
-    }
-
     /// Lets the VU handle what was queued, now, if it is waiting; called by socket tasks.
     pub(crate) fn run_from_io(self: &Rc<Self>) {
         if !self.waiting.get() {
@@ -151,7 +142,6 @@ impl VuInner {
             log::warn!("{name} {id} was stopped because the VU iteration was interrupted");
         }
         self.rejections.borrow_mut().clear();
-        self.result.take();
         self.inline_turn.take();
         // What is left in the job queue belongs to nobody any more; running it lets promises settle into
         // the void, so that the next iteration starts with an empty queue.
@@ -263,8 +253,7 @@ impl VuInner {
 
     fn run_events<'js>(&self, ctx: &Ctx<'js>, job: Option<Job>) -> Result<Turn, ScriptFailure> {
         if let Some(job) = job {
-            let value = job(ctx).map_err(|e| ScriptFailure::from_error(ctx, e))?;
-            self.result.replace(Some(Persistent::save(ctx, value)));
+            job(ctx).map_err(|e| ScriptFailure::from_error(ctx, e))?;
         }
         self.run_jobs(ctx)?;
         for _ in 0..EVENTS_PER_TURN {
@@ -321,15 +310,17 @@ impl VuInner {
 
     fn track_rejections(&self) {
         let rejections = self.rejections.clone();
-        self.runtime.set_host_promise_rejection_tracker(Some(Box::new(move |ctx, promise, reason, handled| {
-            let promise = Persistent::save(&ctx, promise);
-            let mut rejections = rejections.borrow_mut();
-            if handled {
-                rejections.retain(|known| known.promise != promise);
-            } else {
-                rejections.push(Rejection { promise, reason: Persistent::save(&ctx, reason) });
-            }
-        })));
+        self.runtime.set_host_promise_rejection_tracker(Some(Box::new(
+            move |ctx, promise, reason, handled| {
+                let promise = Persistent::save(&ctx, promise);
+                let mut rejections = rejections.borrow_mut();
+                if handled {
+                    rejections.retain(|known| known.promise != promise);
+                } else {
+                    rejections.push(Rejection { promise, reason: Persistent::save(&ctx, reason) });
+                }
+            },
+        )));
     }
 
     fn watch_interrupt(&self) {

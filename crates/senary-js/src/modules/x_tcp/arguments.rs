@@ -8,7 +8,7 @@ use crate::errors;
 pub type Tags = Vec<(String, String)>;
 
 /// The `tags` of an options object; values become text.
-pub fn tags(ctx: &Ctx<'_>, options: &Object<'_>) -> rquickjs::Result<Tags> {
+pub fn tags<'js>(ctx: &Ctx<'js>, options: &Object<'js>) -> rquickjs::Result<Tags> {
     let value: Value<'_> = options.get("tags")?;
     if value.is_undefined() || value.is_null() {
         return Ok(Tags::new());
@@ -72,7 +72,8 @@ pub fn connect_target<'js>(
     first: Option<Value<'js>>,
     second: Option<Value<'js>>,
 ) -> rquickjs::Result<Result<ConnectTarget, TcpError>> {
-    let wrong = || TcpError::new(Method::Connect, "ERR_INVALID_ARG_TYPE", "invalid type: expected integer or object");
+    let wrong =
+        || TcpError::new(Method::Connect, "ERR_INVALID_ARG_TYPE", "invalid type: expected integer or object");
     let Some(first) = first else { return Ok(Err(wrong())) };
     let as_options = first.as_object().filter(|_| !first.is_array() && !first.is_function());
     let Some(options) = as_options else {

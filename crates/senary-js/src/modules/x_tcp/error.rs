@@ -89,7 +89,8 @@ impl Resolvers {
 /// A promise that somebody else will settle.
 pub fn pending<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<(Value<'js>, Resolvers)> {
     let (promise, resolve, reject) = ctx.promise()?;
-    let resolvers = Resolvers { resolve: Persistent::save(ctx, resolve), reject: Persistent::save(ctx, reject) };
+    let resolvers =
+        Resolvers { resolve: Persistent::save(ctx, resolve), reject: Persistent::save(ctx, reject) };
     Ok((promise.into_value(), resolvers))
 }
 

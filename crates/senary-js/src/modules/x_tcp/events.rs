@@ -106,7 +106,11 @@ pub fn dispatch(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, event: SocketEvent) -> r
             called
         }
         SocketEvent::Timeout => {
-            if socket.state.get() == State::Open { call(ctx, socket, EventName::Timeout, None) } else { Ok(()) }
+            if socket.state.get() == State::Open {
+                call(ctx, socket, EventName::Timeout, None)
+            } else {
+                Ok(())
+            }
         }
         SocketEvent::ReadFailed(error) => {
             if socket.state.get() != State::Open {
@@ -121,7 +125,11 @@ pub fn dispatch(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, event: SocketEvent) -> r
             if socket.state.get() == State::Open { closed_by_peer(ctx, socket) } else { Ok(()) }
         }
         SocketEvent::PeerClosed => {
-            if socket.state.get() == State::Open { closed_by_peer(ctx, socket) } else { Ok(()) }
+            if socket.state.get() == State::Open {
+                closed_by_peer(ctx, socket)
+            } else {
+                Ok(())
+            }
         }
         SocketEvent::Destroyed(writes) => {
             refuse_writes(ctx, socket, writes)?;
@@ -161,10 +169,8 @@ fn refuse_writes(
             socket.count(socket.metrics.partial_writes);
         }
         socket.count(socket.metrics.errors);
-        let message = format!(
-            "failed to write data after {} bytes: use of closed network connection",
-            write.written
-        );
+        let message =
+            format!("failed to write data after {} bytes: use of closed network connection", write.written);
         let error = TcpError::new(Method::Write, "EPIPE", message).to_value(ctx)?;
         call(ctx, socket, EventName::Error, Some(error.clone()))?;
         write.waiting.reject(ctx, error)?;
@@ -173,7 +179,8 @@ fn refuse_writes(
 }
 
 fn refuse_destroyed(ctx: &Ctx<'_>, promise: Resolvers) -> rquickjs::Result<()> {
-    let error = TcpError::new(Method::Connect, "ERR_SOCKET_CLOSED", "the socket was destroyed while connecting");
+    let error =
+        TcpError::new(Method::Connect, "ERR_SOCKET_CLOSED", "the socket was destroyed while connecting");
     promise.reject(ctx, error.to_value(ctx)?)
 }
 

@@ -73,7 +73,8 @@ fn poll_io(socket: &Rc<SocketCore>, silence: &mut Silence, cx: &mut Context<'_>)
             return Poll::Pending;
         }
         let mut progress = poll_writes(socket, cx);
-        let blocked = socket.vu.shell.get().and_then(std::rc::Weak::upgrade).is_some_and(|vu| vu.is_blocked());
+        let blocked =
+            socket.vu.shell.get().and_then(std::rc::Weak::upgrade).is_some_and(|vu| vu.is_blocked());
         if !socket.data_queued.get() && !blocked {
             match poll_read(socket, cx) {
                 Poll::Ready(Continue::Yes) => progress = true,

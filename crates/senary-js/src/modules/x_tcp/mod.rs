@@ -42,8 +42,8 @@ type This_<'js> = This<Class<'js, SocketObject<'js>>>;
 pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
     let vu = vu_of(ctx)?;
     if vu.tcp_metrics.get().is_none() {
-        let metrics = TcpMetrics::register(&vu.registry)
-            .map_err(|e| errors::throw_go_error(ctx, &e.to_string()))?;
+        let metrics =
+            TcpMetrics::register(&vu.registry).map_err(|e| errors::throw_go_error(ctx, &e.to_string()))?;
         let _ = vu.tcp_metrics.set(metrics);
         error::install(ctx)?;
     }
@@ -52,7 +52,10 @@ pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
     Ok(module)
 }
 
-fn construct<'js>(ctx: Ctx<'js>, options: Opt<Value<'js>>) -> rquickjs::Result<SocketObject<'js>> {
+fn construct<'js>(
+    ctx: Ctx<'js>,
+    options: Opt<Value<'js>>,
+) -> rquickjs::Result<Class<'js, SocketObject<'js>>> {
     let vu = vu_of(&ctx)?;
     let Some(metrics) = vu.tcp_metrics.get().copied() else {
         return Err(errors::throw_error(&ctx, "the module k6/x/tcp is not loaded"));
@@ -61,7 +64,10 @@ fn construct<'js>(ctx: Ctx<'js>, options: Opt<Value<'js>>) -> rquickjs::Result<S
         Some(options) => arguments::tags(&ctx, &options)?,
         None => Vec::new(),
     };
-    Ok(SocketObject { core: SocketCore::new(vu, metrics, tags), handlers: RefCell::default() })
+    Class::instance(
+        ctx,
+        SocketObject { core: SocketCore::new(vu, metrics, tags), handlers: RefCell::default() },
+    )
 }
 
 fn connect<'js>(
@@ -78,7 +84,9 @@ fn connect<'js>(
         State::Disconnected => None,
         State::Opening => Some(("EALREADY", "a connect is already under way on this socket")),
         State::Open => Some(("EISCONN", "the socket is already connected")),
-        State::Destroyed => Some(("ERR_SOCKET_CLOSED", "the socket is destroyed; make a new one to connect again")),
+        State::Destroyed => {
+            Some(("ERR_SOCKET_CLOSED", "the socket is destroyed; make a new one to connect again"))
+        }
     };
     if let Some((code, text)) = refusal {
         let error = TcpError::new(Method::Connect, code, text).to_value(&ctx)?;
@@ -114,7 +122,8 @@ fn write<'js>(
             (encoding, arguments::tags(&ctx, options)?)
         }
     };
-    let attempt = arguments::with_bytes(&ctx, data.0.as_ref(), encoding.as_deref(), |bytes| write_now(&core, bytes))?;
+    let attempt =
+        arguments::with_bytes(&ctx, data.0.as_ref(), encoding.as_deref(), |bytes| write_now(&core, bytes))?;
     let attempt = match attempt {
         Ok(attempt) => attempt,
         Err(error) => return refuse(&ctx, &this.0, error, &tags),
@@ -164,7 +173,11 @@ fn write_now(core: &Rc<SocketCore>, bytes: &[u8]) -> Attempt {
     match written {
         Ok(written) => {
             core.bytes_written.set(core.bytes_written.get() + written as u64);
-            if written == bytes.len() { Attempt::Done } else { Attempt::Left { data: bytes.to_vec(), written } }
+            if written == bytes.len() {
+                Attempt::Done
+            } else {
+                Attempt::Left { data: bytes.to_vec(), written }
+            }
         }
         Err(error) => {
             let mut error = TcpError::from_net(Method::Write, &error);
@@ -188,7 +201,10 @@ fn destroy<'js>(ctx: Ctx<'js>, this: This_<'js>) {
     core.emit(SocketEvent::Destroyed(writes));
 }
 
-fn set_timeout<'js>(this: This_<'js>, ms: Opt<Value<'js>>) -> rquickjs::Result<Class<'js, SocketObject<'js>>> {
+fn set_timeout<'js>(
+    this: This_<'js>,
+    ms: Opt<Value<'js>>,
+) -> rquickjs::Result<Class<'js, SocketObject<'js>>> {
     let core = this.0.borrow().core.clone();
     let ms = match &ms.0 {
         Some(value) if value.is_number() || value.is_string() => value.get::<Coerced<f64>>()?.0.trunc(),
@@ -215,7 +231,9 @@ fn on<'js>(
             Some(function) => Some(function.clone()),
             None => {
                 let text = crate::failure::to_text(&ctx, &value);
-                let message = format!("could not convert function call parameter 1: could not convert {text} to a function");
+                let message = format!(
+                    "could not convert function call parameter 1: could not convert {text} to a function"
+                );
                 return Err(errors::throw_type_error(&ctx, &message));
             }
         },
@@ -281,21 +299,49 @@ impl<'js> JsClass<'js> for SocketObject<'js> {
 
     fn prototype(ctx: &Ctx<'js>) -> rquickjs::Result<Option<Object<'js>>> {
         let proto = Object::new(ctx.clone())?;
-        let method = |name: &str, function: rquickjs::Result<Function<'js>>| proto.set(name, function?.with_name(name)?);
+        let method = |name: &str, function: rquickjs::Result<Function<'js>>| {
+            proto.set(name, function?.with_name(name)?)
+        };
         method("connect", Function::new(ctx.clone(), connect))?;
         method("write", Function::new(ctx.clone(), write))?;
         method("destroy", Function::new(ctx.clone(), destroy))?;
         method("setTimeout", Function::new(ctx.clone(), set_timeout))?;
         method("on", Function::new(ctx.clone(), on))?;
-        proto.prop("ready_state", Accessor::from(|this: This_<'js>| this.0.borrow().core.state.get().as_str()))?;
-        proto.prop("connected", Accessor::from(|this: This_<'js>| this.0.borrow().core.state.get() == State::Open))?;
-        proto.prop("bytes_written", Accessor::from(|this: This_<'js>| this.0.borrow().core.bytes_written.get() as f64))?;
-        proto.prop("bytes_read", Accessor::from(|this: This_<'js>| this.0.borrow().core.bytes_read.get() as f64))?;
+        proto.prop(
+            "ready_state",
+            Accessor::from(|this: This_<'js>| this.0.borrow().core.state.get().as_str()),
+        )?;
+        proto.prop(
+            "connected",
+            Accessor::from(|this: This_<'js>| this.0.borrow().core.state.get() == State::Open),
+        )?;
+        proto.prop(
+            "bytes_written",
+            Accessor::from(|this: This_<'js>| this.0.borrow().core.bytes_written.get() as f64),
+        )?;
+        proto.prop(
+            "bytes_read",
+            Accessor::from(|this: This_<'js>| this.0.borrow().core.bytes_read.get() as f64),
+        )?;
         let addresses = |this: &This_<'js>| this.0.borrow().core.addresses.get();
-        proto.prop("local_ip", Accessor::from(move |this: This_<'js>| addresses(&this).map(|(local, _)| local.ip().to_string())))?;
-        proto.prop("local_port", Accessor::from(move |this: This_<'js>| addresses(&this).map(|(local, _)| local.port())))?;
-        proto.prop("remote_ip", Accessor::from(move |this: This_<'js>| addresses(&this).map(|(_, remote)| remote.ip().to_string())))?;
-        proto.prop("remote_port", Accessor::from(move |this: This_<'js>| addresses(&this).map(|(_, remote)| remote.port())))?;
+        proto.prop(
+            "local_ip",
+            Accessor::from(move |this: This_<'js>| addresses(&this).map(|(local, _)| local.ip().to_string())),
+        )?;
+        proto.prop(
+            "local_port",
+            Accessor::from(move |this: This_<'js>| addresses(&this).map(|(local, _)| local.port())),
+        )?;
+        proto.prop(
+            "remote_ip",
+            Accessor::from(move |this: This_<'js>| {
+                addresses(&this).map(|(_, remote)| remote.ip().to_string())
+            }),
+        )?;
+        proto.prop(
+            "remote_port",
+            Accessor::from(move |this: This_<'js>| addresses(&this).map(|(_, remote)| remote.port())),
+        )?;
         Ok(Some(proto))
     }
 

@@ -1,0 +1,153 @@
+//! Making VUs of a bundle: an engine, its globals, the script's init code run in it.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use rquickjs::function::This;
+use rquickjs::{Context, Ctx, Function, Object, Persistent, Runtime, Value};
+use senary_execution::{VuFactory, VuId, WorkerContext};
+use tokio_util::sync::CancellationToken;
+
+use crate::bundle::Bundle;
+use crate::coroutine::MAX_SCRIPT_STACK;
+use crate::failure::{self, ScriptFailure};
+use crate::modules::phase::Phase;
+use crate::settings::VuSettings;
+use crate::source::{SourceError, loader};
+use crate::vu::VuInner;
+use crate::vu::core::{Interrupt, VuCore, VuHandle};
+use crate::vu::js_vu::JsVu;
+use crate::{globals, modules};
+
+/// Why init code, or a function that runs once per test, did not do its work.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum LifecycleError {
+    #[error("{0}")]
+    Script(ScriptFailure),
+    /// The same, in the init code of a VU.
+    #[error("error while initializing VU #{vu}: {failure}")]
+    VuInit { vu: u64, failure: ScriptFailure },
+    #[error("{0}")]
+    Source(#[from] SourceError),
+    #[error("exported '{0}' must be a function")]
+    NotAFunction(String),
+    #[error("exported identifier handleSummary must be a function")]
+    SummaryNotAFunction,
+    #[error("error marshaling setup() data to JSON: {0}")]
+    SetupData(String),
+    #[error("handleSummary() should return a map with string keys")]
+    SummaryNoMap,
+    #[error(
+        "error handling summary object {key}: invalid type {kind}, it needs to be a string or ArrayBuffer"
+    )]
+    SummaryValue { key: String, kind: &'static str },
+    #[error("cannot start the JavaScript engine: {0}")]
+    Engine(String),
+}
+
+/// Makes VUs; shared by all workers.
+pub struct JsVuFactory {
+    bundle: Arc<Bundle>,
+    settings: Arc<VuSettings>,
+}
+
+impl JsVuFactory {
+    pub fn new(bundle: Arc<Bundle>, settings: Arc<VuSettings>) -> Self {
+        Self { bundle, settings }
+    }
+}
+
+impl VuFactory for JsVuFactory {
+    type Vu = JsVu;
+    type Error = LifecycleError;
+
+    async fn create(
+        &self,
+        id: VuId,
+        worker: &Rc<WorkerContext>,
+        interrupt: &CancellationToken,
+    ) -> Result<JsVu, LifecycleError> {
+        let made = init_vu(&self.bundle, id, worker, self.settings.clone(), interrupt).await;
+        match made {
+            Ok(inner) => Ok(JsVu::new(inner)),
+            Err(LifecycleError::Script(failure)) if failure != ScriptFailure::Interrupted => {
+                Err(LifecycleError::VuInit { vu: id.in_instance, failure })
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// An engine in which the script's init code has run; its exports are kept in it.
+pub(crate) async fn init_vu(
+    bundle: &Bundle,
+    id: VuId,
+    worker: &Rc<WorkerContext>,
+    settings: Arc<VuSettings>,
+    interrupt: &CancellationToken,
+) -> Result<Rc<VuInner>, LifecycleError> {
+    let engine = |e: rquickjs::Error| LifecycleError::Engine(e.to_string());
+    let runtime = Runtime::new().map_err(engine)?;
+    runtime.set_max_stack_size(MAX_SCRIPT_STACK);
+    runtime.set_loader(loader::ScriptResolver, loader::ScriptLoader);
+    let context = Context::full(&runtime).map_err(engine)?;
+    let core = VuCore::new(
+        id,
+        worker.clone(),
+        settings,
+        bundle.registry.clone(),
+        bundle.runtime.env.clone(),
+        Interrupt::default(),
+    );
+    let inner = VuInner::new(core, context, runtime);
+    inner.with_script(|ctx| prepare(ctx, &inner.core, bundle)).map_err(engine)?;
+
+    // Settles with the module: what it was rejected with, or nothing.
+    let rejected: Rc<RefCell<Option<Persistent<Value<'static>>>>> = Rc::default();
+    let (exports, rejection) = (inner.clone(), rejected.clone());
+    let evaluate = Box::new(move |ctx: &Ctx<'_>| {
+        let (namespace, promise) = loader::evaluate_entry(ctx)?;
+        exports.exports.replace(Some(Persistent::save(ctx, namespace)));
+        let Some(promise) = promise else { return Ok(()) };
+        let on_rejected = Function::new(ctx.clone(), move |reason: Value<'_>| {
+            rejection.replace(Some(Persistent::save(&reason.ctx().clone(), reason)));
+        })?;
+        promise.catch()?.call((This(promise.clone()), on_rejected))
+    });
+    let outcome = inner.drive(evaluate, interrupt).await;
+    let outcome = outcome.and_then(|()| match rejected.take() {
+        None => Ok(()),
+        Some(reason) => inner.with_script(|ctx| match reason.restore(ctx) {
+            Ok(reason) => Err(ScriptFailure::Exception(failure::describe(ctx, &reason))),
+            Err(error) => Err(ScriptFailure::from_error(ctx, error)),
+        }),
+    });
+    if let Err(failure) = outcome {
+        inner.abandon();
+        return Err(LifecycleError::Script(failure));
+    }
+    inner.core.phase.set(Phase::Vu);
+    Ok(inner)
+}
+
+fn prepare(ctx: &Ctx<'_>, core: &Rc<VuCore>, bundle: &Bundle) -> rquickjs::Result<()> {
+    // Storing userdata fails only while some of it is being read, which nobody does yet.
+    let _ = ctx.store_userdata(VuHandle(core.clone()));
+    let _ = ctx.store_userdata(core.phase.clone());
+    modules::install_globals(ctx)?;
+    globals::install(ctx, core, &bundle.runtime)?;
+    loader::install(ctx, &bundle.store)?;
+    crate::source::files::install(ctx)
+}
+
+/// An exported function, looked up when it is needed: exports are live bindings.
+pub(crate) fn exported<'js>(ctx: &Ctx<'js>, inner: &VuInner, name: &str) -> rquickjs::Result<Value<'js>> {
+    match inner.exports.borrow().clone() {
+        Some(exports) => {
+            let exports: Object<'js> = exports.restore(ctx)?;
+            exports.get(name)
+        }
+        None => Ok(Value::new_undefined(ctx.clone())),
+    }
+}

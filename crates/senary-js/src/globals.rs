@@ -1,0 +1,43 @@
+//! The globals that belong to a VU: `__VU`, `__ITER`, `__ENV`, `global`.
+//!
+//! `__ENV` is made when a script first looks at it: most VUs of most tests never do after init, and the system's
+//! environment is large.
+
+use rquickjs::object::{Accessor, Property};
+use rquickjs::{Ctx, Object};
+
+use crate::bundle::RuntimeOptions;
+use crate::vu::core::{VuCore, vu_of};
+
+pub const VU: &str = "__VU";
+pub const ITER: &str = "__ITER";
+pub const ENV: &str = "__ENV";
+
+pub fn install(ctx: &Ctx<'_>, vu: &VuCore, runtime: &RuntimeOptions) -> rquickjs::Result<()> {
+    let globals = ctx.globals();
+    globals.set(VU, vu.id.in_instance as f64)?;
+    if !runtime.base_compatibility {
+        globals.prop("global", Property::from(globals.clone()).writable().configurable())?;
+    }
+    reset_env(ctx)
+}
+
+/// Makes `__ENV` anew at its next use: what the script stored in it, or another scenario laid over it, is gone.
+pub fn reset_env(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
+    ctx.globals().prop(ENV, Accessor::new_get(env).enumerable().configurable())
+}
+
+fn env<'js>(ctx: Ctx<'js>) -> rquickjs::Result<Object<'js>> {
+    let vu = vu_of(&ctx)?;
+    let env = Object::new(ctx.clone())?;
+    for (name, value) in vu.env.iter() {
+        env.set(name.as_str(), value.as_str())?;
+    }
+    if let Some(activation) = vu.activation() {
+        for (name, value) in &activation.env {
+            env.set(name.as_str(), value.as_str())?;
+        }
+    }
+    ctx.globals().prop(ENV, Property::from(env.clone()).writable().enumerable().configurable())?;
+    Ok(env)
+}

@@ -1,0 +1,186 @@
+//! The functions that run once per test: `setup`, `teardown` and `handleSummary`, each in a VU of its own.
+//!
+//! They are called from ordinary threads and return when they are done: a stage has a runtime to itself, so a
+//! script that keeps it busy holds up nothing but itself. Whoever calls ends a stage by cancelling its token;
+//! what that means (a time limit, a signal) only the caller knows.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use rquickjs::{Ctx, Filter, Persistent, Value};
+use senary_execution::{BatchSink, Clock, ExecutionState, Shutdown, VuId, WorkerContext};
+use senary_metrics::ProducerId;
+use tokio_util::sync::CancellationToken;
+
+use crate::bundle::{Bundle, HANDLE_SUMMARY, SETUP, TEARDOWN};
+use crate::factory::{LifecycleError, exported, init_vu};
+use crate::failure::{self, ScriptFailure};
+use crate::settings::VuSettings;
+use crate::vu::VuInner;
+use crate::vu::tags::GROUP_SEPARATOR;
+
+/// What `handleSummary` returned: where to write what.
+pub type SummaryFiles = Vec<(String, Vec<u8>)>;
+
+/// What stages need of the run they belong to.
+pub struct Stages {
+    pub bundle: Arc<Bundle>,
+    pub settings: Arc<VuSettings>,
+    pub clock: Clock,
+    pub state: Arc<ExecutionState>,
+    pub shutdown: Shutdown,
+    pub sink: BatchSink,
+}
+
+/// Recorders of stages, apart from those of workers.
+pub const SETUP_PRODUCER: ProducerId = ProducerId(0);
+pub const TEARDOWN_PRODUCER: ProducerId = ProducerId(1);
+
+/// The first producer nobody here uses.
+pub const FIRST_FREE_PRODUCER: ProducerId = ProducerId(2);
+
+impl Stages {
+    /// Runs `setup()`; its result as JSON, if it has one.
+    pub fn setup(&self, interrupt: &CancellationToken) -> Result<Option<String>, LifecycleError> {
+        self.call(SETUP, SETUP_PRODUCER, self.sink.clone(), None, interrupt, setup_data)
+    }
+
+    /// Runs `teardown()` with what `setup()` returned.
+    pub fn teardown(&self, interrupt: &CancellationToken) -> Result<(), LifecycleError> {
+        let data = self.settings.setup_data.get().and_then(Option::as_deref);
+        self.call(TEARDOWN, TEARDOWN_PRODUCER, self.sink.clone(), data, interrupt, |_, _| Ok(()))
+    }
+
+    /// Runs `handleSummary()`; `None` if it returned nothing. Samples it causes count for nothing any more.
+    pub fn handle_summary(
+        &self,
+        data: &str,
+        interrupt: &CancellationToken,
+    ) -> Result<Option<SummaryFiles>, LifecycleError> {
+        let nowhere: BatchSink = Arc::new(|_| {});
+        self.call(HANDLE_SUMMARY, SETUP_PRODUCER, nowhere, Some(data), interrupt, summary_files)
+    }
+
+    fn call<R>(
+        &self,
+        name: &'static str,
+        producer: ProducerId,
+        sink: BatchSink,
+        data: Option<&str>,
+        interrupt: &CancellationToken,
+        take: impl for<'js> FnOnce(&Ctx<'js>, Value<'js>) -> Result<R, LifecycleError>,
+    ) -> Result<R, LifecycleError> {
+        let executor = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|e| LifecycleError::Engine(e.to_string()))?;
+        let worker =
+            WorkerContext::new(producer, self.clock, self.state.clone(), self.shutdown.clone(), sink);
+        let local = tokio::task::LocalSet::new();
+        let result = local.block_on(&executor, async {
+            let id = VuId { in_instance: 0, in_test: 0 };
+            let inner = init_vu(&self.bundle, id, &worker, self.settings.clone(), interrupt).await?;
+            let result = call_function(&inner, name, data, interrupt).await;
+            inner.core.record_data(inner.core.now());
+            let result = result.and_then(|value| {
+                inner.with_script(|ctx| match value.restore(ctx) {
+                    Ok(value) => take(ctx, value),
+                    Err(error) => Err(LifecycleError::Script(ScriptFailure::from_error(ctx, error))),
+                })
+            });
+            inner.abandon();
+            result
+        });
+        worker.flush();
+        result
+    }
+}
+
+/// Calls an exported function and waits for its promise, if it is one.
+async fn call_function(
+    inner: &Rc<VuInner>,
+    name: &'static str,
+    data: Option<&str>,
+    interrupt: &CancellationToken,
+) -> Result<Persistent<Value<'static>>, LifecycleError> {
+    let core = &inner.core;
+    core.tags.reset(&core.worker, &core.settings.run_tags, core.settings.system_tags);
+    core.tags.set_group(&core.worker, &format!("{GROUP_SEPARATOR}{name}"), core.settings.system_tags);
+    let result: Rc<RefCell<Option<Persistent<Value<'static>>>>> = Rc::default();
+    let (keep, data, vu) = (result.clone(), data.map(str::to_owned), inner.clone());
+    let job = Box::new(move |ctx: &Ctx<'_>| {
+        let function = exported(ctx, &vu, name)?;
+        let Some(function) = function.as_function() else { return Ok(()) };
+        let data = match data {
+            Some(json) => ctx.json_parse(json)?,
+            None => Value::new_undefined(ctx.clone()),
+        };
+        let value: Value<'_> = function.call((data,))?;
+        keep.replace(Some(Persistent::save(ctx, value)));
+        Ok(())
+    });
+    inner.drive(job, interrupt).await.map_err(LifecycleError::Script)?;
+    let Some(result) = result.take() else {
+        return Err(match name {
+            HANDLE_SUMMARY => LifecycleError::SummaryNotAFunction,
+            _ => LifecycleError::NotAFunction(name.to_owned()),
+        });
+    };
+    inner.with_script(|ctx| settled(ctx, result)).map_err(LifecycleError::Script)
+}
+
+/// The value of a promise that nothing can settle any more, or the value itself.
+fn settled(
+    ctx: &Ctx<'_>,
+    value: Persistent<Value<'static>>,
+) -> Result<Persistent<Value<'static>>, ScriptFailure> {
+    let failed = |e| ScriptFailure::from_error(ctx, e);
+    let value = value.restore(ctx).map_err(failed)?;
+    let value = match value.as_promise() {
+        None => value,
+        Some(promise) => match promise.result::<Value<'_>>() {
+            Some(result) => result.map_err(failed)?,
+            None => Value::new_undefined(ctx.clone()),
+        },
+    };
+    Ok(Persistent::save(ctx, value))
+}
+
+fn setup_data<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Result<Option<String>, LifecycleError> {
+    if value.is_undefined() {
+        return Ok(None);
+    }
+    if value.is_function() {
+        return Err(LifecycleError::SetupData("json: unsupported type: func".to_owned()));
+    }
+    let json = ctx.json_stringify(value).and_then(|json| json.map(|j| j.to_string()).transpose());
+    json.map_err(|e| LifecycleError::SetupData(ScriptFailure::from_error(ctx, e).to_string()))
+}
+
+fn summary_files<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Result<Option<SummaryFiles>, LifecycleError> {
+    if value.is_undefined() || value.is_null() {
+        return Ok(None);
+    }
+    let Some(object) = value.as_object().filter(|_| !value.is_array() && !value.is_function()) else {
+        return Err(LifecycleError::SummaryNoMap);
+    };
+    let failed = |e| LifecycleError::Script(ScriptFailure::from_error(ctx, e));
+    let mut files = SummaryFiles::new();
+    for key in object.own_keys::<String>(Filter::new().string().enum_only()) {
+        let key = key.map_err(failed)?;
+        let value: Value<'_> = object.get(key.as_str()).map_err(failed)?;
+        let bytes = if value.is_string() {
+            failure::to_text(ctx, &value).into_bytes()
+        } else {
+            let view =
+                value.as_object().map(|o| crate::bytes::of_object(ctx, o)).transpose().map_err(failed)?;
+            match view.flatten() {
+                Some(view) => view.as_slice().to_vec(),
+                None => return Err(LifecycleError::SummaryValue { key, kind: value.type_name() }),
+            }
+        };
+        files.push((key, bytes));
+    }
+    Ok((!files.is_empty()).then_some(files))
+}

@@ -1,0 +1,141 @@
+//! The script's VU as the executors know it: activation, iterations, and what of each is counted and logged.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rquickjs::{Function, Persistent, Value};
+use senary_execution::{Activation, Iteration, IterationOutcome, Vu};
+use senary_metrics::builtin;
+use tokio_util::sync::CancellationToken;
+
+use super::tags::SCENARIO;
+use super::{VuInner, cancel_blocked};
+use crate::factory::exported;
+use crate::failure::ScriptFailure;
+use crate::globals;
+
+/// Names of non-indexed facts, if the system tags ask for them.
+const VU: &str = "vu";
+const ITER: &str = "iter";
+
+pub struct JsVu {
+    // Values of the engine come before it: fields drop in order.
+    function: Option<Persistent<Function<'static>>>,
+    setup_data: Option<Persistent<Value<'static>>>,
+    inner: Rc<VuInner>,
+}
+
+impl JsVu {
+    pub(crate) fn new(inner: Rc<VuInner>) -> Self {
+        Self { function: None, setup_data: None, inner }
+    }
+
+    /// Runs the scenario's function with the data of `setup()`, and everything it sets in motion.
+    async fn run_function(&mut self, interrupt: &CancellationToken) -> Result<(), ScriptFailure> {
+        if self.setup_data.is_none() {
+            self.setup_data = Some(self.parse_setup_data()?);
+        }
+        let (Some(function), Some(data)) = (self.function.clone(), self.setup_data.clone()) else {
+            return Ok(());
+        };
+        let begun = self.inner.core.iterations_begun.get() - 1;
+        let job = Box::new(move |ctx: &rquickjs::Ctx<'_>| {
+            ctx.globals().set(globals::ITER, begun as f64)?;
+            let data = data.restore(ctx)?;
+            function.restore(ctx)?.call::<_, Value<'_>>((data,)).map(|_| ())
+        });
+        self.inner.drive(job, interrupt).await
+    }
+
+    /// Parsed once per VU: what iterations change in it stays changed for the VU's later ones.
+    fn parse_setup_data(&self) -> Result<Persistent<Value<'static>>, ScriptFailure> {
+        let json = self.inner.core.settings.setup_data.get().and_then(Option::as_deref);
+        self.inner.with_script(|ctx| {
+            let value = match json {
+                Some(json) => ctx.json_parse(json).map_err(|e| ScriptFailure::from_error(ctx, e))?,
+                None => Value::new_undefined(ctx.clone()),
+            };
+            Ok(Persistent::save(ctx, value))
+        })
+    }
+
+    fn log(&self, failure: &ScriptFailure) {
+        let activation = self.inner.core.activation();
+        let (executor, scenario) =
+            activation.as_ref().map_or(("", ""), |a| (a.executor, a.scenario.as_str()));
+        match failure {
+            ScriptFailure::Exception(text) => log::error!(
+                executor, scenario, hint = "script exception", source = "stacktrace"; "{text}"
+            ),
+            ScriptFailure::Rejection(_) | ScriptFailure::NoStack(_) => {
+                log::error!(executor, scenario; "{failure}");
+            }
+            ScriptFailure::Interrupted => {}
+        }
+    }
+}
+
+impl Vu for JsVu {
+    fn activate(&mut self, activation: &Arc<Activation>) {
+        let core = &self.inner.core;
+        let system = core.settings.system_tags;
+        let mut base = core.settings.run_tags.clone();
+        if system.scenario {
+            base = base.with(SCENARIO, &activation.scenario);
+        }
+        base = base.merged(activation.tags.iter());
+        core.tags.reset(&core.worker, &base, system);
+        if system.vu {
+            core.tags.set_metadata(VU, Some(&core.id.in_test.to_string()));
+        }
+        core.iterations_in_scenario.set(0);
+        core.activation.replace(Some(activation.clone()));
+        self.function = self.inner.with_script(|ctx| {
+            // Fails only when memory is out; then the iteration will say so.
+            let _ = globals::reset_env(ctx);
+            let function = exported(ctx, &self.inner, &activation.exec).ok()?;
+            Some(Persistent::save(ctx, function.as_function()?.clone()))
+        });
+    }
+
+    async fn run_iteration(
+        &mut self,
+        iteration: Iteration,
+        interrupt: &CancellationToken,
+    ) -> IterationOutcome {
+        let core = self.inner.core.clone();
+        core.iteration.set(iteration);
+        core.iterations_begun.set(core.iterations_begun.get() + 1);
+        core.iterations_in_scenario.set(core.iterations_in_scenario.get() + 1);
+        if core.settings.system_tags.iter {
+            let number = core.iterations_in_scenario.get() - 1;
+            core.tags.set_metadata(ITER, Some(&number.to_string()));
+        }
+        let started = Instant::now();
+        let outcome = self.run_function(interrupt).await;
+        let duration = started.elapsed();
+        if let Err(failure) = &outcome {
+            self.log(failure);
+            self.inner.abandon();
+        }
+        let now = core.now();
+        let interrupted = matches!(outcome, Err(ScriptFailure::Interrupted)) && !core.aborted.get();
+        if !interrupted {
+            core.record_at(builtin::ITERATION_DURATION, duration.as_secs_f64() * 1e3, now);
+            core.record_at(builtin::ITERATIONS, 1.0, now);
+        }
+        core.record_data(now);
+        if interrupted { IterationOutcome::Interrupted } else { IterationOutcome::Complete }
+    }
+}
+
+impl Drop for JsVu {
+    fn drop(&mut self) {
+        // A scheduler that drops an iteration half-way must not leave script on a coroutine's stack.
+        cancel_blocked(&self.inner);
+        self.function = None;
+        self.setup_data = None;
+        self.inner.abandon();
+    }
+}
