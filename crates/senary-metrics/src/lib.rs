@@ -18,4 +18,5 @@ pub use engine::{Engine, Results};
 pub use metric::{Metric, MetricId, MetricType, ValueType};
 pub use registry::{Registry, RegistryError, builtin};
 pub use sample::{Metadata, ProducerId, Recorder, Sample, SampleBatch, Series, SeriesId, Timestamp};
+pub use sink::Sink;
 pub use tags::{TagSet, TagSetId};
