@@ -3,10 +3,11 @@
 //! `__ENV` is made when a script first looks at it: most VUs of most tests never do after init, and the system's
 //! environment is large.
 
-use rquickjs::object::{Accessor, Property};
-use rquickjs::{Ctx, Object};
+use rquickjs::object::Property;
+use rquickjs::{Ctx, Object, Value};
 
 use crate::bundle::RuntimeOptions;
+use crate::modules::lazy;
 use crate::vu::core::{VuCore, vu_of};
 
 pub const VU: &str = "__VU";
@@ -24,11 +25,11 @@ pub fn install(ctx: &Ctx<'_>, vu: &VuCore, runtime: &RuntimeOptions) -> rquickjs
 
 /// Makes `__ENV` anew at its next use: what the script stored in it, or another scenario laid over it, is gone.
 pub fn reset_env(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
-    ctx.globals().prop(ENV, Accessor::new_get(env).enumerable().configurable())
+    lazy::define(ctx, ENV, env)
 }
 
-fn env<'js>(ctx: Ctx<'js>) -> rquickjs::Result<Object<'js>> {
-    let vu = vu_of(&ctx)?;
+fn env<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Value<'js>> {
+    let vu = vu_of(ctx)?;
     let env = Object::new(ctx.clone())?;
     for (name, value) in vu.env.iter() {
         env.set(name.as_str(), value.as_str())?;
@@ -38,6 +39,5 @@ fn env<'js>(ctx: Ctx<'js>) -> rquickjs::Result<Object<'js>> {
             env.set(name.as_str(), value.as_str())?;
         }
     }
-    ctx.globals().prop(ENV, Property::from(env.clone()).writable().enumerable().configurable())?;
-    Ok(env)
+    Ok(env.into_value())
 }

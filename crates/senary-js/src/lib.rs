@@ -7,6 +7,7 @@
 
 pub mod bundle;
 mod bytes;
+mod console;
 mod coroutine;
 pub mod errors;
 mod event_loop;
@@ -17,6 +18,8 @@ mod modules;
 pub mod settings;
 pub mod source;
 pub mod stages;
+#[cfg(test)]
+mod testing;
 mod vu;
 
 pub use bundle::{Bundle, RuntimeOptions};

@@ -146,8 +146,7 @@ fn bundles_know_their_options() {
         url: format!("file://{}", Path::new("/test/s.js").display()),
         text: "export const options = { vus: 3 }; export default () => {}; export function other() {}".into(),
     };
-    let bundle =
-        Bundle::load(source, RuntimeOptions::default(), Registry::new(), &Shutdown::new()).unwrap();
+    let bundle = Bundle::load(source, RuntimeOptions::default(), Registry::new(), &Shutdown::new()).unwrap();
     assert_eq!(bundle.options()["vus"], 3);
     assert!(bundle.has_export("default") && bundle.has_export("other"));
 }

@@ -1,9 +1,12 @@
 //! The modules scripts import from `k6` and `k6/...`, and the globals every script has.
 
+pub mod encoding;
 pub mod execution;
 pub mod k6;
+pub mod lazy;
 pub mod metrics;
 pub mod phase;
+pub mod text_codec;
 pub mod timers;
 pub mod x_tcp;
 
@@ -16,6 +19,7 @@ pub type Exports = for<'js> fn(&Ctx<'js>) -> rquickjs::Result<Object<'js>>;
 pub fn exports_of(name: &str) -> Option<Exports> {
     Some(match name {
         "k6" => k6::exports,
+        "k6/encoding" => encoding::exports,
         "k6/execution" => execution::exports,
         "k6/metrics" => metrics::exports,
         "k6/timers" => timers::exports,
@@ -27,5 +31,7 @@ pub fn exports_of(name: &str) -> Option<Exports> {
 /// Defines the globals of a context.
 pub fn install_globals(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
     crate::errors::install(ctx)?;
+    crate::console::install(ctx)?;
+    text_codec::install(ctx)?;
     timers::install(ctx)
 }
