@@ -1,0 +1,10 @@
+/** Data shared by all virtual users. */
+declare module "k6/data" {
+  /**
+   * An array that is held once per process. Made in the init context; the function is called once, and must give back
+   * an array of what JSON can hold. Each access gives a frozen copy of one element.
+   */
+  export const SharedArray: {
+    new <T = unknown>(name: string, build: () => T[]): readonly T[]
+  }
+}

@@ -1,0 +1,7 @@
+/** The global timers, by import. */
+declare module "k6/timers" {
+  export const setTimeout: typeof globalThis.setTimeout
+  export const setInterval: typeof globalThis.setInterval
+  export const clearTimeout: typeof globalThis.clearTimeout
+  export const clearInterval: typeof globalThis.clearInterval
+}

@@ -1,0 +1,29 @@
+// What a socket says about itself in each of its states.
+//
+//   senary run --with-echo examples/state.js
+import { Socket } from "k6/x/tcp"
+
+function show(socket) {
+  const address = socket.connected ? `${socket.remote_ip}:${socket.remote_port}` : "no connection"
+  console.log(`${socket.ready_state}: ${address}, ${socket.bytes_written} B out, ${socket.bytes_read} B in`)
+}
+
+export default async function () {
+  const socket = new Socket()
+  const closed = new Promise((resolve) => socket.on("close", resolve))
+  const answered = new Promise((resolve) => socket.on("data", resolve))
+  show(socket)
+
+  const connecting = socket.connect(__ENV.TCP_PORT || "8080", __ENV.TCP_HOST || "localhost")
+  show(socket)
+  await connecting
+  show(socket)
+
+  await socket.write("ping")
+  await answered
+  show(socket)
+
+  socket.destroy()
+  show(socket)
+  await closed
+}
