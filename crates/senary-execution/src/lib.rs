@@ -4,12 +4,14 @@
 //! iteration does is not.
 
 pub mod plan;
+pub mod segment;
 pub mod shutdown;
 pub mod state;
 pub mod vu;
 pub mod worker;
 
 pub use plan::{ExecutorConfig, Scenario, Stage};
+pub use segment::{Segment, SegmentError, SegmentSequence, SegmentTuple, Striping};
 pub use shutdown::{Shutdown, StopReason};
 pub use state::ExecutionState;
 pub use vu::{Activation, Iteration, IterationOutcome, Vu, VuFactory, VuId};
