@@ -51,6 +51,11 @@ impl EventLoop {
         self.wake();
     }
 
+    /// Queues an event without waking the VU: the caller lets it run, or knows that it will look by itself.
+    pub fn push_quietly(&self, event: Event) {
+        self.queue.borrow_mut().push_back(event);
+    }
+
     pub fn pop(&self) -> Option<Event> {
         self.queue.borrow_mut().pop_front()
     }

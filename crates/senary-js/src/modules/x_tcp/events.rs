@@ -39,7 +39,7 @@ impl EventName {
 pub enum SocketEvent {
     Connected,
     ConnectFailed(TcpError),
-    Data(Vec<u8>),
+    Data(Box<[u8]>),
     /// A queued write is through; its promise may be resolved.
     Written(Resolvers),
     WriteFailed(TcpError, Resolvers),

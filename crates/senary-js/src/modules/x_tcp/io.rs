@@ -35,7 +35,7 @@ pub async fn run(socket: Rc<SocketCore>, target: ConnectTarget) {
     match dialed.result {
         Ok(stream) => {
             socket.connected(stream, &dialed.timings, (tags, &host, port));
-            socket.emit(SocketEvent::Connected);
+            socket.emit_from_io(SocketEvent::Connected);
         }
         Err(error) => {
             if let Some(ip) = dialed.ip {
@@ -43,8 +43,8 @@ pub async fn run(socket: Rc<SocketCore>, target: ConnectTarget) {
             }
             socket.record_timings(&dialed.timings);
             let error = socket.failed(TcpError::from_net(Method::Connect, &error), &Vec::new());
-            socket.emit(SocketEvent::ConnectFailed(error));
-            // The VU runs in its own task from here: this one has nothing left to serve.
+            socket.emit_from_io(SocketEvent::ConnectFailed(error));
+            run_script(&socket);
             return;
         }
     }
@@ -106,7 +106,7 @@ fn poll_read(socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> Poll<Continue> {
         match read {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(0)) => {
-                socket.emit(SocketEvent::PeerClosed);
+                socket.emit_from_io(SocketEvent::PeerClosed);
                 Poll::Ready(Continue::No)
             }
             Poll::Ready(Ok(n)) => {
@@ -114,12 +114,12 @@ fn poll_read(socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> Poll<Continue> {
                 socket.idle_since.set(Instant::now());
                 socket.count(socket.metrics.reads);
                 socket.data_queued.set(true);
-                socket.emit(SocketEvent::Data(buffer[..n].to_vec()));
+                socket.emit_from_io(SocketEvent::Data(buffer[..n].into()));
                 Poll::Ready(Continue::Yes)
             }
             Poll::Ready(Err(error)) => {
                 let error = socket.failed(TcpError::from_net(Method::Read, &error), &Vec::new());
-                socket.emit(SocketEvent::ReadFailed(error));
+                socket.emit_from_io(SocketEvent::ReadFailed(error));
                 Poll::Ready(Continue::No)
             }
         }
@@ -144,14 +144,14 @@ fn poll_writes(socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> bool {
         let Some(write) = queue.pop_front() else { return progress };
         drop(queue);
         match outcome {
-            Ok(()) => socket.emit(SocketEvent::Written(write.waiting)),
+            Ok(()) => socket.emit_from_io(SocketEvent::Written(write.waiting)),
             Err(error) => {
                 if write.written > 0 {
                     socket.count(socket.metrics.partial_writes);
                 }
                 let text = format!("failed to write data after {} bytes: {}", write.written, error.message);
                 let error = socket.failed(TcpError { message: text, ..error }, &Vec::new());
-                socket.emit(SocketEvent::WriteFailed(error, write.waiting));
+                socket.emit_from_io(SocketEvent::WriteFailed(error, write.waiting));
             }
         }
     }
@@ -203,7 +203,7 @@ impl Silence {
             if due <= Instant::now() {
                 socket.idle_since.set(Instant::now());
                 socket.count(socket.metrics.timeouts);
-                socket.emit(SocketEvent::Timeout);
+                socket.emit_from_io(SocketEvent::Timeout);
                 return true;
             }
             // Data moves `due` on all the time; the timer is set anew only when it fires too early.

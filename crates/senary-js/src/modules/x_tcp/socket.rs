@@ -120,6 +120,11 @@ impl SocketCore {
         self.vu.events.push(Event::Socket(self.clone(), event));
     }
 
+    /// As [`emit`](Self::emit), from the I/O task: it lets the VU run afterwards, so nobody need be woken.
+    pub fn emit_from_io(self: &Rc<Self>, event: SocketEvent) {
+        self.vu.events.push_quietly(Event::Socket(self.clone(), event));
+    }
+
     /// disconnected → opening.
     pub fn begin_connect(self: &Rc<Self>, tags: Tags, host: &str, port: i64) {
         self.state.set(State::Opening);
