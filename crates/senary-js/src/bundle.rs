@@ -4,7 +4,7 @@
 //! module store. VUs are made from a bundle by [`JsVuFactory`](crate::factory::JsVuFactory).
 
 use std::rc::Rc;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use rquickjs::{Filter, Object, Value};
 use senary_execution::{Clock, ExecutionState, Shutdown, VuId, WorkerContext};
@@ -13,7 +13,7 @@ use senary_net::{DnsConfig, Resolver, Tls, TlsOptions};
 use tokio_util::sync::CancellationToken;
 
 use crate::factory::{self, LifecycleError};
-use crate::settings::{SystemTags, VuSettings};
+use crate::settings::{SetupData, SystemTags, VuSettings};
 use crate::source::{ModuleStore, ScriptSource};
 
 /// What decides how a script is run, before its options are known.
@@ -135,6 +135,6 @@ fn init_settings() -> Result<VuSettings, LifecycleError> {
         local_ips: None,
         options_json: "{}".to_owned(),
         throw: false,
-        setup_data: OnceLock::new(),
+        setup_data: SetupData::default(),
     })
 }

@@ -1,6 +1,6 @@
 //! What every VU of a test shares and none may change: decided before the first VU starts.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use senary_metrics::{MetricId, MetricType, Registry, TagSet, ValueType, registry::RegistryError};
 use senary_net::{Dialer, LocalIps};
@@ -33,8 +33,24 @@ pub struct VuSettings {
     pub options_json: String,
     /// `throw`: warnings become exceptions.
     pub throw: bool,
-    /// What `setup()` returned, as JSON; set once, before the first iteration.
-    pub setup_data: OnceLock<Option<String>>,
+    pub setup_data: SetupData,
+}
+
+/// What `setup()` returned, as JSON. It is set before the first iteration; a VU parses it at its first one and
+/// then keeps its own copy.
+#[derive(Debug, Default)]
+pub struct SetupData {
+    json: RwLock<Option<Arc<str>>>,
+}
+
+impl SetupData {
+    pub fn get(&self) -> Option<Arc<str>> {
+        self.json.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn set(&self, json: Option<String>) {
+        *self.json.write().unwrap_or_else(PoisonError::into_inner) = json.map(Arc::from);
+    }
 }
 
 /// The metrics of `k6/x/tcp`; registered when a script first imports the module.

@@ -48,8 +48,8 @@ impl Stages {
 
     /// Runs `teardown()` with what `setup()` returned.
     pub fn teardown(&self, interrupt: &CancellationToken) -> Result<(), LifecycleError> {
-        let data = self.settings.setup_data.get().and_then(Option::as_deref);
-        self.call(TEARDOWN, TEARDOWN_PRODUCER, self.sink.clone(), data, interrupt, |_, _| Ok(()))
+        let data = self.settings.setup_data.get();
+        self.call(TEARDOWN, TEARDOWN_PRODUCER, self.sink.clone(), data.as_deref(), interrupt, |_, _| Ok(()))
     }
 
     /// Runs `handleSummary()`; `None` if it returned nothing. Samples it causes count for nothing any more.

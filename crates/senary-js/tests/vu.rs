@@ -1,13 +1,14 @@
 //! VUs by themselves: scripts run against real loopback servers without a scheduler.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use senary_execution::{
     Activation, Clock, ExecutionState, Iteration, IterationOutcome, Shutdown, Vu, VuFactory, VuId,
     WorkerContext,
 };
+use senary_js::settings::SetupData;
 use senary_js::{Bundle, JsVuFactory, RuntimeOptions, ScriptSource, SystemTags, VuSettings};
 use senary_metrics::{ProducerId, Registry, SampleBatch, Sink, TagSet};
 use senary_net::{Dialer, DnsConfig, EchoServer, Resolver, Tls, TlsOptions};
@@ -59,7 +60,7 @@ fn run(script: &str, env: &[(&str, String)], iterations: u64, limit: Duration) -
         local_ips: None,
         options_json: "{}".into(),
         throw: false,
-        setup_data: OnceLock::new(),
+        setup_data: SetupData::default(),
     });
     let factory = JsVuFactory::new(Arc::new(bundle), settings);
     let batches = Arc::new(Mutex::new(Vec::new()));

@@ -50,10 +50,10 @@ impl JsVu {
 
     /// Parsed once per VU: what iterations change in it stays changed for the VU's later ones.
     fn parse_setup_data(&self) -> Result<Persistent<Value<'static>>, ScriptFailure> {
-        let json = self.inner.core.settings.setup_data.get().and_then(Option::as_deref);
+        let json = self.inner.core.settings.setup_data.get();
         self.inner.with_script(|ctx| {
             let value = match json {
-                Some(json) => ctx.json_parse(json).map_err(|e| ScriptFailure::from_error(ctx, e))?,
+                Some(json) => ctx.json_parse(&*json).map_err(|e| ScriptFailure::from_error(ctx, e))?,
                 None => Value::new_undefined(ctx.clone()),
             };
             Ok(Persistent::save(ctx, value))
