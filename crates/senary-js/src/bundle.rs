@@ -13,6 +13,7 @@ use senary_net::{DnsConfig, Resolver, Tls, TlsOptions};
 use tokio_util::sync::CancellationToken;
 
 use crate::factory::{self, LifecycleError};
+use crate::modules::data::SharedArrays;
 use crate::settings::{SetupData, SystemTags, VuSettings};
 use crate::source::{ModuleStore, ScriptSource};
 
@@ -30,6 +31,7 @@ pub struct Bundle {
     pub(crate) store: Arc<ModuleStore>,
     pub(crate) registry: Registry,
     pub(crate) runtime: RuntimeOptions,
+    pub(crate) shared_arrays: SharedArrays,
     options: serde_json::Value,
     exports: Vec<String>,
 }
@@ -55,6 +57,7 @@ impl Bundle {
             store: ModuleStore::new(source),
             registry,
             runtime,
+            shared_arrays: SharedArrays::default(),
             options: serde_json::Value::Null,
             exports: Vec::new(),
         };

@@ -135,6 +135,7 @@ fn prepare(ctx: &Ctx<'_>, core: &Rc<VuCore>, bundle: &Bundle) -> rquickjs::Resul
     // Storing userdata fails only while some of it is being read, which nobody does yet.
     let _ = ctx.store_userdata(VuHandle(core.clone()));
     let _ = ctx.store_userdata(core.phase.clone());
+    bundle.shared_arrays.install(ctx);
     modules::install_globals(ctx)?;
     globals::install(ctx, core, &bundle.runtime)?;
     loader::install(ctx, &bundle.store)?;

@@ -1,5 +1,6 @@
 //! The modules scripts import from `k6` and `k6/...`, and the globals every script has.
 
+pub mod data;
 pub mod encoding;
 pub mod execution;
 pub mod k6;
@@ -19,6 +20,7 @@ pub type Exports = for<'js> fn(&Ctx<'js>) -> rquickjs::Result<Object<'js>>;
 pub fn exports_of(name: &str) -> Option<Exports> {
     Some(match name {
         "k6" => k6::exports,
+        "k6/data" => data::exports,
         "k6/encoding" => encoding::exports,
         "k6/execution" => execution::exports,
         "k6/metrics" => metrics::exports,
