@@ -87,6 +87,15 @@ impl Recorder {
         self.tags.intern(tags)
     }
 
+    /// The set of `base` with further tags, which win over those it has.
+    pub fn derive<'a>(
+        &mut self,
+        base: TagSetId,
+        tags: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+    ) -> TagSetId {
+        self.tags.derive(base, tags)
+    }
+
     /// The tag set of an id this recorder gave out.
     pub fn tags(&self, id: TagSetId) -> &TagSet {
         self.tags.get(id)

@@ -3,9 +3,10 @@
 //! A [`TagSet`] is plain data that may cross threads. On the sample path nobody builds one: a worker's
 //! [`Recorder`](crate::Recorder) interns each distinct set once and hands out a [`TagSetId`].
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHasher};
 
 /// Tags sorted by key, each key once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -70,11 +71,21 @@ impl TagSet {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TagSetId(pub u32);
 
-/// Keeps each distinct tag set once.
+/// Keeps each distinct tag set once, and how sets were derived from others, so that a set that is asked for
+/// again costs a look-up and no set.
 #[derive(Debug, Default)]
 pub(crate) struct TagInterner {
     sets: Vec<TagSet>,
     ids: FxHashMap<TagSet, TagSetId>,
+    /// By the hash of base and tags; a few share one.
+    derived: FxHashMap<u64, Vec<Derivation>>,
+}
+
+#[derive(Debug)]
+struct Derivation {
+    base: TagSetId,
+    tags: Box<[(Box<str>, Box<str>)]>,
+    result: TagSetId,
 }
 
 impl TagInterner {
@@ -88,7 +99,57 @@ impl TagInterner {
         id
     }
 
+    pub(crate) fn derive<'a>(
+        &mut self,
+        base: TagSetId,
+        tags: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+    ) -> TagSetId {
+        let mut hasher = FxHasher::default();
+        base.hash(&mut hasher);
+        tags.clone().for_each(|tag| tag.hash(&mut hasher));
+        let hash = hasher.finish();
+        let same_hash = self.derived.entry(hash).or_default();
+        let known = same_hash.iter().find(|known| {
+            let mut own = known.tags.iter();
+            known.base == base
+                && tags.clone().all(|(k, v)| own.next().is_some_and(|(ok, ov)| **ok == *k && **ov == *v))
+                && own.next().is_none()
+        });
+        if let Some(known) = known {
+            return known.result;
+        }
+        let set = self.get(base).merged(tags.clone());
+        let result = self.intern(&set);
+        let tags = tags.map(|(k, v)| (k.into(), v.into())).collect();
+        self.derived.entry(hash).or_default().push(Derivation { base, tags, result });
+        result
+    }
+
     pub(crate) fn get(&self, id: TagSetId) -> &TagSet {
         &self.sets[id.0 as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn tags() -> impl Strategy<Value = Vec<(String, String)>> {
+        prop::collection::vec(("[a-c]", "[x-z]"), 0..5)
+    }
+
+    proptest! {
+        #[test]
+        fn a_derived_set_is_the_merged_one(base in tags(), own in prop::collection::vec(tags(), 1..6)) {
+            let mut interner = TagInterner::default();
+            let base_set = TagSet::new(base.iter().map(|(k, v)| (k.as_str(), v.as_str())));
+            let base = interner.intern(&base_set);
+            for own in own.iter().chain(&own) {
+                let pairs = || own.iter().map(|(k, v)| (k.as_str(), v.as_str()));
+                let derived = interner.derive(base, pairs());
+                prop_assert_eq!(interner.get(derived), &base_set.merged(pairs()));
+            }
+        }
     }
 }

@@ -89,17 +89,9 @@ fn record_check(
     passed: bool,
     now: senary_metrics::Timestamp,
 ) {
-    let mut tags = vu.tags.current();
-    if vu.settings.system_tags.check {
-        tags = tags.with("check", name);
-    }
-    if !own.is_empty() {
-        tags = tags.merged(own.iter().map(|(k, v)| (k.as_str(), v.as_str())));
-    }
-    let series = vu.worker.record(|r| {
-        let tags = r.intern(&tags);
-        r.series(builtin::CHECKS, tags)
-    });
+    let check = vu.settings.system_tags.check.then_some(("check", name));
+    let tags = check.into_iter().chain(own.iter().map(|(k, v)| (k.as_str(), v.as_str())));
+    let series = vu.series_with(builtin::CHECKS, tags);
     vu.record_series(series, f64::from(u8::from(passed)), now);
 }
 

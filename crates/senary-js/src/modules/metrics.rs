@@ -120,11 +120,7 @@ fn add<'js>(
         },
         Some(tags) => {
             let own = tags_of(&ctx, &tags)?;
-            let all = vu.tags.current().merged(own.iter().map(|(k, v)| (k.as_str(), v.as_str())));
-            vu.worker.record(|r| {
-                let tags = r.intern(&all);
-                r.series(metric.id, tags)
-            })
+            vu.series_with(metric.id, own.iter().map(|(k, v)| (k.as_str(), v.as_str())))
         }
     };
     vu.record_series(series, number, vu.now());

@@ -44,8 +44,6 @@ pub struct VuCore {
     pub live_sockets: RefCell<FxHashMap<u64, Rc<SocketCore>>>,
     pub next_socket: Cell<u64>,
     pub tcp_metrics: OnceCell<TcpMetrics>,
-    /// The series of the metrics every iteration records, for the tags they were looked up with.
-    series: RefCell<FxHashMap<(MetricId, senary_metrics::TagSetId), SeriesId>>,
     /// Warnings that were given already; they are given once per VU.
     warned: RefCell<Vec<String>>,
     /// The script of this VU called `exec.test.abort()`.
@@ -100,7 +98,6 @@ impl VuCore {
             live_sockets: RefCell::default(),
             next_socket: Cell::new(0),
             tcp_metrics: OnceCell::new(),
-            series: RefCell::default(),
             warned: RefCell::default(),
             aborted: Cell::new(false),
             shell: OnceCell::new(),
@@ -130,8 +127,19 @@ impl VuCore {
 
     /// The series of a metric under the VU's present tags.
     pub fn series(&self, metric: MetricId) -> SeriesId {
-        let key = (metric, self.tags.id());
-        *self.series.borrow_mut().entry(key).or_insert_with(|| self.worker.record(|r| r.series(key.0, key.1)))
+        self.worker.record(|r| r.series(metric, self.tags.id()))
+    }
+
+    /// The series of a metric under the VU's present tags and some of its own, which win.
+    pub fn series_with<'a>(
+        &self,
+        metric: MetricId,
+        tags: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+    ) -> SeriesId {
+        self.worker.record(|r| {
+            let tags = r.derive(self.tags.id(), tags);
+            r.series(metric, tags)
+        })
     }
 
     /// Records the bytes moved since the last call; at the end of every function of the script that ran.

@@ -16,7 +16,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use rquickjs::{Class, Persistent};
-use senary_metrics::{MetricId, SeriesId, TagSet, TagSetId};
+use senary_metrics::{MetricId, SeriesId, TagSetId};
 use senary_net::{Stream, Timings};
 use tokio::task::AbortHandle;
 
@@ -64,7 +64,7 @@ pub struct SocketCore {
     connect_tags: RefCell<Tags>,
     endpoint: RefCell<Tags>,
     /// Series by the VU's tags they were looked up under; emptied when the socket's own tags change.
-    series: RefCell<Vec<(TagSetId, MetricId, SeriesId)>>,
+    known_series: RefCell<Vec<(TagSetId, MetricId, SeriesId)>>,
     pub stream: RefCell<Option<Stream>>,
     pub addresses: Cell<Option<(SocketAddr, SocketAddr)>>,
     opened_at: Cell<Option<Instant>>,
@@ -97,7 +97,7 @@ impl SocketCore {
             constructor_tags,
             connect_tags: RefCell::default(),
             endpoint: RefCell::default(),
-            series: RefCell::default(),
+            known_series: RefCell::default(),
             stream: RefCell::default(),
             addresses: Cell::new(None),
             opened_at: Cell::new(None),
@@ -203,11 +203,7 @@ impl SocketCore {
         if tags.is_empty() {
             return self.count(metric);
         }
-        let all = self.tags().merged(tags.iter().map(|(k, v)| (k.as_str(), v.as_str())));
-        let series = self.vu.worker.record(|r| {
-            let tags = r.intern(&all);
-            r.series(metric, tags)
-        });
+        let series = self.series(metric, tags);
         self.vu.record_series(series, 1.0, self.vu.now());
     }
 
@@ -246,29 +242,25 @@ impl SocketCore {
         ];
         endpoint.extend(ip.map(|ip| ("ip".to_owned(), ip)));
         self.endpoint.replace(endpoint);
-        self.series.borrow_mut().clear();
+        self.known_series.borrow_mut().clear();
     }
 
     fn record(&self, metric: MetricId, value: f64) {
         let under = self.vu.tags.id();
-        let known = self.series.borrow().iter().find(|s| s.0 == under && s.1 == metric).map(|s| s.2);
+        let known = self.known_series.borrow().iter().find(|s| s.0 == under && s.1 == metric).map(|s| s.2);
         let series = known.unwrap_or_else(|| {
-            let tags = self.tags();
-            let series = self.vu.worker.record(|r| {
-                let tags = r.intern(&tags);
-                r.series(metric, tags)
-            });
-            self.series.borrow_mut().push((under, metric, series));
+            let series = self.series(metric, &Vec::new());
+            self.known_series.borrow_mut().push((under, metric, series));
             series
         });
         self.vu.record_series(series, value, self.vu.now());
     }
 
-    /// The VU's tags, the constructor's, connect's, the endpoint: later ones win.
-    fn tags(&self) -> TagSet {
+    /// Under the VU's tags, the constructor's, connect's, the endpoint's and these: later ones win.
+    fn series(&self, metric: MetricId, tags: &Tags) -> SeriesId {
         let (connect, endpoint) = (self.connect_tags.borrow(), self.endpoint.borrow());
-        let own = self.constructor_tags.iter().chain(connect.iter()).chain(endpoint.iter());
-        self.vu.tags.current().merged(own.map(|(k, v)| (k.as_str(), v.as_str())))
+        let own = self.constructor_tags.iter().chain(connect.iter()).chain(endpoint.iter()).chain(tags);
+        self.vu.series_with(metric, own.map(|(k, v)| (k.as_str(), v.as_str())))
     }
 
     fn close_stream(&self) {
