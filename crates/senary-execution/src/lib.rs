@@ -3,14 +3,23 @@
 //! Knows neither JavaScript nor sockets: a VU is a trait. Times and rates are decided here; what an
 //! iteration does is not.
 
+mod crew;
+mod executor;
+pub mod pacer;
 pub mod plan;
+mod pool;
+pub mod progress;
+pub mod scheduler;
 pub mod segment;
 pub mod shutdown;
 pub mod state;
+mod tally;
 pub mod vu;
 pub mod worker;
 
-pub use plan::{ExecutorConfig, Scenario, Stage};
+pub use plan::{ExecutorConfig, LoadPlan, Scenario, Share, Stage};
+pub use progress::{ScenarioProgress, ScenarioStatus};
+pub use scheduler::{ProgressWatch, Scheduler, SchedulerOptions};
 pub use segment::{Segment, SegmentError, SegmentSequence, SegmentTuple, Striping};
 pub use shutdown::{Shutdown, StopReason};
 pub use state::ExecutionState;

@@ -4,14 +4,16 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::tally::Tally;
+
 /// Counters of one run, shared by all workers.
 #[derive(Debug, Default)]
 pub struct ExecutionState {
     started: OnceLock<Instant>,
     ended: OnceLock<Duration>,
     marked_failed: AtomicBool,
-    full_iterations: AtomicU64,
-    interrupted_iterations: AtomicU64,
+    full_iterations: Tally,
+    interrupted_iterations: Tally,
     active_vus: AtomicU64,
     initialized_vus: AtomicU64,
 }
@@ -48,11 +50,11 @@ impl ExecutionState {
     }
 
     pub fn full_iterations(&self) -> u64 {
-        self.full_iterations.load(Ordering::Relaxed)
+        self.full_iterations.total()
     }
 
     pub fn interrupted_iterations(&self) -> u64 {
-        self.interrupted_iterations.load(Ordering::Relaxed)
+        self.interrupted_iterations.total()
     }
 
     pub fn active_vus(&self) -> u64 {
@@ -63,23 +65,23 @@ impl ExecutionState {
         self.initialized_vus.load(Ordering::Relaxed)
     }
 
-    pub fn add_full_iteration(&self) {
-        self.full_iterations.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn add_full_iteration(&self, worker: usize) {
+        self.full_iterations.add_one(worker);
     }
 
-    pub fn add_interrupted_iteration(&self) {
-        self.interrupted_iterations.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn add_interrupted_iteration(&self, worker: usize) {
+        self.interrupted_iterations.add_one(worker);
     }
 
-    pub fn add_initialized_vu(&self) {
+    pub(crate) fn vu_initialized(&self) {
         self.initialized_vus.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub fn vu_activated(&self) {
+    pub(crate) fn vu_activated(&self) {
         self.active_vus.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub fn vu_deactivated(&self) {
+    pub(crate) fn vu_deactivated(&self) {
         self.active_vus.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -47,6 +47,7 @@ pub struct WorkerContext {
     pub clock: Clock,
     pub state: Arc<ExecutionState>,
     pub shutdown: Shutdown,
+    producer: ProducerId,
     recorder: RefCell<Recorder>,
     sink: BatchSink,
 }
@@ -62,7 +63,13 @@ impl WorkerContext {
         shutdown: Shutdown,
         sink: BatchSink,
     ) -> Rc<Self> {
-        Rc::new(Self { clock, state, shutdown, recorder: RefCell::new(Recorder::new(producer)), sink })
+        let recorder = RefCell::new(Recorder::new(producer));
+        Rc::new(Self { clock, state, shutdown, producer, recorder, sink })
+    }
+
+    /// Tells this worker's counts from those of the others.
+    pub(crate) fn index(&self) -> usize {
+        self.producer.0 as usize
     }
 
     /// Runs `f` with the worker's recorder. `f` must not call back into scripts.

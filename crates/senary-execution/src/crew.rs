@@ -1,0 +1,161 @@
+//! The workers as the rest of the crate sees them: jobs are posted to them, VUs live on them.
+//!
+//! A worker is one thread with one single-threaded runtime. A job runs there and may spawn tasks that use the
+//! worker's VUs; nothing of a VU ever leaves.
+
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rustc_hash::FxHashMap;
+use tokio::sync::mpsc;
+use tokio::task::{LocalSet, spawn_local};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::pool::{VuLease, VuPool};
+use crate::segment::Striping;
+use crate::vu::{VuFactory, VuId};
+use crate::worker::WorkerContext;
+
+/// How often a worker delivers its samples.
+pub(crate) const FLUSH_EVERY: Duration = Duration::from_millis(50);
+
+/// Something to do on a worker.
+enum Post<F: VuFactory> {
+    Job(Box<dyn FnOnce(&Rc<Worker<F>>) + Send>),
+    Close,
+}
+
+/// All workers, and which of their VUs are free.
+pub(crate) struct Crew<F: VuFactory> {
+    posts: Vec<mpsc::UnboundedSender<Post<F>>>,
+    pub(crate) pool: Arc<VuPool>,
+}
+
+/// A worker that is yet to run: its name and mailbox.
+pub(crate) struct Hire<F: VuFactory> {
+    pub(crate) index: usize,
+    posts: mpsc::UnboundedReceiver<Post<F>>,
+}
+
+impl<F: VuFactory> Crew<F> {
+    pub(crate) fn new(workers: usize) -> (Self, Vec<Hire<F>>) {
+        let (posts, hires) = (0..workers)
+            .map(|index| {
+                let (sender, posts) = mpsc::unbounded_channel();
+                (sender, Hire { index, posts })
+            })
+            .unzip();
+        (Self { posts, pool: VuPool::new(workers) }, hires)
+    }
+
+    pub(crate) fn workers(&self) -> usize {
+        self.posts.len()
+    }
+
+    /// Runs `job` on a worker. After the end of the worker it is dropped.
+    pub(crate) fn post(&self, worker: usize, job: impl FnOnce(&Rc<Worker<F>>) + Send + 'static) {
+        let _ = self.posts[worker].send(Post::Job(Box::new(job)));
+    }
+
+    /// Lets the workers end, each once its tasks have ended.
+    pub(crate) fn close(&self) {
+        for posts in &self.posts {
+            let _ = posts.send(Post::Close);
+        }
+    }
+}
+
+/// What a job finds on its worker.
+pub(crate) struct Worker<F: VuFactory> {
+    pub(crate) context: Rc<WorkerContext>,
+    factory: Arc<F>,
+    /// Numbers VUs within the whole test.
+    striping: Striping,
+    /// VUs that nobody uses at the moment.
+    vus: RefCell<FxHashMap<u64, F::Vu>>,
+    /// Held by every task, so that the worker can wait for their end.
+    busy: mpsc::Sender<()>,
+}
+
+impl<F: VuFactory> Worker<F> {
+    /// Makes a VU; it is free from then on, or once the lease is dropped.
+    pub(crate) async fn create(&self, vu: u64, interrupt: &CancellationToken) -> Result<(), F::Error> {
+        let made = self.factory.create(self.id_of(vu), &self.context, interrupt).await?;
+        self.vus.borrow_mut().insert(vu, made);
+        self.context.state.vu_initialized();
+        Ok(())
+    }
+
+    pub(crate) fn id_of(&self, vu: u64) -> VuId {
+        VuId { in_instance: vu, in_test: self.striping.global(vu.saturating_sub(1)).saturating_add(1) }
+    }
+
+    /// Hands the leased VU to `f` and takes it back. None if it was lost in an earlier task.
+    pub(crate) async fn with_vu<R>(
+        &self,
+        lease: &VuLease,
+        f: impl AsyncFnOnce(&mut F::Vu) -> R,
+    ) -> Option<R> {
+        let mut vu = self.vus.borrow_mut().remove(&lease.vu)?;
+        let result = f(&mut vu).await;
+        self.vus.borrow_mut().insert(lease.vu, vu);
+        Some(result)
+    }
+
+    /// Runs a task on this worker.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        let busy = self.busy.clone();
+        spawn_local(async move {
+            task.await;
+            drop(busy);
+        });
+    }
+}
+
+impl<F: VuFactory> Hire<F> {
+    /// Starts the worker on a thread of its own.
+    pub(crate) fn start(
+        self,
+        factory: Arc<F>,
+        striping: Striping,
+        context: impl FnOnce() -> Rc<WorkerContext> + Send + 'static,
+    ) -> io::Result<JoinHandle<()>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        std::thread::Builder::new().name(format!("worker-{}", self.index)).spawn(move || {
+            let local = LocalSet::new();
+            runtime.block_on(local.run_until(self.work(factory, striping, context())));
+        })
+    }
+
+    /// The worker's life: jobs until it is closed, then the end of all tasks, then that of the VUs.
+    pub(crate) async fn work(mut self, factory: Arc<F>, striping: Striping, context: Rc<WorkerContext>) {
+        let (busy, mut all_idle) = mpsc::channel(1);
+        let worker = Rc::new(Worker { context, factory, striping, vus: RefCell::default(), busy });
+        let flushing = spawn_local(flush_regularly(worker.context.clone()));
+        while let Some(Post::Job(job)) = self.posts.recv().await {
+            job(&worker);
+        }
+        let context = worker.context.clone();
+        let vus = worker.vus.take();
+        drop(worker);
+        // Tasks hold the worker, and with it the sender.
+        let _ = all_idle.recv().await;
+        drop(vus);
+        flushing.abort();
+        context.flush();
+    }
+}
+
+async fn flush_regularly(context: Rc<WorkerContext>) {
+    let mut ticks = interval(FLUSH_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        context.flush();
+    }
+}

@@ -1,0 +1,16 @@
+//! `constant-vus`: a fixed number of VUs that loop for some time.
+
+use super::ScenarioRun;
+use crate::vu::VuFactory;
+
+pub(super) async fn run<F: VuFactory>(run: &mut ScenarioRun<F>) {
+    for _ in 0..run.active.state.share.vus {
+        let Some(lease) = run.take_vu().await else { break };
+        let active = run.active.clone();
+        run.start_vu(lease, async move |vu| {
+            while vu.may_start() {
+                vu.iterate(active.next_iteration()).await;
+            }
+        });
+    }
+}

@@ -1,0 +1,167 @@
+//! How far each scenario is: figures that may be read at any time, from any thread.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::pacer::Arrivals;
+use crate::plan::{ExecutorConfig, Scenario, Share};
+use crate::tally::{Padded, Tally};
+
+/// What the progress display shows of a scenario.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScenarioProgress {
+    pub name: String,
+    /// The executor's type, as written in the options.
+    pub executor: &'static str,
+    pub status: ScenarioStatus,
+    /// How far it is, 0 to 1: by iterations where their number is fixed, by time otherwise.
+    pub fraction: f64,
+    /// Since its start; it stands still at the end.
+    pub elapsed: Duration,
+    /// How long new iterations may start.
+    pub duration: Duration,
+    /// Until its start, while it waits.
+    pub starts_in: Duration,
+    /// VUs it has at the moment.
+    pub active_vus: u64,
+    /// Of these, the ones in the middle of an iteration. Known for arrival rates; otherwise all.
+    pub running_vus: u64,
+    /// What falls to this process.
+    pub share: Share,
+    /// Iterations that ran to their end.
+    pub iterations: u64,
+    /// Iterations of each VU, where it is fixed.
+    pub iterations_per_vu: Option<u64>,
+    /// Iterations per second that start at the moment, for arrival rates.
+    pub rate: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScenarioStatus {
+    /// Its start time has not come.
+    Waiting,
+    Running,
+    /// No iteration starts any more; some have not ended.
+    Stopping,
+    Done,
+    /// The run ended before the scenario did.
+    Interrupted,
+}
+
+/// The figures of one scenario.
+#[derive(Debug)]
+pub(crate) struct ScenarioState {
+    pub(crate) scenario: Scenario,
+    pub(crate) share: Share,
+    pub(crate) started_iterations: Padded,
+    pub(crate) done_iterations: Tally,
+    pub(crate) active_vus: AtomicU64,
+    /// VUs of an arrival rate that wait for their next iteration.
+    pub(crate) idle_vus: AtomicU64,
+    arrivals: Option<Arrivals>,
+    /// The segment's part of the rate of the whole test.
+    length: f64,
+    due: OnceLock<Instant>,
+    started: OnceLock<Instant>,
+    ended: OnceLock<Duration>,
+    interrupted: AtomicBool,
+}
+
+impl ScenarioState {
+    pub(crate) fn new(scenario: Scenario, share: Share, length: f64) -> Self {
+        Self {
+            share,
+            started_iterations: Padded::default(),
+            done_iterations: Tally::default(),
+            active_vus: AtomicU64::new(0),
+            idle_vus: AtomicU64::new(0),
+            arrivals: scenario.executor.arrivals(),
+            length,
+            due: OnceLock::new(),
+            started: OnceLock::new(),
+            ended: OnceLock::new(),
+            interrupted: AtomicBool::new(false),
+            scenario,
+        }
+    }
+
+    /// The scenario's name, and its executor's type.
+    pub(crate) fn labels(&self) -> (&str, &'static str) {
+        (&self.scenario.name, self.scenario.executor.type_name())
+    }
+
+    /// The run has started; this scenario will at `due`.
+    pub(crate) fn mark_due(&self, due: Instant) {
+        let _ = self.due.set(due);
+    }
+
+    pub(crate) fn mark_started(&self, now: Instant) {
+        let _ = self.started.set(now);
+    }
+
+    pub(crate) fn mark_ended(&self, interrupted: bool) {
+        let elapsed = self.started.get().map_or(Duration::ZERO, Instant::elapsed);
+        let _ = self.ended.set(elapsed);
+        self.interrupted.store(interrupted, Ordering::Relaxed);
+    }
+
+    /// How far it is, 0 to 1.
+    pub(crate) fn fraction(&self) -> f64 {
+        match self.share.iterations {
+            Some(0) => 1.0,
+            Some(all) => (self.done_iterations.total() as f64 / all as f64).min(1.0),
+            None => {
+                let all = self.scenario.executor.regular_duration().as_secs_f64();
+                if all > 0.0 { (self.elapsed().as_secs_f64() / all).min(1.0) } else { 1.0 }
+            }
+        }
+    }
+
+    fn elapsed(&self) -> Duration {
+        match self.ended.get() {
+            Some(elapsed) => *elapsed,
+            None => self.started.get().map_or(Duration::ZERO, Instant::elapsed),
+        }
+    }
+
+    fn status(&self) -> ScenarioStatus {
+        match (self.started.get(), self.ended.get()) {
+            (_, Some(_)) if self.interrupted.load(Ordering::Relaxed) => ScenarioStatus::Interrupted,
+            (_, Some(_)) => ScenarioStatus::Done,
+            (None, None) => ScenarioStatus::Waiting,
+            (Some(started), None) => {
+                let over = started.elapsed() >= self.scenario.executor.regular_duration();
+                if over { ScenarioStatus::Stopping } else { ScenarioStatus::Running }
+            }
+        }
+    }
+
+    pub(crate) fn progress(&self) -> ScenarioProgress {
+        let active_vus = self.active_vus.load(Ordering::Relaxed);
+        let elapsed = self.elapsed();
+        ScenarioProgress {
+            name: self.scenario.name.clone(),
+            executor: self.scenario.executor.type_name(),
+            status: self.status(),
+            fraction: if self.started.get().is_some() { self.fraction() } else { 0.0 },
+            elapsed,
+            duration: self.scenario.executor.regular_duration(),
+            starts_in: match self.due.get() {
+                Some(due) => due.saturating_duration_since(Instant::now()),
+                None => self.scenario.start_time,
+            },
+            active_vus,
+            running_vus: active_vus.saturating_sub(self.idle_vus.load(Ordering::Relaxed)),
+            share: self.share,
+            iterations: self.done_iterations.total(),
+            iterations_per_vu: match self.scenario.executor {
+                ExecutorConfig::PerVuIterations { iterations, .. } => Some(iterations),
+                _ => None,
+            },
+            rate: self.arrivals.as_ref().map(|a| a.rate_at(elapsed) * self.length),
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! The scheduler: makes the VUs of a plan on its workers, runs all scenarios, and tells how far they are.
+//!
+//! Setup, teardown and what the run's end means are the caller's: it calls [`Scheduler::initialize`],
+//! [`Scheduler::run`] and [`Scheduler::close`], one after the other.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use senary_metrics::{ProducerId, Recorder, TagSet, builtin};
+use tokio::sync::mpsc;
+use tokio::task::{JoinSet, spawn_local, yield_now};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::crew::{Crew, FLUSH_EVERY, Hire};
+use crate::executor::{self, ActiveScenario, DroppedIterations, ScenarioRun};
+use crate::plan::LoadPlan;
+use crate::progress::{ScenarioProgress, ScenarioState};
+use crate::segment::Striping;
+use crate::shutdown::Shutdown;
+use crate::state::ExecutionState;
+use crate::vu::{Activation, VuFactory};
+use crate::worker::{BatchSink, Clock, WorkerContext};
+
+/// How often `vus` and `vus_max` are sampled.
+const GAUGES_EVERY: Duration = Duration::from_secs(1);
+
+/// What a scheduler needs besides the plan and the VUs.
+#[derive(Clone)]
+pub struct SchedulerOptions {
+    /// Threads that run VUs; at least one.
+    pub workers: usize,
+    pub clock: Clock,
+    pub state: Arc<ExecutionState>,
+    pub shutdown: Shutdown,
+    /// Gets the samples of all workers, and the scheduler's own.
+    pub sink: BatchSink,
+    /// Tags of every sample.
+    pub run_tags: TagSet,
+    /// Whether the system tags `scenario` and `vu` are wanted.
+    pub scenario_tag: bool,
+    pub vu_tag: bool,
+    /// The least time from the start of an iteration to that of the VU's next one.
+    pub min_iteration_duration: Duration,
+}
+
+/// Runs a plan. Dropped without [`close`](Self::close), it ends everything without waiting for it.
+pub struct Scheduler<F: VuFactory> {
+    inner: Arc<Inner<F>>,
+    workers: Vec<Running>,
+}
+
+/// A worker at work.
+enum Running {
+    Thread(JoinHandle<()>),
+    Task(tokio::task::JoinHandle<()>),
+}
+
+struct Inner<F: VuFactory> {
+    plan: LoadPlan,
+    options: SchedulerOptions,
+    scenarios: Vec<Arc<ScenarioState>>,
+    crew: Arc<Crew<F>>,
+    control: Arc<Control>,
+    /// Cancelled when the run is to end, or the scheduler goes.
+    end: CancellationToken,
+    /// Cancelled when the scheduler goes; teardown comes before it.
+    closed: CancellationToken,
+    /// Whether the workers are tasks of the caller's own runtime.
+    inline: bool,
+}
+
+/// The scheduler's own samples, and what its parts need to record them.
+pub(crate) struct Control {
+    pub(crate) state: Arc<ExecutionState>,
+    pub(crate) clock: Clock,
+    recorder: Mutex<Recorder>,
+    sink: BatchSink,
+    run_tags: TagSet,
+}
+
+impl Control {
+    pub(crate) fn record_dropped(&self, dropped: &DroppedIterations, count: u64) {
+        self.record(|recorder, clock| dropped.record(recorder, clock.now(), count, None));
+    }
+
+    fn record_gauges(&self) {
+        let (active, initialized) = (self.state.active_vus(), self.state.initialized_vus());
+        self.record(|recorder, clock| {
+            let (tags, now) = (recorder.intern(&self.run_tags), clock.now());
+            for (metric, value) in [(builtin::VUS, active), (builtin::VUS_MAX, initialized)] {
+                let series = recorder.series(metric, tags);
+                recorder.record(series, value as f64, now);
+            }
+        });
+    }
+
+    /// Samples the numbers of VUs every second, and delivers the scheduler's samples, until it is closed.
+    async fn report(self: Arc<Self>, closed: CancellationToken) {
+        let now = Instant::now();
+        let mut gauges = interval_at(now + GAUGES_EVERY, GAUGES_EVERY);
+        let mut flushes = interval_at(now + FLUSH_EVERY, FLUSH_EVERY);
+        gauges.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        flushes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = closed.cancelled() => break,
+                _ = gauges.tick() => self.record_gauges(),
+                _ = flushes.tick() => self.flush(),
+            }
+        }
+    }
+
+    fn record(&self, f: impl FnOnce(&mut Recorder, &Clock)) {
+        f(&mut self.recorder.lock().unwrap_or_else(PoisonError::into_inner), &self.clock);
+    }
+
+    /// Delivers what was recorded. The lock is held on the way out: batches must arrive in their order.
+    fn flush(&self) {
+        let mut recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(batch) = recorder.take_batch() {
+            (self.sink)(batch);
+        }
+    }
+}
+
+impl<F: VuFactory> Scheduler<F> {
+    /// Starts the worker threads. Their samples come from the producers `0..workers`, the scheduler's own from
+    /// the producer `workers`.
+    pub fn new(plan: LoadPlan, options: SchedulerOptions, factory: Arc<F>) -> io::Result<Self> {
+        let (inner, hires) = Inner::new(plan, options, false);
+        let mut scheduler = Self { inner, workers: Vec::new() };
+        for hire in hires {
+            let (context, striping) = (scheduler.inner.context(hire.index), scheduler.inner.striping());
+            let thread = hire.start(factory.clone(), striping, context)?;
+            scheduler.workers.push(Running::Thread(thread));
+        }
+        Ok(scheduler)
+    }
+
+    /// Like `new`, but the workers are tasks of the `LocalSet` that calls: everything is on one thread, and
+    /// under the clock of its runtime.
+    pub fn new_inline(plan: LoadPlan, options: SchedulerOptions, factory: Arc<F>) -> Self {
+        let (inner, hires) = Inner::new(plan, options, true);
+        let workers = hires.into_iter().map(|hire| {
+            let (context, striping) = (inner.context(hire.index), inner.striping());
+            Running::Task(spawn_local(hire.work(factory.clone(), striping, context())))
+        });
+        let workers = workers.collect();
+        Self { inner, workers }
+    }
+
+    /// Makes all planned VUs, on all workers at once. Ends at the first error, and at a shutdown (then without
+    /// an error, but also without all VUs). `ExecutionState::initialized_vus` tells how far it is.
+    pub async fn initialize(&self) -> Result<(), F::Error> {
+        let inner = &self.inner;
+        tokio::spawn(inner.control.clone().report(inner.closed.clone()));
+        let stop = inner.end.child_token();
+        let (planned, workers) = (inner.plan.planned_vus(), inner.crew.workers());
+        let (made, mut outcomes) = mpsc::unbounded_channel();
+        for first in 1..=(workers as u64).min(planned) {
+            let (made, stop, pool) = (made.clone(), stop.clone(), inner.crew.pool.clone());
+            inner.crew.post(inner.crew.pool.home(first), move |worker| {
+                let on = worker.clone();
+                worker.spawn(async move {
+                    for vu in (first..=planned).step_by(workers) {
+                        if stop.is_cancelled() {
+                            break;
+                        }
+                        let outcome = on.create(vu, &stop).await;
+                        if outcome.is_ok() {
+                            drop(pool.add(vu));
+                        }
+                        let _ = made.send(outcome);
+                        // Jobs, the flush and the end of the run get their turn.
+                        yield_now().await;
+                    }
+                });
+            });
+        }
+        drop(made);
+        let mut result = Ok(());
+        while let Some(outcome) = outcomes.recv().await {
+            // After a shutdown, errors only say that VUs were interrupted.
+            if outcome.is_err() && result.is_ok() && !inner.end.is_cancelled() {
+                result = outcome;
+                stop.cancel();
+            }
+        }
+        result
+    }
+
+    /// Runs all scenarios to their end, or until the shutdown, which interrupts them.
+    pub async fn run(&self) {
+        let begun = Instant::now();
+        let mut scenarios = JoinSet::new();
+        for state in self.inner.scenarios.iter().filter(|s| s.share.has_work()) {
+            state.mark_due(begun + state.scenario.start_time);
+            scenarios.spawn(self.inner.clone().run_scenario(state.clone(), begun));
+        }
+        // Should the caller give up waiting, the scenarios end too.
+        let abandoned = self.inner.end.clone().drop_guard();
+        while scenarios.join_next().await.is_some() {}
+        abandoned.disarm();
+    }
+
+    /// How far each scenario is, in the order in which they start; those that leave nothing to do for this
+    /// segment are left out.
+    pub fn progress(&self) -> Vec<ScenarioProgress> {
+        self.watch().progress()
+    }
+
+    /// A handle on the scheduler's progress that may go anywhere.
+    pub fn watch(&self) -> ProgressWatch {
+        ProgressWatch(self.inner.scenarios.clone().into())
+    }
+
+    /// Ends what still runs, drops the VUs, delivers the last samples and joins the threads.
+    pub async fn close(mut self) {
+        self.inner.close();
+        for worker in std::mem::take(&mut self.workers) {
+            // A worker that panicked has said so.
+            match worker {
+                Running::Task(task) => drop(task.await),
+                Running::Thread(thread) => drop(tokio::task::spawn_blocking(|| thread.join()).await),
+            }
+        }
+        self.inner.control.flush();
+    }
+}
+
+impl<F: VuFactory> Drop for Scheduler<F> {
+    fn drop(&mut self) {
+        self.inner.close();
+    }
+}
+
+/// Reads how far a run is.
+#[derive(Clone, Debug)]
+pub struct ProgressWatch(Arc<[Arc<ScenarioState>]>);
+
+impl ProgressWatch {
+    pub fn progress(&self) -> Vec<ScenarioProgress> {
+        self.0.iter().filter(|s| s.share.has_work()).map(|s| s.progress()).collect()
+    }
+}
+
+impl<F: VuFactory> Inner<F> {
+    fn new(plan: LoadPlan, options: SchedulerOptions, inline: bool) -> (Arc<Self>, Vec<Hire<F>>) {
+        let workers = options.workers.max(1);
+        let (crew, hires) = Crew::new(workers);
+        let length = plan.segment().segment().length();
+        let scenarios = plan.scenarios().iter().map(|scenario| {
+            let share = plan.share(scenario);
+            Arc::new(ScenarioState::new(scenario.clone(), share, length))
+        });
+        let control = Control {
+            state: options.state.clone(),
+            clock: options.clock,
+            recorder: Mutex::new(Recorder::new(ProducerId(workers as u32))),
+            sink: options.sink.clone(),
+            run_tags: options.run_tags.clone(),
+        };
+        let inner = Self {
+            scenarios: scenarios.collect(),
+            crew: Arc::new(crew),
+            control: Arc::new(control),
+            end: options.shutdown.token().child_token(),
+            closed: CancellationToken::new(),
+            plan,
+            options,
+            inline,
+        };
+        (Arc::new(inner), hires)
+    }
+
+    /// Makes the context of a worker, on its thread.
+    fn context(&self, worker: usize) -> impl FnOnce() -> Rc<WorkerContext> + Send + use<F> {
+        let options = self.options.clone();
+        let producer = ProducerId(worker as u32);
+        move || WorkerContext::new(producer, options.clock, options.state, options.shutdown, options.sink)
+    }
+
+    fn striping(&self) -> Striping {
+        self.plan.segment().striping().clone()
+    }
+
+    async fn run_scenario(self: Arc<Self>, state: Arc<ScenarioState>, begun: Instant) {
+        let due = begun + state.scenario.start_time;
+        let numbering = state.scenario.executor.numbering(self.plan.segment());
+        if let (Some(()), Some(numbering)) = (self.end.run_until_cancelled(sleep_until(due)).await, numbering)
+        {
+            let active = self.activate(&state, numbering);
+            executor::run(ScenarioRun::new(active, self.crew.clone(), self.control.clone())).await;
+        }
+        state.mark_ended(self.end.is_cancelled());
+    }
+
+    /// Starts the scenario's clock.
+    fn activate(&self, state: &Arc<ScenarioState>, numbering: Striping) -> Arc<ActiveScenario> {
+        let (scenario, options) = (&state.scenario, &self.options);
+        let started = Instant::now();
+        state.mark_started(started);
+        let regular_end = started + scenario.executor.regular_duration();
+        let progress = state.clone();
+        let activation = Activation {
+            scenario: scenario.name.clone(),
+            executor: scenario.executor.type_name(),
+            exec: scenario.exec.clone(),
+            env: scenario.env.clone(),
+            tags: scenario.tags.clone(),
+            started: options.state.run_duration(),
+            started_unix_ms: options.clock.now().0 / 1_000_000,
+            progress: Arc::new(move || progress.fraction()),
+        };
+        let mut tags = options.run_tags.clone();
+        if options.scenario_tag {
+            tags = tags.with("scenario", &scenario.name);
+        }
+        let dropped = DroppedIterations { tags: tags.merged(scenario.tags.iter()), name_vu: options.vu_tag };
+        Arc::new(ActiveScenario {
+            state: state.clone(),
+            numbering,
+            activation: Arc::new(activation),
+            token: self.end.child_token(),
+            started,
+            regular_end,
+            latest_end: regular_end + scenario.graceful_stop,
+            min_iteration_duration: options.min_iteration_duration,
+            dropped,
+        })
+    }
+
+    fn close(&self) {
+        self.end.cancel();
+        self.closed.cancel();
+        self.crew.close();
+    }
+}
