@@ -1,5 +1,7 @@
 //! The modules scripts import from `k6` and `k6/...`, and the globals every script has.
 
+pub mod crypto;
+pub mod crypto_x509;
 pub mod data;
 pub mod encoding;
 pub mod execution;
@@ -20,6 +22,8 @@ pub type Exports = for<'js> fn(&Ctx<'js>) -> rquickjs::Result<Object<'js>>;
 pub fn exports_of(name: &str) -> Option<Exports> {
     Some(match name {
         "k6" => k6::exports,
+        "k6/crypto" => crypto::exports,
+        "k6/crypto/x509" => crypto_x509::exports,
         "k6/data" => data::exports,
         "k6/encoding" => encoding::exports,
         "k6/execution" => execution::exports,
