@@ -1,0 +1,133 @@
+//! The progress of a run: bars redrawn in place on a terminal, plain blocks of lines elsewhere.
+//!
+//! A thread of its own asks for a [`Snapshot`] and shows it, so that a slow terminal holds nobody up. What the
+//! figures mean is `senary-execution`'s, how they read is `text`'s, how frames reach the screen the
+//! [`Terminal`]'s.
+
+mod text;
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use senary_execution::ScenarioProgress;
+
+use crate::terminal::Terminal;
+use text::Style;
+
+/// Where a run stands, at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    pub headline: Headline,
+    pub scenarios: Vec<ScenarioProgress>,
+}
+
+/// What the first line says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Headline {
+    /// Preparing something: `Starting outputs`.
+    Preparing(&'static str),
+    /// VUs are being made.
+    InitializingVus { initialized: u64, planned: u64 },
+    /// Waiting, or running one of the functions that run once: `paused`, `setup()`, `teardown()`.
+    Stage(&'static str),
+    /// The load is on, or is over.
+    Running(Running),
+}
+
+/// Figures of the whole run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Running {
+    pub elapsed: Duration,
+    /// The longest the load may last.
+    pub max_duration: Duration,
+    pub active_vus: u64,
+    pub initialized_vus: u64,
+    /// The most VUs there may be.
+    pub max_vus: u64,
+    pub complete_iterations: u64,
+    pub interrupted_iterations: u64,
+}
+
+/// How progress is shown.
+#[derive(Clone)]
+pub enum Display {
+    /// Not at all: `--quiet`.
+    None,
+    /// In blocks, one after the other.
+    Plain,
+    /// As bars that move.
+    Bars { terminal: Arc<Terminal>, color: bool },
+}
+
+impl Display {
+    fn interval(&self) -> Option<Duration> {
+        match self {
+            Self::None => None,
+            Self::Plain => Some(Duration::from_secs(1)),
+            Self::Bars { .. } => Some(Duration::from_millis(100)),
+        }
+    }
+
+    fn show(&self, snapshot: &Snapshot) {
+        match self {
+            Self::None => {}
+            Self::Plain => {
+                let block = format!("\n{}\n", text::lines(snapshot, Style::Percent).join("\n"));
+                let mut stdout = io::stdout().lock();
+                // Whoever closed our output does not want to read about it.
+                let _ = stdout.write_all(block.as_bytes()).and_then(|()| stdout.flush());
+            }
+            Self::Bars { terminal, color } => terminal.draw(|size| {
+                let style = Style::Bars { columns: size.columns, color: *color };
+                let mut lines = vec![String::new()];
+                lines.extend(text::lines(snapshot, style));
+                text::shorten(lines, size.rows)
+            }),
+        }
+    }
+
+    /// What was shown last stays.
+    fn leave(&self) {
+        if let Self::Bars { terminal, .. } = self {
+            terminal.release();
+        }
+    }
+}
+
+/// The display at work. Dropping it shows how the run stands a last time, and leaves that on the screen.
+pub struct Progress(Option<Work>);
+
+struct Work {
+    /// Nothing is sent: the thread ends when it is closed.
+    end: mpsc::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Progress {
+    /// Shows what `snapshot` gives, again and again.
+    pub fn start(display: Display, snapshot: impl Fn() -> Snapshot + Send + 'static) -> io::Result<Self> {
+        let Some(interval) = display.interval() else { return Ok(Self(None)) };
+        let (end, ended) = mpsc::channel();
+        let thread = thread::Builder::new().name("progress".into()).spawn(move || {
+            while ended.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
+                display.show(&snapshot());
+            }
+            display.show(&snapshot());
+            display.leave();
+        })?;
+        Ok(Self(Some(Work { end, thread })))
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(Work { end, thread }) = self.0.take() {
+            drop(end);
+            // A display that failed is not worth failing for.
+            let _ = thread.join();
+        }
+    }
+}
