@@ -3,7 +3,6 @@
 //! It is one more consumer of sample batches. Where a sample goes is worked out once per series; after that
 //! adding one is an index and an addition. It has no clock: callers say how long the run has lasted.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -85,11 +84,15 @@ pub struct CheckResult {
     pub fails: u64,
 }
 
-/// The samples of one group or one scenario alone; only made when asked for.
-#[derive(Clone, Debug, Default)]
-pub struct Breakdown {
-    /// By name of the group's path or of the scenario.
-    pub metrics: BTreeMap<String, Vec<MetricResult>>,
+/// The samples of one scenario alone, or of one group within it (without those of groups inside); only made
+/// when asked for.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Empty for samples outside of scenarios, as those of setup and teardown are.
+    pub scenario: Arc<str>,
+    /// The path of a group; `None` for the scenario as a whole.
+    pub group: Option<Arc<str>>,
+    pub metrics: Vec<MetricResult>,
 }
 
 /// Everything a summary is made of.
@@ -100,8 +103,8 @@ pub struct Results {
     pub checks: Vec<CheckResult>,
     /// Paths of groups (`::outer::inner`), in order of first appearance.
     pub groups: Vec<Arc<str>>,
-    pub by_group: Breakdown,
-    pub by_scenario: Breakdown,
+    /// In order of first appearance; empty unless the engine was asked for a breakdown.
+    pub parts: Vec<Part>,
     /// Seconds.
     pub duration: f64,
 }
@@ -116,8 +119,8 @@ enum Owner {
     Metric(MetricId),
     /// Index into `watched`.
     Selector(usize),
-    Group(Arc<str>, MetricId),
-    Scenario(Arc<str>, MetricId),
+    /// Index into `parts`.
+    Part(usize, MetricId),
 }
 
 struct Watched {
@@ -146,7 +149,8 @@ pub struct Engine {
     routes: Vec<Vec<Route>>,
     checks: Vec<CheckResult>,
     groups: Vec<Arc<str>>,
-    breakdown: bool,
+    /// Scenario and group, where a breakdown was asked for.
+    parts: Option<Vec<(Arc<str>, Option<Arc<str>>)>>,
     series_count: usize,
     series_warned: usize,
 }
@@ -169,7 +173,7 @@ impl Engine {
             routes: Vec::new(),
             checks: Vec::new(),
             groups: Vec::new(),
-            breakdown,
+            parts: breakdown.then(Vec::new),
             series_count: 0,
             series_warned: SUGGESTED_SERIES / 2,
         };
@@ -256,13 +260,11 @@ impl Engine {
                 });
             }
         }
-        let (by_group, by_scenario) = self.breakdowns();
         Results {
             metrics,
             checks: self.checks.clone(),
             groups: self.groups.clone(),
-            by_group,
-            by_scenario,
+            parts: self.parts(),
             duration: elapsed,
         }
     }
@@ -305,7 +307,7 @@ impl Engine {
             Some(_) => Owner::Selector(self.watched.len()),
         };
         let slot = self.slot(owner, metric.kind);
-        self.watched.push(Watched { selector, name: text.to_owned(), metric, slot, thresholds });
+        self.watched.push(Watched { name: selector.name(), selector, metric, slot, thresholds });
         Ok(())
     }
 
@@ -337,17 +339,26 @@ impl Engine {
         if !group.is_empty() && (metric.id == builtin::GROUP_DURATION || metric.id == builtin::CHECKS) {
             self.add_group(group);
         }
-        if self.breakdown {
-            if !group.is_empty() {
-                slots.push(self.slot(Owner::Group(group.into(), metric.id), metric.kind) as u32);
-            }
-            if let Some(scenario) = series.tags.get("scenario") {
-                slots.push(self.slot(Owner::Scenario(scenario.into(), metric.id), metric.kind) as u32);
+        let scenario = series.tags.get("scenario").unwrap_or("");
+        let in_group = (!group.is_empty()).then_some(Some(group));
+        for group in [None].into_iter().chain(in_group) {
+            if let Some(part) = self.part(scenario, group) {
+                slots.push(self.slot(Owner::Part(part, metric.id), metric.kind) as u32);
             }
         }
         let check = (metric.id == builtin::CHECKS).then(|| series.tags.get("check")).flatten();
-        let check = check.map(|name| self.check(name, group, series.tags.get("scenario").unwrap_or("")));
+        let check = check.map(|name| self.check(name, group, scenario));
         Route { slots: slots.into(), check }
+    }
+
+    /// The number of a part; `None` if no breakdown was asked for.
+    fn part(&mut self, scenario: &str, group: Option<&str>) -> Option<usize> {
+        let parts = self.parts.as_mut()?;
+        let known = parts.iter().position(|(s, g)| **s == *scenario && g.as_deref() == group);
+        Some(known.unwrap_or_else(|| {
+            parts.push((scenario.into(), group.map(Into::into)));
+            parts.len() - 1
+        }))
     }
 
     fn add_group(&mut self, path: &str) {
@@ -400,16 +411,15 @@ impl Engine {
         crossed
     }
 
-    fn breakdowns(&self) -> (Breakdown, Breakdown) {
-        let (mut by_group, mut by_scenario) = (Breakdown::default(), Breakdown::default());
+    fn parts(&self) -> Vec<Part> {
+        let known = self.parts.iter().flatten();
+        let mut parts: Vec<_> = known
+            .map(|(scenario, group)| Part { scenario: scenario.clone(), group: group.clone(), metrics: Vec::new() })
+            .collect();
         for slot in &self.slots {
-            let (into, name, id) = match &slot.owner {
-                Owner::Group(name, id) => (&mut by_group, name, id),
-                Owner::Scenario(name, id) => (&mut by_scenario, name, id),
-                Owner::Metric(_) | Owner::Selector(_) => continue,
-            };
-            let Some(metric) = self.registry.metric(*id) else { continue };
-            into.metrics.entry(name.to_string()).or_default().push(MetricResult {
+            let Owner::Part(part, id) = slot.owner else { continue };
+            let Some(metric) = self.registry.metric(id) else { continue };
+            parts[part].metrics.push(MetricResult {
                 name: metric.name.to_string(),
                 kind: metric.kind,
                 contains: metric.contains,
@@ -418,7 +428,7 @@ impl Engine {
                 parent: None,
             });
         }
-        (by_group, by_scenario)
+        parts
     }
 }
 

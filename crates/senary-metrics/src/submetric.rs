@@ -23,7 +23,7 @@ pub struct Selector {
     pub metric: String,
     /// In the order written; empty for the metric itself.
     pub tags: Vec<(String, String)>,
-    /// The text between the braces, as written.
+    /// The text between the braces, as written but for spaces around it.
     pub suffix: Option<String>,
 }
 
@@ -41,7 +41,7 @@ impl Selector {
         if close + 1 != text.len() {
             return Err(SelectorError::NotClosedAtEnd(owned()));
         }
-        let suffix = &text[open + 1..close];
+        let suffix = text[open + 1..close].trim();
         let mut tags = Vec::new();
         for pair in suffix.split(',') {
             let Some((key, value)) = pair.split_once(':') else {
@@ -54,6 +54,14 @@ impl Selector {
             tags.push((key.to_owned(), unquote(value).to_owned()));
         }
         Ok(Self { metric: text[..open].to_owned(), tags, suffix: Some(suffix.to_owned()) })
+    }
+
+    /// What users read: `hits{kind:a}`.
+    pub fn name(&self) -> String {
+        match &self.suffix {
+            Some(suffix) => format!("{}{{{suffix}}}", self.metric),
+            None => self.metric.clone(),
+        }
     }
 
     /// Whether a sample with these tags belongs to the sub-metric. A tag that is asked to be empty may be
@@ -76,6 +84,7 @@ mod tests {
     fn selectors() {
         let selector = Selector::parse("lag{ kind:\"spaced value\", url:http://x:1 }").unwrap();
         assert_eq!(selector.metric, "lag");
+        assert_eq!(selector.name(), "lag{kind:\"spaced value\", url:http://x:1}");
         assert_eq!(selector.tags[0], ("kind".into(), "spaced value".into()));
         assert_eq!(selector.tags[1], ("url".into(), "http://x:1".into()));
         assert!(selector.matches(&TagSet::new([
