@@ -186,6 +186,11 @@ impl Engine {
         Ok(engine)
     }
 
+    /// The metrics samples belong to.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
     pub fn ingest(&mut self, batch: &SampleBatch) {
         let producer = batch.producer.0 as usize;
         while self.routes.len() <= producer {
@@ -414,7 +419,11 @@ impl Engine {
     fn parts(&self) -> Vec<Part> {
         let known = self.parts.iter().flatten();
         let mut parts: Vec<_> = known
-            .map(|(scenario, group)| Part { scenario: scenario.clone(), group: group.clone(), metrics: Vec::new() })
+            .map(|(scenario, group)| Part {
+                scenario: scenario.clone(),
+                group: group.clone(),
+                metrics: Vec::new(),
+            })
             .collect();
         for slot in &self.slots {
             let Owner::Part(part, id) = slot.owner else { continue };

@@ -1,1 +1,18 @@
-//! senary-output
+//! Consumers of samples and of results: the pipeline that collects samples, `json` and `csv` outputs, and the
+//! end-of-test summary.
+//!
+//! Nothing here knows VUs or scripts: samples come in as batches, results go out as values and text.
+
+mod csv;
+mod file;
+mod json;
+mod number;
+mod output;
+mod pipeline;
+pub mod summary;
+mod time;
+
+pub use number::{TimeUnit, TimeUnitError};
+pub use output::{Output, OutputContext, OutputError, OutputSpec};
+pub use pipeline::{Finished, Pipeline, PipelineConfig, PipelineHandle};
+pub use summary::{SaveError, Summary, SummaryOptions, TrendStat, TrendStatError, save};

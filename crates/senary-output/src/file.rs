@@ -1,0 +1,97 @@
+//! Where the lines of an output go: a file, a compressed file, standard output.
+
+use std::fs::File;
+use std::io::{self, Write};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+/// Written through when it has grown to this.
+const BUFFER: usize = 64 * 1024;
+
+/// Text on its way to a file or to standard output.
+pub(crate) struct LineFile {
+    buffer: Vec<u8>,
+    to: Target,
+    /// The path, `None` for standard output.
+    path: Option<String>,
+}
+
+enum Target {
+    Plain(Box<dyn Write + Send>),
+    Gzip(Box<GzEncoder<File>>),
+}
+
+impl LineFile {
+    /// Creates a file, or replaces it; one whose name ends in `.gz` is compressed. `None`, nothing and `-` are
+    /// standard output.
+    pub(crate) fn create(path: Option<&str>) -> io::Result<Self> {
+        let Some(path) = path.filter(|path| !matches!(*path, "" | "-")) else {
+            return Ok(Self { buffer: Vec::new(), to: Target::Plain(Box::new(io::stdout())), path: None });
+        };
+        let file = File::create(path)?;
+        let to = if path.ends_with(".gz") {
+            Target::Gzip(Box::new(GzEncoder::new(file, Compression::fast())))
+        } else {
+            Target::Plain(Box::new(file))
+        };
+        Ok(Self { buffer: Vec::with_capacity(BUFFER + 4096), to, path: Some(path.to_owned()) })
+    }
+
+    pub(crate) fn path(&self) -> Option<&str> {
+        self.path.as_deref()
+    }
+
+    /// The text that is yet to be written, to append to.
+    pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.buffer
+    }
+
+    /// Writes if there is much to write. Lines stay whole.
+    pub(crate) fn write_if_full(&mut self) -> io::Result<()> {
+        if self.buffer.len() < BUFFER { Ok(()) } else { self.write() }
+    }
+
+    /// Writes everything so far. A compressed file keeps some of it back until it is closed.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.write()?;
+        match &mut self.to {
+            Target::Plain(to) => to.flush(),
+            Target::Gzip(_) => Ok(()),
+        }
+    }
+
+    /// Writes everything; a compressed file gets its end.
+    pub(crate) fn close(&mut self) -> io::Result<()> {
+        self.flush()?;
+        match &mut self.to {
+            Target::Plain(_) => Ok(()),
+            Target::Gzip(to) => {
+                to.try_finish()?;
+                to.get_mut().flush()
+            }
+        }
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        let result = match &mut self.to {
+            Target::Plain(to) => to.write_all(&self.buffer),
+            Target::Gzip(to) => to.write_all(&self.buffer),
+        };
+        self.buffer.clear();
+        result
+    }
+}
+
+/// An error with a file in the words of the reference: `open PATH: no such file or directory`.
+pub(crate) fn describe(path: &str, error: &io::Error) -> String {
+    format!("open {path}: {}", reason(error))
+}
+
+/// The reason alone: `no such file or directory`.
+pub(crate) fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}

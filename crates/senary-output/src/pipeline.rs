@@ -1,0 +1,311 @@
+//! The way of samples: from the workers through a bounded queue to one collector thread, which adds them up,
+//! hands them to the outputs and watches the thresholds.
+//!
+//! When the collector cannot keep up, the queue fills and workers wait: samples are never dropped in silence.
+//! How long they waited is said at the end.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use senary_metrics::engine::Crossed;
+use senary_metrics::{Engine, Results, SampleBatch};
+
+use crate::file::reason;
+use crate::output::Output;
+
+/// Messages the queue holds. A batch has a few thousand samples at most, 32 bytes each.
+const QUEUE: usize = 64;
+const FLUSH_EVERY: Duration = Duration::from_millis(200);
+const EVALUATE_EVERY: Duration = Duration::from_secs(2);
+/// Shorter waits of workers are not worth a word.
+const NOTABLE_WAIT: Duration = Duration::from_secs(1);
+
+/// What a pipeline is made of.
+pub struct PipelineConfig {
+    pub engine: Engine,
+    pub outputs: Vec<Box<dyn Output>>,
+    /// How long the run has lasted, in seconds.
+    pub elapsed: Arc<dyn Fn() -> f64 + Send + Sync>,
+    /// Called once, on the collector's thread, when a threshold asks to end the run.
+    pub on_abort: Box<dyn FnOnce(Crossed) + Send>,
+}
+
+/// A running collector.
+pub struct Pipeline {
+    queue: Queue,
+    elapsed: Arc<dyn Fn() -> f64 + Send + Sync>,
+    collector: JoinHandle<Option<Finished>>,
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Finished {
+    pub results: Results,
+    /// By the evaluation at the end.
+    pub crossed: Crossed,
+    /// What outputs lost, in words; all of it has been logged.
+    pub output_errors: Vec<String>,
+}
+
+enum Message {
+    Batch(SampleBatch),
+    Query(Box<dyn FnOnce(&mut Engine) + Send>),
+    Finish { elapsed: f64 },
+}
+
+impl Pipeline {
+    /// Starts the collector. Fails only if the system gives no thread.
+    pub fn start(config: PipelineConfig) -> io::Result<Self> {
+        let (sender, receiver) = sync_channel(QUEUE);
+        let elapsed = config.elapsed.clone();
+        let collector = Collector {
+            engine: config.engine,
+            outputs: config.outputs.into_iter().map(Attached::new).collect(),
+            elapsed: config.elapsed,
+            on_abort: Some(config.on_abort),
+        };
+        let collector =
+            thread::Builder::new().name("collector".to_owned()).spawn(move || collector.run(&receiver))?;
+        Ok(Self { queue: Queue { sender, waited: Arc::default() }, elapsed, collector })
+    }
+
+    /// Where workers deliver their batches. Waits while the queue is full.
+    pub fn sink(&self) -> Arc<dyn Fn(SampleBatch) + Send + Sync> {
+        let queue = self.queue.clone();
+        Arc::new(move |batch| queue.push(Message::Batch(batch)))
+    }
+
+    /// Asks the engine something, once it has added up what was delivered before. `None` if the collector is
+    /// gone.
+    pub fn query<R: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Engine) -> R + Send + 'static,
+    ) -> Option<R> {
+        self.handle().query(question)
+    }
+
+    /// What came of the run so far.
+    pub fn snapshot(&self) -> Option<Results> {
+        self.handle().snapshot()
+    }
+
+    /// For those who ask during the run and do not own the pipeline.
+    pub fn handle(&self) -> PipelineHandle {
+        PipelineHandle { queue: self.queue.clone(), elapsed: self.elapsed.clone() }
+    }
+
+    /// Takes in what was delivered so far, evaluates the thresholds for good and closes the outputs. `elapsed`
+    /// is the duration of the run in seconds.
+    pub fn finish(self, elapsed: f64) -> Finished {
+        self.queue.push(Message::Finish { elapsed });
+        let waited = Duration::from_nanos(self.queue.waited.load(Ordering::Relaxed));
+        let finished = match self.collector.join() {
+            Ok(Some(finished)) => finished,
+            // It only ends without results when every sender is gone, and one was here until now.
+            Ok(None) => unreachable!("the collector outlives its queue"),
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        if waited >= NOTABLE_WAIT {
+            log::warn!(
+                "The outputs could not keep up with the samples: workers were held back for {:.1}s in total",
+                waited.as_secs_f64()
+            );
+        }
+        finished
+    }
+}
+
+/// Asks a running pipeline.
+#[derive(Clone)]
+pub struct PipelineHandle {
+    queue: Queue,
+    elapsed: Arc<dyn Fn() -> f64 + Send + Sync>,
+}
+
+impl PipelineHandle {
+    /// As [`Pipeline::query`]; `None` once the pipeline has finished.
+    pub fn query<R: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Engine) -> R + Send + 'static,
+    ) -> Option<R> {
+        let (reply, answer) = sync_channel(1);
+        self.queue.push(Message::Query(Box::new(move |engine| {
+            // Whoever asked may have stopped waiting.
+            let _ = reply.send(question(engine));
+        })));
+        answer.recv().ok()
+    }
+
+    /// As [`Pipeline::snapshot`].
+    pub fn snapshot(&self) -> Option<Results> {
+        let elapsed = (self.elapsed)();
+        self.query(move |engine| engine.results(elapsed))
+    }
+}
+
+/// The workers' end of the queue.
+#[derive(Clone)]
+struct Queue {
+    sender: SyncSender<Message>,
+    /// Nanoseconds that all senders together spent waiting.
+    waited: Arc<AtomicU64>,
+}
+
+impl Queue {
+    fn push(&self, message: Message) {
+        let message = match self.sender.try_send(message) {
+            Ok(()) => return,
+            Err(TrySendError::Full(message)) => message,
+            Err(TrySendError::Disconnected(message)) => return lost(&message),
+        };
+        let from = Instant::now();
+        if let Err(error) = self.sender.send(message) {
+            lost(&error.0);
+        }
+        self.waited.fetch_add(from.elapsed().as_nanos() as u64, Ordering::Relaxed);
+    }
+}
+
+fn lost(message: &Message) {
+    if let Message::Batch(batch) = message {
+        log::warn!("{} samples came after the end of the run and are in no result", batch.samples.len());
+    }
+}
+
+/// What runs on the collector's thread.
+struct Collector {
+    engine: Engine,
+    outputs: Vec<Attached>,
+    elapsed: Arc<dyn Fn() -> f64 + Send + Sync>,
+    /// `None` once called.
+    on_abort: Option<Box<dyn FnOnce(Crossed) + Send>>,
+}
+
+impl Collector {
+    /// Until it is told to finish, or nobody is left who could tell it.
+    fn run(mut self, queue: &Receiver<Message>) -> Option<Finished> {
+        let mut flush_at = Instant::now() + FLUSH_EVERY;
+        let mut evaluate_at = Instant::now() + EVALUATE_EVERY;
+        loop {
+            match queue.recv_timeout(flush_at.saturating_duration_since(Instant::now())) {
+                Ok(Message::Batch(batch)) => self.collect(&batch),
+                Ok(Message::Query(question)) => question(&mut self.engine),
+                Ok(Message::Finish { elapsed }) => return Some(self.finish(elapsed)),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.outputs.iter_mut().for_each(Attached::close);
+                    return None;
+                }
+            }
+            let now = Instant::now();
+            if now >= flush_at {
+                flush_at = now + FLUSH_EVERY;
+                self.outputs.iter_mut().for_each(Attached::flush);
+            }
+            if now >= evaluate_at {
+                evaluate_at = now + EVALUATE_EVERY;
+                self.evaluate();
+            }
+        }
+    }
+
+    fn collect(&mut self, batch: &SampleBatch) {
+        self.engine.ingest(batch);
+        if let Some(count) = self.engine.take_series_warning() {
+            log::warn!(
+                "The test has generated metrics with {count} unique time series, which is higher than the suggested limit of 100000 and could cause high memory usage. Consider not using high-cardinality values, such as unique ids, as metric tags"
+            );
+        }
+        for output in &mut self.outputs {
+            output.add(batch, &self.engine);
+        }
+    }
+
+    fn evaluate(&mut self) {
+        let crossed = self.engine.evaluate((self.elapsed)());
+        if crossed.abort
+            && let Some(on_abort) = self.on_abort.take()
+        {
+            on_abort(crossed);
+        }
+    }
+
+    fn finish(mut self, elapsed: f64) -> Finished {
+        let crossed = self.engine.finish(elapsed);
+        self.outputs.iter_mut().for_each(Attached::close);
+        let output_errors: Vec<_> = self.outputs.iter().filter_map(Attached::verdict).collect();
+        for error in &output_errors {
+            log::error!("{error}");
+        }
+        Finished { results: self.engine.results(elapsed), crossed, output_errors }
+    }
+}
+
+/// An output, and what became of it.
+struct Attached {
+    output: Box<dyn Output>,
+    failed: bool,
+    /// Samples it took but has not yet been seen to pass on.
+    pending: u64,
+    lost: u64,
+}
+
+impl Attached {
+    fn new(output: Box<dyn Output>) -> Self {
+        Self { output, failed: false, pending: 0, lost: 0 }
+    }
+
+    fn add(&mut self, batch: &SampleBatch, engine: &Engine) {
+        let samples = batch.samples.len() as u64;
+        if self.failed {
+            self.lost += samples;
+            return;
+        }
+        self.pending += samples;
+        let result = self.output.add(batch, engine);
+        self.note(&result);
+    }
+
+    fn flush(&mut self) {
+        if !self.failed {
+            let result = self.output.flush();
+            self.note(&result);
+            if result.is_ok() {
+                self.pending = 0;
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        if !self.failed {
+            let result = self.output.close();
+            self.note(&result);
+        }
+    }
+
+    fn note(&mut self, result: &io::Result<()>) {
+        let Err(error) = result else { return };
+        self.failed = true;
+        self.lost += std::mem::take(&mut self.pending);
+        log::error!(
+            "The output {} failed and gets no more samples: {}",
+            self.output.description(),
+            reason(error)
+        );
+    }
+
+    /// What is to be said at the end.
+    fn verdict(&self) -> Option<String> {
+        self.failed.then(|| {
+            format!(
+                "The output {} is incomplete: up to {} samples were lost",
+                self.output.description(),
+                self.lost
+            )
+        })
+    }
+}

@@ -1,0 +1,206 @@
+//! The JSON documents made of a summary: what `handleSummary()` receives, old and new, and what
+//! `--summary-export` writes.
+//!
+//! Shapes: <https://grafana.com/docs/k6/latest/results-output/end-of-test/custom-summary/>.
+
+use std::time::SystemTime;
+
+use serde::Serialize;
+use serde_json::ser::{PrettyFormatter, Serializer};
+use serde_json::{Map, Value, json};
+
+use super::group::{Check, Group};
+use super::{Metric, Summary, Values, all_checks};
+use crate::number;
+
+/// The version of the new format.
+const SCHEMA: &str = "1.0.0";
+
+impl Summary {
+    /// What `handleSummary()` receives.
+    pub fn legacy_json(&self) -> Value {
+        let options = &self.options;
+        let mut data = json!({
+            "root_group": group(&self.root),
+            "options": {
+                "summaryTrendStats": options.trend_stats.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "summaryTimeUnit": options.time_unit.map_or("", |unit| unit.as_str()),
+                "noColor": options.no_color,
+            },
+            "state": {
+                "isStdOutTTY": options.stdout_is_terminal,
+                "isStdErrTTY": options.stderr_is_terminal,
+                "testRunDurationMs": number::json(self.duration * 1e3),
+            },
+            "metrics": self.by_name(|metric| {
+                let mut object = json!({
+                    "type": metric.kind.as_str(),
+                    "contains": metric.contains.as_str(),
+                    "values": values(metric),
+                });
+                if !metric.thresholds.is_empty() {
+                    object["thresholds"] = thresholds(metric, |ok| json!({ "ok": ok }));
+                }
+                object
+            }),
+        });
+        if let Some(setup) = &options.setup_data {
+            data["setup_data"] = setup.clone();
+        }
+        data
+    }
+
+    /// What `handleSummary()` receives with `--new-machine-readable-summary`.
+    ///
+    /// Beyond the reference's, trends carry every statistic that `summaryTrendStats` asks for.
+    pub fn machine_readable(&self) -> Value {
+        let listed =
+            self.metrics.iter().filter(|metric| !matches!(&*metric.name, "checks" | "group_duration"));
+        let mut results = Map::new();
+        if let Some((passes, total)) = all_checks(&self.metrics) {
+            results.insert("checks".to_owned(), self.checks_object(passes, total));
+        }
+        results.insert("metrics".to_owned(), listed.map(described).collect());
+        json!({
+            "version": SCHEMA,
+            "config": {
+                "duration": number::json(self.duration),
+                "execution": "local",
+                "script": self.options.script,
+            },
+            "metadata": {
+                "k6_version": self.options.version,
+                "generated_at": crate::time::rfc3339(SystemTime::now()),
+            },
+            "results": results,
+        })
+    }
+
+    /// The file of `--summary-export`.
+    pub fn export_json(&self) -> Vec<u8> {
+        pretty(&json!({
+            "root_group": keyed_group(&self.root),
+            "metrics": self.by_name(|metric| {
+                let mut flat = values(metric);
+                if let (Values::Rate { .. }, Some(rate)) = (&metric.values, flat.remove("rate")) {
+                    flat.insert("value".to_owned(), rate);
+                }
+                if !metric.thresholds.is_empty() {
+                    // The old format says which were crossed.
+                    flat.insert("thresholds".to_owned(), thresholds(metric, |ok| Value::Bool(!ok)));
+                }
+                Value::Object(flat)
+            }),
+        }))
+    }
+
+    /// The file of `--summary-export` with `--new-machine-readable-summary`.
+    pub fn machine_readable_export(&self) -> Vec<u8> {
+        pretty(&self.machine_readable())
+    }
+
+    fn by_name(&self, object: impl Fn(&Metric) -> Value) -> Map<String, Value> {
+        let mut entries: Vec<_> =
+            self.metrics.iter().map(|metric| (metric.name.clone(), object(metric))).collect();
+        entries.sort_by(|a, b| a.0.cmp(&b.0));
+        entries.into_iter().collect()
+    }
+
+    fn checks_object(&self, passes: u64, total: u64) -> Value {
+        let share = |name: &str, matches: u64| {
+            json!({
+                "name": name,
+                "type": "rate",
+                "contains": "default",
+                "values": { "rate": number::json(matches as f64 / total as f64), "matches": matches, "total": total },
+            })
+        };
+        let lines = self
+            .checks
+            .iter()
+            .map(|check| json!({ "name": check.name, "passes": check.passes, "fails": check.fails }));
+        json!({
+            "metrics": [
+                { "name": "checks_total", "type": "counter", "contains": "default", "values": { "count": total } },
+                share("checks_succeeded", passes),
+                share("checks_failed", total - passes),
+            ],
+            "results": lines.collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn described(metric: &Metric) -> Value {
+    let values = match &metric.values {
+        Values::Counter { count, .. } => json!({ "count": number::json(*count) }),
+        Values::Gauge { .. } => Value::Object(values(metric)),
+        Values::Rate { passes, total } => {
+            let rate = *passes as f64 / (*total).max(1) as f64;
+            json!({ "rate": number::json(rate), "matches": passes, "total": total })
+        }
+        Values::Trend { all, .. } => {
+            all.iter().map(|(stat, figure)| (stat.key(), number::json(*figure))).collect()
+        }
+    };
+    json!({ "name": metric.name, "type": metric.kind.as_str(), "contains": metric.contains.as_str(), "values": values })
+}
+
+fn values(metric: &Metric) -> Map<String, Value> {
+    let figures: Vec<(String, Value)> = match &metric.values {
+        Values::Counter { count, rate } => {
+            vec![("count".into(), number::json(*count)), ("rate".into(), number::json(*rate))]
+        }
+        Values::Gauge { value, min, max } => vec![
+            ("value".into(), number::json(*value)),
+            ("min".into(), number::json(*min)),
+            ("max".into(), number::json(*max)),
+        ],
+        Values::Rate { passes, total } => vec![
+            ("rate".into(), number::json(*passes as f64 / (*total).max(1) as f64)),
+            ("passes".into(), (*passes).into()),
+            ("fails".into(), (total - passes).into()),
+        ],
+        Values::Trend { shown, .. } => {
+            shown.iter().map(|(stat, figure)| (stat.to_string(), number::json(*figure))).collect()
+        }
+    };
+    figures.into_iter().collect()
+}
+
+fn thresholds(metric: &Metric, judgement: impl Fn(bool) -> Value) -> Value {
+    let judged = metric.thresholds.iter().map(|t| (t.spec.source.clone(), judgement(t.ok)));
+    Value::Object(judged.collect())
+}
+
+fn group(of: &Group) -> Value {
+    json!({
+        "name": of.name,
+        "path": of.path,
+        "id": of.id(),
+        "groups": of.groups.iter().map(group).collect::<Vec<_>>(),
+        "checks": of.checks.iter().map(check).collect::<Vec<_>>(),
+    })
+}
+
+/// As the old export has it: what is in a group, by name.
+fn keyed_group(of: &Group) -> Value {
+    json!({
+        "name": of.name,
+        "path": of.path,
+        "id": of.id(),
+        "groups": of.groups.iter().map(|group| (group.name.clone(), keyed_group(group))).collect::<Map<_, _>>(),
+        "checks": of.checks.iter().map(|of| (of.name.clone(), check(of))).collect::<Map<_, _>>(),
+    })
+}
+
+fn check(of: &Check) -> Value {
+    json!({ "name": of.name, "path": of.path, "id": of.id(), "passes": of.passes, "fails": of.fails })
+}
+
+fn pretty(value: &Value) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut serializer = Serializer::with_formatter(&mut bytes, PrettyFormatter::with_indent(b"    "));
+    // Writing to memory cannot fail, and every key is a string.
+    let _ = value.serialize(&mut serializer);
+    bytes
+}

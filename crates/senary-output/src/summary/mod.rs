@@ -1,0 +1,246 @@
+//! What is said at the end of a run, and what `handleSummary()` and `--summary-export` are given.
+//!
+//! `data` makes the JSON documents, `text` the default text, `save` writes what a script wants written. All of
+//! it is made of finished [`Results`]; who prints it and when is the binary's business.
+
+mod data;
+mod group;
+mod save;
+mod text;
+mod trend_stat;
+
+use senary_metrics::engine::ThresholdResult;
+use senary_metrics::sink::Sink;
+use senary_metrics::{MetricType, Results, ValueType};
+use serde_json::Value;
+
+pub use save::{SaveError, save};
+pub use trend_stat::{TrendStat, TrendStatError};
+
+use crate::number::TimeUnit;
+use group::Group;
+
+/// How a summary is made.
+#[derive(Clone, Debug, Default)]
+pub struct SummaryOptions {
+    /// Also every group and scenario on its own, and all metrics of HTTP. The engine must have been asked for
+    /// the breakdown.
+    pub full: bool,
+    /// `summaryTrendStats`; none is as good as the default ones.
+    pub trend_stats: Vec<TrendStat>,
+    /// `summaryTimeUnit`.
+    pub time_unit: Option<TimeUnit>,
+    /// `--no-color`, which scripts are told.
+    pub no_color: bool,
+    /// Whether the text is coloured.
+    pub colored: bool,
+    pub stdout_is_terminal: bool,
+    pub stderr_is_terminal: bool,
+    /// What `setup()` returned, if there is one.
+    pub setup_data: Option<Value>,
+    /// The script's source text, for the new machine-readable summary.
+    pub script: String,
+    /// The version the new machine-readable summary is marked with.
+    pub version: String,
+}
+
+/// The results of a run in the terms of summaries.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    options: SummaryOptions,
+    metrics: Vec<Metric>,
+    /// Checks and groups of the whole run.
+    root: Group,
+    /// Checks in order of appearance, groups notwithstanding.
+    checks: Vec<Line>,
+    parts: Vec<Part>,
+    /// Seconds.
+    duration: f64,
+}
+
+/// A metric or sub-metric with its figures worked out.
+#[derive(Clone, Debug)]
+struct Metric {
+    name: String,
+    kind: MetricType,
+    contains: ValueType,
+    values: Values,
+    thresholds: Vec<ThresholdResult>,
+    /// For a sub-metric: its parent's name, and the text between the braces.
+    parent: Option<(String, String)>,
+}
+
+#[derive(Clone, Debug)]
+enum Values {
+    Counter { count: f64, rate: f64 },
+    Gauge { value: f64, min: f64, max: f64 },
+    Rate { passes: u64, total: u64 },
+    Trend { shown: Vec<(TrendStat, f64)>, all: Vec<(TrendStat, f64)> },
+}
+
+/// What came of one check.
+#[derive(Clone, Debug)]
+struct Line {
+    name: String,
+    passes: u64,
+    fails: u64,
+}
+
+/// A scenario, or a group within one.
+#[derive(Clone, Debug)]
+struct Part {
+    scenario: String,
+    group: Option<String>,
+    metrics: Vec<Metric>,
+    checks: Vec<Line>,
+}
+
+impl Summary {
+    pub fn new(results: Results, mut options: SummaryOptions) -> Self {
+        if options.trend_stats.is_empty() {
+            options.trend_stats = TrendStat::defaults();
+        }
+        let Results { metrics, checks, groups, parts, duration } = results;
+        let evaluate = |found: Vec<senary_metrics::engine::MetricResult>| -> Vec<Metric> {
+            let found = found.into_iter().map(|metric| Metric::new(metric, &options.trend_stats, duration));
+            let mut metrics: Vec<_> = found.collect();
+            // Sub-metrics follow their parent, wherever the brace would sort.
+            metrics.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+            metrics
+        };
+        let lines = |wanted: &dyn Fn(&senary_metrics::engine::CheckResult) -> bool| {
+            let mut lines: Vec<((&str, &str), Line)> = Vec::new();
+            for check in checks.iter().filter(|check| wanted(check)) {
+                let key = (&*check.group, &*check.name);
+                match lines.iter_mut().find(|(known, _)| *known == key) {
+                    Some((_, line)) => {
+                        line.passes += check.passes;
+                        line.fails += check.fails;
+                    }
+                    None => {
+                        let (passes, fails) = (check.passes, check.fails);
+                        lines.push((key, Line { name: check.name.to_string(), passes, fails }));
+                    }
+                }
+            }
+            lines.into_iter().map(|(_, line)| line).collect::<Vec<_>>()
+        };
+        let parts = parts.into_iter().map(|part| Part {
+            checks: lines(&|check| {
+                check.scenario == part.scenario && part.group.as_ref().is_none_or(|g| *g == check.group)
+            }),
+            scenario: part.scenario.to_string(),
+            group: part.group.map(|group| group.to_string()),
+            metrics: evaluate(part.metrics),
+        });
+        Self {
+            metrics: evaluate(metrics),
+            root: Group::tree(&groups, &checks),
+            parts: parts.collect(),
+            checks: lines(&|_| true),
+            duration,
+            options,
+        }
+    }
+}
+
+impl Metric {
+    fn new(result: senary_metrics::engine::MetricResult, stats: &[TrendStat], duration: f64) -> Self {
+        let values = match result.sink {
+            Sink::Counter(sink) => {
+                let rate = if duration > 0.0 { sink.value / duration } else { 0.0 };
+                Values::Counter { count: sink.value, rate }
+            }
+            Sink::Gauge(sink) => Values::Gauge { value: sink.value, min: sink.min, max: sink.max },
+            Sink::Rate(sink) => Values::Rate { passes: sink.trues, total: sink.total },
+            Sink::Trend(mut sink) => {
+                let mut evaluate = |stat: &TrendStat| (stat.clone(), stat.of(&mut sink));
+                let shown: Vec<_> = stats.iter().map(&mut evaluate).collect();
+                let mut all: Vec<_> = TrendStat::defaults().iter().map(&mut evaluate).collect();
+                for figure in &shown {
+                    if !all.iter().any(|(known, _)| known == &figure.0) {
+                        all.push(figure.clone());
+                    }
+                }
+                Values::Trend { shown, all }
+            }
+        };
+        Self {
+            name: result.name,
+            kind: result.kind,
+            contains: result.contains,
+            values,
+            thresholds: result.thresholds,
+            parent: result.parent,
+        }
+    }
+
+    fn sort_key(&self) -> (&str, &str) {
+        match &self.parent {
+            Some((parent, suffix)) => (parent, suffix),
+            None => (&self.name, ""),
+        }
+    }
+}
+
+/// Passed checks and all checks, if there were any.
+fn all_checks(metrics: &[Metric]) -> Option<(u64, u64)> {
+    metrics.iter().find_map(|metric| match metric.values {
+        Values::Rate { passes, total } if metric.name == "checks" && total > 0 => Some((passes, total)),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! Results to make summaries of.
+
+    use senary_metrics::engine::ThresholdPlan;
+    use senary_metrics::threshold::ThresholdSpec;
+    use senary_metrics::{
+        Engine, MetricType, ProducerId, Recorder, Registry, Results, TagSet, Timestamp, ValueType,
+    };
+
+    pub struct Run {
+        pub registry: Registry,
+        recorder: Recorder,
+    }
+
+    impl Run {
+        pub fn new() -> Self {
+            Self { registry: Registry::new(), recorder: Recorder::new(ProducerId(0)) }
+        }
+
+        pub fn metric(&self, name: &str, kind: MetricType, contains: ValueType) {
+            self.registry.get_or_register(name, kind, contains).unwrap();
+        }
+
+        pub fn add(&mut self, metric: &str, tags: &[(&str, &str)], values: &[f64]) {
+            let metric = self.registry.get(metric).unwrap().id;
+            let tags = self.recorder.intern(&TagSet::new(tags.iter().copied()));
+            let series = self.recorder.series(metric, tags);
+            for &value in values {
+                self.recorder.record(series, value, Timestamp(0));
+            }
+        }
+
+        /// Results after ten seconds.
+        pub fn results(mut self, thresholds: &[(&str, &[&str])]) -> Results {
+            let spec = |source: &&str| ThresholdSpec {
+                source: (*source).to_owned(),
+                abort_on_fail: false,
+                delay_abort_eval: 0,
+            };
+            let plan: ThresholdPlan = thresholds
+                .iter()
+                .map(|(name, sources)| ((*name).to_owned(), sources.iter().map(spec).collect()))
+                .collect();
+            let mut engine = Engine::new(self.registry, &plan, true, true).unwrap();
+            if let Some(batch) = self.recorder.take_batch() {
+                engine.ingest(&batch);
+            }
+            engine.finish(10.0);
+            engine.results(10.0)
+        }
+    }
+}
