@@ -272,7 +272,12 @@ impl Outcome {
         summary["metrics"][metric][key].as_f64()
     }
 
-    /// The lines of `text`'s kind: everything on standard error that contains it.
+    /// As [`Outcome::value`]; panics with all output if there is none.
+    pub fn measured(&self, metric: &str, key: &str) -> f64 {
+        self.value(metric, key).unwrap_or_else(|| self.fail(&format!("no {key} of {metric} in the summary")))
+    }
+
+    /// The lines of standard error that contain the text.
     pub fn log_lines(&self, text: &str) -> Vec<&str> {
         self.stderr.lines().filter(|line| line.contains(text)).collect()
     }

@@ -1,6 +1,6 @@
 //! The servers do what their names say, seen by a plain client.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -8,28 +8,28 @@ use senary_testkit::{Behaviour, FullBacklog, Program, Server, Signal};
 
 const BOUND: Duration = Duration::from_secs(10);
 
-fn connect(server: &Server) -> TcpStream {
-    let stream = TcpStream::connect(server.address()).unwrap();
-    stream.set_read_timeout(Some(BOUND)).unwrap();
-    stream.set_write_timeout(Some(BOUND)).unwrap();
-    stream
+fn connect(server: &Server) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(server.address())?;
+    stream.set_read_timeout(Some(BOUND))?;
+    stream.set_write_timeout(Some(BOUND))?;
+    Ok(stream)
 }
 
 /// Sends all, closes the sending side, and gives back everything that comes.
-fn talk(server: &Server, text: &[u8]) -> Vec<u8> {
-    let mut stream = connect(server);
-    stream.write_all(text).unwrap();
-    stream.shutdown(Shutdown::Write).unwrap();
+fn talk(server: &Server, text: &[u8]) -> io::Result<Vec<u8>> {
+    let mut stream = connect(server)?;
+    stream.write_all(text)?;
+    stream.shutdown(Shutdown::Write)?;
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    answer
+    stream.read_to_end(&mut answer)?;
+    Ok(answer)
 }
 
 #[test]
 fn echo_sends_back_and_keeps_the_books() {
     let server = Server::start(Behaviour::Echo);
-    assert_eq!(talk(&server, b"one"), b"one");
-    assert_eq!(talk(&server, b"three"), b"three");
+    assert_eq!(talk(&server, b"one").unwrap(), b"one");
+    assert_eq!(talk(&server, b"three").unwrap(), b"three");
     assert!(server.all_closed(BOUND));
     assert_eq!((server.accepted(), server.bytes()), (2, 8));
     assert_eq!(server.received(), [b"one".to_vec(), b"three".to_vec()]);
@@ -38,7 +38,7 @@ fn echo_sends_back_and_keeps_the_books() {
 #[test]
 fn half_close_answers_and_reads_on() {
     let server = Server::start(Behaviour::HalfClose { reply: "that was all" });
-    let mut stream = connect(&server);
+    let mut stream = connect(&server).unwrap();
     stream.write_all(b"first").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
@@ -57,7 +57,7 @@ fn resets_are_resets() {
         Behaviour::ResetAfterReply { reply: "only this" },
     ] {
         let server = Server::start(behaviour.clone());
-        let mut stream = connect(&server);
+        let mut stream = connect(&server).unwrap();
         // May fail already: the reset may be quicker.
         stream.write_all(b"x").ok();
         let mut answer = Vec::new();
@@ -68,16 +68,16 @@ fn resets_are_resets() {
 
 #[test]
 fn slam_and_chunks_close_in_order() {
-    assert_eq!(talk(&Server::start(Behaviour::Slam), b""), b"");
+    assert_eq!(talk(&Server::start(Behaviour::Slam), b"").unwrap(), b"");
     let chunks = Behaviour::Chunks { chunks: &["a", "b", "c"], gap: Duration::from_millis(5) };
-    assert_eq!(talk(&Server::start(chunks), b""), b"abc");
+    assert_eq!(talk(&Server::start(chunks), b"").unwrap(), b"abc");
 }
 
 #[test]
 fn a_slow_reader_takes_a_byte_at_a_time() {
     let server = Server::start(Behaviour::SlowReader { pause: Duration::from_millis(30) });
     let started = Instant::now();
-    assert_eq!(talk(&server, b"12345"), b"");
+    assert_eq!(talk(&server, b"12345").unwrap(), b"");
     assert!(started.elapsed() >= Duration::from_millis(150));
     assert_eq!(server.bytes(), 5);
 }
@@ -85,7 +85,7 @@ fn a_slow_reader_takes_a_byte_at_a_time() {
 #[test]
 fn a_server_that_never_reads_fills_up() {
     let server = Server::start(Behaviour::NeverReads);
-    let mut stream = connect(&server);
+    let mut stream = connect(&server).unwrap();
     stream.set_write_timeout(Some(Duration::from_millis(100))).unwrap();
     let block = vec![0; 1 << 20];
     let filled = (0..64).find_map(|_| stream.write_all(&block).err()).map(|error| error.kind());
@@ -95,7 +95,7 @@ fn a_server_that_never_reads_fills_up() {
 
 #[test]
 fn sends_a_pattern_of_any_length() {
-    let answer = talk(&Server::start(Behaviour::Sends { bytes: 200_003 }), b"go");
+    let answer = talk(&Server::start(Behaviour::Sends { bytes: 200_003 }), b"go").unwrap();
     assert_eq!(answer.len(), 200_003);
     assert!(answer.iter().enumerate().all(|(i, byte)| usize::from(*byte) == i % 251));
 }
@@ -103,7 +103,7 @@ fn sends_a_pattern_of_any_length() {
 #[test]
 fn sends_without_end_until_the_peer_goes() {
     let server = Server::start(Behaviour::Sends { bytes: u64::MAX });
-    let mut stream = connect(&server);
+    let mut stream = connect(&server).unwrap();
     stream.write_all(b"go").unwrap();
     let mut block = vec![0; 10 << 20];
     stream.read_exact(&mut block).unwrap();
@@ -123,7 +123,7 @@ fn resp_speaks_redis() {
     let server = Server::start(Behaviour::Resp);
     let commands = b"*1\r\n$4\r\nPING\r\n*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$2\r\n\r\n\r\n*2\r\n$3\r\nGET\r\n$1\r\nk\r\n\
         *2\r\n$4\r\nINCR\r\n$1\r\nn\r\n*2\r\n$3\r\nGET\r\n$1\r\nx\r\n*1\r\n$4\r\nNOPE\r\n*1\r\n$4\r\nQUIT\r\n";
-    let answer = String::from_utf8(talk(&server, commands)).unwrap();
+    let answer = String::from_utf8(talk(&server, commands).unwrap()).unwrap();
     assert_eq!(answer, "+PONG\r\n+OK\r\n$2\r\n\r\n\r\n:1\r\n$-1\r\n-ERR unknown command 'NOPE'\r\n+OK\r\n");
 }
 
@@ -132,7 +132,7 @@ fn smtp_takes_mail_in_the_right_order() {
     let server = Server::start(Behaviour::Smtp);
     let dialogue =
         "MAIL FROM:<a@x>\r\nEHLO me\r\nMAIL FROM:<a@x>\r\nRCPT TO:<b@x>\r\nDATA\r\nhello\r\n.\r\nQUIT\r\n";
-    let answer = String::from_utf8(talk(&server, dialogue.as_bytes())).unwrap();
+    let answer = String::from_utf8(talk(&server, dialogue.as_bytes()).unwrap()).unwrap();
     let codes: Vec<&str> = answer.lines().map(|line| &line[..3]).collect();
     assert_eq!(codes, ["220", "503", "250", "250", "250", "250", "250", "354", "250", "221"]);
 }
@@ -140,14 +140,14 @@ fn smtp_takes_mail_in_the_right_order() {
 #[test]
 fn length_prefixed_answers_reversed() {
     let server = Server::start(Behaviour::LengthPrefixed);
-    let answer = talk(&server, b"\0\0\0\x03abc\0\0\0\0\0\0\0\x02xy");
+    let answer = talk(&server, b"\0\0\0\x03abc\0\0\0\0\0\0\0\x02xy").unwrap();
     assert_eq!(answer, b"\0\0\0\x03cba\0\0\0\0\0\0\0\x02yx");
 }
 
 #[test]
 fn lines_are_answered_one_by_one() {
     let server = Server::start(Behaviour::Lines);
-    let answer = talk(&server, b"PING\nECHO a b  c\r\nSET k v w\nGET k\nGET x\nHM\nQUIT\n");
+    let answer = talk(&server, b"PING\nECHO a b  c\r\nSET k v w\nGET k\nGET x\nHM\nQUIT\n").unwrap();
     assert_eq!(answer, b"PONG\r\na b  c\r\nOK\r\nv w\r\nNONE\r\nERROR\r\nBYE\r\n");
 }
 
