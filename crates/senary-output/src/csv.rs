@@ -269,3 +269,127 @@ fn push_field(line: &mut String, field: &str) {
         line.push_str(field);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+    use senary_metrics::{Metadata, MetricType, ProducerId, Recorder, Registry, TagSet, ValueType};
+    use serde_json::json;
+
+    use super::*;
+
+    fn context<'a>(
+        env: &'a dyn Fn(&str) -> Option<String>,
+        collectors: Option<&'a serde_json::Value>,
+    ) -> OutputContext<'a> {
+        OutputContext { env, collectors, system_tags: &[] }
+    }
+
+    /// The file after one sample.
+    fn written(
+        format: TimeFormat,
+        columns: &[&str],
+        tags: TagSet,
+        value: f64,
+        metadata: &Metadata,
+    ) -> String {
+        let registry = Registry::new();
+        let hits = registry.get_or_register("hits", MetricType::Counter, ValueType::Default).unwrap();
+        let engine = Engine::new(registry, &Vec::new(), true, false).unwrap();
+        let mut recorder = Recorder::new(ProducerId(0));
+        let tags = recorder.intern(&tags);
+        let series = recorder.series(hits, tags);
+        recorder.record_with(series, value, Timestamp(1_795_451_192_939_094_099), metadata);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.csv").display().to_string();
+        let config = CsvConfig { file_name: path.clone(), time_format: format, ..CsvConfig::default() };
+        let columns: Vec<_> = columns.iter().map(|&column| column.to_owned()).collect();
+        let mut output = CsvOutput::create(&config, &columns).unwrap();
+        assert_eq!(output.description(), format!("csv ({path})"));
+        output.add(&recorder.take_batch().unwrap(), &engine).unwrap();
+        output.close().unwrap();
+        fs::read_to_string(path).unwrap()
+    }
+
+    #[test]
+    fn rows() {
+        let tags = TagSet::new([("check", "with \"quotes\""), ("kind", "a"), ("other", "b,c"), ("url", "")]);
+        let metadata: Metadata = Arc::new([("iter".into(), "0".into()), ("vu".into(), "1".into())]);
+        assert_eq!(
+            written(TimeFormat::Unix, &["url", "iter", "check", "vu"], tags, 2.0, &metadata),
+            "metric_name,timestamp,metric_value,check,url,extra_tags,metadata
+hits,1795451192,2.000000,\"with \"\"quotes\"\"\",,\"other=b,c&kind=a\",vu=1&iter=0
+"
+        );
+    }
+
+    #[test]
+    fn times_and_values() {
+        let none: Metadata = Arc::new([]);
+        let row = |format, value| {
+            let text = written(format, &[], TagSet::default(), value, &none);
+            text.lines().nth(1).unwrap().to_owned()
+        };
+        assert_eq!(row(TimeFormat::UnixMilli, -1.5), "hits,1795451192939,-1.500000,,");
+        assert_eq!(row(TimeFormat::UnixMicro, 0.1234567), "hits,1795451192939094,0.123457,,");
+        assert_eq!(row(TimeFormat::UnixNano, 1e15), "hits,1795451192939094099,1000000000000000.000000,,");
+        let seconds = row(TimeFormat::Rfc3339, 0.0);
+        let nanos = row(TimeFormat::Rfc3339Nano, 0.0);
+        assert_eq!(seconds.len(), nanos.len() - ".939094099".len());
+        assert!(nanos.contains(":32.939094099"), "{nanos}");
+    }
+
+    #[test]
+    fn the_argument_beats_the_environment_and_that_the_configuration_file() {
+        let none = |_: &str| None;
+        let env = |name: &str| match name {
+            "K6_CSV_FILENAME" => Some("from-env".to_owned()),
+            "K6_CSV_SAVE_INTERVAL" => Some("3s".to_owned()),
+            _ => None,
+        };
+        let file =
+            json!({ "csv": { "fileName": "from-file", "timeFormat": "rfc3339", "saveInterval": "5s" } });
+        let read = |argument, env, file| CsvConfig::consolidate(argument, &context(env, file));
+        assert_eq!(read(None, &none, None), Ok(CsvConfig::default()));
+        let config = read(None, &env, Some(&file)).unwrap();
+        assert_eq!((&*config.file_name, config.save_interval), ("from-env", Duration::from_secs(3)));
+        assert_eq!(config.time_format, TimeFormat::Rfc3339);
+        assert_eq!(read(Some("plain.csv.gz"), &env, None).unwrap().file_name, "plain.csv.gz");
+        let config =
+            read(Some("fileName=f,saveInterval=200ms,timeFormat=unix_nano"), &env, Some(&file)).unwrap();
+        let expected = CsvConfig {
+            file_name: "f".to_owned(),
+            save_interval: Duration::from_millis(200),
+            time_format: TimeFormat::UnixNano,
+        };
+        assert_eq!(config, expected);
+        for (argument, error) in [
+            ("fileName=f,x", "couldn't parse \"fileName=f,x\" as argument for csv output"),
+            ("nope=1", "unknown key \"nope\" as argument for csv output"),
+            ("saveInterval=soon", "time: invalid duration \"soon\""),
+            (
+                "timeFormat=iso",
+                "iso is no time format: use unix, unix_milli, unix_micro, unix_nano, rfc3339 or rfc3339_nano",
+            ),
+        ] {
+            assert_eq!(read(Some(argument), &none, None), Err(error.to_owned()));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_tag_is_one_field(column in ".{0,12}", extra in ".{0,12}") {
+            let tags = TagSet::new([("url", column.as_str()), ("x", extra.as_str())]);
+            let none: Metadata = Arc::new([]);
+            let text = written(TimeFormat::Unix, &["url"], tags, 1.0, &none);
+            let mut rows = ::csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
+            let row = rows.records().nth(1).unwrap().unwrap();
+            prop_assert_eq!(row.len(), 6);
+            prop_assert_eq!(&row[3], column);
+            prop_assert_eq!(&row[4], format!("x={extra}"));
+        }
+    }
+}

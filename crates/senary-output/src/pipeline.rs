@@ -309,3 +309,188 @@ impl Attached {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::mpsc::channel;
+
+    use senary_metrics::sink::Sink;
+    use senary_metrics::threshold::ThresholdSpec;
+    use senary_metrics::{ProducerId, Recorder, Registry, TagSet, Timestamp, builtin};
+
+    use super::*;
+
+    /// Keeps the number of samples it got; fails or waits as told.
+    #[derive(Default)]
+    struct Probe {
+        got: Arc<Mutex<u64>>,
+        closed: Arc<Mutex<bool>>,
+        /// Fails when it has got this many.
+        fails_at: Option<u64>,
+        /// Waits for a word before each batch.
+        gate: Option<Receiver<()>>,
+    }
+
+    impl Output for Probe {
+        fn kind(&self) -> &'static str {
+            "probe"
+        }
+
+        fn description(&self) -> String {
+            "probe (test)".to_owned()
+        }
+
+        fn add(&mut self, batch: &SampleBatch, _: &Engine) -> io::Result<()> {
+            if let Some(gate) = &self.gate {
+                gate.recv().unwrap();
+            }
+            let mut got = self.got.lock().unwrap();
+            *got += batch.samples.len() as u64;
+            match self.fails_at {
+                Some(limit) if *got >= limit => Err(io::Error::other("No space left")),
+                _ => Ok(()),
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn close(&mut self) -> io::Result<()> {
+            *self.closed.lock().unwrap() = true;
+            Ok(())
+        }
+    }
+
+    struct Worker(Recorder);
+
+    impl Worker {
+        fn new() -> Self {
+            Self(Recorder::new(ProducerId(0)))
+        }
+
+        fn batch(&mut self, samples: usize) -> SampleBatch {
+            let tags = self.0.intern(&TagSet::default());
+            let series = self.0.series(builtin::ITERATIONS, tags);
+            (0..samples).for_each(|_| self.0.record(series, 1.0, Timestamp(0)));
+            self.0.take_batch().unwrap()
+        }
+    }
+
+    fn engine(threshold: Option<ThresholdSpec>) -> Engine {
+        let plan = threshold.map(|spec| ("iterations".to_owned(), vec![spec])).into_iter().collect();
+        Engine::new(Registry::new(), &plan, true, false).unwrap()
+    }
+
+    fn config(engine: Engine, outputs: Vec<Box<dyn Output>>) -> PipelineConfig {
+        PipelineConfig { engine, outputs, elapsed: Arc::new(|| 5.0), on_abort: Box::new(|_| {}) }
+    }
+
+    fn iterations(results: &Results) -> f64 {
+        match &results.metrics[0].sink {
+            Sink::Counter(sink) => sink.value,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn samples_reach_the_engine_and_every_output() {
+        let (first, second) = (Probe::default(), Probe::default());
+        let (got, closed) =
+            ([first.got.clone(), second.got.clone()], [first.closed.clone(), second.closed.clone()]);
+        let pipeline =
+            Pipeline::start(config(engine(None), vec![Box::new(first), Box::new(second)])).unwrap();
+        let (sink, mut worker) = (pipeline.sink(), Worker::new());
+        sink(worker.batch(3));
+        let snapshot = pipeline.snapshot().unwrap();
+        assert_eq!((iterations(&snapshot), snapshot.duration), (3.0, 5.0));
+        sink(worker.batch(4));
+        let handle = pipeline.handle();
+        let finished = pipeline.finish(7.0);
+        assert_eq!((iterations(&finished.results), finished.results.duration), (7.0, 7.0));
+        assert!(finished.output_errors.is_empty());
+        for (got, closed) in got.iter().zip(closed) {
+            assert_eq!(*got.lock().unwrap(), 7);
+            assert!(*closed.lock().unwrap());
+        }
+        // Whoever still asks is told that it is over, and a late batch harms nobody.
+        assert!(handle.snapshot().is_none());
+        sink(worker.batch(1));
+    }
+
+    #[test]
+    fn workers_wait_for_a_slow_output_and_nothing_is_lost() {
+        let (open, gate) = channel();
+        let probe = Probe { gate: Some(gate), ..Probe::default() };
+        let got = probe.got.clone();
+        let pipeline = Pipeline::start(config(engine(None), vec![Box::new(probe)])).unwrap();
+        let sink = pipeline.sink();
+        let batches = QUEUE + 20;
+        let (done, progress) = channel();
+        let worker = thread::spawn(move || {
+            let mut worker = Worker::new();
+            for at in 0..batches {
+                sink(worker.batch(2));
+                done.send(at).unwrap();
+            }
+        });
+        // One batch is in the output's hands, the queue is full: the worker cannot go on.
+        let mut delivered = 0;
+        while progress.recv_timeout(Duration::from_millis(300)).is_ok() {
+            delivered += 1;
+        }
+        assert!(delivered <= QUEUE + 1, "{delivered} batches were taken while none could be passed on");
+        (0..batches).for_each(|_| open.send(()).unwrap());
+        worker.join().unwrap();
+        let finished = pipeline.finish(1.0);
+        assert_eq!(*got.lock().unwrap(), 2 * batches as u64);
+        assert_eq!(iterations(&finished.results), 2.0 * batches as f64);
+    }
+
+    #[test]
+    fn an_output_that_fails_is_left_alone_and_its_losses_are_counted() {
+        let (broken, whole) = (Probe { fails_at: Some(30), ..Probe::default() }, Probe::default());
+        let (got, closed) = ([broken.got.clone(), whole.got.clone()], broken.closed.clone());
+        let pipeline =
+            Pipeline::start(config(engine(None), vec![Box::new(broken), Box::new(whole)])).unwrap();
+        let (sink, mut worker) = (pipeline.sink(), Worker::new());
+        (0..10).for_each(|_| sink(worker.batch(10)));
+        let finished = pipeline.finish(1.0);
+        assert_eq!(got.map(|got| *got.lock().unwrap()), [30, 100]);
+        assert!(!*closed.lock().unwrap());
+        assert_eq!(
+            finished.output_errors,
+            ["The output probe (test) is incomplete: up to 100 samples were lost"]
+        );
+        assert_eq!(iterations(&finished.results), 100.0);
+    }
+
+    #[test]
+    fn a_threshold_asks_once_to_end_the_run() {
+        let spec = |delay_abort_eval| ThresholdSpec {
+            source: "count<3".to_owned(),
+            abort_on_fail: true,
+            delay_abort_eval,
+        };
+        for (delay, aborts) in [(0, 1), (6_000_000_000, 0)] {
+            let (say, aborted) = channel();
+            let mut config = config(engine(Some(spec(delay))), Vec::new());
+            config.on_abort = Box::new(move |crossed| say.send(crossed).unwrap());
+            let mut collector = Collector {
+                engine: config.engine,
+                outputs: Vec::new(),
+                elapsed: config.elapsed,
+                on_abort: Some(config.on_abort),
+            };
+            collector.evaluate();
+            collector.collect(&Worker::new().batch(3));
+            collector.evaluate();
+            collector.evaluate();
+            let finished = collector.finish(5.0);
+            assert_eq!(finished.crossed.metrics, ["iterations"]);
+            let asked: Vec<_> = aborted.iter().map(|crossed: Crossed| crossed.metrics).collect();
+            assert_eq!(asked, vec![["iterations"]; aborts]);
+        }
+    }
+}

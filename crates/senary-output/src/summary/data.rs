@@ -82,7 +82,9 @@ impl Summary {
             "root_group": keyed_group(&self.root),
             "metrics": self.by_name(|metric| {
                 let mut flat = values(metric);
-                if let (Values::Rate { .. }, Some(rate)) = (&metric.values, flat.remove("rate")) {
+                if matches!(metric.values, Values::Rate { .. })
+                    && let Some(rate) = flat.shift_remove("rate")
+                {
                     flat.insert("value".to_owned(), rate);
                 }
                 if !metric.thresholds.is_empty() {
@@ -203,4 +205,201 @@ fn pretty(value: &Value) -> Vec<u8> {
     // Writing to memory cannot fail, and every key is a string.
     let _ = value.serialize(&mut serializer);
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use senary_metrics::MetricType::{Counter, Gauge, Trend};
+    use senary_metrics::ValueType::{Default as Plain, Time};
+
+    use super::*;
+    use crate::summary::testing::Run;
+    use crate::summary::{SummaryOptions, TrendStat};
+
+    fn summary(options: SummaryOptions) -> Summary {
+        let mut run = Run::new();
+        run.metric("hits", Counter, Plain);
+        run.metric("level", Gauge, Plain);
+        run.metric("lag", Trend, Time);
+        run.add("hits", &[("kind", "a")], &[2.0, 0.5]);
+        run.add("level", &[("kind", "a")], &[-1.0, 3.0, 2.0]);
+        run.add("lag", &[("kind", "a")], &[1.0, 4.0]);
+        run.add("checks", &[("check", "c"), ("group", "::g")], &[1.0, 0.0, 1.0, 1.0]);
+        let thresholds: &[(&str, &[&str])] =
+            &[("hits", &["count>0", "count>100"]), ("lag{ kind:a }", &["avg<1"])];
+        Summary::new(run.results(thresholds), options)
+    }
+
+    fn percentile(text: &str) -> TrendStat {
+        TrendStat::parse(text).unwrap()
+    }
+
+    #[test]
+    fn legacy() {
+        let options = SummaryOptions {
+            trend_stats: vec![TrendStat::Avg, percentile("p(99.9)"), TrendStat::Count],
+            no_color: true,
+            stderr_is_terminal: true,
+            setup_data: Some(json!({ "from": "setup" })),
+            ..SummaryOptions::default()
+        };
+        let expected = json!({
+            "root_group": {
+                "name": "", "path": "", "id": "d41d8cd98f00b204e9800998ecf8427e",
+                "groups": [{
+                    "name": "g", "path": "::g", "id": "652e756c89643c3ada0b451cbd88a9d3",
+                    "groups": [],
+                    "checks": [{
+                        "name": "c", "path": "::g::c", "id": "29c7ecfc22a9514dddfc70191ad1b230",
+                        "passes": 3, "fails": 1,
+                    }],
+                }],
+                "checks": [],
+            },
+            "options": {
+                "summaryTrendStats": ["avg", "p(99.9)", "count"], "summaryTimeUnit": "", "noColor": true,
+            },
+            "state": { "isStdOutTTY": false, "isStdErrTTY": true, "testRunDurationMs": 10_000 },
+            "metrics": {
+                "checks": {
+                    "type": "rate", "contains": "default",
+                    "values": { "rate": 0.75, "passes": 3, "fails": 1 },
+                },
+                "hits": {
+                    "type": "counter", "contains": "default",
+                    "values": { "count": 2.5, "rate": 0.25 },
+                    "thresholds": { "count>0": { "ok": true }, "count>100": { "ok": false } },
+                },
+                "lag": {
+                    "type": "trend", "contains": "time",
+                    "values": { "avg": 2.5, "p(99.9)": 3.9970000000000003, "count": 2 },
+                },
+                "lag{kind:a}": {
+                    "type": "trend", "contains": "time",
+                    "values": { "avg": 2.5, "p(99.9)": 3.9970000000000003, "count": 2 },
+                    "thresholds": { "avg<1": { "ok": false } },
+                },
+                "level": {
+                    "type": "gauge", "contains": "default",
+                    "values": { "value": 2, "min": -1, "max": 3 },
+                },
+            },
+            "setup_data": { "from": "setup" },
+        });
+        let got = summary(options).legacy_json();
+        assert_eq!(
+            serde_json::to_string_pretty(&got).unwrap(),
+            serde_json::to_string_pretty(&expected).unwrap()
+        );
+    }
+
+    #[test]
+    fn old_export() {
+        let options = SummaryOptions { trend_stats: vec![TrendStat::Max], ..SummaryOptions::default() };
+        let expected = r#"{
+    "root_group": {
+        "name": "",
+        "path": "",
+        "id": "d41d8cd98f00b204e9800998ecf8427e",
+        "groups": {
+            "g": {
+                "name": "g",
+                "path": "::g",
+                "id": "652e756c89643c3ada0b451cbd88a9d3",
+                "groups": {},
+                "checks": {
+                    "c": {
+                        "name": "c",
+                        "path": "::g::c",
+                        "id": "29c7ecfc22a9514dddfc70191ad1b230",
+                        "passes": 3,
+                        "fails": 1
+                    }
+                }
+            }
+        },
+        "checks": {}
+    },
+    "metrics": {
+        "checks": {
+            "passes": 3,
+            "fails": 1,
+            "value": 0.75
+        },
+        "hits": {
+            "count": 2.5,
+            "rate": 0.25,
+            "thresholds": {
+                "count>0": false,
+                "count>100": true
+            }
+        },
+        "lag": {
+            "max": 4
+        },
+        "lag{kind:a}": {
+            "max": 4,
+            "thresholds": {
+                "avg<1": true
+            }
+        },
+        "level": {
+            "value": 2,
+            "min": -1,
+            "max": 3
+        }
+    }
+}"#;
+        assert_eq!(String::from_utf8(summary(options).export_json()).unwrap(), expected);
+    }
+
+    #[test]
+    fn machine_readable_keeps_the_percentiles_asked_for() {
+        let options = SummaryOptions {
+            trend_stats: vec![percentile("p(99)"), TrendStat::Avg],
+            script: "export default () => {}".to_owned(),
+            version: "2.2.0".to_owned(),
+            ..SummaryOptions::default()
+        };
+        let summary = summary(options);
+        let mut got = summary.machine_readable();
+        let generated = got["metadata"]["generated_at"].take();
+        assert!(generated.as_str().unwrap().parse::<jiff::Timestamp>().is_ok(), "{generated}");
+        let trend = json!({ "avg": 2.5, "min": 1, "med": 2.5, "max": 4, "p90": 3.7, "p95": 3.8499999999999996, "p99": 3.9699999999999998 });
+        let rate = |name: &str, rate: f64, matches: u64| {
+            json!({
+                "name": name, "type": "rate", "contains": "default",
+                "values": { "rate": rate, "matches": matches, "total": 4 },
+            })
+        };
+        let expected = json!({
+            "version": "1.0.0",
+            "config": { "duration": 10, "execution": "local", "script": "export default () => {}" },
+            "metadata": { "k6_version": "2.2.0", "generated_at": null },
+            "results": {
+                "checks": {
+                    "metrics": [
+                        { "name": "checks_total", "type": "counter", "contains": "default", "values": { "count": 4 } },
+                        rate("checks_succeeded", 0.75, 3),
+                        rate("checks_failed", 0.25, 1),
+                    ],
+                    "results": [{ "name": "c", "passes": 3, "fails": 1 }],
+                },
+                "metrics": [
+                    { "name": "hits", "type": "counter", "contains": "default", "values": { "count": 2.5 } },
+                    { "name": "lag", "type": "trend", "contains": "time", "values": trend },
+                    { "name": "lag{kind:a}", "type": "trend", "contains": "time", "values": trend },
+                    {
+                        "name": "level", "type": "gauge", "contains": "default",
+                        "values": { "value": 2, "min": -1, "max": 3 },
+                    },
+                ],
+            },
+        });
+        assert_eq!(
+            serde_json::to_string_pretty(&got).unwrap(),
+            serde_json::to_string_pretty(&expected).unwrap()
+        );
+        assert!(summary.machine_readable_export().starts_with(b"{\n    \"version\": \"1.0.0\",\n"));
+    }
 }
