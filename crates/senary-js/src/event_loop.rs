@@ -13,6 +13,7 @@ use rquickjs::{Ctx, Function, Persistent, Value};
 use rustc_hash::FxHashMap;
 
 use crate::modules::x_tcp::{SocketCore, SocketEvent};
+use crate::promise::Resolvers;
 
 /// Something whose turn comes on the VU's own stack.
 pub enum Event {
@@ -32,8 +33,9 @@ pub struct Timer {
 pub struct EventLoop {
     queue: RefCell<VecDeque<Event>>,
     timers: RefCell<Timers>,
-    /// Operations under way whose completion will queue an event.
-    pending: Cell<usize>,
+    /// Operations under way whose completion will queue an event, and the promises they settle.
+    operations: RefCell<FxHashMap<u64, Resolvers>>,
+    next_operation: Cell<u64>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -60,18 +62,24 @@ impl EventLoop {
         self.queue.borrow_mut().pop_front()
     }
 
-    /// Announces an operation whose completion will come as an event.
-    pub fn begin_operation(&self) {
-        self.pending.set(self.pending.get() + 1);
+    /// Announces an operation whose completion will come as an event, and keeps its promise meanwhile.
+    pub fn begin_operation(&self, promise: Resolvers) -> u64 {
+        let id = self.next_operation.get();
+        self.next_operation.set(id + 1);
+        self.operations.borrow_mut().insert(id, promise);
+        id
     }
 
-    pub fn end_operation(&self) {
-        self.pending.set(self.pending.get().saturating_sub(1));
+    /// Gives back the promise of an operation that is done; `None` if the iteration has ended meanwhile.
+    pub fn end_operation(&self, id: u64) -> Option<Resolvers> {
+        self.operations.borrow_mut().remove(&id)
     }
 
     /// Whether nothing is left that could run script: the iteration is over.
     pub fn is_done(&self) -> bool {
-        self.pending.get() == 0 && self.queue.borrow().is_empty() && self.timers.borrow().by_id.is_empty()
+        self.operations.borrow().is_empty()
+            && self.queue.borrow().is_empty()
+            && self.timers.borrow().by_id.is_empty()
     }
 
     /// Whether something could run right now.
@@ -146,7 +154,7 @@ impl EventLoop {
         // Taken out first: an event's destructor may look at the queue.
         let queued = std::mem::take(&mut *self.queue.borrow_mut());
         drop(queued);
-        self.pending.set(0);
+        drop(std::mem::take(&mut *self.operations.borrow_mut()));
         stopped
     }
 }

@@ -15,6 +15,7 @@ pub mod factory;
 pub mod failure;
 mod globals;
 mod modules;
+mod promise;
 pub mod settings;
 pub mod source;
 pub mod stages;

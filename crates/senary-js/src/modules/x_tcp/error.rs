@@ -1,6 +1,6 @@
 //! `TCPError` as scripts see it: a real `Error` that keeps the reference's text.
 
-use rquickjs::{Ctx, Function, Object, Persistent, Value, function::Constructor};
+use rquickjs::{Ctx, Object, Persistent, Value, function::Constructor};
 use senary_net::NetError;
 
 /// Defines the class; evaluated once per context, it gives back the constructor.
@@ -68,43 +68,4 @@ pub fn install(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
     // Fails only while userdata is being read, which nobody does here.
     let _ = ctx.store_userdata(ErrorClass(Persistent::save(ctx, class)));
     Ok(())
-}
-
-/// Settles a promise from outside of script.
-pub struct Resolvers {
-    pub resolve: Persistent<Function<'static>>,
-    pub reject: Persistent<Function<'static>>,
-}
-
-impl Resolvers {
-    pub fn resolve<'js>(self, ctx: &Ctx<'js>, value: Value<'js>) -> rquickjs::Result<()> {
-        self.resolve.restore(ctx)?.call((value,))
-    }
-
-    pub fn reject<'js>(self, ctx: &Ctx<'js>, error: Value<'js>) -> rquickjs::Result<()> {
-        self.reject.restore(ctx)?.call((error,))
-    }
-}
-
-/// A promise that somebody else will settle.
-pub fn pending<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<(Value<'js>, Resolvers)> {
-    let (promise, resolve, reject) = ctx.promise()?;
-    let resolvers =
-        Resolvers { resolve: Persistent::save(ctx, resolve), reject: Persistent::save(ctx, reject) };
-    Ok((promise.into_value(), resolvers))
-}
-
-/// A promise that is settled already; cheaper than one with resolvers.
-pub fn settled<'js>(ctx: &Ctx<'js>, outcome: Result<Value<'js>, Value<'js>>) -> rquickjs::Result<Value<'js>> {
-    let (is_reject, value) = match outcome {
-        Ok(value) => (false, value),
-        Err(error) => (true, error),
-    };
-    // SAFETY: the context is alive and entered; the engine takes its own reference to the value and gives back
-    // a value we own (or an exception, told apart below).
-    let promise = unsafe {
-        let raw = rquickjs::qjs::JS_NewSettledPromise(ctx.as_raw().as_ptr(), is_reject, value.as_raw());
-        Value::from_raw(ctx.clone(), raw)
-    };
-    if promise.is_exception() { Err(rquickjs::Error::Exception) } else { Ok(promise) }
 }

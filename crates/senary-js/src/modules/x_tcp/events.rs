@@ -7,8 +7,9 @@ use rquickjs::{Class, Ctx, Function, Value};
 
 use super::SocketObject;
 use super::arguments::uint8_array;
-use super::error::{Method, Resolvers, TcpError};
+use super::error::{Method, TcpError};
 use super::socket::{QueuedWrite, SocketCore, State};
+use crate::promise::Resolvers;
 
 /// The events scripts may listen to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

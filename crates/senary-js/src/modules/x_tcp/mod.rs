@@ -22,9 +22,10 @@ pub use events::{SocketEvent, dispatch};
 pub use socket::SocketCore;
 
 use crate::errors;
+use crate::promise::{pending, settled};
 use crate::settings::TcpMetrics;
 use crate::vu::core::vu_of;
-use error::{Method, TcpError, pending, settled};
+use error::{Method, TcpError};
 use events::{EVENT_COUNT, EventName};
 use socket::{NO_CONNECTION, QueuedWrite, State};
 

@@ -22,9 +22,10 @@ use tokio::task::AbortHandle;
 
 use super::SocketObject;
 use super::arguments::Tags;
-use super::error::{Resolvers, TcpError};
+use super::error::TcpError;
 use super::events::SocketEvent;
 use crate::event_loop::Event;
+use crate::promise::Resolvers;
 use crate::settings::TcpMetrics;
 use crate::vu::core::VuCore;
 
