@@ -1,7 +1,7 @@
 //! The bytes behind `ArrayBuffer`s, typed arrays and `DataView`s, whatever their offset and length, and the
 //! UTF-8 of strings.
 
-use rquickjs::{ArrayBuffer, Ctx, Object, Value};
+use rquickjs::{ArrayBuffer, Ctx, Error, Object, Value, qjs};
 
 /// Bytes of a live buffer. Valid until script runs again: script may detach or resize it.
 pub struct ByteView<'js> {
@@ -15,7 +15,9 @@ impl ByteView<'_> {
         // SAFETY: the view keeps the buffer alive, and callers use the slice before any script can run, as the
         // type's contract says; a detached buffer gives `None`.
         let whole = unsafe { self.buffer.as_bytes() }.unwrap_or_default();
-        whole.get(self.offset..self.offset + self.length).unwrap_or_default()
+        // A script may have made up a DataView's offset and length.
+        let end = self.offset.saturating_add(self.length);
+        whole.get(self.offset..end).unwrap_or_default()
     }
 }
 
@@ -25,19 +27,30 @@ pub fn of_object<'js>(ctx: &Ctx<'js>, object: &Object<'js>) -> rquickjs::Result<
         let length = buffer.len();
         return Ok(Some(ByteView { buffer, offset: 0, length }));
     }
-    if !is_view(ctx, object)? {
+    let (mut offset, mut length) = (0, 0);
+    // SAFETY: the value is alive; these only look at its tag and class.
+    let (is_array, is_data_view) =
+        unsafe { (qjs::JS_GetTypedArrayType(object.as_raw()) >= 0, qjs::JS_IsDataView(object.as_raw())) };
+    let buffer: Object<'js> = if is_array {
+        // SAFETY: the array is alive and of this entered context; the engine writes offset and length and gives
+        // back a value we own (or an exception, told apart below).
+        let buffer = unsafe {
+            let (context, none) = (ctx.as_raw().as_ptr(), std::ptr::null_mut());
+            let raw = qjs::JS_GetTypedArrayBuffer(context, object.as_raw(), &mut offset, &mut length, none);
+            Value::from_raw(ctx.clone(), raw)
+        };
+        match buffer.into_object() {
+            Some(buffer) => buffer,
+            None => return Err(Error::Exception),
+        }
+    } else if is_data_view {
+        (offset, length) = (object.get("byteOffset")?, object.get("byteLength")?);
+        object.get("buffer")?
+    } else {
         return Ok(None);
-    }
-    let buffer: Object<'js> = object.get("buffer")?;
-    let Some(buffer) = ArrayBuffer::from_object(buffer) else { return Ok(None) };
-    let (offset, length) = (object.get::<_, usize>("byteOffset")?, object.get::<_, usize>("byteLength")?);
-    Ok(Some(ByteView { buffer, offset, length }))
-}
-
-fn is_view<'js>(ctx: &Ctx<'js>, object: &Object<'js>) -> rquickjs::Result<bool> {
-    let array_buffer: Object<'js> = ctx.globals().get("ArrayBuffer")?;
-    let is_view: rquickjs::Function<'js> = array_buffer.get("isView")?;
-    is_view.call((object.clone(),))
+    };
+    let (offset, length) = (offset as usize, length as usize);
+    Ok(ArrayBuffer::from_object(buffer).map(|buffer| ByteView { buffer, offset, length }))
 }
 
 /// A string as UTF-8. Script may hold lone surrogates, which are no Unicode: each becomes U+FFFD.
@@ -66,5 +79,46 @@ pub fn of_value<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> rquickjs::Result<Opt
     match value.as_object() {
         Some(object) => Ok(of_object(ctx, object)?.map(|view| view.as_slice().to_vec())),
         None => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::with_context;
+
+    #[test]
+    fn every_kind_of_binary_data() {
+        with_context(|ctx| {
+            ctx.eval::<(), _>("globalThis.b = new Uint8Array([0, 1, 2, 3, 4, 5, 6, 7]).buffer").unwrap();
+            for (code, expected) in [
+                ("b", Some(vec![0, 1, 2, 3, 4, 5, 6, 7])),
+                ("new Uint8Array(b, 2, 3)", Some(vec![2, 3, 4])),
+                ("new Uint16Array(b, 4)", Some(vec![4, 5, 6, 7])),
+                ("new Float64Array(b)", Some(vec![0, 1, 2, 3, 4, 5, 6, 7])),
+                ("new DataView(b, 6)", Some(vec![6, 7])),
+                ("Object.defineProperty(new DataView(b), 'byteLength', { value: 4e9 })", Some(vec![])),
+                ("Object.defineProperty(new Uint8Array(b, 7), 'byteOffset', { value: 0 })", Some(vec![7])),
+                ("new Uint8Array(0)", Some(vec![])),
+                ("[1, 2]", None),
+                ("({ buffer: b, byteOffset: 0, byteLength: 2 })", None),
+                ("'text'", Some(b"text".to_vec())),
+                ("'a\\ud800b'", Some("a\u{fffd}b".as_bytes().to_vec())),
+                ("5", None),
+            ] {
+                let value: Value<'_> = ctx.eval(code).unwrap();
+                assert_eq!(of_value(ctx, &value).unwrap(), expected, "{code}");
+            }
+        });
+    }
+
+    #[test]
+    fn a_detached_buffer_is_empty_or_refused() {
+        with_context(|ctx| {
+            let value: Value<'_> =
+                ctx.eval("(() => { const a = new Uint8Array(4); a.buffer.transfer(); return a })()").unwrap();
+            let bytes = of_value(ctx, &value);
+            assert!(matches!(bytes, Ok(Some(bytes)) if bytes.is_empty()) || ctx.has_exception());
+        });
     }
 }
