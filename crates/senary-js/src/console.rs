@@ -40,7 +40,7 @@ const MAX_PROXIES: usize = 100;
 
 /// Defines the `console` global.
 pub fn install(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
-    lazy::define(ctx, "console", make)
+    lazy::global(ctx, "console", make)
 }
 
 fn make<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Value<'js>> {

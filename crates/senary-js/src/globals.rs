@@ -25,7 +25,7 @@ pub fn install(ctx: &Ctx<'_>, vu: &VuCore, runtime: &RuntimeOptions) -> rquickjs
 
 /// Makes `__ENV` anew at its next use: what the script stored in it, or another scenario laid over it, is gone.
 pub fn reset_env(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
-    lazy::define(ctx, ENV, env)
+    lazy::global(ctx, ENV, env)
 }
 
 fn env<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Value<'js>> {

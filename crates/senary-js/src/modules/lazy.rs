@@ -1,24 +1,30 @@
-//! Globals that cost nothing until a script touches them: each is an accessor that replaces itself with its value.
+//! Properties that cost nothing until a script touches them: each is an accessor that replaces itself with its value.
 
+use rquickjs::function::This;
 use rquickjs::object::{Accessor, Property};
-use rquickjs::{Ctx, Value};
+use rquickjs::{Ctx, Object, Value};
 
-/// Makes the value of a global.
+/// Makes the value of a property.
 pub type Make = for<'js> fn(&Ctx<'js>) -> rquickjs::Result<Value<'js>>;
 
 /// Defines a global that is made when it is first read; assigning to it replaces it, as with any global.
-pub fn define<'js>(ctx: &Ctx<'js>, name: &'static str, make: Make) -> rquickjs::Result<()> {
-    let get = move |ctx: Ctx<'js>| {
-        let value = make(&ctx)?;
-        settle(&ctx, name, value.clone())?;
-        Ok::<_, rquickjs::Error>(value)
-    };
-    let set = move |ctx: Ctx<'js>, value: Value<'js>| settle(&ctx, name, value);
-    ctx.globals().prop(name, Accessor::new(get, set).configurable().enumerable())
+pub fn global<'js>(ctx: &Ctx<'js>, name: &'static str, make: Make) -> rquickjs::Result<()> {
+    property(&ctx.globals(), name, make)
 }
 
-fn settle<'js>(ctx: &Ctx<'js>, name: &str, value: Value<'js>) -> rquickjs::Result<()> {
-    ctx.globals().prop(name, Property::from(value).writable().configurable().enumerable())
+/// Defines such a property of an object.
+pub fn property<'js>(object: &Object<'js>, name: &'static str, make: Make) -> rquickjs::Result<()> {
+    let get = move |ctx: Ctx<'js>, owner: This<Object<'js>>| {
+        let value = make(&ctx)?;
+        settle(&owner, name, value.clone())?;
+        Ok::<_, rquickjs::Error>(value)
+    };
+    let set = move |owner: This<Object<'js>>, value: Value<'js>| settle(&owner, name, value);
+    object.prop(name, Accessor::new(get, set).configurable().enumerable())
+}
+
+fn settle<'js>(owner: &Object<'js>, name: &str, value: Value<'js>) -> rquickjs::Result<()> {
+    owner.prop(name, Property::from(value).writable().configurable().enumerable())
 }
 
 #[cfg(test)]
@@ -33,7 +39,7 @@ mod tests {
     #[test]
     fn is_made_once_and_only_when_read() {
         with_context(|ctx| {
-            define(ctx, "lazy", make).unwrap();
+            global(ctx, "lazy", make).unwrap();
             assert_eq!(run(ctx, "return typeof made"), "undefined");
             assert_eq!(run(ctx, "return (lazy === lazy) + typeof lazy + made"), "trueobject1");
         });
@@ -42,7 +48,7 @@ mod tests {
     #[test]
     fn can_be_replaced_before_it_is_made() {
         with_context(|ctx| {
-            define(ctx, "lazy", make).unwrap();
+            global(ctx, "lazy", make).unwrap();
             assert_eq!(run(ctx, "lazy = 5; return lazy + typeof made"), "5undefined");
         });
     }

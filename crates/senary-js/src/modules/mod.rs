@@ -11,6 +11,7 @@ pub mod metrics;
 pub mod phase;
 pub mod text_codec;
 pub mod timers;
+pub mod webcrypto;
 pub mod x_tcp;
 
 use rquickjs::{Ctx, Object};
@@ -39,5 +40,6 @@ pub fn install_globals(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
     crate::errors::install(ctx)?;
     crate::console::install(ctx)?;
     text_codec::install(ctx)?;
+    webcrypto::install(ctx)?;
     timers::install(ctx)
 }

@@ -17,8 +17,8 @@ const TEXT_DECODER: &str = "TextDecoder";
 
 /// Defines both globals.
 pub fn install(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
-    lazy::define(ctx, TEXT_ENCODER, |ctx| constructor_of::<TextEncoder>(ctx))?;
-    lazy::define(ctx, TEXT_DECODER, |ctx| constructor_of::<TextDecoder>(ctx))
+    lazy::global(ctx, TEXT_ENCODER, |ctx| constructor_of::<TextEncoder>(ctx))?;
+    lazy::global(ctx, TEXT_DECODER, |ctx| constructor_of::<TextDecoder>(ctx))
 }
 
 fn constructor_of<'js, C: JsClass<'js>>(ctx: &Ctx<'js>) -> rquickjs::Result<Value<'js>> {
