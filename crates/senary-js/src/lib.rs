@@ -22,6 +22,7 @@ pub mod stages;
 #[cfg(test)]
 mod testing;
 mod vu;
+mod web;
 
 pub use bundle::{Bundle, RuntimeOptions};
 pub use factory::{JsVuFactory, LifecycleError};

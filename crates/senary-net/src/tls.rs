@@ -107,7 +107,7 @@ impl Tls {
         Ok(Self { options, provider: Arc::new(provider), versions, identity, config: OnceLock::new() })
     }
 
-    pub(crate) fn config(&self) -> Result<Arc<ClientConfig>, NetError> {
+    pub fn config(&self) -> Result<Arc<ClientConfig>, NetError> {
         let config = self.config.get_or_init(|| self.build().map(Arc::new));
         config.clone().map_err(|text| NetError::Tls { code: "ERR_TLS_CONFIG", text })
     }

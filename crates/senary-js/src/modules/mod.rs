@@ -8,6 +8,7 @@ pub mod execution;
 pub mod k6;
 pub mod lazy;
 pub mod metrics;
+mod missing;
 pub mod phase;
 pub mod text_codec;
 pub mod timers;
@@ -15,6 +16,8 @@ pub mod webcrypto;
 pub mod x_tcp;
 
 use rquickjs::{Ctx, Object};
+
+pub use missing::why_missing;
 
 /// Builds a module's exports in a context.
 pub type Exports = for<'js> fn(&Ctx<'js>) -> rquickjs::Result<Object<'js>>;

@@ -1,26 +1,50 @@
 //! Modules in one VU's engine: the resolver and loader of `import`, and `require()` beside them.
+//!
+//! ES modules are the engine's. CommonJS and native modules stand behind a *bridge*: a module of the engine that
+//! exports just the names its importer wants, filled when its turn to be evaluated comes. So a name that is missing
+//! is no error, a namespace shows no `default`, and modules of all kinds run in the order they are imported in.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use rquickjs::function::{Opt, This};
 use rquickjs::loader::{ImportAttributes, Loader, Resolver};
-use rquickjs::module::Declared;
-use rquickjs::{Ctx, Filter, Function, JsLifetime, Module, Object, Persistent, Promise, Value};
+use rquickjs::module::{Declarations, Declared, Exports, ModuleDef};
+use rquickjs::object::{Accessor, Property};
+use rquickjs::proxy::{ProxyHandler, ProxyProperty, ProxyReceiver, ProxyTarget};
+use rquickjs::{
+    Coerced, Ctx, Exception, Filter, Function, JsLifetime, Module, Object, Persistent, Promise, Proxy, Value,
+};
 
-use super::specifier::{Specifier, resolve};
-use super::{ModuleStore, SourceError};
+use super::frames::{self, Frame, Place};
+use super::specifier::{self, Specifier, resolve};
+use super::syntax::NAMESPACE;
+use super::{ModuleSource, ModuleStore, SourceError, bytecode, stack};
 use crate::errors;
 use crate::modules::{self, phase::VuPhase};
 
-/// Joins a native module's name and the names an importer wants that it does not have.
-const MISSING: char = '#';
+/// Before a CommonJS module's text, on its first line so that line numbers stay right.
+pub const COMMONJS_HEAD: &str = "(function (module, exports) {";
+const COMMONJS_TAIL: &str = "\n})";
 
-/// The modules a context has already: native exports, and what CommonJS modules exported.
+/// Separates a bridge's module and the names wanted of it; no name and no URL contains it.
+const SEPARATOR: char = '\n';
+
+const DEFAULT: &str = "default";
+
+/// Stack levels that are looked at for the script that called a native.
+const CALLER_LEVELS: isize = 32;
+
+/// The modules a context has already, by name or URL.
 pub struct Loaded {
     store: Arc<ModuleStore>,
     natives: RefCell<HashMap<String, Persistent<Object<'static>>>>,
+    /// The `module` objects of CommonJS.
     commonjs: RefCell<HashMap<String, Persistent<Object<'static>>>>,
+    namespaces: RefCell<HashMap<String, Persistent<Object<'static>>>>,
+    /// Frames on the stack at each `require()` under way.
+    requires: RefCell<Vec<usize>>,
 }
 
 // SAFETY: `Persistent` values are not bound to `'js`.
@@ -30,22 +54,44 @@ unsafe impl<'js> JsLifetime<'js> for Loaded {
 
 /// Gives the context its modules.
 pub fn install(ctx: &Ctx<'_>, store: &Arc<ModuleStore>) -> rquickjs::Result<()> {
-    let loaded = Loaded { store: store.clone(), natives: RefCell::default(), commonjs: RefCell::default() };
+    let loaded = Loaded {
+        store: store.clone(),
+        natives: RefCell::default(),
+        commonjs: RefCell::default(),
+        namespaces: RefCell::default(),
+        requires: RefCell::default(),
+    };
     // Fails only while userdata is being read, which nobody does yet.
     let _ = ctx.store_userdata(loaded);
-    let base = store.entry.url.clone();
-    ctx.globals().set("require", require_function(ctx, base)?)
+    stack::install(ctx)?;
+    ctx.globals().set("require", Function::new(ctx.clone(), require)?.with_name("require")?)?;
+    for name in ["module", "exports"] {
+        let refuse = move |ctx: Ctx<'_>| Err::<(), _>(errors::throw_error(&ctx, &mixed_syntax(name)));
+        let replace = move |value: Value<'_>| {
+            value.ctx().globals().prop(name, Property::from(value.clone()).writable().configurable())
+        };
+        ctx.globals().prop(name, Accessor::new(refuse, replace).configurable())?;
+    }
+    Ok(())
+}
+
+/// CommonJS modules have both names as parameters; nobody else has them.
+fn mixed_syntax(name: &str) -> String {
+    format!(
+        "you are trying to access identifier {name:?}, this likely is due to mixing ECMAScript Modules (ESM) and CommonJS syntax. A script that uses import, export or a top-level await is an ES module: export values with `export`, and use `module` and `exports` only in files without those."
+    )
 }
 
 /// Evaluates the entry. For a module the promise of its evaluation, for CommonJS nothing.
 pub fn evaluate_entry<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<(Object<'js>, Option<Promise<'js>>)> {
     let store = store_of(ctx)?;
     let url = store.entry.url.clone();
-    let source = store.module(&url).map_err(|e| throw_source(ctx, &e))?;
-    if !source.prepared.is_module {
-        return Ok((commonjs(ctx, &url)?, None));
+    let source = store.module(&url, &url).map_err(|e| throw_source(ctx, &e))?;
+    if !source.parsed.is_module {
+        let exports = commonjs(ctx, &url)?.into_object();
+        return Ok((exports.map_or_else(|| Object::new(ctx.clone()), Ok)?, None));
     }
-    let (module, promise) = declare(ctx, &url, &source.prepared.code)?.eval()?;
+    let (module, promise) = declare(ctx, &store, &source)?.eval()?;
     Ok((module.namespace()?, Some(promise)))
 }
 
@@ -60,25 +106,22 @@ impl Resolver for ScriptResolver {
         name: &str,
         _: Option<ImportAttributes<'js>>,
     ) -> rquickjs::Result<String> {
-        match resolve(base, name).map_err(|e| throw_source(ctx, &e))? {
-            Specifier::File(url) => Ok(url),
-            Specifier::Native(name) => {
-                // Importing a name a native module lacks gives undefined, as in the reference; the engine
-                // would refuse to link, so such an importer gets a variant that has the name.
-                let has = native(ctx, &name)?;
-                let store = store_of(ctx)?;
-                let importer = store.module(base).map_err(|e| throw_source(ctx, &e))?;
-                let wanted = importer.prepared.imports.iter().filter(|(from, _)| *from == name);
-                let mut missing: Vec<&str> = Vec::new();
-                for wanted in wanted.flat_map(|(_, names)| names) {
-                    if wanted != "default" && !has.contains_key(wanted.as_str())? {
-                        missing.push(wanted);
-                    }
-                }
-                missing.sort_unstable();
-                missing.dedup();
-                Ok(if missing.is_empty() { name } else { format!("{name}{MISSING}{}", missing.join(",")) })
+        let store = store_of(ctx)?;
+        let importer = store.known_module(base);
+        if let Some(request) = importer.as_ref().and_then(|importer| importer.request(name)) {
+            return if request.star {
+                with_all_names(ctx, &request.engine_name)
+            } else {
+                Ok(request.engine_name.clone())
+            };
+        }
+        // `import()`, or `require()` of an ES module.
+        let target = resolve(base, name).map_err(|e| throw_source(ctx, &e))?;
+        match target.url() {
+            Some(url) if store.module(url, name).map_err(|e| throw_source(ctx, &e))?.parsed.is_module => {
+                Ok(url.to_owned())
             }
+            _ => with_all_names(ctx, &bridge(&target, &[DEFAULT])),
         }
     }
 }
@@ -90,134 +133,287 @@ impl Loader for ScriptLoader {
         name: &str,
         _: Option<ImportAttributes<'js>>,
     ) -> rquickjs::Result<Module<'js, Declared>> {
-        if name == "k6" || name.starts_with("k6/") {
-            let (native_name, missing) = name.split_once(MISSING).unwrap_or((name, ""));
-            let exports = native(ctx, native_name)?;
-            return wrap_exports(ctx, name, exports, missing.split(',').filter(|m| !m.is_empty()));
+        if name.contains(SEPARATOR) {
+            return Module::declare_def::<Bridge, _>(ctx.clone(), name);
         }
         let store = store_of(ctx)?;
-        let source = store.module(name).map_err(|e| throw_source(ctx, &e))?;
-        if source.prepared.is_module {
-            return declare(ctx, name, &source.prepared.code);
-        }
-        wrap_exports(ctx, name, commonjs(ctx, name)?, std::iter::empty())
+        let source = store.module(name, name).map_err(|e| throw_source(ctx, &e))?;
+        declare(ctx, &store, &source)
     }
 }
 
-fn declare<'js>(ctx: &Ctx<'js>, url: &str, code: &str) -> rquickjs::Result<Module<'js, Declared>> {
-    let module = Module::declare(ctx.clone(), url, code)?;
-    let base = url.to_owned();
-    let resolve_url = move |ctx: Ctx<'js>, specifier: String| match resolve(&base, &specifier) {
-        Ok(Specifier::File(url) | Specifier::Native(url)) => Ok(url),
-        Err(error) => Err(throw_source(&ctx, &error)),
-    };
-    module.meta()?.set("resolve", Function::new(ctx.clone(), resolve_url)?)?;
-    Ok(module)
-}
-
-/// A module that exports the properties of an object.
-fn wrap_exports<'js, 'a>(
+/// Declares an ES module; its imports are resolved and declared on the way.
+fn declare<'js>(
     ctx: &Ctx<'js>,
-    name: &str,
-    exports: Object<'js>,
-    missing: impl Iterator<Item = &'a str>,
+    store: &ModuleStore,
+    source: &ModuleSource,
 ) -> rquickjs::Result<Module<'js, Declared>> {
-    let mut code =
-        String::from("const m = import.meta.exports;\nexport default ('default' in m ? m.default : m);\n");
-    for key in exports.own_keys::<String>(Filter::new().string()) {
-        let key = key?;
-        if key != "default" && is_identifier(&key) {
-            code.push_str(&format!("const _{key} = m.{key};\nexport {{ _{key} as {key} }};\n"));
-        }
+    store.link(source).map_err(|e| throw_source(ctx, &e))?;
+    let module = bytecode::declare(ctx, source).map_err(|e| placed(ctx, store, e))?;
+    if source.parsed.uses_import_meta {
+        let base = source.url.clone();
+        let resolve_url = move |ctx: Ctx<'js>, specifier: Coerced<String>| match resolve(&base, &specifier.0)
+        {
+            Ok(Specifier::File(url) | Specifier::Remote(url) | Specifier::Native(url)) => Ok(url),
+            Err(error) => Err(throw_source(&ctx, &error)),
+        };
+        module.meta()?.set("resolve", Function::new(ctx.clone(), resolve_url)?.with_name("resolve")?)?;
     }
-    for name in missing.filter(|name| is_identifier(name)) {
-        code.push_str(&format!("const _{name} = undefined;\nexport {{ _{name} as {name} }};\n"));
-    }
-    let module = Module::declare(ctx.clone(), name, code)?;
-    module.meta()?.set("exports", exports)?;
     Ok(module)
 }
 
-fn is_identifier(name: &str) -> bool {
-    let mut chars = name.chars();
-    chars.next().is_some_and(|c| c.is_alphabetic() || c == '_' || c == '$')
-        && chars.all(|c| c.is_alphanumeric() || c == '_' || c == '$')
+/// A syntax error only the engine found, with its place in front as with all others.
+fn placed(ctx: &Ctx<'_>, store: &ModuleStore, error: rquickjs::Error) -> rquickjs::Error {
+    if !matches!(error, rquickjs::Error::Exception) {
+        return error;
+    }
+    let thrown = ctx.catch();
+    let Some(exception) = thrown.as_object().and_then(|o| Exception::from_object(o.clone())) else {
+        return ctx.throw(thrown);
+    };
+    // Where a script does not compile, the innermost frame is a place without a function.
+    let first = stack::raw(ctx, &thrown).and_then(|text| text.lines().next().map(str::to_owned));
+    let frame = first.filter(|line| !line.ends_with(')')).and_then(|line| frames::parse(&line).next());
+    match (frame.map(|frame| frame.place), exception.message()) {
+        (Some(Place::Script { url, line, column }), Some(message)) => {
+            throw_source(ctx, &store.syntax_error(&url, (line, column), message))
+        }
+        _ => ctx.throw(thrown),
+    }
+}
+
+/// The engine's name for a module that is no ES module, seen by an importer that wants these names of it.
+pub fn bridge(target: &Specifier, names: &[&str]) -> String {
+    let mut wanted = names.to_vec();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let target = match target {
+        Specifier::Native(name) => name,
+        Specifier::File(url) | Specifier::Remote(url) => url,
+    };
+    let mut engine_name = target.clone();
+    engine_name.push(SEPARATOR);
+    engine_name.push_str(&wanted.join(&SEPARATOR.to_string()));
+    engine_name
+}
+
+/// Adds every name the module has; a CommonJS module has to run for that, before its turn.
+fn with_all_names(ctx: &Ctx<'_>, engine_name: &str) -> rquickjs::Result<String> {
+    let (target, names) = engine_name.split_once(SEPARATOR).unwrap_or((engine_name, ""));
+    let value = value_of(ctx, target)?;
+    let mut names: Vec<String> =
+        names.split(SEPARATOR).filter(|n| !n.is_empty()).map(str::to_owned).collect();
+    if let Some(object) = value.as_object() {
+        for key in object.own_keys::<String>(Filter::new().string().enum_only()) {
+            let key = key?;
+            if key != DEFAULT && !key.contains(SEPARATOR) {
+                names.push(key);
+            }
+        }
+    }
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    Ok(bridge(&specifier_of(target), &names))
+}
+
+fn specifier_of(target: &str) -> Specifier {
+    if specifier::is_native(target) {
+        Specifier::Native(target.to_owned())
+    } else {
+        Specifier::File(target.to_owned())
+    }
+}
+
+/// A module of the engine that hands out what another kind of module offers.
+struct Bridge;
+
+impl ModuleDef for Bridge {
+    fn declare(declarations: &Declarations<'_>) -> rquickjs::Result<()> {
+        let engine_name: String = declarations.module().name()?;
+        for name in engine_name.split(SEPARATOR).skip(1).filter(|name| !name.is_empty()) {
+            declarations.declare(name)?;
+        }
+        Ok(())
+    }
+
+    fn evaluate<'js>(ctx: &Ctx<'js>, exports: &Exports<'js>) -> rquickjs::Result<()> {
+        let engine_name: String = exports.module().name()?;
+        let mut parts = engine_name.split(SEPARATOR);
+        let target = parts.next().unwrap_or_default();
+        let value = value_of(ctx, target)?;
+        for name in parts.filter(|name| !name.is_empty()) {
+            let exported = match name {
+                NAMESPACE => namespace(ctx, target, &value)?.into_value(),
+                _ => binding(ctx, target, &value, name)?,
+            };
+            exports.export(name, exported)?;
+        }
+        Ok(())
+    }
+}
+
+/// What a name imported from a module that is no ES module is bound to.
+fn binding<'js>(
+    ctx: &Ctx<'js>,
+    target: &str,
+    value: &Value<'js>,
+    name: &str,
+) -> rquickjs::Result<Value<'js>> {
+    let object = value.as_object();
+    match object {
+        Some(object) if object.contains_key(name)? => object.get(name),
+        _ if name == DEFAULT => Ok(value.clone()),
+        // As the reference has it, for modules without a default of their own.
+        Some(object) if specifier::is_native(target) && !object.contains_key(DEFAULT)? => {
+            Ok(Value::new_null(ctx.clone()))
+        }
+        _ => Ok(Value::new_undefined(ctx.clone())),
+    }
+}
+
+/// The object `import * as x` gives: the same for everybody in the context.
+fn namespace<'js>(ctx: &Ctx<'js>, target: &str, value: &Value<'js>) -> rquickjs::Result<Object<'js>> {
+    if let Some(known) = with_loaded(ctx, |loaded| loaded.namespaces.borrow().get(target).cloned())? {
+        return known.restore(ctx);
+    }
+    let namespace = Object::new(ctx.clone())?;
+    namespace.set_prototype(None)?;
+    if let Some(object) = value.as_object() {
+        for key in object.own_keys::<String>(Filter::new().string().enum_only()) {
+            let key = key?;
+            if key != DEFAULT {
+                namespace.set(key.as_str(), object.get::<_, Value<'js>>(key.as_str())?)?;
+            }
+        }
+    }
+    namespace.prop(DEFAULT, Property::from(binding(ctx, target, value, DEFAULT)?))?;
+    let kept = Persistent::save(ctx, namespace.clone());
+    with_loaded(ctx, |loaded| loaded.namespaces.borrow_mut().insert(target.to_owned(), kept))?;
+    Ok(namespace)
+}
+
+/// What a native module or a CommonJS one offers.
+fn value_of<'js>(ctx: &Ctx<'js>, target: &str) -> rquickjs::Result<Value<'js>> {
+    if specifier::is_native(target) { Ok(native(ctx, target)?.into_value()) } else { commonjs(ctx, target) }
 }
 
 /// The exports of a native module; the same object for everybody in the context.
 fn native<'js>(ctx: &Ctx<'js>, name: &str) -> rquickjs::Result<Object<'js>> {
-    let known = with_loaded(ctx, |loaded| loaded.natives.borrow().get(name).cloned())?;
-    if let Some(known) = known {
+    if let Some(known) = with_loaded(ctx, |loaded| loaded.natives.borrow().get(name).cloned())? {
         return known.restore(ctx);
     }
-    let Some(exports) = modules::exports_of(name) else {
-        return Err(throw_source(ctx, &SourceError::UnknownModule(name.to_owned())));
+    let exports = match modules::exports_of(name) {
+        Some(exports) => exports(ctx)?,
+        None => return Err(throw_source(ctx, &SourceError::NoNative(modules::why_missing(name)))),
     };
-    let exports = exports(ctx)?;
     let kept = Persistent::save(ctx, exports.clone());
     with_loaded(ctx, |loaded| loaded.natives.borrow_mut().insert(name.to_owned(), kept))?;
     Ok(exports)
 }
 
-/// Runs a CommonJS module once; its exports so far, in a cycle.
-fn commonjs<'js>(ctx: &Ctx<'js>, url: &str) -> rquickjs::Result<Object<'js>> {
-    let known = with_loaded(ctx, |loaded| loaded.commonjs.borrow().get(url).cloned())?;
-    let module: Object<'js> = match known {
-        Some(module) => module.restore(ctx)?,
-        None => {
-            let module = Object::new(ctx.clone())?;
-            module.set("exports", Object::new(ctx.clone())?)?;
-            let kept = Persistent::save(ctx, module.clone());
-            with_loaded(ctx, |loaded| loaded.commonjs.borrow_mut().insert(url.to_owned(), kept))?;
-            let source = store_of(ctx)?.module(url).map_err(|e| throw_source(ctx, &e))?;
-            // On one line with the script's first, so that line numbers stay right.
-            let code = format!("(function (module, exports, require) {{{}\n}})", source.prepared.code);
-            let mut options = rquickjs::context::EvalOptions::default();
-            options.strict = false;
-            options.filename = Some(url.to_owned());
-            let function: Function<'js> = ctx.eval_with_options(code, options)?;
-            let exports: Value<'js> = module.get("exports")?;
-            let this = rquickjs::function::This(exports.clone());
-            let require = require_function(ctx, url.to_owned())?;
-            function.call::<_, Value<'js>>((this, module.clone(), exports, require))?;
-            module
-        }
-    };
-    let exports: Value<'js> = module.get("exports")?;
-    match exports.into_object() {
-        Some(exports) => Ok(exports),
-        None => {
-            let wrapped = Object::new(ctx.clone())?;
-            wrapped.set("default", module.get::<_, Value<'js>>("exports")?)?;
-            Ok(wrapped)
-        }
+/// Runs a CommonJS module once; what it exports, in a cycle so far.
+fn commonjs<'js>(ctx: &Ctx<'js>, url: &str) -> rquickjs::Result<Value<'js>> {
+    if let Some(known) = with_loaded(ctx, |loaded| loaded.commonjs.borrow().get(url).cloned())? {
+        return known.restore(ctx)?.get("exports");
+    }
+    let store = store_of(ctx)?;
+    let source = store.module(url, url).map_err(|e| throw_source(ctx, &e))?;
+    let text = source.code();
+    // A first line for a Unix shell is no JavaScript within a function.
+    let comment = if text.starts_with("#!") { "//" } else { "" };
+    let code = format!("{COMMONJS_HEAD}{comment}{text}{COMMONJS_TAIL}");
+    let function = bytecode::evaluate_script(ctx, &source, &code).map_err(|e| placed(ctx, &store, e))?;
+    let module = Object::new(ctx.clone())?;
+    let exports = Object::new(ctx.clone())?;
+    module.set("exports", exports.clone())?;
+    let kept = Persistent::save(ctx, module.clone());
+    with_loaded(ctx, |loaded| loaded.commonjs.borrow_mut().insert(url.to_owned(), kept))?;
+    if let Some(function) = function.as_function() {
+        function.call::<_, Value<'js>>((This(exports.clone()), module.clone(), exports))?;
+    }
+    module.get("exports")
+}
+
+/// `require()`: relative to the script it is written in.
+fn require<'js>(ctx: Ctx<'js>, specifier: Opt<Value<'js>>) -> rquickjs::Result<Value<'js>> {
+    if ctx.userdata::<VuPhase>().is_some_and(|phase| !phase.is_init()) {
+        return Err(errors::throw_go_error(&ctx, &only_in_init("require")));
+    }
+    let specifier = specifier.0.filter(|s| !s.is_undefined() && !s.is_null());
+    let specifier =
+        specifier.map(|s| s.get::<Coerced<String>>()).transpose()?.map(|s| s.0).unwrap_or_default();
+    if specifier.is_empty() {
+        return Err(errors::throw_go_error(&ctx, "require() can't be used with an empty specifier"));
+    }
+    let store = store_of(&ctx)?;
+    let base = calling_script(&ctx).unwrap_or_else(|| store.entry.url.clone());
+    let target = resolve(&base, &specifier).map_err(|e| throw_source(&ctx, &e))?;
+    let Some(url) = target.url() else { return value_of(&ctx, &specifier) };
+    let source = store.module(url, &specifier).map_err(|e| throw_source(&ctx, &e))?;
+    let depth = frames::current(&ctx).len();
+    with_loaded(&ctx, |loaded| loaded.requires.borrow_mut().push(depth))?;
+    let result = if source.parsed.is_module { require_module(&ctx, url) } else { commonjs(&ctx, url) };
+    with_loaded(&ctx, |loaded| loaded.requires.borrow_mut().pop())?;
+    result
+}
+
+/// `require()` of an ES module: evaluated to its end on the spot, as far as that needs no event.
+fn require_module<'js>(ctx: &Ctx<'js>, url: &str) -> rquickjs::Result<Value<'js>> {
+    if waits_for_caller(ctx, url)? {
+        return later(ctx, url);
+    }
+    let promise = Module::import(ctx, url)?;
+    // What it is rejected with is thrown below; the event loop need not complain about it as well.
+    let ignore = Function::new(ctx.clone(), || ())?;
+    promise.catch()?.call::<_, Value<'js>>((This(promise.clone()), ignore))?;
+    match promise.finish::<Value<'js>>() {
+        Err(rquickjs::Error::WouldBlock) => Err(errors::throw_go_error(
+            ctx,
+            &format!("require() can't be used for {url}: its top-level await waits for an event; use import"),
+        )),
+        result => result,
     }
 }
 
-fn require_function<'js>(ctx: &Ctx<'js>, base: String) -> rquickjs::Result<Function<'js>> {
-    let require = move |ctx: Ctx<'js>, specifier: rquickjs::function::Opt<rquickjs::Coerced<String>>| {
-        let specifier = specifier.0.map(|s| s.0).unwrap_or_default();
-        if ctx.userdata::<VuPhase>().is_some_and(|phase| !phase.is_init()) {
-            return Err(errors::throw_go_error(&ctx, &only_in_init("require")));
-        }
-        if specifier.is_empty() {
-            return Err(errors::throw_go_error(&ctx, "require() can't be used with an empty specifier"));
-        }
-        match resolve(&base, &specifier).map_err(|e| throw_source(&ctx, &e))? {
-            Specifier::Native(name) => native(&ctx, &name),
-            Specifier::File(url) => {
-                let source = store_of(&ctx)?.module(&url).map_err(|e| throw_source(&ctx, &e))?;
-                if source.prepared.is_module { require_module(&ctx, &url) } else { commonjs(&ctx, &url) }
-            }
-        }
-    };
-    Function::new(ctx.clone(), require)?.with_name("require")
+/// Whether evaluating an ES module now would need one that waits for the code that is running. The engine must not
+/// be asked to: it has no state for that.
+fn waits_for_caller(ctx: &Ctx<'_>, url: &str) -> rquickjs::Result<bool> {
+    let frames = frames::current(ctx);
+    let running = running_modules(ctx, &frames)?;
+    store_of(ctx)?.reaches(url, &running).map_err(|e| throw_source(ctx, &e))
 }
 
-/// `require()` of an ES module: evaluated to its end on the spot.
-fn require_module<'js>(ctx: &Ctx<'js>, url: &str) -> rquickjs::Result<Object<'js>> {
-    let promise = Module::import(ctx, url)?;
-    promise.finish::<Object<'js>>()
+/// The modules whose own code is running, innermost first.
+pub(super) fn running_modules<'f>(ctx: &Ctx<'_>, frames: &'f [Frame]) -> rquickjs::Result<Vec<&'f str>> {
+    with_loaded(ctx, |loaded| frames::running_modules(frames, &loaded.requires.borrow()))
+}
+
+/// Stands for an ES module that waits for the caller: its exports can be had when it has been evaluated.
+fn later<'js>(ctx: &Ctx<'js>, url: &str) -> rquickjs::Result<Value<'js>> {
+    let url = url.to_owned();
+    let get = move |target: ProxyTarget<'js>, key: ProxyProperty<'js>, _: ProxyReceiver<'js>| {
+        let ctx = target.0.ctx();
+        if waits_for_caller(ctx, &url)? {
+            let text = format!(
+                "exports of {url} cannot be used before it has run: import and require() form a cycle"
+            );
+            return Err(errors::throw_class(ctx, "ReferenceError", &text));
+        }
+        let namespace = require_module(ctx, &url)?;
+        match namespace.as_object() {
+            Some(namespace) => namespace.get::<_, Value<'js>>(key.0),
+            None => Ok(Value::new_undefined(ctx.clone())),
+        }
+    };
+    let handler = ProxyHandler::new(ctx.clone())?.with_getter(get)?;
+    let proxy = Proxy::new(ctx.clone(), Object::new(ctx.clone())?, handler)?;
+    rquickjs::IntoJs::into_js(proxy, ctx)
+}
+
+/// The innermost script that is running.
+fn calling_script(ctx: &Ctx<'_>) -> Option<String> {
+    (0..CALLER_LEVELS)
+        .filter_map(|level| ctx.script_or_module_name(level)?.to_string().ok())
+        .find(|name| specifier::is_script(name))
 }
 
 /// The text for natives that belong to the init context.
@@ -227,7 +423,7 @@ pub fn only_in_init(name: &str) -> String {
     )
 }
 
-pub(super) fn store_of(ctx: &Ctx<'_>) -> rquickjs::Result<Arc<ModuleStore>> {
+pub(crate) fn store_of(ctx: &Ctx<'_>) -> rquickjs::Result<Arc<ModuleStore>> {
     with_loaded(ctx, |loaded| loaded.store.clone())
 }
 

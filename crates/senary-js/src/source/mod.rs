@@ -1,26 +1,35 @@
 //! Script sources: what a specifier names, where its text comes from, and how it becomes a module.
 //!
-//! A [`ModuleStore`] is shared by all VUs of a test. The first VU loads from disk; afterwards the store is locked
-//! and serves what it has. Rules and texts follow the reference
-//! (<https://grafana.com/docs/k6/latest/using-k6/modules/>).
+//! A [`ModuleStore`] is shared by all VUs of a test. The first VU loads; afterwards the store is locked and serves
+//! what it has: sources, files that were opened, and the bytecode every module was compiled to. Rules and texts
+//! follow the reference (<https://grafana.com/docs/k6/latest/using-k6/modules/>).
 
+mod bytecode;
 pub mod files;
+mod frames;
 pub mod loader;
+mod remote;
+pub mod source_map;
 pub mod specifier;
 pub mod stack;
 pub mod syntax;
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use syntax::Prepared;
+use tokio_util::sync::CancellationToken;
+
+use self::source_map::SourceMap;
+use self::specifier::Specifier;
+use self::syntax::{NAMESPACE, Parsed};
+use crate::modules;
 
 /// Where a script comes from.
 #[derive(Clone, Debug)]
 pub struct ScriptSource {
-    /// `file:///abs/path`, or `file:///dir/-` for standard input.
+    /// `file:///abs/path`, `https://...`, or `file:///dir/-` for standard input.
     pub url: String,
     pub text: String,
 }
@@ -29,21 +38,25 @@ pub struct ScriptSource {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SourceError {
     #[error(
-        "The moduleSpecifier {specifier:?} couldn't be found on local disk. Make sure that you've specified the right path to the file: {reason}"
+        "The moduleSpecifier {specifier:?} couldn't be found on local disk. Make sure that you've specified the right path to the file ({reason}). In a container, mount the directory of the script and its modules into it (-v /local/path/:/inside/path) and use the path inside, see https://grafana.com/docs/k6/latest/using-k6/modules/#using-local-modules-with-docker."
     )]
     NotFound { specifier: String, reason: String },
     #[error("The moduleSpecifier {0:?} couldn't be recognised as something k6 supports.")]
     Unrecognised(String),
+    #[error(
+        "The moduleSpecifier {specifier:?} couldn't be recognised as something k6 supports. It names a web site without a scheme; write {instead}."
+    )]
+    BareHost { specifier: String, instead: &'static str },
     #[error("only supported schemes for imports are file and https, URL has `{0}`")]
     Scheme(String),
+    #[error("origin ({origin}) not allowed to load local file: {file}")]
+    OriginNotAllowed { origin: String, file: String },
     #[error(
-        "The moduleSpecifier {specifier:?} couldn't be retrieved from the resolved url {url:?}. Error : \"Senary does not fetch modules over the network; download the file and import it by its path\""
+        "The moduleSpecifier {specifier:?} couldn't be retrieved from the resolved url {url:?}. Error : {reason:?}"
     )]
-    Remote { specifier: String, url: String },
-    #[error(
-        "unknown modules [{0:?}] were tried to be loaded, but couldn't - this likely means automatic extension resolution is required or a custom k6 binary with the required extensions"
-    )]
-    UnknownModule(String),
+    Remote { specifier: String, url: String, reason: String },
+    #[error("{0}")]
+    NoNative(String),
     #[error("the module {0:?} was not previously resolved during initialization (__VU==0)")]
     NotPreloaded(String),
     #[error(
@@ -56,51 +69,103 @@ pub enum SourceError {
     Syntax { file: String, line: usize, column: usize, message: String },
 }
 
-/// A module's text, prepared for the engine.
+/// One script module of a test.
 #[derive(Debug)]
-pub struct ModuleSource {
+pub(crate) struct ModuleSource {
     pub url: String,
-    pub prepared: Prepared,
+    pub parsed: Parsed,
+    linked: OnceLock<Linked>,
+    map: Option<MapSource>,
+    /// What the first VU compiled it to.
+    pub bytecode: OnceLock<Arc<[u8]>>,
+}
+
+/// A module after its imports were found: what of them the engine must be told.
+#[derive(Debug, Default)]
+pub(crate) struct Linked {
+    /// The text to compile, if it differs from the parsed one.
+    code: Option<String>,
+    requests: HashMap<String, Request>,
+}
+
+/// What a specifier means to the engine.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    /// The module's name in the engine: a URL for ES modules, otherwise a [`bridge`](loader) with the names wanted.
+    pub engine_name: String,
+    /// Whether a bridge must also offer every name its module has.
+    pub star: bool,
+}
+
+#[derive(Debug)]
+struct MapSource {
+    json: Arc<[u8]>,
+    parsed: OnceLock<Option<SourceMap>>,
 }
 
 /// The sources and files of one test.
-#[derive(Debug)]
 pub struct ModuleStore {
     pub entry: ScriptSource,
     modules: Mutex<HashMap<String, Arc<ModuleSource>>>,
-    files: Mutex<HashMap<PathBuf, Arc<[u8]>>>,
+    /// Everything that was read, by URL.
+    contents: Mutex<BTreeMap<String, Arc<[u8]>>>,
+    /// Whether what is not among the contents may be looked for elsewhere.
+    closed: bool,
     locked: AtomicBool,
+    cancel: CancellationToken,
 }
 
 impl ScriptSource {
-    /// Reads a script from a path, or from standard input for `-`.
+    /// Reads a script from a path or a URL, or from standard input for `-`.
     pub fn read(path: &str, cwd: &Path) -> Result<Self, SourceError> {
         let not_found = |reason: std::io::Error| SourceError::NotFound {
             specifier: path.to_owned(),
-            reason: reason.to_string(),
+            reason: io_text(&reason),
         };
-        let (file, bytes) = if path == "-" {
+        let (url, bytes) = if path == "-" {
             let mut bytes = Vec::new();
             std::io::Read::read_to_end(&mut std::io::stdin(), &mut bytes).map_err(not_found)?;
-            (cwd.join("-"), bytes)
-        } else if path.contains("://") && !path.starts_with("file://") {
-            return Err(SourceError::Remote { specifier: path.to_owned(), url: path.to_owned() });
+            (specifier::url_of(&cwd.join("-")), bytes)
+        } else if specifier::is_remote(path) {
+            (path.to_owned(), fetch(path, path, &CancellationToken::new())?)
         } else {
             let file = specifier::normalize(&cwd.join(path.strip_prefix("file://").unwrap_or(path)));
-            let bytes = std::fs::read(&file).map_err(not_found)?;
-            (file, bytes)
+            (specifier::url_of(&file), std::fs::read(&file).map_err(not_found)?)
         };
-        Ok(Self { url: specifier::url_of(&file), text: String::from_utf8_lossy(&bytes).into_owned() })
+        Ok(Self { url, text: String::from_utf8_lossy(&bytes).into_owned() })
     }
 }
 
 impl ModuleStore {
+    /// A store that reads from disk and over the network until it is locked.
     pub fn new(entry: ScriptSource) -> Arc<Self> {
+        Self::with(entry, BTreeMap::new(), false, CancellationToken::new())
+    }
+
+    /// As [`new`](Self::new); cancelling ends a download under way.
+    pub fn cancelled_by(entry: ScriptSource, cancel: CancellationToken) -> Arc<Self> {
+        Self::with(entry, BTreeMap::new(), false, cancel)
+    }
+
+    /// A store of what an archive holds, by URL, and of nothing else.
+    pub fn of_archive(entry: ScriptSource, contents: BTreeMap<String, Arc<[u8]>>) -> Arc<Self> {
+        Self::with(entry, contents, true, CancellationToken::new())
+    }
+
+    fn with(
+        entry: ScriptSource,
+        contents: BTreeMap<String, Arc<[u8]>>,
+        closed: bool,
+        cancel: CancellationToken,
+    ) -> Arc<Self> {
+        let locked = AtomicBool::new(false);
         Arc::new(Self {
             entry,
             modules: Mutex::default(),
-            files: Mutex::default(),
-            locked: AtomicBool::new(false),
+            contents: Mutex::new(contents),
+            closed,
+            locked,
+            cancel,
         })
     }
 
@@ -109,62 +174,328 @@ impl ModuleStore {
         self.locked.store(true, Ordering::Release);
     }
 
+    /// Everything that was loaded so far but the entry itself: modules, opened files, source maps, by URL.
+    pub fn contents(&self) -> BTreeMap<String, Arc<[u8]>> {
+        self.contents_now().clone()
+    }
+
     pub(crate) fn is_locked(&self) -> bool {
         self.locked.load(Ordering::Acquire)
     }
 
-    /// The prepared module behind a URL.
-    pub(crate) fn module(&self, url: &str) -> Result<Arc<ModuleSource>, SourceError> {
-        if let Some(module) = self.modules.lock().unwrap_or_else(PoisonError::into_inner).get(url) {
-            return Ok(module.clone());
+    pub(crate) fn known_module(&self, url: &str) -> Option<Arc<ModuleSource>> {
+        self.modules.lock().unwrap_or_else(PoisonError::into_inner).get(url).cloned()
+    }
+
+    /// The module behind a URL that some module calls `specifier`.
+    pub(crate) fn module(&self, url: &str, specifier: &str) -> Result<Arc<ModuleSource>, SourceError> {
+        if let Some(module) = self.known_module(url) {
+            return Ok(module);
         }
         if self.is_locked() {
-            return Err(SourceError::NotPreloaded(url.to_owned()));
+            return Err(SourceError::NotPreloaded(specifier.to_owned()));
         }
-        let text = if url == self.entry.url {
-            self.entry.text.clone()
-        } else {
-            let path = specifier::path_of(url);
-            let bytes = self.read(&path).map_err(|reason| SourceError::NotFound {
-                specifier: path.display().to_string(),
-                reason: reason.to_string(),
-            })?;
-            String::from_utf8_lossy(&bytes).into_owned()
+        let text = if url == self.entry.url { self.entry.text.clone() } else { self.text(url, specifier)? };
+        let parsed = parse(url, &text)?;
+        let map = if parsed.map.is_none() { self.map_of(url, &parsed.code) } else { None };
+        let module = ModuleSource {
+            url: url.to_owned(),
+            parsed,
+            linked: OnceLock::new(),
+            map: map.map(|json| MapSource { json, parsed: OnceLock::new() }),
+            bytecode: OnceLock::new(),
         };
-        let prepared = self.prepare(url, &text)?;
-        let module = Arc::new(ModuleSource { url: url.to_owned(), prepared });
         let mut modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
-        modules.insert(url.to_owned(), module.clone());
-        Ok(module)
+        Ok(modules.entry(url.to_owned()).or_insert(Arc::new(module)).clone())
+    }
+
+    /// Finds everything a module imports and checks that it is there. The engine's own words for a name that is
+    /// missing would name neither the place nor the specifier.
+    pub(crate) fn link<'m>(&self, module: &'m ModuleSource) -> Result<&'m Linked, SourceError> {
+        if let Some(linked) = module.linked.get() {
+            return Ok(linked);
+        }
+        let mut linked = Linked::default();
+        let mut edits = Vec::new();
+        for import in &module.parsed.imports {
+            let target = specifier::resolve(&module.url, &import.specifier)?;
+            if let Specifier::Native(name) = &target
+                && modules::exports_of(name).is_none()
+            {
+                return Err(SourceError::NoNative(modules::why_missing(name)));
+            }
+            let request = match target.url() {
+                Some(url) if self.module(url, &import.specifier)?.parsed.is_module => {
+                    for place in &import.names {
+                        if self.exports(url, &place.name, &mut Vec::new())? == Exported::No {
+                            let message = format!(
+                                "The requested module {:?} does not provide an export named {:?}",
+                                import.specifier, place.name
+                            );
+                            let at = (place.line as u32, place.column as u32);
+                            return Err(self.syntax_error(&module.url, at, message));
+                        }
+                    }
+                    Request { engine_name: url.to_owned(), star: false }
+                }
+                _ => {
+                    let mut names: Vec<&str> = import.names.iter().map(|place| place.name.as_str()).collect();
+                    if !import.namespaces.is_empty() {
+                        names.push(NAMESPACE);
+                        edits.extend(&import.namespaces);
+                    }
+                    Request { engine_name: loader::bridge(&target, &names), star: import.star }
+                }
+            };
+            linked.requests.insert(import.specifier.clone(), request);
+        }
+        if !edits.is_empty() {
+            let mut code = module.parsed.code.clone();
+            edits.sort_by_key(|(range, _)| std::cmp::Reverse(range.start));
+            for (range, text) in edits {
+                code.replace_range(range.clone(), text);
+            }
+            linked.code = Some(code);
+        }
+        Ok(module.linked.get_or_init(|| linked))
+    }
+
+    /// Whether importing a module means importing one of `targets`, be it itself.
+    pub(crate) fn reaches(&self, url: &str, targets: &[&str]) -> Result<bool, SourceError> {
+        let mut seen = vec![url.to_owned()];
+        let mut at = 0;
+        while let Some(url) = seen.get(at).cloned() {
+            if targets.contains(&url.as_str()) {
+                return Ok(true);
+            }
+            let module = self.module(&url, &url)?;
+            for import in &module.parsed.imports {
+                if let Some(next) = specifier::resolve(&url, &import.specifier)?.url()
+                    && !seen.iter().any(|known| known == next)
+                {
+                    self.module(next, &import.specifier)?;
+                    seen.push(next.to_owned());
+                }
+            }
+            at += 1;
+        }
+        Ok(false)
+    }
+
+    /// Where a place in a compiled module comes from, for people to read.
+    pub(crate) fn original_place(&self, url: &str, line: u32, column: u32) -> (String, u32, u32) {
+        let Some(module) = self.known_module(url) else { return (url.to_owned(), line, column) };
+        let column = if line == 1 && !module.parsed.is_module {
+            column.saturating_sub(loader::COMMONJS_HEAD.len() as u32)
+        } else {
+            column
+        };
+        if let Some(map) = &module.parsed.map {
+            let (line, column) = map.original(line, column).map_or((line, column), |(_, l, c)| (l, c));
+            return (url.to_owned(), line, column);
+        }
+        let map = module.map.as_ref().and_then(MapSource::get);
+        match map.and_then(|map| map.original(line, column)) {
+            Some((source, line, column)) => (place_of_source(url, source), line, column),
+            None => (url.to_owned(), line, column),
+        }
     }
 
     /// A file's bytes; kept, so that every VU sees the same.
     pub(crate) fn read(&self, path: &Path) -> std::io::Result<Arc<[u8]>> {
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bytes) = files.get(path) {
+        let url = specifier::url_of(path);
+        if let Some(bytes) = self.contents_now().get(&url) {
             return Ok(bytes.clone());
         }
+        if self.closed {
+            return Err(std::io::ErrorKind::NotFound.into());
+        }
         let bytes: Arc<[u8]> = std::fs::read(path)?.into();
-        files.insert(path.to_owned(), bytes.clone());
-        Ok(bytes)
+        Ok(self.contents_now().entry(url).or_insert(bytes).clone())
     }
 
     pub(crate) fn is_known_file(&self, path: &Path) -> bool {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner).contains_key(path)
+        self.contents_now().contains_key(&specifier::url_of(path))
     }
 
-    /// JavaScript first; TypeScript only where the reference tries it, a `.ts` file or standard input.
-    fn prepare(&self, url: &str, text: &str) -> Result<Prepared, SourceError> {
-        let may_be_typescript = url.ends_with(".ts") || url.ends_with("/-");
-        let error = match syntax::prepare(text, false) {
-            Ok(prepared) => return Ok(prepared),
-            Err(error) if !may_be_typescript => error,
-            Err(_) => match syntax::prepare(text, true) {
-                Ok(prepared) => return Ok(prepared),
-                Err(error) => error,
-            },
+    /// An error at a place of a module as it was compiled.
+    pub(crate) fn syntax_error(&self, url: &str, (line, column): (u32, u32), message: String) -> SourceError {
+        let (file, line, column) = self.original_place(url, line, column);
+        SourceError::Syntax { file, line: line as usize, column: column as usize, message }
+    }
+
+    fn contents_now(&self) -> MutexGuard<'_, BTreeMap<String, Arc<[u8]>>> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn text(&self, url: &str, specifier: &str) -> Result<String, SourceError> {
+        if specifier::is_remote(url) {
+            let known = self.contents_now().get(url).cloned();
+            let bytes = match known {
+                Some(bytes) => bytes,
+                None if self.closed => {
+                    let reason = "the archive does not contain it".to_owned();
+                    return Err(SourceError::Remote {
+                        specifier: specifier.to_owned(),
+                        url: url.to_owned(),
+                        reason,
+                    });
+                }
+                None => {
+                    let bytes: Arc<[u8]> = fetch(url, specifier, &self.cancel)?.into();
+                    self.contents_now().insert(url.to_owned(), bytes.clone());
+                    bytes
+                }
+            };
+            return Ok(String::from_utf8_lossy(&bytes).into_owned());
+        }
+        let bytes = self.read(&specifier::path_of(url)).map_err(|reason| SourceError::NotFound {
+            specifier: specifier.to_owned(),
+            reason: io_text(&reason),
+        })?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// The source map a script names. That one cannot be had is no reason not to run.
+    fn map_of(&self, url: &str, code: &str) -> Option<Arc<[u8]>> {
+        let named = source_map::url_in(code)?;
+        let warn = |reason: String| log::warn!("Couldn't load source map for {url}: {reason}");
+        if let Some(inline) = source_map::inline(named) {
+            return inline.map_err(|e| warn(e.to_string())).ok().map(Into::into);
+        }
+        let relative = if named.contains("://") || named.starts_with('/') {
+            named.to_owned()
+        } else {
+            format!("./{named}")
         };
-        let (line, column) = (error.line, error.column);
-        Err(SourceError::Syntax { file: url.to_owned(), line, column, message: error.message })
+        match specifier::resolve(url, &relative) {
+            Ok(Specifier::File(map)) => {
+                self.read(&specifier::path_of(&map)).map_err(|e| warn(io_text(&e))).ok()
+            }
+            Ok(Specifier::Remote(map)) => {
+                if let Some(known) = self.contents_now().get(&map) {
+                    return Some(known.clone());
+                }
+                let bytes: Arc<[u8]> =
+                    fetch(&map, named, &self.cancel).map_err(|e| warn(e.to_string())).ok()?.into();
+                self.contents_now().insert(map, bytes.clone());
+                Some(bytes)
+            }
+            Ok(Specifier::Native(_)) => None,
+            Err(error) => {
+                warn(error.to_string());
+                None
+            }
+        }
+    }
+
+    /// Whether an ES module exports a name. `through`: modules already being asked for it.
+    fn exports(&self, url: &str, name: &str, through: &mut Vec<String>) -> Result<Exported, SourceError> {
+        if through.iter().any(|known| known == url) {
+            return Ok(Exported::No);
+        }
+        through.push(url.to_owned());
+        let module = self.module(url, url)?;
+        if !module.parsed.is_module {
+            return Ok(Exported::Unknown);
+        }
+        // Whether what it re-exports is there is checked when the module itself is linked, and named by its place.
+        if module.parsed.exports.iter().any(|export| export == name) {
+            return Ok(Exported::Yes);
+        }
+        let mut unknown = false;
+        if name != "default" {
+            for import in module.parsed.imports.iter().filter(|import| import.star) {
+                let answer = match specifier::resolve(url, &import.specifier)?.url() {
+                    Some(url) => {
+                        self.module(url, &import.specifier)?;
+                        self.exports(url, name, through)?
+                    }
+                    None => Exported::Unknown,
+                };
+                match answer {
+                    Exported::Yes => return Ok(Exported::Yes),
+                    Exported::Unknown => unknown = true,
+                    Exported::No => {}
+                }
+            }
+        }
+        Ok(if unknown { Exported::Unknown } else { Exported::No })
+    }
+}
+
+impl ModuleSource {
+    /// The text to compile.
+    pub(crate) fn code(&self) -> &str {
+        self.linked.get().and_then(|linked| linked.code.as_deref()).unwrap_or(&self.parsed.code)
+    }
+
+    pub(crate) fn request(&self, specifier: &str) -> Option<&Request> {
+        self.linked.get()?.requests.get(specifier)
+    }
+}
+
+impl MapSource {
+    fn get(&self) -> Option<&SourceMap> {
+        self.parsed.get_or_init(|| SourceMap::parse(&self.json).ok()).as_ref()
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exported {
+    Yes,
+    No,
+    /// It depends on what a CommonJS or native module offers when it runs.
+    Unknown,
+}
+
+/// JavaScript first; TypeScript only where the reference tries it, a `.ts` file or standard input.
+fn parse(url: &str, text: &str) -> Result<Parsed, SourceError> {
+    let path = url.split('?').next().unwrap_or(url);
+    let may_be_typescript = path.ends_with(".ts") || path.ends_with("/-");
+    let error = match syntax::parse(text, false) {
+        Ok(parsed) => return Ok(parsed),
+        Err(mut error) if !may_be_typescript => {
+            if syntax::parse(text, true).is_ok() {
+                error.message.push_str(" (this is TypeScript: the name of such a file must end in .ts)");
+            }
+            error
+        }
+        Err(_) => match syntax::parse(text, true) {
+            Ok(parsed) => return Ok(parsed),
+            Err(error) => error,
+        },
+    };
+    let (line, column) = (error.line, error.column);
+    Err(SourceError::Syntax { file: url.to_owned(), line, column, message: error.message })
+}
+
+fn fetch(url: &str, specifier: &str, cancel: &CancellationToken) -> Result<Vec<u8>, SourceError> {
+    remote::fetch(url, cancel).map_err(|error| SourceError::Remote {
+        specifier: specifier.to_owned(),
+        url: url.to_owned(),
+        reason: error.to_string(),
+    })
+}
+
+/// The source of a map, relative to the script it belongs to.
+fn place_of_source(url: &str, source: &str) -> String {
+    if source.contains("://") {
+        return source.to_owned();
+    }
+    let relative = if source.starts_with('/') { source.to_owned() } else { format!("./{source}") };
+    match specifier::resolve(url, &relative) {
+        Ok(Specifier::File(url) | Specifier::Remote(url)) => url,
+        _ => source.to_owned(),
+    }
+}
+
+/// An I/O error in the words of Unix, without the code.
+pub(crate) fn io_text(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        std::io::ErrorKind::IsADirectory => "is a directory".to_owned(),
+        _ => error.to_string(),
     }
 }

@@ -1,19 +1,94 @@
-//! Stack traces as users of the reference know them: a tab, `at`, the function and where.
+//! Stack traces as users of the reference know them: the error's text, then per line a tab, `at`, the function and
+//! where. The engine's own are without the text, and name places in code that may have been generated.
 
-/// Joins an error's text with the engine's stack: `Error: x\n\tat fn (file:///p/s.js:1:34)\n`.
-pub fn render(text: &str, stack: &str) -> String {
-    let mut out = text.to_owned();
-    for line in stack.lines() {
-        let Some(frame) = line.trim().strip_prefix("at ") else { continue };
-        out.push_str("\n\tat ");
-        match frame.strip_suffix(" (native)") {
-            Some(function) => {
-                out.push_str(function);
-                out.push_str(" (native)");
-            }
-            // A frame outside any function has a place only.
-            None => out.push_str(frame.strip_prefix("<anonymous> ").unwrap_or(frame)),
+use std::sync::Arc;
+
+use rquickjs::function::This;
+use rquickjs::{Ctx, Function, JsLifetime, Object, Persistent, Value};
+
+use super::ModuleStore;
+use super::frames::{self, Frame, Place};
+use super::loader::store_of;
+use crate::failure;
+
+/// Frames kept of a stack, innermost first: as many as the engine offers.
+pub const FRAMES: usize = 64;
+
+/// The engine's own getter of `Error.prototype.stack`.
+struct EngineStack(Persistent<Function<'static>>);
+
+// SAFETY: `Persistent` values are not bound to `'js`.
+unsafe impl<'js> JsLifetime<'js> for EngineStack {
+    type Changed<'to> = EngineStack;
+}
+
+/// Gives errors of this context stacks in the reference's shape.
+pub fn install(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
+    let error: Object<'_> = ctx.globals().get("Error")?;
+    error.set("stackTraceLimit", FRAMES as u32)?;
+    // It would store the engine's text. Scripts ask whether it is there before they call it.
+    error.remove("captureStackTrace")?;
+    let prototype: Object<'_> = error.get("prototype")?;
+    let object: Object<'_> = ctx.globals().get("Object")?;
+    let describe: Function<'_> = object.get("getOwnPropertyDescriptor")?;
+    let property: Object<'_> = describe.call((prototype.clone(), "stack"))?;
+    let engine: Function<'_> = property.get("get")?;
+    // Fails only while userdata is being read, which nobody does yet.
+    let _ = ctx.store_userdata(EngineStack(Persistent::save(ctx, engine)));
+    property.set("get", Function::new(ctx.clone(), shaped)?.with_name("stack")?)?;
+    let define: Function<'_> = object.get("defineProperty")?;
+    define.call::<_, Value<'_>>((prototype, "stack", property)).map(|_| ())
+}
+
+/// The engine's text of an error's stack.
+pub fn raw<'js>(ctx: &Ctx<'js>, error: &Value<'js>) -> Option<String> {
+    let engine = ctx.userdata::<EngineStack>()?.0.clone();
+    let stack: rquickjs::Result<Value<'js>> = engine.restore(ctx).ok()?.call((This(error.clone()),));
+    match stack {
+        Ok(stack) => stack.as_string()?.to_string().ok(),
+        Err(_) => {
+            ctx.catch();
+            None
         }
+    }
+}
+
+fn shaped<'js>(ctx: Ctx<'js>, this: This<Value<'js>>) -> rquickjs::Result<Value<'js>> {
+    use rquickjs::IntoJs;
+    let Some(stack) = raw(&ctx, &this.0) else { return Ok(Value::new_undefined(ctx)) };
+    let store = store_of(&ctx).ok();
+    with_frames(&failure::to_text(&ctx, &this.0), frames::parse(&stack), store.as_ref()).into_js(&ctx)
+}
+
+/// Joins an error's text with its stack, unless the stack begins with the text already:
+/// `Error: x\n\tat fn (file:///p/s.js:1:34)\n`.
+pub fn render(text: &str, stack: &str) -> String {
+    if stack.starts_with(text) && stack[text.len()..].starts_with("\n\tat ") {
+        return stack.to_owned();
+    }
+    with_frames(text, frames::parse(stack), None)
+}
+
+fn with_frames(text: &str, frames: impl Iterator<Item = Frame>, store: Option<&Arc<ModuleStore>>) -> String {
+    let mut out = text.to_owned();
+    for frame in frames {
+        let place = match frame.place {
+            Place::Script { url, line, column } => match store {
+                Some(store) => store.original_place(&url, line, column),
+                None => (url, line, column),
+            },
+            Place::Native => {
+                out.push_str(&format!("\n\tat {} (native)", frame.function));
+                continue;
+            }
+            // The inside of our own modules says nothing to anybody.
+            Place::Internal => continue,
+        };
+        let (url, line, column) = place;
+        out.push_str(&match frame.function.as_str() {
+            "" => format!("\n\tat {url}:{line}:{column}"),
+            function => format!("\n\tat {function} ({url}:{line}:{column})"),
+        });
     }
     if out.len() > text.len() {
         out.push('\n');
@@ -25,11 +100,10 @@ pub fn render(text: &str, stack: &str) -> String {
 mod tests {
     #[test]
     fn frames_take_the_reference_shape() {
-        let stack = "    at boom (file:///p/s.js:3:9)\n    at group (native)\n    at <anonymous> (file:///p/s.js:9:1)\n";
-        assert_eq!(
-            super::render("Error: x", stack),
-            "Error: x\n\tat boom (file:///p/s.js:3:9)\n\tat group (native)\n\tat (file:///p/s.js:9:1)\n"
-        );
+        let stack = "    at boom (file:///p/s.js:3:9)\n    at facade (eval_script:1:1)\n    at map (native)\n    at <anonymous> (file:///p/s.js:9:1)\n";
+        let shaped = "Error: x\n\tat boom (file:///p/s.js:3:9)\n\tat map (native)\n\tat file:///p/s.js:9:1\n";
+        assert_eq!(super::render("Error: x", stack), shaped);
+        assert_eq!(super::render("Error: x", shaped), shaped);
         assert_eq!(super::render("plain", ""), "plain");
     }
 }

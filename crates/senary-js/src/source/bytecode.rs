@@ -1,0 +1,82 @@
+//! Modules compiled once per process. The first VU compiles from source and leaves bytecode behind; all others read
+//! that, which is several times faster. The bytecode has places for stack traces but not the texts of functions:
+//! those exist once per process (`function_text`).
+
+use std::ffi::CString;
+use std::sync::Arc;
+
+use rquickjs::module::Declared;
+use rquickjs::{Ctx, Error, Module, Value, WriteOptions, qjs};
+
+use super::ModuleSource;
+
+/// Declares an ES module in this context.
+pub fn declare<'js>(ctx: &Ctx<'js>, source: &ModuleSource) -> rquickjs::Result<Module<'js, Declared>> {
+    if let Some(bytecode) = source.bytecode.get() {
+        // SAFETY: the bytes were written by `Module::write` of the same engine in this process and are
+        // immutable since.
+        return unsafe { Module::load(ctx.clone(), bytecode) };
+    }
+    let module = Module::declare(ctx.clone(), source.url.as_str(), source.code())?;
+    let options = WriteOptions { strip_source: false, ..WriteOptions::default() };
+    let _ = source.bytecode.set(module.write(options)?.into());
+    Ok(module)
+}
+
+/// Evaluates a script (not a module) whose text is `code`, and gives back its completion value.
+pub fn evaluate_script<'js>(
+    ctx: &Ctx<'js>,
+    source: &ModuleSource,
+    code: &str,
+) -> rquickjs::Result<Value<'js>> {
+    let raw = ctx.as_raw().as_ptr();
+    let function = match source.bytecode.get() {
+        // SAFETY: as in `declare`, the bytes come from `write` below; the length is theirs.
+        Some(bytecode) => unsafe {
+            let flags = qjs::JS_READ_OBJ_BYTECODE as i32;
+            qjs::JS_ReadObject(raw, bytecode.as_ptr(), bytecode.len() as _, flags)
+        },
+        None => {
+            let (text, url) = (CString::new(code)?, CString::new(source.url.as_str())?);
+            let flags = (qjs::JS_EVAL_TYPE_GLOBAL | qjs::JS_EVAL_FLAG_COMPILE_ONLY) as i32;
+            // SAFETY: both texts end in a zero byte and outlive the call; the length leaves that byte out.
+            unsafe { qjs::JS_Eval(raw, text.as_ptr(), text.as_bytes().len() as _, url.as_ptr(), flags) }
+        }
+    };
+    // SAFETY: the value is only looked at.
+    if unsafe { qjs::JS_IsException(function) } {
+        return Err(Error::Exception);
+    }
+    if source.bytecode.get().is_none()
+        && let Some(bytes) = write(ctx, function)
+    {
+        let _ = source.bytecode.set(bytes);
+    }
+    // SAFETY: `function` is compiled code of this context, owned by us; the call takes it over.
+    let result = unsafe { qjs::JS_EvalFunction(raw, function) };
+    // SAFETY: the value is only looked at.
+    if unsafe { qjs::JS_IsException(result) } {
+        return Err(Error::Exception);
+    }
+    // SAFETY: the value belongs to this context, and we own the reference.
+    Ok(unsafe { Value::from_raw(ctx.clone(), result) })
+}
+
+fn write(ctx: &Ctx<'_>, function: qjs::JSValue) -> Option<Arc<[u8]>> {
+    let raw = ctx.as_raw().as_ptr();
+    let mut length = 0;
+    let flags = (qjs::JS_WRITE_OBJ_BYTECODE) as i32;
+    // SAFETY: the value is live compiled code of this context; the buffer is copied before it is freed with the
+    // allocator it came from.
+    unsafe {
+        let buffer = qjs::JS_WriteObject(raw, &mut length, function, flags);
+        if buffer.is_null() {
+            // Only out of memory: then every VU compiles for itself.
+            ctx.catch();
+            return None;
+        }
+        let bytes = std::slice::from_raw_parts(buffer, length as usize).into();
+        qjs::js_free(raw, buffer.cast());
+        Some(bytes)
+    }
+}

@@ -1,0 +1,220 @@
+//! A small HTTP client for what happens around a test rather than in it: remote modules and secrets.
+//!
+//! It measures nothing, knows no cookies and keeps no connections. HTTPS is verified against the system's roots.
+
+use std::sync::{Arc, OnceLock};
+
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Bytes;
+use hyper::header::{ACCEPT_ENCODING, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, USER_AGENT};
+use hyper::{Method, Request, StatusCode, Uri};
+use hyper_util::rt::TokioIo;
+use senary_net::{Tls, TlsOptions};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
+
+/// Redirects followed before giving up.
+const REDIRECTS: usize = 10;
+
+/// No module and no secret is larger.
+const LARGEST_BODY: usize = 64 << 20;
+
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("senary/", env!("CARGO_PKG_VERSION")));
+
+/// Why there is no response.
+#[derive(Debug, thiserror::Error)]
+pub enum WebError {
+    #[error("{0:?} is no URL of a web server")]
+    Url(String),
+    #[error("{0} is not a valid header")]
+    Header(String),
+    #[error("cannot connect to {host}: {reason}")]
+    Connect { host: String, reason: String },
+    #[error("TLS with {host} failed: {reason}")]
+    Tls { host: String, reason: String },
+    #[error("the exchange with {host} failed: {reason}")]
+    Http { host: String, reason: String },
+    #[error("stopped after {REDIRECTS} redirects")]
+    Redirects,
+    #[error("a redirect from https to {0:?} is not followed")]
+    Downgrade(String),
+}
+
+pub struct Response {
+    pub status: StatusCode,
+    pub body: Bytes,
+}
+
+/// Sends a request and reads the whole response. Redirects are followed with GET. Time limits are the caller's.
+pub async fn request(method: Method, url: &str, headers: &[(String, String)]) -> Result<Response, WebError> {
+    let mut url: Uri = url.parse().map_err(|_| WebError::Url(url.to_owned()))?;
+    let mut method = method;
+    let mut extra = HeaderMap::new();
+    for (name, value) in headers {
+        let bad = || WebError::Header(name.clone());
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
+        extra.insert(name, HeaderValue::from_str(value).map_err(|_| bad())?);
+    }
+    for _ in 0..=REDIRECTS {
+        let (status, location, body) = exchange(&method, &url, &extra).await?;
+        let Some(location) = location.filter(|_| status.is_redirection()) else {
+            return Ok(Response { status, body });
+        };
+        let next = follow(&url, &location).ok_or_else(|| WebError::Url(location.clone()))?;
+        if url.scheme_str() == Some("https") && next.scheme_str() != Some("https") {
+            return Err(WebError::Downgrade(location));
+        }
+        if next.authority() != url.authority() {
+            // What was meant for one server is no business of another.
+            extra.clear();
+        }
+        if status != StatusCode::TEMPORARY_REDIRECT && status != StatusCode::PERMANENT_REDIRECT {
+            method = Method::GET;
+        }
+        url = next;
+    }
+    Err(WebError::Redirects)
+}
+
+/// Where a `Location` points, seen from the URL that sent it.
+fn follow(from: &Uri, location: &str) -> Option<Uri> {
+    if location.contains("://") {
+        return location.parse().ok();
+    }
+    let (scheme, authority) = (from.scheme_str()?, from.authority()?);
+    if let Some(rest) = location.strip_prefix("//") {
+        return format!("{scheme}://{rest}").parse().ok();
+    }
+    if location.starts_with('/') {
+        return format!("{scheme}://{authority}{location}").parse().ok();
+    }
+    let directory = from.path().rsplit_once('/').map_or("", |(directory, _)| directory);
+    format!("{scheme}://{authority}{directory}/{location}").parse().ok()
+}
+
+async fn exchange(
+    method: &Method,
+    url: &Uri,
+    extra: &HeaderMap,
+) -> Result<(StatusCode, Option<String>, Bytes), WebError> {
+    let unusable = || WebError::Url(url.to_string());
+    let secure = match url.scheme_str() {
+        Some("https") => true,
+        Some("http") => false,
+        _ => return Err(unusable()),
+    };
+    let authority = url.authority().ok_or_else(unusable)?;
+    let host = authority.host().trim_matches(['[', ']']).to_owned();
+    let port = authority.port_u16().unwrap_or(if secure { 443 } else { 80 });
+    let connect =
+        |e: std::io::Error| WebError::Connect { host: format!("{host}:{port}"), reason: e.to_string() };
+    let stream = TcpStream::connect((host.as_str(), port)).await.map_err(connect)?;
+    let stream: Box<dyn Transport> = if secure {
+        let failed = |reason: String| WebError::Tls { host: host.clone(), reason };
+        let name = ServerName::try_from(host.clone()).map_err(|e| failed(e.to_string()))?;
+        let connector = TlsConnector::from(tls().map_err(failed)?);
+        Box::new(connector.connect(name, stream).await.map_err(|e| failed(e.to_string()))?)
+    } else {
+        Box::new(stream)
+    };
+    let failed = |e: String| WebError::Http { host: host.clone(), reason: e };
+    let io = TokioIo::new(stream);
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(io).await.map_err(|e| failed(e.to_string()))?;
+    let path = url.path_and_query().map_or("/", |p| p.as_str());
+    let mut request = Request::new(Empty::<Bytes>::new());
+    *request.method_mut() = method.clone();
+    *request.uri_mut() = path.parse().map_err(|_| unusable())?;
+    request.headers_mut().insert(HOST, HeaderValue::from_str(authority.as_str()).map_err(|_| unusable())?);
+    request.headers_mut().insert(USER_AGENT, AGENT);
+    request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    request.headers_mut().extend(extra.clone());
+    let answer = async {
+        let response = sender.send_request(request).await.map_err(|e| failed(e.to_string()))?;
+        let status = response.status();
+        let location = response.headers().get(LOCATION).and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let body = Limited::new(response.into_body(), LARGEST_BODY).collect().await;
+        Ok((status, location, body.map_err(|e| failed(e.to_string()))?.to_bytes()))
+    };
+    // The connection moves the bytes; it ends by itself once the response is read and the sender is gone.
+    let mut answer = std::pin::pin!(answer);
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        answer = &mut answer => return answer,
+        _ = &mut connection => {}
+    }
+    answer.await
+}
+
+trait Transport: AsyncRead + AsyncWrite + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Unpin> Transport for T {}
+
+/// Roots are read from disk at first use.
+fn tls() -> Result<Arc<rustls::ClientConfig>, String> {
+    static TLS: OnceLock<Result<Tls, String>> = OnceLock::new();
+    let tls = TLS.get_or_init(|| Tls::new(TlsOptions::default()).map_err(|e| e.to_string()));
+    tls.as_ref().map_err(Clone::clone)?.config().map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+
+    /// Answers each connection in turn with the bytes given; hands back what it was asked.
+    fn server(answers: Vec<String>) -> (String, std::thread::JoinHandle<Vec<String>>) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let thread = std::thread::spawn(move || {
+            answers
+                .into_iter()
+                .map(|answer| {
+                    let (mut stream, _) = listener.accept().unwrap();
+                    let mut asked = Vec::new();
+                    while !asked.ends_with(b"\r\n\r\n") {
+                        let mut byte = [0];
+                        stream.read_exact(&mut byte).unwrap();
+                        asked.push(byte[0]);
+                    }
+                    stream.write_all(answer.as_bytes()).unwrap();
+                    String::from_utf8(asked).unwrap()
+                })
+                .collect()
+        });
+        (format!("http://{address}"), thread)
+    }
+
+    fn get(url: &str, headers: &[(String, String)]) -> Result<Response, WebError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(request(Method::GET, url, headers))
+    }
+
+    #[test]
+    fn redirects_are_followed() {
+        let redirect = "HTTP/1.1 302 Found\r\nlocation: ../there?x=1\r\ncontent-length: 0\r\n\r\n";
+        let ok = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
+        let (url, thread) = server(vec![redirect.into(), ok.into()]);
+        let response = get(&format!("{url}/a/b"), &[("X-Token".into(), "t".into())]).unwrap();
+        assert_eq!((response.status, &response.body[..]), (StatusCode::OK, &b"hello"[..]));
+        let asked = thread.join().unwrap();
+        assert!(
+            asked[0].starts_with("GET /a/b HTTP/1.1\r\n") && asked[0].contains("x-token: t\r\n"),
+            "{asked:?}"
+        );
+        assert!(asked[1].starts_with("GET /a/../there?x=1 HTTP/1.1\r\n"), "{asked:?}");
+    }
+
+    #[test]
+    fn what_cannot_be_asked_is_an_error() {
+        assert!(matches!(get("ftp://h/x", &[]), Err(WebError::Url(_))));
+        assert!(matches!(get("nonsense", &[]), Err(WebError::Url(_))));
+        assert!(matches!(get("http://h/", &[("a b".into(), "x".into())]), Err(WebError::Header(_))));
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        assert!(matches!(get(&format!("http://{free}/"), &[]), Err(WebError::Connect { .. })));
+        let (url, thread) = server(vec!["nonsense\r\n\r\n".into()]);
+        assert!(matches!(get(&url, &[]), Err(WebError::Http { .. })));
+        thread.join().unwrap();
+    }
+}

@@ -1,0 +1,496 @@
+//! Scripts of several files: how they are found, linked, compiled once and loaded again by every VU.
+//!
+//! A script answers through its options; what it answers is compared after it was loaded from source and after
+//! two VUs loaded it from bytecode.
+
+// Its helpers run in tests only.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use senary_execution::{Clock, ExecutionState, Shutdown, VuFactory, VuId, WorkerContext};
+use senary_js::settings::SetupData;
+use senary_js::{Bundle, JsVuFactory, RuntimeOptions, ScriptSource, SystemTags, VuSettings};
+use senary_metrics::{ProducerId, Registry, TagSet};
+use senary_net::{Dialer, DnsConfig, Resolver, Tls, TlsOptions};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+/// Files in a new directory; the first is the entry.
+struct Files {
+    directory: tempfile::TempDir,
+    entry: String,
+}
+
+fn files(files: &[(&str, &str)]) -> Files {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = directory.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    Files { directory, entry: files[0].0.to_owned() }
+}
+
+impl Files {
+    fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The script's options, or the text of the error that ended its init code.
+    fn load(&self) -> Result<Value, String> {
+        let first = self.load_with(None)?;
+        self.load_with(first.get("r"))
+    }
+
+    /// `expected`: what every VU must find too.
+    fn load_with(&self, expected: Option<&Value>) -> Result<Value, String> {
+        let mut source = ScriptSource::read(&self.entry, self.path()).map_err(|e| e.to_string())?;
+        let mut runtime = RuntimeOptions::default();
+        if let Some(expected) = expected {
+            runtime.env = [("EXPECTED".to_owned(), expected.to_string())].into();
+            source.text.push_str(CHECK);
+        }
+        let shutdown = Shutdown::new();
+        let bundle = Bundle::load(source, runtime, Registry::new(), &shutdown);
+        let bundle = Arc::new(bundle.map_err(|e| e.to_string())?);
+        let settings = Arc::new(VuSettings {
+            run_tags: TagSet::default(),
+            system_tags: SystemTags::default(),
+            dialer: Arc::new(Dialer {
+                resolver: Arc::new(Resolver::new(&[], &[], &[], DnsConfig::default()).unwrap()),
+                tls: Tls::new(TlsOptions::default()).unwrap(),
+            }),
+            local_ips: None,
+            options_json: "{}".into(),
+            throw: false,
+            setup_data: SetupData::default(),
+        });
+        let factory = JsVuFactory::new(bundle.clone(), settings);
+        let state = Arc::new(ExecutionState::new());
+        let worker = WorkerContext::new(ProducerId(0), Clock::new(), state, shutdown, Arc::new(|_| {}));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        tokio::task::LocalSet::new().block_on(&runtime, async {
+            for vu in 1..=2 {
+                let id = VuId { in_instance: vu, in_test: vu };
+                factory.create(id, &worker, &CancellationToken::new()).await.map_err(|e| e.to_string())?;
+            }
+            Ok(bundle.options().clone())
+        })
+    }
+
+    /// What the script exports as `options.r`.
+    fn answer(&self) -> Value {
+        self.load().unwrap_or_else(|error| panic!("{error}"))["r"].clone()
+    }
+
+    fn error(&self) -> String {
+        self.load().unwrap_err()
+    }
+}
+
+/// Appended to a script.
+const CHECK: &str = "\n{ const { r } = typeof options === 'undefined' ? exports.options : options; if (JSON.stringify(r) !== JSON.stringify(JSON.parse(__ENV.EXPECTED))) throw new Error(`VU ${__VU} differs: ${JSON.stringify(r)}`); }";
+
+fn answer(list: &[(&str, &str)]) -> Value {
+    files(list).answer()
+}
+
+fn error(list: &[(&str, &str)]) -> String {
+    files(list).error()
+}
+
+const END: &str = "\nexport default function () {}";
+
+#[test]
+fn es_modules_cycle_reexport_and_evaluate_once() {
+    let r = answer(&[
+        (
+            "script.js",
+            "import { one, renamed, tools, count } from './lib/index.js';\nimport d, * as all from './lib/index.js';\nimport { isEven } from './even.js';\nexport const options = { r: [one, renamed, tools.two, d, count, Object.keys(all).sort().join(), isEven(10), isEven(7)] };\nexport default () => {};",
+        ),
+        (
+            "lib/index.js",
+            "export * from './a.js';\nexport { three as renamed } from './b.js';\nexport * as tools from './a.js';\nexport { default } from './b.js';",
+        ),
+        (
+            "lib/a.js",
+            "globalThis.runs = (globalThis.runs ?? 0) + 1;\nexport const one = 1, two = 2, count = globalThis.runs;",
+        ),
+        ("lib/b.js", "export const three = 3;\nexport default 'b';"),
+        (
+            "even.js",
+            "import { isOdd } from './odd.js';\nexport function isEven(n) { return n === 0 || isOdd(n - 1); }",
+        ),
+        (
+            "odd.js",
+            "import { isEven } from './even.js';\nexport function isOdd(n) { return n !== 0 && isEven(n - 1); }",
+        ),
+    ]);
+    assert_eq!(r, json!([1, 3, 2, "b", 1, "count,default,one,renamed,tools,two", true, false]));
+}
+
+#[test]
+fn es_modules_import_commonjs() {
+    let r = answer(&[
+        (
+            "script.js",
+            "import cjs, { add, absent } from './cjs.js';\nimport * as ns from './cjs.js';\nimport Single from './single.js';\nconst again = require('./cjs.js');\nconst esm = require('./esm.js');\nexport const options = { r: [typeof cjs, add(1, 2), absent === undefined, Object.keys(ns).join(), ns.default === cjs, again === cjs, new Single(4).v, esm.value, esm.default, esm.__esModule === undefined] };\nexport default () => {};",
+        ),
+        ("cjs.js", "exports.add = (a, b) => a + b;"),
+        ("single.js", "module.exports = class Single { constructor(v) { this.v = v; } };"),
+        ("esm.js", "export const value = 'v';\nexport default 'd';"),
+    ]);
+    assert_eq!(r, json!(["object", 3, true, "add", true, true, 4, "v", "d", true]));
+}
+
+#[test]
+fn commonjs_scripts_require_everything() {
+    let r = answer(&[
+        (
+            "script.js",
+            "#!/usr/bin/env senary\nconst tools = require('./lib/tools.js');\nconst { check } = require('k6');\nconst esm = require('./esm.js');\nexports.options = { r: [tools.add(2, 3), typeof check, esm.value, require === globalThis.require, typeof module, tools.same] };\nexports.default = function () {};\nif (false) return;",
+        ),
+        (
+            "lib/tools.js",
+            "exports.same = require('./other.js').tools === exports;\nexports.add = (a, b) => a + b;",
+        ),
+        ("lib/other.js", "exports.tools = require('./tools.js');"),
+        ("esm.js", "import { one } from './one.js';\nexport const value = await Promise.resolve(one);"),
+        ("one.js", "export const one = 1;"),
+    ]);
+    assert_eq!(r, json!([5, "function", 1, true, "object", true]));
+}
+
+#[test]
+fn modules_of_all_kinds_run_in_the_order_they_are_imported() {
+    let r = answer(&[
+        (
+            "script.js",
+            "import './first.js';\nimport './second.cjs.js';\nimport './third.js';\nexport const options = { r: globalThis.order.join() };\nexport default () => {};",
+        ),
+        ("first.js", "globalThis.order = ['first'];\nexport {};"),
+        ("second.cjs.js", "globalThis.order.push('second'); require('./required.js');"),
+        ("required.js", "globalThis.order.push('required');\nexport {};"),
+        ("third.js", "globalThis.order.push('third');\nexport {};"),
+    ]);
+    assert_eq!(r, "first,second,required,third");
+}
+
+#[test]
+fn everything_of_commonjs_can_be_reexported() {
+    let r = answer(&[
+        (
+            "script.js",
+            "import { a, b } from './all.js';\nexport const options = { r: [a, b] };\nexport default () => {};",
+        ),
+        ("all.js", "export * from './cjs.js';"),
+        ("cjs.js", "module.exports = { a: 1, b: 2 };"),
+    ]);
+    assert_eq!(r, json!([1, 2]));
+}
+
+#[test]
+fn import_and_require_may_form_a_cycle() {
+    let script = (
+        "script.js",
+        "import { b } from './b.cjs.js';\nexport const name = 'entry';\nlet early;\ntry { b.early(); } catch (e) { early = e.name; }\nexport const options = { r: early };\nexport default () => {};",
+    );
+    let r = answer(&[
+        script,
+        (
+            "b.cjs.js",
+            "const script = require('./script.js');\nexports.b = { early: () => script.name, late: () => script.name };",
+        ),
+    ]);
+    assert_eq!(r, "ReferenceError");
+
+    // The module that waits for the caller can be used once it has run.
+    let r = answer(&[
+        (
+            "script.js",
+            "import { a } from './a.js';\nimport cjs from './b.cjs.js';\nexport const options = { r: [a, cjs.late()] };\nexport default () => {};",
+        ),
+        ("a.js", "import './b.cjs.js';\nexport const a = 'a';"),
+        ("b.cjs.js", "const a = require('./a.js');\nexports.late = () => a.a;"),
+    ]);
+    assert_eq!(r, json!(["a", "a"]));
+}
+
+#[test]
+fn native_modules_have_the_shapes_scripts_know() {
+    let r = answer(&[(
+        "script.js",
+        "import k6, { check, nothing } from 'k6';\nimport * as all from 'k6';\nimport exec, { missing } from 'k6/execution';\nimport * as execution from 'k6/execution';\nexport const options = { r: [k6.check === check, nothing, missing === undefined, Object.keys(all).sort().join(), all.default === k6, require('k6') === k6, Object.keys(execution).sort().join(), execution.default === exec] };\nexport default () => {};",
+    )]);
+    assert_eq!(
+        r,
+        json!([
+            true,
+            null,
+            true,
+            "check,fail,group,randomSeed,sleep",
+            true,
+            true,
+            "instance,scenario,test,vu",
+            true
+        ])
+    );
+}
+
+#[test]
+fn typescript_runs_and_is_seen_in_stack_traces() {
+    let r = answer(&[
+        (
+            "script.ts",
+            "import type { Options } from 'k6/options';\nimport { area, type Shape } from './shapes.ts';\nenum Level { Low, Mid = 5 }\nnamespace Geo { export const origin = { x: 0 }; }\nclass Bird {\n  constructor(public readonly name: string, private legs = 2) {}\n\n  song(): never {\n    throw new Error(this.name as string);\n  }\n}\nlet stack: string = '';\ntry { new Bird('robin').song(); } catch (e) { stack = e.stack; }\nexport const options: Options = { r: [area(<Shape>{ w: 2, h: 3 }), Level.Mid, Geo.origin.x, stack] } as any;\nexport default function (): void {}",
+        ),
+        (
+            "shapes.ts",
+            "export type Shape = { w: number; h: number };\nexport function area(s: Shape): number { return s.w * s.h; }",
+        ),
+    ]);
+    assert_eq!(r[0], 6);
+    assert_eq!(r[1], 5);
+    let stack = r[3].as_str().unwrap();
+    assert!(stack.starts_with("Error: robin\n\tat song (file:///"), "{stack}");
+    assert!(stack.contains("/script.ts:9:") && stack.contains("/script.ts:13:"), "{stack}");
+}
+
+#[test]
+fn source_maps_are_followed() {
+    // Line 2, column 3 of the generated code comes from line 10, column 5 of the source.
+    let map = r#"{"version":3,"sources":["../src/origin.ts"],"names":[],"mappings":";EASI"}"#;
+    let script = |url: &str| {
+        format!(
+            "const f = () => {{\n  throw new Error('x');\n}};\nlet stack;\ntry {{ f() }} catch (e) {{ stack = e.stack }}\nexport const options = {{ r: stack }};\nexport default () => {{}};\n//# sourceMappingURL={url}\n"
+        )
+    };
+    let stack = answer(&[("dist/script.js", &script("script.js.map")), ("dist/script.js.map", map)]);
+    let stack = stack.as_str().unwrap();
+    assert!(stack.contains("/src/origin.ts:10:5"), "{stack}");
+    assert!(stack.contains("/dist/script.js:5:"), "{stack}");
+
+    let inline = format!("data:application/json;base64,{}", base64(map));
+    let stack = answer(&[("dist/script.js", &script(&inline))]);
+    assert!(stack.as_str().unwrap().contains("/src/origin.ts:10:5"), "{stack}");
+
+    let stack = answer(&[("dist/script.js", &script("missing.map"))]);
+    assert!(stack.as_str().unwrap().contains("/dist/script.js:2:"), "{stack}");
+}
+
+fn base64(text: &str) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(text)
+}
+
+#[test]
+fn stack_traces_have_the_reference_shape() {
+    let r = answer(&[
+        (
+            "script.js",
+            "import { fail } from 'k6';\nfunction stackOf(f) { try { f() } catch (e) { return e.stack } }\nfunction boom() { throw new TypeError('no'); }\nexport const options = { r: [stackOf(boom), stackOf(() => fail('native')), stackOf(require('./cjs.js').f), stackOf(def)] };\nimport def from './default.js';\nexport default () => {};",
+        ),
+        ("cjs.js", "exports.f = function inCommonJs() { throw new Error('cjs') };"),
+        ("default.js", "export default function () { throw new Error('d'); }"),
+    ]);
+    let stack = |n: usize| r[n].as_str().unwrap().to_owned();
+    assert!(stack(0).starts_with("TypeError: no\n\tat boom (file:///"), "{}", stack(0));
+    assert!(stack(0).contains("/script.js:3:") && stack(0).ends_with('\n'), "{}", stack(0));
+    assert!(stack(0).contains("\n\tat stackOf (file:///"), "{}", stack(0));
+    assert!(stack(0).lines().last().unwrap().starts_with("\tat file:///"), "{}", stack(0));
+    assert!(stack(1).starts_with("GoError: native\n\tat file:///"), "{}", stack(1));
+    // The column is the one in the file, whatever the loader put in front.
+    assert!(
+        stack(2).contains("\n\tat inCommonJs (file:///") && stack(2).contains("/cjs.js:1:"),
+        "{}",
+        stack(2)
+    );
+    let column: usize =
+        stack(2).split("/cjs.js:1:").nth(1).unwrap().split(')').next().unwrap().parse().unwrap();
+    assert!((39..=60).contains(&column), "{}", stack(2));
+    assert!(stack(3).contains("\n\tat default (file:///"), "{}", stack(3));
+}
+
+#[test]
+fn functions_know_their_text() {
+    let r = answer(&[
+        (
+            "script.js",
+            "function named(a, b) { return a + b; }\nconst arrow = async (x) => x * 2;\nclass Dog { static #n = 1; bark() { return 'w' } get tail() { return 1 } static async *walk() {} }\nconst o = { method(q) { return q }, get g() { return 1 }, ['com' + 'puted']() {} };\nconst g = Object.getOwnPropertyDescriptor(o, 'g').get;\nexport const options = { r: [named, arrow, Dog, Dog.prototype.bark, Dog.walk, o.method, g, o.computed, Math.max, require('./cjs.js').f, (() => 1).bind(null)].map(String) };\nexport default () => {};",
+        ),
+        ("cjs.js", "exports.f = function inCommonJs() { /* here */ };"),
+    ]);
+    let expected = json!([
+        "function named(a, b) { return a + b; }",
+        "async (x) => x * 2",
+        "class Dog { static #n = 1; bark() { return 'w' } get tail() { return 1 } static async *walk() {} }",
+        "bark() { return 'w' }",
+        "async *walk() {}",
+        "method(q) { return q }",
+        "get g() { return 1 }",
+        "['com' + 'puted']() {}",
+        "function max() {\n    [native code]\n}",
+        "function inCommonJs() { /* here */ }",
+        "function bound () {\n    [native code]\n}",
+    ]);
+    assert_eq!(r, expected);
+}
+
+#[test]
+fn files_are_opened_beside_the_running_module() {
+    let r = answer(&[
+        (
+            "script.js",
+            "import { text, deep } from './lib/reader.js';\nimport { load } from './lib/helper.js';\nimport { where } from './lib/where.js';\nconst here = import.meta.resolve('./data.txt');\nexport const options = { r: [text, deep, load('./data.txt'), open(here), where.endsWith('/lib/data.txt'), open('./snow.bin'), new Uint8Array(open('./snow.bin', 'b')).join()] };\nexport default () => {};",
+        ),
+        ("data.txt", "beside the script"),
+        ("snow.bin", "☃"),
+        ("lib/data.txt", "beside the helper"),
+        ("lib/note.txt", "note"),
+        ("lib/reader.js", "export { deep } from './deep/inner.js';\nexport const text = open('./note.txt');"),
+        (
+            "lib/deep/inner.js",
+            "export const deep = open('../note.txt') + open('./own.txt') + require('./r.js');",
+        ),
+        ("lib/deep/own.txt", "own"),
+        ("lib/deep/r.js", "module.exports = open('./own.txt').length;"),
+        ("lib/helper.js", "export function load(name) { return open(name); }"),
+        ("lib/where.js", "export const where = import.meta.resolve('./data.txt');"),
+    ]);
+    assert_eq!(
+        r,
+        json!(["note", "noteown3", "beside the script", "beside the script", true, "☃", "226,152,131"])
+    );
+}
+
+#[test]
+fn bytes_that_are_no_utf8_become_replacement_characters() {
+    let files = files(&[(
+        "script.js",
+        "export const options = { r: [open('bad.txt'), open('bad.txt', 'b').byteLength] };\nexport default () => {};",
+    )]);
+    std::fs::write(files.path().join("bad.txt"), b"a\xffb").unwrap();
+    assert_eq!(files.answer(), json!(["a\u{fffd}b", 3]));
+}
+
+#[test]
+fn what_cannot_be_opened_says_so() {
+    let open = |path: &str| error(&[("script.js", &format!("const data = open({path:?});{END}"))]);
+    assert!(open("").contains("open() can't be used with an empty filename"));
+    let missing = open("./missing.csv");
+    assert!(missing.contains("missing.csv: no such file or directory"), "{missing}");
+    assert!(missing.contains("\n\tat file:///") && missing.contains("script.js:1:"), "{missing}");
+    assert!(open("/").contains("open() can't be used with directories"), "{}", open("/"));
+}
+
+#[test]
+fn vus_open_and_import_only_what_the_first_did() {
+    let later = |code: &str| {
+        error(&[
+            ("script.js", &format!("if (__VU > 1) {{ {code} }}{END}")),
+            ("late.txt", "x"),
+            ("late.js", "exports.x = 1;"),
+        ])
+    };
+    let text = later("open('./late.txt')");
+    assert!(text.contains(r#"open() can't be used with files that weren't previously opened during initialization (__VU==0), path: "./late.txt""#), "{text}");
+    assert!(text.contains("VU #2"), "{text}");
+    let text = later("require('./late.js')");
+    assert!(
+        text.contains(
+            r#"the module "./late.js" was not previously resolved during initialization (__VU==0)"#
+        ),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_cannot_be_imported_says_so() {
+    let import = |specifier: &str| error(&[("script.js", &format!("import {specifier:?};{END}"))]);
+    let has = |specifier: &str, text: &str| {
+        let found = import(specifier);
+        assert!(found.contains(text), "{specifier}: {found}");
+    };
+    has("./not-there.js", r#"The moduleSpecifier "./not-there.js" couldn't be found on local disk"#);
+    has("lodash", r#"The moduleSpecifier "lodash" couldn't be recognised as something k6 supports."#);
+    has("http://h/x.js", "only supported schemes for imports are file and https, URL has `http`");
+    has("k6/nonsense", r#"unknown modules ["k6/nonsense"] were tried to be loaded, but couldn't"#);
+    has("k6/http", "Senary does not support k6/http yet");
+    has("k6/experimental/redis", "has been removed");
+    has(
+        "https://127.0.0.1:1/x.js",
+        r#"The moduleSpecifier "https://127.0.0.1:1/x.js" couldn't be retrieved from the resolved url "https://127.0.0.1:1/x.js". Error : "cannot connect to"#,
+    );
+}
+
+#[test]
+fn syntax_errors_name_file_and_place() {
+    let text = error(&[("script.js", "export default function () {\n  let a = 1;\n  let b = ;\n}\n")]);
+    assert!(text.contains("script.js: Line 3:11 Unexpected token ;"), "{text}");
+    let text = error(&[
+        ("script.js", "import './lib/broken.js';\nexport default () => {};"),
+        ("lib/broken.js", "const fine = 1;\nconst x = {;\n"),
+    ]);
+    assert!(text.contains("lib/broken.js: Line 2:12 Unexpected token ;"), "{text}");
+    let text = error(&[("script.js", "export default () => {};\nlet a;\nlet a;")]);
+    assert!(text.contains("SyntaxError: file:///") && text.contains("script.js: Line 3:"), "{text}");
+    let text = error(&[("script.js", "export default function () {\n  const a: number = 5;\n}")]);
+    assert!(text.contains("script.js: Line 2:") && text.contains("must end in .ts"), "{text}");
+    let text = error(&[("script.js", "exports.default = () => {}; let a; let a;")]);
+    assert!(text.contains("script.js: Line 1:"), "{text}");
+    let text = error(&[("script.ts", "export default function (): void {\n  const a: = 5;\n}\n")]);
+    assert!(text.contains("script.ts: Line 2:12"), "{text}");
+    let text = error(&[
+        ("script.js", "import { present,\n  absent } from './lib.js';\nexport default () => {};"),
+        ("lib.js", "export const present = 1;\nexport * from './more.js';"),
+        ("more.js", "export const more = 1;"),
+    ]);
+    assert!(text.contains("SyntaxError") && text.contains("script.js: Line 2:3"), "{text}");
+    assert!(
+        text.contains(r#"The requested module "./lib.js" does not provide an export named "absent""#),
+        "{text}"
+    );
+}
+
+#[test]
+fn reading_a_binding_of_a_cycle_too_early_throws() {
+    let text = error(&[
+        ("script.js", "import { a } from './a.js';\nexport default () => a;"),
+        ("a.js", "import { b } from './b.js';\nexport const a = 'a' + b;"),
+        ("b.js", "import { a } from './a.js';\nexport const b = 'b' + a;"),
+    ]);
+    assert!(text.contains("ReferenceError") && text.contains("b.js:2:"), "{text}");
+}
+
+#[test]
+fn es_modules_have_no_module_object() {
+    for name in ["module", "exports"] {
+        let text = error(&[("script.js", &format!("{name}.x = 1;{END}"))]);
+        assert!(
+            text.contains(&format!(
+                "you are trying to access identifier {name:?}, this likely is due to mixing"
+            )),
+            "{text}"
+        );
+    }
+    let r = answer(&[(
+        "script.js",
+        "globalThis.module = 5;\nexport const options = { r: module };\nexport default () => {};",
+    )]);
+    assert_eq!(r, 5);
+}
+
+#[test]
+fn exceptions_of_modules_are_thrown_to_who_requires_them() {
+    let r = answer(&[
+        (
+            "script.js",
+            "let got = [];\nfor (const name of ['./bad.js', './bad.cjs.js']) { try { require(name) } catch (e) { got.push(e.message) } }\nexport const options = { r: got };\nexport default () => {};",
+        ),
+        ("bad.js", "export const x = 1;\nthrow new Error('esm');"),
+        ("bad.cjs.js", "throw new Error('cjs');"),
+    ]);
+    assert_eq!(r, json!(["esm", "cjs"]));
+}
