@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -34,6 +34,13 @@ enum Post<F: VuFactory> {
 pub(crate) struct Crew<F: VuFactory> {
     posts: Vec<mpsc::UnboundedSender<Post<F>>>,
     pub(crate) pool: Arc<VuPool>,
+    unplanned: Mutex<Unplanned>,
+}
+
+/// VUs that may be made during the run.
+struct Unplanned {
+    next: u64,
+    left: u64,
 }
 
 /// A worker that is yet to run: its name and mailbox.
@@ -43,14 +50,24 @@ pub(crate) struct Hire<F: VuFactory> {
 }
 
 impl<F: VuFactory> Crew<F> {
-    pub(crate) fn new(workers: usize) -> (Self, Vec<Hire<F>>) {
+    /// `planned` VUs are made before the run, and up to `unplanned` more during it.
+    pub(crate) fn new(workers: usize, planned: u64, unplanned: u64) -> (Self, Vec<Hire<F>>) {
         let (posts, hires) = (0..workers)
             .map(|index| {
                 let (sender, posts) = mpsc::unbounded_channel();
                 (sender, Hire { index, posts })
             })
             .unzip();
-        (Self { posts, pool: VuPool::new(workers) }, hires)
+        let unplanned = Mutex::new(Unplanned { next: planned + 1, left: unplanned });
+        (Self { posts, pool: VuPool::new(workers), unplanned }, hires)
+    }
+
+    /// The number of a VU to make during the run; None if there are as many as there may be.
+    pub(crate) fn claim_unplanned(&self) -> Option<u64> {
+        let mut unplanned = self.unplanned.lock().unwrap_or_else(PoisonError::into_inner);
+        unplanned.left = unplanned.left.checked_sub(1)?;
+        unplanned.next += 1;
+        Some(unplanned.next - 1)
     }
 
     pub(crate) fn workers(&self) -> usize {

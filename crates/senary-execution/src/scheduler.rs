@@ -5,7 +5,7 @@
 
 use std::io;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -69,8 +69,6 @@ struct Inner<F: VuFactory> {
     end: CancellationToken,
     /// Cancelled when the scheduler goes; teardown comes before it.
     closed: CancellationToken,
-    /// Whether the workers are tasks of the caller's own runtime.
-    inline: bool,
 }
 
 /// The scheduler's own samples, and what its parts need to record them.
@@ -80,6 +78,10 @@ pub(crate) struct Control {
     recorder: Mutex<Recorder>,
     sink: BatchSink,
     run_tags: TagSet,
+    /// Cancelled when the run is to end.
+    pub(crate) end: CancellationToken,
+    /// Whether the workers are tasks of the caller's own runtime, whose clock then holds for everything.
+    pub(crate) inline: bool,
 }
 
 impl Control {
@@ -252,28 +254,31 @@ impl ProgressWatch {
 impl<F: VuFactory> Inner<F> {
     fn new(plan: LoadPlan, options: SchedulerOptions, inline: bool) -> (Arc<Self>, Vec<Hire<F>>) {
         let workers = options.workers.max(1);
-        let (crew, hires) = Crew::new(workers);
+        let planned = plan.planned_vus();
+        let (crew, hires) = Crew::new(workers, planned, plan.max_vus().saturating_sub(planned));
         let length = plan.segment().segment().length();
         let scenarios = plan.scenarios().iter().map(|scenario| {
             let share = plan.share(scenario);
             Arc::new(ScenarioState::new(scenario.clone(), share, length))
         });
+        let end = options.shutdown.token().child_token();
         let control = Control {
             state: options.state.clone(),
             clock: options.clock,
             recorder: Mutex::new(Recorder::new(ProducerId(workers as u32))),
             sink: options.sink.clone(),
             run_tags: options.run_tags.clone(),
+            end: end.clone(),
+            inline,
         };
         let inner = Self {
             scenarios: scenarios.collect(),
             crew: Arc::new(crew),
             control: Arc::new(control),
-            end: options.shutdown.token().child_token(),
+            end,
             closed: CancellationToken::new(),
             plan,
             options,
-            inline,
         };
         (Arc::new(inner), hires)
     }
@@ -300,12 +305,9 @@ impl<F: VuFactory> Inner<F> {
         state.mark_ended(self.end.is_cancelled());
     }
 
-    /// Starts the scenario's clock.
+    /// Puts together what the scenario's VUs have to know.
     fn activate(&self, state: &Arc<ScenarioState>, numbering: Striping) -> Arc<ActiveScenario> {
         let (scenario, options) = (&state.scenario, &self.options);
-        let started = Instant::now();
-        state.mark_started(started);
-        let regular_end = started + scenario.executor.regular_duration();
         let progress = state.clone();
         let activation = Activation {
             scenario: scenario.name.clone(),
@@ -327,9 +329,7 @@ impl<F: VuFactory> Inner<F> {
             numbering,
             activation: Arc::new(activation),
             token: self.end.child_token(),
-            started,
-            regular_end,
-            latest_end: regular_end + scenario.graceful_stop,
+            deadlines: OnceLock::new(),
             min_iteration_duration: options.min_iteration_duration,
             dropped,
         })

@@ -1,5 +1,8 @@
 //! Executors whose VUs loop: shared-iterations, per-vu-iterations, constant-vus. In virtual time.
 
+#![allow(clippy::unwrap_used)]
+
+#[allow(dead_code)] // Each test file uses its part of it.
 mod fake;
 
 use fake::{Bench, Fakes, ms, scenario, secs};

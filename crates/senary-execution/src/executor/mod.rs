@@ -6,12 +6,14 @@
 //! of the whole run, at once.
 //! (<https://grafana.com/docs/k6/latest/using-k6/scenarios/concepts/graceful-stop/>)
 
+mod arrival_rate;
 mod constant_vus;
 mod per_vu_iterations;
+mod ramping_vus;
 mod shared_iterations;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use senary_metrics::{Metadata, Recorder, TagSet, Timestamp, builtin};
@@ -40,26 +42,47 @@ const STREAK_TIME: Duration = Duration::from_micros(500);
 
 /// Runs one scenario, whose time has come, to its end.
 pub(crate) async fn run<F: VuFactory>(mut run: ScenarioRun<F>) {
-    let (token, latest_end) = (run.active.token.clone(), run.active.latest_end);
-    let scenario = async {
-        let scenario = run.active.state.clone();
-        match &scenario.scenario.executor {
-            ExecutorConfig::SharedIterations { .. } => shared_iterations::run(&mut run).await,
-            ExecutorConfig::PerVuIterations { iterations, .. } => {
+    let scenario = run.active.state.clone();
+    let arrivals = match scenario.scenario.executor.arrivals() {
+        Some(arrivals) => Some(arrival_rate::prepare(&run, arrivals).await),
+        None => None,
+    };
+    // Only now does time begin to count: iterations are to start on time from the first.
+    let deadlines = run.active.start_clock();
+    let token = run.active.token.clone();
+    let work = async {
+        match (&scenario.scenario.executor, arrivals) {
+            (_, Some(arrivals)) => arrivals.run(&mut run, deadlines).await,
+            (ExecutorConfig::SharedIterations { .. }, _) => shared_iterations::run(&mut run).await,
+            (ExecutorConfig::PerVuIterations { iterations, .. }, _) => {
                 per_vu_iterations::run(&mut run, *iterations).await;
             }
-            ExecutorConfig::ConstantVus { .. } => constant_vus::run(&mut run).await,
-            _ => {}
+            (ExecutorConfig::ConstantVus { .. }, _) => constant_vus::run(&mut run).await,
+            (executor, _) => {
+                if let Some(ramp) = executor.vu_ramp(&run.active.numbering) {
+                    ramping_vus::run(&mut run, deadlines, ramp).await;
+                }
+            }
         }
         run.all_vus_ended().await;
     };
-    let mut scenario = std::pin::pin!(scenario);
+    let mut work = std::pin::pin!(work);
     tokio::select! {
         biased;
-        () = &mut scenario => return,
-        () = sleep_until(latest_end) => token.cancel(),
+        () = &mut work => return,
+        () = sleep_until(deadlines.latest_end) => token.cancel(),
     }
-    scenario.await;
+    work.await;
+}
+
+/// The times of a scenario.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadlines {
+    started: Instant,
+    /// No iteration starts from here on.
+    regular_end: Instant,
+    /// No iteration goes on from here on.
+    latest_end: Instant,
 }
 
 /// A scenario that runs, as its executor sees it.
@@ -78,9 +101,7 @@ pub(crate) struct ActiveScenario {
     pub(crate) numbering: Striping,
     pub(crate) activation: Arc<Activation>,
     pub(crate) token: CancellationToken,
-    pub(crate) started: Instant,
-    pub(crate) regular_end: Instant,
-    pub(crate) latest_end: Instant,
+    pub(crate) deadlines: OnceLock<Deadlines>,
     pub(crate) min_iteration_duration: Duration,
     pub(crate) dropped: DroppedIterations,
 }
@@ -108,9 +129,20 @@ impl<F: VuFactory> ScenarioRun<F> {
 
     /// Puts a VU to work.
     fn start_vu(&self, lease: VuLease, work: impl AsyncFnOnce(&mut ActiveVu<'_, F>) + Send + 'static) {
+        self.start_vu_until(self.active.token.child_token(), lease, work);
+    }
+
+    /// Puts a VU to work that the token interrupts. Each VU has its own: one that many asked all the time would
+    /// be a bottleneck.
+    fn start_vu_until(
+        &self,
+        interrupt: CancellationToken,
+        lease: VuLease,
+        work: impl AsyncFnOnce(&mut ActiveVu<'_, F>) + Send + 'static,
+    ) {
         let Some(present) = self.present.clone() else { return };
         let presence = Presence::new(&self.active.state, self.control.state.clone(), present);
-        start_vu(&self.crew, self.active.clone(), lease, presence, work);
+        start_vu(&self.crew, self.active.clone(), interrupt, lease, presence, work);
     }
 
     /// Waits for the end of all VUs that were started.
@@ -123,6 +155,7 @@ impl<F: VuFactory> ScenarioRun<F> {
 fn start_vu<F: VuFactory>(
     crew: &Crew<F>,
     active: Arc<ActiveScenario>,
+    interrupt: CancellationToken,
     lease: VuLease,
     presence: Presence,
     work: impl AsyncFnOnce(&mut ActiveVu<'_, F>) + Send + 'static,
@@ -133,7 +166,7 @@ fn start_vu<F: VuFactory>(
             let id = on.id_of(lease.vu);
             on.with_vu(&lease, async |vu| {
                 vu.activate(&active.activation);
-                work(&mut ActiveVu::new(vu, id, &on, &active)).await;
+                work(&mut ActiveVu::new(vu, id, &on, &active, interrupt)).await;
             })
             .await;
             // The VU is back; now others may have it, and only then it does not count any more.
@@ -144,6 +177,15 @@ fn start_vu<F: VuFactory>(
 }
 
 impl ActiveScenario {
+    /// Starts the scenario's clock.
+    fn start_clock(&self) -> Deadlines {
+        let (started, scenario) = (Instant::now(), &self.state.scenario);
+        let regular_end = started + scenario.executor.regular_duration();
+        let latest_end = regular_end + scenario.graceful_stop;
+        self.state.mark_started(started);
+        *self.deadlines.get_or_init(|| Deadlines { started, regular_end, latest_end })
+    }
+
     /// The number of the next iteration to start, within this process.
     fn next_iteration(&self) -> u64 {
         self.state.started_iterations.0.fetch_add(1, Ordering::Relaxed)
@@ -183,8 +225,8 @@ struct ActiveVu<'a, F: VuFactory> {
     id: VuId,
     worker: &'a Worker<F>,
     scenario: &'a ActiveScenario,
-    /// A token of its own: one that many VUs asked all the time would be a bottleneck.
     interrupt: CancellationToken,
+    regular_end: Option<Instant>,
     /// The time at the end of the last iteration, or of what followed it.
     now: Instant,
     rested: Instant,
@@ -192,19 +234,32 @@ struct ActiveVu<'a, F: VuFactory> {
 }
 
 impl<'a, F: VuFactory> ActiveVu<'a, F> {
-    fn new(vu: &'a mut F::Vu, id: VuId, worker: &'a Worker<F>, scenario: &'a ActiveScenario) -> Self {
-        let interrupt = scenario.token.child_token();
+    fn new(
+        vu: &'a mut F::Vu,
+        id: VuId,
+        worker: &'a Worker<F>,
+        scenario: &'a ActiveScenario,
+        interrupt: CancellationToken,
+    ) -> Self {
         let now = Instant::now();
-        Self { vu, id, worker, scenario, interrupt, now, rested: now, streak: 0 }
+        // An arrival rate puts its VUs to work before its clock starts; they do not ask.
+        let regular_end = scenario.deadlines.get().map(|d| d.regular_end);
+        Self { vu, id, worker, scenario, interrupt, regular_end, now, rested: now, streak: 0 }
     }
 
     /// Whether a new iteration may start.
     fn may_start(&self) -> bool {
-        self.now < self.scenario.regular_end && !self.interrupt.is_cancelled()
+        self.regular_end.is_none_or(|end| self.now < end) && !self.interrupt.is_cancelled()
+    }
+
+    /// Runs the iteration with this number, and then, now and then, lets others run.
+    async fn iterate(&mut self, number: u64) {
+        self.iterate_once(number).await;
+        self.rest().await;
     }
 
     /// Runs the iteration with this number, and waits until the next one may follow.
-    async fn iterate(&mut self, number: u64) {
+    async fn iterate_once(&mut self, number: u64) {
         let begun = self.now;
         let iteration = Iteration { in_instance: number, in_test: self.scenario.numbering.global(number) };
         let outcome = self.vu.run_iteration(iteration, &self.interrupt).await;
@@ -218,7 +273,6 @@ impl<'a, F: VuFactory> ActiveVu<'a, F> {
             }
             IterationOutcome::Interrupted => run.add_interrupted_iteration(worker),
         }
-        self.rest().await;
     }
 
     /// Stretches an iteration to the least time it has to take.
@@ -230,7 +284,7 @@ impl<'a, F: VuFactory> ActiveVu<'a, F> {
         }
     }
 
-    /// Lets others run, now and then.
+    /// Lets others run if this VU kept its worker long enough.
     async fn rest(&mut self) {
         self.streak += 1;
         if self.streak >= STREAK_ITERATIONS || self.now - self.rested >= STREAK_TIME {

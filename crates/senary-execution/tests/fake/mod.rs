@@ -1,5 +1,7 @@
 //! VUs without a script: their iterations take a given time. What they did is kept for the tests to read.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};

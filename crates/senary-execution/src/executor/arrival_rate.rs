@@ -1,0 +1,342 @@
+//! `constant-arrival-rate` and `ramping-arrival-rate`: iterations start on time, whether others have ended or not.
+//!
+//! The VUs of the scenario wait in one place, [`IdleVus`]. The pacer, a thread that does nothing else, sleeps until
+//! the next start is due and hands it to a VU of the worker that is the least busy. A start is dropped only if not
+//! a single VU waits, on any worker; then another VU is made, in the background, if there may be one more.
+//! (<https://grafana.com/docs/k6/latest/using-k6/scenarios/concepts/open-vs-closed/>)
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::{ActiveScenario, ActiveVu, Deadlines, Presence, ScenarioRun, count, start_vu};
+use crate::crew::Crew;
+use crate::pacer::Arrivals;
+use crate::pool::VuLease;
+use crate::progress::ScenarioState;
+use crate::scheduler::Control;
+use crate::segment::Striping;
+use crate::vu::VuFactory;
+
+/// Takes the pre-allocated VUs and waits until all of them are ready.
+pub(super) async fn prepare<F: VuFactory>(run: &ScenarioRun<F>, arrivals: Arrivals) -> ArrivalRate<F> {
+    let share = run.active.state.share;
+    let open = OpenDesk(Arc::new(Desk {
+        active: run.active.clone(),
+        crew: run.crew.clone(),
+        control: run.control.clone(),
+        idle: IdleVus::new(run.crew.workers()),
+        unplanned: AtomicU64::new(share.max_vus - share.vus),
+        growing: AtomicBool::new(false),
+        warned: AtomicBool::new(false),
+    }));
+    let mut taken = 0;
+    for _ in 0..share.vus {
+        let Some(lease) = run.take_vu().await else { break };
+        let (worker, desk) = (lease.worker, open.0.clone());
+        run.start_vu(lease, async move |vu| desk.serve(vu, worker).await);
+        taken += 1;
+    }
+    run.active.token.run_until_cancelled(open.0.idle.all_ready(taken)).await;
+    ArrivalRate { open, arrivals }
+}
+
+/// An arrival rate whose VUs are ready.
+pub(super) struct ArrivalRate<F: VuFactory> {
+    open: OpenDesk<F>,
+    arrivals: Arrivals,
+}
+
+/// Sends the waiting VUs home on drop, whatever the reason.
+struct OpenDesk<F: VuFactory>(Arc<Desk<F>>);
+
+impl<F: VuFactory> Drop for OpenDesk<F> {
+    fn drop(&mut self) {
+        self.0.idle.close(&self.0.active.state);
+    }
+}
+
+impl<F: VuFactory> ArrivalRate<F> {
+    /// Starts iterations until the regular end, and waits for them.
+    pub(super) async fn run(self, run: &mut ScenarioRun<F>, deadlines: Deadlines) {
+        let token = &run.active.token;
+        if let Some(present) = run.present.as_ref().map(mpsc::Sender::downgrade) {
+            let numbering = run.active.numbering.clone();
+            let schedule = Schedule { arrivals: self.arrivals, numbering, from: deadlines.started, next: 0 };
+            if run.control.inline {
+                token.run_until_cancelled(pace(schedule, &self.open.0, &present)).await;
+            } else {
+                pace_on_thread(schedule, self.open.0.clone(), present, token).await;
+            }
+        }
+        token.run_until_cancelled(sleep_until(deadlines.regular_end)).await;
+        drop(self.open);
+        run.all_vus_ended().await;
+    }
+}
+
+/// When the iterations of this process start.
+struct Schedule {
+    arrivals: Arrivals,
+    numbering: Striping,
+    from: Instant,
+    next: u64,
+}
+
+impl Iterator for Schedule {
+    type Item = Instant;
+
+    fn next(&mut self) -> Option<Instant> {
+        let at = self.arrivals.time_of(self.numbering.global(self.next))?;
+        self.next += 1;
+        Some(self.from + at)
+    }
+}
+
+/// Paces as a task: to the resolution of the runtime's timers, under its clock.
+async fn pace<F: VuFactory>(schedule: Schedule, desk: &Arc<Desk<F>>, present: &mpsc::WeakSender<()>) {
+    for due in schedule {
+        sleep_until(due).await;
+        desk.start_iteration(present);
+    }
+}
+
+/// Paces on a thread of its own. The kernel wakes it to within tens of microseconds, where the runtime's timers
+/// tick in milliseconds; and it is not kept waiting by what VUs do. Starts it is late for follow at once.
+async fn pace_on_thread<F: VuFactory>(
+    schedule: Schedule,
+    desk: Arc<Desk<F>>,
+    present: mpsc::WeakSender<()>,
+    token: &CancellationToken,
+) {
+    let (ended, mut end) = oneshot::channel::<()>();
+    let (stop, name) = (token.clone(), format!("pacer-{}", desk.active.state.labels().0));
+    let pacer = thread::Builder::new().name(name).spawn(move || {
+        let _ended = ended;
+        for due in schedule {
+            loop {
+                if stop.is_cancelled() {
+                    return;
+                }
+                match due.checked_duration_since(Instant::now()) {
+                    Some(early) if !early.is_zero() => thread::park_timeout(early),
+                    _ => break,
+                }
+            }
+            desk.start_iteration(&present);
+        }
+    });
+    match pacer.map(PacerThread) {
+        Ok(pacer) => {
+            if token.run_until_cancelled(&mut end).await.is_none() {
+                drop(pacer);
+                let _ = end.await;
+            }
+        }
+        Err(error) => log::error!("No thread can be started to pace iterations: {error}"),
+    }
+}
+
+/// Wakes the pacer on drop, so that it notices its end at once.
+struct PacerThread(thread::JoinHandle<()>);
+
+impl Drop for PacerThread {
+    fn drop(&mut self) {
+        self.0.thread().unpark();
+    }
+}
+
+/// Where starts of iterations and idle VUs come together.
+struct Desk<F: VuFactory> {
+    active: Arc<ActiveScenario>,
+    crew: Arc<Crew<F>>,
+    control: Arc<Control>,
+    idle: IdleVus,
+    /// VUs that may be added.
+    unplanned: AtomicU64,
+    /// Whether one is being made; never more than one at a time.
+    growing: AtomicBool,
+    warned: AtomicBool,
+}
+
+impl<F: VuFactory> Desk<F> {
+    /// The life of a VU: it waits for its next iteration until there are no more.
+    async fn serve(&self, vu: &mut ActiveVu<'_, F>, worker: usize) {
+        self.idle.join(worker);
+        while let Some(start) = self.idle.enter(worker, &self.active.state) {
+            let Ok(number) = start.await else { break };
+            if vu.interrupt.is_cancelled() {
+                vu.record_dropped(1);
+                break;
+            }
+            vu.now = Instant::now();
+            vu.iterate_once(number).await;
+        }
+    }
+
+    /// An iteration is due.
+    fn start_iteration(self: &Arc<Self>, present: &mpsc::WeakSender<()>) {
+        if !self.idle.start_one(&self.active) {
+            self.control.record_dropped(&self.active.dropped, 1);
+            self.grow(present);
+        }
+    }
+
+    /// Adds a VU, if one may be added and none is being added.
+    fn grow(self: &Arc<Self>, present: &mpsc::WeakSender<()>) {
+        if self.growing.load(Ordering::Acquire) {
+            return;
+        }
+        let left = self.unplanned.load(Ordering::Relaxed);
+        if left == 0 {
+            if !self.warned.swap(true, Ordering::Relaxed) {
+                let vus = count(&self.active.state.active_vus);
+                let text = format!("Insufficient VUs, reached {vus} active VUs and cannot initialize more");
+                self.active.warn(&text);
+            }
+            return;
+        }
+        if let Some(vu) = self.crew.claim_unplanned() {
+            self.unplanned.store(left - 1, Ordering::Relaxed);
+            self.growing.store(true, Ordering::Release);
+            self.clone().make(vu, present.clone());
+        } else if let Some(lease) = self.crew.pool.try_take() {
+            // All VUs there may be were made, for scenarios that came before.
+            self.unplanned.store(left - 1, Ordering::Relaxed);
+            self.join(lease, present);
+        }
+    }
+
+    /// Makes a VU, in the background. Should the scenario end before, later ones may use it.
+    fn make(self: Arc<Self>, vu: u64, present: mpsc::WeakSender<()>) {
+        let (crew, home) = (self.crew.clone(), self.crew.pool.home(vu));
+        crew.post(home, move |worker| {
+            let on = worker.clone();
+            worker.spawn(async move {
+                let made = on.create(vu, &self.control.end).await;
+                match made {
+                    Ok(()) => self.join(self.crew.pool.add(vu), &present),
+                    Err(_) if self.control.end.is_cancelled() => {}
+                    Err(error) => {
+                        let (scenario, executor) = self.active.state.labels();
+                        log::error!(executor, scenario; "Could not initialize VU {vu}: {error}");
+                    }
+                }
+                self.growing.store(false, Ordering::Release);
+            });
+        });
+    }
+
+    /// Lets a further VU wait for iterations, unless all others have gone already.
+    fn join(self: &Arc<Self>, lease: VuLease, present: &mpsc::WeakSender<()>) {
+        let Some(present) = present.upgrade() else { return };
+        let presence = Presence::new(&self.active.state, self.control.state.clone(), present);
+        let (desk, worker, interrupt) = (self.clone(), lease.worker, self.active.token.child_token());
+        start_vu(&self.crew, self.active.clone(), interrupt, lease, presence, async move |vu| {
+            desk.serve(vu, worker).await;
+        });
+    }
+}
+
+/// The VUs of a scenario that wait for an iteration. Each left a sender for its number; without it, it goes home.
+struct IdleVus {
+    waiting: Mutex<Waiting>,
+    entered: Notify,
+}
+
+struct Waiting {
+    workers: Vec<WaitingOn>,
+    /// The worker after the one that got the last iteration.
+    next: usize,
+    closed: bool,
+}
+
+/// The VUs of one worker.
+#[derive(Default)]
+struct WaitingOn {
+    /// Those that wait; the one that has waited the longest comes first.
+    vus: VecDeque<oneshot::Sender<u64>>,
+    /// All that have joined.
+    members: usize,
+}
+
+impl WaitingOn {
+    fn busy(&self) -> usize {
+        self.members.saturating_sub(self.vus.len())
+    }
+}
+
+impl IdleVus {
+    fn new(workers: usize) -> Self {
+        let workers = std::iter::repeat_with(WaitingOn::default).take(workers).collect();
+        Self { waiting: Mutex::new(Waiting { workers, next: 0, closed: false }), entered: Notify::new() }
+    }
+
+    /// One more VU of a worker is going to wait here, again and again.
+    fn join(&self, worker: usize) {
+        self.lock().workers[worker].members += 1;
+    }
+
+    /// Lets a VU wait. What it gets is the number of its next iteration, or word that there are no more.
+    fn enter(&self, worker: usize, scenario: &ScenarioState) -> Option<oneshot::Receiver<u64>> {
+        let (sender, number) = oneshot::channel();
+        let mut waiting = self.lock();
+        if waiting.closed {
+            return None;
+        }
+        waiting.workers[worker].vus.push_back(sender);
+        scenario.idle_vus.fetch_add(1, Ordering::Relaxed);
+        drop(waiting);
+        self.entered.notify_one();
+        Some(number)
+    }
+
+    /// Hands the next iteration to a VU. False if none waits.
+    fn start_one(&self, active: &ActiveScenario) -> bool {
+        let mut number = None;
+        while let Some(vu) = self.take() {
+            active.state.idle_vus.fetch_sub(1, Ordering::Relaxed);
+            let next = *number.get_or_insert_with(|| active.next_iteration());
+            // It fails only if the VU is no more.
+            if vu.send(next).is_ok() {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// A VU of the worker that has the fewest busy ones. Workers that are equal take turns.
+    fn take(&self) -> Option<oneshot::Sender<u64>> {
+        let mut waiting = self.lock();
+        let (all, next) = (waiting.workers.len(), waiting.next);
+        let in_turn = (0..all).map(|i| (next + i) % all);
+        let with_idle = in_turn.filter(|w| !waiting.workers[*w].vus.is_empty());
+        let worker = with_idle.min_by_key(|w| waiting.workers[*w].busy())?;
+        waiting.next = worker + 1;
+        waiting.workers[worker].vus.pop_front()
+    }
+
+    /// Waits until this many VUs wait.
+    async fn all_ready(&self, vus: usize) {
+        while self.lock().workers.iter().map(|w| w.vus.len()).sum::<usize>() < vus {
+            self.entered.notified().await;
+        }
+    }
+
+    /// Sends home all VUs, at once or when their iteration has ended.
+    fn close(&self, scenario: &ScenarioState) {
+        let mut waiting = self.lock();
+        waiting.closed = true;
+        waiting.workers.iter_mut().for_each(|worker| worker.vus.clear());
+        scenario.idle_vus.store(0, Ordering::Relaxed);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
