@@ -34,6 +34,8 @@ pub struct Bundle {
     pub(crate) shared_arrays: SharedArrays,
     options: serde_json::Value,
     exports: Vec<String>,
+    /// Names of exports that are no functions.
+    values: Vec<String>,
 }
 
 /// Names the reference calls itself; each must be a function if it is there.
@@ -60,15 +62,17 @@ impl Bundle {
             shared_arrays: SharedArrays::default(),
             options: serde_json::Value::Null,
             exports: Vec::new(),
+            values: Vec::new(),
         };
         let state = Arc::new(ExecutionState::new());
         // Nothing may be measured yet, so nobody receives samples.
         let worker =
             WorkerContext::new(ProducerId(0), Clock::new(), state, shutdown.clone(), Arc::new(|_| {}));
         let local = tokio::task::LocalSet::new();
-        let (options, exports) = local.block_on(&executor, bundle.first_init(&worker, shutdown.token()))?;
+        let (options, exports, values) = local.block_on(&executor, bundle.first_init(&worker, shutdown.token()))?;
         bundle.options = options;
         bundle.exports = exports;
+        bundle.values = values;
         bundle.store.lock();
         Ok(bundle)
     }
@@ -87,6 +91,11 @@ impl Bundle {
         self.exports.iter().any(|export| export == name)
     }
 
+    /// Whether there is an export of that name, function or not.
+    pub fn exports_anything_as(&self, name: &str) -> bool {
+        self.has_export(name) || self.values.iter().any(|value| value == name)
+    }
+
     pub fn registry(&self) -> &Registry {
         &self.registry
     }
@@ -95,7 +104,7 @@ impl Bundle {
         &self,
         worker: &Rc<WorkerContext>,
         interrupt: &CancellationToken,
-    ) -> Result<(serde_json::Value, Vec<String>), LifecycleError> {
+    ) -> Result<(serde_json::Value, Vec<String>, Vec<String>), LifecycleError> {
         let settings = Arc::new(init_settings()?);
         let id = VuId { in_instance: 0, in_test: 0 };
         let inner = factory::init_vu(self, id, worker, settings, interrupt).await?;
@@ -103,7 +112,7 @@ impl Bundle {
             let thrown = |e| LifecycleError::Script(crate::failure::ScriptFailure::from_error(ctx, e));
             let Some(exports) = inner.exports.borrow().clone() else { return Ok(Default::default()) };
             let exports: Object<'_> = exports.restore(ctx).map_err(thrown)?;
-            let mut names = Vec::new();
+            let (mut names, mut values) = (Vec::new(), Vec::new());
             for key in exports.own_keys::<String>(Filter::new().string()) {
                 let key = key.map_err(thrown)?;
                 let value: Value<'_> = exports.get(key.as_str()).map_err(thrown)?;
@@ -111,13 +120,15 @@ impl Bundle {
                     names.push(key);
                 } else if key == SETUP || key == TEARDOWN {
                     return Err(LifecycleError::NotAFunction(key));
+                } else {
+                    values.push(key);
                 }
             }
             let options: Value<'_> = exports.get("options").map_err(thrown)?;
             let json = ctx.json_stringify(options).map_err(thrown)?;
             let json = json.map(|j| j.to_string()).transpose().map_err(thrown)?;
             let options = json.and_then(|j| serde_json::from_str(&j).ok()).unwrap_or_default();
-            Ok((options, names))
+            Ok((options, names, values))
         });
         inner.abandon();
         found

@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rquickjs::{Ctx, Filter, Persistent, Value};
 use senary_execution::{BatchSink, Clock, ExecutionState, Shutdown, VuId, WorkerContext};
@@ -31,25 +32,20 @@ pub struct Stages {
     pub state: Arc<ExecutionState>,
     pub shutdown: Shutdown,
     pub sink: BatchSink,
+    /// Each call of a stage records as a producer of its own; this is the next one.
+    pub next_producer: AtomicU32,
 }
-
-/// Recorders of stages, apart from those of workers.
-pub const SETUP_PRODUCER: ProducerId = ProducerId(0);
-pub const TEARDOWN_PRODUCER: ProducerId = ProducerId(1);
-
-/// The first producer nobody here uses.
-pub const FIRST_FREE_PRODUCER: ProducerId = ProducerId(2);
 
 impl Stages {
     /// Runs `setup()`; its result as JSON, if it has one.
     pub fn setup(&self, interrupt: &CancellationToken) -> Result<Option<String>, LifecycleError> {
-        self.call(SETUP, SETUP_PRODUCER, self.sink.clone(), None, interrupt, setup_data)
+        self.call(SETUP, self.sink.clone(), None, interrupt, setup_data)
     }
 
     /// Runs `teardown()` with what `setup()` returned.
     pub fn teardown(&self, interrupt: &CancellationToken) -> Result<(), LifecycleError> {
         let data = self.settings.setup_data.get();
-        self.call(TEARDOWN, TEARDOWN_PRODUCER, self.sink.clone(), data.as_deref(), interrupt, |_, _| Ok(()))
+        self.call(TEARDOWN, self.sink.clone(), data.as_deref(), interrupt, |_, _| Ok(()))
     }
 
     /// Runs `handleSummary()`; `None` if it returned nothing. Samples it causes count for nothing any more.
@@ -59,13 +55,12 @@ impl Stages {
         interrupt: &CancellationToken,
     ) -> Result<Option<SummaryFiles>, LifecycleError> {
         let nowhere: BatchSink = Arc::new(|_| {});
-        self.call(HANDLE_SUMMARY, SETUP_PRODUCER, nowhere, Some(data), interrupt, summary_files)
+        self.call(HANDLE_SUMMARY, nowhere, Some(data), interrupt, summary_files)
     }
 
     fn call<R>(
         &self,
         name: &'static str,
-        producer: ProducerId,
         sink: BatchSink,
         data: Option<&str>,
         interrupt: &CancellationToken,
@@ -75,6 +70,7 @@ impl Stages {
             .enable_all()
             .build()
             .map_err(|e| LifecycleError::Engine(e.to_string()))?;
+        let producer = ProducerId(self.next_producer.fetch_add(1, Ordering::Relaxed));
         let worker =
             WorkerContext::new(producer, self.clock, self.state.clone(), self.shutdown.clone(), sink);
         let local = tokio::task::LocalSet::new();

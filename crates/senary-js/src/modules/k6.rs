@@ -17,6 +17,10 @@ use crate::vu::tags::GROUP_SEPARATOR;
 /// Beyond this a sleep is for ever (a century).
 const LONGEST_SLEEP: f64 = 3e9;
 
+/// Refusals of asynchronous functions, in the reference's words.
+const ASYNC_CHECK: &str = "the built-in check() does not support async functions as arguments. Await the value first, or use the check() of the k6-utils library";
+const ASYNC_GROUP: &str = "group() does not support async functions as arguments, please see https://grafana.com/docs/k6/latest/javascript-api/k6/group/ for more info";
+
 pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
     let module = Object::new(ctx.clone())?;
     let add =
@@ -44,7 +48,7 @@ fn check<'js>(
         return Err(errors::throw_go_error(&ctx, "no checks provided to `check`"));
     };
     let own = match tags.0.filter(|t| !t.is_undefined() && !t.is_null()) {
-        Some(tags) => tags_of(&ctx, &tags)?,
+        Some(tags) => tags_of(&ctx, &tags, String::new)?,
         None => Vec::new(),
     };
     let Some(checks) = checks.as_object() else { return Ok(true) };
@@ -56,30 +60,24 @@ fn check<'js>(
             return Err(errors::throw_go_error(&ctx, "group and check names may not contain '::'"));
         }
         let condition: Value<'js> = checks.get(name.as_str())?;
-        let outcome = evaluate(&ctx, &condition, &value);
+        let outcome = evaluate(&condition, &value);
+        if outcome.as_ref().is_ok_and(Value::is_promise) {
+            return Err(errors::throw_go_error(&ctx, ASYNC_CHECK));
+        }
+        let outcome = outcome.and_then(|value| Ok(value.get::<Coerced<bool>>()?.0));
         let passed = matches!(outcome, Ok(true));
-        record_check(&vu, name.trim(), &own, passed, now);
+        record_check(&vu, &name, &own, passed, now);
         outcome?;
         all_passed &= passed;
     }
     Ok(all_passed)
 }
 
-fn evaluate<'js>(ctx: &Ctx<'js>, condition: &Value<'js>, value: &Value<'js>) -> rquickjs::Result<bool> {
-    let result = match condition.as_function() {
-        Some(function) => {
-            let result: Value<'js> = function.call((value.clone(),))?;
-            if result.is_promise() {
-                return Err(errors::throw_go_error(
-                    ctx,
-                    "the built-in check() does not support async functions as arguments. Await the value first, or use the check() of the k6-utils library",
-                ));
-            }
-            result
-        }
-        None => condition.clone(),
-    };
-    Ok(result.get::<Coerced<bool>>()?.0)
+fn evaluate<'js>(condition: &Value<'js>, value: &Value<'js>) -> rquickjs::Result<Value<'js>> {
+    match condition.as_function() {
+        Some(function) => function.call((value.clone(),)),
+        None => Ok(condition.clone()),
+    }
 }
 
 fn record_check(
@@ -113,17 +111,14 @@ fn group<'js>(
         return Err(errors::throw_go_error(&ctx, "group() requires a callback as a second argument"));
     };
     if is_async(&ctx, &body)? {
-        return Err(errors::throw_go_error(
-            &ctx,
-            "group() does not support async functions as arguments, the group would end before they do",
-        ));
+        return Err(errors::throw_go_error(&ctx, ASYNC_GROUP));
     }
     let name = name.0.map(|n| n.0).unwrap_or_default();
     if name.contains(GROUP_SEPARATOR) {
         return Err(errors::throw_go_error(&ctx, "group and check names may not contain '::'"));
     }
     let outer = vu.tags.group();
-    let inner = format!("{outer}{GROUP_SEPARATOR}{}", name.trim());
+    let inner = format!("{outer}{GROUP_SEPARATOR}{name}");
     vu.tags.set_group(&vu.worker, &inner, vu.settings.system_tags);
     let started = Instant::now();
     let result = body.call::<_, Value<'js>>(());

@@ -54,7 +54,7 @@ impl ScriptMetric {
         if !vu.phase.is_init() {
             return Err(errors::throw_go_error(ctx, "metrics must be declared in the init context"));
         }
-        let name = match name {
+        let name = match name.filter(|name| !name.is_undefined() && !name.is_null()) {
             Some(name) => name.get::<Coerced<String>>()?.0,
             None => String::new(),
         };
@@ -91,13 +91,13 @@ fn add<'js>(
         )),
     };
     let Some(number) = number.filter(|n| !n.is_nan()) else {
-        let text = match (&value.0, number) {
-            (Some(value), Some(_)) => format!(
+        let text = match &value.0 {
+            Some(value) => format!(
                 "'{}' is an invalid value for metric '{}', a number or a boolean value is expected",
                 shortened(&crate::failure::to_text(&ctx, value)),
                 metric.name
             ),
-            _ => format!(
+            None => format!(
                 "no value was provided for metric '{}', a number or a boolean value is expected",
                 metric.name
             ),
@@ -119,7 +119,8 @@ fn add<'js>(
             }
         },
         Some(tags) => {
-            let own = tags_of(&ctx, &tags)?;
+            let place = || format!("cannot add tags for the '{}' custom metric: ", metric.name);
+            let own = tags_of(&ctx, &tags, place)?;
             vu.series_with(metric.id, own.iter().map(|(k, v)| (k.as_str(), v.as_str())))
         }
     };
@@ -128,28 +129,45 @@ fn add<'js>(
 }
 
 /// Tags a script hands over with a value; only plain values are tags.
-pub fn tags_of<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> rquickjs::Result<Vec<(String, String)>> {
+/// `place` begins the text of an error.
+pub fn tags_of<'js>(
+    ctx: &Ctx<'js>,
+    value: &Value<'js>,
+    place: impl Fn() -> String,
+) -> rquickjs::Result<Vec<(String, String)>> {
     let Some(object) = value.as_object() else {
-        return Err(errors::throw_type_error(ctx, "tags must be an object with names and values"));
+        let text = format!("{}tags must be an object with names and values", place());
+        return Err(errors::throw_type_error(ctx, &text));
     };
     let mut tags = Vec::new();
     for key in object.own_keys::<String>(Filter::new().string().enum_only()) {
         let key = key?;
         let value: Value<'_> = object.get(key.as_str())?;
-        tags.push((key.clone(), tag_value(ctx, &key, &value)?));
+        match plain_text(&value)? {
+            Some(text) => tags.push((key, text)),
+            None => return Err(errors::throw_type_error(ctx, &(place() + &not_plain(&key)))),
+        }
     }
     Ok(tags)
 }
 
 /// The text of a tag's value.
 pub fn tag_value<'js>(ctx: &Ctx<'js>, key: &str, value: &Value<'js>) -> rquickjs::Result<String> {
-    if value.is_string() || value.is_number() || value.is_bool() {
-        return Ok(value.get::<Coerced<String>>()?.0);
+    match plain_text(value)? {
+        Some(text) => Ok(text),
+        None => Err(errors::throw_type_error(ctx, &not_plain(key))),
     }
-    let text = format!(
+}
+
+fn plain_text(value: &Value<'_>) -> rquickjs::Result<Option<String>> {
+    let is_plain = value.is_string() || value.is_number() || value.is_bool();
+    Ok(if is_plain { Some(value.get::<Coerced<String>>()?.0) } else { None })
+}
+
+fn not_plain(key: &str) -> String {
+    format!(
         "invalid value for metric tag '{key}': only String, Boolean and Number types are accepted as a metric tag values"
-    );
-    Err(errors::throw_type_error(ctx, &text))
+    )
 }
 
 fn shortened(text: &str) -> String {

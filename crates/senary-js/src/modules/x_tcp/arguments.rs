@@ -17,7 +17,7 @@ pub fn tags<'js>(ctx: &Ctx<'js>, options: &Object<'js>) -> rquickjs::Result<Tags
     }
     let Some(object) = value.as_object().filter(|_| !value.is_function()) else {
         let text = crate::failure::to_text(ctx, &value);
-        return Err(errors::throw_go_error(
+        return Err(errors::throw_type_error(
             ctx,
             &format!("could not convert {text} to tags: an object with names and values is expected"),
         ));

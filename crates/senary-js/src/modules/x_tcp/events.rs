@@ -78,9 +78,7 @@ pub fn dispatch(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, event: SocketEvent) -> r
             socket.connect_failed();
             let value = error.to_value(ctx)?;
             call(ctx, socket, EventName::Error, Some(value.clone()))?;
-            if socket.state.get() == State::Disconnected {
-                socket.anchor.take();
-            }
+            socket.let_go_if_unused();
             promise.map_or(Ok(()), |promise| promise.reject(ctx, value))
         }
         SocketEvent::Data(bytes) => {
@@ -100,10 +98,9 @@ pub fn dispatch(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, event: SocketEvent) -> r
         }
         SocketEvent::Refused(error) => {
             let value = error.to_value(ctx)?;
+            socket.refusals.set(socket.refusals.get() - 1);
             let called = call(ctx, socket, EventName::Error, Some(value));
-            if !matches!(socket.state.get(), State::Opening | State::Open) {
-                socket.anchor.take();
-            }
+            socket.let_go_if_unused();
             called
         }
         SocketEvent::Timeout => {

@@ -266,6 +266,7 @@ fn refuse<'js>(
     // `close` is the last event there is.
     if listens && core.state.get() != State::Destroyed {
         anchor(ctx, this);
+        core.refusals.set(core.refusals.get() + 1);
         core.emit(SocketEvent::Refused(error));
     }
     settled(ctx, Err(value))

@@ -72,6 +72,8 @@ pub struct SocketCore {
     pub bytes_written: Cell<u64>,
     pub bytes_read: Cell<u64>,
     pub writes: RefCell<VecDeque<QueuedWrite>>,
+    /// `Refused` events that wait for their turn.
+    pub refusals: Cell<u32>,
     /// A `data` event waits for its turn; nothing more is read until it had it.
     pub data_queued: Cell<bool>,
     pub idle_timeout: Cell<Option<Duration>>,
@@ -105,6 +107,7 @@ impl SocketCore {
             bytes_written: Cell::new(0),
             bytes_read: Cell::new(0),
             writes: RefCell::default(),
+            refusals: Cell::new(0),
             data_queued: Cell::new(false),
             idle_timeout: Cell::new(None),
             idle_since: Cell::new(Instant::now()),
@@ -178,6 +181,13 @@ impl SocketCore {
         }
         self.connecting.take();
         self.anchor.take();
+    }
+
+    /// Lets go of the script's object if no event is to come.
+    pub fn let_go_if_unused(&self) {
+        if self.state.get() == State::Disconnected && self.refusals.get() == 0 {
+            self.anchor.take();
+        }
     }
 
     /// The iteration need not wait for this socket any more.
