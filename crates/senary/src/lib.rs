@@ -1,6 +1,20 @@
-//! The rooms of the program that others reach from outside it: tests, and fuzz targets.
+//! The program's rooms. They are a library so that tests and fuzz targets reach them; the binary is `main`.
 
 pub mod banner;
+pub mod cli;
+pub mod config_file;
+pub mod echo;
+pub mod environment;
+pub mod exit_code;
+pub mod logging;
+pub mod options;
 pub mod phase;
+pub mod plan;
 pub mod progress;
+pub mod report;
+pub mod run;
+pub mod script;
+pub mod signals;
 pub mod terminal;
+pub mod test_run;
+pub mod view;

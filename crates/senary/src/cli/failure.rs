@@ -1,0 +1,98 @@
+//! What is wrong with a command line, in the reference's words.
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use super::PROGRAM;
+
+/// Exit code 255, and one line of log.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UsageError {
+    #[error("unknown flag: {flag}{}", suggestion(.similar))]
+    UnknownFlag { flag: String, similar: Option<String> },
+    #[error("unknown shorthand flag: {letter:?} in {flag}")]
+    UnknownShorthand { letter: char, flag: String },
+    #[error("unknown command {command:?} for {PROGRAM:?}{}", suggestion(.similar))]
+    UnknownCommand { command: String, similar: Option<String> },
+    #[error("flag needs an argument: {0}")]
+    MissingValue(String),
+    #[error("invalid argument {value:?} for {flag:?} flag: {reason}")]
+    InvalidValue { flag: String, value: String, reason: String },
+    #[error("accepts 1 arg(s), received {received}: {hint}")]
+    ArgumentCount { received: usize, hint: String },
+    #[error("accepts at most 1 arg(s), received {received}")]
+    TooManyArguments { received: usize },
+    #[error("{0}")]
+    Other(String),
+}
+
+fn suggestion(similar: &Option<String>) -> String {
+    similar.as_ref().map_or_else(String::new, |similar| format!(", did you mean {similar}?"))
+}
+
+impl UsageError {
+    pub(super) fn exactly_one(received: usize, hint: &str) -> Self {
+        Self::ArgumentCount { received, hint: hint.to_owned() }
+    }
+
+    pub(super) fn at_most_one(received: usize) -> Self {
+        Self::TooManyArguments { received }
+    }
+
+    pub(super) fn unknown_command(command: &str, similar: Option<String>) -> Self {
+        Self::UnknownCommand { command: command.to_owned(), similar }
+    }
+
+    pub(super) fn from_clap(error: &clap::Error, command: &clap::Command) -> Self {
+        let text = |kind| match error.get(kind) {
+            Some(ContextValue::String(text)) => Some(text.clone()),
+            Some(ContextValue::Strings(texts)) => texts.first().cloned(),
+            _ => None,
+        };
+        let argument = text(ContextKind::InvalidArg).unwrap_or_default();
+        // `--vus <N>`, as the parser calls it.
+        let flag = argument.split([' ', '=', '[']).next().unwrap_or_default().to_owned();
+        match error.kind() {
+            ErrorKind::UnknownArgument => match flag.strip_prefix('-').filter(|f| !f.starts_with('-')) {
+                Some(short) => {
+                    Self::UnknownShorthand { letter: short.chars().next().unwrap_or('-'), flag: flag.clone() }
+                }
+                None => Self::UnknownFlag { flag, similar: text(ContextKind::SuggestedArg) },
+            },
+            ErrorKind::InvalidSubcommand => Self::unknown_command(
+                &text(ContextKind::InvalidSubcommand).unwrap_or_default(),
+                text(ContextKind::SuggestedSubcommand),
+            ),
+            ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
+                let value = text(ContextKind::InvalidValue).unwrap_or_default();
+                let reason = std::error::Error::source(error).map(ToString::to_string);
+                match reason {
+                    None if value.is_empty() => Self::MissingValue(flag),
+                    reason => Self::InvalidValue {
+                        flag: with_short(&flag, command),
+                        value,
+                        reason: reason.unwrap_or_else(|| "it is none of the possible values".to_owned()),
+                    },
+                }
+            }
+            ErrorKind::NoEquals | ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues => {
+                Self::MissingValue(flag)
+            }
+            _ => {
+                let rendered = error.to_string();
+                let first = rendered.lines().next().unwrap_or_default();
+                Self::Other(first.strip_prefix("error: ").unwrap_or(first).to_owned())
+            }
+        }
+    }
+}
+
+/// `-u, --vus` for `--vus`.
+fn with_short(flag: &str, command: &clap::Command) -> String {
+    let long = flag.trim_start_matches('-');
+    let in_all = std::iter::once(command).chain(command.get_subcommands());
+    let found = in_all.flat_map(clap::Command::get_arguments).find(|arg| arg.get_long() == Some(long));
+    match found.and_then(clap::Arg::get_short) {
+        Some(short) => format!("-{short}, {flag}"),
+        None => flag.to_owned(),
+    }
+}

@@ -1,0 +1,298 @@
+//! The flags of all commands, as typed. Absent flags are `None`, so that lower layers can speak.
+
+use clap::Args;
+
+use crate::options::{Nanos, parse_bool, parse_go_duration, parse_int};
+
+const HTTP: &str = "HTTP options (accepted, but without effect yet)";
+const GLOBAL: &str = "Global options";
+
+/// Flags of every command.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = GLOBAL)]
+pub struct GlobalFlags {
+    /// Serve the REST API on this address while a test runs
+    #[arg(short, long, global = true, value_name = "HOST:PORT")]
+    pub address: Option<String>,
+    /// Read options from this JSON file [default: k6/config.json in the configuration folder]
+    #[arg(short, long, global = true, value_name = "FILE")]
+    pub config: Option<String>,
+    /// Where the log goes: stderr, stdout, none, file=PATH[,level=LEVEL] or loki[=URL,...] [default: stderr]
+    #[arg(long, global = true, value_name = "OUTPUT")]
+    pub log_output: Option<String>,
+    /// How log lines look: text, json or raw [default: text]
+    #[arg(long, global = true, value_name = "FORMAT")]
+    pub log_format: Option<String>,
+    /// Print without colours
+    #[arg(long, global = true, value_parser = parse_bool)]
+    pub no_color: Option<bool>,
+    /// Print neither the description of the test nor its progress
+    #[arg(short, long, global = true, value_parser = parse_bool)]
+    pub quiet: Option<bool>,
+    /// Log debug messages too
+    #[arg(short, long, global = true, value_parser = parse_bool)]
+    pub verbose: Option<bool>,
+    /// Accepted, but without effect: there is no profiler to serve
+    #[arg(long, global = true, value_parser = parse_bool)]
+    pub profiling_enabled: Option<bool>,
+    /// Take secrets from a source: file=PATH, mock=KEY=VALUE,... or url=URL (repeatable)
+    #[arg(long, global = true, value_name = "SOURCE")]
+    pub secret_source: Vec<String>,
+    /// Print help
+    #[arg(short, long, global = true)]
+    pub help: bool,
+}
+
+/// Flags that set an option of the test.
+#[derive(Clone, Debug, Default, Args)]
+pub struct OptionFlags {
+    /// Number of VUs [default: 1]
+    #[arg(short = 'u', long, value_name = "N", value_parser = parse_int)]
+    pub vus: Option<i64>,
+    /// How long to run, e.g. 1m30s
+    #[arg(short, long, value_name = "DURATION", value_parser = parse_go_duration)]
+    pub duration: Option<Nanos>,
+    /// Number of iterations, shared by all VUs
+    #[arg(short, long, value_name = "N", value_parser = parse_int)]
+    pub iterations: Option<i64>,
+    /// Ramp to a number of VUs, as DURATION:TARGET (repeatable, or separated by commas)
+    #[arg(short, long, value_name = "STAGE")]
+    pub stage: Vec<String>,
+    /// The share of the test this instance runs, e.g. 1/4:1/2
+    #[arg(long, value_name = "FROM:TO")]
+    pub execution_segment: Option<String>,
+    /// The points that divide the test among all its instances, e.g. 0,1/4,1/2,1
+    #[arg(long, value_name = "POINTS")]
+    pub execution_segment_sequence: Option<String>,
+    /// Wait for the REST API's word before starting
+    #[arg(short, long, value_parser = parse_bool)]
+    pub paused: Option<bool>,
+    /// Don't run setup()
+    #[arg(long, value_parser = parse_bool)]
+    pub no_setup: Option<bool>,
+    /// Don't run teardown()
+    #[arg(long, value_parser = parse_bool)]
+    pub no_teardown: Option<bool>,
+    /// Don't verify TLS certificates
+    #[arg(long, value_parser = parse_bool)]
+    pub insecure_skip_tls_verify: Option<bool>,
+    /// Let each iteration take at least this long
+    #[arg(long, value_name = "DURATION", value_parser = parse_go_duration)]
+    pub min_iteration_duration: Option<Nanos>,
+    /// Throw exceptions where there would be warnings
+    #[arg(short = 'w', long, value_parser = parse_bool)]
+    pub throw: Option<bool>,
+    /// Refuse to connect to addresses in these ranges (CIDR, repeatable)
+    #[arg(long, value_name = "CIDR")]
+    pub blacklist_ip: Vec<String>,
+    /// Refuse to connect to these names; * at the start stands for anything (repeatable)
+    #[arg(long, value_name = "PATTERN")]
+    pub block_hostnames: Vec<String>,
+    /// What the summary says of trends [default: avg,min,med,max,p(90),p(95)]
+    #[arg(long, value_name = "STATS")]
+    pub summary_trend_stats: Vec<String>,
+    /// The unit of all durations in the summary: s, ms or us [default: whatever fits]
+    #[arg(long, value_name = "UNIT")]
+    pub summary_time_unit: Option<String>,
+    /// Which built-in tags samples carry (repeatable, or separated by commas)
+    #[arg(long, value_name = "TAGS")]
+    pub system_tags: Vec<String>,
+    /// Put a tag on every sample, as NAME=VALUE (repeatable)
+    #[arg(long, value_name = "TAG")]
+    pub tag: Vec<String>,
+    /// Write what the script logs with console to this file
+    #[arg(long, value_name = "FILE")]
+    pub console_output: Option<String>,
+    /// Connect from these addresses in turn: addresses, ranges and CIDRs, separated by commas
+    #[arg(long, value_name = "ADDRESSES")]
+    pub local_ips: Option<String>,
+    /// How names are resolved [default: ttl=5m,select=random,policy=preferIPv4]
+    #[arg(long, value_name = "SETTINGS")]
+    pub dns: Option<String>,
+    #[command(flatten)]
+    pub http: HttpFlags,
+}
+
+/// Flags of a protocol that is not there yet.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = HTTP)]
+pub struct HttpFlags {
+    /// Follow at most this many redirects
+    #[arg(long, value_name = "N", value_parser = parse_int)]
+    pub max_redirects: Option<i64>,
+    /// Requests of a batch at a time
+    #[arg(long, value_name = "N", value_parser = parse_int)]
+    pub batch: Option<i64>,
+    /// Requests of a batch to one host at a time
+    #[arg(long, value_name = "N", value_parser = parse_int)]
+    pub batch_per_host: Option<i64>,
+    /// Requests per second, at most
+    #[arg(long, value_name = "N", value_parser = parse_int)]
+    pub rps: Option<i64>,
+    /// The User-Agent header
+    #[arg(long, value_name = "TEXT")]
+    pub user_agent: Option<String>,
+    /// Log requests and responses
+    #[arg(long, value_name = "full", num_args = 0..=1, require_equals = true, default_missing_value = "headers")]
+    pub http_debug: Option<String>,
+    /// Don't keep connections open
+    #[arg(long, value_parser = parse_bool)]
+    pub no_connection_reuse: Option<bool>,
+    /// Don't keep connections from one iteration to the next
+    #[arg(long, value_parser = parse_bool)]
+    pub no_vu_connection_reuse: Option<bool>,
+    /// Don't keep the bodies of responses
+    #[arg(long, value_parser = parse_bool)]
+    pub discard_response_bodies: Option<bool>,
+}
+
+/// Flags that decide how a script is loaded and what becomes of its results.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Runtime options")]
+pub struct RuntimeFlags {
+    /// Put the environment's variables into __ENV [default: true for run, false elsewhere]
+    #[arg(long, value_parser = parse_bool)]
+    pub include_system_env_vars: Option<bool>,
+    /// How to read scripts: extended or base [default: extended]
+    #[arg(long, value_name = "MODE")]
+    pub compatibility_mode: Option<String>,
+    /// What the file is, js or archive, if it shall not be found out
+    #[arg(short, long, value_name = "TYPE")]
+    pub r#type: Option<String>,
+    /// Set a variable of __ENV, as NAME=VALUE (repeatable)
+    #[arg(short, long, value_name = "VAR")]
+    pub env: Vec<String>,
+    /// Don't evaluate thresholds
+    #[arg(long, value_parser = parse_bool)]
+    pub no_thresholds: Option<bool>,
+    /// How much the summary says: compact, full or disabled [default: compact]
+    #[arg(long, value_name = "MODE")]
+    pub summary_mode: Option<String>,
+    /// Write the summary to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub summary_export: Option<String>,
+    /// Use the newer form of the summary's JSON, for the file and for handleSummary()
+    #[arg(long, value_parser = parse_bool)]
+    pub new_machine_readable_summary: Option<bool>,
+    /// Accepted, but without effect yet: traces are not collected
+    #[arg(long, value_name = "OUTPUT")]
+    pub traces_output: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub struct RunArgs {
+    /// The script, an archive, or - for standard input
+    #[arg(value_name = "SCRIPT")]
+    pub script: Vec<String>,
+    #[command(flatten)]
+    pub options: OptionFlags,
+    #[command(flatten)]
+    pub runtime: RuntimeFlags,
+    #[command(flatten)]
+    pub config: RunFlags,
+}
+
+/// Flags of `run` alone.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Run options")]
+pub struct RunFlags {
+    /// Send samples to an output, as TYPE[=ARGUMENT], e.g. json=samples.json.gz (repeatable)
+    #[arg(short, long, value_name = "OUTPUT")]
+    pub out: Vec<String>,
+    /// Stay there after the test until Ctrl+C, for the REST API's sake
+    #[arg(short, long, value_parser = parse_bool)]
+    pub linger: Option<bool>,
+    /// Accepted, but without effect: no usage is ever reported
+    #[arg(long, value_parser = parse_bool)]
+    pub no_usage_report: Option<bool>,
+    /// Turn on experimental features: freeze-env, merge-run-tags (separated by commas)
+    #[arg(long, value_name = "FEATURES")]
+    pub features: Option<String>,
+    /// Start an echo server for the test; scripts find it in __ENV.TCP_HOST and __ENV.TCP_PORT
+    #[arg(long, value_parser = parse_bool)]
+    pub with_echo: Option<bool>,
+    /// Number of threads that run VUs [default: one per core]
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub struct InspectArgs {
+    /// The script, an archive, or - for standard input
+    #[arg(value_name = "SCRIPT")]
+    pub script: Vec<String>,
+    /// Add how long the test may take and how many VUs it may need
+    #[arg(long, value_parser = parse_bool)]
+    pub execution_requirements: Option<bool>,
+    #[command(flatten)]
+    pub runtime: RuntimeFlags,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub struct ArchiveArgs {
+    /// The script, or - for standard input
+    #[arg(value_name = "SCRIPT")]
+    pub script: Vec<String>,
+    #[command(flatten)]
+    pub options: OptionFlags,
+    #[command(flatten)]
+    pub runtime: RuntimeFlags,
+    /// Where the archive goes; - is standard output [default: archive.tar]
+    #[arg(short = 'O', long, value_name = "FILE", help_heading = "Archive options")]
+    pub archive_out: Option<String>,
+    /// Don't keep variables of __ENV in the archive
+    #[arg(long, value_parser = parse_bool, help_heading = "Archive options")]
+    pub exclude_env_vars: Option<bool>,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub struct NewArgs {
+    /// The file to write [default: script.js]
+    #[arg(value_name = "FILE")]
+    pub file: Vec<String>,
+    /// Overwrite the file if there is one
+    #[arg(short, long, value_parser = parse_bool)]
+    pub force: Option<bool>,
+    /// minimal, protocol, browser, or the path of a template [default: minimal]
+    #[arg(long, value_name = "TEMPLATE")]
+    pub template: Option<String>,
+    /// The project of the cloud service the script is for
+    #[arg(long, value_name = "ID")]
+    pub project_id: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub struct CompletionArgs {
+    /// bash, elvish, fish, powershell or zsh
+    #[arg(value_name = "SHELL")]
+    pub shell: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub struct EchoArgs {
+    /// The address to listen on; port 0 takes any that is free
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
+    pub listen: String,
+    /// Speak TLS under a certificate made on the spot, which is printed
+    #[arg(long, value_parser = parse_bool)]
+    pub tls: Option<bool>,
+}
+
+impl OptionFlags {
+    /// Flags that were given and change nothing.
+    pub fn without_effect(&self) -> Vec<&'static str> {
+        let http = &self.http;
+        let given = [
+            ("--max-redirects", http.max_redirects.is_some()),
+            ("--batch", http.batch.is_some()),
+            ("--batch-per-host", http.batch_per_host.is_some()),
+            ("--rps", http.rps.is_some()),
+            ("--user-agent", http.user_agent.is_some()),
+            ("--http-debug", http.http_debug.is_some()),
+            ("--no-connection-reuse", http.no_connection_reuse.is_some()),
+            ("--no-vu-connection-reuse", http.no_vu_connection_reuse.is_some()),
+            ("--discard-response-bodies", http.discard_response_bodies.is_some()),
+        ];
+        given.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag).collect()
+    }
+}

@@ -1,0 +1,293 @@
+//! The command line: the tree of commands and flags, and the texts of what is wrong with one.
+//!
+//! Flags are taken as typed; what they mean for a test is `options`' business. Texts of errors and the notations
+//! of flags are the reference's, so that scripts around it keep working: `--paused=false`, `-u5`, flags after the
+//! script, the last of several values.
+
+mod failure;
+mod flags;
+
+pub use failure::UsageError;
+pub use flags::{
+    ArchiveArgs, CompletionArgs, EchoArgs, GlobalFlags, InspectArgs, NewArgs, OptionFlags, RunArgs, RunFlags, RuntimeFlags,
+};
+
+use clap::builder::ValueParser;
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::ffi::OsString;
+
+/// The name of the program in texts.
+pub const PROGRAM: &str = "senary";
+
+/// A command line that can be followed.
+#[derive(Debug)]
+pub struct Cli {
+    pub global: GlobalFlags,
+    pub command: Command,
+}
+
+#[derive(Debug)]
+pub enum Command {
+    Run(Box<RunArgs>),
+    Inspect(InspectArgs),
+    Archive(Box<ArchiveArgs>),
+    New(NewArgs),
+    Version(VersionArgs),
+    Completion(CompletionArgs),
+    Echo(EchoArgs),
+    /// Text to print, and nothing else to do.
+    Help(String),
+}
+
+/// Prints the version.
+#[derive(Debug, Default, clap::Args)]
+pub struct VersionArgs {
+    /// Print the version as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Parser)]
+#[command(
+    name = PROGRAM,
+    about = "Load testing with k6 scripts, natively",
+    long_about = "Senary runs k6 scripts as load tests: raw TCP with k6/x/tcp, many VUs, thresholds, one small program.",
+    disable_version_flag = true,
+    disable_help_flag = true,
+    disable_help_subcommand = true,
+    args_override_self = true
+)]
+struct Root {
+    #[command(flatten)]
+    global: GlobalFlags,
+    /// Print the version
+    #[arg(long)]
+    version: bool,
+    #[command(subcommand)]
+    command: Option<Commands>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Commands {
+    /// Run a test
+    Run(Box<RunArgs>),
+    /// Print the options of a script as JSON, without running it
+    Inspect(InspectArgs),
+    /// Pack a script, everything it needs, and its options into one file
+    Archive(Box<ArchiveArgs>),
+    /// Write a new script to start from
+    New(NewArgs),
+    /// Print the version
+    Version(VersionArgs),
+    /// Print a completion script for a shell
+    Completion(CompletionArgs),
+    /// Run the echo server that --with-echo starts, on its own
+    Echo(EchoArgs),
+    /// Explain a command
+    Help {
+        /// The command
+        command: Vec<String>,
+    },
+}
+
+/// Reads a command line, the program's name included.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, UsageError> {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let mut matches = command().try_get_matches_from(&args).map_err(|e| UsageError::from_clap(&e, &command()))?;
+    let root = Root::from_arg_matches_mut(&mut matches).map_err(|e| UsageError::from_clap(&e, &command()))?;
+    let global = root.global;
+    let command = match root.command {
+        _ if global.help => Command::Help(help(matches.subcommand_name())?),
+        None if root.version => Command::Version(VersionArgs::default()),
+        None => Command::Help(help(None)?),
+        Some(Commands::Help { command }) => Command::Help(help(command.first().map(String::as_str))?),
+        Some(Commands::Run(args)) => {
+            exactly_one(&args.script, SCRIPT_HINT)?;
+            Command::Run(args)
+        }
+        Some(Commands::Inspect(args)) => {
+            exactly_one(&args.script, SCRIPT_HINT)?;
+            Command::Inspect(args)
+        }
+        Some(Commands::Archive(args)) => {
+            exactly_one(&args.script, SCRIPT_HINT)?;
+            Command::Archive(args)
+        }
+        Some(Commands::New(args)) => {
+            if args.file.len() > 1 {
+                return Err(UsageError::at_most_one(args.file.len()));
+            }
+            Command::New(args)
+        }
+        Some(Commands::Version(args)) => Command::Version(args),
+        Some(Commands::Completion(args)) => {
+            exactly_one(&args.shell, "the name of a shell, e.g. bash")?;
+            Command::Completion(args)
+        }
+        Some(Commands::Echo(args)) => Command::Echo(args),
+    };
+    Ok(Cli { global, command })
+}
+
+/// What a command line that cannot be followed says about the log, so that it is told so in the right place.
+pub fn scan_log_flags(args: &[OsString]) -> GlobalFlags {
+    let mut flags = GlobalFlags::default();
+    let mut args = args.iter().filter_map(|arg| arg.to_str());
+    while let Some(arg) = args.next() {
+        let (name, attached) = arg.split_once('=').map_or((arg, None), |(name, value)| (name, Some(value)));
+        let mut value = || attached.or_else(|| args.next()).map(str::to_owned);
+        match name {
+            "--log-format" => flags.log_format = value(),
+            "--log-output" => flags.log_output = value(),
+            "--no-color" => flags.no_color = Some(attached != Some("false")),
+            "--" => break,
+            _ => {}
+        }
+    }
+    flags
+}
+
+const SCRIPT_HINT: &str = "the path of a script, or - to read it from standard input";
+
+fn exactly_one(args: &[String], hint: &str) -> Result<(), UsageError> {
+    if args.len() == 1 { Ok(()) } else { Err(UsageError::exactly_one(args.len(), hint)) }
+}
+
+/// The command tree as it is parsed: switches may be given `=false`, values may begin with a hyphen.
+fn command() -> clap::Command {
+    for_each_argument(Root::command(), &|arg| match (is_switch(&arg), arg.is_positional()) {
+        (true, _) => arg.num_args(0..=1).require_equals(true).default_missing_value("true"),
+        (false, true) => arg,
+        (false, false) if arg.get_action().takes_values() => arg.allow_hyphen_values(true),
+        (false, false) => arg,
+    })
+}
+
+/// The command tree as it is shown: nobody has to know that a switch can take a value.
+pub fn shown_command() -> clap::Command {
+    for_each_argument(Root::command(), &|arg| match is_switch(&arg) {
+        true => arg.num_args(0).action(ArgAction::SetTrue),
+        false => arg,
+    })
+}
+
+fn for_each_argument(command: clap::Command, change: &dyn Fn(clap::Arg) -> clap::Arg) -> clap::Command {
+    let command = command.mut_args(change);
+    let names: Vec<String> = command.get_subcommands().map(|c| c.get_name().to_owned()).collect();
+    names.into_iter().fold(command, |command, name| {
+        command.mut_subcommand(name, |subcommand| for_each_argument(subcommand, change))
+    })
+}
+
+/// Whether an argument is there or not, and says nothing else.
+fn is_switch(arg: &clap::Arg) -> bool {
+    matches!(arg.get_action(), ArgAction::Set)
+        && arg.get_value_parser().type_id() == ValueParser::bool().type_id()
+}
+
+fn help(of: Option<&str>) -> Result<String, UsageError> {
+    let mut command = shown_command();
+    command.build();
+    let shown = match of {
+        None => Some(&mut command),
+        Some(name) => command.find_subcommand_mut(name),
+    };
+    match shown {
+        Some(shown) => Ok(shown.render_help().to_string()),
+        None => Err(UsageError::unknown_command(of.unwrap_or_default(), None)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(args: &[&str]) -> Result<RunArgs, String> {
+        let args = ["senary", "run"].iter().chain(args).map(OsString::from);
+        match parse(args).map_err(|e| e.to_string())?.command {
+            Command::Run(args) => Ok(*args),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_command_tree_is_sound() {
+        command().debug_assert();
+        shown_command().debug_assert();
+    }
+
+    #[test]
+    fn flags_are_taken_in_all_notations() {
+        let args = run(&[
+            "s.js", "-u5", "-d=10s", "--iterations", "7", "-s", "1s:2", "--stage=3s:4", "-pl", "-w=false", "--out",
+            "json=x", "-o", "csv", "-e", "A=-1", "--http-debug", "--batch", "-1", "-u", "6",
+        ]);
+        let args = args.unwrap();
+        assert_eq!(args.script, ["s.js"]);
+        assert_eq!((args.options.vus, args.options.iterations), (Some(6), Some(7)));
+        assert_eq!(args.options.duration.unwrap().to_string(), "10s");
+        assert_eq!(args.options.stage, ["1s:2", "3s:4"]);
+        assert_eq!((args.options.paused, args.config.linger), (Some(true), Some(true)));
+        assert_eq!(args.options.throw, Some(false));
+        assert_eq!(args.config.out, ["json=x", "csv"]);
+        assert_eq!(args.runtime.env, ["A=-1"]);
+        assert_eq!(args.options.http.http_debug.as_deref(), Some("headers"));
+        assert_eq!(args.options.http.batch, Some(-1));
+        assert_eq!(run(&["-"]).unwrap().script, ["-"]);
+        let global = parse(["senary", "-q", "run", "x", "-v", "--address", ":1"].map(OsString::from)).unwrap().global;
+        assert_eq!((global.quiet, global.verbose), (Some(true), Some(true)));
+        assert_eq!(global.address.as_deref(), Some(":1"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_the_words_of_the_reference() {
+        for (args, text) in [
+            (&["s.js", "--warp", "9"][..], "unknown flag: --warp"),
+            (&["s.js", "--iteration", "9"], "unknown flag: --iteration, did you mean --iterations?"),
+            (&["s.js", "-x"], "unknown shorthand flag: 'x' in -x"),
+            (&["s.js", "--vus"], "flag needs an argument: --vus"),
+            (
+                &["s.js", "-u", "lots"],
+                "invalid argument \"lots\" for \"-u, --vus\" flag: strconv.ParseInt: parsing \"lots\": invalid syntax",
+            ),
+            (
+                &["s.js", "--no-setup=perhaps"],
+                "invalid argument \"perhaps\" for \"--no-setup\" flag: strconv.ParseBool: parsing \"perhaps\": invalid syntax",
+            ),
+            (
+                &["s.js", "--duration", "5"],
+                "invalid argument \"5\" for \"-d, --duration\" flag: time: missing unit in duration \"5\"",
+            ),
+            (
+                &[],
+                "accepts 1 arg(s), received 0: the path of a script, or - to read it from standard input",
+            ),
+            (
+                &["a", "b"],
+                "accepts 1 arg(s), received 2: the path of a script, or - to read it from standard input",
+            ),
+        ] {
+            assert_eq!(run(args).unwrap_err(), text, "{args:?}");
+        }
+        let unknown = parse(["senary", "fly", "s.js"].map(OsString::from)).unwrap_err().to_string();
+        assert_eq!(unknown, "unknown command \"fly\" for \"senary\"");
+    }
+
+    #[test]
+    fn help_is_text_to_print() {
+        let help = |args: &[&str]| match parse(args.iter().map(OsString::from)).unwrap().command {
+            Command::Help(text) => text,
+            other => panic!("{other:?}"),
+        };
+        let run = help(&["senary", "run", "--help", "s.js"]);
+        assert!(run.contains("-p, --paused "), "{run}");
+        assert_eq!(run, help(&["senary", "help", "run"]));
+        assert_eq!(help(&["senary"]), help(&["senary", "-h"]));
+    }
+
+    #[test]
+    fn the_log_is_found_in_what_cannot_be_followed() {
+        let flags = scan_log_flags(&["senary", "run", "--wrong", "--log-format=json", "--log-output", "none"].map(OsString::from));
+        assert_eq!((flags.log_format.as_deref(), flags.log_output.as_deref()), (Some("json"), Some("none")));
+    }
+}

@@ -1,0 +1,151 @@
+//! How a command ends: what went wrong, what users read about it, and the exit code.
+//! (<https://grafana.com/docs/k6/latest/reference/> and the reference's own behaviour.)
+
+use std::time::Duration;
+
+use senary_execution::StopReason;
+use senary_js::source::SourceError;
+use senary_output::OutputError;
+use senary_js::{LifecycleError, ScriptFailure};
+
+use crate::cli::UsageError;
+use crate::logging::LogError;
+use crate::options::{OptionsError, SettingsError};
+use crate::plan::PlanError;
+
+/// A function of the script with a time limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    Setup,
+    Teardown,
+    HandleSummary,
+}
+
+impl Stage {
+    pub fn function(self) -> &'static str {
+        match self {
+            Self::Setup => senary_js::bundle::SETUP,
+            Self::Teardown => senary_js::bundle::TEARDOWN,
+            Self::HandleSummary => senary_js::bundle::HANDLE_SUMMARY,
+        }
+    }
+
+    fn timeout_option(self) -> &'static str {
+        match self {
+            Self::Setup => "setupTimeout",
+            Self::Teardown => "teardownTimeout",
+            Self::HandleSummary => "handleSummaryTimeout",
+        }
+    }
+}
+
+/// Why a command did not succeed. The texts are the reference's where people match on them.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error(transparent)]
+    Usage(#[from] UsageError),
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error(transparent)]
+    Options(#[from] OptionsError),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The script's file cannot be read.
+    #[error(transparent)]
+    Unreadable(SourceError),
+    #[error("no exported functions in script")]
+    NoExports,
+    #[error(transparent)]
+    Lifecycle(#[from] LifecycleError),
+    #[error("{}() execution timed out after {} seconds", .stage.function(), .limit.as_secs_f64())]
+    Timeout { stage: Stage, limit: Duration },
+    #[error(transparent)]
+    Output(OutputError),
+    #[error("{0}")]
+    Secrets(String),
+    #[error("could not start the REST API server on {address:?}: {reason}")]
+    RestApi { address: String, reason: String },
+    #[error("{}", stop_text(.0))]
+    Stopped(StopReason),
+    #[error("thresholds on metrics '{}' have been crossed", .0.join(", "))]
+    ThresholdsCrossed(Vec<String>),
+    #[error("test run was marked as failed")]
+    MarkedFailed,
+    /// What the machine would not give: threads, descriptors, files.
+    #[error("{doing}: {reason}")]
+    System { doing: &'static str, reason: String },
+    /// Something else a user can read and act on.
+    #[error("{0}")]
+    Command(String),
+}
+
+fn stop_text(reason: &StopReason) -> String {
+    match reason {
+        StopReason::Signal { name } => {
+            format!("test run was aborted because k6 received a '{name}' signal")
+        }
+        StopReason::ScriptAborted { message } => message.clone(),
+        StopReason::ThresholdsCrossed { metrics } => format!(
+            "thresholds on metrics '{}' were crossed; at least one has abortOnFail enabled, stopping test prematurely",
+            metrics.join(", ")
+        ),
+        StopReason::RestApi => "test run stopped from REST API".to_owned(),
+    }
+}
+
+impl Failure {
+    /// The process's exit code.
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::ThresholdsCrossed(_) | Self::Stopped(StopReason::ThresholdsCrossed { .. }) => 99,
+            Self::Timeout { stage: Stage::Setup, .. } => 100,
+            Self::Timeout { stage: Stage::Teardown, .. } => 101,
+            Self::Timeout { stage: Stage::HandleSummary, .. } => 102,
+            Self::Stopped(StopReason::RestApi) => 103,
+            Self::Plan(_) => 104,
+            Self::Options(OptionsError::Flag(_)) => 255,
+            Self::Options(_) => 104,
+            Self::Secrets(_) => 104,
+            Self::Stopped(StopReason::Signal { .. }) => 105,
+            Self::RestApi { .. } => 106,
+            Self::Lifecycle(error) => match error {
+                // A rejected promise has no code of its own in the reference.
+                LifecycleError::Script(ScriptFailure::Rejection(_)) => 255,
+                LifecycleError::Script(_) | LifecycleError::VuInit { .. } | LifecycleError::Source(_) => 107,
+                LifecycleError::NotAFunction(_)
+                | LifecycleError::SummaryNotAFunction
+                | LifecycleError::SetupData(_)
+                | LifecycleError::SummaryNoMap
+                | LifecycleError::SummaryValue { .. }
+                | LifecycleError::Engine(_) => 255,
+            },
+            Self::Stopped(StopReason::ScriptAborted { .. }) => 108,
+            Self::MarkedFailed => 110,
+            Self::Usage(_)
+            | Self::Settings(_)
+            | Self::Log(_)
+            | Self::Unreadable(_)
+            | Self::NoExports
+            | Self::Output(_)
+            | Self::System { .. }
+            | Self::Command(_) => 255,
+        }
+    }
+
+    /// Writes what went wrong to the log, with advice where there is some.
+    pub fn log(&self) {
+        match self {
+            Self::Timeout { stage, .. } => {
+                let hint = format!("You can increase the time limit via the {} option", stage.timeout_option());
+                log::error!(hint = hint.as_str(); "{self}");
+            }
+            Self::Lifecycle(
+                LifecycleError::Script(ScriptFailure::Exception(_)) | LifecycleError::VuInit { .. },
+            ) => log::error!(hint = "script exception"; "{self}"),
+            _ => log::error!("{self}"),
+        }
+    }
+}
+

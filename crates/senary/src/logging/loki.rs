@@ -1,0 +1,323 @@
+//! Log lines to a Loki server, a batch per push period, on a thread of its own. The run never waits for it: what is
+//! above the limit of a period is counted and reported instead.
+//! (<https://grafana.com/docs/loki/latest/reference/loki-http-api/#ingest-logs>)
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::{Request, Uri};
+use hyper_util::rt::TokioIo;
+use log::LevelFilter;
+use serde_json::{Map, Value, json};
+use tokio::net::TcpStream;
+
+use super::format::{Entry, plain};
+use super::{LogError, level_name, parse_level};
+
+/// How long one push may take.
+const PUSH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// `loki[=url,key=value,…]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    pub url: String,
+    pub push_period: Duration,
+    /// Lines per period.
+    pub limit: usize,
+    /// Bytes of a message.
+    pub max_size: usize,
+    pub level: LevelFilter,
+    /// Fields that become labels; all of them, if nobody says.
+    pub allowed_labels: Option<Vec<String>>,
+    pub labels: BTreeMap<String, String>,
+    pub headers: Vec<(String, String)>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            url: "http://127.0.0.1:3100/loki/api/v1/push".to_owned(),
+            push_period: Duration::from_secs(1),
+            limit: 100,
+            max_size: 1024 * 1024,
+            level: LevelFilter::Trace,
+            allowed_labels: None,
+            labels: BTreeMap::new(),
+            headers: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    pub fn parse(text: &str) -> Result<Self, LogError> {
+        let mut config = Self::default();
+        let parts = split_outside_brackets(text);
+        for (at, part) in parts.iter().enumerate() {
+            let (key, value) = part.split_once('=').unwrap_or((part, ""));
+            let invalid = |reason: String| LogError::InvalidSetting {
+                key: key.to_owned(),
+                value: value.to_owned(),
+                reason,
+            };
+            let number = || value.parse::<usize>().map_err(|e| invalid(e.to_string()));
+            match key {
+                _ if at == 0 && part.contains("://") => config.url.clone_from(part),
+                "pushPeriod" => {
+                    let nanos = senary_metrics::duration::parse_go(value).map_err(|e| invalid(e.to_string()))?;
+                    let period = u64::try_from(nanos).ok().filter(|nanos| *nanos > 0);
+                    config.push_period =
+                        Duration::from_nanos(period.ok_or_else(|| invalid("it must be positive".to_owned()))?);
+                }
+                "limit" => config.limit = number()?,
+                "msgMaxSize" => config.max_size = number()?,
+                "level" => config.level = parse_level(value)?,
+                "allowedLabels" => {
+                    let list = value.trim_start_matches('[').trim_end_matches(']');
+                    config.allowed_labels = Some(crate::options::split_list(list));
+                }
+                // Asks the reference to log how long its pushes take.
+                "profile" => {}
+                _ => match key.split_once('.') {
+                    Some(("label", name)) => {
+                        config.labels.insert(name.to_owned(), value.to_owned());
+                    }
+                    Some(("header", name)) => config.headers.push((name.to_owned(), value.to_owned())),
+                    _ => return Err(LogError::UnknownSetting { kind: "loki", key: key.to_owned() }),
+                },
+            }
+        }
+        match config.url.parse::<Uri>() {
+            Ok(uri) if uri.host().is_some() => Ok(config),
+            _ => Err(LogError::InvalidSetting {
+                key: "loki".to_owned(),
+                value: config.url,
+                reason: "expected a URL".to_owned(),
+            }),
+        }
+    }
+}
+
+fn split_outside_brackets(text: &str) -> Vec<String> {
+    let mut parts = Vec::new();
+    let (mut part, mut depth) = (String::new(), 0_usize);
+    for c in text.chars() {
+        match c {
+            '[' => depth += 1,
+            ']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if c == ',' && depth == 0 {
+            parts.push(std::mem::take(&mut part));
+        } else {
+            part.push(c);
+        }
+    }
+    parts.push(part);
+    parts.retain(|part| !part.is_empty());
+    parts
+}
+
+/// Where lines wait for the next push.
+pub struct Loki {
+    shared: Arc<Shared>,
+    limit: usize,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    lines: Vec<Entry>,
+    dropped: u64,
+    /// Pushes that were asked for, and those that were made.
+    asked: u64,
+    made: u64,
+}
+
+impl Loki {
+    pub fn start(config: Config) -> io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let limit = config.limit;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = Pusher { config, shared: shared.clone(), runtime, has_failed: false };
+        std::thread::Builder::new().name("senary-loki".into()).spawn(move || thread.run())?;
+        Ok(Self { shared, limit })
+    }
+
+    pub fn push(&self, entry: Entry) {
+        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.lines.len() < self.limit {
+            state.lines.push(entry);
+        } else {
+            state.dropped += 1;
+        }
+    }
+
+    /// Pushes at once, and waits for it until the deadline.
+    pub fn flush(&self, deadline: Instant) {
+        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.asked += 1;
+        let wanted = state.asked;
+        self.shared.changed.notify_all();
+        while state.made < wanted {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            let waited = self.shared.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+struct Pusher {
+    config: Config,
+    shared: Arc<Shared>,
+    runtime: tokio::runtime::Runtime,
+    has_failed: bool,
+}
+
+impl Pusher {
+    fn run(mut self) {
+        loop {
+            let next = Instant::now() + self.config.push_period;
+            let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+            loop {
+                let left = next.saturating_duration_since(Instant::now());
+                if left.is_zero() || state.asked > state.made {
+                    break;
+                }
+                let waited = self.shared.changed.wait_timeout(state, left);
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            }
+            let asked = state.asked;
+            let lines = std::mem::take(&mut state.lines);
+            let dropped = std::mem::take(&mut state.dropped);
+            drop(state);
+            if !lines.is_empty() {
+                self.push(&body(&self.config, &lines, dropped));
+            }
+            let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.made = asked;
+            self.shared.changed.notify_all();
+        }
+    }
+
+    fn push(&mut self, body: &Value) {
+        let result = self.runtime.block_on(async {
+            let pushed = tokio::time::timeout(PUSH_TIMEOUT, post(&self.config, body.to_string())).await;
+            pushed.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        });
+        // Once is enough, and there is no log to say it in.
+        if let Err(error) = result
+            && !std::mem::replace(&mut self.has_failed, true)
+        {
+            eprintln!("could not send the log to {}: {error}", self.config.url);
+        }
+    }
+}
+
+/// The lines as streams: one for each set of labels.
+fn body(config: &Config, lines: &[Entry], dropped: u64) -> Value {
+    let mut streams: BTreeMap<BTreeMap<String, String>, Vec<Value>> = BTreeMap::new();
+    for entry in lines {
+        let mut labels = config.labels.clone();
+        let mut text: String = entry.message.clone();
+        let level = ("level".to_owned(), Value::from(level_name(entry.level)));
+        for (key, value) in entry.fields.iter().map(|(k, v)| (k.clone(), v.clone())).chain([level]) {
+            let allowed = config.allowed_labels.as_ref().is_none_or(|allowed| allowed.contains(&key));
+            if allowed {
+                labels.insert(key, plain(&value));
+            } else {
+                text.push_str(&format!(" {key}={}", plain(&value)));
+            }
+        }
+        if text.len() > config.max_size {
+            let end = (0..=config.max_size).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+            text.truncate(end);
+        }
+        streams.entry(labels).or_default().push(json!([nanos(entry.time), text]));
+    }
+    if dropped > 0 {
+        let mut labels = config.labels.clone();
+        labels.insert("level".to_owned(), "warning".to_owned());
+        let text = format!(
+            "{dropped} log messages were dropped because they were above the limit of {} per {:?}",
+            config.limit, config.push_period
+        );
+        streams.entry(labels).or_default().push(json!([nanos(SystemTime::now()), text]));
+    }
+    let streams: Vec<_> = streams
+        .into_iter()
+        .map(|(labels, values)| {
+            let labels: Map<_, _> = labels.into_iter().map(|(k, v)| (k, Value::from(v))).collect();
+            json!({"stream": labels, "values": values})
+        })
+        .collect();
+    json!({ "streams": streams })
+}
+
+fn nanos(time: SystemTime) -> String {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos().to_string()
+}
+
+async fn post(config: &Config, body: String) -> io::Result<()> {
+    let uri: Uri = config.url.parse().map_err(io::Error::other)?;
+    let host = uri.host().unwrap_or_default();
+    let is_tls = uri.scheme_str() == Some("https");
+    let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+    let stream = TcpStream::connect((host.trim_matches(['[', ']']), port)).await?;
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    let authority = authority.rsplit('@').next().unwrap_or_default();
+    let mut request = Request::post(path).header("Host", authority).header("Content-Type", "application/json");
+    for (name, value) in &config.headers {
+        request = request.header(name, value);
+    }
+    let request = request.body(Full::new(Bytes::from(body))).map_err(io::Error::other)?;
+    if is_tls { send(encrypt(stream, host).await?, request).await } else { send(stream, request).await }
+}
+
+async fn encrypt(stream: TcpStream, host: &str) -> io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = rustls::pki_types::ServerName::try_from(host.trim_matches(['[', ']']).to_owned());
+    tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name.map_err(io::Error::other)?, stream).await
+}
+
+async fn send<S>(stream: S, request: Request<Full<Bytes>>) -> io::Result<()>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
+{
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    let exchange = async {
+        let response = sender.send_request(request).await.map_err(io::Error::other)?;
+        let status = response.status();
+        let text = response.into_body().collect().await.map_err(io::Error::other)?.to_bytes();
+        if status.is_success() {
+            return Ok(());
+        }
+        Err(io::Error::other(format!("{status}: {}", String::from_utf8_lossy(&text))))
+    };
+    tokio::pin!(exchange);
+    tokio::select! {
+        done = &mut exchange => done,
+        // The connection may end with the answer already in.
+        _ = connection => exchange.await,
+    }
+}

@@ -1,0 +1,250 @@
+//! The log: one implementation behind the `log` crate, for the program and for the consoles of scripts.
+//!
+//! Whoever logs formats the line; a thread of its own writes it, in order, so that a slow terminal or file holds
+//! nobody up before its queue is full, and then nothing is dropped. Key-values are the reference's fields. What a
+//! script's console prints comes under the target `console`.
+
+mod destination;
+mod format;
+mod loki;
+
+use std::fs::File;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{OnceLock, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+
+use destination::{Channel, Message, Output};
+use format::{Entry, Format};
+
+/// The target of what scripts print.
+pub const CONSOLE: &str = "console";
+
+/// What stands in the place of a secret.
+const REDACTED: &str = "***SECRET_REDACTED***";
+/// How long the end of the program waits for lines to be written.
+const DRAIN: Duration = Duration::from_secs(5);
+/// Lines that may wait to be written.
+const QUEUE: usize = 8192;
+
+/// How to log, as given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// `stderr`, `stdout`, `none`, `file=…` or `loki…`.
+    pub output: Option<String>,
+    /// `json`, `raw`; anything else is text.
+    pub format: Option<String>,
+    pub verbose: bool,
+    pub no_color: bool,
+}
+
+/// Why there is no log. The texts are the reference's; exit code 255.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    #[error("unsupported log output '{0}'")]
+    UnsupportedOutput(String),
+    #[error("not a valid log level: {0:?}")]
+    Level(String),
+    #[error("unknown log {kind} setting {key:?}")]
+    UnknownSetting { kind: &'static str, key: String },
+    #[error("invalid value {value:?} of the log setting {key}: {reason}")]
+    InvalidSetting { key: String, value: String, reason: String },
+    #[error("could not open the log file {path:?}: {reason}")]
+    File { path: PathBuf, reason: io::Error },
+    #[error("could not start the log: {0}")]
+    Start(io::Error),
+}
+
+/// The one log of the process.
+struct Logger {
+    format: Format,
+    level: LevelFilter,
+    /// Set once it is known; until then the console's lines go to the log.
+    console_file: AtomicBool,
+    sender: SyncSender<Message>,
+    loki: Option<loki::Loki>,
+    started: Instant,
+}
+
+static LOGGER: OnceLock<Logger> = OnceLock::new();
+static SECRETS: RwLock<Vec<String>> = RwLock::new(Vec::new());
+static ANY_SECRETS: AtomicBool = AtomicBool::new(false);
+
+/// Starts the log. Only the first call of a process counts.
+pub fn init(settings: &Settings) -> Result<(), LogError> {
+    let level = if settings.verbose { LevelFilter::Debug } else { LevelFilter::Info };
+    let target = destination::Target::parse(settings.output.as_deref().unwrap_or("stderr"))?;
+    let level = level.min(target.level());
+    let mut format = Format::parse(settings.format.as_deref(), settings.no_color, target.is_terminal());
+    let mut loki = None;
+    let output = match target {
+        destination::Target::Stderr => Output::Stderr,
+        destination::Target::Stdout => Output::Stdout,
+        destination::Target::None => Output::None,
+        destination::Target::File { path, .. } => Output::file(open(&path)?),
+        destination::Target::Loki(config) => {
+            format = Format::Raw;
+            loki = Some(loki::Loki::start(*config).map_err(LogError::Start)?);
+            Output::None
+        }
+    };
+    let (sender, receiver) = sync_channel(QUEUE);
+    std::thread::Builder::new()
+        .name("senary-log".into())
+        .spawn(move || destination::write(output, &receiver))
+        .map_err(LogError::Start)?;
+    let logger = Logger {
+        format,
+        level,
+        console_file: AtomicBool::new(false),
+        sender,
+        loki,
+        started: Instant::now(),
+    };
+    let logger = LOGGER.get_or_init(|| logger);
+    log::set_max_level(level);
+    // Set already, if this is not the first call.
+    let _ = log::set_logger(logger);
+    Ok(())
+}
+
+/// From now on what scripts print goes to this file and nowhere else.
+pub fn console_to(path: &Path) -> Result<(), LogError> {
+    let file = open(path)?;
+    if let Some(logger) = LOGGER.get() {
+        // Fails only if the writing thread is gone; then no log is left to speak of.
+        let _ = logger.sender.send(Message::Console(Box::new(Output::file(file))));
+        logger.console_file.store(true, Ordering::Release);
+    }
+    Ok(())
+}
+
+/// From now on a text never appears in the log.
+pub fn redact(secret: &str) {
+    if secret.is_empty() {
+        return;
+    }
+    let mut secrets = SECRETS.write().unwrap_or_else(PoisonError::into_inner);
+    if !secrets.iter().any(|known| known == secret) {
+        secrets.push(secret.to_owned());
+        // Longer ones first, so that none shows around a shorter one inside it.
+        secrets.sort_by_key(|known| std::cmp::Reverse(known.len()));
+        ANY_SECRETS.store(true, Ordering::Release);
+    }
+}
+
+/// From now on lines for a terminal are handed to whoever draws on it. They end with a newline each.
+pub fn terminal_through(write: impl Fn(&str) + Send + 'static) {
+    if let Some(logger) = LOGGER.get() {
+        let _ = logger.sender.send(Message::Terminal(Box::new(write)));
+    }
+}
+
+/// Waits until everything logged so far is written, but not for ever. To be called before the process ends.
+pub fn flush() {
+    let Some(logger) = LOGGER.get() else { return };
+    let deadline = Instant::now() + DRAIN;
+    let (done, is_done) = sync_channel(1);
+    if logger.sender.send(Message::Flush(done)).is_ok() {
+        let _ = is_done.recv_timeout(DRAIN);
+    }
+    if let Some(loki) = &logger.loki {
+        loki.flush(deadline);
+    }
+}
+
+impl Log for Logger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        // Not what crates of others have to tell each other.
+        let is_ours = metadata.target() == CONSOLE || metadata.target().starts_with(env!("CARGO_PKG_NAME"));
+        is_ours && metadata.level() <= self.level
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let mut entry = Entry::of(record);
+        if ANY_SECRETS.load(Ordering::Acquire) {
+            let secrets = SECRETS.read().unwrap_or_else(PoisonError::into_inner);
+            entry.replace(|text| hide(text, &secrets));
+        }
+        let channel = if record.target() == CONSOLE && self.console_file.load(Ordering::Acquire) {
+            // The file has no other source.
+            entry.fields.remove("source");
+            Channel::Console
+        } else if let Some(loki) = &self.loki {
+            loki.push(entry);
+            return;
+        } else {
+            Channel::Log
+        };
+        let format = match channel {
+            Channel::Log => self.format,
+            Channel::Console => self.format.off_terminal(),
+        };
+        let line = format.line(&entry, self.started.elapsed());
+        // Fails only if the writing thread is gone; nobody would be left to tell.
+        let _ = self.sender.send(Message::Line(channel, line));
+    }
+
+    fn flush(&self) {
+        flush();
+    }
+}
+
+fn hide(text: &str, secrets: &[String]) -> Option<String> {
+    let mut hidden = None;
+    for secret in secrets {
+        let current = hidden.as_deref().unwrap_or(text);
+        if current.contains(secret.as_str()) {
+            hidden = Some(current.replace(secret.as_str(), REDACTED));
+        }
+    }
+    hidden
+}
+
+fn open(path: &Path) -> Result<File, LogError> {
+    let mut options = File::options();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map_err(|reason| LogError::File { path: path.to_owned(), reason })
+}
+
+/// The level of that name, as the reference's settings call it.
+fn parse_level(name: &str) -> Result<LevelFilter, LogError> {
+    Ok(match name.to_ascii_lowercase().as_str() {
+        "trace" => LevelFilter::Trace,
+        "debug" => LevelFilter::Debug,
+        "info" => LevelFilter::Info,
+        "warn" | "warning" => LevelFilter::Warn,
+        "error" | "fatal" | "panic" => LevelFilter::Error,
+        _ => return Err(LogError::Level(name.to_owned())),
+    })
+}
+
+/// The reference's names of levels.
+fn level_name(level: Level) -> &'static str {
+    match level {
+        Level::Error => "error",
+        Level::Warn => "warning",
+        Level::Info => "info",
+        Level::Debug => "debug",
+        Level::Trace => "trace",
+    }
+}
+
+/// Whether standard error is a terminal.
+fn stderr_is_terminal() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// Whether standard output is a terminal.
+fn stdout_is_terminal() -> bool {
+    io::stdout().is_terminal()
+}

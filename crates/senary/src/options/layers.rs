@@ -1,0 +1,393 @@
+//! From layers to one set of options: precedence, the shortcuts that stand for scenarios, and what users are told
+//! about it.
+
+use std::collections::BTreeMap;
+
+use senary_execution::{Segment, SegmentError, SegmentSequence};
+use serde_json::{Map, Value};
+
+use super::scenarios::{ExecutorOption, ScenarioOption, Scenarios};
+use super::types::{SystemTagSet, parse_stages};
+use super::value::{Invalid, OptionValue, Raw, Unknown, split_list};
+use super::{DnsOption, Options};
+use crate::cli::{OptionFlags, RunFlags};
+use crate::config_file::{ConfigFile, ConfigFileError, ConfigPath};
+use crate::environment::Environment;
+
+/// Why there are no options to work with.
+#[derive(Debug, thiserror::Error)]
+pub enum OptionsError {
+    /// A flag's value; exit code 255, all others are 104.
+    #[error("{0}")]
+    Flag(String),
+    #[error("{0}")]
+    Environment(Invalid),
+    #[error(transparent)]
+    ConfigFile(#[from] ConfigFileError),
+    #[error("could not initialize '{script}': the options are not valid{}: {reason}", place(.line))]
+    Script { script: String, line: Option<usize>, reason: Invalid },
+    #[error("using `{0}` and `{1}` options simultaneously is not allowed")]
+    Conflict(&'static str, &'static str),
+    #[error("`duration` option should be more than 0")]
+    ZeroDuration,
+}
+
+impl OptionsError {
+    pub fn exit_code(&self) -> i32 {
+        match self {
+            Self::Flag(_) => 255,
+            _ => 104,
+        }
+    }
+}
+
+fn place(line: &Option<usize>) -> String {
+    line.map_or_else(String::new, |line| format!(" (line {line})"))
+}
+
+/// Something to log about the options, once the log is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    pub level: log::Level,
+    pub text: String,
+    pub fields: Vec<(&'static str, String)>,
+}
+
+impl Note {
+    fn warning(text: impl Into<String>) -> Self {
+        Self { level: log::Level::Warn, text: text.into(), fields: Vec::new() }
+    }
+
+    fn with(mut self, key: &'static str, value: impl Into<String>) -> Self {
+        self.fields.push((key, value.into()));
+        self
+    }
+
+    pub fn log(&self) {
+        let fields: Vec<_> = self.fields.iter().map(|(key, value)| (*key, value.as_str())).collect();
+        log::logger().log(
+            &log::Record::builder()
+                .level(self.level)
+                .target(module_path!())
+                .args(format_args!("{}", self.text))
+                .key_values(&fields.as_slice())
+                .build(),
+        );
+    }
+}
+
+/// The layers that are known before the script is.
+#[derive(Clone, Debug, Default)]
+pub struct Given {
+    file: Options,
+    environment: Options,
+    cli: Options,
+    out: Vec<String>,
+    linger: bool,
+    collectors: Map<String, Value>,
+    features: Vec<String>,
+    notes: Vec<Note>,
+}
+
+/// What a script says of its test.
+#[derive(Clone, Copy, Debug)]
+pub struct ScriptOptions<'a> {
+    /// As given on the command line.
+    pub name: &'a str,
+    /// To find the line of an option that is wrong.
+    pub text: &'a str,
+    /// The export as JSON; null without any.
+    pub json: &'a Value,
+}
+
+/// The options of all layers, made one.
+#[derive(Clone, Debug, Default)]
+pub struct Consolidated {
+    /// With scenarios, whatever they were derived from.
+    pub options: Options,
+    pub out: Vec<String>,
+    pub linger: bool,
+    /// The config file's settings of outputs, by the outputs' names.
+    pub collectors: Map<String, Value>,
+    /// `freeze-env` is on.
+    pub freeze_env: bool,
+    pub notes: Vec<Note>,
+}
+
+const FREEZE_ENV: &str = "freeze-env";
+const MERGE_RUN_TAGS: &str = "merge-run-tags";
+const FEATURES: [&str; 3] = [FREEZE_ENV, MERGE_RUN_TAGS, "native-histograms"];
+
+impl Given {
+    /// Reads the config file, the environment and the flags. `inspect` has no flags for options, `archive` none
+    /// for the run.
+    pub fn read(
+        flags: Option<&OptionFlags>,
+        run: Option<&RunFlags>,
+        env: &Environment,
+        path: Option<&ConfigPath>,
+    ) -> Result<Self, OptionsError> {
+        let cli = flags.map(OptionFlags::to_options).transpose()?.unwrap_or_default();
+        let environment = Options::from_environment(env).map_err(OptionsError::Environment)?;
+        let file = path.map(ConfigFile::read).transpose()?.unwrap_or_default();
+        let mut given = Self {
+            
+            cli,
+            environment,
+            out: file.out.unwrap_or_default(),
+            linger: file.linger.unwrap_or_default(),
+            features: file.features.unwrap_or_default(),
+            collectors: file.collectors,
+            file: file.options,
+            notes: Vec::new(),
+        };
+        for field in &file.unknown {
+            let note = Note::warning("There were unknown fields in the configuration file");
+            given.notes.push(note.with("error", format!("json: unknown field {field:?}")));
+        }
+        if let Some(out) = env.get("K6_OUT") {
+            given.out = split_list(out);
+        }
+        if let Some(linger) = super::parse_variable(env, "K6_LINGER").map_err(OptionsError::Environment)? {
+            given.linger = linger;
+        }
+        if let Some(features) = env.get("K6_FEATURES") {
+            given.features = split_list(features);
+        }
+        if let Some(run) = run {
+            if !run.out.is_empty() {
+                given.out = run.out.clone();
+            }
+            given.linger = run.linger.unwrap_or(given.linger);
+            if let Some(features) = &run.features {
+                given.features = split_list(features);
+            }
+        }
+        Ok(given)
+    }
+
+    /// The file scripts' consoles write to. Scripts have no say in it, so it is known before they run.
+    pub fn console_output(&self) -> Option<&str> {
+        let [below, above] = [&self.environment.console_output, &self.cli.console_output];
+        above.as_deref().or(below.as_deref()).filter(|path| !path.is_empty())
+    }
+
+    /// Adds the script's layer, and turns shortcuts into scenarios.
+    pub fn consolidate(self, script: &ScriptOptions<'_>) -> Result<Consolidated, OptionsError> {
+        let mut notes = self.notes;
+        let script = script.decode(&mut notes)?;
+        let is_on = |feature: &str| self.features.iter().any(|f| f == feature);
+        for feature in self.features.iter().filter(|f| !FEATURES.contains(&f.as_str())) {
+            let note = Note { level: log::Level::Error, ..Note::warning("Unknown feature flag") };
+            notes.push(note.with("feature", feature));
+        }
+        let mut options = self.file;
+        let layers = [("script", script), ("env", self.environment), ("cli", self.cli)];
+        for (name, layer) in layers {
+            lay(&mut options, layer, name, is_on(MERGE_RUN_TAGS), &mut notes);
+        }
+        for feature in FEATURES.iter().filter(|f| is_on(f)) {
+            let tag = format!("k6_feature_{}", feature.replace('-', "_"));
+            options.tags.get_or_insert_default().insert(tag, "true".to_owned());
+        }
+        derive_scenarios(&mut options, &mut notes)?;
+        let default_stats = || ["avg", "min", "med", "max", "p(90)", "p(95)"].map(str::to_owned).to_vec();
+        options.summary_trend_stats.get_or_insert_with(default_stats);
+        options.system_tags.get_or_insert_default();
+        Ok(Consolidated {
+            options,
+            out: self.out,
+            linger: self.linger,
+            collectors: self.collectors,
+            freeze_env: is_on(FREEZE_ENV),
+            notes,
+        })
+    }
+}
+
+/// Lays a layer over lower ones. Whoever says anything about execution says all of it.
+fn lay(options: &mut Options, layer: Options, name: &str, merge_tags: bool, notes: &mut Vec<Note>) {
+    let shortcuts = layer.duration.is_some() || layer.iterations.is_some() || layer.stages.is_some();
+    if shortcuts || layer.scenarios.is_some() {
+        let displaced = options.scenarios.take().is_some_and(|scenarios| !scenarios.is_empty());
+        if displaced && layer.scenarios.is_none() {
+            notes.push(Note::warning(format!(
+                "{name:?} level configuration overrode scenarios configuration entirely"
+            )));
+        }
+        options.duration = None;
+        options.iterations = None;
+        options.stages = None;
+    }
+    let lower_tags = options.tags.take().filter(|_| merge_tags || layer.tags.is_none());
+    options.overlay(layer);
+    if let Some(mut tags) = lower_tags {
+        tags.extend(options.tags.take().unwrap_or_default());
+        options.tags = Some(tags);
+    }
+}
+
+/// Turns the shortcuts `iterations`, `duration`, `stages` and `vus` into the scenario they stand for.
+fn derive_scenarios(options: &mut Options, notes: &mut Vec<Note>) -> Result<(), OptionsError> {
+    let has_stages = options.stages.as_ref().is_some_and(|stages| !stages.is_empty());
+    let has_scenarios = options.scenarios.as_ref().is_some_and(|scenarios| !scenarios.is_empty());
+    let refuse = |is_set: bool, a, b| if is_set { Err(OptionsError::Conflict(a, b)) } else { Ok(()) };
+    let vus = options.vus;
+    let executor = if let Some(iterations) = options.iterations {
+        refuse(has_stages, "iterations", "stages")?;
+        refuse(has_scenarios, "iterations", "scenarios")?;
+        let max_duration = options.duration;
+        ExecutorOption::SharedIterations { vus, iterations: Some(iterations), max_duration }
+    } else if let Some(duration) = options.duration {
+        refuse(has_stages, "duration", "stages")?;
+        refuse(has_scenarios, "duration", "scenarios")?;
+        if duration.0 <= 0 {
+            return Err(OptionsError::ZeroDuration);
+        }
+        ExecutorOption::ConstantVus { vus, duration: Some(duration) }
+    } else if has_stages {
+        refuse(has_scenarios, "stages", "scenarios")?;
+        let mut stages = options.stages.clone();
+        if let Some(stages) = &mut stages {
+            stages.retain(|stage| stage.duration.is_some());
+        }
+        ExecutorOption::RampingVus { start_vus: vus, stages, graceful_ramp_down: None }
+    } else if let Some(vus) = vus {
+        if has_scenarios {
+            notes.push(Note::warning(format!("`vus={vus}` overrides scenarios configuration")));
+        }
+        ExecutorOption::SharedIterations { vus: Some(vus), iterations: Some(vus), max_duration: None }
+    } else if has_scenarios {
+        return Ok(());
+    } else {
+        for (name, is_set) in [("stages", options.stages.is_some()), ("scenarios", options.scenarios.is_some())] {
+            if is_set {
+                notes.push(Note::warning(format!(
+                    "`{name}` was explicitly set to an empty value, running the script with 1 iteration in 1 VU"
+                )));
+            }
+        }
+        ExecutorOption::PerVuIterations { vus: None, iterations: None, max_duration: None }
+    };
+    let name = senary_execution::plan::DEFAULT.to_owned();
+    options.scenarios = Some(Scenarios::from([(name, ScenarioOption::of(executor))]));
+    Ok(())
+}
+
+impl ScriptOptions<'_> {
+    /// The script's options, with a warning for fields that are none.
+    pub fn decode(&self, notes: &mut Vec<Note>) -> Result<Options, OptionsError> {
+        let mut unknown = Unknown::new();
+        let mut options = Options::decode(self.json, &mut unknown).map_err(|reason| {
+            let path = format!("options.{}", reason.path);
+            let line = line_of(self.text, path.trim_end_matches('.').split('.'));
+            OptionsError::Script { script: self.name.to_owned(), line, reason: reason.within("options") }
+        })?;
+        for field in unknown {
+            let note = Note::warning("There were unknown fields in the options exported in the script")
+                .with("error", format!("json: unknown field {field:?}"));
+            notes.push(match line_of(self.text, ["options", &field]) {
+                Some(line) => note.with("line", format!("{}:{line}", self.name)),
+                None => note,
+            });
+        }
+        if options.features.take().is_some_and(|Raw(features)| !features.is_null()) {
+            notes.push(Note::warning(
+                "`features` has no effect in a script's options: use --features, K6_FEATURES or the config file",
+            ));
+        }
+        Ok(options)
+    }
+}
+
+/// The line of an option in a script: that of the last of these keys, each found after the one before. Options can
+/// be made in many ways, so this may find nothing; then there is nothing to say.
+fn line_of<'a>(text: &str, keys: impl IntoIterator<Item = &'a str>) -> Option<usize> {
+    let mut at = 0;
+    for key in keys.into_iter().filter(|key| !key.is_empty() && !key.bytes().all(|b| b.is_ascii_digit())) {
+        at += find_key(&text[at..], key)? + key.len();
+    }
+    (at > 0).then(|| text[..at].matches('\n').count() + 1)
+}
+
+/// The first place where a text names a key and gives it something.
+fn find_key(text: &str, key: &str) -> Option<usize> {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+    text.match_indices(key).map(|(at, _)| at).find(|&at| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + key.len()..].trim_start_matches(['"', '\'', '`']).trim_start();
+        !before.is_some_and(is_word) && after.starts_with([':', '='])
+    })
+}
+
+impl OptionFlags {
+    /// The layer of the command line.
+    fn to_options(&self) -> Result<Options, OptionsError> {
+        let flag = |e: Invalid| OptionsError::Flag(e.to_string());
+        let net = |e: senary_net::ConfigError| OptionsError::Flag(e.to_string());
+        let segment = |e: SegmentError| OptionsError::Flag(e.to_string());
+        self.execution_segment.as_deref().map(str::parse::<Segment>).transpose().map_err(segment)?;
+        let sequence = self.execution_segment_sequence.as_deref().map(str::parse::<SegmentSequence>);
+        sequence.transpose().map_err(segment)?;
+        let list = |values: &[String]| Some(values.iter().flat_map(|v| split_list(v)).collect::<Vec<_>>());
+        let list = |values: &[String]| list(values).filter(|values| !values.is_empty());
+        let stages = list(&self.stage).map(|texts| parse_stages(&texts)).transpose().map_err(flag)?;
+        let blacklist_ips = list(&self.blacklist_ip);
+        for range in blacklist_ips.iter().flatten() {
+            senary_net::resolve::Cidr::parse(range).map_err(net)?;
+        }
+        let summary_trend_stats = list(&self.summary_trend_stats);
+        for stat in summary_trend_stats.iter().flatten() {
+            crate::plan::check_trend_stat(stat).map_err(OptionsError::Flag)?;
+        }
+        if let Some(unit) = &self.summary_time_unit {
+            crate::plan::check_time_unit(unit).map_err(OptionsError::Flag)?;
+        }
+        if let Some(ips) = &self.local_ips {
+            senary_net::LocalIps::parse(ips).map_err(net)?;
+        }
+        let tags = self.tag.iter().map(|tag| parse_tag(tag)).collect::<Result<BTreeMap<_, _>, _>>()?;
+        let http = &self.http;
+        Ok(Options {
+            vus: self.vus,
+            duration: self.duration,
+            iterations: self.iterations,
+            stages,
+            execution_segment: self.execution_segment.clone(),
+            execution_segment_sequence: self.execution_segment_sequence.clone(),
+            paused: self.paused,
+            no_setup: self.no_setup,
+            no_teardown: self.no_teardown,
+            insecure_skip_tls_verify: self.insecure_skip_tls_verify,
+            min_iteration_duration: self.min_iteration_duration,
+            throw: self.throw,
+            blacklist_ips,
+            block_hostnames: list(&self.block_hostnames),
+            summary_trend_stats,
+            summary_time_unit: self.summary_time_unit.clone(),
+            system_tags: list(&self.system_tags).as_deref().and_then(SystemTagSet::of),
+            tags: (!tags.is_empty()).then_some(tags),
+            console_output: self.console_output.clone(),
+            local_ips: self.local_ips.clone(),
+            dns: self.dns.as_deref().map(DnsOption::parse).transpose().map_err(flag)?.flatten(),
+            max_redirects: http.max_redirects,
+            batch: http.batch,
+            batch_per_host: http.batch_per_host,
+            rps: http.rps,
+            user_agent: http.user_agent.clone(),
+            http_debug: http.http_debug.clone(),
+            no_connection_reuse: http.no_connection_reuse,
+            no_vu_connection_reuse: http.no_vu_connection_reuse,
+            discard_response_bodies: http.discard_response_bodies,
+            ..Options::default()
+        })
+    }
+}
+
+/// `name=value`, both of them there.
+fn parse_tag(text: &str) -> Result<(String, String), OptionsError> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() && !value.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(OptionsError::Flag(format!("error parsing tag '{text}': expected name=value"))),
+    }
+}

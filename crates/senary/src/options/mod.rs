@@ -1,0 +1,174 @@
+//! The options of a test: what they are called, how they are read, and which of several layers wins.
+//!
+//! Lowest to highest: the config file, the script's `options`, `K6_*` variables, flags
+//! (<https://grafana.com/docs/k6/latest/using-k6/k6-options/how-to/>). Nothing here is judged: whether options
+//! make a test is [`TestPlan`](crate::plan::TestPlan)'s to say.
+
+mod layers;
+mod scenarios;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod types;
+mod value;
+
+pub use layers::{Consolidated, Given, Note, OptionsError, ScriptOptions};
+pub use scenarios::{ExecutorOption, ScenarioOption, Scenarios};
+pub use settings::{GlobalSettings, RuntimeSettings, SettingsError, SourceType, SummaryMode};
+pub use types::{DnsOption, Hosts, StageOption, SystemTagSet, Thresholds, TlsAuth, TlsVersions, parse_stages};
+pub use value::{Invalid, Nanos, OptionValue, Raw, Unknown, parse_bool, parse_go_duration, parse_int, split_list};
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+use value::Fields;
+
+use crate::environment::Environment;
+
+/// One row per option: its field, its type, its JSON key, and its environment variable if it has one.
+macro_rules! options {
+    ($($(#[$doc:meta])* $field:ident: $type:ty = $key:literal $(, $env:literal)?;)*) => {
+        /// One layer of options, or all of them consolidated. `None` is "not set".
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct Options {
+            $($(#[$doc])* pub $field: Option<$type>,)*
+        }
+
+        impl Options {
+            fn take_fields(fields: &mut Fields<'_>, unknown: &mut Unknown) -> Result<Self, Invalid> {
+                Ok(Self { $($field: fields.take($key, unknown)?,)* })
+            }
+
+            /// The layer of the environment.
+            pub fn from_environment(env: &Environment) -> Result<Self, Invalid> {
+                Ok(Self {
+                    $($field: None$(.or(parse_variable(env, $env)?))?,)*
+                })
+            }
+
+            /// Lays another layer over this one: what it sets wins.
+            fn overlay(&mut self, over: Self) {
+                let dns = self.dns.take();
+                $(if over.$field.is_some() { self.$field = over.$field; })*
+                self.dns = match (dns, self.dns.take()) {
+                    (Some(mut below), Some(above)) => {
+                        below.overlay(above);
+                        Some(below)
+                    }
+                    (below, above) => above.or(below),
+                };
+            }
+
+            fn encode_fields(&self) -> Map<String, Value> {
+                let mut object = Map::new();
+                $(object.insert($key.to_owned(), self.$field.as_ref().map_or(Value::Null, OptionValue::encode));)*
+                object
+            }
+        }
+    };
+}
+
+// In the order in which `inspect` prints them.
+options! {
+    paused: bool = "paused", "K6_PAUSED";
+    vus: i64 = "vus", "K6_VUS";
+    duration: Nanos = "duration", "K6_DURATION";
+    iterations: i64 = "iterations", "K6_ITERATIONS";
+    stages: Vec<StageOption> = "stages", "K6_STAGES";
+    scenarios: Scenarios = "scenarios";
+    execution_segment: String = "executionSegment";
+    execution_segment_sequence: String = "executionSegmentSequence";
+    no_setup: bool = "noSetup", "K6_NO_SETUP";
+    setup_timeout: Nanos = "setupTimeout", "K6_SETUP_TIMEOUT";
+    no_teardown: bool = "noTeardown", "K6_NO_TEARDOWN";
+    teardown_timeout: Nanos = "teardownTimeout", "K6_TEARDOWN_TIMEOUT";
+    handle_summary_timeout: Nanos = "handleSummaryTimeout", "K6_HANDLE_SUMMARY_TIMEOUT";
+    rps: i64 = "rps", "K6_RPS";
+    dns: DnsOption = "dns", "K6_DNS";
+    max_redirects: i64 = "maxRedirects", "K6_MAX_REDIRECTS";
+    user_agent: String = "userAgent", "K6_USER_AGENT";
+    batch: i64 = "batch", "K6_BATCH";
+    batch_per_host: i64 = "batchPerHost", "K6_BATCH_PER_HOST";
+    http_debug: String = "httpDebug", "K6_HTTP_DEBUG";
+    insecure_skip_tls_verify: bool = "insecureSkipTLSVerify", "K6_INSECURE_SKIP_TLS_VERIFY";
+    tls_cipher_suites: Vec<String> = "tlsCipherSuites", "K6_TLS_CIPHER_SUITES";
+    tls_version: TlsVersions = "tlsVersion", "K6_TLS_VERSION";
+    tls_auth: Vec<TlsAuth> = "tlsAuth", "K6_TLS_AUTH";
+    throw: bool = "throw", "K6_THROW";
+    thresholds: Thresholds = "thresholds", "K6_THRESHOLDS";
+    blacklist_ips: Vec<String> = "blacklistIPs", "K6_BLACKLIST_IPS";
+    block_hostnames: Vec<String> = "blockHostnames", "K6_BLOCK_HOSTNAMES";
+    hosts: Hosts = "hosts", "K6_HOSTS";
+    no_connection_reuse: bool = "noConnectionReuse", "K6_NO_CONNECTION_REUSE";
+    no_vu_connection_reuse: bool = "noVUConnectionReuse", "K6_NO_VU_CONNECTION_REUSE";
+    min_iteration_duration: Nanos = "minIterationDuration", "K6_MIN_ITERATION_DURATION";
+    cloud: Raw = "cloud";
+    ext: Raw = "ext";
+    summary_trend_stats: Vec<String> = "summaryTrendStats", "K6_SUMMARY_TREND_STATS";
+    summary_time_unit: String = "summaryTimeUnit", "K6_SUMMARY_TIME_UNIT";
+    system_tags: SystemTagSet = "systemTags", "K6_SYSTEM_TAGS";
+    tags: BTreeMap<String, String> = "tags", "K6_TAGS";
+    metric_samples_buffer_size: i64 = "metricSamplesBufferSize", "K6_METRIC_SAMPLES_BUFFER_SIZE";
+    no_cookies_reset: bool = "noCookiesReset", "K6_NO_COOKIES_RESET";
+    discard_response_bodies: bool = "discardResponseBodies", "K6_DISCARD_RESPONSE_BODIES";
+    features: Raw = "features";
+    /// Not for scripts to set.
+    console_output: String = "consoleOutput", "K6_CONSOLE_OUTPUT";
+    /// Not for scripts to set.
+    local_ips: String = "localIPs", "K6_LOCAL_IPS";
+}
+
+fn parse_variable<T: OptionValue>(env: &Environment, name: &str) -> Result<Option<T>, Invalid> {
+    let Some(text) = env.get(name) else { return Ok(None) };
+    T::parse(text).map_err(|e| Invalid::new(format!("invalid value {text:?} of the environment variable {name}: {e}")))
+}
+
+/// Keys that are options, but not in JSON.
+const NOT_IN_JSON: [&str; 2] = ["consoleOutput", "localIPs"];
+
+impl Options {
+    /// Reads what a script exports, or what an archive or a config file holds. Fields that are no options are
+    /// left over in `unknown`.
+    pub fn decode(value: &Value, unknown: &mut Unknown) -> Result<Self, Invalid> {
+        if value.is_null() {
+            return Ok(Self::default());
+        }
+        let mut fields = Fields::of(value, "an object of options")?;
+        let mut options = Self::take_fields(&mut fields, unknown)?;
+        for (key, is_set) in NOT_IN_JSON.iter().zip([options.console_output.take().is_some(), options.local_ips.take().is_some()]) {
+            if is_set {
+                unknown.push((*key).to_owned());
+            }
+        }
+        unknown.extend(fields.rest().map(str::to_owned));
+        Ok(options)
+    }
+
+    /// All options as JSON, in the reference's order: as `inspect` prints and archives keep them.
+    pub fn to_json(&self) -> Map<String, Value> {
+        let mut object = self.encode_fields();
+        for key in NOT_IN_JSON {
+            object.shift_remove(key);
+        }
+        if self.dns.is_none() {
+            object.insert("dns".to_owned(), DnsOption::default().encode());
+        }
+        if self.cloud.is_none() {
+            object.shift_remove("cloud");
+        }
+        object
+    }
+
+    /// The options as scripts see them in `exec.test.options`: scenarios instead of the shortcuts for them.
+    pub fn to_script_json(&self) -> Map<String, Value> {
+        let mut object = self.to_json();
+        for key in ["vus", "duration", "iterations", "stages"] {
+            object.shift_remove(key);
+        }
+        let mut all = self.encode_fields();
+        for key in NOT_IN_JSON {
+            object.insert(key.to_owned(), all.remove(key).unwrap_or_default());
+        }
+        object
+    }
+}

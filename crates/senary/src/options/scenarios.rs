@@ -1,0 +1,234 @@
+//! The `scenarios` option: what each executor takes, as written and not yet judged.
+//!
+//! An unknown field here is an error, unlike elsewhere: it would silently change the load.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::types::StageOption;
+use super::value::{Fields, Invalid, Nanos, OptionValue, Raw, Unknown};
+
+pub type Scenarios = BTreeMap<String, ScenarioOption>;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScenarioOption {
+    pub start_time: Option<Nanos>,
+    pub graceful_stop: Option<Nanos>,
+    pub env: Option<BTreeMap<String, String>>,
+    pub exec: Option<String>,
+    pub tags: Option<BTreeMap<String, String>>,
+    /// Of protocols that take options per scenario.
+    pub options: Option<Raw>,
+    pub executor: ExecutorOption,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum ExecutorOption {
+    SharedIterations {
+        vus: Option<i64>,
+        iterations: Option<i64>,
+        max_duration: Option<Nanos>,
+    },
+    PerVuIterations {
+        vus: Option<i64>,
+        iterations: Option<i64>,
+        max_duration: Option<Nanos>,
+    },
+    ConstantVus {
+        vus: Option<i64>,
+        duration: Option<Nanos>,
+    },
+    RampingVus {
+        start_vus: Option<i64>,
+        stages: Option<Vec<StageOption>>,
+        graceful_ramp_down: Option<Nanos>,
+    },
+    ConstantArrivalRate {
+        rate: Option<i64>,
+        time_unit: Option<Nanos>,
+        duration: Option<Nanos>,
+        pre_allocated_vus: Option<i64>,
+        max_vus: Option<i64>,
+    },
+    RampingArrivalRate {
+        start_rate: Option<i64>,
+        time_unit: Option<Nanos>,
+        stages: Option<Vec<StageOption>>,
+        pre_allocated_vus: Option<i64>,
+        max_vus: Option<i64>,
+    },
+}
+
+const EXECUTORS: [&str; 6] = [
+    "shared-iterations",
+    "per-vu-iterations",
+    "constant-vus",
+    "ramping-vus",
+    "constant-arrival-rate",
+    "ramping-arrival-rate",
+];
+
+impl ScenarioOption {
+    /// A scenario that says nothing but how it executes.
+    pub fn of(executor: ExecutorOption) -> Self {
+        Self {
+            start_time: None,
+            graceful_stop: None,
+            env: None,
+            exec: None,
+            tags: None,
+            options: None,
+            executor,
+        }
+    }
+
+    fn decode(name: &str, value: &Value) -> Result<Self, Invalid> {
+        let unknown = &mut Unknown::new();
+        let mut fields = Fields::of(value, "a scenario")?;
+        let executor: Option<String> = fields.take("executor", unknown)?;
+        let Some(executor) = executor.filter(|e| !e.is_empty()) else {
+            return Err(Invalid::new(format!("scenario '{name}' doesn't have a specified executor type")));
+        };
+        if !EXECUTORS.contains(&executor.as_str()) {
+            let known = EXECUTORS.join(", ");
+            return Err(Invalid::new(format!("unknown executor type '{executor}', the known ones are: {known}")));
+        }
+        let scenario = Self {
+            start_time: fields.take("startTime", unknown)?,
+            graceful_stop: fields.take("gracefulStop", unknown)?,
+            env: fields.take("env", unknown)?,
+            exec: fields.take("exec", unknown)?,
+            tags: fields.take("tags", unknown)?,
+            options: fields.take("options", unknown)?,
+            executor: ExecutorOption::decode(&executor, &mut fields, unknown)?,
+        };
+        let first = unknown.first().map(String::as_str).or_else(|| fields.rest().next());
+        match first {
+            Some(field) => Err(Invalid::new(format!("json: unknown field {field:?}"))),
+            None => Ok(scenario),
+        }
+    }
+
+    fn encode(&self) -> Value {
+        fn put<T: OptionValue>(object: &mut Map<String, Value>, key: &str, value: &Option<T>) {
+            object.insert(key.to_owned(), value.as_ref().map_or(Value::Null, T::encode));
+        }
+        let mut object = Map::new();
+        object.insert("executor".into(), self.executor.type_name().into());
+        put(&mut object, "startTime", &self.start_time);
+        put(&mut object, "gracefulStop", &self.graceful_stop);
+        put(&mut object, "env", &self.env);
+        put(&mut object, "exec", &self.exec);
+        put(&mut object, "tags", &self.tags);
+        if self.options.is_some() {
+            put(&mut object, "options", &self.options);
+        }
+        match &self.executor {
+            ExecutorOption::SharedIterations { vus, iterations, max_duration }
+            | ExecutorOption::PerVuIterations { vus, iterations, max_duration } => {
+                put(&mut object, "vus", vus);
+                put(&mut object, "iterations", iterations);
+                put(&mut object, "maxDuration", max_duration);
+            }
+            ExecutorOption::ConstantVus { vus, duration } => {
+                put(&mut object, "vus", vus);
+                put(&mut object, "duration", duration);
+            }
+            ExecutorOption::RampingVus { start_vus, stages, graceful_ramp_down } => {
+                put(&mut object, "startVUs", start_vus);
+                put(&mut object, "stages", stages);
+                put(&mut object, "gracefulRampDown", graceful_ramp_down);
+            }
+            ExecutorOption::ConstantArrivalRate { rate, time_unit, duration, pre_allocated_vus, max_vus } => {
+                put(&mut object, "rate", rate);
+                put(&mut object, "timeUnit", time_unit);
+                put(&mut object, "duration", duration);
+                put(&mut object, "preAllocatedVUs", pre_allocated_vus);
+                put(&mut object, "maxVUs", max_vus);
+            }
+            ExecutorOption::RampingArrivalRate {
+                start_rate,
+                time_unit,
+                stages,
+                pre_allocated_vus,
+                max_vus,
+            } => {
+                put(&mut object, "startRate", start_rate);
+                put(&mut object, "timeUnit", time_unit);
+                put(&mut object, "stages", stages);
+                put(&mut object, "preAllocatedVUs", pre_allocated_vus);
+                put(&mut object, "maxVUs", max_vus);
+            }
+        }
+        object.into()
+    }
+}
+
+impl ExecutorOption {
+    fn decode(kind: &str, fields: &mut Fields<'_>, unknown: &mut Unknown) -> Result<Self, Invalid> {
+        Ok(match kind {
+            "shared-iterations" => Self::SharedIterations {
+                vus: fields.take("vus", unknown)?,
+                iterations: fields.take("iterations", unknown)?,
+                max_duration: fields.take("maxDuration", unknown)?,
+            },
+            "per-vu-iterations" => Self::PerVuIterations {
+                vus: fields.take("vus", unknown)?,
+                iterations: fields.take("iterations", unknown)?,
+                max_duration: fields.take("maxDuration", unknown)?,
+            },
+            "constant-vus" => Self::ConstantVus {
+                vus: fields.take("vus", unknown)?,
+                duration: fields.take("duration", unknown)?,
+            },
+            "ramping-vus" => Self::RampingVus {
+                start_vus: fields.take("startVUs", unknown)?,
+                stages: fields.take("stages", unknown)?,
+                graceful_ramp_down: fields.take("gracefulRampDown", unknown)?,
+            },
+            "constant-arrival-rate" => Self::ConstantArrivalRate {
+                rate: fields.take("rate", unknown)?,
+                time_unit: fields.take("timeUnit", unknown)?,
+                duration: fields.take("duration", unknown)?,
+                pre_allocated_vus: fields.take("preAllocatedVUs", unknown)?,
+                max_vus: fields.take("maxVUs", unknown)?,
+            },
+            // The only one left of `EXECUTORS`.
+            _ => Self::RampingArrivalRate {
+                start_rate: fields.take("startRate", unknown)?,
+                time_unit: fields.take("timeUnit", unknown)?,
+                stages: fields.take("stages", unknown)?,
+                pre_allocated_vus: fields.take("preAllocatedVUs", unknown)?,
+                max_vus: fields.take("maxVUs", unknown)?,
+            },
+        })
+    }
+
+    /// The type as written in options.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::SharedIterations { .. } => "shared-iterations",
+            Self::PerVuIterations { .. } => "per-vu-iterations",
+            Self::ConstantVus { .. } => "constant-vus",
+            Self::RampingVus { .. } => "ramping-vus",
+            Self::ConstantArrivalRate { .. } => "constant-arrival-rate",
+            Self::RampingArrivalRate { .. } => "ramping-arrival-rate",
+        }
+    }
+}
+
+impl OptionValue for Scenarios {
+    fn decode(value: &Value, _: &mut Unknown) -> Result<Option<Self>, Invalid> {
+        let mut scenarios = Self::new();
+        for (name, value) in value.as_object().ok_or_else(|| Invalid::new("expected an object of scenarios"))? {
+            let scenario = ScenarioOption::decode(name, value).map_err(|e| e.within(name))?;
+            scenarios.insert(name.clone(), scenario);
+        }
+        Ok(Some(scenarios))
+    }
+
+    fn encode(&self) -> Value {
+        json!(self.iter().map(|(name, s)| (name.clone(), s.encode())).collect::<Map<_, _>>())
+    }
+}

@@ -1,0 +1,152 @@
+//! Settings beside the options: those of the program, and those of how scripts are loaded and reported on. Flags
+//! win over the environment; nothing else has a say.
+
+use crate::cli::{GlobalFlags, RuntimeFlags};
+use crate::config_file::ConfigPath;
+use crate::environment::Environment;
+use crate::options::value::parse_bool;
+
+/// A value nobody can follow. Exit code 255, unless it says otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    #[error("invalid compatibility mode {0:?}. Use: \"extended\", \"base\"")]
+    CompatibilityMode(String),
+    #[error("invalid summary mode {0:?}: use compact, full or disabled")]
+    SummaryMode(String),
+    #[error("invalid type {0:?}: use js or archive")]
+    Type(String),
+    #[error("invalid environment variable name '{0}'")]
+    EnvName(String),
+    #[error("invalid value {value:?} of the environment variable {name}: {reason}")]
+    Variable { name: &'static str, value: String, reason: String },
+}
+
+/// What holds for every command.
+#[derive(Clone, Debug)]
+pub struct GlobalSettings {
+    /// Where the REST API listens, if it does.
+    pub address: Option<String>,
+    /// Whether somebody asked for the address on the command line: then it is an error if it cannot be had.
+    pub address_from_flag: bool,
+    pub config: Option<ConfigPath>,
+    pub quiet: bool,
+    pub no_color: bool,
+    pub log: crate::logging::Settings,
+    /// `type=settings`, in the order given.
+    pub secret_sources: Vec<String>,
+}
+
+impl GlobalSettings {
+    pub fn new(flags: &GlobalFlags, env: &Environment) -> Self {
+        let text = |flag: &Option<String>, name| flag.clone().or_else(|| env.get(name).map(str::to_owned));
+        let secret_sources = match env.get("K6_SECRET_SOURCE") {
+            Some(source) if flags.secret_source.is_empty() => vec![source.to_owned()],
+            _ => flags.secret_source.clone(),
+        };
+        let no_color =
+            flags.no_color.unwrap_or_else(|| env.get("K6_NO_COLOR").is_some() || env.has("NO_COLOR"));
+        Self {
+            address: text(&flags.address, "K6_ADDRESS").filter(|address| !address.is_empty()),
+            address_from_flag: flags.address.as_ref().is_some_and(|address| !address.is_empty()),
+            config: ConfigPath::find(flags.config.as_deref(), env),
+            quiet: flags.quiet.unwrap_or_default(),
+            no_color,
+            log: crate::logging::Settings {
+                output: text(&flags.log_output, "K6_LOG_OUTPUT"),
+                format: text(&flags.log_format, "K6_LOG_FORMAT"),
+                verbose: flags.verbose.unwrap_or_default(),
+                no_color,
+            },
+            secret_sources,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SummaryMode {
+    #[default]
+    Compact,
+    Full,
+    Disabled,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceType {
+    Js,
+    Archive,
+}
+
+/// How a script is loaded, and what becomes of its results.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RuntimeSettings {
+    pub source_type: Option<SourceType>,
+    /// No `global` in scripts.
+    pub base_compatibility: bool,
+    /// `__ENV` as far as the command line and the environment say: later ones win.
+    pub env: Vec<(String, String)>,
+    pub no_thresholds: bool,
+    pub summary_mode: SummaryMode,
+    pub summary_export: Option<String>,
+    pub new_machine_readable_summary: bool,
+}
+
+impl RuntimeSettings {
+    /// `include_system_env` is what holds if nobody says anything about it.
+    pub fn new(flags: &RuntimeFlags, env: &Environment, include_system_env: bool) -> Result<Self, SettingsError> {
+        let text = |flag: &Option<String>, name| flag.clone().or_else(|| env.get(name).map(str::to_owned));
+        let switch = |flag: Option<bool>, name: &'static str, default| match (flag, env.get(name)) {
+            (Some(flag), _) => Ok(flag),
+            (None, None) => Ok(default),
+            (None, Some(value)) => parse_bool(value)
+                .map_err(|reason| SettingsError::Variable { name, value: value.to_owned(), reason }),
+        };
+        let base_compatibility = match text(&flags.compatibility_mode, "K6_COMPATIBILITY_MODE").as_deref() {
+            None | Some("" | "extended" | "experimental_enhanced") => false,
+            Some("base") => true,
+            Some(other) => return Err(SettingsError::CompatibilityMode(other.to_owned())),
+        };
+        let source_type = match text(&flags.r#type, "K6_TYPE").as_deref() {
+            None | Some("") => None,
+            Some("js") => Some(SourceType::Js),
+            Some("archive") => Some(SourceType::Archive),
+            Some(other) => return Err(SettingsError::Type(other.to_owned())),
+        };
+        let summary_mode = match text(&flags.summary_mode, "K6_SUMMARY_MODE").as_deref() {
+            None | Some("" | "compact") => SummaryMode::Compact,
+            Some("full") => SummaryMode::Full,
+            Some("disabled") => SummaryMode::Disabled,
+            Some(other) => return Err(SettingsError::SummaryMode(other.to_owned())),
+        };
+        let mut script_env = Vec::new();
+        if switch(flags.include_system_env_vars, "K6_INCLUDE_SYSTEM_ENV_VARS", include_system_env)? {
+            script_env.extend(env.iter().map(|(name, value)| (name.to_owned(), value.to_owned())));
+        }
+        for pair in &flags.env {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            if !is_variable_name(name) {
+                return Err(SettingsError::EnvName(name.to_owned()));
+            }
+            script_env.retain(|(known, _)| known != name);
+            script_env.push((name.to_owned(), value.to_owned()));
+        }
+        Ok(Self {
+            source_type,
+            base_compatibility,
+            env: script_env,
+            no_thresholds: switch(flags.no_thresholds, "K6_NO_THRESHOLDS", false)?,
+            summary_mode,
+            summary_export: text(&flags.summary_export, "K6_SUMMARY_EXPORT").filter(|path| !path.is_empty()),
+            new_machine_readable_summary: switch(
+                flags.new_machine_readable_summary,
+                "K6_NEW_MACHINE_READABLE_SUMMARY",
+                false,
+            )?,
+        })
+    }
+}
+
+fn is_variable_name(name: &str) -> bool {
+    let mut chars = name.chars();
+    chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+        && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
+}

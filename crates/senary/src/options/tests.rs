@@ -1,0 +1,407 @@
+//! Options from the outside: layers in, one set of options or one error out.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::{Consolidated, Given, OptionValue, Options, OptionsError, ScriptOptions, Unknown};
+use crate::cli::{self, Command, RunArgs};
+use crate::config_file::ConfigPath;
+use crate::environment::Environment;
+
+/// The layers of a test; what is not said is not set.
+#[derive(Default)]
+struct Case<'a> {
+    file: Value,
+    script: Value,
+    env: &'a [(&'a str, &'a str)],
+    args: &'a [&'a str],
+}
+
+impl Case<'_> {
+    fn consolidate(&self) -> Result<Consolidated, OptionsError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.json");
+        let text = if self.file.is_null() { "{}".to_owned() } else { self.file.to_string() };
+        std::fs::write(&path, text).unwrap();
+        let env: Environment = self.env.iter().copied().collect();
+        let args = run_args(self.args);
+        let given = Given::read(Some(&args.options), Some(&args.config), &env, Some(&ConfigPath::Given(path)))?;
+        given.consolidate(&ScriptOptions { name: "script.js", text: "", json: &self.script })
+    }
+
+    fn options(&self) -> Value {
+        self.consolidate().unwrap().options.to_script_json().into()
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.consolidate().unwrap().notes.into_iter().map(|note| note.text).collect()
+    }
+
+    fn error(&self) -> String {
+        self.consolidate().unwrap_err().to_string()
+    }
+}
+
+fn run_args(args: &[&str]) -> RunArgs {
+    let args = ["senary", "run", "script.js"].iter().chain(args).map(Into::into);
+    match cli::parse(args).unwrap().command {
+        Command::Run(args) => *args,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// For every option: its key, a value in the config file, the script, the environment (with the variable's name),
+/// and a flag; null or empty where the layer cannot say it. The last column is what wins.
+#[test]
+fn each_layer_wins_over_those_below() {
+    let rows: &[(&str, Value, Value, (&str, &str), &[&str])] = &[
+        ("paused", json!(false), json!(true), ("K6_PAUSED", "false"), &["--paused"]),
+        ("noSetup", json!(true), json!(false), ("K6_NO_SETUP", "1"), &["--no-setup=false"]),
+        ("noTeardown", json!(true), json!(false), ("K6_NO_TEARDOWN", "T"), &["--no-teardown=false"]),
+        ("setupTimeout", json!("1s"), json!(2000), ("K6_SETUP_TIMEOUT", "3s"), &[]),
+        ("teardownTimeout", json!("1s"), json!("2s"), ("K6_TEARDOWN_TIMEOUT", "3000"), &[]),
+        ("handleSummaryTimeout", json!("1s"), json!("2s"), ("K6_HANDLE_SUMMARY_TIMEOUT", "3s"), &[]),
+        ("rps", json!(1), json!("2"), ("K6_RPS", "3"), &["--rps", "4"]),
+        ("maxRedirects", json!(1), json!(2), ("K6_MAX_REDIRECTS", "3"), &["--max-redirects=4"]),
+        ("batch", json!(1), json!(2), ("K6_BATCH", "3"), &["--batch", "4"]),
+        ("batchPerHost", json!(1), json!(2), ("K6_BATCH_PER_HOST", "3"), &["--batch-per-host", "4"]),
+        ("userAgent", json!("a"), json!("b"), ("K6_USER_AGENT", "c"), &["--user-agent", "d"]),
+        ("httpDebug", json!("a"), json!("b"), ("K6_HTTP_DEBUG", "c"), &["--http-debug"]),
+        ("throw", json!(true), json!(false), ("K6_THROW", "true"), &["-w=false"]),
+        (
+            "insecureSkipTLSVerify",
+            json!(true),
+            json!(false),
+            ("K6_INSECURE_SKIP_TLS_VERIFY", "true"),
+            &["--insecure-skip-tls-verify=false"],
+        ),
+        (
+            "noConnectionReuse",
+            json!(true),
+            json!(false),
+            ("K6_NO_CONNECTION_REUSE", "true"),
+            &["--no-connection-reuse=false"],
+        ),
+        (
+            "noVUConnectionReuse",
+            json!(true),
+            json!(false),
+            ("K6_NO_VU_CONNECTION_REUSE", "true"),
+            &["--no-vu-connection-reuse=false"],
+        ),
+        (
+            "discardResponseBodies",
+            json!(true),
+            json!(false),
+            ("K6_DISCARD_RESPONSE_BODIES", "true"),
+            &["--discard-response-bodies=false"],
+        ),
+        ("noCookiesReset", json!(true), json!(false), ("K6_NO_COOKIES_RESET", "true"), &[]),
+        (
+            "minIterationDuration",
+            json!("1s"),
+            json!("2s"),
+            ("K6_MIN_ITERATION_DURATION", "3s"),
+            &["--min-iteration-duration", "4s"],
+        ),
+        ("tags", json!({"a": "1"}), json!({"b": "2"}), ("K6_TAGS", "c:3,d:x:y"), &["--tag", "e=5"]),
+        (
+            "thresholds",
+            json!({"a": ["count>1"]}),
+            json!({"b": []}),
+            ("K6_THRESHOLDS", r#"{"checks":["rate>0.5"]}"#),
+            &[],
+        ),
+        (
+            "hosts",
+            json!({"a": "1.1.1.1"}),
+            json!({"b": "1.1.1.1:1"}),
+            ("K6_HOSTS", "c.test:80=2.2.2.2:8080,d.test=2.2.2.2"),
+            &[],
+        ),
+        (
+            "blacklistIPs",
+            json!(["1.0.0.0/8"]),
+            json!(["2.0.0.0/8"]),
+            ("K6_BLACKLIST_IPS", "3.0.0.0/8"),
+            &["--blacklist-ip", "4.0.0.0/8,5.0.0.0/8"],
+        ),
+        (
+            "blockHostnames",
+            json!(["a"]),
+            json!(["b"]),
+            ("K6_BLOCK_HOSTNAMES", "c,*.d"),
+            &["--block-hostnames", "e", "--block-hostnames", "f"],
+        ),
+        (
+            "summaryTrendStats",
+            json!(["avg"]),
+            json!(["min"]),
+            ("K6_SUMMARY_TREND_STATS", "max,p(99.9)"),
+            &["--summary-trend-stats", "count"],
+        ),
+        ("summaryTimeUnit", json!("s"), json!("ms"), ("K6_SUMMARY_TIME_UNIT", "us"), &["--summary-time-unit", "s"]),
+        (
+            "systemTags",
+            json!(["url"]),
+            json!(["vu", "iter"]),
+            ("K6_SYSTEM_TAGS", "group,nonsense,check"),
+            &["--system-tags", "scenario"],
+        ),
+        (
+            "tlsCipherSuites",
+            json!(["a"]),
+            json!(["b"]),
+            ("K6_TLS_CIPHER_SUITES", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"),
+            &[],
+        ),
+        ("tlsVersion", json!("tls1.2"), json!({"min": "tls1.2"}), ("K6_TLS_VERSION", "tls1.3"), &[]),
+        ("metricSamplesBufferSize", json!(1), json!(2), ("K6_METRIC_SAMPLES_BUFFER_SIZE", "3"), &[]),
+        ("executionSegment", json!("0:1/2"), json!("1/2:1"), ("", ""), &["--execution-segment", "25%"]),
+        (
+            "executionSegmentSequence",
+            json!("0,1"),
+            json!("0,1/2,1"),
+            ("", ""),
+            &["--execution-segment-sequence", "0,1/4,1"],
+        ),
+        ("consoleOutput", Value::Null, Value::Null, ("K6_CONSOLE_OUTPUT", "a"), &["--console-output", "b"]),
+        ("localIPs", Value::Null, Value::Null, ("K6_LOCAL_IPS", "127.0.0.1"), &["--local-ips", "127.0.0.2"]),
+    ];
+    for (key, file, script, (variable, text), flag) in rows {
+        let layer = |value: &Value| if value.is_null() { Value::Null } else { json!({(*key): value}) };
+        let (file, script) = (layer(file), layer(script));
+        let env = [(*variable, *text)];
+        let steps = [
+            Case { file: file.clone(), ..Case::default() },
+            Case { file: file.clone(), script: script.clone(), ..Case::default() },
+            Case { file: file.clone(), script: script.clone(), env: &env, args: &[] },
+            Case { file: file.clone(), script: script.clone(), env: &env, args: flag },
+        ];
+        let seen: Vec<Value> = steps.iter().map(|case| case.options()[*key].clone()).collect();
+        let says = [!file.is_null(), !script.is_null(), !text.is_empty(), !flag.is_empty()];
+        for (at, says) in says.into_iter().enumerate().filter(|(at, _)| *at > 0) {
+            assert_eq!(seen[at] != seen[at - 1], says, "{key}: layer {at} of {seen:?}");
+        }
+    }
+}
+
+#[test]
+fn values_keep_what_they_mean() {
+    let of = |key: &str, value: Value| Case { script: json!({(key): value}), ..Case::default() }.options()[key].clone();
+    assert_eq!(of("setupTimeout", json!("1d2h")), "26h0m0s");
+    assert_eq!(of("setupTimeout", json!(1500)), "1.5s");
+    assert_eq!(of("setupTimeout", json!("10")), "10ms");
+    assert_eq!(of("batch", json!("7")), 7);
+    assert_eq!(of("batch", json!("")), Value::Null);
+    assert_eq!(of("tags", json!({"b": "1", "a": null})), json!({"a": "", "b": "1"}));
+    assert_eq!(of("tlsVersion", json!("tls1.2")), json!({"min": "tls1.2", "max": "tls1.2"}));
+    assert_eq!(of("dns", json!({"ttl": 0})), json!({"ttl": "0", "select": null, "policy": null}));
+    assert_eq!(of("thresholds", json!({"a": ["count>0", {"threshold": "rate>1", "abortOnFail": true}]})),
+        json!({"a": ["count>0", {"threshold": "rate>1", "abortOnFail": true, "delayAbortEval": null}]}));
+    assert_eq!(of("systemTags", json!([])), Options::default().system_tags.unwrap_or_default().encode());
+    let other_case = Case { script: json!({"USERAGENT": "x"}), ..Case::default() };
+    assert_eq!(other_case.options()["userAgent"], "x");
+}
+
+#[test]
+fn dns_is_laid_over_part_by_part() {
+    let case = Case {
+        file: json!({"dns": {"ttl": "1m"}}),
+        script: json!({"dns": {"select": "first", "policy": "any"}}),
+        env: &[("K6_DNS", "policy=onlyIPv4")],
+        args: &[],
+    };
+    assert_eq!(case.options()["dns"], json!({"ttl": "1m", "select": "first", "policy": "onlyIPv4"}));
+}
+
+#[test]
+fn shortcuts_become_scenarios() {
+    let scenario = |script: Value, args: &[&str]| {
+        let scenarios = Case { script, args, ..Case::default() }.options()["scenarios"].clone();
+        assert_eq!(scenarios.as_object().unwrap().len(), 1);
+        let mut scenario = scenarios["default"].clone();
+        scenario.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        scenario
+    };
+    let per_vu = json!({"executor": "per-vu-iterations"});
+    assert_eq!(scenario(json!({}), &[]), per_vu);
+    assert_eq!(scenario(json!({"stages": []}), &[]), per_vu);
+    assert_eq!(scenario(json!({"scenarios": {}}), &[]), per_vu);
+    assert_eq!(
+        scenario(json!({"vus": 2, "iterations": 4, "duration": "7s"}), &[]),
+        json!({"executor": "shared-iterations", "vus": 2, "iterations": 4, "maxDuration": "7s"})
+    );
+    assert_eq!(scenario(json!({"duration": 1000}), &[]), json!({"executor": "constant-vus", "duration": "1s"}));
+    assert_eq!(
+        scenario(json!({"vus": 3, "stages": [{"duration": "1s", "target": 5}, {"target": 9}]}), &[]),
+        json!({"executor": "ramping-vus", "startVUs": 3, "stages": [{"duration": "1s", "target": 5}]})
+    );
+    assert_eq!(
+        scenario(json!({"iterations": 9}), &["-u", "3"]),
+        json!({"executor": "shared-iterations", "vus": 3, "iterations": 9})
+    );
+    assert_eq!(
+        scenario(json!({"iterations": 9}), &["-s", "1s:2,3s:4", "-s", "5s:0"])["stages"],
+        json!([
+            {"duration": "1s", "target": 2}, {"duration": "3s", "target": 4}, {"duration": "5s", "target": 0}
+        ])
+    );
+}
+
+#[test]
+fn whoever_speaks_of_execution_speaks_of_all_of_it() {
+    let scenarios = json!({"scenarios": {"a": {"executor": "per-vu-iterations"}}});
+    let by_flag = Case { script: scenarios.clone(), args: &["-i", "2"], ..Case::default() };
+    assert_eq!(by_flag.warnings(), ["\"cli\" level configuration overrode scenarios configuration entirely"]);
+    assert_eq!(by_flag.options()["scenarios"]["default"]["iterations"], 2);
+    let by_script = Case { file: scenarios.clone(), script: json!({"duration": "1s"}), ..Case::default() };
+    assert_eq!(by_script.warnings(), ["\"script\" level configuration overrode scenarios configuration entirely"]);
+    let by_env = Case { script: scenarios.clone(), env: &[("K6_DURATION", "1s")], ..Case::default() };
+    assert_eq!(by_env.warnings(), ["\"env\" level configuration overrode scenarios configuration entirely"]);
+    let vus = Case { script: scenarios.clone(), args: &["-u", "3"], ..Case::default() };
+    assert_eq!(vus.warnings(), ["`vus=3` overrides scenarios configuration"]);
+    // Lower ones are gone, so there is nothing to conflict with.
+    let stages = Case { script: json!({"duration": "1s", "iterations": 3}), args: &["-s", "1s:1"], ..Case::default() };
+    assert_eq!(stages.options()["scenarios"]["default"]["executor"], "ramping-vus");
+}
+
+#[test]
+fn conflicts_within_a_layer_are_refused() {
+    let error = |script: Value| Case { script, ..Case::default() }.error();
+    let stages = json!([{"duration": "1s", "target": 1}]);
+    let scenarios = json!({"a": {"executor": "per-vu-iterations"}});
+    for (script, a, b) in [
+        (json!({"iterations": 1, "stages": stages}), "iterations", "stages"),
+        (json!({"iterations": 1, "scenarios": scenarios}), "iterations", "scenarios"),
+        (json!({"duration": "1s", "stages": stages}), "duration", "stages"),
+        (json!({"duration": "1s", "scenarios": scenarios}), "duration", "scenarios"),
+        (json!({"stages": stages, "scenarios": scenarios}), "stages", "scenarios"),
+    ] {
+        assert_eq!(error(script), format!("using `{a}` and `{b}` options simultaneously is not allowed"));
+    }
+    assert_eq!(error(json!({"duration": 0})), "`duration` option should be more than 0");
+}
+
+#[test]
+fn features_decide_over_tags() {
+    let case = |env: &[(&str, &str)], args: &[&str]| {
+        let script = json!({"tags": {"a": "script", "b": "script"}});
+        Case { script, env, args, ..Case::default() }.options()["tags"].clone()
+    };
+    assert_eq!(case(&[], &["--tag", "b=cli"]), json!({"b": "cli"}));
+    assert_eq!(
+        case(&[("K6_FEATURES", "merge-run-tags")], &["--tag", "b=cli"]),
+        json!({"a": "script", "b": "cli", "k6_feature_merge_run_tags": "true"})
+    );
+    assert_eq!(
+        case(&[("K6_FEATURES", "merge-run-tags")], &["--tag", "b=cli", "--features", "freeze-env"]),
+        json!({"b": "cli", "k6_feature_freeze_env": "true"})
+    );
+    let unknown = Case { args: &["--features", "time-travel"], ..Case::default() }.consolidate().unwrap();
+    assert_eq!(unknown.notes[0].text, "Unknown feature flag");
+    assert_eq!(unknown.notes[0].level, log::Level::Error);
+}
+
+#[test]
+fn errors_say_where() {
+    let error = |script: Value| Case { script, ..Case::default() }.error();
+    let text = error(json!({"duration": "ten seconds"}));
+    assert_eq!(
+        text,
+        "could not initialize 'script.js': the options are not valid: options.duration: time: invalid duration \"ten seconds\""
+    );
+    assert!(error(json!("fast please")).contains("options: expected an object of options, found \"fast please\""));
+    assert!(error(json!({"vus": "a"})).contains("strconv.ParseInt: parsing \"a\": invalid syntax"));
+    assert!(error(json!({"vus": 1.5})).contains("options.vus: expected a whole number, found 1.5"));
+    let scenario = |scenario: Value| error(json!({"scenarios": {"a": scenario}}));
+    assert!(scenario(json!({})).contains("scenario 'a' doesn't have a specified executor type"));
+    assert!(scenario(json!({"executor": "x"})).contains("unknown executor type 'x'"));
+    let colour = json!({"executor": "constant-vus", "colour": "red"});
+    assert!(scenario(colour).contains("json: unknown field \"colour\""));
+    let stage = json!({"executor": "ramping-vus", "stages": [{"target": 1, "length": 2}]});
+    assert!(scenario(stage).contains("json: unknown field \"length\""));
+    let env = Case { env: &[("K6_VUS", "lots")], ..Case::default() };
+    assert!(env.error().contains("\"lots\" of the environment variable K6_VUS: strconv.ParseInt"));
+    for (args, text) in [
+        (["-s", "soon:many"], "error for stage 0: time: invalid duration \"soon\""),
+        (["-s", ":5"], "stage 0 doesn't have a specified duration"),
+        (["--tag", "justname"], "error parsing tag 'justname'"),
+        (["--summary-time-unit", "h"], "invalid summary time unit 'h', use 's', 'ms' or 'us'"),
+        (["--summary-trend-stats", "avg,mode"], "invalid trend stat 'mode', unknown format"),
+        (["--execution-segment", "2/3:1/3"], "must be less than its end"),
+        (["--dns", "speed=1"], "unknown DNS configuration field: speed"),
+        (["--dns", "ttl="], "no value for key ttl"),
+        (["--dns", "ttl=soon"], "invalid DNS TTL: soon"),
+        (["--blacklist-ip", "10.0.0.0"], "failed to parse CIDR '10.0.0.0'"),
+        (["--local-ips", "x"], "invalid local IPs 'x'"),
+    ] {
+        let error = Case { args: &args, ..Case::default() }.consolidate().unwrap_err();
+        assert!(matches!(error, OptionsError::Flag(_)), "{error:?}");
+        assert!(error.to_string().contains(text), "{error}");
+    }
+}
+
+#[test]
+fn unknown_fields_are_named_with_their_line() {
+    let json = json!({"vus": 1, "warpSpeed": 9, "stages": []});
+    let text = "const warpSpeed = 2;\nexport const options = {\n  vus: 1,\n  'warpSpeed': 9,\n};\n";
+    let script = ScriptOptions { name: "dir/script.js", text, json: &json };
+    let notes = Given::default().consolidate(&script).unwrap().notes;
+    assert_eq!(notes[0].text, "There were unknown fields in the options exported in the script");
+    assert_eq!(notes[0].fields[0], ("error", "json: unknown field \"warpSpeed\"".to_owned()));
+    assert_eq!(notes[0].fields[1], ("line", "dir/script.js:4".to_owned()));
+}
+
+/// JSON of any shape, with the names of options more often than not.
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "[a-z0-9:.,=/{}() %-]{0,12}".prop_map(Value::from),
+        prop::sample::select(vec!["1s", "-1h", "constant-vus", "ramping-vus", "tls1.2", "25%"]).prop_map(Value::from),
+    ];
+    let names = || {
+        let mut names: Vec<String> = Options::default().to_json().keys().cloned().collect();
+        names.extend(["executor", "target", "ttl", "select", "min", "cert", "threshold", "rate"].map(str::to_owned));
+        prop_oneof![4 => prop::sample::select(names), 1 => "[a-zA-Z]{0,8}"]
+    };
+    leaf.prop_recursive(4, 48, 6, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+            prop::collection::vec((names(), inner), 0..6)
+                .prop_map(|pairs| Value::Object(pairs.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_json_as_options_is_answered(json in any_json()) {
+        let script = ScriptOptions { name: "script.js", text: "options = { scenarios: {} }", json: &json };
+        let _ = Given::default().consolidate(&script);
+    }
+
+    /// What options print, they read back: archives depend on it.
+    #[test]
+    fn options_survive_their_json(json in any_json()) {
+        if let Ok(options) = Options::decode(&json, &mut Unknown::new()) {
+            let printed = Value::from(options.to_json());
+            let mut unknown = Unknown::new();
+            let back = Options::decode(&printed, &mut unknown).unwrap();
+            prop_assert_eq!(Value::from(back.to_json()), printed);
+            prop_assert!(unknown.is_empty(), "{:?}", unknown);
+        }
+    }
+
+    #[test]
+    fn any_variable_is_answered(text in ".{0,30}") {
+        for name in ["K6_VUS", "K6_DURATION", "K6_STAGES", "K6_DNS", "K6_HOSTS", "K6_TAGS", "K6_THRESHOLDS",
+            "K6_TLS_VERSION", "K6_TLS_AUTH", "K6_SYSTEM_TAGS", "K6_THROW"] {
+            let env: Environment = [(name, text.as_str())].into_iter().collect();
+            let _ = Options::from_environment(&env);
+        }
+    }
+}

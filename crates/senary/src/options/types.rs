@@ -1,0 +1,362 @@
+//! Options with a shape of their own: stages, `dns`, `hosts`, TLS, thresholds, system tags.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use senary_metrics::threshold::ThresholdSpec;
+use senary_net::resolve::{DnsPolicy, DnsSelect};
+use serde_json::{Map, Value, json};
+
+use super::value::{Fields, Invalid, Nanos, OptionValue, Unknown, decode_list, parse_int, split_list};
+
+/// A stage as written: either part may be missing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StageOption {
+    pub duration: Option<Nanos>,
+    pub target: Option<i64>,
+}
+
+impl OptionValue for StageOption {
+    fn decode(value: &Value, unknown: &mut Unknown) -> Result<Option<Self>, Invalid> {
+        let mut fields = Fields::of(value, "a stage like {duration: \"30s\", target: 10}")?;
+        let stage =
+            Self { duration: fields.take("duration", unknown)?, target: fields.take("target", unknown)? };
+        unknown.extend(fields.rest().map(str::to_owned));
+        Ok(Some(stage))
+    }
+
+    /// `duration:target`.
+    fn parse(text: &str) -> Result<Option<Self>, Invalid> {
+        let (duration, target) = text.split_once(':').unwrap_or((text, ""));
+        let mut stage = Self::default();
+        if !duration.is_empty() {
+            stage.duration = Nanos::parse(duration)?;
+        }
+        if !target.is_empty() {
+            stage.target = Some(parse_int(target).map_err(Invalid::new)?);
+        }
+        Ok(Some(stage))
+    }
+
+    fn encode(&self) -> Value {
+        let duration = self.duration.map_or(Value::Null, |d| d.encode());
+        json!({"duration": duration, "target": self.target})
+    }
+}
+
+impl OptionValue for Vec<StageOption> {
+    fn decode(value: &Value, unknown: &mut Unknown) -> Result<Option<Self>, Invalid> {
+        decode_list(value, unknown, "a list of stages").map(Some)
+    }
+
+    fn parse(text: &str) -> Result<Option<Self>, Invalid> {
+        parse_stages(&split_list(text)).map(Some)
+    }
+
+    fn encode(&self) -> Value {
+        self.iter().map(OptionValue::encode).collect::<Vec<_>>().into()
+    }
+}
+
+/// Stages of the command line and the environment; each must have a duration.
+pub fn parse_stages(texts: &[String]) -> Result<Vec<StageOption>, Invalid> {
+    let mut stages = Vec::new();
+    for (at, text) in texts.iter().enumerate() {
+        let error = |e: Invalid| Invalid::new(format!("error for stage {at}: {e}"));
+        let stage = StageOption::parse(text).map_err(error)?.unwrap_or_default();
+        if stage.duration.is_none() {
+            return Err(Invalid::new(format!("stage {at} doesn't have a specified duration")));
+        }
+        stages.push(stage);
+    }
+    Ok(stages)
+}
+
+/// The `dns` option; each part can be set on its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DnsOption {
+    pub ttl: Option<String>,
+    pub select: Option<String>,
+    pub policy: Option<String>,
+}
+
+impl DnsOption {
+    pub fn overlay(&mut self, over: Self) {
+        self.ttl = over.ttl.or(self.ttl.take());
+        self.select = over.select.or(self.select.take());
+        self.policy = over.policy.or(self.policy.take());
+    }
+
+    pub fn config(&self) -> Result<senary_net::DnsConfig, Invalid> {
+        let error = |e: senary_net::ConfigError| Invalid::new(e.to_string());
+        let mut config = senary_net::DnsConfig::default();
+        if let Some(ttl) = &self.ttl {
+            let year = std::time::Duration::from_secs(365 * 24 * 3600);
+            config.ttl = match ttl.as_str() {
+                "inf" => year,
+                text => match Nanos::parse(text) {
+                    Ok(Some(ttl)) if ttl.0 >= 0 => ttl.duration(),
+                    _ => return Err(Invalid::new(format!("invalid DNS TTL: {text}"))),
+                },
+            };
+        }
+        if let Some(select) = &self.select {
+            config.select = select.parse::<DnsSelect>().map_err(error)?;
+        }
+        if let Some(policy) = &self.policy {
+            config.policy = policy.parse::<DnsPolicy>().map_err(error)?;
+        }
+        Ok(config)
+    }
+}
+
+impl OptionValue for DnsOption {
+    fn decode(value: &Value, unknown: &mut Unknown) -> Result<Option<Self>, Invalid> {
+        let mut fields = Fields::of(value, "an object with ttl, select and policy")?;
+        // A number is as good as its text here: 0 turns the cache off.
+        let ttl = match fields.get("ttl") {
+            Some(Value::Number(n)) => Some(n.to_string()),
+            Some(value) => String::decode(value, unknown).map_err(|e| e.within("ttl"))?,
+            None => None,
+        };
+        let dns =
+            Self { ttl, select: fields.take("select", unknown)?, policy: fields.take("policy", unknown)? };
+        unknown.extend(fields.rest().map(str::to_owned));
+        dns.config()?;
+        Ok(Some(dns))
+    }
+
+    /// `ttl=5m,select=random,policy=any`.
+    fn parse(text: &str) -> Result<Option<Self>, Invalid> {
+        let mut dns = Self::default();
+        for part in split_list(text) {
+            let (key, value) = part.split_once('=').unwrap_or((&part, ""));
+            let field = match key {
+                "ttl" => &mut dns.ttl,
+                "select" => &mut dns.select,
+                "policy" => &mut dns.policy,
+                _ => return Err(Invalid::new(format!("unknown DNS configuration field: {key}"))),
+            };
+            if value.is_empty() {
+                return Err(Invalid::new(format!("no value for key {key}")));
+            }
+            *field = Some(value.to_owned());
+        }
+        dns.config()?;
+        Ok(Some(dns))
+    }
+
+    fn encode(&self) -> Value {
+        json!({"ttl": self.ttl, "select": self.select, "policy": self.policy})
+    }
+}
+
+/// The `hosts` option: `name[:port]` to `ip[:port]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hosts(pub BTreeMap<String, String>);
+
+impl OptionValue for Hosts {
+    fn decode(value: &Value, unknown: &mut Unknown) -> Result<Option<Self>, Invalid> {
+        Ok(BTreeMap::decode(value, unknown)?.map(Self))
+    }
+
+    /// JSON, or `name=ip,name=ip`.
+    fn parse(text: &str) -> Result<Option<Self>, Invalid> {
+        if text.trim_start().starts_with('{') {
+            let value = serde_json::from_str(text).map_err(|e| Invalid::new(format!("expected JSON: {e}")))?;
+            return Self::decode(&value, &mut Unknown::new());
+        }
+        let pair = |pair: String| match pair.split_once('=') {
+            Some((name, ip)) => Ok((name.to_owned(), ip.to_owned())),
+            None => Err(Invalid::new(format!("expected name=ip or a JSON object, found {pair:?}"))),
+        };
+        split_list(text).into_iter().map(pair).collect::<Result<_, _>>().map(|map| Some(Self(map)))
+    }
+
+    fn encode(&self) -> Value {
+        self.0.encode()
+    }
+}
+
+/// The `tlsVersion` option; empty for an end left open.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsVersions {
+    pub min: String,
+    pub max: String,
+}
+
+impl OptionValue for TlsVersions {
+    fn decode(value: &Value, unknown: &mut Unknown) -> Result<Option<Self>, Invalid> {
+        if let Some(version) = value.as_str() {
+            return Ok(Some(Self { min: version.to_owned(), max: version.to_owned() }));
+        }
+        let mut fields = Fields::of(value, "a version like \"tls1.2\", or {min, max}")?;
+        let versions = Self {
+            min: fields.take("min", unknown)?.unwrap_or_default(),
+            max: fields.take("max", unknown)?.unwrap_or_default(),
+        };
+        unknown.extend(fields.rest().map(str::to_owned));
+        Ok(Some(versions))
+    }
+
+    /// JSON, or the one version to use.
+    fn parse(text: &str) -> Result<Option<Self>, Invalid> {
+        match serde_json::from_str(text) {
+            Ok(value) => Self::decode(&value, &mut Unknown::new()),
+            Err(_) => Ok(Some(Self { min: text.to_owned(), max: text.to_owned() })),
+        }
+    }
+
+    fn encode(&self) -> Value {
+        json!({"min": self.min, "max": self.max})
+    }
+}
+
+/// An entry of `tlsAuth`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsAuth {
+    pub cert: String,
+    pub key: String,
+    pub password: Option<String>,
+    pub domains: Option<Vec<String>>,
+}
+
+impl OptionValue for TlsAuth {
+    fn decode(value: &Value, unknown: &mut Unknown) -> Result<Option<Self>, Invalid> {
+        let mut fields = Fields::of(value, "an object with cert and key")?;
+        let auth = Self {
+            cert: fields.take("cert", unknown)?.unwrap_or_default(),
+            key: fields.take("key", unknown)?.unwrap_or_default(),
+            password: fields.take("password", unknown)?,
+            domains: fields.take("domains", unknown)?,
+        };
+        unknown.extend(fields.rest().map(str::to_owned));
+        Ok(Some(auth))
+    }
+
+    fn encode(&self) -> Value {
+        json!({"cert": self.cert, "key": self.key, "password": self.password, "domains": self.domains})
+    }
+}
+
+impl OptionValue for Vec<TlsAuth> {
+    fn decode(value: &Value, unknown: &mut Unknown) -> Result<Option<Self>, Invalid> {
+        decode_list(value, unknown, "a list of certificates").map(Some)
+    }
+
+    fn encode(&self) -> Value {
+        self.iter().map(OptionValue::encode).collect::<Vec<_>>().into()
+    }
+}
+
+/// The `thresholds` option: expressions by metric, or by selector of a sub-metric.
+pub type Thresholds = BTreeMap<String, Vec<ThresholdSpec>>;
+
+impl OptionValue for Thresholds {
+    fn decode(value: &Value, unknown: &mut Unknown) -> Result<Option<Self>, Invalid> {
+        let mut fields = Fields::of(value, "an object of lists of expressions")?;
+        let names: Vec<_> = fields.rest().collect();
+        let mut thresholds = Self::new();
+        for name in names {
+            let list = match fields.get(name) {
+                None => Vec::new(),
+                Some(list) => decode_list(list, unknown, "a list of thresholds").map_err(|e| e.within(name))?,
+            };
+            thresholds.insert(name.to_owned(), list);
+        }
+        Ok(Some(thresholds))
+    }
+
+    fn encode(&self) -> Value {
+        let list = |specs: &Vec<ThresholdSpec>| specs.iter().map(OptionValue::encode).collect::<Vec<_>>();
+        self.iter().map(|(name, specs)| (name.clone(), Value::from(list(specs)))).collect::<Map<_, _>>().into()
+    }
+}
+
+impl OptionValue for ThresholdSpec {
+    fn decode(value: &Value, unknown: &mut Unknown) -> Result<Option<Self>, Invalid> {
+        if let Some(source) = value.as_str() {
+            let source = source.to_owned();
+            return Ok(Some(Self { source, abort_on_fail: false, delay_abort_eval: 0 }));
+        }
+        let mut fields = Fields::of(value, "an expression, or {threshold, abortOnFail, delayAbortEval}")?;
+        let delay: Option<Nanos> = fields.take("delayAbortEval", unknown)?;
+        let spec = Self {
+            source: fields.take("threshold", unknown)?.unwrap_or_default(),
+            abort_on_fail: fields.take("abortOnFail", unknown)?.unwrap_or_default(),
+            delay_abort_eval: delay.unwrap_or_default().0,
+        };
+        unknown.extend(fields.rest().map(str::to_owned));
+        Ok(Some(spec))
+    }
+
+    fn encode(&self) -> Value {
+        if !self.abort_on_fail && self.delay_abort_eval == 0 {
+            return self.source.as_str().into();
+        }
+        let delay = (self.delay_abort_eval != 0).then(|| Nanos(self.delay_abort_eval).encode());
+        json!({"threshold": self.source, "abortOnFail": self.abort_on_fail, "delayAbortEval": delay})
+    }
+}
+
+/// The system tags there are, and whether each is on by default.
+const SYSTEM_TAGS: [(&str, bool); 18] = [
+    ("check", true),
+    ("error", true),
+    ("error_code", true),
+    ("expected_response", true),
+    ("group", true),
+    ("ip", false),
+    ("iter", false),
+    ("method", true),
+    ("name", true),
+    ("ocsp_status", false),
+    ("proto", true),
+    ("scenario", true),
+    ("service", true),
+    ("status", true),
+    ("subproto", true),
+    ("tls_version", true),
+    ("url", true),
+    ("vu", false),
+];
+
+/// The `systemTags` option; sorted, unknown names left out as the reference does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SystemTagSet(BTreeSet<&'static str>);
+
+impl Default for SystemTagSet {
+    fn default() -> Self {
+        Self(SYSTEM_TAGS.iter().filter(|(_, on)| *on).map(|(name, _)| *name).collect())
+    }
+}
+
+impl SystemTagSet {
+    /// `None` for a set without any known name: then the default holds.
+    pub fn of(names: &[String]) -> Option<Self> {
+        let known = SYSTEM_TAGS.iter().map(|(name, _)| *name);
+        let set: BTreeSet<_> = known.filter(|known| names.iter().any(|name| name == known)).collect();
+        (!set.is_empty()).then_some(Self(set))
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains(name)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().copied()
+    }
+}
+
+impl OptionValue for SystemTagSet {
+    fn decode(value: &Value, unknown: &mut Unknown) -> Result<Option<Self>, Invalid> {
+        Ok(Self::of(&Vec::decode(value, unknown)?.unwrap_or_default()))
+    }
+
+    fn parse(text: &str) -> Result<Option<Self>, Invalid> {
+        Ok(Self::of(&split_list(text)))
+    }
+
+    fn encode(&self) -> Value {
+        self.iter().map(Value::from).collect::<Vec<_>>().into()
+    }
+}

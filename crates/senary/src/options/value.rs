@@ -1,0 +1,280 @@
+//! Values of options: how each type is read from JSON, from the text of an environment variable, and written.
+//!
+//! Readings are as lenient as the reference's: numbers may be text, durations may be milliseconds, names of
+//! fields may differ in letter case.
+
+use std::collections::BTreeMap;
+
+use senary_metrics::duration;
+use serde_json::{Map, Value};
+
+/// Why a value is not what its option wants, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}{}{reason}", .path, if .path.is_empty() { "" } else { ": " })]
+pub struct Invalid {
+    /// `scenarios.a.vus`; empty for the value itself.
+    pub path: String,
+    pub reason: String,
+}
+
+impl Invalid {
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self { path: String::new(), reason: reason.into() }
+    }
+
+    /// The same, seen from one level up.
+    #[must_use]
+    pub fn within(mut self, name: &str) -> Self {
+        self.path = if self.path.is_empty() { name.to_owned() } else { format!("{name}.{}", self.path) };
+        self
+    }
+}
+
+/// Field names nobody knows, gathered while decoding.
+pub type Unknown = Vec<String>;
+
+/// A type an option can have.
+pub trait OptionValue: Sized {
+    /// From JSON that is not null. `None` if the value means "not set".
+    fn decode(value: &Value, unknown: &mut Unknown) -> Result<Option<Self>, Invalid>;
+
+    /// From an environment variable that is not empty. JSON unless a type says otherwise.
+    fn parse(text: &str) -> Result<Option<Self>, Invalid> {
+        let value = serde_json::from_str(text).map_err(|e| Invalid::new(format!("expected JSON: {e}")))?;
+        Self::decode(&value, &mut Unknown::new())
+    }
+
+    fn encode(&self) -> Value;
+}
+
+/// Signed nanoseconds, so that a negative duration can be told users as such.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Nanos(pub i64);
+
+impl Nanos {
+    pub const fn from_secs(seconds: i64) -> Self {
+        Self(seconds * 1_000_000_000)
+    }
+
+    /// Negative durations become zero.
+    pub fn duration(self) -> std::time::Duration {
+        std::time::Duration::from_nanos(self.0.try_into().unwrap_or(0))
+    }
+}
+
+impl std::fmt::Display for Nanos {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&duration::format_nanos(self.0))
+    }
+}
+
+/// A value nobody here looks into.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Raw(pub Value);
+
+fn expected(what: &str, value: &Value) -> Invalid {
+    let mut found = value.to_string();
+    if found.chars().count() > 60 {
+        found = found.chars().take(57).chain("...".chars()).collect();
+    }
+    Invalid::new(format!("expected {what}, found {found}"))
+}
+
+/// Go's `strconv.ParseInt`, its texts included.
+pub fn parse_int(text: &str) -> Result<i64, String> {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(format!("strconv.ParseInt: parsing {text:?}: invalid syntax"));
+    }
+    text.parse().map_err(|_| format!("strconv.ParseInt: parsing {text:?}: value out of range"))
+}
+
+/// Go's `strconv.ParseBool`, its texts included.
+pub fn parse_bool(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err(format!("strconv.ParseBool: parsing {text:?}: invalid syntax")),
+    }
+}
+
+/// Go's grammar alone, as on the command line.
+pub fn parse_go_duration(text: &str) -> Result<Nanos, String> {
+    duration::parse_go(text).map(Nanos).map_err(|e| e.to_string())
+}
+
+impl OptionValue for bool {
+    fn decode(value: &Value, _: &mut Unknown) -> Result<Option<Self>, Invalid> {
+        value.as_bool().map(Some).ok_or_else(|| expected("true or false", value))
+    }
+
+    fn parse(text: &str) -> Result<Option<Self>, Invalid> {
+        parse_bool(text).map(Some).map_err(Invalid::new)
+    }
+
+    fn encode(&self) -> Value {
+        (*self).into()
+    }
+}
+
+impl OptionValue for i64 {
+    fn decode(value: &Value, _: &mut Unknown) -> Result<Option<Self>, Invalid> {
+        match value {
+            Value::Number(n) => n.as_i64().map(Some).ok_or_else(|| expected("a whole number", value)),
+            Value::String(text) if text.is_empty() => Ok(None),
+            Value::String(text) => Self::parse(text),
+            _ => Err(expected("a whole number", value)),
+        }
+    }
+
+    fn parse(text: &str) -> Result<Option<Self>, Invalid> {
+        parse_int(text).map(Some).map_err(Invalid::new)
+    }
+
+    fn encode(&self) -> Value {
+        (*self).into()
+    }
+}
+
+impl OptionValue for String {
+    fn decode(value: &Value, _: &mut Unknown) -> Result<Option<Self>, Invalid> {
+        value.as_str().map(|s| Some(s.to_owned())).ok_or_else(|| expected("text", value))
+    }
+
+    fn parse(text: &str) -> Result<Option<Self>, Invalid> {
+        Ok(Some(text.to_owned()))
+    }
+
+    fn encode(&self) -> Value {
+        self.as_str().into()
+    }
+}
+
+impl OptionValue for Nanos {
+    fn decode(value: &Value, _: &mut Unknown) -> Result<Option<Self>, Invalid> {
+        match value {
+            Value::String(text) => Self::parse(text),
+            Value::Number(n) => n
+                .as_f64()
+                .and_then(duration::from_millis)
+                .map(|n| Some(Self(n)))
+                .ok_or_else(|| expected("a duration", value)),
+            _ => Err(expected("a duration like \"1m30s\", or milliseconds", value)),
+        }
+    }
+
+    fn parse(text: &str) -> Result<Option<Self>, Invalid> {
+        duration::parse_extended(text).map(|n| Some(Self(n))).map_err(|e| Invalid::new(e.to_string()))
+    }
+
+    fn encode(&self) -> Value {
+        self.to_string().into()
+    }
+}
+
+impl OptionValue for Raw {
+    fn decode(value: &Value, _: &mut Unknown) -> Result<Option<Self>, Invalid> {
+        Ok(Some(Self(value.clone())))
+    }
+
+    fn encode(&self) -> Value {
+        self.0.clone()
+    }
+}
+
+impl OptionValue for Vec<String> {
+    fn decode(value: &Value, unknown: &mut Unknown) -> Result<Option<Self>, Invalid> {
+        decode_list(value, unknown, "a list of texts").map(Some)
+    }
+
+    fn parse(text: &str) -> Result<Option<Self>, Invalid> {
+        Ok(Some(split_list(text)))
+    }
+
+    fn encode(&self) -> Value {
+        self.as_slice().into()
+    }
+}
+
+impl OptionValue for BTreeMap<String, String> {
+    fn decode(value: &Value, unknown: &mut Unknown) -> Result<Option<Self>, Invalid> {
+        let object = value.as_object().ok_or_else(|| expected("an object of texts", value))?;
+        let mut map = Self::new();
+        for (key, value) in object {
+            // As in Go, null is the empty text.
+            let text = match value {
+                Value::Null => None,
+                value => String::decode(value, unknown).map_err(|e| e.within(key))?,
+            };
+            map.insert(key.clone(), text.unwrap_or_default());
+        }
+        Ok(Some(map))
+    }
+
+    /// `name:value,name:value`.
+    fn parse(text: &str) -> Result<Option<Self>, Invalid> {
+        let pair = |pair: &str| match pair.split_once(':') {
+            Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+            None => Err(Invalid::new(format!("expected name:value, found {pair:?}"))),
+        };
+        text.split(',').map(pair).collect::<Result<_, _>>().map(Some)
+    }
+
+    fn encode(&self) -> Value {
+        self.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect::<Map<_, _>>().into()
+    }
+}
+
+/// A list of values of one type; nulls in it are left out.
+pub fn decode_list<T: OptionValue>(
+    value: &Value,
+    unknown: &mut Unknown,
+    what: &str,
+) -> Result<Vec<T>, Invalid> {
+    let items = value.as_array().ok_or_else(|| expected(what, value))?;
+    let mut list = Vec::with_capacity(items.len());
+    for (at, item) in items.iter().enumerate().filter(|(_, item)| !item.is_null()) {
+        list.extend(T::decode(item, unknown).map_err(|e| e.within(&at.to_string()))?);
+    }
+    Ok(list)
+}
+
+/// The parts of a comma-separated text, without blanks around them.
+pub fn split_list(text: &str) -> Vec<String> {
+    text.split(',').map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect()
+}
+
+/// The fields of a JSON object, taken one after the other.
+pub struct Fields<'a> {
+    object: &'a Map<String, Value>,
+    taken: Vec<&'a str>,
+}
+
+impl<'a> Fields<'a> {
+    pub fn of(value: &'a Value, what: &str) -> Result<Self, Invalid> {
+        let object = value.as_object().ok_or_else(|| expected(what, value))?;
+        Ok(Self { object, taken: Vec::new() })
+    }
+
+    /// The field of that name, or of that name in another letter case.
+    pub fn get(&mut self, name: &str) -> Option<&'a Value> {
+        let exact = self.object.get_key_value(name);
+        let (key, value) =
+            exact.or_else(|| self.object.iter().rev().find(|(key, _)| key.eq_ignore_ascii_case(name)))?;
+        self.taken.push(key);
+        Some(value).filter(|value| !value.is_null())
+    }
+
+    pub fn take<T: OptionValue>(&mut self, name: &str, unknown: &mut Unknown) -> Result<Option<T>, Invalid> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(value) => T::decode(value, unknown).map_err(|e| e.within(name)),
+        }
+    }
+
+    /// Names that were not taken.
+    pub fn rest(&self) -> impl Iterator<Item = &'a str> {
+        let others = self.object.keys().map(String::as_str);
+        others.filter(|key| !self.taken.iter().any(|taken| taken.eq_ignore_ascii_case(key)))
+    }
+}

@@ -1,0 +1,89 @@
+//! What is said at the end: `handleSummary()` or the default text, and `--summary-export`.
+//! (<https://grafana.com/docs/k6/latest/results-output/end-of-test/custom-summary/>)
+
+use std::io::{IsTerminal, stderr, stdout};
+
+use senary_js::bundle::HANDLE_SUMMARY;
+use senary_js::stages::SummaryFiles;
+use senary_metrics::Results;
+use senary_output::{Summary, SummaryOptions, TimeUnit, TrendStat, save};
+use tokio_util::sync::CancellationToken;
+
+use crate::exit_code::{Failure, Stage};
+use crate::options::SummaryMode;
+use crate::test_run::{Ended, run_stage};
+
+/// Writes the summary. What goes wrong with it is logged and changes nothing about how the run ended.
+pub async fn write(ended: &Ended, results: Results, script: String, no_color: bool) {
+    let settings = &ended.plan.summary;
+    let summary = Summary::new(results, options(ended, script, no_color));
+    let data = if settings.new_machine_readable { summary.machine_readable() } else { summary.legacy_json() };
+    let files = match custom(ended, data.to_string()).await {
+        Ok(Some(files)) => files,
+        Ok(None) => default_files(ended, &summary),
+        Err(failure) => {
+            failure.log();
+            let error = failure.to_string();
+            log::error!(error = error.as_str(); "failed to handle the end-of-test summary");
+            default_files(ended, &summary)
+        }
+    };
+    let mut contents = files;
+    if let Some(path) = &settings.export {
+        let export =
+            if settings.new_machine_readable { summary.machine_readable_export() } else { summary.export_json() };
+        contents.push((path.clone(), export));
+    }
+    // Logged lines come before what they lead up to, where both go to one screen.
+    crate::logging::flush();
+    if let Err(error) = save(&contents, &mut stdout().lock(), &mut stderr().lock()) {
+        log::error!("{error}");
+    }
+}
+
+/// What the script's `handleSummary()` wants written, if it has one and that returns something.
+async fn custom(ended: &Ended, data: String) -> Result<Option<SummaryFiles>, Failure> {
+    if !ended.bundle.exports_anything_as(HANDLE_SUMMARY) {
+        return Ok(None);
+    }
+    let limit = ended.plan.handle_summary_timeout;
+    run_stage(&ended.stages, Stage::HandleSummary, limit, CancellationToken::new(), move |stages, interrupt| {
+        stages.handle_summary(&data, interrupt)
+    })
+    .await
+}
+
+fn default_files(ended: &Ended, summary: &Summary) -> SummaryFiles {
+    match ended.plan.summary.mode {
+        SummaryMode::Disabled => SummaryFiles::new(),
+        SummaryMode::Compact | SummaryMode::Full => {
+            vec![("stdout".to_owned(), format!("\n{}\n\n", summary.text()).into_bytes())]
+        }
+    }
+}
+
+fn options(ended: &Ended, script: String, no_color: bool) -> SummaryOptions {
+    let settings = &ended.plan.summary;
+    let is_terminal = stdout().is_terminal();
+    let setup_data = ended.stages.settings.setup_data.get();
+    SummaryOptions {
+        full: settings.mode == SummaryMode::Full,
+        // Both were checked with the plan.
+        trend_stats: settings.trend_stats.iter().filter_map(|stat| TrendStat::parse(stat).ok()).collect(),
+        time_unit: TimeUnit::parse(&settings.time_unit).ok().flatten(),
+        no_color,
+        colored: is_terminal && !no_color,
+        stdout_is_terminal: is_terminal,
+        stderr_is_terminal: stderr().is_terminal(),
+        setup_data: setup_data.and_then(|json| serde_json::from_str(&json).ok()),
+        script,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+/// Tells of a run in which nothing was done.
+pub fn warn_of_nothing_done(ended: &Ended) {
+    if ended.state.full_iterations() == 0 {
+        log::warn!("No script iterations fully finished, consider making the test duration longer");
+    }
+}

@@ -1,0 +1,104 @@
+//! `senary run`: the main line, from arguments to exit code.
+//!
+//! Everything happens in the order in which it stands here. What may take long runs on threads of its own; this
+//! one waits for it and for signals, so that a run can be ended at any moment and still says what came of it.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use senary_execution::Shutdown;
+use senary_metrics::Registry;
+use senary_net::EchoServer;
+use senary_output::{Output, OutputContext, OutputSpec};
+use serde_json::Value;
+
+use crate::cli::RunArgs;
+use crate::environment::Environment;
+use crate::exit_code::Failure;
+use crate::options::{Given, GlobalSettings, RuntimeSettings, ScriptOptions};
+use crate::plan::{ScriptFacts, TestPlan};
+use crate::test_run::TestRun;
+use crate::{logging, report, script, signals, view};
+
+pub fn run(args: &RunArgs, global: &GlobalSettings, env: &Environment) -> Result<(), Failure> {
+    let executor = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::System { doing: "starting the event loop", reason: e.to_string() })?;
+    let result = executor.block_on(main_line(args, global, env));
+    // A script that cannot be stopped is the only thing that could still run, and not worth waiting for.
+    executor.shutdown_background();
+    result
+}
+
+async fn main_line(args: &RunArgs, global: &GlobalSettings, env: &Environment) -> Result<(), Failure> {
+    let shutdown = Shutdown::new();
+    tokio::spawn(signals::watch(shutdown.clone()));
+    senary_net::limits::raise_open_files();
+
+    // Arguments → source → bundle.
+    let name = &args.script[0];
+    let mut runtime = RuntimeSettings::new(&args.runtime, env, true)?;
+    let given = Given::read(Some(&args.options), Some(&args.config), env, global.config.as_ref())?;
+    if let Some(path) = given.console_output() {
+        logging::console_to(path.as_ref())?;
+    }
+    let _echo = start_echo(args, &mut runtime)?;
+    let source = script::read(name)?;
+    let text = source.text.clone();
+    let registry = Registry::new();
+    let bundle = script::load(source, &runtime, &registry, &shutdown).await?;
+
+    // Bundle → options → plan.
+    let options = ScriptOptions { name, text: &text, json: bundle.options() };
+    let consolidated = given.consolidate(&options)?;
+    consolidated.notes.iter().for_each(|note| note.log());
+    let facts = ScriptFacts { exports: bundle.exports(), registry: &registry };
+    let plan = TestPlan::new(consolidated, &runtime, &facts)?;
+    let outputs = open_outputs(&plan, env)?;
+
+    // Plan → scheduler → workers → iterations → samples → metrics engine and outputs.
+    let view = view::View::new(global);
+    view.describe(name, &plan.load, &outputs);
+    let run = TestRun::start(plan, Arc::new(bundle), outputs, worker_count(args), shutdown)?;
+    let progress = view.follow(&run)?;
+    let outcome = run.execute().await;
+    let (ended, finished) = run.finish().await;
+
+    // Results → summary → exit code.
+    drop(progress);
+    report::warn_of_nothing_done(&ended);
+    report::write(&ended, finished.results, text, global.no_color).await;
+    ended.linger().await;
+    ended.verdict(outcome, finished.crossed)
+}
+
+/// The echo server of `--with-echo`, on a free port, and its address in the script's `__ENV`.
+fn start_echo(args: &RunArgs, runtime: &mut RuntimeSettings) -> Result<Option<EchoServer>, Failure> {
+    if !args.config.with_echo.unwrap_or_default() {
+        return Ok(None);
+    }
+    let server = EchoServer::start((Ipv4Addr::LOCALHOST, 0).into(), false)
+        .map_err(|e| Failure::System { doing: "starting the echo server", reason: e.to_string() })?;
+    let address = server.address();
+    runtime.env.push(("TCP_HOST".to_owned(), address.ip().to_string()));
+    runtime.env.push(("TCP_PORT".to_owned(), address.port().to_string()));
+    Ok(Some(server))
+}
+
+fn open_outputs(plan: &TestPlan, env: &Environment) -> Result<Vec<Box<dyn Output>>, Failure> {
+    let collectors = Value::Object(plan.output_settings.clone());
+    let context = OutputContext {
+        env: &|name| env.get(name).map(str::to_owned),
+        collectors: Some(&collectors),
+        system_tags: &plan.indexed_system_tags,
+    };
+    let open = |text: &String| OutputSpec::parse(text)?.create(&context);
+    plan.outputs.iter().map(open).collect::<Result<_, _>>().map_err(Failure::Output)
+}
+
+/// One worker per core, unless told otherwise.
+fn worker_count(args: &RunArgs) -> usize {
+    args.config.workers.unwrap_or_else(|| available_parallelism().map_or(1, Into::into)).max(1)
+}

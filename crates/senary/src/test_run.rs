@@ -1,0 +1,251 @@
+//! A test run: everything that is alive between its plan and its results, and the steps it goes through.
+//!
+//! `run` says when what happens; this says how. The scheduler, the pipeline and the stages are others' rooms.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+use senary_execution::{
+    Clock, ExecutionState, ProgressWatch, Scheduler, SchedulerOptions, Shutdown, StopReason,
+};
+use senary_js::{Bundle, JsVuFactory, LifecycleError, Stages, VuSettings, bundle, settings::SetupData};
+use senary_metrics::Engine;
+use senary_metrics::engine::Crossed;
+use senary_output::{Finished, Output, Pipeline, PipelineConfig};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::exit_code::{Failure, Stage};
+use crate::phase::{Phase, PhaseCell};
+use crate::options::SummaryMode;
+use crate::plan::TestPlan;
+use crate::script;
+
+/// A run under way.
+pub struct TestRun {
+    pub plan: Arc<TestPlan>,
+    pub bundle: Arc<Bundle>,
+    pub stages: Arc<Stages>,
+    pub state: Arc<ExecutionState>,
+    pub shutdown: Shutdown,
+    pub phase: Arc<PhaseCell>,
+    /// Somebody lets a run go on that was started with `--paused`.
+    pub resume: Arc<Notify>,
+    scheduler: Scheduler<JsVuFactory>,
+    pub pipeline: Pipeline,
+}
+
+/// Producers of samples besides the workers: the scheduler's own comes right after them.
+const PRODUCERS_OF_SCHEDULER: usize = 1;
+
+impl TestRun {
+    /// Starts outputs and workers; no VU is made yet.
+    pub fn start(
+        plan: TestPlan,
+        bundle: Arc<Bundle>,
+        outputs: Vec<Box<dyn Output>>,
+        workers: usize,
+        shutdown: Shutdown,
+    ) -> Result<Self, Failure> {
+        let (clock, state) = (Clock::new(), Arc::new(ExecutionState::new()));
+        let engine = Engine::new(
+            bundle.registry().clone(),
+            &plan.thresholds,
+            plan.evaluate_thresholds,
+            plan.summary.mode == SummaryMode::Full,
+        )
+        .map_err(|e| Failure::Command(e.to_string()))?;
+        let (elapsed, stop) = (state.clone(), shutdown.clone());
+        let pipeline = Pipeline::start(PipelineConfig {
+            engine,
+            outputs,
+            elapsed: Arc::new(move || elapsed.run_duration().as_secs_f64()),
+            on_abort: Box::new(move |crossed| {
+                stop.stop(StopReason::ThresholdsCrossed { metrics: crossed.metrics });
+            }),
+        })
+        .map_err(|e| Failure::System { doing: "starting the metrics pipeline", reason: e.to_string() })?;
+        let settings = Arc::new(VuSettings {
+            run_tags: plan.run_tags.clone(),
+            system_tags: plan.system_tags,
+            dialer: plan.dialer.clone(),
+            local_ips: plan.local_ips.clone(),
+            options_json: plan.options_json.clone(),
+            throw: plan.throw,
+            setup_data: SetupData::default(),
+        });
+        let options = SchedulerOptions {
+            workers,
+            clock,
+            state: state.clone(),
+            shutdown: shutdown.clone(),
+            sink: pipeline.sink(),
+            run_tags: plan.run_tags.clone(),
+            scenario_tag: plan.system_tags.scenario,
+            vu_tag: plan.system_tags.vu,
+            min_iteration_duration: plan.min_iteration_duration,
+        };
+        let factory = Arc::new(JsVuFactory::new(bundle.clone(), settings.clone()));
+        let scheduler = Scheduler::new(plan.load.clone(), options, factory)
+            .map_err(|e| Failure::System { doing: "starting the workers", reason: e.to_string() })?;
+        let stages = Stages {
+            bundle: bundle.clone(),
+            settings,
+            clock,
+            state: state.clone(),
+            shutdown: shutdown.clone(),
+            sink: pipeline.sink(),
+            next_producer: AtomicU32::new((workers + PRODUCERS_OF_SCHEDULER) as u32),
+        };
+        Ok(Self {
+            plan: Arc::new(plan),
+            bundle,
+            stages: Arc::new(stages),
+            state,
+            shutdown,
+            phase: Arc::default(),
+            resume: Arc::default(),
+            scheduler,
+            pipeline,
+        })
+    }
+
+    /// Makes the VUs, then setup, the scenarios, teardown. The first failure counts; what must still happen after
+    /// it does.
+    pub async fn execute(&self) -> Result<(), Failure> {
+        self.phase.set(Phase::InitVus);
+        let initialized = self.scheduler.initialize().await;
+        initialized.map_err(|error| script::or_stopped(error, &self.shutdown))?;
+        self.go_on()?;
+        self.phase.set(Phase::InitDone);
+        if self.plan.paused {
+            self.phase.set(Phase::PausedBeforeRun);
+            self.shutdown.token().run_until_cancelled(self.resume.notified()).await;
+            self.go_on()?;
+        }
+        self.phase.set(Phase::Started);
+        self.state.mark_started();
+        let set_up = self.set_up().await;
+        let ran = match set_up {
+            Ok(()) => {
+                self.phase.set(Phase::Running);
+                self.scheduler.run().await;
+                let torn_down = self.tear_down().await;
+                self.go_on().and(torn_down)
+            }
+            Err(failure) => Err(failure),
+        };
+        self.state.mark_ended();
+        self.phase.set(match &ran {
+            Ok(()) => Phase::Ended,
+            Err(_) => Phase::Interrupted,
+        });
+        ran
+    }
+
+    /// How far the scenarios are, for whoever shows it.
+    pub fn watch(&self) -> ProgressWatch {
+        self.scheduler.watch()
+    }
+
+    /// Closes workers and outputs; everything measured until now is in the results.
+    pub async fn finish(self) -> (Ended, Finished) {
+        self.scheduler.close().await;
+        let finished = self.pipeline.finish(self.state.run_duration().as_secs_f64());
+        let ended = Ended {
+            plan: self.plan,
+            bundle: self.bundle,
+            stages: self.stages,
+            state: self.state,
+            shutdown: self.shutdown,
+        };
+        (ended, finished)
+    }
+
+    async fn set_up(&self) -> Result<(), Failure> {
+        if self.plan.no_setup || !self.bundle.has_export(bundle::SETUP) {
+            return Ok(());
+        }
+        self.phase.set(Phase::Setup);
+        let interrupt = self.shutdown.token().child_token();
+        let limit = self.plan.setup_timeout;
+        let data = run_stage(&self.stages, Stage::Setup, limit, interrupt, Stages::setup).await?;
+        self.stages.settings.setup_data.set(data);
+        Ok(())
+    }
+
+    /// Runs also after the run was ended early: whatever setup did is undone.
+    async fn tear_down(&self) -> Result<(), Failure> {
+        if self.plan.no_teardown || !self.bundle.has_export(bundle::TEARDOWN) {
+            return Ok(());
+        }
+        self.phase.set(Phase::Teardown);
+        let limit = self.plan.teardown_timeout;
+        run_stage(&self.stages, Stage::Teardown, limit, CancellationToken::new(), Stages::teardown).await
+    }
+
+    fn go_on(&self) -> Result<(), Failure> {
+        match self.shutdown.reason() {
+            Some(reason) => Err(Failure::Stopped(reason.clone())),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What is left of a run for its summary.
+pub struct Ended {
+    pub plan: Arc<TestPlan>,
+    pub bundle: Arc<Bundle>,
+    pub stages: Arc<Stages>,
+    pub state: Arc<ExecutionState>,
+    shutdown: Shutdown,
+}
+
+impl Ended {
+    /// With `--linger`, stays until a signal comes.
+    pub async fn linger(&self) {
+        if self.plan.linger && self.shutdown.reason().is_none() {
+            println!("The test is done, but --linger was enabled, so senary is waiting for Ctrl+C to continue...");
+            self.shutdown.token().cancelled().await;
+        }
+    }
+
+    /// How the run ended: what went wrong first counts, then what the script said, then the thresholds.
+    pub fn verdict(&self, outcome: Result<(), Failure>, crossed: Crossed) -> Result<(), Failure> {
+        outcome?;
+        if self.state.is_marked_failed() {
+            return Err(Failure::MarkedFailed);
+        }
+        if !crossed.metrics.is_empty() {
+            return Err(Failure::ThresholdsCrossed(crossed.metrics));
+        }
+        Ok(())
+    }
+}
+
+/// Runs a function of the script on a thread of its own, at most for as long as its option allows.
+pub async fn run_stage<R: Send + 'static>(
+    stages: &Arc<Stages>,
+    stage: Stage,
+    limit: Duration,
+    interrupt: CancellationToken,
+    function: impl FnOnce(&Stages, &CancellationToken) -> Result<R, LifecycleError> + Send + 'static,
+) -> Result<R, Failure> {
+    let (on, token) = (stages.clone(), interrupt.clone());
+    let mut running = tokio::task::spawn_blocking(move || function(&on, &token));
+    let (joined, timed_out) = tokio::select! {
+        joined = &mut running => (joined, false),
+        () = tokio::time::sleep(limit) => {
+            interrupt.cancel();
+            (running.await, true)
+        }
+    };
+    match joined {
+        Ok(Err(LifecycleError::Script(senary_js::ScriptFailure::Interrupted))) if timed_out => {
+            Err(Failure::Timeout { stage, limit })
+        }
+        Ok(result) => result.map_err(|error| script::or_stopped(error, &stages.shutdown)),
+        Err(panic) => Err(Failure::System { doing: stage.function(), reason: panic.to_string() }),
+    }
+}

@@ -1,0 +1,83 @@
+//! What a person sees of a run while it goes on: its description, then its progress.
+
+use std::io::{IsTerminal, Write, stdout};
+use std::sync::Arc;
+
+use senary_execution::LoadPlan;
+use senary_output::Output;
+
+use crate::banner;
+use crate::exit_code::Failure;
+use crate::logging;
+use crate::options::GlobalSettings;
+use crate::phase::Phase;
+use crate::progress::{Display, Headline, Progress, Running, Snapshot};
+use crate::terminal::Terminal;
+use crate::test_run::TestRun;
+
+/// How much is shown, and where.
+pub struct View {
+    quiet: bool,
+    color: bool,
+    terminal: Option<Arc<Terminal>>,
+}
+
+impl View {
+    pub fn new(global: &GlobalSettings) -> Self {
+        let terminal = if global.quiet { None } else { Terminal::stdout() };
+        if let Some(terminal) = terminal.clone().filter(|_| Terminal::shows_stderr()) {
+            // Log lines appear above the bars instead of in the middle of them.
+            logging::terminal_through(move |text| terminal.print(text));
+        }
+        Self { quiet: global.quiet, color: stdout().is_terminal() && !global.no_color, terminal }
+    }
+
+    /// Prints the banner and the plan.
+    pub fn describe(&self, script: &str, plan: &LoadPlan, outputs: &[Box<dyn Output>]) {
+        if self.quiet {
+            return;
+        }
+        let outputs: Vec<_> = outputs.iter().map(|output| output.description()).collect();
+        let text = banner::text(&banner::Description { script, outputs: &outputs, plan, color: self.color });
+        // Whoever closed our output does not want to read about it.
+        let _ = stdout().write_all(text.as_bytes());
+    }
+
+    /// Shows how far the run is until the result is dropped.
+    pub fn follow(&self, run: &TestRun) -> Result<Progress, Failure> {
+        let display = match &self.terminal {
+            _ if self.quiet => Display::None,
+            Some(terminal) => Display::Bars { terminal: terminal.clone(), color: self.color },
+            None => Display::Plain,
+        };
+        let (phase, state, watch) = (run.phase.clone(), run.state.clone(), run.watch());
+        let (planned, max_vus, max_duration) =
+            (run.plan.load.planned_vus(), run.plan.load.max_vus(), run.plan.load.max_duration());
+        let snapshot = move || Snapshot {
+            headline: match phase.get() {
+                Phase::Created => Headline::Preparing("Starting outputs"),
+                Phase::InitVus => {
+                    Headline::InitializingVus { initialized: state.initialized_vus(), planned }
+                }
+                Phase::InitExecutors | Phase::InitDone | Phase::Started => Headline::Preparing("Init executors"),
+                Phase::PausedBeforeRun => Headline::Stage("paused"),
+                Phase::Setup => Headline::Stage("setup()"),
+                Phase::Teardown => Headline::Stage("teardown()"),
+                Phase::Running | Phase::Ended | Phase::Interrupted | Phase::MarkedFailed => {
+                    Headline::Running(Running {
+                        elapsed: state.run_duration(),
+                        max_duration,
+                        active_vus: state.active_vus(),
+                        initialized_vus: state.initialized_vus(),
+                        max_vus,
+                        complete_iterations: state.full_iterations(),
+                        interrupted_iterations: state.interrupted_iterations(),
+                    })
+                }
+            },
+            scenarios: watch.progress(),
+        };
+        Progress::start(display, snapshot)
+            .map_err(|e| Failure::System { doing: "starting the progress display", reason: e.to_string() })
+    }
+}
