@@ -1,0 +1,55 @@
+//! The REST API of a run (`--address`): what it is asked, and what it may do, over HTTP.
+//!
+//! `server` is a thread of its own that speaks HTTP and never disturbs a VU, `routes` says which request gets
+//! which answer, `documents` how figures are written. What a run can tell and do is a [`RunControl`].
+//! Routes, bodies and codes are the reference's (<https://grafana.com/docs/k6/latest/reference/k6-rest-api/>), so
+//! that what drives the reference drives Senary.
+
+mod documents;
+mod process;
+mod routes;
+mod server;
+
+use senary_metrics::Results;
+
+use crate::gate::PauseError;
+use crate::phase::Phase;
+pub use server::{BindError, Server};
+
+/// What the API needs of a run. Methods may block; each is called on a thread where that is no harm.
+pub trait RunControl: Send + Sync + 'static {
+    fn status(&self) -> Status;
+
+    /// Lets a paused run go, or pauses it.
+    fn set_paused(&self, paused: bool) -> Result<(), PauseError>;
+
+    /// Ends the run early. The status says so at once.
+    fn stop(&self);
+
+    /// What came of the run so far.
+    fn results(&self) -> Results;
+
+    /// What `setup()` returned, or what took its place, as JSON.
+    fn setup_data(&self) -> Option<String>;
+
+    fn set_setup_data(&self, json: Option<String>);
+
+    /// Calls `setup()` and keeps what it returns.
+    fn run_setup(&self) -> Result<(), String>;
+
+    fn run_teardown(&self) -> Result<(), String>;
+}
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    pub phase: Phase,
+    pub paused: bool,
+    /// VUs at work, and VUs there are.
+    pub vus: u64,
+    pub vus_max: u64,
+    /// Ended early by whoever asked for it.
+    pub stopped: bool,
+    /// Whether a threshold does not hold.
+    pub tainted: bool,
+}

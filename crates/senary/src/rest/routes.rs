@@ -1,0 +1,333 @@
+//! Which request gets which answer.
+
+use hyper::{Method, StatusCode};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{RunControl, documents, process};
+use crate::percent;
+
+/// The reference names no type and lets its HTTP library guess; so everything is text.
+const TEXT: &str = "text/plain; charset=utf-8";
+
+/// An answer, but for what HTTP adds to it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Reply {
+    pub status: StatusCode,
+    pub content_type: &'static str,
+    pub body: String,
+}
+
+impl Reply {
+    fn text(status: StatusCode, body: &str) -> Self {
+        Self { status, content_type: TEXT, body: body.to_owned() }
+    }
+
+    fn document(document: &Value) -> Self {
+        Self::text(StatusCode::OK, &document.to_string())
+    }
+
+    fn error(status: StatusCode, title: &str, detail: &str) -> Self {
+        Self::text(status, &documents::error(status.as_u16(), title, detail).to_string())
+    }
+
+    fn not_found(detail: &str) -> Self {
+        Self::error(StatusCode::NOT_FOUND, "Not Found", detail)
+    }
+
+    fn failed(title: &str, detail: &str) -> Self {
+        Self::error(StatusCode::INTERNAL_SERVER_ERROR, title, detail)
+    }
+
+    fn wrong_verb() -> Self {
+        Self::text(StatusCode::METHOD_NOT_ALLOWED, "")
+    }
+}
+
+/// Answers a request. May block, as long as the run takes for what is asked.
+pub fn respond(run: &dyn RunControl, method: &Method, path: &str, body: &[u8]) -> Reply {
+    let (get, put, post) = (Method::GET, Method::PUT, Method::POST);
+    if let Some(name) = path.strip_prefix("/v1/metrics/").filter(|_| *method == get) {
+        let metric = documents::metric(run.results(), &percent::decoded(name));
+        return metric
+            .map_or_else(|| Reply::not_found("No metric with that ID was found"), |m| Reply::document(&m));
+    }
+    if let Some(id) = path.strip_prefix("/v1/groups/").filter(|_| *method == get) {
+        let group = documents::group(&run.results(), id);
+        return group
+            .map_or_else(|| Reply::not_found("No group with that ID was found"), |g| Reply::document(&g));
+    }
+    match path {
+        "/v1/status" if *method == get => Reply::document(&documents::status(&run.status())),
+        "/v1/status" if *method == Method::PATCH => patch_status(run, body),
+        "/v1/metrics" if *method == get => Reply::document(&documents::metrics(run.results())),
+        "/v1/groups" if *method == get => Reply::document(&documents::groups(&run.results())),
+        "/v1/setup" if *method == get => setup_data(run),
+        "/v1/setup" if *method == put => put_setup_data(run, body),
+        "/v1/setup" if *method == post => match run.run_setup() {
+            Ok(()) => setup_data(run),
+            Err(error) => Reply::failed("Error executing setup", &error),
+        },
+        "/v1/teardown" if *method == post => match run.run_teardown() {
+            Ok(()) => Reply::text(StatusCode::OK, ""),
+            Err(error) => Reply::failed("Error executing teardown", &error),
+        },
+        "/metrics" => Reply {
+            status: StatusCode::OK,
+            content_type: process::CONTENT_TYPE,
+            body: process::text(&run.status()),
+        },
+        _ if is_route(path) => Reply::wrong_verb(),
+        _ => Reply::text(StatusCode::OK, "ok"),
+    }
+}
+
+fn is_route(path: &str) -> bool {
+    const ROUTES: [&str; 5] = ["/v1/status", "/v1/metrics", "/v1/groups", "/v1/setup", "/v1/teardown"];
+    ROUTES.contains(&path) || path.starts_with("/v1/metrics/") || path.starts_with("/v1/groups/")
+}
+
+/// The body of a PATCH: what is missing, or null, stays as it is.
+#[derive(Deserialize)]
+struct StatusPatch {
+    data: StatusData,
+}
+
+#[derive(Deserialize)]
+struct StatusData {
+    attributes: StatusAttributes,
+}
+
+#[derive(Deserialize)]
+struct StatusAttributes {
+    paused: Option<bool>,
+    stopped: Option<bool>,
+    vus: Option<i64>,
+    #[serde(rename = "vus-max")]
+    vus_max: Option<i64>,
+}
+
+fn patch_status(run: &dyn RunControl, body: &[u8]) -> Reply {
+    let patch = match serde_json::from_slice::<StatusPatch>(body) {
+        Ok(patch) => patch.data.attributes,
+        Err(error) => return Reply::error(StatusCode::BAD_REQUEST, "Invalid data", &error.to_string()),
+    };
+    if patch.stopped == Some(true) {
+        run.stop();
+        return Reply::document(&documents::status(&run.status()));
+    }
+    if let Some(paused) = patch.paused
+        && let Err(error) = run.set_paused(paused)
+    {
+        return Reply::failed("Pause error", &error.to_string());
+    }
+    if patch.vus.is_some() || patch.vus_max.is_some() {
+        return Reply::failed("Execution config error", "live VU configuration updates are not supported");
+    }
+    Reply::document(&documents::status(&run.status()))
+}
+
+fn setup_data(run: &dyn RunControl) -> Reply {
+    Reply::text(StatusCode::OK, &documents::setup_data(run.setup_data().as_deref()))
+}
+
+/// Takes the body, if there is one, in the place of what `setup()` returns.
+fn put_setup_data(run: &dyn RunControl, body: &[u8]) -> Reply {
+    if body.is_empty() {
+        run.set_setup_data(None);
+        return setup_data(run);
+    }
+    let text = String::from_utf8_lossy(body);
+    match serde_json::from_str::<Value>(&text) {
+        Ok(_) => {
+            run.set_setup_data(Some(text.into_owned()));
+            setup_data(run)
+        }
+        Err(error) => Reply::error(StatusCode::BAD_REQUEST, "Error parsing request body", &error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use senary_metrics::{Engine, Registry, Results};
+
+    use super::*;
+    use crate::gate::{Gate, PauseError};
+    use crate::phase::Phase;
+    use crate::rest::Status;
+
+    /// A run that does what it is told.
+    struct Run {
+        gate: Gate,
+        stopped: Mutex<bool>,
+        setup_data: Mutex<Option<String>>,
+        calls: Mutex<Vec<&'static str>>,
+    }
+
+    fn run(paused: bool) -> Run {
+        Run {
+            gate: Gate::new(paused, "constant-vus", "a"),
+            stopped: Mutex::default(),
+            setup_data: Mutex::default(),
+            calls: Mutex::default(),
+        }
+    }
+
+    impl RunControl for Run {
+        fn status(&self) -> Status {
+            let stopped = *self.stopped.lock().unwrap();
+            let paused = self.gate.is_paused();
+            let phase = if paused { Phase::PausedBeforeRun } else { Phase::Running };
+            Status { phase, paused, vus: 2, vus_max: 3, stopped, tainted: false }
+        }
+
+        fn set_paused(&self, paused: bool) -> Result<(), PauseError> {
+            self.gate.set_paused(paused)
+        }
+
+        fn stop(&self) {
+            *self.stopped.lock().unwrap() = true;
+        }
+
+        fn results(&self) -> Results {
+            Engine::new(Registry::new(), &Vec::new(), true, false).unwrap().results(1.0)
+        }
+
+        fn setup_data(&self) -> Option<String> {
+            self.setup_data.lock().unwrap().clone()
+        }
+
+        fn set_setup_data(&self, json: Option<String>) {
+            *self.setup_data.lock().unwrap() = json;
+        }
+
+        fn run_setup(&self) -> Result<(), String> {
+            self.calls.lock().unwrap().push("setup");
+            self.set_setup_data(Some(r#"{"from":"script"}"#.to_owned()));
+            Ok(())
+        }
+
+        fn run_teardown(&self) -> Result<(), String> {
+            self.calls.lock().unwrap().push("teardown");
+            Err("it threw".to_owned())
+        }
+    }
+
+    fn ask(run: &Run, method: &str, path: &str, body: &str) -> (u16, String) {
+        let reply = respond(run, &method.parse().unwrap(), path, body.as_bytes());
+        (reply.status.as_u16(), reply.body)
+    }
+
+    fn ask_running(method: &str, path: &str, body: &str) -> (u16, String) {
+        ask(&run(false), method, path, body)
+    }
+
+    fn patch(run: &Run, attributes: &str) -> (u16, String) {
+        let body = format!(r#"{{"data":{{"type":"status","id":"default","attributes":{attributes}}}}}"#);
+        ask(run, "PATCH", "/v1/status", &body)
+    }
+
+    #[test]
+    fn the_status_of_a_running_test() {
+        let text = r#"{"data":{"type":"status","id":"default","attributes":{"status":7,"paused":false,"vus":2,"vus-max":3,"stopped":false,"running":true,"tainted":false}}}"#;
+        assert_eq!(ask_running("GET", "/v1/status", ""), (200, text.to_owned()));
+    }
+
+    #[test]
+    fn a_paused_test_is_started_once() {
+        let run = run(true);
+        let (code, body) = patch(&run, r#"{"paused":true}"#);
+        assert_eq!(code, 500);
+        assert!(body.contains(r#""title":"Pause error","detail":"execution is already paused""#), "{body}");
+        let (code, body) = patch(&run, r#"{"paused":false,"stopped":false}"#);
+        assert_eq!(code, 200);
+        assert!(body.contains(r#""paused":false"#), "{body}");
+        let (code, body) = patch(&run, r#"{"paused":true}"#);
+        assert_eq!(code, 500);
+        assert!(body.contains("constant-vus executor 'a' doesn't support pause and resume"), "{body}");
+    }
+
+    #[test]
+    fn a_test_is_stopped_whatever_else_is_asked() {
+        let (code, body) = patch(&run(true), r#"{"stopped":true,"paused":true,"vus":5}"#);
+        assert_eq!(code, 200);
+        assert!(body.contains(r#""stopped":true"#), "{body}");
+    }
+
+    #[test]
+    fn vus_cannot_be_changed() {
+        for attributes in [r#"{"vus":5}"#, r#"{"vus-max":5}"#] {
+            let (code, body) = patch(&run(false), attributes);
+            let detail = "live VU configuration updates are not supported";
+            let error = format!(r#"{{"status":"500","title":"Execution config error","detail":"{detail}"}}"#);
+            assert_eq!((code, body), (500, format!(r#"{{"errors":[{error}]}}"#)));
+        }
+        assert_eq!(patch(&run(false), r#"{"vus":null}"#).0, 200);
+    }
+
+    #[test]
+    fn what_is_no_status_is_refused() {
+        for body in ["{nonsense", "", "{}", r#"{"data":{"attributes":{"paused":1}}}"#] {
+            let (code, reply) = ask_running("PATCH", "/v1/status", body);
+            assert_eq!(code, 400);
+            assert!(reply.starts_with(r#"{"errors":[{"status":"400","title":"Invalid data","#), "{reply}");
+        }
+    }
+
+    #[test]
+    fn setup_data_is_read_replaced_and_made() {
+        let run = run(true);
+        let document = |attributes: &str| {
+            format!(r#"{{"data":{{"type":"setupData","id":"default","attributes":{attributes}}}}}"#)
+        };
+        assert_eq!(ask(&run, "GET", "/v1/setup", ""), (200, document("{}")));
+        let replaced = document(r#"{"data":{"from": "api"}}"#);
+        assert_eq!(ask(&run, "PUT", "/v1/setup", r#"{"from": "api"}"#), (200, replaced));
+        let made = document(r#"{"data":{"from":"script"}}"#);
+        assert_eq!(ask(&run, "POST", "/v1/setup", ""), (200, made.clone()));
+        let (code, reply) = ask(&run, "PUT", "/v1/setup", "{broken");
+        assert_eq!(code, 400);
+        assert!(reply.contains(r#""title":"Error parsing request body""#), "{reply}");
+        assert_eq!(ask(&run, "GET", "/v1/setup", ""), (200, made));
+        assert_eq!(ask(&run, "PUT", "/v1/setup", ""), (200, document("{}")));
+        assert_eq!(*run.calls.lock().unwrap(), ["setup"]);
+    }
+
+    #[test]
+    fn failures_of_the_script_are_told() {
+        let (code, reply) = ask_running("POST", "/v1/teardown", "");
+        assert_eq!(code, 500);
+        assert!(reply.contains(r#""title":"Error executing teardown","detail":"it threw""#), "{reply}");
+    }
+
+    #[test]
+    fn what_is_not_there() {
+        for path in ["/v1/metrics/nothing", "/v1/groups/0"] {
+            let (code, reply) = ask_running("GET", path, "");
+            assert_eq!(code, 404);
+            assert!(reply.contains(r#""title":"Not Found""#), "{reply}");
+        }
+        for (method, path) in [
+            ("DELETE", "/v1/status"),
+            ("POST", "/v1/metrics"),
+            ("PUT", "/v1/metrics/x"),
+            ("POST", "/v1/groups"),
+            ("PATCH", "/v1/setup"),
+            ("GET", "/v1/teardown"),
+        ] {
+            assert_eq!(ask_running(method, path, ""), (405, String::new()), "{method} {path}");
+        }
+        for path in ["/", "/ping", "/whatever", "/v1/other"] {
+            assert_eq!(ask_running("POST", path, ""), (200, "ok".to_owned()));
+        }
+    }
+
+    #[test]
+    fn figures_of_the_process() {
+        let (code, text) = ask_running("GET", "/metrics", "");
+        assert_eq!(code, 200);
+        assert!(text.contains("\n# TYPE senary_vus gauge\nsenary_vus 2\n"), "{text}");
+    }
+}
