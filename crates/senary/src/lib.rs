@@ -1,5 +1,6 @@
 //! The program's rooms. They are a library so that tests and fuzz targets reach them; the binary is `main`.
 
+pub mod archive;
 pub mod banner;
 pub mod cli;
 pub mod config_file;

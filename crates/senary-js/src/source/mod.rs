@@ -27,7 +27,7 @@ use self::syntax::{NAMESPACE, Parsed};
 use crate::modules;
 
 /// Where a script comes from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScriptSource {
     /// `file:///abs/path`, `https://...`, or `file:///dir/-` for standard input.
     pub url: String,

@@ -1,0 +1,324 @@
+//! Archives: a test in one file, to be run elsewhere. A tar of the script, everything it loads, and its options.
+//!
+//! The layout is the reference's, read and written: `metadata.json` says what it is, `data` is the script, and
+//! whatever else was loaded stands under its URL, `file:///a/b.js` at `file/a/b.js`.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use senary_js::ScriptSource;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::percent;
+
+/// Names of the files in an archive.
+const METADATA: &str = "metadata.json";
+const DATA: &str = "data";
+
+/// The only type of test there is; an archive is made of it.
+const SCRIPT: &str = "js";
+
+/// The version of the reference whose archives these are.
+const REFERENCE_VERSION: &str = "2.2.0";
+
+/// Why a file is not an archive that can be run.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    #[error("could not read the archive: {0}")]
+    Tar(#[from] io::Error),
+    #[error("the archive has no {0:?}: it is not one that `archive` made")]
+    Missing(&'static str),
+    #[error("could not read the archive's metadata.json: {0}")]
+    Metadata(#[from] serde_json::Error),
+    #[error("the archive holds a test of type {0:?}, only \"js\" can be run")]
+    Type(String),
+}
+
+/// A test with all it needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Archive {
+    pub entry: ScriptSource,
+    /// The options it was made with: the script's, and what went over them.
+    pub options: Value,
+    /// What `__ENV` has, besides what is added when it is run.
+    pub env: BTreeMap<String, String>,
+    pub base_compatibility: bool,
+    /// What the script loads, by URL.
+    pub contents: BTreeMap<String, Arc<[u8]>>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Metadata {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    options: Value,
+    /// URLs of the script and of the folder it is in.
+    filename: String,
+    #[serde(default)]
+    pwd: String,
+    #[serde(default)]
+    env: Option<BTreeMap<String, String>>,
+    #[serde(rename = "compatibilityMode", default)]
+    compatibility_mode: String,
+    #[serde(rename = "k6version", default)]
+    k6_version: String,
+    #[serde(default)]
+    goos: String,
+}
+
+const BASE: &str = "base";
+const EXTENDED: &str = "extended";
+
+impl Archive {
+    /// Whether a file is an archive, going by its beginning: a tar's header has a checksum.
+    pub fn is_archive(bytes: &[u8]) -> bool {
+        let Some(block) = bytes.first_chunk::<512>() else { return false };
+        let header = tar::Header::from_byte_slice(block);
+        let field = 148..156;
+        let blanks = u32::from(b' ') * field.len() as u32;
+        let sum = |range: &[u8]| range.iter().map(|byte| u32::from(*byte)).sum::<u32>();
+        let expected = sum(&block[..field.start]) + blanks + sum(&block[field.end..]);
+        block[0] != 0 && header.cksum().is_ok_and(|sum| sum == expected)
+    }
+
+    pub fn read(bytes: &[u8]) -> Result<Self, ArchiveError> {
+        let (mut metadata, mut data) = (None, None);
+        let mut contents = BTreeMap::new();
+        for entry in tar::Archive::new(bytes).entries()? {
+            let mut entry = entry?;
+            if !entry.header().entry_type().is_file() {
+                continue;
+            }
+            let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content)?;
+            match path.trim_start_matches("./") {
+                METADATA => metadata = Some(content),
+                DATA => data = Some(content),
+                other => {
+                    if let Some(url) = url_of_entry(other) {
+                        contents.insert(url, content.into());
+                    }
+                }
+            }
+        }
+        let metadata: Metadata = serde_json::from_slice(&metadata.ok_or(ArchiveError::Missing(METADATA))?)?;
+        let data = data.ok_or(ArchiveError::Missing(DATA))?;
+        if metadata.kind != SCRIPT {
+            return Err(ArchiveError::Type(metadata.kind));
+        }
+        Ok(Self {
+            entry: ScriptSource {
+                url: url_of_metadata(&metadata.filename),
+                text: String::from_utf8_lossy(&data).into_owned(),
+            },
+            options: metadata.options,
+            env: metadata.env.unwrap_or_default(),
+            base_compatibility: metadata.compatibility_mode == BASE,
+            contents,
+        })
+    }
+
+    pub fn write(&self, out: impl Write) -> io::Result<()> {
+        let filename = metadata_of_url(&self.entry.url);
+        let pwd = filename.rsplit_once('/').map_or(filename.as_str(), |(folder, _)| folder);
+        let metadata = Metadata {
+            kind: SCRIPT.to_owned(),
+            options: self.options.clone(),
+            pwd: pwd.to_owned(),
+            filename: filename.clone(),
+            env: Some(self.env.clone()),
+            compatibility_mode: if self.base_compatibility { BASE } else { EXTENDED }.to_owned(),
+            k6_version: REFERENCE_VERSION.to_owned(),
+            goos: std::env::consts::OS.to_owned(),
+        };
+        let mut tar = tar::Builder::new(out);
+        append(&mut tar, METADATA, &serde_json::to_vec_pretty(&metadata)?)?;
+        append(&mut tar, DATA, self.entry.text.as_bytes())?;
+        for (url, content) in &self.contents {
+            append(&mut tar, &entry_of_url(url), content)?;
+        }
+        tar.into_inner()?.flush()
+    }
+}
+
+fn append(tar: &mut tar::Builder<impl Write>, path: &str, content: &[u8]) -> io::Result<()> {
+    let mut header = tar::Header::new_gnu();
+    header.set_size(content.len() as u64);
+    header.set_mode(0o644);
+    header.set_mtime(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs());
+    tar.append_data(&mut header, path, content)
+}
+
+/// `file:///a/b` stands at `file/a/b`, `https://host/a` at `https/host/a`.
+fn entry_of_url(url: &str) -> String {
+    match url.split_once("://") {
+        Some((scheme, rest)) => format!("{scheme}/{}", rest.trim_start_matches('/')),
+        None => format!("file/{}", url.trim_start_matches('/')),
+    }
+}
+
+fn url_of_entry(path: &str) -> Option<String> {
+    match path.split_once('/')? {
+        ("file", rest) => Some(format!("file:///{rest}")),
+        ("https", rest) => Some(format!("https://{rest}")),
+        _ => None,
+    }
+}
+
+/// URLs are escaped in the metadata, and nowhere else.
+fn metadata_of_url(url: &str) -> String {
+    match url.split_once("://") {
+        Some(("file", path)) => format!("file://{}", percent::encoded(path)),
+        _ => url.to_owned(),
+    }
+}
+
+fn url_of_metadata(filename: &str) -> String {
+    match filename.split_once("://") {
+        Some(("file", path)) => format!("file://{}", percent::decoded(path)),
+        Some(_) => filename.to_owned(),
+        None => format!("file:///{}", filename.trim_start_matches('/')),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn archive(path: &str) -> Archive {
+        let content = |text: &str| Arc::from(text.as_bytes());
+        Archive {
+            entry: ScriptSource { url: format!("file://{path}"), text: "export default () => {}".to_owned() },
+            options: json!({"vus": 2, "scenarios": null}),
+            env: BTreeMap::from([("WORD".to_owned(), "archived".to_owned())]),
+            base_compatibility: false,
+            contents: BTreeMap::from([
+                ("file:///dir/src/lib/math.js".to_owned(), content("1")),
+                (format!("file:///dir/{}/data.json", "long".repeat(60)), content("")),
+                ("https://host/path/x.js?v=1".to_owned(), content("2")),
+            ]),
+        }
+    }
+
+    fn written(archive: &Archive) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        archive.write(&mut bytes).unwrap();
+        bytes
+    }
+
+    /// Any tar.
+    fn tar_of(files: &[(&str, &str)]) -> Vec<u8> {
+        let mut tar = tar::Builder::new(Vec::new());
+        for (name, content) in files {
+            append(&mut tar, name, content.as_bytes()).unwrap();
+        }
+        tar.into_inner().unwrap()
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        for path in ["/dir/src/script.js", "/a b/100%.js", "/ü/-"] {
+            let archive = archive(path);
+            let bytes = written(&archive);
+            assert!(Archive::is_archive(&bytes));
+            assert_eq!(Archive::read(&bytes).unwrap(), archive);
+        }
+    }
+
+    #[test]
+    fn the_layout_is_the_references() {
+        let bytes = written(&archive("/dir/src/my script.js"));
+        let mut tar = tar::Archive::new(&bytes[..]);
+        let mut names = Vec::new();
+        let mut metadata = Value::Null;
+        for entry in tar.entries().unwrap() {
+            let mut entry = entry.unwrap();
+            let name = String::from_utf8(entry.path_bytes().into_owned()).unwrap();
+            if name == METADATA {
+                let mut text = String::new();
+                entry.read_to_string(&mut text).unwrap();
+                metadata = serde_json::from_str(&text).unwrap();
+            }
+            names.push(name);
+        }
+        let long = format!("file/dir/{}/data.json", "long".repeat(60));
+        assert_eq!(
+            names,
+            ["metadata.json", "data", &long, "file/dir/src/lib/math.js", "https/host/path/x.js?v=1"]
+        );
+        let expected = json!({
+            "type": "js",
+            "options": {"vus": 2, "scenarios": null},
+            "filename": "file:///dir/src/my%20script.js",
+            "pwd": "file:///dir/src",
+            "env": {"WORD": "archived"},
+            "compatibilityMode": "extended",
+            "k6version": "2.2.0",
+            "goos": std::env::consts::OS,
+        });
+        assert_eq!(metadata, expected);
+    }
+
+    #[test]
+    fn an_archive_of_the_reference() {
+        let metadata = r#"{"type":"js","options":{"vus":1},"filename":"file:///home/nobody/s.js","pwd":"file:///home/nobody/",
+            "env":null,"compatibilityMode":"base","k6version":"0.40.0","goos":"darwin","dependencies":{}}"#;
+        let bytes = tar_of(&[
+            ("file/home/nobody/x.js", "x"),
+            ("data", "code"),
+            ("scripts/_/old.js", "ignored"),
+            ("metadata.json", metadata),
+        ]);
+        let archive = Archive::read(&bytes).unwrap();
+        assert_eq!(
+            (archive.entry.url.as_str(), archive.entry.text.as_str()),
+            ("file:///home/nobody/s.js", "code")
+        );
+        assert_eq!(archive.contents.keys().collect::<Vec<_>>(), ["file:///home/nobody/x.js"]);
+        assert!(archive.env.is_empty() && archive.base_compatibility);
+    }
+
+    #[test]
+    fn what_is_no_archive() {
+        assert!(!Archive::is_archive(b""));
+        assert!(!Archive::is_archive(&[0; 1024]));
+        assert!(!Archive::is_archive("export default function () {}\n".repeat(100).as_bytes()));
+        let script = Archive::read(&[b'x'; 2000]).unwrap_err();
+        assert!(script.to_string().starts_with("could not read the archive: "), "{script}");
+        let read = |files: &[(&str, &str)]| Archive::read(&tar_of(files)).unwrap_err().to_string();
+        let made = "it is not one that `archive` made";
+        assert_eq!(read(&[("data", "x")]), format!(r#"the archive has no "metadata.json": {made}"#));
+        let metadata = r#"{"type":"js","filename":"s.js"}"#;
+        assert_eq!(read(&[("metadata.json", metadata)]), format!(r#"the archive has no "data": {made}"#));
+        let read = |metadata| read(&[("data", "x"), ("metadata.json", metadata)]);
+        assert_eq!(
+            read(r#"{"type":"har","filename":"s.js"}"#),
+            r#"the archive holds a test of type "har", only "js" can be run"#
+        );
+        assert!(read("{}").starts_with("could not read the archive's metadata.json: missing field"));
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_archives_are_refused_or_read(at in 0usize..4096, byte: u8, length in 0usize..5000) {
+            let mut bytes = written(&archive("/s.js"));
+            let at = at % bytes.len();
+            bytes[at] = byte;
+            bytes.truncate(length);
+            let _ = (Archive::is_archive(&bytes), Archive::read(&bytes));
+        }
+
+        #[test]
+        fn any_bytes_are_answered(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
+            let _ = (Archive::is_archive(&bytes), Archive::read(&bytes));
+        }
+    }
+}
