@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use senary_execution::StopReason;
 use senary_js::source::SourceError;
-use senary_output::OutputError;
 use senary_js::{LifecycleError, ScriptFailure};
+use senary_output::OutputError;
 
 use crate::cli::UsageError;
 use crate::logging::LogError;
@@ -138,7 +138,8 @@ impl Failure {
     pub fn log(&self) {
         match self {
             Self::Timeout { stage, .. } => {
-                let hint = format!("You can increase the time limit via the {} option", stage.timeout_option());
+                let hint =
+                    format!("You can increase the time limit via the {} option", stage.timeout_option());
                 log::error!(hint = hint.as_str(); "{self}");
             }
             Self::Lifecycle(
@@ -148,4 +149,3 @@ impl Failure {
         }
     }
 }
-

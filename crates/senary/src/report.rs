@@ -30,14 +30,18 @@ pub async fn write(ended: &Ended, results: Results, script: String, no_color: bo
     };
     let mut contents = files;
     if let Some(path) = &settings.export {
-        let export =
-            if settings.new_machine_readable { summary.machine_readable_export() } else { summary.export_json() };
+        let export = if settings.new_machine_readable {
+            summary.machine_readable_export()
+        } else {
+            summary.export_json()
+        };
         contents.push((path.clone(), export));
     }
     // Logged lines come before what they lead up to, where both go to one screen.
     crate::logging::flush();
     if let Err(error) = save(&contents, &mut stdout().lock(), &mut stderr().lock()) {
-        log::error!("{error}");
+        let error = error.to_string();
+        log::error!(error = error.as_str(); "failed to handle the end-of-test summary");
     }
 }
 
@@ -47,9 +51,13 @@ async fn custom(ended: &Ended, data: String) -> Result<Option<SummaryFiles>, Fai
         return Ok(None);
     }
     let limit = ended.plan.handle_summary_timeout;
-    run_stage(&ended.stages, Stage::HandleSummary, limit, CancellationToken::new(), move |stages, interrupt| {
-        stages.handle_summary(&data, interrupt)
-    })
+    run_stage(
+        &ended.stages,
+        Stage::HandleSummary,
+        limit,
+        CancellationToken::new(),
+        move |stages, interrupt| stages.handle_summary(&data, interrupt),
+    )
     .await
 }
 
@@ -57,7 +65,7 @@ fn default_files(ended: &Ended, summary: &Summary) -> SummaryFiles {
     match ended.plan.summary.mode {
         SummaryMode::Disabled => SummaryFiles::new(),
         SummaryMode::Compact | SummaryMode::Full => {
-            vec![("stdout".to_owned(), format!("\n{}\n\n", summary.text()).into_bytes())]
+            vec![("stdout".to_owned(), summary.text().into_bytes())]
         }
     }
 }

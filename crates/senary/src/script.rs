@@ -21,13 +21,12 @@ pub async fn load(
     registry: &Registry,
     shutdown: &Shutdown,
 ) -> Result<Bundle, Failure> {
-    let options = RuntimeOptions {
-        env: runtime.env.as_slice().into(),
-        base_compatibility: runtime.base_compatibility,
-    };
+    let options =
+        RuntimeOptions { env: runtime.env.as_slice().into(), base_compatibility: runtime.base_compatibility };
     let (registry, stop) = (registry.clone(), shutdown.clone());
     let loading = tokio::task::spawn_blocking(move || Bundle::load(source, options, registry, &stop));
-    let loaded = loading.await.map_err(|e| Failure::System { doing: "loading the script", reason: e.to_string() })?;
+    let loaded =
+        loading.await.map_err(|e| Failure::System { doing: "loading the script", reason: e.to_string() })?;
     let bundle = loaded.map_err(|error| or_stopped(error, shutdown))?;
     if bundle.exports().is_empty() {
         return Err(Failure::NoExports);
@@ -38,7 +37,9 @@ pub async fn load(
 /// What ended a script that was interrupted is the shutdown, not the script.
 pub fn or_stopped(error: LifecycleError, shutdown: &Shutdown) -> Failure {
     match (error, shutdown.reason()) {
-        (LifecycleError::Script(ScriptFailure::Interrupted), Some(reason)) => Failure::Stopped(reason.clone()),
+        (LifecycleError::Script(ScriptFailure::Interrupted), Some(reason)) => {
+            Failure::Stopped(reason.clone())
+        }
         (error, _) => Failure::Lifecycle(error),
     }
 }

@@ -17,8 +17,8 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::exit_code::{Failure, Stage};
-use crate::phase::{Phase, PhaseCell};
 use crate::options::SummaryMode;
+use crate::phase::{Phase, PhaseCell};
 use crate::plan::TestPlan;
 use crate::script;
 
@@ -206,7 +206,9 @@ impl Ended {
     /// With `--linger`, stays until a signal comes.
     pub async fn linger(&self) {
         if self.plan.linger && self.shutdown.reason().is_none() {
-            println!("The test is done, but --linger was enabled, so senary is waiting for Ctrl+C to continue...");
+            println!(
+                "The test is done, but --linger was enabled, so senary is waiting for Ctrl+C to continue..."
+            );
             self.shutdown.token().cancelled().await;
         }
     }

@@ -56,10 +56,10 @@ impl View {
         let snapshot = move || Snapshot {
             headline: match phase.get() {
                 Phase::Created => Headline::Preparing("Starting outputs"),
-                Phase::InitVus => {
-                    Headline::InitializingVus { initialized: state.initialized_vus(), planned }
+                Phase::InitVus => Headline::InitializingVus { initialized: state.initialized_vus(), planned },
+                Phase::InitExecutors | Phase::InitDone | Phase::Started => {
+                    Headline::Preparing("Init executors")
                 }
-                Phase::InitExecutors | Phase::InitDone | Phase::Started => Headline::Preparing("Init executors"),
                 Phase::PausedBeforeRun => Headline::Stage("paused"),
                 Phase::Setup => Headline::Stage("setup()"),
                 Phase::Teardown => Headline::Stage("teardown()"),

@@ -9,7 +9,8 @@ mod flags;
 
 pub use failure::UsageError;
 pub use flags::{
-    ArchiveArgs, CompletionArgs, EchoArgs, GlobalFlags, InspectArgs, NewArgs, OptionFlags, RunArgs, RunFlags, RuntimeFlags,
+    ArchiveArgs, CompletionArgs, EchoArgs, GlobalFlags, InspectArgs, NewArgs, OptionFlags, RunArgs, RunFlags,
+    RuntimeFlags,
 };
 
 use clap::builder::ValueParser;
@@ -93,7 +94,8 @@ enum Commands {
 /// Reads a command line, the program's name included.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, UsageError> {
     let args: Vec<OsString> = args.into_iter().collect();
-    let mut matches = command().try_get_matches_from(&args).map_err(|e| UsageError::from_clap(&e, &command()))?;
+    let mut matches =
+        command().try_get_matches_from(&args).map_err(|e| UsageError::from_clap(&e, &command()))?;
     let root = Root::from_arg_matches_mut(&mut matches).map_err(|e| UsageError::from_clap(&e, &command()))?;
     let global = root.global;
     let command = match root.command {
@@ -219,8 +221,27 @@ mod tests {
     #[test]
     fn flags_are_taken_in_all_notations() {
         let args = run(&[
-            "s.js", "-u5", "-d=10s", "--iterations", "7", "-s", "1s:2", "--stage=3s:4", "-pl", "-w=false", "--out",
-            "json=x", "-o", "csv", "-e", "A=-1", "--http-debug", "--batch", "-1", "-u", "6",
+            "s.js",
+            "-u5",
+            "-d=10s",
+            "--iterations",
+            "7",
+            "-s",
+            "1s:2",
+            "--stage=3s:4",
+            "-pl",
+            "-w=false",
+            "--out",
+            "json=x",
+            "-o",
+            "csv",
+            "-e",
+            "A=-1",
+            "--http-debug",
+            "--batch",
+            "-1",
+            "-u",
+            "6",
         ]);
         let args = args.unwrap();
         assert_eq!(args.script, ["s.js"]);
@@ -234,7 +255,8 @@ mod tests {
         assert_eq!(args.options.http.http_debug.as_deref(), Some("headers"));
         assert_eq!(args.options.http.batch, Some(-1));
         assert_eq!(run(&["-"]).unwrap().script, ["-"]);
-        let global = parse(["senary", "-q", "run", "x", "-v", "--address", ":1"].map(OsString::from)).unwrap().global;
+        let global =
+            parse(["senary", "-q", "run", "x", "-v", "--address", ":1"].map(OsString::from)).unwrap().global;
         assert_eq!((global.quiet, global.verbose), (Some(true), Some(true)));
         assert_eq!(global.address.as_deref(), Some(":1"));
     }
@@ -258,10 +280,7 @@ mod tests {
                 &["s.js", "--duration", "5"],
                 "invalid argument \"5\" for \"-d, --duration\" flag: time: missing unit in duration \"5\"",
             ),
-            (
-                &[],
-                "accepts 1 arg(s), received 0: the path of a script, or - to read it from standard input",
-            ),
+            (&[], "accepts 1 arg(s), received 0: the path of a script, or - to read it from standard input"),
             (
                 &["a", "b"],
                 "accepts 1 arg(s), received 2: the path of a script, or - to read it from standard input",
@@ -287,7 +306,9 @@ mod tests {
 
     #[test]
     fn the_log_is_found_in_what_cannot_be_followed() {
-        let flags = scan_log_flags(&["senary", "run", "--wrong", "--log-format=json", "--log-output", "none"].map(OsString::from));
+        let flags = scan_log_flags(
+            &["senary", "run", "--wrong", "--log-format=json", "--log-output", "none"].map(OsString::from),
+        );
         assert_eq!((flags.log_format.as_deref(), flags.log_output.as_deref()), (Some("json"), Some("none")));
     }
 }

@@ -155,7 +155,9 @@ pub fn write(mut log: Output, messages: &Receiver<Message>) {
                 return flush(&mut waiting, waiting_for, &mut console, &terminal);
             }
         };
-        if !matches!(&message, Message::Line(channel, _) if *channel == waiting_for) || waiting.len() > 1 << 16 {
+        if !matches!(&message, Message::Line(channel, _) if *channel == waiting_for)
+            || waiting.len() > 1 << 16
+        {
             flush(&mut waiting, waiting_for, &mut console, &terminal);
         }
         match message {

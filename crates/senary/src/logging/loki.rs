@@ -67,10 +67,12 @@ impl Config {
             match key {
                 _ if at == 0 && part.contains("://") => config.url.clone_from(part),
                 "pushPeriod" => {
-                    let nanos = senary_metrics::duration::parse_go(value).map_err(|e| invalid(e.to_string()))?;
+                    let nanos =
+                        senary_metrics::duration::parse_go(value).map_err(|e| invalid(e.to_string()))?;
                     let period = u64::try_from(nanos).ok().filter(|nanos| *nanos > 0);
-                    config.push_period =
-                        Duration::from_nanos(period.ok_or_else(|| invalid("it must be positive".to_owned()))?);
+                    config.push_period = Duration::from_nanos(
+                        period.ok_or_else(|| invalid("it must be positive".to_owned()))?,
+                    );
                 }
                 "limit" => config.limit = number()?,
                 "msgMaxSize" => config.max_size = number()?,
@@ -278,7 +280,8 @@ async fn post(config: &Config, body: String) -> io::Result<()> {
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let authority = uri.authority().map_or("", |authority| authority.as_str());
     let authority = authority.rsplit('@').next().unwrap_or_default();
-    let mut request = Request::post(path).header("Host", authority).header("Content-Type", "application/json");
+    let mut request =
+        Request::post(path).header("Host", authority).header("Content-Type", "application/json");
     for (name, value) in &config.headers {
         request = request.header(name, value);
     }

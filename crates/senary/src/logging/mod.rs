@@ -97,14 +97,8 @@ pub fn init(settings: &Settings) -> Result<(), LogError> {
         .name("senary-log".into())
         .spawn(move || destination::write(output, &receiver))
         .map_err(LogError::Start)?;
-    let logger = Logger {
-        format,
-        level,
-        console_file: AtomicBool::new(false),
-        sender,
-        loki,
-        started: Instant::now(),
-    };
+    let logger =
+        Logger { format, level, console_file: AtomicBool::new(false), sender, loki, started: Instant::now() };
     let logger = LOGGER.get_or_init(|| logger);
     log::set_max_level(level);
     // Set already, if this is not the first call.

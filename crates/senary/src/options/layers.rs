@@ -131,7 +131,6 @@ impl Given {
         let environment = Options::from_environment(env).map_err(OptionsError::Environment)?;
         let file = path.map(ConfigFile::read).transpose()?.unwrap_or_default();
         let mut given = Self {
-            
             cli,
             environment,
             out: file.out.unwrap_or_default(),
@@ -260,7 +259,9 @@ fn derive_scenarios(options: &mut Options, notes: &mut Vec<Note>) -> Result<(), 
     } else if has_scenarios {
         return Ok(());
     } else {
-        for (name, is_set) in [("stages", options.stages.is_some()), ("scenarios", options.scenarios.is_some())] {
+        for (name, is_set) in
+            [("stages", options.stages.is_some()), ("scenarios", options.scenarios.is_some())]
+        {
             if is_set {
                 notes.push(Note::warning(format!(
                     "`{name}` was explicitly set to an empty value, running the script with 1 iteration in 1 VU"
@@ -387,7 +388,9 @@ impl OptionFlags {
 /// `name=value`, both of them there.
 fn parse_tag(text: &str) -> Result<(String, String), OptionsError> {
     match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() && !value.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        Some((name, value)) if !name.is_empty() && !value.is_empty() => {
+            Ok((name.to_owned(), value.to_owned()))
+        }
         _ => Err(OptionsError::Flag(format!("error parsing tag '{text}': expected name=value"))),
     }
 }

@@ -15,8 +15,12 @@ mod value;
 pub use layers::{Consolidated, Given, Note, OptionsError, ScriptOptions};
 pub use scenarios::{ExecutorOption, ScenarioOption, Scenarios};
 pub use settings::{GlobalSettings, RuntimeSettings, SettingsError, SourceType, SummaryMode};
-pub use types::{DnsOption, Hosts, StageOption, SystemTagSet, Thresholds, TlsAuth, TlsVersions, parse_stages};
-pub use value::{Invalid, Nanos, OptionValue, Raw, Unknown, parse_bool, parse_go_duration, parse_int, split_list};
+pub use types::{
+    DnsOption, Hosts, StageOption, SystemTagSet, Thresholds, TlsAuth, TlsVersions, parse_stages,
+};
+pub use value::{
+    Invalid, Nanos, OptionValue, Raw, Unknown, parse_bool, parse_go_duration, parse_int, split_list,
+};
 
 use std::collections::BTreeMap;
 
@@ -120,7 +124,8 @@ options! {
 
 fn parse_variable<T: OptionValue>(env: &Environment, name: &str) -> Result<Option<T>, Invalid> {
     let Some(text) = env.get(name) else { return Ok(None) };
-    T::parse(text).map_err(|e| Invalid::new(format!("invalid value {text:?} of the environment variable {name}: {e}")))
+    T::parse(text)
+        .map_err(|e| Invalid::new(format!("invalid value {text:?} of the environment variable {name}: {e}")))
 }
 
 /// Keys that are options, but not in JSON.
@@ -135,7 +140,10 @@ impl Options {
         }
         let mut fields = Fields::of(value, "an object of options")?;
         let mut options = Self::take_fields(&mut fields, unknown)?;
-        for (key, is_set) in NOT_IN_JSON.iter().zip([options.console_output.take().is_some(), options.local_ips.take().is_some()]) {
+        for (key, is_set) in NOT_IN_JSON
+            .iter()
+            .zip([options.console_output.take().is_some(), options.local_ips.take().is_some()])
+        {
             if is_set {
                 unknown.push((*key).to_owned());
             }

@@ -92,7 +92,9 @@ impl ScenarioOption {
         };
         if !EXECUTORS.contains(&executor.as_str()) {
             let known = EXECUTORS.join(", ");
-            return Err(Invalid::new(format!("unknown executor type '{executor}', the known ones are: {known}")));
+            return Err(Invalid::new(format!(
+                "unknown executor type '{executor}', the known ones are: {known}"
+            )));
         }
         let scenario = Self {
             start_time: fields.take("startTime", unknown)?,
@@ -221,7 +223,9 @@ impl ExecutorOption {
 impl OptionValue for Scenarios {
     fn decode(value: &Value, _: &mut Unknown) -> Result<Option<Self>, Invalid> {
         let mut scenarios = Self::new();
-        for (name, value) in value.as_object().ok_or_else(|| Invalid::new("expected an object of scenarios"))? {
+        for (name, value) in
+            value.as_object().ok_or_else(|| Invalid::new("expected an object of scenarios"))?
+        {
             let scenario = ScenarioOption::decode(name, value).map_err(|e| e.within(name))?;
             scenarios.insert(name.clone(), scenario);
         }

@@ -92,13 +92,20 @@ pub struct RuntimeSettings {
 
 impl RuntimeSettings {
     /// `include_system_env` is what holds if nobody says anything about it.
-    pub fn new(flags: &RuntimeFlags, env: &Environment, include_system_env: bool) -> Result<Self, SettingsError> {
+    pub fn new(
+        flags: &RuntimeFlags,
+        env: &Environment,
+        include_system_env: bool,
+    ) -> Result<Self, SettingsError> {
         let text = |flag: &Option<String>, name| flag.clone().or_else(|| env.get(name).map(str::to_owned));
         let switch = |flag: Option<bool>, name: &'static str, default| match (flag, env.get(name)) {
             (Some(flag), _) => Ok(flag),
             (None, None) => Ok(default),
-            (None, Some(value)) => parse_bool(value)
-                .map_err(|reason| SettingsError::Variable { name, value: value.to_owned(), reason }),
+            (None, Some(value)) => parse_bool(value).map_err(|reason| SettingsError::Variable {
+                name,
+                value: value.to_owned(),
+                reason,
+            }),
         };
         let base_compatibility = match text(&flags.compatibility_mode, "K6_COMPATIBILITY_MODE").as_deref() {
             None | Some("" | "extended" | "experimental_enhanced") => false,

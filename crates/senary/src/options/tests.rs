@@ -25,7 +25,8 @@ impl Case<'_> {
         std::fs::write(&path, text).unwrap();
         let env: Environment = self.env.iter().copied().collect();
         let args = run_args(self.args);
-        let given = Given::read(Some(&args.options), Some(&args.config), &env, Some(&ConfigPath::Given(path)))?;
+        let given =
+            Given::read(Some(&args.options), Some(&args.config), &env, Some(&ConfigPath::Given(path)))?;
         given.consolidate(&ScriptOptions { name: "script.js", text: "", json: &self.script })
     }
 
@@ -140,7 +141,13 @@ fn each_layer_wins_over_those_below() {
             ("K6_SUMMARY_TREND_STATS", "max,p(99.9)"),
             &["--summary-trend-stats", "count"],
         ),
-        ("summaryTimeUnit", json!("s"), json!("ms"), ("K6_SUMMARY_TIME_UNIT", "us"), &["--summary-time-unit", "s"]),
+        (
+            "summaryTimeUnit",
+            json!("s"),
+            json!("ms"),
+            ("K6_SUMMARY_TIME_UNIT", "us"),
+            &["--summary-time-unit", "s"],
+        ),
         (
             "systemTags",
             json!(["url"]),
@@ -188,7 +195,9 @@ fn each_layer_wins_over_those_below() {
 
 #[test]
 fn values_keep_what_they_mean() {
-    let of = |key: &str, value: Value| Case { script: json!({(key): value}), ..Case::default() }.options()[key].clone();
+    let of = |key: &str, value: Value| {
+        Case { script: json!({(key): value}), ..Case::default() }.options()[key].clone()
+    };
     assert_eq!(of("setupTimeout", json!("1d2h")), "26h0m0s");
     assert_eq!(of("setupTimeout", json!(1500)), "1.5s");
     assert_eq!(of("setupTimeout", json!("10")), "10ms");
@@ -197,8 +206,10 @@ fn values_keep_what_they_mean() {
     assert_eq!(of("tags", json!({"b": "1", "a": null})), json!({"a": "", "b": "1"}));
     assert_eq!(of("tlsVersion", json!("tls1.2")), json!({"min": "tls1.2", "max": "tls1.2"}));
     assert_eq!(of("dns", json!({"ttl": 0})), json!({"ttl": "0", "select": null, "policy": null}));
-    assert_eq!(of("thresholds", json!({"a": ["count>0", {"threshold": "rate>1", "abortOnFail": true}]})),
-        json!({"a": ["count>0", {"threshold": "rate>1", "abortOnFail": true, "delayAbortEval": null}]}));
+    assert_eq!(
+        of("thresholds", json!({"a": ["count>0", {"threshold": "rate>1", "abortOnFail": true}]})),
+        json!({"a": ["count>0", {"threshold": "rate>1", "abortOnFail": true, "delayAbortEval": null}]})
+    );
     assert_eq!(of("systemTags", json!([])), Options::default().system_tags.unwrap_or_default().encode());
     let other_case = Case { script: json!({"USERAGENT": "x"}), ..Case::default() };
     assert_eq!(other_case.options()["userAgent"], "x");
@@ -232,7 +243,10 @@ fn shortcuts_become_scenarios() {
         scenario(json!({"vus": 2, "iterations": 4, "duration": "7s"}), &[]),
         json!({"executor": "shared-iterations", "vus": 2, "iterations": 4, "maxDuration": "7s"})
     );
-    assert_eq!(scenario(json!({"duration": 1000}), &[]), json!({"executor": "constant-vus", "duration": "1s"}));
+    assert_eq!(
+        scenario(json!({"duration": 1000}), &[]),
+        json!({"executor": "constant-vus", "duration": "1s"})
+    );
     assert_eq!(
         scenario(json!({"vus": 3, "stages": [{"duration": "1s", "target": 5}, {"target": 9}]}), &[]),
         json!({"executor": "ramping-vus", "startVUs": 3, "stages": [{"duration": "1s", "target": 5}]})
@@ -256,13 +270,17 @@ fn whoever_speaks_of_execution_speaks_of_all_of_it() {
     assert_eq!(by_flag.warnings(), ["\"cli\" level configuration overrode scenarios configuration entirely"]);
     assert_eq!(by_flag.options()["scenarios"]["default"]["iterations"], 2);
     let by_script = Case { file: scenarios.clone(), script: json!({"duration": "1s"}), ..Case::default() };
-    assert_eq!(by_script.warnings(), ["\"script\" level configuration overrode scenarios configuration entirely"]);
+    assert_eq!(
+        by_script.warnings(),
+        ["\"script\" level configuration overrode scenarios configuration entirely"]
+    );
     let by_env = Case { script: scenarios.clone(), env: &[("K6_DURATION", "1s")], ..Case::default() };
     assert_eq!(by_env.warnings(), ["\"env\" level configuration overrode scenarios configuration entirely"]);
     let vus = Case { script: scenarios.clone(), args: &["-u", "3"], ..Case::default() };
     assert_eq!(vus.warnings(), ["`vus=3` overrides scenarios configuration"]);
     // Lower ones are gone, so there is nothing to conflict with.
-    let stages = Case { script: json!({"duration": "1s", "iterations": 3}), args: &["-s", "1s:1"], ..Case::default() };
+    let stages =
+        Case { script: json!({"duration": "1s", "iterations": 3}), args: &["-s", "1s:1"], ..Case::default() };
     assert_eq!(stages.options()["scenarios"]["default"]["executor"], "ramping-vus");
 }
 
@@ -311,7 +329,9 @@ fn errors_say_where() {
         text,
         "could not initialize 'script.js': the options are not valid: options.duration: time: invalid duration \"ten seconds\""
     );
-    assert!(error(json!("fast please")).contains("options: expected an object of options, found \"fast please\""));
+    assert!(
+        error(json!("fast please")).contains("options: expected an object of options, found \"fast please\"")
+    );
     assert!(error(json!({"vus": "a"})).contains("strconv.ParseInt: parsing \"a\": invalid syntax"));
     assert!(error(json!({"vus": 1.5})).contains("options.vus: expected a whole number, found 1.5"));
     let scenario = |scenario: Value| error(json!({"scenarios": {"a": scenario}}));
@@ -361,11 +381,14 @@ fn any_json() -> impl Strategy<Value = Value> {
         any::<i64>().prop_map(Value::from),
         any::<f64>().prop_map(Value::from),
         "[a-z0-9:.,=/{}() %-]{0,12}".prop_map(Value::from),
-        prop::sample::select(vec!["1s", "-1h", "constant-vus", "ramping-vus", "tls1.2", "25%"]).prop_map(Value::from),
+        prop::sample::select(vec!["1s", "-1h", "constant-vus", "ramping-vus", "tls1.2", "25%"])
+            .prop_map(Value::from),
     ];
     let names = || {
         let mut names: Vec<String> = Options::default().to_json().keys().cloned().collect();
-        names.extend(["executor", "target", "ttl", "select", "min", "cert", "threshold", "rate"].map(str::to_owned));
+        names.extend(
+            ["executor", "target", "ttl", "select", "min", "cert", "threshold", "rate"].map(str::to_owned),
+        );
         prop_oneof![4 => prop::sample::select(names), 1 => "[a-zA-Z]{0,8}"]
     };
     leaf.prop_recursive(4, 48, 6, move |inner| {

@@ -162,7 +162,8 @@ impl OptionValue for Hosts {
     /// JSON, or `name=ip,name=ip`.
     fn parse(text: &str) -> Result<Option<Self>, Invalid> {
         if text.trim_start().starts_with('{') {
-            let value = serde_json::from_str(text).map_err(|e| Invalid::new(format!("expected JSON: {e}")))?;
+            let value =
+                serde_json::from_str(text).map_err(|e| Invalid::new(format!("expected JSON: {e}")))?;
             return Self::decode(&value, &mut Unknown::new());
         }
         let pair = |pair: String| match pair.split_once('=') {
@@ -259,7 +260,9 @@ impl OptionValue for Thresholds {
         for name in names {
             let list = match fields.get(name) {
                 None => Vec::new(),
-                Some(list) => decode_list(list, unknown, "a list of thresholds").map_err(|e| e.within(name))?,
+                Some(list) => {
+                    decode_list(list, unknown, "a list of thresholds").map_err(|e| e.within(name))?
+                }
             };
             thresholds.insert(name.to_owned(), list);
         }
@@ -268,7 +271,10 @@ impl OptionValue for Thresholds {
 
     fn encode(&self) -> Value {
         let list = |specs: &Vec<ThresholdSpec>| specs.iter().map(OptionValue::encode).collect::<Vec<_>>();
-        self.iter().map(|(name, specs)| (name.clone(), Value::from(list(specs)))).collect::<Map<_, _>>().into()
+        self.iter()
+            .map(|(name, specs)| (name.clone(), Value::from(list(specs))))
+            .collect::<Map<_, _>>()
+            .into()
     }
 }
 

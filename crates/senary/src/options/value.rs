@@ -221,7 +221,10 @@ impl OptionValue for BTreeMap<String, String> {
     }
 
     fn encode(&self) -> Value {
-        self.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect::<Map<_, _>>().into()
+        self.iter()
+            .map(|(key, value)| (key.clone(), Value::from(value.as_str())))
+            .collect::<Map<_, _>>()
+            .into()
     }
 }
 

@@ -152,7 +152,8 @@ fn judge_executor(option: &ExecutorOption, faults: &mut Faults) -> ExecutorConfi
         ExecutorOption::RampingVus { start_vus, stages, graceful_ramp_down } => {
             let start_vus = start_vus.unwrap_or(1);
             let stages = stages.as_deref().unwrap_or_default();
-            let checked = faults.count(start_vus, start_vus >= 0, "the number of start VUs can't be negative");
+            let checked =
+                faults.count(start_vus, start_vus >= 0, "the number of start VUs can't be negative");
             faults.check(
                 start_vus > 0 || stages.iter().any(|stage| stage.target.is_some_and(|target| target > 0)),
                 "either startVUs or one of the stages' target values must be greater than 0",
@@ -175,7 +176,8 @@ fn judge_executor(option: &ExecutorOption, faults: &mut Faults) -> ExecutorConfi
         }
         ExecutorOption::RampingArrivalRate { start_rate, time_unit, stages, pre_allocated_vus, max_vus } => {
             let start_rate = start_rate.unwrap_or(0);
-            let start_rate = faults.count(start_rate, start_rate >= 0, "the startRate value can't be negative");
+            let start_rate =
+                faults.count(start_rate, start_rate >= 0, "the startRate value can't be negative");
             let time_unit = faults.time_unit(*time_unit);
             let stages = faults.stages(stages.as_deref().unwrap_or_default());
             let (pre_allocated_vus, max_vus) = faults.pre_allocated(*pre_allocated_vus, *max_vus);

@@ -14,9 +14,7 @@ pub fn check_trend_stat(stat: &str) -> Result<(), String> {
     };
     match percentile.parse::<f64>() {
         Ok(p) if (0.0..=100.0).contains(&p) => Ok(()),
-        _ => Err(format!(
-            "invalid percentile trend stat value '{stat}', provide a number between 0 and 100"
-        )),
+        _ => Err(format!("invalid percentile trend stat value '{stat}', provide a number between 0 and 100")),
     }
 }
 

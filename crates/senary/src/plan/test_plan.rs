@@ -112,9 +112,11 @@ impl TestPlan {
         }
         let resolver = keep(resolver(options), &mut problems);
         let tls = keep(Tls::new(tls_options(options)).map_err(|e| e.to_string()), &mut problems);
-        let local_ips = options.local_ips.as_deref().map(|ips| LocalIps::parse(ips).map_err(|e| e.to_string()));
+        let local_ips =
+            options.local_ips.as_deref().map(|ips| LocalIps::parse(ips).map_err(|e| e.to_string()));
         let local_ips = local_ips.and_then(|ips| keep(ips, &mut problems));
-        let (Some(segment), Some(resolver), Some(tls), true) = (segment, resolver, tls, problems.is_empty()) else {
+        let (Some(segment), Some(resolver), Some(tls), true) = (segment, resolver, tls, problems.is_empty())
+        else {
             return Err(PlanError { problems });
         };
         let system_tags = options.system_tags.clone().unwrap_or_default();
