@@ -69,7 +69,8 @@ impl Bundle {
         let worker =
             WorkerContext::new(ProducerId(0), Clock::new(), state, shutdown.clone(), Arc::new(|_| {}));
         let local = tokio::task::LocalSet::new();
-        let (options, exports, values) = local.block_on(&executor, bundle.first_init(&worker, shutdown.token()))?;
+        let (options, exports, values) =
+            local.block_on(&executor, bundle.first_init(&worker, shutdown.token()))?;
         bundle.options = options;
         bundle.exports = exports;
         bundle.values = values;

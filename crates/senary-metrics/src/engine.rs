@@ -480,6 +480,45 @@ mod tests {
     }
 
     #[test]
+    fn a_breakdown_tells_scenarios_and_their_groups_apart() {
+        let sums = |breakdown| {
+            let mut engine = Engine::new(Registry::new(), &Vec::new(), true, breakdown).unwrap();
+            let mut recorder = Recorder::new(ProducerId(0));
+            for (scenario, group, value) in [("a", "", 1.0), ("b", "::g", 10.0), ("a", "::g", 100.0)] {
+                let tags = TagSet::new([("scenario", scenario), ("group", group)]);
+                let tags = recorder.intern(&tags);
+                let series = recorder.series(builtin::DATA_SENT, tags);
+                recorder.record(series, value, Timestamp(0));
+            }
+            engine.ingest(&recorder.take_batch().unwrap());
+            let sum = |metrics: &[MetricResult]| match &metrics[0].sink {
+                Sink::Counter(sink) => sink.value,
+                _ => unreachable!(),
+            };
+            let results = engine.results(1.0);
+            let parts = results.parts.iter().map(|part| {
+                (part.scenario.to_string(), part.group.as_deref().map(str::to_owned), sum(&part.metrics))
+            });
+            (sum(&results.metrics), parts.collect::<Vec<_>>())
+        };
+        let part =
+            |scenario: &str, group: Option<&str>, sum| (scenario.to_owned(), group.map(str::to_owned), sum);
+        assert_eq!(sums(false), (111.0, vec![]));
+        assert_eq!(
+            sums(true),
+            (
+                111.0,
+                vec![
+                    part("a", None, 101.0),
+                    part("b", None, 10.0),
+                    part("b", Some("::g"), 10.0),
+                    part("a", Some("::g"), 100.0),
+                ]
+            )
+        );
+    }
+
+    #[test]
     fn thresholds_are_refused_before_the_run() {
         let refuse = |metric: &str, source: &str| {
             let plan = vec![(metric.to_owned(), vec![spec(source)])];
