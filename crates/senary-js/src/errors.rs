@@ -5,15 +5,19 @@
 
 use rquickjs::{Ctx, Error, Exception, Object, Value, function::Constructor};
 
+use crate::modules::lazy;
+
 /// The class of errors raised by native code, as scripts of the reference know it (`e.name === "GoError"`).
 pub const GO_ERROR: &str = "GoError";
 
+/// Gives the class; evaluated when it is first needed.
+const GO_ERROR_CLASS: &str = "(class GoError extends Error {
+  static { Object.defineProperty(this.prototype, 'name', { value: 'GoError', writable: true, configurable: true }) }
+})";
+
 /// Defines the `GoError` global.
 pub fn install(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
-    ctx.eval::<(), _>(
-        "Object.defineProperty(globalThis, 'GoError', { configurable: true, writable: true, value: class GoError extends Error {} });
-         Object.defineProperty(GoError.prototype, 'name', { value: 'GoError', configurable: true, writable: true });",
-    )
+    lazy::global(ctx, GO_ERROR, |ctx| ctx.eval(GO_ERROR_CLASS))
 }
 
 /// An error of native code that has no better class.
@@ -49,5 +53,29 @@ pub fn new_error<'js>(ctx: &Ctx<'js>, class: &str, message: &str) -> rquickjs::R
             ctx.catch();
             Ok(Exception::from_message(ctx.clone(), message)?.into_value())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{run, with_context};
+
+    #[test]
+    fn native_errors_are_go_errors() {
+        with_context(|ctx| {
+            let thrown = super::new_error(ctx, super::GO_ERROR, "no").unwrap();
+            ctx.globals().set("e", thrown).unwrap();
+            let shape = "return [e.name, e.message, e instanceof GoError, e instanceof Error, String(e), Object.keys(e).length, typeof e.stack]";
+            assert_eq!(run(ctx, shape), "GoError,no,true,true,GoError: no,0,string");
+        });
+    }
+
+    #[test]
+    fn a_script_may_remove_the_class() {
+        with_context(|ctx| {
+            run(ctx, "delete globalThis.GoError");
+            ctx.globals().set("e", super::new_error(ctx, super::GO_ERROR, "no").unwrap()).unwrap();
+            assert_eq!(run(ctx, "return e instanceof Error && e.message"), "no");
+        });
     }
 }

@@ -52,4 +52,18 @@ mod tests {
             assert_eq!(run(ctx, "lazy = 5; return lazy + typeof made"), "5undefined");
         });
     }
+
+    #[test]
+    fn costs_little_until_it_is_made() {
+        let runtime = rquickjs::Runtime::new().unwrap();
+        let context = rquickjs::Context::full(&runtime).unwrap();
+        let before = runtime.memory_usage().malloc_size;
+        context.with(|ctx| {
+            for name in ["a", "b", "c", "d"] {
+                global(&ctx, name, make).unwrap();
+            }
+        });
+        let each = (runtime.memory_usage().malloc_size - before) / 4;
+        assert!(each < 1024, "{each} bytes each");
+    }
 }
