@@ -141,7 +141,25 @@ fn json(entry: &Entry) -> String {
     object.insert("level".into(), level_name(entry.level).into());
     object.insert("msg".into(), entry.message.as_str().into());
     object.insert("time".into(), rfc3339(entry.time).into());
-    serde_json::to_string(&object).unwrap_or_default()
+    escaped(&serde_json::to_string(&object).unwrap_or_default())
+}
+
+/// JSON as the reference writes it: a line is one line to every reader, and harmless in a web page. These signs
+/// occur only within strings.
+fn escaped(json: &str) -> String {
+    const SIGNS: [char; 5] = ['<', '>', '&', '\u{2028}', '\u{2029}'];
+    let mut out = String::with_capacity(json.len());
+    for piece in json.split_inclusive(SIGNS) {
+        match piece.chars().next_back().filter(|c| SIGNS.contains(c)) {
+            Some(sign) => {
+                out.push_str(piece.strip_suffix(sign).unwrap_or(piece));
+                // Writing to a String cannot fail.
+                let _ = write!(out, "\\u{:04x}", sign as u32);
+            }
+            None => out.push_str(piece),
+        }
+    }
+    out
 }
 
 /// Names the line has already are set apart.
@@ -242,6 +260,12 @@ mod tests {
         let line = Format::Json.line(&entry, Duration::ZERO);
         let expected = "{\"fields.time\":\"x\",\"level\":\"error\",\"msg\":\"two\\nlines\",\"n\":5,\"time\":\"2026-11-23T16:27:24Z\"}\n";
         assert_eq!(line, expected);
+    }
+
+    #[test]
+    fn json_stays_on_one_line() {
+        let line = Format::Json.line(&entry(Level::Info, "a\u{2028}b<&>\u{2029}", &[]), Duration::ZERO);
+        assert!(line.contains(r#""msg":"a\u2028b\u003c\u0026\u003e\u2029""#), "{line}");
     }
 
     #[test]
