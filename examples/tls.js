@@ -2,10 +2,10 @@
 //
 //   TCP_HOST=mail.example.com TCP_PORT=993 senary run examples/tls.js
 //
-// Against the built-in echo server, whose certificate nobody has signed:
+// Against the built-in echo server, which prints its certificate:
 //
-//   senary echo --tls --listen 127.0.0.1:8443 &
-//   TCP_PORT=8443 senary run --insecure-skip-tls-verify examples/tls.js
+//   senary echo --tls --listen 127.0.0.1:8443 > echo.pem &
+//   SSL_CERT_FILE=echo.pem TCP_PORT=8443 senary run examples/tls.js
 import { Socket } from "k6/x/tcp"
 import { check } from "k6"
 

@@ -1,0 +1,223 @@
+//! How runs end: signals in every phase, scripts that never would, and what is left open.
+
+use std::time::Duration;
+
+use senary_testkit::{Behaviour, Outcome, Program, Server, Signal};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_senary");
+const BOUND: Duration = Duration::from_secs(30);
+
+/// Starts a script, waits until it has logged `at`, and sends a signal.
+fn signalled(script: &str, at: &str, signal: Signal) -> Outcome {
+    let mut running = Program::script(BINARY, script).within(BOUND).start();
+    running.wait_for(at).signal(signal);
+    running.finish()
+}
+
+fn in_good_order(outcome: &Outcome) {
+    outcome.expect_code(105).expect_text("teardown ran").expect_text("TOTAL RESULTS");
+    assert!(outcome.elapsed < Duration::from_secs(15), "it took {:?}", outcome.elapsed);
+}
+
+const TEARDOWN: &str = r#"
+export function teardown() { console.log("teardown ran") }
+"#;
+
+#[test]
+fn interrupted_in_sleep() {
+    let script = r#"
+import { sleep } from "k6"
+export default function () { console.log("here"); sleep(3600) }
+"#;
+    in_good_order(&signalled(&format!("{script}{TEARDOWN}"), "here", Signal::INT));
+}
+
+#[test]
+fn terminated_while_waiting() {
+    let script = r#"
+export default async function () { console.log("here"); await new Promise((r) => setTimeout(r, 3600e3)) }
+"#;
+    in_good_order(&signalled(&format!("{script}{TEARDOWN}"), "here", Signal::TERM));
+}
+
+#[test]
+fn interrupted_in_an_endless_loop() {
+    let script = r#"
+export default function () { console.log("here"); for (;;) { try { for (;;) {} } catch {} } }
+"#;
+    in_good_order(&signalled(&format!("{script}{TEARDOWN}"), "here", Signal::INT));
+}
+
+#[test]
+fn interrupted_in_an_endless_chain_of_promises() {
+    let script = r#"
+export default async function () { console.log("here"); for (;;) await null }
+"#;
+    in_good_order(&signalled(&format!("{script}{TEARDOWN}"), "here", Signal::INT));
+}
+
+#[test]
+fn interrupted_in_a_loop_that_catches_its_sleep() {
+    let script = r#"
+import { sleep } from "k6"
+export default function () { console.log("here"); for (;;) { try { sleep(3600) } catch {} finally { } } }
+"#;
+    in_good_order(&signalled(&format!("{script}{TEARDOWN}"), "here", Signal::INT));
+}
+
+#[test]
+fn interrupted_in_setup() {
+    let script = r#"
+import { sleep } from "k6"
+export function setup() { console.log("here"); sleep(3600) }
+export default function () { console.log("no iteration starts") }
+"#;
+    let outcome = signalled(script, "here", Signal::INT);
+    outcome.expect_code(105);
+    assert!(outcome.log_lines("no iteration starts").is_empty(), "{}", outcome.stderr);
+}
+
+#[test]
+fn the_second_interrupt_ends_teardown_too() {
+    let script = r#"
+import { sleep } from "k6"
+export default function () { console.log("here"); sleep(3600) }
+export function teardown() { console.log("in teardown"); sleep(3600) }
+"#;
+    let mut running = Program::script(BINARY, script).within(BOUND).start();
+    running.wait_for("here").signal(Signal::INT);
+    running.wait_for("in teardown").signal(Signal::INT);
+    running.finish().expect_code(105);
+}
+
+/// Sockets are closed, and recorded, before teardown begins.
+#[test]
+fn interrupted_with_open_sockets() {
+    let server = Server::start(Behaviour::Sink);
+    let script = r#"
+import { Socket } from "k6/x/tcp"
+import { sleep } from "k6"
+export const options = { vus: 5, duration: "1h" }
+export default async function () {
+  const sockets = [new Socket(), new Socket()]
+  await Promise.all(sockets.map((socket) => socket.connect(__ENV.TCP_PORT, __ENV.TCP_HOST)))
+  sockets[0].on("close", () => console.log("no handler runs any more"))
+  console.log(`ready ${__VU}`)
+}
+export function teardown() { console.log("in teardown"); sleep(1) }
+"#;
+    let mut running = Program::script(BINARY, script).target(&server).within(BOUND).start();
+    for vu in 1..=5 {
+        running.wait_for(&format!("ready {vu}"));
+    }
+    assert_eq!(server.open(), 10);
+    running.signal(Signal::INT);
+    running.wait_for("in teardown");
+    assert!(server.all_closed(Duration::from_millis(900)), "{} connections are open", server.open());
+    let outcome = running.finish();
+    outcome.expect_code(105).expect_text("TOTAL RESULTS").expect_value("tcp_sockets", "count", 10.0);
+    assert!(outcome.value("tcp_socket_duration", "min").is_some(), "durations are recorded");
+    assert!(outcome.log_lines("no handler runs").is_empty(), "{}", outcome.stderr);
+}
+
+/// A scenario of one second and half a second's grace, of a script that would never end.
+fn cut_short(body: &str) -> Outcome {
+    let script = format!(
+        r#"
+import {{ sleep }} from "k6"
+export const options = {{
+  scenarios: {{
+    stuck: {{ executor: "per-vu-iterations", vus: 2, iterations: 1, maxDuration: "1s", gracefulStop: "500ms" }},
+    other: {{ executor: "constant-vus", vus: 1, duration: "1s", exec: "other" }},
+  }},
+}}
+export function other() {{ sleep(0.01) }}
+{body}"#
+    );
+    let outcome = Program::script(BINARY, &script).within(BOUND).run();
+    outcome.expect_code(0);
+    assert!(outcome.elapsed < Duration::from_secs(15), "it took {:?}", outcome.elapsed);
+    assert!(outcome.measured("iterations", "count") > 10.0, "the others went on");
+    outcome
+}
+
+#[test]
+fn endless_timers_end_with_their_scenario() {
+    cut_short(
+        "export default function () { setInterval(() => {}, 1); setTimeout(function again() { setTimeout(again, 0) }, 0) }",
+    );
+}
+
+#[test]
+fn a_promise_that_nothing_settles_ends_the_iteration() {
+    let script = "export default async function () { console.log('waiting'); await new Promise(() => {}); console.log('never') }";
+    let outcome = Program::script(BINARY, script).within(BOUND).run();
+    outcome.expect_code(0).expect_text("waiting").expect_value("iterations", "count", 1.0);
+    assert!(outcome.log_lines("never").is_empty());
+}
+
+#[test]
+fn endless_recursion_is_an_exception() {
+    let script = r#"
+export const options = { iterations: 3 }
+const down = (n) => 1 + down(n + 1)
+export default function () {
+  try { down(0) } catch (error) { console.log("caught", error.name) }
+  down(0)
+}
+"#;
+    let outcome = Program::script(BINARY, script).within(BOUND).run();
+    outcome.expect_code(0).expect_value("iterations", "count", 3.0);
+    assert_eq!(outcome.log_lines("caught RangeError").len(), 3, "{}", outcome.stderr);
+}
+
+#[test]
+fn a_handler_that_throws_ends_its_iteration_only() {
+    let server = Server::start(Behaviour::Echo);
+    let script = r#"
+import { Socket } from "k6/x/tcp"
+export const options = { iterations: 3 }
+export default async function () {
+  const socket = new Socket()
+  socket.on("data", () => { throw new Error("in a handler") })
+  await socket.connect(__ENV.TCP_PORT, __ENV.TCP_HOST)
+  await socket.write("x")
+}
+"#;
+    let outcome = Program::script(BINARY, script).target(&server).within(BOUND).run();
+    outcome.expect_code(0).expect_value("iterations", "count", 3.0).expect_value("tcp_sockets", "count", 3.0);
+    assert_eq!(outcome.log_lines("in a handler").len(), 3, "{}", outcome.stderr);
+    assert!(server.all_closed(BOUND));
+}
+
+#[test]
+fn descriptors_do_not_leak() {
+    let server = Server::start(Behaviour::ResetAfterFirstByte);
+    let script = r#"
+import { Socket } from "k6/x/tcp"
+import { sleep } from "k6"
+export const options = {
+  scenarios: {
+    first: { executor: "shared-iterations", vus: 10, iterations: 10 },
+    pause: { executor: "per-vu-iterations", vus: 1, iterations: 1, startTime: "1s", exec: "before" },
+    many: { executor: "shared-iterations", vus: 10, iterations: 1000, startTime: "3s" },
+    end: { executor: "per-vu-iterations", vus: 1, iterations: 1, startTime: "6s", exec: "after" },
+  },
+}
+export default async function () {
+  const socket = new Socket()
+  socket.on("error", () => {})
+  const closed = new Promise((resolve) => socket.on("close", resolve))
+  await socket.connect(__ENV.TCP_PORT, __ENV.TCP_HOST)
+  await socket.write("x")
+  await closed
+}
+export function before() { console.log("at rest before"); sleep(1) }
+export function after() { console.log("at rest after"); sleep(1) }
+"#;
+    let mut running = Program::script(BINARY, script).target(&server).within(BOUND).start();
+    let before = running.wait_for("at rest before").descriptors().unwrap();
+    let after = running.wait_for("at rest after").descriptors().unwrap();
+    running.finish().expect_code(0).expect_value("tcp_errors", "count", 1010.0);
+    assert!(after <= before, "{before} descriptors were open, then {after}");
+}
