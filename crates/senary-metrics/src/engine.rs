@@ -96,7 +96,7 @@ pub struct Part {
 }
 
 /// Everything a summary is made of.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Results {
     pub metrics: Vec<MetricResult>,
     /// In order of first appearance; one entry per group, scenario and name.

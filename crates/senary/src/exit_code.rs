@@ -12,6 +12,7 @@ use crate::cli::UsageError;
 use crate::logging::LogError;
 use crate::options::{OptionsError, SettingsError};
 use crate::plan::PlanError;
+use crate::rest::BindError;
 
 /// A function of the script with a time limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,8 +66,8 @@ pub enum Failure {
     Output(OutputError),
     #[error("{0}")]
     Secrets(String),
-    #[error("could not start the REST API server on {address:?}: {reason}")]
-    RestApi { address: String, reason: String },
+    #[error("could not start the REST API server: {0}")]
+    RestApi(BindError),
     #[error("{}", stop_text(.0))]
     Stopped(StopReason),
     #[error("thresholds on metrics '{}' have been crossed", .0.join(", "))]
@@ -109,7 +110,7 @@ impl Failure {
             Self::Options(_) => 104,
             Self::Secrets(_) => 104,
             Self::Stopped(StopReason::Signal { .. }) => 105,
-            Self::RestApi { .. } => 106,
+            Self::RestApi(_) => 106,
             Self::Lifecycle(error) => match error {
                 // A rejected promise has no code of its own in the reference.
                 LifecycleError::Script(ScriptFailure::Rejection(_)) => 255,

@@ -4,6 +4,7 @@ pub mod archive;
 pub mod banner;
 pub mod cli;
 pub mod config_file;
+pub mod control;
 pub mod echo;
 pub mod environment;
 pub mod exit_code;

@@ -18,6 +18,7 @@ use crate::environment::Environment;
 use crate::exit_code::Failure;
 use crate::options::{Given, GlobalSettings, RuntimeSettings, ScriptOptions};
 use crate::plan::{ScriptFacts, TestPlan};
+use crate::rest::Server;
 use crate::test_run::TestRun;
 use crate::{logging, report, script, signals, view};
 
@@ -62,6 +63,7 @@ async fn main_line(args: &RunArgs, global: &GlobalSettings, env: &Environment) -
     let view = view::View::new(global);
     view.describe(name, &plan.load, &outputs);
     let run = TestRun::start(plan, Arc::new(bundle), outputs, worker_count(args), shutdown)?;
+    let _api = serve_api(&run, global)?;
     let progress = view.follow(&run)?;
     let outcome = run.execute().await;
     let (ended, finished) = run.finish().await;
@@ -96,6 +98,19 @@ fn open_outputs(plan: &TestPlan, env: &Environment) -> Result<Vec<Box<dyn Output
     };
     let open = |text: &String| OutputSpec::parse(text)?.create(&context);
     plan.outputs.iter().map(open).collect::<Result<_, _>>().map_err(Failure::Output)
+}
+
+/// The REST API, if an address was given. Only one that was given as a flag has to be had.
+fn serve_api(run: &TestRun, global: &GlobalSettings) -> Result<Option<Server>, Failure> {
+    let Some(address) = &global.address else { return Ok(None) };
+    match Server::start(address, run.control.clone()) {
+        Ok(server) => Ok(Some(server)),
+        Err(error) if global.address_from_flag => Err(Failure::RestApi(error)),
+        Err(error) => {
+            log::warn!("{}", Failure::RestApi(error));
+            Ok(None)
+        }
+    }
 }
 
 /// One worker per core, unless told otherwise.

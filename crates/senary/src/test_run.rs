@@ -2,8 +2,8 @@
 //!
 //! `run` says when what happens; this says how. The scheduler, the pipeline and the stages are others' rooms.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use senary_execution::{
@@ -13,10 +13,11 @@ use senary_js::{Bundle, JsVuFactory, LifecycleError, Stages, VuSettings, bundle,
 use senary_metrics::Engine;
 use senary_metrics::engine::Crossed;
 use senary_output::{Finished, Output, Pipeline, PipelineConfig};
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::control::Control;
 use crate::exit_code::{Failure, Stage};
+use crate::gate::Gate;
 use crate::options::SummaryMode;
 use crate::phase::{Phase, PhaseCell};
 use crate::plan::TestPlan;
@@ -30,8 +31,9 @@ pub struct TestRun {
     pub state: Arc<ExecutionState>,
     pub shutdown: Shutdown,
     pub phase: Arc<PhaseCell>,
-    /// Somebody lets a run go on that was started with `--paused`.
-    pub resume: Arc<Notify>,
+    /// Where a run waits that was started with `--paused`.
+    gate: Arc<Gate>,
+    pub control: Arc<Control>,
     scheduler: Scheduler<JsVuFactory>,
     pub pipeline: Pipeline,
 }
@@ -98,14 +100,28 @@ impl TestRun {
             sink: pipeline.sink(),
             next_producer: AtomicU32::new((workers + PRODUCERS_OF_SCHEDULER) as u32),
         };
+        let first = plan.load.scenarios().first();
+        let (executor, name) = first.map_or(("", ""), |s| (s.executor.type_name(), s.name.as_str()));
+        let gate = Arc::new(Gate::new(plan.paused, executor, name));
+        let (phase, stages) = (Arc::<PhaseCell>::default(), Arc::new(stages));
+        let control = Control {
+            stages: stages.clone(),
+            state: state.clone(),
+            shutdown: shutdown.clone(),
+            phase: phase.clone(),
+            gate: gate.clone(),
+            pipeline: pipeline.handle(),
+            last_results: Mutex::default(),
+        };
         Ok(Self {
             plan: Arc::new(plan),
             bundle,
-            stages: Arc::new(stages),
+            stages,
             state,
             shutdown,
-            phase: Arc::default(),
-            resume: Arc::default(),
+            phase,
+            gate,
+            control: Arc::new(control),
             scheduler,
             pipeline,
         })
@@ -119,9 +135,9 @@ impl TestRun {
         initialized.map_err(|error| script::or_stopped(error, &self.shutdown))?;
         self.go_on()?;
         self.phase.set(Phase::InitDone);
-        if self.plan.paused {
+        if self.gate.is_paused() {
             self.phase.set(Phase::PausedBeforeRun);
-            self.shutdown.token().run_until_cancelled(self.resume.notified()).await;
+            self.shutdown.token().run_until_cancelled(self.gate.opened()).await;
             self.go_on()?;
         }
         self.phase.set(Phase::Started);
@@ -153,6 +169,7 @@ impl TestRun {
     pub async fn finish(self) -> (Ended, Finished) {
         self.scheduler.close().await;
         let finished = self.pipeline.finish(self.state.run_duration().as_secs_f64());
+        self.control.keep(&finished.results);
         let ended = Ended {
             plan: self.plan,
             bundle: self.bundle,

@@ -39,7 +39,6 @@ pub struct ScriptFacts<'a> {
 pub struct TestPlan {
     pub load: LoadPlan,
     /// The share of the test that falls to this instance.
-    pub segment: SegmentTuple,
     /// The consolidated options as JSON, as `exec.test.options` shows them.
     pub options_json: String,
     pub thresholds: ThresholdPlan,
@@ -121,8 +120,7 @@ impl TestPlan {
         };
         let system_tags = options.system_tags.clone().unwrap_or_default();
         Ok(Self {
-            load: LoadPlan::new(scenarios, SegmentTuple::full()),
-            segment,
+            load: LoadPlan::new(scenarios, segment),
             options_json,
             thresholds,
             evaluate_thresholds: !runtime.no_thresholds,
