@@ -9,9 +9,10 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{ActiveScenario, ActiveVu, Deadlines, Presence, ScenarioRun, count, start_vu};
@@ -22,6 +23,9 @@ use crate::progress::ScenarioState;
 use crate::scheduler::Control;
 use crate::segment::Striping;
 use crate::vu::VuFactory;
+
+/// How often it is looked whether VUs that are to be ready were lost instead.
+const READY_CHECK: Duration = Duration::from_millis(50);
 
 /// Takes the pre-allocated VUs and waits until all of them are ready.
 pub(super) async fn prepare<F: VuFactory>(run: &ScenarioRun<F>, arrivals: Arrivals) -> ArrivalRate<F> {
@@ -35,14 +39,12 @@ pub(super) async fn prepare<F: VuFactory>(run: &ScenarioRun<F>, arrivals: Arriva
         growing: AtomicBool::new(false),
         warned: AtomicBool::new(false),
     }));
-    let mut taken = 0;
     for _ in 0..share.vus {
         let Some(lease) = run.take_vu().await else { break };
         let (worker, desk) = (lease.worker, open.0.clone());
         run.start_vu(lease, async move |vu| desk.serve(vu, worker).await);
-        taken += 1;
     }
-    run.active.token.run_until_cancelled(open.0.idle.all_ready(taken)).await;
+    run.active.token.run_until_cancelled(open.0.idle.all_ready(&run.active.state)).await;
     ArrivalRate { open, arrivals }
 }
 
@@ -321,10 +323,11 @@ impl IdleVus {
         waiting.workers[worker].vus.pop_front()
     }
 
-    /// Waits until this many VUs wait.
-    async fn all_ready(&self, vus: usize) {
-        while self.lock().workers.iter().map(|w| w.vus.len()).sum::<usize>() < vus {
-            self.entered.notified().await;
+    /// Waits until all VUs of the scenario wait.
+    async fn all_ready(&self, scenario: &ScenarioState) {
+        while count(&scenario.idle_vus) < count(&scenario.active_vus) {
+            // Arrivals give notice; a VU that is lost does not.
+            let _ = timeout(READY_CHECK, self.entered.notified()).await;
         }
     }
 

@@ -164,11 +164,13 @@ fn start_vu<F: VuFactory>(
         let on = worker.clone();
         worker.spawn(async move {
             let id = on.id_of(lease.vu);
-            on.with_vu(&lease, async |vu| {
+            let used = on.with_vu(&lease, async |vu| {
                 vu.activate(&active.activation);
                 work(&mut ActiveVu::new(vu, id, &on, &active, interrupt)).await;
-            })
-            .await;
+            });
+            if used.await.is_none() {
+                active.warn(&format!("VU {} was lost in an earlier failure", lease.vu));
+            }
             // The VU is back; now others may have it, and only then it does not count any more.
             drop(lease);
             drop(presence);
