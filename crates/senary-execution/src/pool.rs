@@ -2,21 +2,29 @@
 //!
 //! Only numbers are kept here. The VUs themselves stay on their workers.
 
-use std::collections::BTreeSet;
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
 #[derive(Debug)]
 pub(crate) struct VuPool {
-    workers: Mutex<Vec<Occupancy>>,
+    state: Mutex<State>,
     freed: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    workers: Vec<Occupancy>,
+    /// The worker after the one whose VU was taken last.
+    next: usize,
 }
 
 /// The VUs of one worker.
 #[derive(Clone, Debug, Default)]
 struct Occupancy {
-    free: BTreeSet<u64>,
+    /// Those that are free; the one that has been for the longest comes first.
+    free: VecDeque<u64>,
     taken: u64,
 }
 
@@ -31,28 +39,33 @@ pub(crate) struct VuLease {
 
 impl VuPool {
     pub(crate) fn new(workers: usize) -> Arc<Self> {
-        Arc::new(Self { workers: Mutex::new(vec![Occupancy::default(); workers]), freed: Notify::new() })
+        let state = State { workers: vec![Occupancy::default(); workers], next: 0 };
+        Arc::new(Self { state: Mutex::new(state), freed: Notify::new() })
     }
 
     /// The worker that `vu` lives on: they go around, so that any run of numbers is spread evenly.
     pub(crate) fn home(&self, vu: u64) -> usize {
-        (vu.saturating_sub(1) % self.lock().len() as u64) as usize
+        (vu.saturating_sub(1) % self.lock().workers.len() as u64) as usize
     }
 
     /// Adds a VU that was made; it is taken.
     pub(crate) fn add(self: &Arc<Self>, vu: u64) -> VuLease {
         let worker = self.home(vu);
-        self.lock()[worker].taken += 1;
+        self.lock().workers[worker].taken += 1;
         VuLease { vu, worker, pool: self.clone() }
     }
 
-    /// Takes a free VU: of the workers that have one, from the least busy; there, the lowest.
+    /// Takes the VU that has been free for the longest, from the least busy of the workers that have one.
+    /// Workers that are equally busy take turns.
     pub(crate) fn try_take(self: &Arc<Self>) -> Option<VuLease> {
-        let mut workers = self.lock();
-        let with_free = workers.iter_mut().enumerate().filter(|(_, w)| !w.free.is_empty());
-        let (worker, occupancy) = with_free.min_by_key(|(_, w)| (w.taken, w.free.first().copied()))?;
-        let vu = occupancy.free.pop_first()?;
-        occupancy.taken += 1;
+        let mut state = self.lock();
+        let (all, next) = (state.workers.len(), state.next);
+        let in_turn = (0..all).map(|i| (next + i) % all);
+        let with_free = in_turn.filter(|w| !state.workers[*w].free.is_empty());
+        let worker = with_free.min_by_key(|w| state.workers[*w].taken)?;
+        state.next = worker + 1;
+        let vu = state.workers[worker].free.pop_front()?;
+        state.workers[worker].taken += 1;
         Some(VuLease { vu, worker, pool: self.clone() })
     }
 
@@ -67,17 +80,19 @@ impl VuPool {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Occupancy>> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         // Every state in between is a valid one.
-        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for VuLease {
     fn drop(&mut self) {
-        let occupancy = &mut self.pool.lock()[self.worker];
+        let mut state = self.pool.lock();
+        let occupancy = &mut state.workers[self.worker];
         occupancy.taken -= 1;
-        occupancy.free.insert(self.vu);
+        occupancy.free.push_back(self.vu);
+        drop(state);
         self.pool.freed.notify_one();
     }
 }

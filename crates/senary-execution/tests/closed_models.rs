@@ -5,6 +5,8 @@
 #[allow(dead_code)] // Each test file uses its part of it.
 mod fake;
 
+use std::collections::BTreeSet;
+
 use fake::{Bench, Fakes, ms, scenario, secs};
 use senary_execution::{ExecutorConfig, IterationOutcome, Scenario, ScenarioStatus, StopReason};
 use senary_metrics::builtin;
@@ -61,6 +63,19 @@ async fn per_vu_iterations_are_the_same_for_each_vu() {
     bench.run().await;
     for vu in 1..=3 {
         assert_eq!(bench.fakes.records().iter().filter(|r| r.vu.in_instance == vu).count(), 4);
+    }
+}
+
+#[tokio::test]
+async fn a_fast_vu_is_not_used_twice() {
+    for _ in 0..20 {
+        let bench = Bench::new(vec![per_vu(9, 1, 10_000)], Fakes::of_length(ms(0)));
+        let scheduler = bench.threaded();
+        scheduler.initialize().await.unwrap();
+        scheduler.run().await;
+        scheduler.close().await;
+        let vus: BTreeSet<u64> = bench.fakes.records().iter().map(|r| r.vu.in_instance).collect();
+        assert_eq!(vus.len(), 9);
     }
 }
 

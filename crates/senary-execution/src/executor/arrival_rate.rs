@@ -39,8 +39,7 @@ pub(super) async fn prepare<F: VuFactory>(run: &ScenarioRun<F>, arrivals: Arriva
         growing: AtomicBool::new(false),
         warned: AtomicBool::new(false),
     }));
-    for _ in 0..share.vus {
-        let Some(lease) = run.take_vu().await else { break };
+    for lease in run.take_vus().await {
         let (worker, desk) = (lease.worker, open.0.clone());
         run.start_vu(lease, async move |vu| desk.serve(vu, worker).await);
     }

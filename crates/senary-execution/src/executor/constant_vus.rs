@@ -4,8 +4,7 @@ use super::ScenarioRun;
 use crate::vu::VuFactory;
 
 pub(super) async fn run<F: VuFactory>(run: &mut ScenarioRun<F>) {
-    for _ in 0..run.active.state.share.vus {
-        let Some(lease) = run.take_vu().await else { break };
+    for lease in run.take_vus().await {
         let active = run.active.clone();
         run.start_vu(lease, async move |vu| {
             while vu.may_start() {

@@ -127,6 +127,17 @@ impl<F: VuFactory> ScenarioRun<F> {
         None
     }
 
+    /// Takes all VUs of the scenario's share. They are taken before the first starts, for it might be free again
+    /// before the last is taken.
+    async fn take_vus(&self) -> Vec<VuLease> {
+        let mut leases = Vec::new();
+        for _ in 0..self.active.state.share.vus {
+            let Some(lease) = self.take_vu().await else { break };
+            leases.push(lease);
+        }
+        leases
+    }
+
     /// Puts a VU to work.
     fn start_vu(&self, lease: VuLease, work: impl AsyncFnOnce(&mut ActiveVu<'_, F>) + Send + 'static) {
         self.start_vu_until(self.active.token.child_token(), lease, work);

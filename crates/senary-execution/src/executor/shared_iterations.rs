@@ -6,8 +6,7 @@ use crate::vu::VuFactory;
 pub(super) async fn run<F: VuFactory>(run: &mut ScenarioRun<F>) {
     let share = run.active.state.share;
     let iterations = share.iterations.unwrap_or(0);
-    for _ in 0..share.vus {
-        let Some(lease) = run.take_vu().await else { break };
+    for lease in run.take_vus().await {
         let active = run.active.clone();
         run.start_vu(lease, async move |vu| {
             while vu.may_start() {
