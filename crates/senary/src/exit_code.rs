@@ -58,6 +58,9 @@ pub enum Failure {
     Unreadable(SourceError),
     #[error("no exported functions in script")]
     NoExports,
+    /// Init code that failed when the script was first loaded.
+    #[error("could not initialize '{script}': {error}")]
+    Init { script: String, error: LifecycleError },
     #[error(transparent)]
     Lifecycle(#[from] LifecycleError),
     #[error("{}() execution timed out after {} seconds", .stage.function(), .limit.as_secs_f64())]
@@ -111,7 +114,7 @@ impl Failure {
             Self::Secrets(_) => 104,
             Self::Stopped(StopReason::Signal { .. }) => 105,
             Self::RestApi(_) => 106,
-            Self::Lifecycle(error) => match error {
+            Self::Init { error, .. } | Self::Lifecycle(error) => match error {
                 // A rejected promise has no code of its own in the reference.
                 LifecycleError::Script(ScriptFailure::Rejection(_)) => 255,
                 LifecycleError::Script(_) | LifecycleError::VuInit { .. } | LifecycleError::Source(_) => 107,
@@ -143,7 +146,8 @@ impl Failure {
                     format!("You can increase the time limit via the {} option", stage.timeout_option());
                 log::error!(hint = hint.as_str(); "{self}");
             }
-            Self::Lifecycle(
+            Self::Init { error: LifecycleError::Script(ScriptFailure::Exception(_)), .. }
+            | Self::Lifecycle(
                 LifecycleError::Script(ScriptFailure::Exception(_)) | LifecycleError::VuInit { .. },
             ) => log::error!(hint = "script exception"; "{self}"),
             _ => log::error!("{self}"),

@@ -23,11 +23,15 @@ pub async fn load(
 ) -> Result<Bundle, Failure> {
     let options =
         RuntimeOptions { env: runtime.env.as_slice().into(), base_compatibility: runtime.base_compatibility };
+    let name = source.url.rsplit('/').next().unwrap_or_default().to_owned();
     let (registry, stop) = (registry.clone(), shutdown.clone());
     let loading = tokio::task::spawn_blocking(move || Bundle::load(source, options, registry, &stop));
     let loaded =
         loading.await.map_err(|e| Failure::System { doing: "loading the script", reason: e.to_string() })?;
-    let bundle = loaded.map_err(|error| or_stopped(error, shutdown))?;
+    let bundle = loaded.map_err(|error| match or_stopped(error, shutdown) {
+        Failure::Lifecycle(error) => Failure::Init { script: name, error },
+        failure => failure,
+    })?;
     if bundle.exports().is_empty() {
         return Err(Failure::NoExports);
     }

@@ -203,10 +203,6 @@ impl Interrupt {
         self.inner.raised.get()
             || self.inner.token.borrow().as_ref().is_some_and(CancellationToken::is_cancelled)
     }
-
-    pub fn token(&self) -> CancellationToken {
-        self.inner.token.borrow().clone().unwrap_or_default()
-    }
 }
 
 /// Throws an error that no `catch` and no `finally` of the script sees.
