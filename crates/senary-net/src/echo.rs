@@ -110,11 +110,13 @@ async fn echo_plain(mut stream: TcpStream, buffer: &RefCell<Vec<u8>>) -> io::Res
         let rest = {
             let mut buffer = buffer.borrow_mut();
             let read = match stream.try_read(&mut buffer) {
-                Ok(0) => return stream.shutdown().await,
                 Ok(n) => n,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
                 Err(error) => return Err(error),
             };
+            if read == 0 {
+                break;
+            }
             let written = match stream.try_write(&buffer[..read]) {
                 Ok(n) => n,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
@@ -126,6 +128,7 @@ async fn echo_plain(mut stream: TcpStream, buffer: &RefCell<Vec<u8>>) -> io::Res
             stream.write_all(&rest).await?;
         }
     }
+    stream.shutdown().await
 }
 
 async fn echo_tls(acceptor: tokio_rustls::TlsAcceptor, stream: TcpStream) -> io::Result<()> {
