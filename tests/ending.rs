@@ -66,6 +66,16 @@ export default function () { console.log("here"); for (;;) { try { sleep(3600) }
 }
 
 #[test]
+fn interrupted_in_the_init_context() {
+    let script = r#"
+console.log("here")
+for (;;) {}
+export default function () {}
+"#;
+    signalled(script, "here", Signal::INT).expect_code(105);
+}
+
+#[test]
 fn interrupted_in_setup() {
     let script = r#"
 import { sleep } from "k6"
@@ -139,6 +149,16 @@ export function other() {{ sleep(0.01) }}
     assert!(outcome.elapsed < Duration::from_secs(15), "it took {:?}", outcome.elapsed);
     assert!(outcome.measured("iterations", "count") > 10.0, "the others went on");
     outcome
+}
+
+#[test]
+fn an_endless_loop_ends_with_its_scenario() {
+    cut_short("export default function () { for (;;) {} }");
+}
+
+#[test]
+fn an_endless_chain_of_promises_ends_with_its_scenario() {
+    cut_short("export default async function () { for (;;) await null }");
 }
 
 #[test]

@@ -124,8 +124,9 @@ pub(crate) async fn init_vu(
         }),
     });
     if let Err(failure) = outcome {
-        // `exec.test.abort()` in a module's own code comes out of it as an exception.
-        let failure = if inner.core.aborted.get() { ScriptFailure::Interrupted } else { failure };
+        // What stops a module's own code comes out of it as an exception.
+        let stopped = inner.core.aborted.get() || inner.core.interrupt.is_raised();
+        let failure = if stopped { ScriptFailure::Interrupted } else { failure };
         inner.abandon();
         return Err(LifecycleError::Script(failure));
     }

@@ -5,7 +5,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rquickjs::{Ctx, Error, JsLifetime};
 use rustc_hash::FxHashMap;
@@ -20,6 +20,9 @@ use crate::modules::x_tcp::SocketCore;
 use crate::settings::{TcpMetrics, VuSettings};
 use crate::vu::VuInner;
 use crate::vu::tags::VuTags;
+
+/// How long busy script may keep its worker to itself.
+const SLICE: Duration = Duration::from_millis(10);
 
 pub struct VuCore {
     pub id: VuId,
@@ -48,6 +51,8 @@ pub struct VuCore {
     warned: RefCell<Vec<String>>,
     /// The script of this VU called `exec.test.abort()`.
     pub aborted: Cell<bool>,
+    /// When script of this VU last gave the worker back because it had had it for long.
+    last_break: Cell<Instant>,
     pub shell: OnceCell<Weak<VuInner>>,
 }
 
@@ -100,6 +105,7 @@ impl VuCore {
             tcp_metrics: OnceCell::new(),
             warned: RefCell::default(),
             aborted: Cell::new(false),
+            last_break: Cell::new(Instant::now()),
             shell: OnceCell::new(),
         })
     }
@@ -168,6 +174,20 @@ impl VuCore {
             Some(Resume::Cancel) => Err(throw_uncatchable(ctx, "interrupted")),
             None => Err(crate::errors::throw_error(ctx, "this code cannot block")),
         }
+    }
+
+    /// Asked by the engine every few microseconds of busy script, and by long rows of promise jobs: whether script
+    /// must stop. Script that has had the worker for long gives it back here, so that other VUs go on.
+    pub fn must_stop(&self) -> bool {
+        if self.interrupt.is_raised() {
+            return true;
+        }
+        let now = Instant::now();
+        if now.duration_since(self.last_break.get()) < SLICE {
+            return false;
+        }
+        self.last_break.set(now);
+        self.gate.block(Blocked { until: now }) == Some(Resume::Cancel)
     }
 
     /// `__ENV` and `exec` read the scenario from here.

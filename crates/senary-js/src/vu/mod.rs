@@ -188,7 +188,7 @@ impl VuInner {
         let resume = tokio::select! {
             biased;
             () = interrupt.cancelled() => Resume::Cancel,
-            () = tokio::time::sleep_until(until.into()) => Resume::Continue,
+            () = others_first(until) => Resume::Continue,
         };
         match self.blocked.take() {
             Some(suspended) => {
@@ -293,7 +293,7 @@ impl VuInner {
             left -= 1;
             if left == 0 {
                 left = JOBS_PER_CHECK;
-                if self.core.interrupt.is_raised() {
+                if self.core.must_stop() {
                     return Err(ScriptFailure::Interrupted);
                 }
             }
@@ -324,8 +324,8 @@ impl VuInner {
     }
 
     fn watch_interrupt(&self) {
-        let interrupt = self.core.interrupt.clone();
-        self.runtime.set_interrupt_handler(Some(Box::new(move || interrupt.is_raised())));
+        let core = self.core.clone();
+        self.runtime.set_interrupt_handler(Some(Box::new(move || core.must_stop())));
     }
 }
 
@@ -333,6 +333,15 @@ impl Drop for VuInner {
     fn drop(&mut self) {
         self.rejections.borrow_mut().clear();
         self.core.events.clear();
+    }
+}
+
+/// Waits until then; others get their turn also if that is now.
+async fn others_first(until: Instant) {
+    if until <= Instant::now() {
+        tokio::task::yield_now().await;
+    } else {
+        tokio::time::sleep_until(until.into()).await;
     }
 }
 
