@@ -6,7 +6,7 @@ use senary::cli::{self, Cli, Command};
 use senary::environment::Environment;
 use senary::exit_code::Failure;
 use senary::options::GlobalSettings;
-use senary::{echo, logging, run};
+use senary::{echo, inspect, logging, run};
 
 fn main() -> ExitCode {
     let env = Environment::current();
@@ -37,6 +37,7 @@ fn start_log(global: &GlobalSettings) -> Result<(), Failure> {
 fn follow(cli: Cli, global: &GlobalSettings, env: &Environment) -> Result<(), Failure> {
     match cli.command {
         Command::Run(args) => run::run(&args, global, env),
+        Command::Inspect(args) => inspect::run(&args, global, env),
         Command::Echo(args) => echo::run(&args).map_err(|e| Failure::Command(e.to_string())),
         Command::Help(text) => {
             print!("{text}");

@@ -55,62 +55,83 @@ pub struct OptionFlags {
     /// Number of iterations, shared by all VUs
     #[arg(short, long, value_name = "N", value_parser = parse_int)]
     pub iterations: Option<i64>,
-    /// Ramp to a number of VUs, as DURATION:TARGET (repeatable, or separated by commas)
+    /// Ramp to a number of VUs, as DURATION:TARGET (repeatable)
     #[arg(short, long, value_name = "STAGE")]
     pub stage: Vec<String>,
-    /// The share of the test this instance runs, e.g. 1/4:1/2
-    #[arg(long, value_name = "FROM:TO")]
-    pub execution_segment: Option<String>,
-    /// The points that divide the test among all its instances, e.g. 0,1/4,1/2,1
-    #[arg(long, value_name = "POINTS")]
-    pub execution_segment_sequence: Option<String>,
     /// Wait for the REST API's word before starting
     #[arg(short, long, value_parser = parse_bool)]
     pub paused: Option<bool>,
+    /// Throw exceptions where there would be warnings
+    #[arg(short = 'w', long, value_parser = parse_bool)]
+    pub throw: Option<bool>,
     /// Don't run setup()
     #[arg(long, value_parser = parse_bool)]
     pub no_setup: Option<bool>,
     /// Don't run teardown()
     #[arg(long, value_parser = parse_bool)]
     pub no_teardown: Option<bool>,
-    /// Don't verify TLS certificates
-    #[arg(long, value_parser = parse_bool)]
-    pub insecure_skip_tls_verify: Option<bool>,
-    /// Let each iteration take at least this long
-    #[arg(long, value_name = "DURATION", value_parser = parse_go_duration)]
-    pub min_iteration_duration: Option<Nanos>,
-    /// Throw exceptions where there would be warnings
-    #[arg(short = 'w', long, value_parser = parse_bool)]
-    pub throw: Option<bool>,
-    /// Refuse to connect to addresses in these ranges (CIDR, repeatable)
-    #[arg(long, value_name = "CIDR")]
-    pub blacklist_ip: Vec<String>,
-    /// Refuse to connect to these names; * at the start stands for anything (repeatable)
-    #[arg(long, value_name = "PATTERN")]
-    pub block_hostnames: Vec<String>,
-    /// What the summary says of trends [default: avg,min,med,max,p(90),p(95)]
-    #[arg(long, value_name = "STATS")]
-    pub summary_trend_stats: Vec<String>,
-    /// The unit of all durations in the summary: s, ms or us [default: whatever fits]
-    #[arg(long, value_name = "UNIT")]
-    pub summary_time_unit: Option<String>,
-    /// Which built-in tags samples carry (repeatable, or separated by commas)
-    #[arg(long, value_name = "TAGS")]
-    pub system_tags: Vec<String>,
     /// Put a tag on every sample, as NAME=VALUE (repeatable)
     #[arg(long, value_name = "TAG")]
     pub tag: Vec<String>,
-    /// Write what the script logs with console to this file
-    #[arg(long, value_name = "FILE")]
-    pub console_output: Option<String>,
+    #[command(flatten)]
+    pub execution: ExecutionFlags,
+    #[command(flatten)]
+    pub network: NetworkFlags,
+    #[command(flatten)]
+    pub results: ResultFlags,
+    #[command(flatten)]
+    pub http: HttpFlags,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Execution options")]
+pub struct ExecutionFlags {
+    /// Let each iteration take at least this long
+    #[arg(long, value_name = "DURATION", value_parser = parse_go_duration)]
+    pub min_iteration_duration: Option<Nanos>,
+    /// The share of the test to run, e.g. 1/4:1/2
+    #[arg(long, value_name = "FROM:TO")]
+    pub execution_segment: Option<String>,
+    /// All points that divide the test, e.g. 0,1/4,1/2,1
+    #[arg(long, value_name = "POINTS")]
+    pub execution_segment_sequence: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Network options")]
+pub struct NetworkFlags {
+    /// Don't verify TLS certificates
+    #[arg(long, value_parser = parse_bool)]
+    pub insecure_skip_tls_verify: Option<bool>,
+    /// Refuse to connect to addresses in this range (repeatable)
+    #[arg(long, value_name = "CIDR")]
+    pub blacklist_ip: Vec<String>,
+    /// Refuse to connect to this name; * at its start stands for anything (repeatable)
+    #[arg(long, value_name = "PATTERN")]
+    pub block_hostnames: Vec<String>,
     /// Connect from these addresses in turn: addresses, ranges and CIDRs, separated by commas
     #[arg(long, value_name = "ADDRESSES")]
     pub local_ips: Option<String>,
     /// How names are resolved [default: ttl=5m,select=random,policy=preferIPv4]
     #[arg(long, value_name = "SETTINGS")]
     pub dns: Option<String>,
-    #[command(flatten)]
-    pub http: HttpFlags,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Result options")]
+pub struct ResultFlags {
+    /// What the summary says of trends [default: avg,min,med,max,p(90),p(95)]
+    #[arg(long, value_name = "STATS")]
+    pub summary_trend_stats: Vec<String>,
+    /// The unit of all durations in the summary: s, ms or us [default: whatever fits]
+    #[arg(long, value_name = "UNIT")]
+    pub summary_time_unit: Option<String>,
+    /// Which built-in tags samples carry, separated by commas
+    #[arg(long, value_name = "TAGS")]
+    pub system_tags: Vec<String>,
+    /// Write what the script logs with console to this file
+    #[arg(long, value_name = "FILE")]
+    pub console_output: Option<String>,
 }
 
 /// Flags of a protocol that is not there yet.

@@ -87,6 +87,7 @@ enum Commands {
     /// Explain a command
     Help {
         /// The command
+        #[arg(id = "file", value_name = "COMMAND")]
         command: Vec<String>,
     },
 }
@@ -96,10 +97,11 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, UsageError
     let args: Vec<OsString> = args.into_iter().collect();
     let mut matches =
         command().try_get_matches_from(&args).map_err(|e| UsageError::from_clap(&e, &command()))?;
+    let subcommand = matches.subcommand_name().map(str::to_owned);
     let root = Root::from_arg_matches_mut(&mut matches).map_err(|e| UsageError::from_clap(&e, &command()))?;
     let global = root.global;
     let command = match root.command {
-        _ if global.help => Command::Help(help(matches.subcommand_name())?),
+        _ if global.help => Command::Help(help(subcommand.as_deref())?),
         None if root.version => Command::Version(VersionArgs::default()),
         None => Command::Help(help(None)?),
         Some(Commands::Help { command }) => Command::Help(help(command.first().map(String::as_str))?),
@@ -165,11 +167,16 @@ fn command() -> clap::Command {
     })
 }
 
-/// The command tree as it is shown: nobody has to know that a switch can take a value.
+/// The command tree as it is shown: nobody has to know that a switch can take a value,
+/// or that arguments are counted later.
 pub fn shown_command() -> clap::Command {
-    for_each_argument(Root::command(), &|arg| match is_switch(&arg) {
-        true => arg.num_args(0).action(ArgAction::SetTrue),
-        false => arg,
+    for_each_argument(Root::command(), &|arg| match (is_switch(&arg), arg.is_positional()) {
+        (true, _) => arg.num_args(0).action(ArgAction::SetTrue),
+        (false, true) => {
+            let is_required = arg.get_id() != "file";
+            arg.num_args(1).action(ArgAction::Set).required(is_required)
+        }
+        (false, false) => arg,
     })
 }
 

@@ -144,6 +144,13 @@ impl Given {
             let note = Note::warning("There were unknown fields in the configuration file");
             given.notes.push(note.with("error", format!("json: unknown field {field:?}")));
         }
+        let without_effect = flags.map(OptionFlags::without_effect).unwrap_or_default();
+        if !without_effect.is_empty() {
+            let flags = without_effect.join(", ");
+            given.notes.push(Note::warning(format!(
+                "these flags have no effect yet, HTTP is not supported: {flags}"
+            )));
+        }
         if let Some(out) = env.get("K6_OUT") {
             given.out = split_list(out);
         }
@@ -324,53 +331,53 @@ fn find_key(text: &str, key: &str) -> Option<usize> {
 impl OptionFlags {
     /// The layer of the command line.
     fn to_options(&self) -> Result<Options, OptionsError> {
+        let Self { execution, network, results, http, .. } = self;
         let flag = |e: Invalid| OptionsError::Flag(e.to_string());
         let net = |e: senary_net::ConfigError| OptionsError::Flag(e.to_string());
         let segment = |e: SegmentError| OptionsError::Flag(e.to_string());
-        self.execution_segment.as_deref().map(str::parse::<Segment>).transpose().map_err(segment)?;
-        let sequence = self.execution_segment_sequence.as_deref().map(str::parse::<SegmentSequence>);
+        execution.execution_segment.as_deref().map(str::parse::<Segment>).transpose().map_err(segment)?;
+        let sequence = execution.execution_segment_sequence.as_deref().map(str::parse::<SegmentSequence>);
         sequence.transpose().map_err(segment)?;
         let list = |values: &[String]| Some(values.iter().flat_map(|v| split_list(v)).collect::<Vec<_>>());
         let list = |values: &[String]| list(values).filter(|values| !values.is_empty());
         let stages = list(&self.stage).map(|texts| parse_stages(&texts)).transpose().map_err(flag)?;
-        let blacklist_ips = list(&self.blacklist_ip);
+        let blacklist_ips = list(&network.blacklist_ip);
         for range in blacklist_ips.iter().flatten() {
             senary_net::resolve::Cidr::parse(range).map_err(net)?;
         }
-        let summary_trend_stats = list(&self.summary_trend_stats);
+        let summary_trend_stats = list(&results.summary_trend_stats);
         for stat in summary_trend_stats.iter().flatten() {
             crate::plan::check_trend_stat(stat).map_err(OptionsError::Flag)?;
         }
-        if let Some(unit) = &self.summary_time_unit {
+        if let Some(unit) = &results.summary_time_unit {
             crate::plan::check_time_unit(unit).map_err(OptionsError::Flag)?;
         }
-        if let Some(ips) = &self.local_ips {
+        if let Some(ips) = &network.local_ips {
             senary_net::LocalIps::parse(ips).map_err(net)?;
         }
         let tags = self.tag.iter().map(|tag| parse_tag(tag)).collect::<Result<BTreeMap<_, _>, _>>()?;
-        let http = &self.http;
         Ok(Options {
             vus: self.vus,
             duration: self.duration,
             iterations: self.iterations,
             stages,
-            execution_segment: self.execution_segment.clone(),
-            execution_segment_sequence: self.execution_segment_sequence.clone(),
+            execution_segment: execution.execution_segment.clone(),
+            execution_segment_sequence: execution.execution_segment_sequence.clone(),
             paused: self.paused,
             no_setup: self.no_setup,
             no_teardown: self.no_teardown,
-            insecure_skip_tls_verify: self.insecure_skip_tls_verify,
-            min_iteration_duration: self.min_iteration_duration,
+            insecure_skip_tls_verify: network.insecure_skip_tls_verify,
+            min_iteration_duration: execution.min_iteration_duration,
             throw: self.throw,
             blacklist_ips,
-            block_hostnames: list(&self.block_hostnames),
+            block_hostnames: list(&network.block_hostnames),
             summary_trend_stats,
-            summary_time_unit: self.summary_time_unit.clone(),
-            system_tags: list(&self.system_tags).as_deref().and_then(SystemTagSet::of),
+            summary_time_unit: results.summary_time_unit.clone(),
+            system_tags: list(&results.system_tags).as_deref().and_then(SystemTagSet::of),
             tags: (!tags.is_empty()).then_some(tags),
-            console_output: self.console_output.clone(),
-            local_ips: self.local_ips.clone(),
-            dns: self.dns.as_deref().map(DnsOption::parse).transpose().map_err(flag)?.flatten(),
+            console_output: results.console_output.clone(),
+            local_ips: network.local_ips.clone(),
+            dns: network.dns.as_deref().map(DnsOption::parse).transpose().map_err(flag)?.flatten(),
             max_redirects: http.max_redirects,
             batch: http.batch,
             batch_per_host: http.batch_per_host,

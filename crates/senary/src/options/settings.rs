@@ -124,6 +124,10 @@ impl RuntimeSettings {
             Some("disabled") => SummaryMode::Disabled,
             Some(other) => return Err(SettingsError::SummaryMode(other.to_owned())),
         };
+        let traces = text(&flags.traces_output, "K6_TRACES_OUTPUT");
+        if traces.is_some_and(|output| !output.is_empty() && output != "none") {
+            log::warn!("--traces-output has no effect yet, traces are not collected");
+        }
         let mut script_env = Vec::new();
         if switch(flags.include_system_env_vars, "K6_INCLUDE_SYSTEM_ENV_VARS", include_system_env)? {
             script_env.extend(env.iter().map(|(name, value)| (name.to_owned(), value.to_owned())));

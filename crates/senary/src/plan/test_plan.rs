@@ -37,8 +37,8 @@ pub struct ScriptFacts<'a> {
 /// A test, ready to run.
 #[derive(Debug)]
 pub struct TestPlan {
+    /// The scenarios, and the segment of them that falls to this instance.
     pub load: LoadPlan,
-    /// The share of the test that falls to this instance.
     /// The consolidated options as JSON, as `exec.test.options` shows them.
     pub options_json: String,
     pub thresholds: ThresholdPlan,
@@ -181,7 +181,6 @@ fn scenarios(options: &Options, exports: &[String], problems: &mut Vec<String>) 
             }
         }
     }
-    scenarios.sort_by(|a, b| (a.start_time, &a.name).cmp(&(b.start_time, &b.name)));
     scenarios
 }
 

@@ -1,0 +1,55 @@
+//! `senary inspect`: the options of a script as JSON, and what running it may take.
+
+use std::io::Write;
+
+use senary_execution::Shutdown;
+use senary_metrics::{Registry, duration};
+use serde_json::{Map, Value};
+
+use crate::cli::InspectArgs;
+use crate::environment::Environment;
+use crate::exit_code::Failure;
+use crate::options::{Given, GlobalSettings, Note, RuntimeSettings, ScriptOptions};
+use crate::plan::{ScriptFacts, TestPlan};
+use crate::script;
+
+pub fn run(args: &InspectArgs, global: &GlobalSettings, env: &Environment) -> Result<(), Failure> {
+    let system = |doing| move |e: std::io::Error| Failure::System { doing, reason: e.to_string() };
+    let executor = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(system("starting the event loop"))?;
+    let json = executor.block_on(inspect(args, global, env))?;
+    // Only keys that are no text could make this fail.
+    let text = serde_json::to_string_pretty(&json).unwrap_or_default();
+    std::io::stdout().write_all(text.as_bytes()).map_err(system("writing to standard output"))
+}
+
+async fn inspect(
+    args: &InspectArgs,
+    global: &GlobalSettings,
+    env: &Environment,
+) -> Result<Map<String, Value>, Failure> {
+    let name = &args.script[0];
+    let runtime = RuntimeSettings::new(&args.runtime, env, false)?;
+    let source = script::read(name)?;
+    let text = source.text.clone();
+    let registry = Registry::new();
+    let bundle = script::load(source, &runtime, &registry, &Shutdown::new()).await?;
+    let options = ScriptOptions { name, text: &text, json: bundle.options() };
+    if !args.execution_requirements.unwrap_or_default() {
+        let mut notes = Vec::new();
+        let options = options.decode(&mut notes)?;
+        notes.iter().for_each(Note::log);
+        return Ok(options.to_json());
+    }
+    let given = Given::read(None, None, env, global.config.as_ref())?;
+    let consolidated = given.consolidate(&options)?;
+    consolidated.notes.iter().for_each(Note::log);
+    let mut json = consolidated.options.to_json();
+    let facts = ScriptFacts { exports: bundle.exports(), registry: &registry };
+    let load = TestPlan::new(consolidated, &runtime, &facts)?.load;
+    json.insert("totalDuration".to_owned(), duration::format_go(load.max_duration()).into());
+    json.insert("maxVUs".to_owned(), load.max_vus().into());
+    Ok(json)
+}
