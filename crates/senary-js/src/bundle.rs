@@ -44,9 +44,20 @@ pub const TEARDOWN: &str = "teardown";
 pub const HANDLE_SUMMARY: &str = "handleSummary";
 
 impl Bundle {
-    /// Runs the script's init code. It may take as long as the script likes; `shutdown` ends it.
+    /// Loads a script from where it is.
     pub fn load(
         source: ScriptSource,
+        runtime: RuntimeOptions,
+        registry: Registry,
+        shutdown: &Shutdown,
+    ) -> Result<Self, LifecycleError> {
+        let store = ModuleStore::cancelled_by(source, shutdown.token().clone());
+        Self::of_store(store, runtime, registry, shutdown)
+    }
+
+    /// Runs the script's init code. It may take as long as the script likes; `shutdown` ends it.
+    pub fn of_store(
+        store: Arc<ModuleStore>,
         runtime: RuntimeOptions,
         registry: Registry,
         shutdown: &Shutdown,
@@ -56,7 +67,7 @@ impl Bundle {
             .build()
             .map_err(|e| LifecycleError::Engine(e.to_string()))?;
         let mut bundle = Self {
-            store: ModuleStore::new(source),
+            store,
             registry,
             runtime,
             shared_arrays: SharedArrays::default(),
@@ -76,6 +87,17 @@ impl Bundle {
         bundle.values = values;
         bundle.store.lock();
         Ok(bundle)
+    }
+
+    /// Everything the script loaded, and itself.
+    pub fn store(&self) -> &ModuleStore {
+        &self.store
+    }
+
+    /// Puts other options in the place of those the script exports: an archive has its own.
+    pub fn with_options(mut self, options: serde_json::Value) -> Self {
+        self.options = options;
+        self
     }
 
     /// The options the script exports, as JSON; null without any.

@@ -61,7 +61,6 @@ pub fn text(run: &Description<'_>) -> String {
         let load = describe(scenario, &run.plan.share(scenario));
         let _ = writeln!(text, "{:>15} {}: {value}{load}{value:#}", "*", scenario.name);
     }
-    text.push('\n');
     text
 }
 
@@ -212,7 +211,6 @@ mod tests {
               * six: 2 iterations shared among 2 VUs (maxDuration: 1m30s, gracefulStop: 30s)
               * three: 1 looping VUs for 1s
               * two: Up to 2 looping VUs for 1s over 1 stages (gracefulRampDown: 1s, exec: two, startTime: 100ms, gracefulStop: 2s)
-
 ";
         assert_eq!(below_the_art(&plan, &outputs), expected);
     }

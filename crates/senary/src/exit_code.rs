@@ -8,6 +8,7 @@ use senary_js::source::SourceError;
 use senary_js::{LifecycleError, ScriptFailure};
 use senary_output::OutputError;
 
+use crate::archive::ArchiveError;
 use crate::cli::UsageError;
 use crate::logging::LogError;
 use crate::options::{OptionsError, SettingsError};
@@ -56,6 +57,8 @@ pub enum Failure {
     /// The script's file cannot be read.
     #[error(transparent)]
     Unreadable(SourceError),
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
     #[error("no exported functions in script")]
     NoExports,
     /// Init code that failed when the script was first loaded.
@@ -131,6 +134,7 @@ impl Failure {
             | Self::Settings(_)
             | Self::Log(_)
             | Self::Unreadable(_)
+            | Self::Archive(_)
             | Self::NoExports
             | Self::Output(_)
             | Self::System { .. }

@@ -1,12 +1,13 @@
 //! Senary: load tests with k6 scripts, natively. Which command was asked for, and how it ended.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use senary::cli::{self, Cli, Command};
 use senary::environment::Environment;
 use senary::exit_code::Failure;
 use senary::options::GlobalSettings;
-use senary::{echo, inspect, logging, run};
+use senary::{archive, completion, echo, inspect, logging, new, run, version};
 
 fn main() -> ExitCode {
     let env = Environment::current();
@@ -38,11 +39,21 @@ fn follow(cli: Cli, global: &GlobalSettings, env: &Environment) -> Result<(), Fa
     match cli.command {
         Command::Run(args) => run::run(&args, global, env),
         Command::Inspect(args) => inspect::run(&args, global, env),
-        Command::Echo(args) => echo::run(&args).map_err(|e| Failure::Command(e.to_string())),
-        Command::Help(text) => {
-            print!("{text}");
-            Ok(())
-        }
-        other => Err(Failure::Command(format!("{other:?} is not there yet"))),
+        Command::Echo(args) => echo::run(&args).map_err(command),
+        Command::Help(text) => print(text.as_bytes()),
+        Command::Archive(args) => archive::run(&args, global, env),
+        Command::New(args) => print(new::run(&args).map_err(command)?.as_bytes()),
+        Command::Version(args) => print(version::text(args.json).as_bytes()),
+        Command::Completion(args) => print(&completion::script(&args.shell[0]).map_err(command)?),
     }
+}
+
+fn print(text: &[u8]) -> Result<(), Failure> {
+    let written = std::io::stdout().write_all(text);
+    written.map_err(|e| Failure::System { doing: "writing to standard output", reason: e.to_string() })
+}
+
+/// What went wrong with a command that has no more to say than that.
+fn command(error: impl std::fmt::Display) -> Failure {
+    Failure::Command(error.to_string())
 }

@@ -1,31 +1,75 @@
-//! From the name on the command line to a bundle: reading the script and running its init code.
+//! From the name on the command line to a bundle: reading a script or an archive and running its init code.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use senary_execution::Shutdown;
+use senary_js::source::{ModuleStore, read_file};
 use senary_js::{Bundle, LifecycleError, RuntimeOptions, ScriptFailure, ScriptSource};
 use senary_metrics::Registry;
+use serde_json::Value;
 
+use crate::archive::Archive;
 use crate::exit_code::Failure;
-use crate::options::RuntimeSettings;
+use crate::options::{RuntimeSettings, SourceType};
 
-/// Reads the script; `-` is standard input.
-pub fn read(name: &str) -> Result<ScriptSource, Failure> {
+/// A test as it was found.
+#[derive(Debug)]
+pub struct Test {
+    pub source: ScriptSource,
+    archived: Option<Archived>,
+}
+
+/// What an archive has besides the script.
+#[derive(Debug)]
+struct Archived {
+    options: Value,
+    env: BTreeMap<String, String>,
+    base_compatibility: bool,
+    contents: BTreeMap<String, Arc<[u8]>>,
+}
+
+/// Reads a test; `-` is standard input. Which kind it is shows in its first bytes, unless `kind` says it.
+pub fn read(name: &str, kind: Option<SourceType>) -> Result<Test, Failure> {
     let cwd = std::env::current_dir()
         .map_err(|e| Failure::System { doing: "finding the working directory", reason: e.to_string() })?;
-    ScriptSource::read(name, &cwd).map_err(Failure::Unreadable)
+    let (url, bytes) = read_file(name, &cwd).map_err(Failure::Unreadable)?;
+    let is_archive = kind.map_or_else(|| Archive::is_archive(&bytes), |kind| kind == SourceType::Archive);
+    if !is_archive {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        return Ok(Test { source: ScriptSource { url, text }, archived: None });
+    }
+    let Archive { entry, options, env, base_compatibility, contents } = Archive::read(&bytes)?;
+    Ok(Test { source: entry, archived: Some(Archived { options, env, base_compatibility, contents }) })
+}
+
+impl Test {
+    /// `__ENV`: what is archived, and over it what this run is given.
+    pub fn env(&self, runtime: &RuntimeSettings) -> Vec<(String, String)> {
+        let archived = self.archived.iter().flat_map(|a| &a.env).map(|(k, v)| (k.clone(), v.clone()));
+        archived.chain(runtime.env.iter().cloned()).collect()
+    }
 }
 
 /// Runs the script's init code for the first time, on a thread of its own: it takes as long as the script likes.
 pub async fn load(
-    source: ScriptSource,
+    test: Test,
     runtime: &RuntimeSettings,
     registry: &Registry,
     shutdown: &Shutdown,
 ) -> Result<Bundle, Failure> {
-    let options =
-        RuntimeOptions { env: runtime.env.as_slice().into(), base_compatibility: runtime.base_compatibility };
-    let name = source.url.rsplit('/').next().unwrap_or_default().to_owned();
+    let name = test.source.url.rsplit('/').next().unwrap_or_default().to_owned();
+    let env = test.env(runtime).into();
+    let archived_base = test.archived.as_ref().is_some_and(|a| a.base_compatibility);
+    let options = RuntimeOptions { env, base_compatibility: runtime.base_compatibility || archived_base };
     let (registry, stop) = (registry.clone(), shutdown.clone());
-    let loading = tokio::task::spawn_blocking(move || Bundle::load(source, options, registry, &stop));
+    let loading = tokio::task::spawn_blocking(move || match test.archived {
+        None => Bundle::load(test.source, options, registry, &stop),
+        Some(archived) => {
+            let store = ModuleStore::of_archive(test.source, archived.contents);
+            Ok(Bundle::of_store(store, options, registry, &stop)?.with_options(archived.options))
+        }
+    });
     let loaded =
         loading.await.map_err(|e| Failure::System { doing: "loading the script", reason: e.to_string() })?;
     let bundle = loaded.map_err(|error| match or_stopped(error, shutdown) {

@@ -118,21 +118,26 @@ pub struct ModuleStore {
 impl ScriptSource {
     /// Reads a script from a path or a URL, or from standard input for `-`.
     pub fn read(path: &str, cwd: &Path) -> Result<Self, SourceError> {
-        let not_found = |reason: std::io::Error| SourceError::NotFound {
-            specifier: path.to_owned(),
-            reason: io_text(&reason),
-        };
-        let (url, bytes) = if path == "-" {
-            let mut bytes = Vec::new();
-            std::io::Read::read_to_end(&mut std::io::stdin(), &mut bytes).map_err(not_found)?;
-            (specifier::url_of(&cwd.join("-")), bytes)
-        } else if specifier::is_remote(path) {
-            (path.to_owned(), fetch(path, path, &CancellationToken::new())?)
-        } else {
-            let file = specifier::normalize(&cwd.join(path.strip_prefix("file://").unwrap_or(path)));
-            (specifier::url_of(&file), std::fs::read(&file).map_err(not_found)?)
-        };
+        let (url, bytes) = read_file(path, cwd)?;
         Ok(Self { url, text: String::from_utf8_lossy(&bytes).into_owned() })
+    }
+}
+
+/// What is at a path or a URL, or comes from standard input for `-`, and its URL.
+pub fn read_file(path: &str, cwd: &Path) -> Result<(String, Vec<u8>), SourceError> {
+    let not_found = |reason: std::io::Error| SourceError::NotFound {
+        specifier: path.to_owned(),
+        reason: io_text(&reason),
+    };
+    if path == "-" {
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut std::io::stdin(), &mut bytes).map_err(not_found)?;
+        Ok((specifier::url_of(&cwd.join("-")), bytes))
+    } else if specifier::is_remote(path) {
+        Ok((path.to_owned(), fetch(path, path, &CancellationToken::new())?))
+    } else {
+        let file = specifier::normalize(&cwd.join(path.strip_prefix("file://").unwrap_or(path)));
+        Ok((specifier::url_of(&file), std::fs::read(&file).map_err(not_found)?))
     }
 }
 

@@ -105,6 +105,8 @@ pub struct ScriptOptions<'a> {
 pub struct Consolidated {
     /// With scenarios, whatever they were derived from.
     pub options: Options,
+    /// The same as it was given, with the shortcuts and without the scenarios they stand for.
+    pub as_given: Options,
     pub out: Vec<String>,
     pub linger: bool,
     /// The config file's settings of outputs, by the outputs' names.
@@ -196,12 +198,14 @@ impl Given {
             let tag = format!("k6_feature_{}", feature.replace('-', "_"));
             options.tags.get_or_insert_default().insert(tag, "true".to_owned());
         }
+        let as_given = options.clone();
         derive_scenarios(&mut options, &mut notes)?;
         let default_stats = || ["avg", "min", "med", "max", "p(90)", "p(95)"].map(str::to_owned).to_vec();
         options.summary_trend_stats.get_or_insert_with(default_stats);
         options.system_tags.get_or_insert_default();
         Ok(Consolidated {
             options,
+            as_given,
             out: self.out,
             linger: self.linger,
             collectors: self.collectors,

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::percent;
+use crate::version::REFERENCE_VERSION;
 
 /// Names of the files in an archive.
 const METADATA: &str = "metadata.json";
@@ -20,9 +21,6 @@ const DATA: &str = "data";
 
 /// The only type of test there is; an archive is made of it.
 const SCRIPT: &str = "js";
-
-/// The version of the reference whose archives these are.
-const REFERENCE_VERSION: &str = "2.2.0";
 
 /// Why a file is not an archive that can be run.
 #[derive(Debug, thiserror::Error)]

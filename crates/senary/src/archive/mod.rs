@@ -1,0 +1,67 @@
+//! `senary archive`: packs a test into one file, with all it needs. What such a file looks like is `format`'s.
+
+mod format;
+
+use std::fs::File;
+use std::io::{self, BufWriter};
+
+use senary_execution::Shutdown;
+use senary_metrics::Registry;
+
+use crate::cli::ArchiveArgs;
+use crate::environment::Environment;
+use crate::exit_code::Failure;
+use crate::options::{Given, GlobalSettings, Note, RuntimeSettings, ScriptOptions};
+use crate::plan::{ScriptFacts, TestPlan};
+use crate::script;
+pub use format::{Archive, ArchiveError};
+
+/// Where an archive goes if nothing is said.
+const DEFAULT_FILE: &str = "archive.tar";
+
+pub fn run(args: &ArchiveArgs, global: &GlobalSettings, env: &Environment) -> Result<(), Failure> {
+    let executor = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::System { doing: "starting the event loop", reason: e.to_string() })?;
+    let archive = executor.block_on(pack(args, global, env))?;
+    let path = args.archive_out.as_deref().unwrap_or(DEFAULT_FILE);
+    write(&archive, path)
+        .map_err(|e| Failure::Command(format!("could not write the archive to {path:?}: {e}")))
+}
+
+/// Loads the test as a run would, and checks its options.
+async fn pack(args: &ArchiveArgs, global: &GlobalSettings, env: &Environment) -> Result<Archive, Failure> {
+    let name = &args.script[0];
+    let runtime = RuntimeSettings::new(&args.runtime, env, false)?;
+    let given = Given::read(Some(&args.options), None, env, global.config.as_ref())?;
+    let test = script::read(name, runtime.source_type)?;
+    let entry = test.source.clone();
+    let variables = test.env(&runtime);
+    let registry = Registry::new();
+    let bundle = script::load(test, &runtime, &registry, &Shutdown::new()).await?;
+    let options = ScriptOptions { name, text: &entry.text, json: bundle.options() };
+    let consolidated = given.consolidate(&options)?;
+    consolidated.notes.iter().for_each(Note::log);
+    let options = consolidated.as_given.to_json().into();
+    let facts = ScriptFacts { exports: bundle.exports(), registry: &registry };
+    TestPlan::new(consolidated, &runtime, &facts)?;
+    Ok(Archive {
+        entry,
+        options,
+        env: if args.exclude_env_vars == Some(true) {
+            Default::default()
+        } else {
+            variables.into_iter().collect()
+        },
+        base_compatibility: runtime.base_compatibility,
+        contents: bundle.store().contents(),
+    })
+}
+
+fn write(archive: &Archive, path: &str) -> io::Result<()> {
+    match path {
+        "-" => archive.write(io::stdout().lock()),
+        _ => archive.write(BufWriter::new(File::create(path)?)),
+    }
+}

@@ -1,0 +1,154 @@
+//! `senary new`: a script to start from.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::cli::NewArgs;
+
+const DEFAULT_FILE: &str = "script.js";
+const DEFAULT_TEMPLATE: &str = "minimal";
+
+/// Templates by name.
+const TEMPLATES: [(&str, &str); 2] = [
+    (DEFAULT_TEMPLATE, include_str!("templates/minimal.js")),
+    ("protocol", include_str!("templates/protocol.js")),
+];
+
+/// What templates may say instead of what is not known before.
+const SCRIPT_NAME: &str = "{{ .ScriptName }}";
+const PROJECT_ID: &str = "{{ .ProjectID }}";
+
+/// Why there is no new script.
+#[derive(Debug, thiserror::Error)]
+pub enum NewError {
+    #[error("{0} already exists. Use the `--force` flag to overwrite it")]
+    Exists(String),
+    #[error("there is no template {0:?}: use minimal, protocol, or the path of a template")]
+    NoTemplate(String),
+    #[error("the template \"browser\" needs k6/browser, which Senary does not have: use minimal or protocol")]
+    Browser,
+    #[error("could not read the template {path:?}: {error}")]
+    Template { path: String, error: io::Error },
+    #[error("could not write {path:?}: {error}")]
+    Write { path: String, error: io::Error },
+}
+
+/// Writes the script; gives back what to tell of it.
+pub fn run(args: &NewArgs) -> Result<String, NewError> {
+    let file = args.file.first().map_or(DEFAULT_FILE, String::as_str);
+    let template = args.template.as_deref().unwrap_or(DEFAULT_TEMPLATE);
+    let force = args.force == Some(true);
+    if !force && Path::new(file).exists() {
+        return Err(NewError::Exists(file.to_owned()));
+    }
+    let text = template_text(template)?;
+    if args.project_id.is_some() && !text.contains(PROJECT_ID) {
+        log::warn!("--project-id has no effect: the template does not mention a project");
+    }
+    let text =
+        text.replace(SCRIPT_NAME, file).replace(PROJECT_ID, args.project_id.as_deref().unwrap_or_default());
+    write(file, &text, force)?;
+    Ok(format!("New script created: {file} ({template} template).\n"))
+}
+
+fn template_text(template: &str) -> Result<String, NewError> {
+    if let Some((_, text)) = TEMPLATES.iter().find(|(name, _)| *name == template) {
+        return Ok((*text).to_owned());
+    }
+    if template == "browser" {
+        return Err(NewError::Browser);
+    }
+    fs::read_to_string(template).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => NewError::NoTemplate(template.to_owned()),
+        _ => NewError::Template { path: template.to_owned(), error },
+    })
+}
+
+fn write(file: &str, text: &str, force: bool) -> Result<(), NewError> {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    // Without force, a file that appeared in the meantime is not overwritten either.
+    let options = if force { options.create(true).truncate(true) } else { options.create_new(true) };
+    let written = options.open(file).and_then(|mut out| out.write_all(text.as_bytes()));
+    written.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => NewError::Exists(file.to_owned()),
+        _ => NewError::Write { path: file.to_owned(), error },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Folder(tempfile::TempDir);
+
+    impl Folder {
+        fn path(&self, name: &str) -> String {
+            self.0.path().join(name).to_str().unwrap().to_owned()
+        }
+
+        fn run(&self, file: &str, template: Option<&str>, force: bool) -> Result<String, NewError> {
+            run(&NewArgs {
+                file: vec![self.path(file)],
+                force: Some(force),
+                template: template.map(str::to_owned),
+                project_id: Some("7".to_owned()),
+            })
+        }
+
+        fn text(&self, file: &str) -> String {
+            fs::read_to_string(self.path(file)).unwrap()
+        }
+    }
+
+    fn folder() -> Folder {
+        Folder(tempfile::tempdir().unwrap())
+    }
+
+    #[test]
+    fn templates_become_scripts() {
+        let folder = folder();
+        for (name, _) in TEMPLATES {
+            let said = folder.run(&format!("{name}.js"), Some(name), false).unwrap();
+            let path = folder.path(&format!("{name}.js"));
+            assert_eq!(said, format!("New script created: {path} ({name} template).\n"));
+            let text = folder.text(&format!("{name}.js"));
+            assert!(text.contains(&path) && !text.contains("{{"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_there_stays_unless_forced() {
+        let folder = folder();
+        fs::write(folder.path("a.js"), "mine").unwrap();
+        let error = folder.run("a.js", None, false).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            format!("{} already exists. Use the `--force` flag to overwrite it", folder.path("a.js"))
+        );
+        assert_eq!(folder.text("a.js"), "mine");
+        folder.run("a.js", None, true).unwrap();
+        assert!(folder.text("a.js").contains("export default function"));
+    }
+
+    #[test]
+    fn templates_of_ones_own() {
+        let folder = folder();
+        fs::write(folder.path("t.js"), "// {{ .ScriptName }} of {{ .ProjectID }}").unwrap();
+        folder.run("a.js", Some(&folder.path("t.js")), false).unwrap();
+        assert_eq!(folder.text("a.js"), format!("// {} of 7", folder.path("a.js")));
+    }
+
+    #[test]
+    fn templates_that_are_not_there() {
+        let folder = folder();
+        let error = |template| folder.run("a.js", Some(template), false).unwrap_err().to_string();
+        assert!(error("none").starts_with("there is no template \"none\": use minimal"));
+        assert!(error("browser").contains("needs k6/browser"));
+        assert!(error("/").starts_with("could not read the template"));
+        assert!(!Path::new(&folder.path("a.js")).exists());
+        let error = folder.run("missing/a.js", None, false).unwrap_err().to_string();
+        assert!(error.starts_with("could not write"), "{error}");
+    }
+}
