@@ -18,7 +18,7 @@ pub fn declare<'js>(ctx: &Ctx<'js>, source: &ModuleSource) -> rquickjs::Result<M
         return unsafe { Module::load(ctx.clone(), bytecode) };
     }
     let module = Module::declare(ctx.clone(), source.url.as_str(), source.code())?;
-    let options = WriteOptions { strip_source: false, ..WriteOptions::default() };
+    let options = WriteOptions { strip_source: true, ..WriteOptions::default() };
     let _ = source.bytecode.set(module.write(options)?.into());
     Ok(module)
 }
@@ -65,7 +65,7 @@ pub fn evaluate_script<'js>(
 fn write(ctx: &Ctx<'_>, function: qjs::JSValue) -> Option<Arc<[u8]>> {
     let raw = ctx.as_raw().as_ptr();
     let mut length = 0;
-    let flags = (qjs::JS_WRITE_OBJ_BYTECODE) as i32;
+    let flags = (qjs::JS_WRITE_OBJ_BYTECODE | qjs::JS_WRITE_OBJ_STRIP_SOURCE) as i32;
     // SAFETY: the value is live compiled code of this context; the buffer is copied before it is freed with the
     // allocator it came from.
     unsafe {

@@ -20,7 +20,7 @@ use rquickjs::{
 use super::frames::{self, Frame, Place};
 use super::specifier::{self, Specifier, resolve};
 use super::syntax::NAMESPACE;
-use super::{ModuleSource, ModuleStore, SourceError, bytecode, stack};
+use super::{ModuleSource, ModuleStore, SourceError, bytecode, function_text, stack};
 use crate::errors;
 use crate::modules::{self, phase::VuPhase};
 
@@ -64,6 +64,7 @@ pub fn install(ctx: &Ctx<'_>, store: &Arc<ModuleStore>) -> rquickjs::Result<()> 
     // Fails only while userdata is being read, which nobody does yet.
     let _ = ctx.store_userdata(loaded);
     stack::install(ctx)?;
+    function_text::install(ctx)?;
     ctx.globals().set("require", Function::new(ctx.clone(), require)?.with_name("require")?)?;
     for name in ["module", "exports"] {
         let refuse = move |ctx: Ctx<'_>| Err::<(), _>(errors::throw_error(&ctx, &mixed_syntax(name)));

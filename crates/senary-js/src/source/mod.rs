@@ -7,6 +7,7 @@
 mod bytecode;
 pub mod files;
 mod frames;
+mod function_text;
 pub mod loader;
 mod remote;
 pub mod source_map;
@@ -21,9 +22,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
+use self::function_text::FunctionTexts;
 use self::source_map::SourceMap;
 use self::specifier::Specifier;
-use self::syntax::{NAMESPACE, Parsed};
+use self::syntax::{NAMESPACE, Parsed, SyntaxError};
 use crate::modules;
 
 /// Where a script comes from.
@@ -66,7 +68,7 @@ pub enum SourceError {
     #[error("open() can't be used with an empty filename")]
     EmptyPath,
     #[error("SyntaxError: {file}: Line {line}:{column} {message}")]
-    Syntax { file: String, line: usize, column: usize, message: String },
+    Syntax { file: String, line: u32, column: u32, message: String },
 }
 
 /// One script module of a test.
@@ -78,6 +80,10 @@ pub(crate) struct ModuleSource {
     map: Option<MapSource>,
     /// What the first VU compiled it to.
     pub bytecode: OnceLock<Arc<[u8]>>,
+    /// Where its functions are; found when a script first asks one for its text.
+    functions: OnceLock<FunctionTexts>,
+    /// Where its lines start; `None` if it is all ASCII, so that bytes are characters.
+    lines: OnceLock<Option<Vec<usize>>>,
 }
 
 /// A module after its imports were found: what of them the engine must be told.
@@ -209,6 +215,8 @@ impl ModuleStore {
             linked: OnceLock::new(),
             map: map.map(|json| MapSource { json, parsed: OnceLock::new() }),
             bytecode: OnceLock::new(),
+            functions: OnceLock::new(),
+            lines: OnceLock::new(),
         };
         let mut modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(modules.entry(url.to_owned()).or_insert(Arc::new(module)).clone())
@@ -237,8 +245,8 @@ impl ModuleStore {
                                 "The requested module {:?} does not provide an export named {:?}",
                                 import.specifier, place.name
                             );
-                            let at = (place.line as u32, place.column as u32);
-                            return Err(self.syntax_error(&module.url, at, message));
+                            let (file, line, column) = module.original(place.line, place.column);
+                            return Err(SourceError::Syntax { file, line, column, message });
                         }
                     }
                     Request { engine_name: url.to_owned(), star: false }
@@ -290,20 +298,7 @@ impl ModuleStore {
     /// Where a place in a compiled module comes from, for people to read.
     pub(crate) fn original_place(&self, url: &str, line: u32, column: u32) -> (String, u32, u32) {
         let Some(module) = self.known_module(url) else { return (url.to_owned(), line, column) };
-        let column = if line == 1 && !module.parsed.is_module {
-            column.saturating_sub(loader::COMMONJS_HEAD.len() as u32)
-        } else {
-            column
-        };
-        if let Some(map) = &module.parsed.map {
-            let (line, column) = map.original(line, column).map_or((line, column), |(_, l, c)| (l, c));
-            return (url.to_owned(), line, column);
-        }
-        let map = module.map.as_ref().and_then(MapSource::get);
-        match map.and_then(|map| map.original(line, column)) {
-            Some((source, line, column)) => (place_of_source(url, source), line, column),
-            None => (url.to_owned(), line, column),
-        }
+        module.original(line, module.characters(line, module.column_in_text(line, column)))
     }
 
     /// A file's bytes; kept, so that every VU sees the same.
@@ -326,7 +321,7 @@ impl ModuleStore {
     /// An error at a place of a module as it was compiled.
     pub(crate) fn syntax_error(&self, url: &str, (line, column): (u32, u32), message: String) -> SourceError {
         let (file, line, column) = self.original_place(url, line, column);
-        SourceError::Syntax { file, line: line as usize, column: column as usize, message }
+        SourceError::Syntax { file, line, column, message }
     }
 
     fn contents_now(&self) -> MutexGuard<'_, BTreeMap<String, Arc<[u8]>>> {
@@ -435,6 +430,51 @@ impl ModuleSource {
         self.linked.get().and_then(|linked| linked.code.as_deref()).unwrap_or(&self.parsed.code)
     }
 
+    /// The text of the function at a place, as the engine counts.
+    pub(crate) fn function_text(&self, line: u32, column: u32) -> Option<&str> {
+        // On the first line the engine counts the columns of functions from 0, but never less than 1.
+        let column = if line == 1 && column > 1 { column + 1 } else { column };
+        let column = self.column_in_text(line, column);
+        let functions = self.functions.get_or_init(|| FunctionTexts::of(self.code()));
+        functions.range(line, column).and_then(|range| self.code().get(range))
+    }
+
+    /// Where a place in the text comes from, if a source map or the translation of TypeScript tells.
+    fn original(&self, line: u32, column: u32) -> (String, u32, u32) {
+        if let Some(map) = &self.parsed.map {
+            let (line, column) = map.original(line, column).map_or((line, column), |(_, l, c)| (l, c));
+            return (self.url.clone(), line, column);
+        }
+        let map = self.map.as_ref().and_then(MapSource::get);
+        match map.and_then(|map| map.original(line, column)) {
+            Some((source, line, column)) => (place_of_source(&self.url, source), line, column),
+            None => (self.url.clone(), line, column),
+        }
+    }
+
+    /// A column in UTF-16 units, as editors and source maps count, of one in bytes, as the engine does.
+    fn characters(&self, line: u32, column: u32) -> u32 {
+        let code = self.code();
+        let lines = self.lines.get_or_init(|| {
+            let starts =
+                std::iter::once(0).chain(memchr::memchr_iter(b'\n', code.as_bytes()).map(|at| at + 1));
+            (!code.is_ascii()).then(|| starts.collect())
+        });
+        let start = lines.as_ref().and_then(|lines| lines.get(line.saturating_sub(1) as usize));
+        match start.and_then(|start| code.get(*start..start + column.saturating_sub(1) as usize)) {
+            Some(before) => before.encode_utf16().count() as u32 + 1,
+            None => column,
+        }
+    }
+
+    /// The column in the text of a column in what was compiled: a CommonJS module has something in front.
+    fn column_in_text(&self, line: u32, column: u32) -> u32 {
+        match (line, self.parsed.is_module) {
+            (1, false) => column.saturating_sub(loader::COMMONJS_HEAD.len() as u32).max(1),
+            _ => column,
+        }
+    }
+
     pub(crate) fn request(&self, specifier: &str) -> Option<&Request> {
         self.linked.get()?.requests.get(specifier)
     }
@@ -471,8 +511,8 @@ fn parse(url: &str, text: &str) -> Result<Parsed, SourceError> {
             Err(error) => error,
         },
     };
-    let (line, column) = (error.line, error.column);
-    Err(SourceError::Syntax { file: url.to_owned(), line, column, message: error.message })
+    let SyntaxError { line, column, message } = error;
+    Err(SourceError::Syntax { file: url.to_owned(), line, column, message })
 }
 
 fn fetch(url: &str, specifier: &str, cancel: &CancellationToken) -> Result<Vec<u8>, SourceError> {

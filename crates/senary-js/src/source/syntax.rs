@@ -46,15 +46,15 @@ pub struct Import {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Place {
     pub name: String,
-    pub line: usize,
-    pub column: usize,
+    pub line: u32,
+    pub column: u32,
 }
 
 /// A syntax error: where, and what is wrong there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyntaxError {
-    pub line: usize,
-    pub column: usize,
+    pub line: u32,
+    pub column: u32,
     pub message: String,
 }
 
@@ -224,11 +224,11 @@ fn first_error(code: &str, errors: &[OxcDiagnostic]) -> SyntaxError {
     SyntaxError { line, column, message }
 }
 
-/// Line and column of an offset, both from 1.
-pub(super) fn place(code: &str, offset: usize) -> (usize, usize) {
+/// Line and column of an offset, both from 1, columns in UTF-16 units.
+pub(super) fn place(code: &str, offset: usize) -> (u32, u32) {
     let before = code.get(..offset).unwrap_or_default();
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+    (before.matches('\n').count() as u32 + 1, before[line_start..].encode_utf16().count() as u32 + 1)
 }
 
 #[cfg(test)]
