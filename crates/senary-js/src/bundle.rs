@@ -123,11 +123,21 @@ impl Bundle {
         &self.registry
     }
 
+    /// Finds everything the script imports, before any of it runs.
+    fn link(&self) -> Result<(), LifecycleError> {
+        self.store.link_entry().map_err(|error| {
+            let url = self.store.entry.url.clone();
+            let script = url.rsplit('/').next().unwrap_or_default().to_owned();
+            LifecycleError::Source { script, url, error }
+        })
+    }
+
     async fn first_init(
         &self,
         worker: &Rc<WorkerContext>,
         interrupt: &CancellationToken,
     ) -> Result<(serde_json::Value, Vec<String>, Vec<String>), LifecycleError> {
+        self.link()?;
         let settings = Arc::new(init_settings()?);
         let id = VuId { in_instance: 0, in_test: 0 };
         let inner = factory::init_vu(self, id, worker, settings, interrupt).await?;

@@ -28,8 +28,9 @@ pub enum LifecycleError {
     /// The same, in the init code of a VU.
     #[error("error while initializing VU #{vu}: {failure}")]
     VuInit { vu: u64, failure: ScriptFailure },
-    #[error("{0}")]
-    Source(#[from] SourceError),
+    /// The script, or something it imports, cannot be had or read; no code of it ran.
+    #[error("could not initialize '{script}': could not load JS test '{url}': {error}")]
+    Source { script: String, url: String, error: SourceError },
     #[error("exported '{0}' must be a function")]
     NotAFunction(String),
     #[error("exported identifier handleSummary must be a function")]

@@ -393,6 +393,9 @@ fn what_cannot_be_opened_says_so() {
     let missing = open("./missing.csv");
     assert!(missing.contains("missing.csv: no such file or directory"), "{missing}");
     assert!(missing.contains("\n\tat file:///") && missing.contains("script.js:1:"), "{missing}");
+    let caught = "let text;\ntry { open('./missing.csv') } catch (e) { text = e.message }\nexport const options = { r: text };\nexport default () => {};";
+    let text = answer(&[("script.js", caught)]);
+    assert!(text.as_str().unwrap().ends_with("missing.csv: no such file or directory"), "{text}");
     assert!(open("/").contains("open() can't be used with directories"), "{}", open("/"));
 }
 

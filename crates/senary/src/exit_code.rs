@@ -120,7 +120,9 @@ impl Failure {
             Self::Init { error, .. } | Self::Lifecycle(error) => match error {
                 // A rejected promise has no code of its own in the reference.
                 LifecycleError::Script(ScriptFailure::Rejection(_)) => 255,
-                LifecycleError::Script(_) | LifecycleError::VuInit { .. } | LifecycleError::Source(_) => 107,
+                LifecycleError::Script(_) | LifecycleError::VuInit { .. } | LifecycleError::Source { .. } => {
+                    107
+                }
                 LifecycleError::NotAFunction(_)
                 | LifecycleError::SummaryNotAFunction
                 | LifecycleError::SetupData(_)

@@ -134,7 +134,7 @@ impl Loader for ScriptLoader {
         name: &str,
         _: Option<ImportAttributes<'js>>,
     ) -> rquickjs::Result<Module<'js, Declared>> {
-        if name.contains(SEPARATOR) {
+        if is_bridge(name) {
             return Module::declare_def::<Bridge, _>(ctx.clone(), name);
         }
         let store = store_of(ctx)?;
@@ -196,6 +196,10 @@ pub fn bridge(target: &Specifier, names: &[&str]) -> String {
     engine_name.push(SEPARATOR);
     engine_name.push_str(&wanted.join(&SEPARATOR.to_string()));
     engine_name
+}
+
+pub fn is_bridge(engine_name: &str) -> bool {
+    engine_name.contains(SEPARATOR)
 }
 
 /// Adds every name the module has; a CommonJS module has to run for that, before its turn.

@@ -15,7 +15,7 @@ pub mod specifier;
 pub mod stack;
 pub mod syntax;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -117,6 +117,8 @@ pub struct ModuleStore {
     contents: Mutex<BTreeMap<String, Arc<[u8]>>>,
     /// Whether what is not among the contents may be looked for elsewhere.
     closed: bool,
+    /// URLs of files that were looked for and not found.
+    missing: Mutex<BTreeSet<String>>,
     locked: AtomicBool,
     cancel: CancellationToken,
 }
@@ -169,13 +171,13 @@ impl ModuleStore {
         closed: bool,
         cancel: CancellationToken,
     ) -> Arc<Self> {
-        let locked = AtomicBool::new(false);
         Arc::new(Self {
             entry,
             modules: Mutex::default(),
             contents: Mutex::new(contents),
             closed,
-            locked,
+            missing: Mutex::default(),
+            locked: AtomicBool::new(false),
             cancel,
         })
     }
@@ -220,6 +222,23 @@ impl ModuleStore {
         };
         let mut modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(modules.entry(url.to_owned()).or_insert(Arc::new(module)).clone())
+    }
+
+    /// Finds everything the entry imports, and what that imports.
+    pub(crate) fn link_entry(&self) -> Result<(), SourceError> {
+        let mut linked = vec![self.entry.url.clone()];
+        let mut at = 0;
+        while let Some(url) = linked.get(at).cloned() {
+            let module = self.module(&url, &url)?;
+            for request in self.link(&module)?.requests.values() {
+                let is_script = specifier::is_script(&request.engine_name);
+                if is_script && !request.is_bridge() && !linked.contains(&request.engine_name) {
+                    linked.push(request.engine_name.clone());
+                }
+            }
+            at += 1;
+        }
+        Ok(())
     }
 
     /// Finds everything a module imports and checks that it is there. The engine's own words for a name that is
@@ -310,12 +329,21 @@ impl ModuleStore {
         if self.closed {
             return Err(std::io::ErrorKind::NotFound.into());
         }
-        let bytes: Arc<[u8]> = std::fs::read(path)?.into();
+        if self.is_locked() {
+            return Err(std::io::ErrorKind::NotFound.into());
+        }
+        let bytes = std::fs::read(path).inspect_err(|_| {
+            self.missing.lock().unwrap_or_else(PoisonError::into_inner).insert(url.clone());
+        })?;
+        let bytes: Arc<[u8]> = bytes.into();
         Ok(self.contents_now().entry(url).or_insert(bytes).clone())
     }
 
+    /// Whether a file was looked for before the store was locked, found or not.
     pub(crate) fn is_known_file(&self, path: &Path) -> bool {
-        self.contents_now().contains_key(&specifier::url_of(path))
+        let url = specifier::url_of(path);
+        self.contents_now().contains_key(&url)
+            || self.missing.lock().unwrap_or_else(PoisonError::into_inner).contains(&url)
     }
 
     /// An error at a place of a module as it was compiled.
@@ -477,6 +505,12 @@ impl ModuleSource {
 
     pub(crate) fn request(&self, specifier: &str) -> Option<&Request> {
         self.linked.get()?.requests.get(specifier)
+    }
+}
+
+impl Request {
+    fn is_bridge(&self) -> bool {
+        loader::is_bridge(&self.engine_name)
     }
 }
 
