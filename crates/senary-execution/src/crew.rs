@@ -100,7 +100,7 @@ pub(crate) struct Worker<F: VuFactory> {
 }
 
 impl<F: VuFactory> Worker<F> {
-    /// Makes a VU; it is free from then on, or once the lease is dropped.
+    /// Makes a VU and keeps it here. It is the caller who adds it to the pool.
     pub(crate) async fn create(&self, vu: u64, interrupt: &CancellationToken) -> Result<(), F::Error> {
         let made = self.factory.create(self.id_of(vu), &self.context, interrupt).await?;
         self.vus.borrow_mut().insert(vu, made);

@@ -25,9 +25,9 @@ pub struct ScenarioProgress {
     pub duration: Duration,
     /// Until its start, while it waits.
     pub starts_in: Duration,
-    /// VUs it has at the moment.
+    /// VUs it has at the moment; for arrival rates, all it ever came to.
     pub active_vus: u64,
-    /// Of these, the ones in the middle of an iteration. Known for arrival rates; otherwise all.
+    /// VUs in the middle of an iteration. Known for arrival rates; otherwise all.
     pub running_vus: u64,
     /// What falls to this process.
     pub share: Share,
@@ -59,6 +59,8 @@ pub(crate) struct ScenarioState {
     pub(crate) started_iterations: Padded,
     pub(crate) done_iterations: Tally,
     pub(crate) active_vus: AtomicU64,
+    /// VUs it has had so far.
+    joined_vus: AtomicU64,
     /// VUs of an arrival rate that wait for their next iteration.
     pub(crate) idle_vus: AtomicU64,
     arrivals: Option<Arrivals>,
@@ -77,6 +79,7 @@ impl ScenarioState {
             started_iterations: Padded::default(),
             done_iterations: Tally::default(),
             active_vus: AtomicU64::new(0),
+            joined_vus: AtomicU64::new(0),
             idle_vus: AtomicU64::new(0),
             arrivals: scenario.executor.arrivals(),
             length,
@@ -106,6 +109,15 @@ impl ScenarioState {
         let elapsed = self.started.get().map_or(Duration::ZERO, Instant::elapsed);
         let _ = self.ended.set(elapsed);
         self.interrupted.store(interrupted, Ordering::Relaxed);
+    }
+
+    pub(crate) fn vu_joined(&self) {
+        self.active_vus.fetch_add(1, Ordering::Relaxed);
+        self.joined_vus.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn vu_left(&self) {
+        self.active_vus.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// How far it is, 0 to 1.
@@ -153,7 +165,11 @@ impl ScenarioState {
                 Some(due) => due.saturating_duration_since(Instant::now()),
                 None => self.scenario.start_time,
             },
-            active_vus,
+            active_vus: match self.arrivals {
+                // Nobody leaves before the end.
+                Some(_) => self.joined_vus.load(Ordering::Relaxed),
+                None => active_vus,
+            },
             running_vus: active_vus.saturating_sub(self.idle_vus.load(Ordering::Relaxed)),
             share: self.share,
             iterations: self.done_iterations.total(),

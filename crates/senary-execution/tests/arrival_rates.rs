@@ -6,7 +6,7 @@
 mod fake;
 
 use fake::{Bench, Fakes, ms, scenario, secs};
-use senary_execution::{ExecutorConfig, Scenario, Stage, StopReason};
+use senary_execution::{ExecutorConfig, Scenario, ScenarioStatus, Stage, StopReason};
 use senary_metrics::builtin;
 
 fn constant(rate: u64, duration: u64, pre_allocated_vus: u64, max_vus: u64) -> Scenario {
@@ -134,14 +134,16 @@ async fn a_shutdown_stops_the_clock_and_the_iterations() {
 #[tokio::test(start_paused = true)]
 async fn progress_tells_running_from_active_and_the_rate() {
     let bench = Bench::new(vec![constant(4, 2000, 3, 3)], Fakes::of_length(ms(400)));
-    let mut seen = None;
+    let mut seen = Vec::new();
     bench
         .run_with(async |scheduler| {
-            tokio::time::sleep(ms(1300)).await;
-            seen = scheduler.progress().pop();
+            for _ in 0..2 {
+                tokio::time::sleep(ms(1300)).await;
+                seen.extend(scheduler.progress());
+            }
         })
         .await;
-    let seen = seen.unwrap();
-    assert_eq!((seen.running_vus, seen.active_vus, seen.rate), (2, 3, Some(4.0)));
-    assert_eq!(seen.fraction, 0.65);
+    assert_eq!((seen[0].running_vus, seen[0].active_vus, seen[0].rate), (2, 3, Some(4.0)));
+    assert_eq!(seen[0].fraction, 0.65);
+    assert_eq!((seen[1].running_vus, seen[1].active_vus, seen[1].status), (0, 3, ScenarioStatus::Done));
 }

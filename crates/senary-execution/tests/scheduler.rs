@@ -333,7 +333,7 @@ async fn it_works_on_threads() {
     bench.fakes.start_clock();
     scheduler.run().await;
     let progress = scheduler.progress();
-    assert!(progress.iter().all(|p| p.status == ScenarioStatus::Done && p.active_vus == 0), "{progress:?}");
+    assert!(progress.iter().all(|p| p.status == ScenarioStatus::Done && p.running_vus == 0), "{progress:?}");
     scheduler.close().await;
     assert_eq!(bench.fakes.alive(), 0);
     let records = bench.fakes.records();

@@ -220,7 +220,7 @@ struct Presence {
 impl Presence {
     fn new(scenario: &Arc<ScenarioState>, run: Arc<ExecutionState>, present: mpsc::Sender<()>) -> Self {
         run.vu_activated();
-        scenario.active_vus.fetch_add(1, Ordering::Relaxed);
+        scenario.vu_joined();
         Self { run, scenario: scenario.clone(), _present: present }
     }
 }
@@ -228,7 +228,7 @@ impl Presence {
 impl Drop for Presence {
     fn drop(&mut self) {
         self.run.vu_deactivated();
-        self.scenario.active_vus.fetch_sub(1, Ordering::Relaxed);
+        self.scenario.vu_left();
     }
 }
 
