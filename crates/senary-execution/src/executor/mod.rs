@@ -204,6 +204,11 @@ impl ActiveScenario {
         self.state.started_iterations.0.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// Counts an iteration as not started. Only once no other will start any more: numbers are given twice then.
+    fn give_back_iteration(&self) {
+        self.state.started_iterations.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
     fn warn(&self, text: &str) {
         let (scenario, executor) = self.state.labels();
         log::warn!(executor, scenario; "{text}");
