@@ -14,14 +14,19 @@ use rquickjs::class::{JsClass, Readable, Trace, Tracer};
 use rquickjs::function::{Constructor, Opt, This};
 use rquickjs::object::Property;
 use rquickjs::proxy::ProxyHandler;
-use rquickjs::{Array, Class, Coerced, Ctx, Error, Filter, Function, JsLifetime, Object, Proxy, Value, qjs};
+use rquickjs::{Array, Class, Coerced, Ctx, Function, JsLifetime, Object, Proxy, Value};
 
+use super::frozen;
 use super::phase::VuPhase;
 use crate::vu::core::vu_of;
 use crate::{bytes, errors};
 
 const SHARED_ARRAY: &str = "SharedArray";
 const LENGTH: &str = "length";
+
+/// Elements up to which a script may list the indices (`Object.keys`, `for in`): the engine compares each key of a
+/// proxy with every other, and nothing could interrupt it.
+const MAX_LISTED: usize = 100_000;
 
 /// Between two looks at an array another VU is building.
 const POLL: Duration = Duration::from_millis(1);
@@ -249,9 +254,7 @@ type This_<'js> = This<Class<'js, Handler>>;
 impl Handler {
     fn element<'js>(&self, ctx: &Ctx<'js>, index: usize) -> rquickjs::Result<Option<Value<'js>>> {
         let Some(json) = self.0.get(index) else { return Ok(None) };
-        let value = ctx.json_parse(json)?;
-        deep_freeze(ctx, &value)?;
-        Ok(Some(value))
+        frozen::parse(ctx, json).map(Some)
     }
 }
 
@@ -279,6 +282,12 @@ fn has<'js>(this: This_<'js>, target: Object<'js>, key: Value<'js>) -> rquickjs:
 
 fn own_keys<'js>(ctx: Ctx<'js>, this: This_<'js>) -> rquickjs::Result<Vec<Value<'js>>> {
     let length = this.0.borrow().0.len();
+    if length > MAX_LISTED {
+        let text = format!(
+            "the keys of a SharedArray of {length} elements are too many to list; count to its length"
+        );
+        return Err(errors::throw_range_error(&ctx, &text));
+    }
     let names = (0..length).map(|index| index.to_string()).chain([LENGTH.to_owned()]);
     names.map(|name| Ok(rquickjs::String::from_str(ctx.clone(), &name)?.into_value())).collect()
 }
@@ -296,9 +305,7 @@ fn own_property<'js>(
             Some(element) => descriptor.set("value", element)?,
             None => return Ok(Value::new_undefined(ctx)),
         },
-        None if text_of_key(&key)?.is_some_and(|key| key == LENGTH) => {
-            descriptor.set("value", target.get::<_, Value<'js>>(LENGTH)?)?;
-        }
+        None if is_length(&key)? => descriptor.set("value", target.get::<_, Value<'js>>(LENGTH)?)?,
         None => return Ok(Value::new_undefined(ctx)),
     }
     // A proxy must not contradict its target, which has a `length` like any array and no elements.
@@ -308,38 +315,33 @@ fn own_property<'js>(
     Ok(descriptor.into_value())
 }
 
+fn is_length(key: &Value<'_>) -> rquickjs::Result<bool> {
+    let text = key.as_string().map(bytes::text_of).transpose()?;
+    Ok(text.is_some_and(|text| text == LENGTH))
+}
+
 fn refuse(ctx: Ctx<'_>) -> rquickjs::Result<bool> {
     Err(errors::throw_type_error(&ctx, "SharedArray is immutable"))
 }
 
 /// The index a property key stands for, in the form in which the language writes indices.
 fn index_of(key: &Value<'_>) -> rquickjs::Result<Option<usize>> {
-    let Some(text) = text_of_key(key)? else { return Ok(None) };
-    let is_index = match text.as_bytes() {
-        [b'0'] => true,
-        [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
-        _ => false,
-    };
-    Ok(if is_index { text.parse().ok() } else { None })
+    let Some(key) = key.as_string() else { return Ok(None) };
+    let text = key.clone().to_cstring()?;
+    // SAFETY: the engine guarantees `len` readable bytes for as long as `text` lives.
+    let text = unsafe { std::slice::from_raw_parts(text.as_ptr().cast::<u8>(), text.len()) };
+    Ok(parse_index(text))
 }
 
-fn text_of_key(key: &Value<'_>) -> rquickjs::Result<Option<String>> {
-    key.as_string().map(bytes::text_of).transpose()
-}
-
-/// Freezes a value that came from JSON, and all in it.
-fn deep_freeze<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> rquickjs::Result<()> {
-    let mut left: Vec<Object<'js>> = value.as_object().cloned().into_iter().collect();
-    while let Some(object) = left.pop() {
-        for member in object.own_values::<Value<'js>>(Filter::new().string()) {
-            left.extend(member?.into_object());
-        }
-        // SAFETY: both belong to this context, which is entered; the engine only changes property flags.
-        if unsafe { qjs::JS_FreezeObject(ctx.as_raw().as_ptr(), object.as_raw()) } < 0 {
-            return Err(Error::Exception);
-        }
+fn parse_index(text: &[u8]) -> Option<usize> {
+    match text {
+        [b'0'] => Some(0),
+        [b'1'..=b'9', ..] => text.iter().try_fold(0usize, |index, digit| {
+            let digit = digit.is_ascii_digit().then(|| usize::from(digit - b'0'))?;
+            index.checked_mul(10)?.checked_add(digit)
+        }),
+        _ => None,
     }
-    Ok(())
 }
 
 impl<'js> Trace<'js> for Handler {
@@ -425,6 +427,13 @@ mod tests {
         check("Object.entries(d)[2]", "2,text");
         check("d.at(-1)", "null");
         check("(() => { let n = 0; for (const i in d) n += Number(i); return n })()", "10");
+    }
+
+    #[test]
+    fn too_many_keys_are_refused() {
+        let big = "Array.from({ length: 100001 }, (_, i) => i)";
+        assert_eq!(with_array(big, "return [d.length, d[100000], d.includes(7)]"), "100001,100000,true");
+        assert!(with_array(big, "return Object.keys(d)").starts_with("RangeError"));
     }
 
     #[test]
@@ -529,6 +538,21 @@ mod tests {
         let published = duty.finish(Elements::default());
         assert!(matches!(arrays.claim("a", first), Claim::Take(taken) if Arc::ptr_eq(&taken, &published)));
         drop(other);
+    }
+
+    #[test]
+    fn indices_are_written_one_way() {
+        for (text, index) in [
+            ("0", Some(0)),
+            ("10", Some(10)),
+            ("01", None),
+            ("1e1", None),
+            ("-1", None),
+            ("", None),
+            ("99999999999999999999", None),
+        ] {
+            assert_eq!(parse_index(text.as_bytes()), index, "{text}");
+        }
     }
 
     proptest! {
