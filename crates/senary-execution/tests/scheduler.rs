@@ -364,3 +364,27 @@ async fn busy_vus_starve_nobody() {
     let vus: BTreeSet<u64> = bench.fakes.records().iter().map(|r| r.vu.in_instance).collect();
     assert_eq!(vus.len(), 4);
 }
+
+/// The same shutdown with threads, at moments that fall where they may.
+#[tokio::test]
+async fn a_shutdown_ends_threads_at_any_moment() {
+    for at in [0, 1, 2, 3, 5, 8, 13, 21, 34, 55] {
+        let fakes =
+            Fakes::new(|vu, _, _| if vu.in_instance % 3 == 0 { secs(60) } else { ms(vu.in_instance % 2) });
+        let bench = Bench::new(every_executor(), fakes);
+        let scheduler = bench.threaded();
+        scheduler.initialize().await.unwrap();
+        let stop = async {
+            tokio::time::sleep(ms(at)).await;
+            bench.options.shutdown.stop(StopReason::Signal { name: "interrupt" });
+        };
+        let ended = async {
+            tokio::join!(scheduler.run(), stop);
+            scheduler.close().await;
+        };
+        tokio::time::timeout(secs(20), ended).await.expect("it ends");
+        assert_eq!((bench.fakes.alive(), bench.state().active_vus()), (0, 0));
+        let counted = bench.state().full_iterations() + bench.state().interrupted_iterations();
+        assert_eq!(counted, bench.fakes.records().len() as u64);
+    }
+}
