@@ -6,7 +6,7 @@
 // or against your own with
 //
 //   senary run -e TCP_HOST=10.0.0.5 -e TCP_PORT=7000 {{ .ScriptName }}
-import { check } from "k6"
+import { check, sleep } from "k6"
 import { Trend } from "k6/metrics"
 import { Socket } from "k6/x/tcp"
 
@@ -59,4 +59,5 @@ export default async function () {
     return
   }
   await closed
+  sleep(0.5)
 }
