@@ -147,7 +147,7 @@ export function other() {{ sleep(0.01) }}
     let outcome = Program::script(BINARY, &script).within(BOUND).run();
     outcome.expect_code(0);
     assert!(outcome.elapsed < Duration::from_secs(15), "it took {:?}", outcome.elapsed);
-    assert!(outcome.measured("iterations", "count") > 10.0, "the others went on");
+    assert!(outcome.measured("iterations", "count") >= 2.0, "the others went on");
     outcome
 }
 
