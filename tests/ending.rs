@@ -40,6 +40,15 @@ export default async function () { console.log("here"); await new Promise((r) =>
     in_good_order(&signalled(&format!("{script}{TEARDOWN}"), "here", Signal::TERM));
 }
 
+/// The terminal goes away.
+#[test]
+fn hung_up_while_waiting() {
+    let script = r#"
+export default async function () { console.log("here"); await new Promise((r) => setTimeout(r, 3600e3)) }
+"#;
+    in_good_order(&signalled(&format!("{script}{TEARDOWN}"), "here", Signal::HUP));
+}
+
 #[test]
 fn interrupted_in_an_endless_loop() {
     let script = r#"
