@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::factory::{self, LifecycleError};
 use crate::modules::data::SharedArrays;
+use crate::modules::secrets::Secrets;
 use crate::settings::{SetupData, SystemTags, VuSettings};
 use crate::source::{ModuleStore, ScriptSource};
 
@@ -24,6 +25,8 @@ pub struct RuntimeOptions {
     pub env: Arc<[(String, String)]>,
     /// `--compatibility-mode=base`: no `global`.
     pub base_compatibility: bool,
+    /// What `k6/secrets` offers.
+    pub secrets: Secrets,
 }
 
 /// Shared by every VU.
@@ -125,11 +128,8 @@ impl Bundle {
 
     /// Finds everything the script imports, before any of it runs.
     fn link(&self) -> Result<(), LifecycleError> {
-        self.store.link_entry().map_err(|error| {
-            let url = self.store.entry.url.clone();
-            let script = url.rsplit('/').next().unwrap_or_default().to_owned();
-            LifecycleError::Source { script, url, error }
-        })
+        let url = || self.store.entry.url.clone();
+        self.store.link_entry().map_err(|error| LifecycleError::Source { url: url(), error })
     }
 
     async fn first_init(

@@ -29,8 +29,8 @@ pub enum LifecycleError {
     #[error("error while initializing VU #{vu}: {failure}")]
     VuInit { vu: u64, failure: ScriptFailure },
     /// The script, or something it imports, cannot be had or read; no code of it ran.
-    #[error("could not initialize '{script}': could not load JS test '{url}': {error}")]
-    Source { script: String, url: String, error: SourceError },
+    #[error("could not load JS test '{url}': {error}")]
+    Source { url: String, error: SourceError },
     #[error("exported '{0}' must be a function")]
     NotAFunction(String),
     #[error("exported identifier handleSummary must be a function")]
@@ -140,6 +140,7 @@ fn prepare(ctx: &Ctx<'_>, core: &Rc<VuCore>, bundle: &Bundle) -> rquickjs::Resul
     let _ = ctx.store_userdata(VuHandle(core.clone()));
     let _ = ctx.store_userdata(core.phase.clone());
     bundle.shared_arrays.install(ctx);
+    bundle.runtime.secrets.install(ctx);
     modules::install_globals(ctx)?;
     globals::install(ctx, core, &bundle.runtime)?;
     loader::install(ctx, &bundle.store)?;

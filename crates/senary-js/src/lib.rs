@@ -27,6 +27,7 @@ mod web;
 pub use bundle::{Bundle, RuntimeOptions};
 pub use factory::{JsVuFactory, LifecycleError};
 pub use failure::ScriptFailure;
+pub use modules::secrets::{Secrets, config::ConfigError as SecretConfigError};
 pub use settings::{SystemTags, VuSettings};
 pub use source::ScriptSource;
 pub use stages::Stages;

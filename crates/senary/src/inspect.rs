@@ -32,10 +32,11 @@ async fn inspect(
 ) -> Result<Map<String, Value>, Failure> {
     let name = &args.script[0];
     let runtime = RuntimeSettings::new(&args.runtime, env, false)?;
+    let secrets = script::secrets(global, env)?;
     let test = script::read(name, runtime.source_type)?;
     let text = test.source.text.clone();
     let registry = Registry::new();
-    let bundle = script::load(test, &runtime, &registry, &Shutdown::new()).await?;
+    let bundle = script::load(test, &runtime, secrets, &registry, &Shutdown::new()).await?;
     let options = ScriptOptions { name, text: &text, json: bundle.options() };
     if !args.execution_requirements.unwrap_or_default() {
         let mut notes = Vec::new();

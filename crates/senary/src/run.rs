@@ -46,10 +46,11 @@ async fn main_line(args: &RunArgs, global: &GlobalSettings, env: &Environment) -
         logging::console_to(path.as_ref())?;
     }
     let _echo = start_echo(args, &mut runtime)?;
+    let secrets = script::secrets(global, env)?;
     let test = script::read(name, runtime.source_type)?;
     let text = test.source.text.clone();
     let registry = Registry::new();
-    let bundle = script::load(test, &runtime, &registry, &shutdown).await?;
+    let bundle = script::load(test, &runtime, secrets, &registry, &shutdown).await?;
 
     // Bundle → options → plan.
     let options = ScriptOptions { name, text: &text, json: bundle.options() };

@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use senary_execution::Shutdown;
 use senary_js::source::{ModuleStore, read_file};
-use senary_js::{Bundle, LifecycleError, RuntimeOptions, ScriptFailure, ScriptSource};
+use senary_js::{Bundle, LifecycleError, RuntimeOptions, ScriptFailure, ScriptSource, Secrets};
 use senary_metrics::Registry;
 use serde_json::Value;
 
 use crate::archive::Archive;
+use crate::environment::Environment;
 use crate::exit_code::Failure;
-use crate::options::{RuntimeSettings, SourceType};
+use crate::logging;
+use crate::options::{GlobalSettings, RuntimeSettings, SourceType};
 
 /// A test as it was found.
 #[derive(Debug)]
@@ -51,17 +53,26 @@ impl Test {
     }
 }
 
+/// Opens the sources of secrets; whatever they give out is hidden in the log from then on.
+pub fn secrets(global: &GlobalSettings, env: &Environment) -> Result<Secrets, Failure> {
+    let cwd = std::env::current_dir().unwrap_or_default();
+    Secrets::new(&global.secret_sources, |name| env.get(name), env.iter(), &cwd, logging::redact)
+        .map_err(|error| Failure::Secrets(error.to_string()))
+}
+
 /// Runs the script's init code for the first time, on a thread of its own: it takes as long as the script likes.
 pub async fn load(
     test: Test,
     runtime: &RuntimeSettings,
+    secrets: Secrets,
     registry: &Registry,
     shutdown: &Shutdown,
 ) -> Result<Bundle, Failure> {
     let name = test.source.url.rsplit('/').next().unwrap_or_default().to_owned();
     let env = test.env(runtime).into();
     let archived_base = test.archived.as_ref().is_some_and(|a| a.base_compatibility);
-    let options = RuntimeOptions { env, base_compatibility: runtime.base_compatibility || archived_base };
+    let base_compatibility = runtime.base_compatibility || archived_base;
+    let options = RuntimeOptions { env, base_compatibility, secrets };
     let (registry, stop) = (registry.clone(), shutdown.clone());
     let loading = tokio::task::spawn_blocking(move || match test.archived {
         None => Bundle::load(test.source, options, registry, &stop),

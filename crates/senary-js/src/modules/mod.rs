@@ -11,6 +11,7 @@ pub mod lazy;
 pub mod metrics;
 mod missing;
 pub mod phase;
+pub mod secrets;
 pub mod text_codec;
 pub mod timers;
 pub mod webcrypto;
@@ -33,6 +34,7 @@ pub fn exports_of(name: &str) -> Option<Exports> {
         "k6/encoding" => encoding::exports,
         "k6/execution" => execution::exports,
         "k6/metrics" => metrics::exports,
+        "k6/secrets" => secrets::exports,
         "k6/timers" => timers::exports,
         x_tcp::NAME => x_tcp::exports,
         _ => return None,

@@ -35,11 +35,12 @@ async fn pack(args: &ArchiveArgs, global: &GlobalSettings, env: &Environment) ->
     let name = &args.script[0];
     let runtime = RuntimeSettings::new(&args.runtime, env, false)?;
     let given = Given::read(Some(&args.options), None, env, global.config.as_ref())?;
+    let secrets = script::secrets(global, env)?;
     let test = script::read(name, runtime.source_type)?;
     let entry = test.source.clone();
     let variables = test.env(&runtime);
     let registry = Registry::new();
-    let bundle = script::load(test, &runtime, &registry, &Shutdown::new()).await?;
+    let bundle = script::load(test, &runtime, secrets, &registry, &Shutdown::new()).await?;
     let options = ScriptOptions { name, text: &entry.text, json: bundle.options() };
     let consolidated = given.consolidate(&options)?;
     consolidated.notes.iter().for_each(Note::log);

@@ -1,0 +1,246 @@
+//! Secrets from a web server: one request per secret and test, no more of them at a time than the server is said
+//! to bear, and again if it failed.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use hyper::{Method, StatusCode};
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use super::SecretError;
+use super::config::{KEY, UrlOptions};
+use crate::web;
+
+/// A failed request is not repeated later than that.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
+
+pub struct UrlSource {
+    options: UrlOptions,
+    /// Secrets asked for. VUs that ask for the same one wait for the same request.
+    secrets: Mutex<HashMap<String, Arc<OnceCell<Arc<str>>>>>,
+    pace: Mutex<Pace>,
+}
+
+/// Requests that may be sent now, and since when that is known: a bucket that fills up to the burst.
+#[derive(Debug)]
+struct Pace {
+    available: f64,
+    since: Instant,
+}
+
+/// Why a request did not give the secret.
+enum Attempt {
+    /// The next may succeed.
+    Again(String),
+    Never(String),
+}
+
+impl UrlSource {
+    pub fn new(options: UrlOptions) -> Arc<Self> {
+        let pace = Pace { available: f64::from(options.burst), since: Instant::now() };
+        Arc::new(Self { options, secrets: Mutex::default(), pace: Mutex::new(pace) })
+    }
+
+    pub async fn get(&self, key: &str) -> Result<Arc<str>, SecretError> {
+        let secret = {
+            let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+            secrets.entry(key.to_owned()).or_default().clone()
+        };
+        secret.get_or_try_init(|| self.fetch(key)).await.cloned()
+    }
+
+    async fn fetch(&self, key: &str) -> Result<Arc<str>, SecretError> {
+        let mut attempt = 0;
+        loop {
+            self.wait_for_turn().await;
+            let request = tokio::time::timeout(self.options.timeout, self.request(key)).await;
+            let reason = match request {
+                Ok(Ok(secret)) => return Ok(secret.into()),
+                Ok(Err(Attempt::Never(reason))) => return Err(failed(key, &reason)),
+                Ok(Err(Attempt::Again(reason))) => reason,
+                Err(_) => format!("no answer within {:?}", self.options.timeout),
+            };
+            if attempt == self.options.max_retries {
+                return Err(failed(key, &reason));
+            }
+            let backoff = self.options.retry_backoff.saturating_mul(1 << attempt.min(16));
+            tokio::time::sleep(backoff.min(LONGEST_BACKOFF)).await;
+            attempt += 1;
+        }
+    }
+
+    async fn wait_for_turn(&self) {
+        loop {
+            let wait = {
+                let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+                pace.take(Instant::now(), self.options.requests_per_minute, self.options.burst)
+            };
+            match wait {
+                None => return,
+                Some(wait) => tokio::time::sleep(wait).await,
+            }
+        }
+    }
+
+    async fn request(&self, key: &str) -> Result<String, Attempt> {
+        let url = self.options.template.replace(KEY, &escaped(key));
+        let method = Method::from_bytes(self.options.method.as_bytes()).unwrap_or_default();
+        let response = web::request(method, &url, &self.options.headers).await;
+        let response = response.map_err(|error| match error {
+            web::WebError::Url(_) | web::WebError::Header(_) => Attempt::Never(error.to_string()),
+            _ => Attempt::Again(error.to_string()),
+        })?;
+        let status = response.status;
+        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+            return Err(Attempt::Again(format!("the server answered {status}")));
+        }
+        if !status.is_success() {
+            return Err(Attempt::Never(format!("the server answered {status}")));
+        }
+        secret_in(&response.body, &self.options.response_path).map_err(Attempt::Never)
+    }
+}
+
+impl Pace {
+    /// Takes a request, or tells how long until there may be one.
+    fn take(&mut self, now: Instant, per_minute: u32, burst: u32) -> Option<Duration> {
+        let per_second = f64::from(per_minute) / 60.0;
+        let gained = now.saturating_duration_since(self.since).as_secs_f64() * per_second;
+        self.available = (self.available + gained).min(f64::from(burst));
+        self.since = now;
+        if self.available >= 1.0 {
+            self.available -= 1.0;
+            return None;
+        }
+        Some(Duration::from_secs_f64((1.0 - self.available) / per_second))
+    }
+}
+
+fn failed(key: &str, reason: &str) -> SecretError {
+    SecretError::Url(format!("could not get the secret {key:?}: {reason}"))
+}
+
+/// The secret in a response: at the end of the path, or all of it.
+fn secret_in(body: &[u8], path: &str) -> Result<String, String> {
+    if path.is_empty() {
+        return Ok(String::from_utf8_lossy(body).into_owned());
+    }
+    let json: Value = serde_json::from_slice(body).map_err(|e| format!("the response is no JSON: {e}"))?;
+    let mut at = &json;
+    for name in path.split('.') {
+        let next = match at {
+            Value::Array(elements) => name.parse::<usize>().ok().and_then(|index| elements.get(index)),
+            _ => at.get(name),
+        };
+        at = next.ok_or_else(|| format!("the response has nothing at {path:?}"))?;
+    }
+    match at {
+        Value::String(text) => Ok(text.clone()),
+        Value::Number(_) | Value::Bool(_) => Ok(at.to_string()),
+        _ => Err(format!("the response has no text at {path:?}")),
+    }
+}
+
+/// A secret's name as part of a URL's path.
+fn escaped(key: &str) -> String {
+    let mut out = String::new();
+    for byte in key.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+
+    /// Gives each answer to one connection; hands back the first line of each request.
+    fn server(answers: &'static [&'static str]) -> (String, std::thread::JoinHandle<Vec<String>>) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let thread = std::thread::spawn(move || {
+            answers
+                .iter()
+                .map(|answer| {
+                    let (mut stream, _) = listener.accept().unwrap();
+                    let mut asked = Vec::new();
+                    while !asked.ends_with(b"\r\n\r\n") {
+                        let mut byte = [0];
+                        stream.read_exact(&mut byte).unwrap();
+                        asked.push(byte[0]);
+                    }
+                    stream.write_all(answer.as_bytes()).unwrap();
+                    String::from_utf8(asked).unwrap().lines().next().unwrap().to_owned()
+                })
+                .collect()
+        });
+        (format!("http://{address}/secrets/{{key}}"), thread)
+    }
+
+    fn source(template: String, path: &str) -> Arc<UrlSource> {
+        let retry_backoff = Duration::from_millis(1);
+        UrlSource::new(UrlOptions {
+            template,
+            response_path: path.into(),
+            retry_backoff,
+            max_retries: 2,
+            ..UrlOptions::default()
+        })
+    }
+
+    fn block_on<T>(work: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+    }
+
+    #[test]
+    fn failures_are_repeated_and_secrets_kept() {
+        let (template, thread) = server(&[
+            "HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 23\r\n\r\n{\"data\":{\"value\":\"s1\"}}",
+        ]);
+        let source = source(template, "data.value");
+        block_on(async {
+            let (first, second) = tokio::join!(source.get("a/b"), source.get("a/b"));
+            assert_eq!((first.unwrap(), second.unwrap()), ("s1".into(), "s1".into()));
+            assert_eq!(source.get("a/b").await.unwrap(), "s1".into());
+        });
+        assert_eq!(thread.join().unwrap(), ["GET /secrets/a%2Fb HTTP/1.1"; 2]);
+    }
+
+    #[test]
+    fn refusals_are_final() {
+        let (template, thread) = server(&["HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"]);
+        let error = block_on(source(template, "").get("x")).unwrap_err().to_string();
+        assert_eq!(error, "could not get the secret \"x\": the server answered 404 Not Found");
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn secrets_are_found_in_responses() {
+        assert_eq!(secret_in(b"raw\n", ""), Ok("raw\n".into()));
+        assert_eq!(secret_in(br#"{"a":[{"b":5}]}"#, "a.0.b"), Ok("5".into()));
+        assert!(secret_in(br#"{"a":{}}"#, "a").is_err());
+        assert!(secret_in(br#"{"a":{}}"#, "a.b").is_err());
+        assert!(secret_in(b"no", "a").is_err());
+    }
+
+    #[test]
+    fn requests_are_paced() {
+        let start = Instant::now();
+        let mut pace = Pace { available: 2.0, since: start };
+        assert_eq!(pace.take(start, 60, 2), None);
+        assert_eq!(pace.take(start, 60, 2), None);
+        assert_eq!(pace.take(start, 60, 2), Some(Duration::from_secs(1)));
+        assert_eq!(pace.take(start + Duration::from_secs(1), 60, 2), None);
+        // No more than the burst gathers.
+        let later = start + Duration::from_secs(60);
+        assert_eq!([pace.take(later, 60, 2), pace.take(later, 60, 2)], [None, None]);
+        assert_eq!(pace.take(later, 60, 2), Some(Duration::from_secs(1)));
+    }
+}
