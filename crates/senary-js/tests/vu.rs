@@ -24,7 +24,7 @@ struct Ran {
 impl Ran {
     /// The sum of a counter's samples.
     fn sum(&self, metric: &str) -> f64 {
-        let id = self.registry.get(metric).unwrap().id;
+        let id = self.registry.get(metric).expect("a metric").id;
         let mut series = Vec::new();
         let mut sink = Sink::new(senary_metrics::MetricType::Counter);
         for batch in &self.batches {
@@ -48,14 +48,14 @@ fn run(script: &str, env: &[(&str, String)], iterations: u64, limit: Duration) -
     let runtime = RuntimeOptions { env, ..RuntimeOptions::default() };
     let registry = Registry::new();
     let shutdown = Shutdown::new();
-    let bundle = Bundle::load(source, runtime, registry.clone(), &shutdown).unwrap();
-    let resolver = Resolver::new(&[], &[], &[], DnsConfig::default()).unwrap();
+    let bundle = Bundle::load(source, runtime, registry.clone(), &shutdown).expect("a bundle");
+    let resolver = Resolver::new(&[], &[], &[], DnsConfig::default()).expect("a resolver");
     let settings = Arc::new(VuSettings {
         run_tags: TagSet::default(),
         system_tags: SystemTags::default(),
         dialer: Arc::new(Dialer {
             resolver: Arc::new(resolver),
-            tls: Tls::new(TlsOptions::default()).unwrap(),
+            tls: Tls::new(TlsOptions::default()).expect("TLS"),
         }),
         local_ips: None,
         options_json: "{}".into(),
@@ -65,15 +65,15 @@ fn run(script: &str, env: &[(&str, String)], iterations: u64, limit: Duration) -
     let factory = JsVuFactory::new(Arc::new(bundle), settings);
     let batches = Arc::new(Mutex::new(Vec::new()));
     let kept = batches.clone();
-    let sink = Arc::new(move |batch| kept.lock().unwrap().push(batch));
+    let sink = Arc::new(move |batch| kept.lock().expect("no panic").push(batch));
     let worker =
         WorkerContext::new(ProducerId(0), Clock::new(), Arc::new(ExecutionState::new()), shutdown, sink);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let local = tokio::task::LocalSet::new();
     let outcomes = local.block_on(&runtime, async {
         let interrupt = CancellationToken::new();
         let id = VuId { in_instance: 1, in_test: 1 };
-        let mut vu = factory.create(id, &worker, &interrupt).await.unwrap();
+        let mut vu = factory.create(id, &worker, &interrupt).await.expect("a VU");
         vu.activate(&Arc::new(Activation {
             scenario: "default".into(),
             executor: "shared-iterations",
@@ -96,7 +96,7 @@ fn run(script: &str, env: &[(&str, String)], iterations: u64, limit: Duration) -
         outcomes
     });
     worker.flush();
-    let batches = std::mem::take(&mut *batches.lock().unwrap());
+    let batches = std::mem::take(&mut *batches.lock().expect("no panic"));
     Ran { outcomes, batches, registry }
 }
 

@@ -136,7 +136,7 @@ fn is_async<'js>(ctx: &Ctx<'js>, function: &Function<'js>) -> rquickjs::Result<b
 fn sleep<'js>(ctx: Ctx<'js>, seconds: Opt<Value<'js>>) -> rquickjs::Result<()> {
     let seconds = seconds.0.map(|s| s.get::<Coerced<f64>>()).transpose()?.map_or(f64::NAN, |s| s.0);
     let vu = vu_of(&ctx)?;
-    if !(seconds > 0.0) {
+    if seconds.is_nan() || seconds <= 0.0 {
         return Ok(());
     }
     vu.block_until(&ctx, Instant::now() + Duration::from_secs_f64(seconds.min(LONGEST_SLEEP)))

@@ -146,7 +146,7 @@ impl VuInner {
         // What is left in the job queue belongs to nobody any more; running it lets promises settle into
         // the void, so that the next iteration starts with an empty queue.
         self.core.interrupt.raise();
-        let _ = self.with_script(|ctx| {
+        self.with_script(|ctx| {
             for _ in 0..JOBS_PER_CHECK {
                 if !matches!(execute_job(ctx), JobResult::Ran | JobResult::Threw) {
                     break;
