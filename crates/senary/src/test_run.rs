@@ -130,22 +130,22 @@ impl TestRun {
     /// Makes the VUs, then setup, the scenarios, teardown. The first failure counts; what must still happen after
     /// it does.
     pub async fn execute(&self) -> Result<(), Failure> {
-        self.phase.set(Phase::InitVus);
+        self.enter(Phase::InitVus);
         let initialized = self.scheduler.initialize().await;
         initialized.map_err(|error| script::or_stopped(error, &self.shutdown))?;
         self.go_on()?;
-        self.phase.set(Phase::InitDone);
+        self.enter(Phase::InitDone);
         if self.gate.is_paused() {
-            self.phase.set(Phase::PausedBeforeRun);
+            self.enter(Phase::PausedBeforeRun);
             self.shutdown.token().run_until_cancelled(self.gate.opened()).await;
             self.go_on()?;
         }
-        self.phase.set(Phase::Started);
+        self.enter(Phase::Started);
         self.state.mark_started();
         let set_up = self.set_up().await;
         let ran = match set_up {
             Ok(()) => {
-                self.phase.set(Phase::Running);
+                self.enter(Phase::Running);
                 self.scheduler.run().await;
                 let torn_down = self.tear_down().await;
                 self.go_on().and(torn_down)
@@ -153,7 +153,7 @@ impl TestRun {
             Err(failure) => Err(failure),
         };
         self.state.mark_ended();
-        self.phase.set(match &ran {
+        self.enter(match &ran {
             Ok(()) => Phase::Ended,
             Err(_) => Phase::Interrupted,
         });
@@ -184,7 +184,7 @@ impl TestRun {
         if self.plan.no_setup || !self.bundle.has_export(bundle::SETUP) {
             return Ok(());
         }
-        self.phase.set(Phase::Setup);
+        self.enter(Phase::Setup);
         let interrupt = self.shutdown.token().child_token();
         let limit = self.plan.setup_timeout;
         let data = run_stage(&self.stages, Stage::Setup, limit, interrupt, Stages::setup).await?;
@@ -197,9 +197,14 @@ impl TestRun {
         if self.plan.no_teardown || !self.bundle.has_export(bundle::TEARDOWN) {
             return Ok(());
         }
-        self.phase.set(Phase::Teardown);
+        self.enter(Phase::Teardown);
         let limit = self.plan.teardown_timeout;
         run_stage(&self.stages, Stage::Teardown, limit, CancellationToken::new(), Stages::teardown).await
+    }
+
+    fn enter(&self, phase: Phase) {
+        log::debug!("The run enters the phase {phase:?}");
+        self.phase.set(phase);
     }
 
     fn go_on(&self) -> Result<(), Failure> {
