@@ -27,6 +27,8 @@ pub struct RuntimeOptions {
     pub base_compatibility: bool,
     /// What `k6/secrets` offers.
     pub secrets: Secrets,
+    /// `__ENV` is frozen: the feature `freeze-env`.
+    pub freeze_env: bool,
 }
 
 /// Shared by every VU.

@@ -98,7 +98,7 @@ pub(crate) async fn init_vu(
         worker.clone(),
         settings,
         bundle.registry.clone(),
-        bundle.runtime.env.clone(),
+        bundle.runtime.clone(),
         Interrupt::default(),
     );
     let inner = VuInner::new(core, context, runtime);

@@ -7,6 +7,7 @@ use rquickjs::object::Property;
 use rquickjs::{Ctx, Object, Value};
 
 use crate::bundle::RuntimeOptions;
+use crate::modules::frozen::freeze_object;
 use crate::modules::lazy;
 use crate::vu::core::{VuCore, vu_of};
 
@@ -31,13 +32,16 @@ pub fn reset_env(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
 fn env<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Value<'js>> {
     let vu = vu_of(ctx)?;
     let env = Object::new(ctx.clone())?;
-    for (name, value) in vu.env.iter() {
+    for (name, value) in vu.runtime.env.iter() {
         env.set(name.as_str(), value.as_str())?;
     }
     if let Some(activation) = vu.activation() {
         for (name, value) in &activation.env {
             env.set(name.as_str(), value.as_str())?;
         }
+    }
+    if vu.runtime.freeze_env {
+        freeze_object(ctx, &env)?;
     }
     Ok(env.into_value())
 }

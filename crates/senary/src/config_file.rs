@@ -57,9 +57,15 @@ impl ConfigFile {
             ConfigPath::Default(path) => (path.clone(), false),
         };
         let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
+            Ok(text) => {
+                log::debug!("reading the configuration file {}", path.display());
+                text
+            }
             Err(reason) if must_be_there => return Err(ConfigFileError::Unreadable { path, reason }),
-            Err(_) => return Ok(Self::default()),
+            Err(reason) => {
+                log::debug!("there is no configuration file {}: {reason}", path.display());
+                return Ok(Self::default());
+            }
         };
         let not_json = |reason: String| ConfigFileError::NotJson { path: path.clone(), reason };
         let value: Value = serde_json::from_str(&text).map_err(|e| not_json(e.to_string()))?;

@@ -42,6 +42,7 @@ async fn main_line(args: &RunArgs, global: &GlobalSettings, env: &Environment) -
     let name = &args.script[0];
     let mut runtime = RuntimeSettings::new(&args.runtime, env, true)?;
     let given = Given::read(Some(&args.options), Some(&args.config), env, global.config.as_ref())?;
+    runtime.freeze_env = given.freezes_env();
     if let Some(path) = given.console_output() {
         logging::console_to(path.as_ref())?;
     }

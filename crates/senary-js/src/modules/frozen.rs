@@ -109,7 +109,7 @@ fn freeze<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> rquickjs::Result<()> {
     Ok(())
 }
 
-fn freeze_object<'js>(ctx: &Ctx<'js>, object: &Object<'js>) -> rquickjs::Result<()> {
+pub fn freeze_object<'js>(ctx: &Ctx<'js>, object: &Object<'js>) -> rquickjs::Result<()> {
     // SAFETY: both belong to this context, which is entered; the engine only changes property flags.
     if unsafe { qjs::JS_FreezeObject(ctx.as_raw().as_ptr(), object.as_raw()) } < 0 {
         return Err(Error::Exception);

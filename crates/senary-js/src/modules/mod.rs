@@ -5,7 +5,7 @@ pub mod crypto_x509;
 pub mod data;
 pub mod encoding;
 pub mod execution;
-mod frozen;
+pub(crate) mod frozen;
 pub mod k6;
 pub mod lazy;
 pub mod metrics;

@@ -13,6 +13,7 @@ use senary_execution::{Activation, Iteration, VuId, WorkerContext};
 use senary_metrics::{MetricId, Registry, SeriesId, Timestamp, builtin};
 use tokio_util::sync::CancellationToken;
 
+use crate::bundle::RuntimeOptions;
 use crate::coroutine::{BlockGate, Blocked, Resume};
 use crate::event_loop::EventLoop;
 use crate::modules::phase::VuPhase;
@@ -29,8 +30,8 @@ pub struct VuCore {
     pub worker: Rc<WorkerContext>,
     pub settings: Arc<VuSettings>,
     pub registry: Registry,
-    /// `__ENV`, without what a scenario lays over it.
-    pub env: Arc<[(String, String)]>,
+    /// Has `__ENV`, without what a scenario lays over it.
+    pub runtime: RuntimeOptions,
     pub phase: VuPhase,
     pub events: EventLoop,
     pub gate: BlockGate,
@@ -79,7 +80,7 @@ impl VuCore {
         worker: Rc<WorkerContext>,
         settings: Arc<VuSettings>,
         registry: Registry,
-        env: Arc<[(String, String)]>,
+        runtime: RuntimeOptions,
         interrupt: Interrupt,
     ) -> Rc<Self> {
         let tags = VuTags::new(&worker, &settings.run_tags, settings.system_tags);
@@ -88,7 +89,7 @@ impl VuCore {
             worker,
             settings,
             registry,
-            env,
+            runtime,
             phase: VuPhase::new(),
             events: EventLoop::default(),
             gate: BlockGate::default(),

@@ -171,3 +171,59 @@ pub fn write(mut log: Output, messages: &Receiver<Message>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+
+    #[test]
+    fn targets() {
+        let refused = |text: &str| Target::parse(text).unwrap_err().to_string();
+        assert!(matches!(Target::parse("stderr"), Ok(Target::Stderr)));
+        assert!(matches!(Target::parse("stdout"), Ok(Target::Stdout)));
+        assert!(matches!(Target::parse("none"), Ok(Target::None)));
+        match Target::parse("file=dir/k6.log,level=warning") {
+            Ok(Target::File { path, level }) => {
+                assert_eq!((path.to_str(), level), (Some("dir/k6.log"), LevelFilter::Warn));
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(refused("pigeon"), "unsupported log output 'pigeon'");
+        assert_eq!(refused("file"), "unsupported log output 'file'");
+        assert_eq!(refused("file=x,level=loud"), "not a valid log level: \"loud\"");
+        assert_eq!(refused("file=x,size=1"), "unknown log file setting \"size=1\"");
+    }
+
+    /// Lines reach the output they were meant for, in their order, all of them before a flush is answered.
+    #[test]
+    fn lines_go_where_they_belong() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let (sender, receiver) = sync_channel(10_000);
+        let log = Output::file(File::create(path("log")).unwrap());
+        let console = Output::file(File::create(path("console")).unwrap());
+        let thread = std::thread::spawn(move || write(log, &receiver));
+        sender.send(Message::Line(Channel::Log, "first\n".to_owned())).unwrap();
+        sender.send(Message::Console(Box::new(console))).unwrap();
+        for n in 0..3000 {
+            let channel = if n % 3 == 0 { Channel::Console } else { Channel::Log };
+            sender.send(Message::Line(channel, format!("{n}\n"))).unwrap();
+        }
+        let (done, is_done) = sync_channel(1);
+        sender.send(Message::Flush(done)).unwrap();
+        is_done.recv().unwrap();
+        let read = |name: &str| std::fs::read_to_string(path(name)).unwrap();
+        let numbers = |is_console: bool| {
+            (0..3000)
+                .filter(move |n| (n % 3 == 0) == is_console)
+                .map(|n| format!("{n}\n"))
+                .collect::<String>()
+        };
+        assert_eq!(read("log"), format!("first\n{}", numbers(false)));
+        assert_eq!(read("console"), numbers(true));
+        drop(sender);
+        thread.join().unwrap();
+    }
+}

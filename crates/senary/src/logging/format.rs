@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::{Duration, SystemTime};
 
+use jiff::tz::TimeZone;
 use log::{Level, Record, kv};
 use serde_json::Value;
 
@@ -88,12 +89,12 @@ impl Format {
         if self == Self::Terminal { Self::Text } else { self }
     }
 
-    /// The line, with its newline.
-    pub fn line(self, entry: &Entry, elapsed: Duration) -> String {
+    /// The line, with its newline. `elapsed` is since the start of the log.
+    pub fn line(self, entry: &Entry, elapsed: Duration, zone: &TimeZone) -> String {
         let mut line = match self {
-            Self::Text => text(entry),
+            Self::Text => text(entry, zone),
             Self::Terminal => terminal(entry, elapsed),
-            Self::Json => json(entry),
+            Self::Json => json(entry, zone),
             Self::Raw => entry.message.clone(),
         };
         line.push('\n');
@@ -101,8 +102,8 @@ impl Format {
     }
 }
 
-fn text(entry: &Entry) -> String {
-    let mut line = format!("time=\"{}\" level={}", rfc3339(entry.time), level_name(entry.level));
+fn text(entry: &Entry, zone: &TimeZone) -> String {
+    let mut line = format!("time=\"{}\" level={}", rfc3339(entry.time, zone), level_name(entry.level));
     if !entry.message.is_empty() {
         line.push_str(" msg=");
         push_value(&mut line, &entry.message);
@@ -135,12 +136,12 @@ fn terminal(entry: &Entry, elapsed: Duration) -> String {
     line
 }
 
-fn json(entry: &Entry) -> String {
+fn json(entry: &Entry, zone: &TimeZone) -> String {
     let mut object: BTreeMap<String, Value> =
         entry.fields.iter().map(|(key, value)| (free_key(key), value.clone())).collect();
     object.insert("level".into(), level_name(entry.level).into());
     object.insert("msg".into(), entry.message.as_str().into());
-    object.insert("time".into(), rfc3339(entry.time).into());
+    object.insert("time".into(), rfc3339(entry.time, zone).into());
     escaped(&serde_json::to_string(&object).unwrap_or_default())
 }
 
@@ -206,27 +207,18 @@ fn push_value(line: &mut String, value: &str) {
     line.push('"');
 }
 
-/// Whole seconds, in UTC.
-pub fn rfc3339(time: SystemTime) -> String {
-    let seconds = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = civil(days);
-    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
-}
-
-/// Year, month and day of a number of days since 1970-01-01, in the Gregorian calendar
-/// (<https://howardhinnant.github.io/date_algorithms.html#civil_from_days>).
-fn civil(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let era = days / 146_097;
-    let of_era = days % 146_097;
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
+/// Whole seconds, in a zone: `2026-11-23T16:27:24+01:00`, with `Z` for no offset.
+fn rfc3339(time: SystemTime, zone: &TimeZone) -> String {
+    let instant = jiff::Timestamp::try_from(time).unwrap_or_default();
+    let offset = zone.to_offset(instant);
+    let local = offset.to_datetime(instant).strftime("%Y-%m-%dT%H:%M:%S");
+    match offset.seconds() / 60 {
+        0 => format!("{local}Z"),
+        minutes => {
+            let sign = if minutes < 0 { '-' } else { '+' };
+            format!("{local}{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -245,7 +237,8 @@ mod tests {
     #[test]
     fn text_quotes_what_needs_it() {
         let line = |message: &str, fields: &[(&str, Value)]| {
-            let line = Format::Text.line(&entry(Level::Warn, message, fields), Duration::ZERO);
+            let line =
+                Format::Text.line(&entry(Level::Warn, message, fields), Duration::ZERO, &TimeZone::UTC);
             line.strip_prefix("time=\"2026-11-23T16:27:24Z\" level=warning").unwrap().to_owned()
         };
         assert_eq!(line("oneword", &[("source", "console".into())]), " msg=oneword source=console\n");
@@ -257,31 +250,34 @@ mod tests {
     #[test]
     fn json_keeps_numbers_and_sorts_keys() {
         let entry = entry(Level::Error, "two\nlines", &[("n", 5.into()), ("time", "x".into())]);
-        let line = Format::Json.line(&entry, Duration::ZERO);
+        let line = Format::Json.line(&entry, Duration::ZERO, &TimeZone::UTC);
         let expected = "{\"fields.time\":\"x\",\"level\":\"error\",\"msg\":\"two\\nlines\",\"n\":5,\"time\":\"2026-11-23T16:27:24Z\"}\n";
         assert_eq!(line, expected);
     }
 
     #[test]
     fn json_stays_on_one_line() {
-        let line = Format::Json.line(&entry(Level::Info, "a\u{2028}b<&>\u{2029}", &[]), Duration::ZERO);
+        let line = Format::Json.line(
+            &entry(Level::Info, "a\u{2028}b<&>\u{2029}", &[]),
+            Duration::ZERO,
+            &TimeZone::UTC,
+        );
         assert!(line.contains(r#""msg":"a\u2028b\u003c\u0026\u003e\u2029""#), "{line}");
     }
 
     #[test]
     fn a_terminal_gets_colours_and_seconds() {
         let entry = entry(Level::Info, "hello", &[("source", "console".into())]);
-        let line = Format::Terminal.line(&entry, Duration::from_millis(12_900));
+        let line = Format::Terminal.line(&entry, Duration::from_millis(12_900), &TimeZone::UTC);
         let expected = format!("\x1b[36mINFO\x1b[0m[0012] {:<44}  \x1b[36msource\x1b[0m=console\n", "hello");
         assert_eq!(line, expected);
     }
 
     #[test]
-    fn dates() {
-        let date = |seconds: u64| rfc3339(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
-        assert_eq!(date(0), "1970-01-01T00:00:00Z");
-        assert_eq!(date(951_782_399), "2000-02-28T23:59:59Z");
-        assert_eq!(date(951_782_400), "2000-02-29T00:00:00Z");
-        assert_eq!(date(4_107_542_400), "2100-03-01T00:00:00Z");
+    fn times_are_those_of_the_zone() {
+        let at =
+            |seconds, zone: &TimeZone| rfc3339(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds), zone);
+        assert_eq!(at(0, &TimeZone::UTC), "1970-01-01T00:00:00Z");
+        assert_eq!(at(951_782_399, &TimeZone::fixed(jiff::tz::offset(1))), "2000-02-29T00:59:59+01:00");
     }
 }

@@ -324,3 +324,99 @@ where
         _ = connection => exchange.await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::net::TcpListener;
+
+    use log::Level;
+
+    use super::*;
+
+    fn entry(level: Level, message: &str, fields: &[(&str, &str)]) -> Entry {
+        Entry {
+            level,
+            message: message.to_owned(),
+            fields: fields.iter().map(|(k, v)| ((*k).to_owned(), Value::from(*v))).collect(),
+            time: SystemTime::UNIX_EPOCH + Duration::from_nanos(1_500_000_001),
+        }
+    }
+
+    #[test]
+    fn settings() {
+        let text = "http://127.0.0.1:1/push,pushPeriod=2s,limit=5,msgMaxSize=9,level=error,allowedLabels=[a,b],label.x=y,header.X-Scope=t=1,profile";
+        let config = Config::parse(text).unwrap();
+        let expected = Config {
+            url: "http://127.0.0.1:1/push".to_owned(),
+            push_period: Duration::from_secs(2),
+            limit: 5,
+            max_size: 9,
+            level: LevelFilter::Error,
+            allowed_labels: Some(vec!["a".to_owned(), "b".to_owned()]),
+            labels: BTreeMap::from([("x".to_owned(), "y".to_owned())]),
+            headers: vec![("X-Scope".to_owned(), "t=1".to_owned())],
+        };
+        assert_eq!(config, expected);
+        assert_eq!(Config::parse("").unwrap(), Config::default());
+        for text in ["nonsense=1", "limit=x", "pushPeriod=0s", "level=loud", "http://,limit=1"] {
+            assert!(Config::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn lines_are_gathered_by_labels() {
+        let config = Config::parse("allowedLabels=[level,source],label.app=senary,msgMaxSize=12").unwrap();
+        let lines = [
+            entry(Level::Info, "one", &[("source", "console"), ("n", "1")]),
+            entry(Level::Info, "a longer message", &[("source", "console")]),
+            entry(Level::Error, "three", &[]),
+        ];
+        let body = body(&config, &lines, 0);
+        let expected = json!({"streams": [
+            {"stream": {"app": "senary", "level": "error"}, "values": [["1500000001", "three"]]},
+            {"stream": {"app": "senary", "level": "info", "source": "console"},
+                "values": [["1500000001", "one n=1"], ["1500000001", "a longer mes"]]},
+        ]});
+        assert_eq!(body, expected);
+    }
+
+    /// A flush sends what waits without waiting for the period; what was above the limit is counted.
+    #[test]
+    fn a_flush_pushes_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/loki/api/v1/push", listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            let (stream, _) = listener.accept().unwrap();
+            let mut reader = BufReader::new(stream);
+            let (mut head, mut length) = (String::new(), 0);
+            loop {
+                let mut line = String::new();
+                reader.read_line(&mut line).unwrap();
+                if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+                if line.trim().is_empty() {
+                    break;
+                }
+                head.push_str(&line);
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            reader.get_mut().write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+            (head, serde_json::from_slice::<Value>(&body).unwrap())
+        });
+        let config = Config::parse(&format!("{url},pushPeriod=1h,limit=2,header.X-Scope-OrgID=me")).unwrap();
+        let loki = Loki::start(config).unwrap();
+        for n in 0..5 {
+            loki.push(entry(Level::Info, &format!("line {n}"), &[]));
+        }
+        loki.flush(Instant::now() + Duration::from_secs(20));
+        let (head, body) = server.join().unwrap();
+        assert!(head.starts_with("POST /loki/api/v1/push HTTP/1.1"), "{head}");
+        assert!(head.to_lowercase().contains("x-scope-orgid: me"), "{head}");
+        assert_eq!(body["streams"][0]["values"][1][1], "line 1");
+        let dropped = body["streams"][1]["values"][0][1].as_str().unwrap();
+        assert!(dropped.starts_with("3 log messages were dropped"), "{dropped}");
+    }
+}

@@ -16,6 +16,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use jiff::tz::TimeZone;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use destination::{Channel, Message, Output};
@@ -68,6 +69,7 @@ struct Logger {
     sender: SyncSender<Message>,
     loki: Option<loki::Loki>,
     started: Instant,
+    zone: TimeZone,
 }
 
 static LOGGER: OnceLock<Logger> = OnceLock::new();
@@ -97,8 +99,15 @@ pub fn init(settings: &Settings) -> Result<(), LogError> {
         .name("senary-log".into())
         .spawn(move || destination::write(output, &receiver))
         .map_err(LogError::Start)?;
-    let logger =
-        Logger { format, level, console_file: AtomicBool::new(false), sender, loki, started: Instant::now() };
+    let logger = Logger {
+        format,
+        level,
+        console_file: AtomicBool::new(false),
+        sender,
+        loki,
+        started: Instant::now(),
+        zone: TimeZone::system(),
+    };
     let logger = LOGGER.get_or_init(|| logger);
     log::set_max_level(level);
     // Set already, if this is not the first call.
@@ -181,7 +190,7 @@ impl Log for Logger {
             Channel::Log => self.format,
             Channel::Console => self.format.off_terminal(),
         };
-        let line = format.line(&entry, self.started.elapsed());
+        let line = format.line(&entry, self.started.elapsed(), &self.zone);
         // Fails only if the writing thread is gone; nobody would be left to tell.
         let _ = self.sender.send(Message::Line(channel, line));
     }
@@ -241,4 +250,17 @@ fn stderr_is_terminal() -> bool {
 /// Whether standard output is a terminal.
 fn stdout_is_terminal() -> bool {
     io::stdout().is_terminal()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_hidden_wherever_they_stand() {
+        let secrets = ["a secret inside".to_owned(), "secret".to_owned()];
+        assert_eq!(hide("nothing", &secrets), None);
+        let hidden = hide("a secret inside, and secret twice: secret", &secrets).unwrap();
+        assert_eq!(hidden, format!("{REDACTED}, and {REDACTED} twice: {REDACTED}"));
+    }
 }

@@ -7,6 +7,7 @@ use senary_execution::{Segment, SegmentError, SegmentSequence};
 use serde_json::{Map, Value};
 
 use super::scenarios::{ExecutorOption, ScenarioOption, Scenarios};
+use super::spelling::nearest;
 use super::types::{SystemTagSet, parse_stages};
 use super::value::{Invalid, OptionValue, Raw, Unknown, split_list};
 use super::{DnsOption, Options};
@@ -111,8 +112,6 @@ pub struct Consolidated {
     pub linger: bool,
     /// The config file's settings of outputs, by the outputs' names.
     pub collectors: Map<String, Value>,
-    /// `freeze-env` is on.
-    pub freeze_env: bool,
     pub notes: Vec<Note>,
 }
 
@@ -180,6 +179,11 @@ impl Given {
         above.as_deref().or(below.as_deref()).filter(|path| !path.is_empty())
     }
 
+    /// Whether scripts may not write to `__ENV`.
+    pub fn freezes_env(&self) -> bool {
+        self.features.iter().any(|feature| feature == FREEZE_ENV)
+    }
+
     /// Adds the script's layer, and turns shortcuts into scenarios.
     pub fn consolidate(self, script: &ScriptOptions<'_>) -> Result<Consolidated, OptionsError> {
         let mut notes = self.notes;
@@ -200,6 +204,7 @@ impl Given {
         }
         let as_given = options.clone();
         derive_scenarios(&mut options, &mut notes)?;
+        log::debug!("the options of all layers: {}", Value::from(options.to_json()));
         let default_stats = || ["avg", "min", "med", "max", "p(90)", "p(95)"].map(str::to_owned).to_vec();
         options.summary_trend_stats.get_or_insert_with(default_stats);
         options.system_tags.get_or_insert_default();
@@ -209,7 +214,6 @@ impl Given {
             out: self.out,
             linger: self.linger,
             collectors: self.collectors,
-            freeze_env: is_on(FREEZE_ENV),
             notes,
         })
     }
@@ -290,6 +294,7 @@ impl ScriptOptions<'_> {
     /// The script's options, with a warning for fields that are none.
     pub fn decode(&self, notes: &mut Vec<Note>) -> Result<Options, OptionsError> {
         let mut unknown = Unknown::new();
+        log::debug!("the script's options: {}", self.json);
         let mut options = Options::decode(self.json, &mut unknown).map_err(|reason| {
             let path = format!("options.{}", reason.path);
             let line = line_of(self.text, path.trim_end_matches('.').split('.'));
@@ -298,10 +303,14 @@ impl ScriptOptions<'_> {
         for field in unknown {
             let note = Note::warning("There were unknown fields in the options exported in the script")
                 .with("error", format!("json: unknown field {field:?}"));
-            notes.push(match line_of(self.text, ["options", &field]) {
-                Some(line) => note.with("line", format!("{}:{line}", self.name)),
-                None => note,
-            });
+            let mut note = note;
+            if let Some(line) = line_of(self.text, ["options", &field]) {
+                note = note.with("line", format!("{}:{line}", self.name));
+            }
+            if let Some(name) = nearest(&field, Options::default().to_json().keys().map(String::as_str)) {
+                note = note.with("hint", format!("did you mean {name:?}?"));
+            }
+            notes.push(note);
         }
         if options.features.take().is_some_and(|Raw(features)| !features.is_null()) {
             notes.push(Note::warning(

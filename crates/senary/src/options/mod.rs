@@ -7,6 +7,7 @@
 mod layers;
 mod scenarios;
 mod settings;
+mod spelling;
 #[cfg(test)]
 mod tests;
 mod types;

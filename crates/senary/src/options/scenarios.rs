@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::spelling::nearest;
 use super::types::StageOption;
 use super::value::{Fields, Invalid, Nanos, OptionValue, Raw, Unknown};
 
@@ -106,10 +107,15 @@ impl ScenarioOption {
             executor: ExecutorOption::decode(&executor, &mut fields, unknown)?,
         };
         let first = unknown.first().map(String::as_str).or_else(|| fields.rest().next());
-        match first {
-            Some(field) => Err(Invalid::new(format!("json: unknown field {field:?}"))),
-            None => Ok(scenario),
-        }
+        let Some(field) = first else { return Ok(scenario) };
+        let written = scenario.encode();
+        let known: Vec<&str> =
+            written.as_object().into_iter().flat_map(Map::keys).map(String::as_str).collect();
+        let advice = match nearest(field, known.iter().copied()) {
+            Some(name) => format!("did you mean {name:?}?"),
+            None => format!("a {executor} scenario has {}", known.join(", ")),
+        };
+        Err(Invalid::new(format!("json: unknown field {field:?}; {advice}")))
     }
 
     fn encode(&self) -> Value {

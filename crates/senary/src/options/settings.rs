@@ -84,6 +84,8 @@ pub struct RuntimeSettings {
     pub base_compatibility: bool,
     /// `__ENV` as far as the command line and the environment say: later ones win.
     pub env: Vec<(String, String)>,
+    /// The feature `freeze-env`, which is not for flags and variables alone to say.
+    pub freeze_env: bool,
     pub no_thresholds: bool,
     pub summary_mode: SummaryMode,
     pub summary_export: Option<String>,
@@ -144,6 +146,7 @@ impl RuntimeSettings {
             source_type,
             base_compatibility,
             env: script_env,
+            freeze_env: false,
             no_thresholds: switch(flags.no_thresholds, "K6_NO_THRESHOLDS", false)?,
             summary_mode,
             summary_export: text(&flags.summary_export, "K6_SUMMARY_EXPORT").filter(|path| !path.is_empty()),

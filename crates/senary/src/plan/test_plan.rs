@@ -66,8 +66,6 @@ pub struct TestPlan {
     pub output_settings: Map<String, Value>,
     /// The file the script's console writes to, instead of the log.
     pub console_output: Option<String>,
-    /// `__ENV` must not be written to.
-    pub freeze_env: bool,
 }
 
 /// What the summary shows, and where it goes.
@@ -118,9 +116,16 @@ impl TestPlan {
         else {
             return Err(PlanError { problems });
         };
+        let load = LoadPlan::new(scenarios, segment);
+        log::debug!(
+            "{} scenarios will take up to {} VUs and {:?}",
+            load.scenarios().len(),
+            load.max_vus(),
+            load.max_duration()
+        );
         let system_tags = options.system_tags.clone().unwrap_or_default();
         Ok(Self {
-            load: LoadPlan::new(scenarios, segment),
+            load,
             options_json,
             thresholds,
             evaluate_thresholds: !runtime.no_thresholds,
@@ -158,7 +163,6 @@ impl TestPlan {
             outputs: consolidated.out,
             output_settings: consolidated.collectors,
             console_output: consolidated.options.console_output,
-            freeze_env: consolidated.freeze_env,
         })
     }
 }
@@ -240,5 +244,222 @@ fn tls_options(options: &Options) -> TlsOptions {
             .into_iter()
             .map(|auth| ClientCertificate { cert: auth.cert, key: auth.key, password: auth.password })
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use senary_execution::{ExecutorConfig, Stage};
+    use serde_json::json;
+
+    use super::*;
+    use crate::options::{Given, ScriptOptions};
+
+    fn plan_with(script: &Value, runtime: &RuntimeSettings) -> Result<TestPlan, PlanError> {
+        let options = ScriptOptions { name: "script.js", text: "", json: script };
+        let consolidated = Given::default().consolidate(&options).unwrap();
+        let exports = ["default", "other"].map(str::to_owned);
+        let registry = Registry::new();
+        TestPlan::new(consolidated, runtime, &ScriptFacts { exports: &exports, registry: &registry })
+    }
+
+    fn plan(script: Value) -> TestPlan {
+        plan_with(&script, &RuntimeSettings::default()).unwrap()
+    }
+
+    fn problems(script: Value) -> Vec<String> {
+        plan_with(&script, &RuntimeSettings::default()).unwrap_err().problems
+    }
+
+    /// The faults of a single scenario.
+    fn faults(scenario: Value) -> String {
+        let [problem] = &problems(json!({"scenarios": {"a": scenario}}))[..] else {
+            panic!("not one problem")
+        };
+        problem.strip_prefix("scenario a has configuration errors: ").unwrap().to_owned()
+    }
+
+    #[test]
+    fn scenarios_get_their_defaults() {
+        let executor =
+            |scenario: Value| plan(json!({"scenarios": {"a": scenario}})).load.scenarios()[0].clone();
+        let shared = executor(json!({"executor": "shared-iterations"}));
+        let ten_minutes = Duration::from_secs(600);
+        assert_eq!(
+            shared.executor,
+            ExecutorConfig::SharedIterations { vus: 1, iterations: 1, max_duration: ten_minutes }
+        );
+        assert_eq!((shared.start_time, shared.graceful_stop), (Duration::ZERO, Duration::from_secs(30)));
+        assert_eq!(shared.exec, "default");
+        let rate =
+            json!({"executor": "constant-arrival-rate", "rate": 5, "duration": "2s", "preAllocatedVUs": 3});
+        assert_eq!(
+            executor(rate).executor,
+            ExecutorConfig::ConstantArrivalRate {
+                rate: 5,
+                time_unit: Duration::from_secs(1),
+                duration: Duration::from_secs(2),
+                pre_allocated_vus: 3,
+                max_vus: 3
+            }
+        );
+        let ramp = json!({"executor": "ramping-vus", "stages": [{"duration": 0, "target": 2}]});
+        assert_eq!(
+            executor(ramp).executor,
+            ExecutorConfig::RampingVus {
+                start_vus: 1,
+                stages: vec![Stage { duration: Duration::ZERO, target: 2 }],
+                graceful_ramp_down: Duration::from_secs(30)
+            }
+        );
+    }
+
+    #[test]
+    fn scenarios_are_judged() {
+        for (scenario, text) in [
+            (
+                json!({"executor": "per-vu-iterations", "vus": 0, "iterations": -3, "maxDuration": "100ms", "startTime": "-1s", "exec": ""}),
+                "exec value cannot be empty, the startTime can't be negative, the number of VUs must be more than 0, the number of iterations must be more than 0, the maxDuration must be at least 1s, but is 100ms",
+            ),
+            (
+                json!({"executor": "shared-iterations", "vus": 4, "iterations": 2, "gracefulStop": "-2s"}),
+                "the gracefulStop timeout can't be negative, the number of iterations (2) can't be less than the number of VUs (4)",
+            ),
+            (
+                json!({"executor": "constant-vus", "vus": -1}),
+                "the number of VUs must be more than 0, the duration is unspecified",
+            ),
+            (
+                json!({"executor": "ramping-vus", "startVUs": 0, "stages": []}),
+                "either startVUs or one of the stages' target values must be greater than 0, at least one stage has to be specified",
+            ),
+            (
+                json!({"executor": "ramping-vus", "startVUs": -1, "stages": [{"target": 100_000_001}, {"duration": "-1s"}]}),
+                "the number of start VUs can't be negative, stage 1 doesn't have a duration, target for stage 1 exceeds max limit of 100000000, the duration for stage 2 can't be negative, stage 2 doesn't have a target",
+            ),
+            (
+                json!({"executor": "constant-arrival-rate", "rate": 0, "duration": "0s"}),
+                "the iteration rate must be more than 0, the duration must be at least 1s, but is 0s, the number of preAllocatedVUs isn't specified",
+            ),
+            (
+                json!({"executor": "constant-arrival-rate", "preAllocatedVUs": -1, "maxVUs": 1}),
+                "the iteration rate isn't specified, the duration is unspecified, the number of preAllocatedVUs can't be negative",
+            ),
+            (
+                json!({"executor": "ramping-arrival-rate", "startRate": -1, "timeUnit": "0s", "preAllocatedVUs": 5, "maxVUs": 2, "stages": [{"duration": "1s", "target": -4}]}),
+                "the startRate value can't be negative, the timeUnit must be more than 0, the target for stage 1 can't be negative, maxVUs can't be less than preAllocatedVUs",
+            ),
+        ] {
+            assert_eq!(faults(scenario), text);
+        }
+    }
+
+    #[test]
+    fn all_problems_are_told_at_once() {
+        let error = plan_with(
+            &json!({
+                "scenarios": {
+                    "a b": {"executor": "per-vu-iterations"},
+                    "c": {"executor": "per-vu-iterations", "exec": "nowhere"}
+                },
+                "executionSegment": "0:1/3",
+                "executionSegmentSequence": "0,1/2,1",
+                "setupTimeout": 0,
+                "teardownTimeout": "-1s",
+                "summaryTrendStats": ["avg", "mode", "p(101)"],
+                "thresholds": {"iterations": ["count is big", "p(95)<200", "count>1"], "nope": ["count>0"], "iterations{a}": []},
+                "hosts": {"a": "b"},
+                "tlsVersion": "tls9",
+            }),
+            &RuntimeSettings::default(),
+        );
+        let expected = [
+            "scenario a b has configuration errors: the scenario name should contain only numbers, latin letters, underscores, and dashes",
+            "executor c: function 'nowhere' not found in exports",
+            "provided segment 0:1/3 can't be found in sequence 0,1/2,1",
+            "setupTimeout must be positive",
+            "teardownTimeout must be positive",
+            "invalid trend stat 'mode'",
+            "invalid percentile trend stat value 'p(101)', provide a number between 0 and 100",
+            "failed parsing threshold expression \"count is big\"; reason: malformed threshold expression",
+            "invalid threshold \"p(95)<200\" applied on metric iterations",
+            "tag expression is malformed",
+            "invalid threshold defined on nope; reason: no metric name \"nope\" found",
+            "invalid IP address 'b' in the hosts option",
+            "unknown TLS version 'tls9'",
+        ];
+        let text = error.unwrap_err().to_string();
+        let mut lines = text.split("\n\t- ");
+        assert_eq!(lines.next(), Some("There were problems with the specified script configuration:"));
+        for (line, expected) in lines.by_ref().zip(expected) {
+            assert!(line.contains(expected), "{line:?} is not {expected:?}");
+        }
+        assert_eq!(text.matches("\n\t- ").count(), expected.len());
+    }
+
+    #[test]
+    fn without_thresholds_none_is_judged() {
+        let script = json!({"thresholds": {"nope": ["nonsense"], "iterations{a:b}": ["count>0"]}});
+        let runtime = RuntimeSettings { no_thresholds: true, ..RuntimeSettings::default() };
+        let plan = plan_with(&script, &runtime).unwrap();
+        assert!(!plan.evaluate_thresholds);
+        assert_eq!(plan.thresholds.len(), 2);
+    }
+
+    #[test]
+    fn options_end_up_where_they_act() {
+        let plan = plan(json!({
+            "tags": {"team": "a"}, "systemTags": ["vu", "scenario", "url"], "setupTimeout": "5s", "throw": true,
+            "noSetup": true, "minIterationDuration": "1s", "summaryTimeUnit": "ms", "executionSegment": "1/2:1",
+            "scenarios": {"b": {"executor": "per-vu-iterations", "exec": "other", "env": {"K": "v"}, "tags": {"t": "x"}},
+                "a": {"executor": "per-vu-iterations", "startTime": "1s"}},
+        }));
+        assert_eq!(plan.run_tags.get("team"), Some("a"));
+        assert!(plan.system_tags.vu && plan.system_tags.scenario && !plan.system_tags.group);
+        assert_eq!(plan.indexed_system_tags, ["scenario", "url"]);
+        assert_eq!((plan.setup_timeout.as_secs(), plan.teardown_timeout.as_secs()), (5, 60));
+        assert_eq!(plan.handle_summary_timeout.as_secs(), 120);
+        assert!(plan.throw && plan.no_setup && !plan.no_teardown);
+        assert_eq!(plan.min_iteration_duration.as_secs(), 1);
+        assert_eq!(plan.summary.time_unit, "ms");
+        assert_eq!(plan.load.segment().segment().to_string(), "1/2:1");
+        let [b, a] = plan.load.scenarios() else { panic!("not two scenarios") };
+        assert_eq!((b.name.as_str(), a.name.as_str()), ("b", "a"));
+        assert_eq!(b.env, [("K".to_owned(), "v".to_owned())]);
+        assert_eq!(b.tags.get("t"), Some("x"));
+        let shown: Value = serde_json::from_str(&plan.options_json).unwrap();
+        assert_eq!(shown["minIterationDuration"], "1s");
+        assert_eq!(shown.get("vus"), None);
+    }
+
+    proptest! {
+        /// Numbers of all sizes end in a plan or in problems.
+        #[test]
+        fn any_numbers_are_answered(
+            kind in 0..6_usize,
+            counts in prop::collection::vec(prop_oneof![any::<i64>(), -2..5_i64], 4),
+            millis in prop::collection::vec(prop_oneof![-9e12..9e12, -2000.0..5000.0], 4),
+        ) {
+            let kinds = ["shared-iterations", "per-vu-iterations", "constant-vus", "ramping-vus",
+                "constant-arrival-rate", "ramping-arrival-rate"];
+            let ([a, b, c, d], [w, x, y, z]) = (&counts[..], &millis[..]) else { unreachable!() };
+            let own = match kind {
+                0 | 1 => json!({"vus": a, "iterations": b, "maxDuration": y}),
+                2 => json!({"vus": a, "duration": y}),
+                // Every VU of a ramp is a step of its own.
+                3 => json!({"startVUs": a.min(&1000), "stages": [{"duration": y, "target": b.min(&1000)}],
+                    "gracefulRampDown": z}),
+                4 => json!({"rate": a, "duration": y, "preAllocatedVUs": b, "maxVUs": c, "timeUnit": z}),
+                _ => json!({"startRate": a, "preAllocatedVUs": b, "maxVUs": c, "timeUnit": z,
+                    "stages": [{"duration": y, "target": d}, {"duration": z, "target": a}]}),
+            };
+            let mut scenario = json!({"executor": kinds[kind], "startTime": w, "gracefulStop": x});
+            scenario.as_object_mut().unwrap().extend(own.as_object().unwrap().clone());
+            let script = json!({"scenarios": {"a": scenario}});
+            if let Ok(plan) = plan_with(&script, &RuntimeSettings::default()) {
+                prop_assert!(plan.load.planned_vus() <= plan.load.max_vus());
+            }
+        }
     }
 }

@@ -1,0 +1,116 @@
+//! Options and the command line from the outside: what wins, what is refused, and what users are told to do.
+
+use senary_testkit::{Outcome, Program};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_senary");
+
+fn run(script: &str, args: &[&str]) -> Outcome {
+    Program::script(BINARY, script).args(args.iter().copied()).run()
+}
+
+#[test]
+fn a_typo_in_an_option_is_named_with_its_line() {
+    let script =
+        "export const options = {\n  iterations: 1,\n  treshold: {},\n};\nexport default function () {}\n";
+    let outcome = run(script, &["--log-format=text"]);
+    outcome.expect_code(0);
+    let [line] = outcome.log_lines("unknown fields")[..] else { outcome.fail("not one warning") };
+    for part in ["treshold", ".js:3", "did you mean", "thresholds"] {
+        assert!(line.contains(part), "{part} is not in {line}");
+    }
+}
+
+#[test]
+fn a_wrong_value_is_named_with_its_line() {
+    let script = "export const options = {\n  vus: 1,\n  duration: 'ten seconds',\n};\nexport default function () {}\n";
+    let outcome = run(script, &[]);
+    outcome.expect_code(104);
+    let [line] = outcome.log_lines("could not initialize")[..] else { outcome.fail("not one error") };
+    for part in ["(line 3)", "options.duration", "time: invalid duration"] {
+        assert!(line.contains(part), "{part} is not in {line}");
+    }
+}
+
+#[test]
+fn variables_the_reference_cannot_read() {
+    let script = "
+import { Socket } from 'k6/x/tcp';
+import exec from 'k6/execution';
+export default function () {
+  console.log(JSON.stringify([exec.test.options.hosts, exec.test.options.tlsCipherSuites]));
+}";
+    let outcome = Program::script(BINARY, script)
+        .env("K6_HOSTS", "svc.test=127.0.0.1,other.test:80=127.0.0.2:8080")
+        .env("K6_THRESHOLDS", r#"{"iterations": ["count>5"]}"#)
+        .env("K6_TLS_CIPHER_SUITES", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256")
+        .run();
+    outcome.expect_code(99);
+    let shown = outcome.log_lines("svc.test");
+    assert!(shown[0].contains("127.0.0.2:8080") && shown[0].contains("TLS_ECDHE_RSA"), "{shown:?}");
+}
+
+#[test]
+fn requirements_need_no_vus() {
+    let script = "export default function () {}";
+    let program = Program::new(BINARY).file("script.js", script).env("K6_ITERATIONS", "5");
+    let outcome = program.args(["inspect", "--execution-requirements", "script.js"]).run();
+    outcome.expect_code(0).expect_text("\"maxVUs\": 1").expect_text("\"totalDuration\": \"10m30s\"");
+}
+
+#[test]
+fn every_timeout_must_be_positive() {
+    let script = "
+export const options = { setupTimeout: 0, teardownTimeout: '-1s' };
+export default function () {}";
+    let outcome = run(script, &["--log-format=text"]);
+    outcome.expect_code(104);
+    let [line] = outcome.log_lines("There were problems")[..] else { outcome.fail("not one error") };
+    assert!(
+        line.contains("setupTimeout must be positive") && line.contains("teardownTimeout must be positive")
+    );
+}
+
+#[test]
+fn the_environment_of_scripts_can_be_frozen() {
+    let script = "
+export default function () {
+  try { __ENV.A = 'changed' } catch (e) { console.log('refused', e.name) }
+  console.log('A is', __ENV.A);
+}";
+    run(script, &["-e", "A=1"]).expect_code(0).expect_text("A is changed");
+    let frozen = run(script, &["-e", "A=1", "--features", "freeze-env"]);
+    frozen.expect_code(0).expect_text("refused TypeError").expect_text("A is 1");
+}
+
+#[test]
+fn flags_without_effect_say_so() {
+    let outcome = run("export default function () {}", &["--rps", "5", "--no-connection-reuse"]);
+    outcome.expect_code(0);
+    let lines = outcome.log_lines("have no effect yet");
+    assert!(lines[0].contains("--rps, --no-connection-reuse"), "{lines:?}");
+}
+
+#[test]
+fn the_default_config_file_is_found() {
+    let script = "
+import exec from 'k6/execution';
+export default function () { console.log('agent', exec.test.options.userAgent) }";
+    let program = Program::script(BINARY, script).file("k6/config.json", r#"{"userAgent": "from-file"}"#);
+    let folder = program.folder().display().to_string();
+    program.env("XDG_CONFIG_HOME", folder).run().expect_code(0).expect_text("agent from-file");
+}
+
+#[test]
+fn the_echo_server_is_handed_to_the_script() {
+    let script = "
+import { Socket } from 'k6/x/tcp';
+export default async function () {
+  const socket = new Socket();
+  const echoed = new Promise((resolve) => socket.on('data', (data) => resolve(String.fromCharCode(...data))));
+  await socket.connect(Number(__ENV.TCP_PORT), __ENV.TCP_HOST);
+  await socket.write('hello');
+  console.log('echoed', await echoed);
+  socket.destroy();
+}";
+    run(script, &["--with-echo"]).expect_code(0).expect_text("echoed hello");
+}
