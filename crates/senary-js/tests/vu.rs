@@ -1,4 +1,6 @@
 //! VUs by themselves: scripts run against real loopback servers without a scheduler.
+// Its helpers run in tests only.
+#![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
