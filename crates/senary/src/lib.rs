@@ -9,6 +9,7 @@ pub mod control;
 pub mod echo;
 pub mod environment;
 pub mod exit_code;
+pub mod features;
 pub mod gate;
 pub mod inspect;
 pub mod logging;

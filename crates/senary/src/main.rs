@@ -7,7 +7,7 @@ use senary::cli::{self, Cli, Command};
 use senary::environment::Environment;
 use senary::exit_code::Failure;
 use senary::options::GlobalSettings;
-use senary::{archive, completion, echo, inspect, logging, new, run, version};
+use senary::{archive, completion, echo, features, inspect, logging, new, run, version};
 
 fn main() -> ExitCode {
     let env = Environment::current();
@@ -44,6 +44,7 @@ fn follow(cli: Cli, global: &GlobalSettings, env: &Environment) -> Result<(), Fa
         Command::Archive(args) => archive::run(&args, global, env),
         Command::New(args) => print(new::run(&args).map_err(command)?.as_bytes()),
         Command::Version(args) => print(version::text(args.json).as_bytes()),
+        Command::Features(args) => print(features::list(args.json).as_bytes()),
         Command::Completion(args) => print(&completion::script(&args.shell[0]).map_err(command)?),
     }
 }

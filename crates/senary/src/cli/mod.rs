@@ -34,6 +34,7 @@ pub enum Command {
     Archive(Box<ArchiveArgs>),
     New(NewArgs),
     Version(VersionArgs),
+    Features(FeaturesArgs),
     Completion(CompletionArgs),
     Echo(EchoArgs),
     /// Text to print, and nothing else to do.
@@ -44,6 +45,14 @@ pub enum Command {
 #[derive(Debug, Default, clap::Args)]
 pub struct VersionArgs {
     /// Print the version as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Lists the experimental features.
+#[derive(Debug, Default, clap::Args)]
+pub struct FeaturesArgs {
+    /// Print the list as JSON
     #[arg(long)]
     pub json: bool,
 }
@@ -80,6 +89,8 @@ enum Commands {
     New(NewArgs),
     /// Print the version
     Version(VersionArgs),
+    /// List the experimental features
+    Features(FeaturesArgs),
     /// Print a completion script for a shell
     Completion(CompletionArgs),
     /// Run the echo server that --with-echo starts, on its own
@@ -124,6 +135,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, UsageError
             Command::New(args)
         }
         Some(Commands::Version(args)) => Command::Version(args),
+        Some(Commands::Features(args)) => Command::Features(args),
         Some(Commands::Completion(args)) => {
             exactly_one(&args.shell, "the name of a shell, e.g. bash")?;
             Command::Completion(args)

@@ -14,6 +14,7 @@ use super::{DnsOption, Options};
 use crate::cli::{OptionFlags, RunFlags};
 use crate::config_file::{ConfigFile, ConfigFileError, ConfigPath};
 use crate::environment::Environment;
+use crate::features::{FEATURES, FREEZE_ENV, MERGE_RUN_TAGS};
 
 /// Why there are no options to work with.
 #[derive(Debug, thiserror::Error)]
@@ -115,10 +116,6 @@ pub struct Consolidated {
     pub notes: Vec<Note>,
 }
 
-const FREEZE_ENV: &str = "freeze-env";
-const MERGE_RUN_TAGS: &str = "merge-run-tags";
-const FEATURES: [&str; 3] = [FREEZE_ENV, MERGE_RUN_TAGS, "native-histograms"];
-
 impl Given {
     /// Reads the config file, the environment and the flags. `inspect` has no flags for options, `archive` none
     /// for the run.
@@ -181,7 +178,7 @@ impl Given {
 
     /// Whether scripts may not write to `__ENV`.
     pub fn freezes_env(&self) -> bool {
-        self.features.iter().any(|feature| feature == FREEZE_ENV)
+        self.features.iter().any(|feature| feature == FREEZE_ENV.name)
     }
 
     /// Adds the script's layer, and turns shortcuts into scenarios.
@@ -189,16 +186,16 @@ impl Given {
         let mut notes = self.notes;
         let script = script.decode(&mut notes)?;
         let is_on = |feature: &str| self.features.iter().any(|f| f == feature);
-        for feature in self.features.iter().filter(|f| !FEATURES.contains(&f.as_str())) {
+        for feature in self.features.iter().filter(|f| FEATURES.iter().all(|known| known.name != *f)) {
             let note = Note { level: log::Level::Error, ..Note::warning("Unknown feature flag") };
             notes.push(note.with("feature", feature));
         }
         let mut options = self.file;
         let layers = [("script", script), ("env", self.environment), ("cli", self.cli)];
         for (name, layer) in layers {
-            lay(&mut options, layer, name, is_on(MERGE_RUN_TAGS), &mut notes);
+            lay(&mut options, layer, name, is_on(MERGE_RUN_TAGS.name), &mut notes);
         }
-        for feature in FEATURES.iter().filter(|f| is_on(f)) {
+        for feature in FEATURES.iter().map(|f| f.name).filter(|f| is_on(f)) {
             let tag = format!("k6_feature_{}", feature.replace('-', "_"));
             options.tags.get_or_insert_default().insert(tag, "true".to_owned());
         }
