@@ -21,6 +21,25 @@ impl ByteView<'_> {
     }
 }
 
+impl ByteView<'_> {
+    /// Copies as many of the bytes into the buffer as fit; tells how many.
+    pub fn fill(&self, bytes: &[u8]) -> usize {
+        let Some(raw) = self.buffer.as_raw() else { return 0 };
+        let end = self.offset.saturating_add(self.length).min(raw.len());
+        let count = bytes.len().min(end.saturating_sub(self.offset));
+        // SAFETY: the engine's buffer has `raw.len()` bytes for as long as no script runs, offset and
+        // count stay within them, and `bytes` is no memory of the engine.
+        unsafe {
+            std::ptr::copy_nonoverlapping(
+                bytes.as_ptr(),
+                raw.as_ptr().cast::<u8>().add(self.offset.min(end)),
+                count,
+            )
+        };
+        count
+    }
+}
+
 /// `None` for objects that are no binary data.
 pub fn of_object<'js>(ctx: &Ctx<'js>, object: &Object<'js>) -> rquickjs::Result<Option<ByteView<'js>>> {
     if let Some(buffer) = ArrayBuffer::from_object(object.clone()) {
@@ -109,6 +128,23 @@ mod tests {
                 let value: Value<'_> = ctx.eval(code).unwrap();
                 assert_eq!(of_value(ctx, &value).unwrap(), expected, "{code}");
             }
+        });
+    }
+
+    #[test]
+    fn views_are_filled_within_their_bounds() {
+        with_context(|ctx| {
+            ctx.eval::<(), _>("globalThis.b = new Uint8Array(6).buffer").unwrap();
+            for (code, bytes, count) in [
+                ("new Uint8Array(b, 1, 2)", &[1, 2, 3][..], 2),
+                ("new DataView(b, 4)", &[9], 1),
+                ("Object.defineProperty(new DataView(b), 'byteOffset', { value: 4e9 })", &[7], 0),
+            ] {
+                let value: Object<'_> = ctx.eval(code).unwrap();
+                assert_eq!(of_object(ctx, &value).unwrap().unwrap().fill(bytes), count, "{code}");
+            }
+            let all: Value<'_> = ctx.eval("b").unwrap();
+            assert_eq!(of_value(ctx, &all).unwrap(), Some(vec![0, 1, 2, 0, 9, 0]));
         });
     }
 

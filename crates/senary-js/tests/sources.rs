@@ -508,3 +508,72 @@ fn exceptions_of_modules_are_thrown_to_who_requires_them() {
     ]);
     assert_eq!(r, json!(["esm", "cjs"]));
 }
+
+#[test]
+fn files_are_read_in_parts() {
+    let script = "import { open as fsOpen, SeekMode } from 'k6/experimental/fs';
+const file = await fsOpen('./data.txt');
+const r = [];
+const failure = async (p) => { try { await p; return 'no error' } catch (e) { return e.name } };
+r.push((await file.stat()).name, (await file.stat()).size, file.path.endsWith('/data.txt'));
+const buffer = new Uint8Array(4);
+for (let n; (n = await file.read(buffer)) !== null; ) r.push(String.fromCharCode(...buffer.subarray(0, n)));
+r.push(await file.seek(2, SeekMode.Start), await file.read(buffer.subarray(1, 3)), String.fromCharCode(...buffer));
+r.push(await file.seek(1, SeekMode.Current), await file.seek(-3, SeekMode.End), await file.seek(10, 0), await file.read(buffer));
+r.push(await failure(file.seek(11, 0)), await failure(file.seek(-1, 0)), await failure(file.seek('x', 0)), await failure(file.seek(0, 7)));
+r.push(await failure(file.read()), await failure(file.read([])), await failure(fsOpen()), await failure(fsOpen('./missing')));
+export const options = { r };
+export default () => {};";
+    let r = answer(&[("script.js", script), ("data.txt", "0123456789")]);
+    let (type_error, range_error) = ("TypeError", "RangeError");
+    assert_eq!(
+        r,
+        json!([
+            "data.txt",
+            10,
+            true,
+            "0123",
+            "4567",
+            "89",
+            2,
+            2,
+            "8237",
+            5,
+            6,
+            10,
+            null,
+            range_error,
+            range_error,
+            type_error,
+            type_error,
+            type_error,
+            type_error,
+            type_error,
+            "GoError"
+        ])
+    );
+}
+
+#[test]
+fn csv_is_shared_or_read_row_by_row() {
+    let script = "import { open as fsOpen } from 'k6/experimental/fs';
+import csv, { Parser } from 'k6/experimental/csv';
+const file = await fsOpen('./people.csv');
+const rows = await csv.parse(file, { skipFirstLine: true });
+const objects = await csv.parse(file, { asObjects: true });
+const r = [Array.isArray(rows), rows.length, rows[1].join('|'), objects[0], Object.isFrozen(objects[0])];
+const parser = new Parser(file, { delimiter: ';' });
+for (let row; !(row = await parser.next()).done; ) r.push(row.value);
+const failure = async (f) => { try { await f(); return 'no error' } catch (e) { return e.name } };
+r.push(await failure(() => csv.parse('people.csv')), await failure(() => new Parser(file, { delimiter: '--' })), await failure(() => csv.parse(file, { fromLine: 2, toLine: 1 })));
+export const options = { r };
+export default () => {};";
+    let r = answer(&[("script.js", script), ("people.csv", "name,age\nann,31\nbob,\"2,2\"\n")]);
+    assert_eq!(
+        r,
+        json!([
+            true, 2, "bob|2,2", { "name": "ann", "age": "31" }, true, ["name,age"], ["ann,31"], ["bob,\"2,2\""], "TypeError",
+            "TypeError", "TypeError"
+        ])
+    );
+}

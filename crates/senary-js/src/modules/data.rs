@@ -64,7 +64,7 @@ struct Build {
 
 /// The elements of an array, immutable.
 #[derive(Debug, Default)]
-struct Elements {
+pub struct Elements {
     /// Their JSON, one after the other.
     json: String,
     /// Where each ends in `json`.
@@ -129,7 +129,8 @@ impl Drop for Build {
 }
 
 impl Elements {
-    fn push(&mut self, json: &str) {
+    /// Adds an element, as JSON.
+    pub fn push(&mut self, json: &str) {
         self.json.push_str(json);
         self.ends.push(self.json.len());
     }
@@ -180,11 +181,30 @@ fn construct<'js>(
         let text = "a function is expected as the second argument of SharedArray's constructor";
         return Err(errors::throw_go_error(&ctx, text));
     };
-    let elements = elements_of(&ctx, &name, &build)?;
+    let elements = elements_of(&ctx, &name, || call(&ctx, &build))?;
     proxy(&ctx, elements)
 }
 
-fn elements_of<'js>(ctx: &Ctx<'js>, name: &str, build: &Function<'js>) -> rquickjs::Result<Arc<Elements>> {
+/// An array that native code makes: `build` is called in the first VU that asks for the name.
+pub fn shared<'js>(
+    ctx: &Ctx<'js>,
+    name: &str,
+    build: impl FnOnce(&mut Elements) -> rquickjs::Result<()>,
+) -> rquickjs::Result<Value<'js>> {
+    let elements = elements_of(ctx, name, || {
+        let mut elements = Elements::default();
+        build(&mut elements)?;
+        elements.shrink();
+        Ok(elements)
+    })?;
+    proxy(ctx, elements)
+}
+
+fn elements_of(
+    ctx: &Ctx<'_>,
+    name: &str,
+    build: impl FnOnce() -> rquickjs::Result<Elements>,
+) -> rquickjs::Result<Arc<Elements>> {
     let Some(arrays) = ctx.userdata::<SharedArrays>().map(|arrays| arrays.clone()) else {
         return Err(errors::throw_error(ctx, "this context has no shared arrays"));
     };
@@ -192,7 +212,7 @@ fn elements_of<'js>(ctx: &Ctx<'js>, name: &str, build: &Function<'js>) -> rquick
     loop {
         match arrays.claim(name, builder) {
             Claim::Take(elements) => return Ok(elements),
-            Claim::Build(duty) => return Ok(duty.finish(call(ctx, build)?)),
+            Claim::Build(duty) => return Ok(duty.finish(build()?)),
             Claim::Wait => vu_of(ctx)?.block_until(ctx, Instant::now() + POLL)?,
         }
     }

@@ -5,6 +5,7 @@ pub mod crypto_x509;
 pub mod data;
 pub mod encoding;
 pub mod execution;
+mod experimental;
 pub(crate) mod frozen;
 pub mod k6;
 pub mod lazy;
@@ -33,6 +34,9 @@ pub fn exports_of(name: &str) -> Option<Exports> {
         "k6/data" => data::exports,
         "k6/encoding" => encoding::exports,
         "k6/execution" => execution::exports,
+        "k6/experimental/csv" => experimental::csv::exports,
+        "k6/experimental/fs" => experimental::fs::exports,
+        "k6/experimental/streams" => experimental::streams::exports,
         "k6/metrics" => metrics::exports,
         "k6/secrets" => secrets::exports,
         "k6/timers" => timers::exports,

@@ -3,7 +3,7 @@
 //! those exist once per process (`function_text`).
 
 use std::ffi::CString;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rquickjs::module::Declared;
 use rquickjs::{Ctx, Error, Module, Value, WriteOptions, qjs};
@@ -23,34 +23,36 @@ pub fn declare<'js>(ctx: &Ctx<'js>, source: &ModuleSource) -> rquickjs::Result<M
     Ok(module)
 }
 
-/// Evaluates a script (not a module) whose text is `code`, and gives back its completion value.
+/// Evaluates a script (not a module) whose text is `code`, and gives back its completion value. `bytecode` is where
+/// the first call leaves what the others read; `name` is what stack traces call the script.
 pub fn evaluate_script<'js>(
     ctx: &Ctx<'js>,
-    source: &ModuleSource,
+    name: &str,
     code: &str,
+    bytecode: &OnceLock<Arc<[u8]>>,
 ) -> rquickjs::Result<Value<'js>> {
     let raw = ctx.as_raw().as_ptr();
-    let function = match source.bytecode.get() {
+    let function = match bytecode.get() {
         // SAFETY: as in `declare`, the bytes come from `write` below; the length is theirs.
         Some(bytecode) => unsafe {
             let flags = qjs::JS_READ_OBJ_BYTECODE as i32;
             qjs::JS_ReadObject(raw, bytecode.as_ptr(), bytecode.len() as _, flags)
         },
         None => {
-            let (text, url) = (CString::new(code)?, CString::new(source.url.as_str())?);
+            let (text, name) = (CString::new(code)?, CString::new(name)?);
             let flags = (qjs::JS_EVAL_TYPE_GLOBAL | qjs::JS_EVAL_FLAG_COMPILE_ONLY) as i32;
             // SAFETY: both texts end in a zero byte and outlive the call; the length leaves that byte out.
-            unsafe { qjs::JS_Eval(raw, text.as_ptr(), text.as_bytes().len() as _, url.as_ptr(), flags) }
+            unsafe { qjs::JS_Eval(raw, text.as_ptr(), text.as_bytes().len() as _, name.as_ptr(), flags) }
         }
     };
     // SAFETY: the value is only looked at.
     if unsafe { qjs::JS_IsException(function) } {
         return Err(Error::Exception);
     }
-    if source.bytecode.get().is_none()
+    if bytecode.get().is_none()
         && let Some(bytes) = write(ctx, function)
     {
-        let _ = source.bytecode.set(bytes);
+        let _ = bytecode.set(bytes);
     }
     // SAFETY: `function` is compiled code of this context, owned by us; the call takes it over.
     let result = unsafe { qjs::JS_EvalFunction(raw, function) };

@@ -1,5 +1,8 @@
 //! `open()`: files as text or bytes, in the init context only.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use rquickjs::function::Opt;
 use rquickjs::{ArrayBuffer, Coerced, Ctx, Function, IntoJs, Value};
 
@@ -16,7 +19,7 @@ pub fn install(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
 fn open<'js>(ctx: Ctx<'js>, path: Opt<Value<'js>>, mode: Opt<Value<'js>>) -> rquickjs::Result<Value<'js>> {
     let path = path.0.filter(|p| !p.is_undefined() && !p.is_null());
     let path = path.map(|p| p.get::<Coerced<String>>()).transpose()?.map(|p| p.0).unwrap_or_default();
-    let bytes = read(&ctx, "open", &path)?;
+    let (_, bytes) = read(&ctx, "open", &path)?;
     let binary = mode.0.and_then(|m| m.get::<Coerced<String>>().ok()).is_some_and(|m| m.0 == "b");
     if binary {
         return Ok(ArrayBuffer::new_copy(ctx, &bytes[..])?.into_value());
@@ -24,8 +27,9 @@ fn open<'js>(ctx: Ctx<'js>, path: Opt<Value<'js>>, mode: Opt<Value<'js>>) -> rqu
     String::from_utf8_lossy(&bytes).into_js(&ctx)
 }
 
-/// Reads a file a script names. `function`: what the script called for it, as it is known to users.
-pub(crate) fn read(ctx: &Ctx<'_>, function: &str, path: &str) -> rquickjs::Result<std::sync::Arc<[u8]>> {
+/// Reads a file a script names; gives back where it is, too. `function`: what the script called for it, as it is
+/// known to users.
+pub(crate) fn read(ctx: &Ctx<'_>, function: &str, path: &str) -> rquickjs::Result<(PathBuf, Arc<[u8]>)> {
     if ctx.userdata::<VuPhase>().is_some_and(|phase| !phase.is_init()) {
         return Err(errors::throw_go_error(ctx, &only_in_init(function)));
     }
@@ -38,7 +42,7 @@ pub(crate) fn read(ctx: &Ctx<'_>, function: &str, path: &str) -> rquickjs::Resul
     if store.is_locked() && !store.is_known_file(&file) {
         return Err(throw_source(ctx, &SourceError::NotOpened(path.to_owned())));
     }
-    store.read(&file).map_err(|error| {
+    let bytes = store.read(&file).map_err(|error| {
         let text = match error.kind() {
             std::io::ErrorKind::IsADirectory => {
                 format!("open() can't be used with directories, path: {path:?}")
@@ -46,12 +50,13 @@ pub(crate) fn read(ctx: &Ctx<'_>, function: &str, path: &str) -> rquickjs::Resul
             _ => format!("open {}: {}", file.display(), io_text(&error)),
         };
         errors::throw_go_error(ctx, &text)
-    })
+    })?;
+    Ok((file, bytes))
 }
 
 /// Relative paths start at the directory of the module whose own code is running, which need not be the one
 /// `open()` is written in: a function of another module may call it. As that surprises, it is warned about.
-fn directory(ctx: &Ctx<'_>, path: &str) -> rquickjs::Result<std::path::PathBuf> {
+fn directory(ctx: &Ctx<'_>, path: &str) -> rquickjs::Result<PathBuf> {
     let store = store_of(ctx)?;
     let frames = frames::current(ctx);
     let running = running_modules(ctx, &frames)?;

@@ -326,7 +326,8 @@ fn commonjs<'js>(ctx: &Ctx<'js>, url: &str) -> rquickjs::Result<Value<'js>> {
     // A first line for a Unix shell is no JavaScript within a function.
     let comment = if text.starts_with("#!") { "//" } else { "" };
     let code = format!("{COMMONJS_HEAD}{comment}{text}{COMMONJS_TAIL}");
-    let function = bytecode::evaluate_script(ctx, &source, &code).map_err(|e| placed(ctx, &store, e))?;
+    let function =
+        bytecode::evaluate_script(ctx, url, &code, &source.bytecode).map_err(|e| placed(ctx, &store, e))?;
     let module = Object::new(ctx.clone())?;
     let exports = Object::new(ctx.clone())?;
     module.set("exports", exports.clone())?;

@@ -4,7 +4,7 @@
 //! what it has: sources, files that were opened, and the bytecode every module was compiled to. Rules and texts
 //! follow the reference (<https://grafana.com/docs/k6/latest/using-k6/modules/>).
 
-mod bytecode;
+pub(crate) mod bytecode;
 pub mod files;
 mod frames;
 mod function_text;
