@@ -25,6 +25,8 @@ const SCRIPT: &str = "js";
 /// Why a file is not an archive that can be run.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
+    #[error("this is no archive: only what `archive` makes can be run with --type=archive")]
+    NotAnArchive,
     #[error("could not read the archive: {0}")]
     Tar(#[from] io::Error),
     #[error("the archive has no {0:?}: it is not one that `archive` made")]
@@ -84,6 +86,9 @@ impl Archive {
     }
 
     pub fn read(bytes: &[u8]) -> Result<Self, ArchiveError> {
+        if !Self::is_archive(bytes) {
+            return Err(ArchiveError::NotAnArchive);
+        }
         let (mut metadata, mut data) = (None, None);
         let mut contents = BTreeMap::new();
         for entry in tar::Archive::new(bytes).entries()? {
@@ -289,8 +294,10 @@ mod tests {
         assert!(!Archive::is_archive(b""));
         assert!(!Archive::is_archive(&[0; 1024]));
         assert!(!Archive::is_archive("export default function () {}\n".repeat(100).as_bytes()));
-        let script = Archive::read(&[b'x'; 2000]).unwrap_err();
-        assert!(script.to_string().starts_with("could not read the archive: "), "{script}");
+        assert!(matches!(Archive::read(&[b'x'; 2000]), Err(ArchiveError::NotAnArchive)));
+        let cut = &written(&archive("/s.js"))[..700];
+        let cut = Archive::read(cut).unwrap_err().to_string();
+        assert!(cut.starts_with("could not read the archive: "), "{cut}");
         let read = |files: &[(&str, &str)]| Archive::read(&tar_of(files)).unwrap_err().to_string();
         let made = "it is not one that `archive` made";
         assert_eq!(read(&[("data", "x")]), format!(r#"the archive has no "metadata.json": {made}"#));

@@ -1,0 +1,112 @@
+//! Commands around a run: packing a test and running it elsewhere, starting a new one, and what the REST API's
+//! address has to be.
+
+use std::net::TcpListener;
+use std::path::Path;
+
+use senary_testkit::{Outcome, Program};
+use tempfile::TempDir;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_senary");
+
+const TYPESCRIPT: &str = r#"
+import { next } from "./lib/next.ts"
+const data: { n: number } = JSON.parse(open("data.json"))
+const size: number = open("./data.json", "b").byteLength
+export const options = { iterations: 2 }
+export default function (): void { console.log("saw", next(data.n), size, __ENV.X, __ENV.Y) }
+"#;
+
+/// Packs the script somewhere that is gone afterwards.
+fn pack(arguments: &[&str], archive: &Path) {
+    Program::new(BINARY)
+        .file("test.ts", TYPESCRIPT)
+        .file("lib/next.ts", "export const next = (n: number): number => n + 1")
+        .file("data.json", r#"{"n":20}"#)
+        .args(["archive", "test.ts"])
+        .args(arguments.iter().copied())
+        .arg("-O")
+        .arg(archive)
+        .run()
+        .expect_code(0);
+}
+
+fn run(arguments: &[&str], archive: &Path) -> Outcome {
+    let program = Program::new(BINARY).args(["run", "--quiet", "--log-format=raw"]);
+    program.args(arguments.iter().copied()).arg(archive).run()
+}
+
+fn folder() -> TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+#[test]
+fn an_archive_runs_without_what_it_was_made_of() {
+    let folder = folder();
+    let archive = folder.path().join("a.tar");
+    pack(&["-e", "X=archived", "-e", "Y=archived"], &archive);
+    let outcome = run(&["-e", "Y=given"], &archive);
+    outcome.expect_code(0);
+    assert_eq!(outcome.log_lines("saw 21 8 archived given").len(), 2);
+    // Options on the command line win; standard input is as good as a file.
+    let bytes = std::fs::read(&archive).expect("the archive");
+    let outcome =
+        Program::new(BINARY).args(["run", "--quiet", "--log-format=raw", "-i", "3", "-"]).stdin(bytes).run();
+    outcome.expect_code(0);
+    assert_eq!(outcome.log_lines("saw 21 8 archived archived").len(), 3);
+}
+
+#[test]
+fn an_archive_of_an_archive() {
+    let folder = folder();
+    let (first, second) = (folder.path().join("a.tar"), folder.path().join("b.tar"));
+    pack(&["-e", "X=secret"], &first);
+    let program = Program::new(BINARY).args(["archive", "--exclude-env-vars", "-i", "1"]);
+    program.arg(&first).arg("-O").arg(&second).run().expect_code(0);
+    let outcome = run(&["--include-system-env-vars=false"], &second);
+    outcome.expect_code(0);
+    assert_eq!(outcome.log_lines("saw 21 8 undefined undefined").len(), 1);
+}
+
+#[test]
+fn the_type_may_be_said() {
+    let folder = folder();
+    let archive = folder.path().join("a.tar");
+    pack(&[], &archive);
+    run(&["--type=archive"], &archive).expect_code(0);
+    run(&["--type=js"], &archive).expect_code(107).expect_text("SyntaxError");
+    let script = Program::new(BINARY).file("s.js", "export default function () {}");
+    let outcome = script.args(["run", "--type=archive", "s.js"]).run();
+    outcome.expect_code(255).expect_text("this is no archive");
+}
+
+#[test]
+fn an_archive_is_written_to_standard_output() {
+    let program = Program::new(BINARY).file("s.js", "export default function () {}");
+    let outcome = program.args(["archive", "-O", "-", "s.js"]).run();
+    outcome.expect_code(0);
+    assert!(outcome.stdout.starts_with("metadata.json\0"));
+}
+
+#[test]
+fn new_scripts_run() {
+    for (template, flag) in [("minimal", "--quiet"), ("protocol", "--with-echo")] {
+        let folder = folder();
+        let script = folder.path().join("made.js");
+        let new = Program::new(BINARY).args(["new", "--template", template]).arg(&script).run();
+        new.expect_code(0).expect_text("New script created: ");
+        let run =
+            Program::new(BINARY).args(["run", flag, "--duration=1s", "--log-format=raw"]).arg(&script).run();
+        run.expect_code(0).expect_text("✓ 'rate>0.99' rate=100.00%");
+    }
+}
+
+#[test]
+fn an_address_that_is_taken_matters_only_to_who_insists_on_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("its address").to_string();
+    let program = || Program::new(BINARY).file("s.js", "export default function () {}").args(["run", "s.js"]);
+    let text = format!("listen tcp {address}: bind: address already in use");
+    program().args(["--address", &address]).run().expect_code(106).expect_text(&text);
+    program().env("K6_ADDRESS", &address).run().expect_code(0).expect_text(&text);
+}
