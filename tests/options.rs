@@ -1,6 +1,6 @@
 //! Options and the command line from the outside: what wins, what is refused, and what users are told to do.
 
-use senary_testkit::{Outcome, Program};
+use senary_testkit::{Outcome, Program, Signal};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_senary");
 
@@ -113,4 +113,11 @@ export default async function () {
   socket.destroy();
 }";
     run(script, &["--with-echo"]).expect_code(0).expect_text("echoed hello");
+}
+
+#[test]
+fn the_echo_server_runs_alone_until_interrupted() {
+    let mut running = Program::new(BINARY).args(["echo", "--listen", "127.0.0.1:0"]).start();
+    running.wait_for("127.0.0.1:").signal(Signal::INT);
+    running.finish().expect_code(0);
 }

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::net::ToSocketAddrs;
 
 use senary_net::EchoServer;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::EchoArgs;
 
@@ -17,32 +18,33 @@ pub enum EchoError {
 
 /// Serves until Ctrl+C. The first line of standard output is the address, for whoever started it.
 pub fn run(args: &EchoArgs) -> Result<(), EchoError> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(EchoError::Signal)?;
+    runtime.block_on(serve(args))
+}
+
+async fn serve(args: &EchoArgs) -> Result<(), EchoError> {
     let listen = |reason| EchoError::Listen { address: args.listen.clone(), reason };
     let address = args.listen.to_socket_addrs().map_err(listen)?.next();
     let address = address.ok_or_else(|| listen(io::ErrorKind::AddrNotAvailable.into()))?;
     let server = EchoServer::start(address, args.tls.unwrap_or_default()).map_err(listen)?;
+    // Whoever has read the address may end us.
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(EchoError::Signal)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(EchoError::Signal)?;
+    announce(&server);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+/// Whoever does not read this does not want to know.
+fn announce(server: &EchoServer) {
     let mut stdout = io::stdout();
-    // Whoever does not read this does not want to know.
     let _ = writeln!(stdout, "{}", server.address());
     if let Some(pem) = server.certificate_pem() {
         let _ = write!(stdout, "{pem}");
     }
     let _ = stdout.flush();
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(EchoError::Signal)?;
-    runtime.block_on(interrupted()).map_err(EchoError::Signal)
-}
-
-async fn interrupted() -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate())?;
-        tokio::select! {
-            interrupt = tokio::signal::ctrl_c() => interrupt,
-            _ = terminate.recv() => Ok(()),
-        }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
 }
