@@ -2,7 +2,7 @@
 declare module "k6/html" {
   export function parseHTML(source: string): Selection
 
-  type Matcher = string | Selection | ((index: number, element: Element) => boolean)
+  type Matcher = string | Selection | Element | ((index: number, element: Selection) => boolean)
 
   /** Elements of a document, in its order. */
   export interface Selection {
@@ -55,21 +55,56 @@ declare module "k6/html" {
     serializeObject(): { [name: string]: string }
   }
 
-  /** One element. What is a property in browsers is a method here. */
+  /** One node. What is a property in browsers is a method here; elements of a kind have those of their kind too. */
   export interface Element {
     nodeName(): string
-    textContent(): string
-    innerHTML(): string
-    getAttribute(name: string): string | undefined
-    hasAttribute(name: string): boolean
+    /** 1 for elements, 3 for text, 8 for comments, 9 for the document. */
+    nodeType(): number
+    nodeValue(): string | undefined
     id(): string
     className(): string
+    classList(): string[]
+    lang(): string
+    textContent(): string
+    innerHTML(): string
+    toString(): string
+    namespaceURI(): string | undefined
+    isDefaultNamespace(): boolean
+
+    /** In order; each also under its name. */
+    attributes(): { name: string; value: string }[]
+    getAttribute(name: string): string | undefined
+    getAttributeNode(name: string): { name: string; value: string } | undefined
+    hasAttribute(name: string): boolean
+    hasAttributes(): boolean
+
     children(): Element[]
+    childNodes(): Element[]
+    childElementCount(): number
+    hasChildNodes(): boolean
+    firstChild(): Element | undefined
+    lastChild(): Element | undefined
+    firstElementChild(): Element | undefined
+    lastElementChild(): Element | undefined
     parentElement(): Element | undefined
+    parentNode(): Element | undefined
+    nextSibling(): Element | undefined
+    previousSibling(): Element | undefined
     nextElementSibling(): Element | undefined
     previousElementSibling(): Element | undefined
+    ownerDocument(): Element
+
     querySelector(selector: string): Element | undefined
     querySelectorAll(selector: string): Element[]
+    getElementsByTagName(name: string): Element[]
+    getElementsByClassName(names: string): Element[]
+    matches(selector: string): boolean
+    contains(other: Element): boolean
+    isSameNode(other: Element): boolean
+    isEqualNode(other: Element): boolean
     selection(): Selection
+
+    /** `href()` of links, `value()` of inputs, `rows()` of tables, and so on. */
+    [ofItsKind: string]: any
   }
 }

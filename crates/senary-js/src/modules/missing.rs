@@ -1,10 +1,9 @@
 //! What to say of modules that cannot be had: removed from k6, not there yet in Senary, or unknown to both.
 
 /// Modules of the reference that Senary does not have yet.
-const NOT_YET: [&str; 12] = [
+const NOT_YET: [&str; 11] = [
     "k6/browser",
     "k6/experimental/websockets",
-    "k6/html",
     "k6/http",
     "k6/net/grpc",
     "k6/websockets",

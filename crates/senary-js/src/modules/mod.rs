@@ -7,6 +7,7 @@ pub mod encoding;
 pub mod execution;
 mod experimental;
 pub(crate) mod frozen;
+mod html;
 pub mod k6;
 pub mod lazy;
 pub mod metrics;
@@ -37,6 +38,7 @@ pub fn exports_of(name: &str) -> Option<Exports> {
         "k6/experimental/csv" => experimental::csv::exports,
         "k6/experimental/fs" => experimental::fs::exports,
         "k6/experimental/streams" => experimental::streams::exports,
+        "k6/html" => html::exports,
         "k6/metrics" => metrics::exports,
         "k6/secrets" => secrets::exports,
         "k6/timers" => timers::exports,
