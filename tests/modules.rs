@@ -1,0 +1,94 @@
+//! Modules from web servers, and secrets: what reaches over the network before and while a script runs.
+
+use senary_testkit::{Behaviour, Certificate, Program, Server};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_senary");
+
+/// A server that answers any request with a module.
+const MODULE: Behaviour = Behaviour::HalfClose {
+    reply: "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nexport const hello = (name) => 'hello ' + name",
+};
+
+fn script(server: &Server) -> String {
+    format!(
+        "import {{ hello }} from 'https://localhost:{}/lib/hello.js';\nexport const options = {{ vus: 3, iterations: 3 }};\nexport default () => console.log(hello('you'));",
+        server.port()
+    )
+}
+
+/// Runs a script that imports from the server, in a folder that has the certificate to trust.
+fn program(script: &str) -> Program {
+    let program = Program::new(BINARY).file("s.js", script).file("ca.pem", Certificate::authority_pem());
+    let authority = program.folder().join("ca.pem").display().to_string();
+    program.env("SSL_CERT_FILE", authority)
+}
+
+#[test]
+fn modules_come_from_web_servers_once() {
+    let server = Server::start_tls(MODULE, Certificate::Valid);
+    let outcome = program(&script(&server)).args(["run", "--quiet", "s.js"]).run();
+    outcome.expect_code(0);
+    assert_eq!(outcome.log_lines("hello you").len(), 3);
+    assert_eq!(server.accepted(), 1);
+    let asked = server.received();
+    assert!(asked[0].starts_with(b"GET /lib/hello.js?_k6=1 HTTP/1.1\r\n"), "{asked:?}");
+}
+
+#[test]
+fn archives_hold_modules_of_web_servers() {
+    let server = Server::start_tls(MODULE, Certificate::Valid);
+    let folder = tempfile::tempdir().unwrap();
+    let archive = folder.path().join("a.tar").display().to_string();
+    program(&script(&server)).args(["archive", "s.js", "-O", &archive]).run().expect_code(0);
+    drop(server);
+    let outcome = Program::new(BINARY).args(["run", "--quiet", &archive]).run();
+    outcome.expect_code(0).expect_text("hello you");
+}
+
+#[test]
+fn a_module_that_cannot_be_had_ends_the_start() {
+    let server = Server::start_tls(MODULE, Certificate::SelfSigned);
+    let url = format!("https://localhost:{}/lib/hello.js", server.port());
+    let outcome = program(&script(&server)).args(["run", "--quiet", "s.js"]).run();
+    outcome.expect_code(107);
+    outcome.expect_text(&format!("couldn't be retrieved from the resolved url \\\"{url}\\\""));
+    outcome.expect_text("TLS with localhost failed");
+}
+
+#[test]
+fn secrets_come_from_web_servers_and_stay_out_of_the_log() {
+    let reply = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{\"data\":{\"value\":\"s3cr3t-1\"}}";
+    let server = Server::start(Behaviour::HalfClose { reply });
+    let script = "import secrets from 'k6/secrets';
+        export const options = { vus: 2, iterations: 4 };
+        export default async () => { const s = await secrets.get('the key'); console.log('it is', s, s.length) };";
+    let source = format!(
+        "url=urlTemplate=http://127.0.0.1:{}/v1/{{key}},responsePath=data.value,headers.X-Token=t",
+        server.port()
+    );
+    let outcome = Program::new(BINARY)
+        .file("s.js", script)
+        .args(["run", "--quiet", "--secret-source", &source, "s.js"])
+        .run();
+    outcome.expect_code(0);
+    assert_eq!(outcome.log_lines("it is ***SECRET_REDACTED*** 8").len(), 4, "{}", outcome.stderr);
+    assert!(!outcome.stderr.contains("s3cr3t"));
+    let asked = server.received();
+    let asked: Vec<_> = asked.iter().map(|bytes| String::from_utf8_lossy(bytes)).collect();
+    assert_eq!(asked.len(), 1);
+    assert!(
+        asked[0].starts_with("GET /v1/the%20key HTTP/1.1\r\n") && asked[0].contains("x-token: t"),
+        "{asked:?}"
+    );
+}
+
+#[test]
+fn bad_secret_sources_end_the_start() {
+    for source in ["vault=x", "file", "file=missing", "url=urlTemplate=http://h/", "cloud"] {
+        let outcome = Program::new(BINARY)
+            .file("s.js", "export default () => {}")
+            .args(["run", "--quiet", "--secret-source", source, "s.js"])
+            .run();
+        outcome.expect_code(104).expect_text("--secret-source");
+    }
+}
