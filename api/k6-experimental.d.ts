@@ -45,8 +45,10 @@ declare module "k6/experimental/csv" {
 /** WHATWG streams. */
 declare module "k6/experimental/streams" {
   export const ReadableStream: typeof globalThis.ReadableStream
+  export const ReadableStreamDefaultController: typeof globalThis.ReadableStreamDefaultController
   export const ReadableStreamDefaultReader: typeof globalThis.ReadableStreamDefaultReader
   export const WritableStream: typeof globalThis.WritableStream
+  export const WritableStreamDefaultController: typeof globalThis.WritableStreamDefaultController
   export const WritableStreamDefaultWriter: typeof globalThis.WritableStreamDefaultWriter
   export const CountQueuingStrategy: typeof globalThis.CountQueuingStrategy
 }

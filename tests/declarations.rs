@@ -1,0 +1,94 @@
+//! The declarations in `api/` name what the modules have: nothing is missing, nothing is left out.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use senary_testkit::Program;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_senary");
+
+/// Types only; there is nothing to import.
+const TYPES_ONLY: &str = "k6/options";
+
+/// The values each `declare module` block exports, `default` included.
+fn declared() -> BTreeMap<String, Vec<String>> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../api");
+    let mut modules: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).expect("the folder api") {
+        let text = std::fs::read_to_string(entry.expect("a file").path()).expect("a text");
+        let mut module = String::new();
+        for line in text.lines() {
+            if let Some(name) = line.strip_prefix("declare module \"") {
+                module = name.split('"').next().unwrap_or_default().to_owned();
+                modules.entry(module.clone()).or_default();
+            } else if let Some(exported) = line.strip_prefix("  export ") {
+                let mut words = exported.split(|c: char| !c.is_alphanumeric() && c != '_');
+                let name = match words.next() {
+                    Some("const" | "function" | "class") => words.next().unwrap_or_default(),
+                    Some("default") => "default",
+                    _ => continue,
+                };
+                modules.entry(module.clone()).or_default().push(name.to_owned());
+            }
+        }
+    }
+    modules.remove(TYPES_ONLY);
+    modules
+}
+
+#[test]
+fn modules_export_what_is_declared() {
+    let modules = declared();
+    assert!(modules.len() > 10, "{modules:?}");
+    let imports: String =
+        modules.keys().enumerate().map(|(n, name)| format!("import * as m{n} from \"{name}\"\n")).collect();
+    let list: String = modules
+        .iter()
+        .enumerate()
+        .map(|(n, (name, exports))| format!("  [\"{name}\", m{n}, {exports:?}],\n"))
+        .collect();
+    let script = format!(
+        r#"{imports}
+export default function () {{
+  for (const [name, module, declared] of [
+{list}  ]) {{
+    const missing = declared.filter((key) => module[key] === undefined)
+    // Every module has a default export; only those that are meant to be used by it declare it.
+    const unknown = Object.keys(module).filter((key) => key !== "default" && !declared.includes(key))
+    if (missing.length || unknown.length) console.error(name, "lacks", missing, "and has", unknown)
+  }}
+  console.log("compared")
+}}
+"#
+    );
+    let outcome = Program::script(BINARY, &script).args(["--secret-source", "mock=a=b"]).run();
+    outcome.expect_code(0).expect_text("compared");
+    assert_eq!(outcome.log_lines("lacks"), Vec::<&str>::new());
+}
+
+#[test]
+fn the_socket_has_what_is_declared() {
+    let text = include_str!("../api/k6-x-tcp.d.ts");
+    let class = text.split_once("export class Socket {").expect("the class").1;
+    let class = class.split_once("\n  }\n").expect("its end").0;
+    let members = class.lines().filter_map(|line| {
+        let line = line.strip_prefix("    ")?;
+        let line = line.strip_prefix("readonly ").unwrap_or(line);
+        let name = line.split(|c: char| !c.is_alphanumeric() && c != '_').next()?;
+        line[name.len()..]
+            .starts_with(['(', ':', '<'])
+            .then(|| name.to_owned())
+            .filter(|name| !name.is_empty())
+    });
+    let mut declared: Vec<String> = members.collect();
+    declared.sort();
+    declared.dedup();
+    let script = r#"
+import { Socket } from "k6/x/tcp"
+export default function () {
+  console.log("members", Object.getOwnPropertyNames(Socket.prototype).sort().join())
+}
+"#;
+    let outcome = Program::script(BINARY, script).run();
+    outcome.expect_code(0).expect_text(&format!("members {}", declared.join(",")));
+}
