@@ -3,9 +3,12 @@
 //! Native code returns `Err(throw_…(&ctx, text))`; the pending exception travels with it. How an uncaught one
 //! is logged is decided by the event loop.
 
+use std::sync::{Arc, OnceLock};
+
 use rquickjs::{Ctx, Error, Exception, Object, Value, function::Constructor};
 
 use crate::modules::lazy;
+use crate::source::bytecode;
 
 /// The class of errors raised by native code, as scripts of the reference know it (`e.name === "GoError"`).
 pub const GO_ERROR: &str = "GoError";
@@ -17,7 +20,10 @@ const GO_ERROR_CLASS: &str = "(class GoError extends Error {
 
 /// Defines the `GoError` global.
 pub fn install(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
-    lazy::global(ctx, GO_ERROR, |ctx| ctx.eval(GO_ERROR_CLASS))
+    lazy::global(ctx, GO_ERROR, |ctx| {
+        static BYTECODE: OnceLock<Arc<[u8]>> = OnceLock::new();
+        bytecode::evaluate_script(ctx, GO_ERROR, GO_ERROR_CLASS, &BYTECODE)
+    })
 }
 
 /// An error of native code that has no better class.

@@ -3,12 +3,15 @@
 //!
 //! The natives answer single questions; `FACADE` arranges them as the objects scripts see.
 
+use std::sync::{Arc, OnceLock};
+
 use rquickjs::function::Opt;
 use rquickjs::{Coerced, Ctx, Function, Object, Value};
 use senary_execution::StopReason;
 
 use crate::errors;
 use crate::modules::metrics::tag_value;
+use crate::source::bytecode;
 use crate::vu::core::{throw_uncatchable, vu_of};
 
 const FACADE: &str = "(function (n) {
@@ -56,8 +59,9 @@ pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
     add("metadata", Function::new(ctx.clone(), metadata))?;
     add("setMetadata", Function::new(ctx.clone(), set_metadata))?;
     add("metadataKeys", Function::new(ctx.clone(), metadata_keys))?;
-    let facade: Function<'js> = ctx.eval(FACADE)?;
-    facade.call((natives,))
+    static BYTECODE: OnceLock<Arc<[u8]>> = OnceLock::new();
+    let facade = bytecode::evaluate_script(ctx, "k6/execution", FACADE, &BYTECODE)?;
+    facade.get::<Function<'js>>()?.call((natives,))
 }
 
 fn instance(ctx: Ctx<'_>, what: u32) -> rquickjs::Result<f64> {

@@ -1,7 +1,11 @@
 //! `TCPError` as scripts see it: a real `Error` that keeps the reference's text.
 
+use std::sync::{Arc, OnceLock};
+
 use rquickjs::{Ctx, Object, Persistent, Value, function::Constructor};
 use senary_net::NetError;
+
+use crate::source::bytecode;
 
 /// Defines the class; evaluated once per context, it gives back the constructor.
 const CLASS: &str = "(class TCPError extends Error {
@@ -64,7 +68,8 @@ unsafe impl<'js> rquickjs::JsLifetime<'js> for ErrorClass {
 }
 
 pub fn install(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
-    let class: Constructor<'_> = ctx.eval(CLASS)?;
+    static BYTECODE: OnceLock<Arc<[u8]>> = OnceLock::new();
+    let class: Constructor<'_> = bytecode::evaluate_script(ctx, super::NAME, CLASS, &BYTECODE)?.get()?;
     // Fails only while userdata is being read, which nobody does here.
     let _ = ctx.store_userdata(ErrorClass(Persistent::save(ctx, class)));
     Ok(())
