@@ -426,6 +426,7 @@ fn what_cannot_be_imported_says_so() {
     let has = |specifier: &str, text: &str| {
         let found = import(specifier);
         assert!(found.contains(text), "{specifier}: {found}");
+        assert!(found.contains("(imported at file:///") && found.ends_with("/script.js:1:8)"), "{found}");
     };
     has("./not-there.js", r#"The moduleSpecifier "./not-there.js" couldn't be found on local disk"#);
     has("lodash", r#"The moduleSpecifier "lodash" couldn't be recognised as something k6 supports."#);

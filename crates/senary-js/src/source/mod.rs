@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use self::function_text::FunctionTexts;
 use self::source_map::SourceMap;
 use self::specifier::Specifier;
-use self::syntax::{NAMESPACE, Parsed, SyntaxError};
+use self::syntax::{Import, NAMESPACE, Parsed, SyntaxError};
 use crate::modules;
 
 /// Where a script comes from.
@@ -59,6 +59,9 @@ pub enum SourceError {
     Remote { specifier: String, url: String, reason: String },
     #[error("{0}")]
     NoNative(String),
+    /// One of the others, and the `import` it comes from.
+    #[error("{error} (imported at {at})")]
+    Imported { error: Box<SourceError>, at: String },
     #[error("the module {0:?} was not previously resolved during initialization (__VU==0)")]
     NotPreloaded(String),
     #[error(
@@ -250,14 +253,9 @@ impl ModuleStore {
         let mut linked = Linked::default();
         let mut edits = Vec::new();
         for import in &module.parsed.imports {
-            let target = specifier::resolve(&module.url, &import.specifier)?;
-            if let Specifier::Native(name) = &target
-                && modules::exports_of(name).is_none()
-            {
-                return Err(SourceError::NoNative(modules::why_missing(name)));
-            }
+            let (target, is_module) = self.target(module, import)?;
             let request = match target.url() {
-                Some(url) if self.module(url, &import.specifier)?.parsed.is_module => {
+                Some(url) if is_module => {
                     for place in &import.names {
                         if self.exports(url, &place.name, &mut Vec::new())? == Exported::No {
                             let message = format!(
@@ -290,6 +288,29 @@ impl ModuleStore {
             linked.code = Some(code);
         }
         Ok(module.linked.get_or_init(|| linked))
+    }
+
+    /// What an import names, and whether that is an ES module.
+    fn target(&self, module: &ModuleSource, import: &Import) -> Result<(Specifier, bool), SourceError> {
+        let find = || {
+            let target = specifier::resolve(&module.url, &import.specifier)?;
+            let is_module = match (&target, target.url()) {
+                (Specifier::Native(name), _) if modules::exports_of(name).is_none() => {
+                    return Err(SourceError::NoNative(modules::why_missing(name)));
+                }
+                (_, Some(url)) => self.module(url, &import.specifier)?.parsed.is_module,
+                _ => false,
+            };
+            Ok((target, is_module))
+        };
+        find().map_err(|error| match error {
+            // It names a place of its own.
+            SourceError::Syntax { .. } => error,
+            _ => {
+                let (file, line, column) = module.original(import.line, import.column);
+                SourceError::Imported { error: Box::new(error), at: format!("{file}:{line}:{column}") }
+            }
+        })
     }
 
     /// Whether importing a module means importing one of `targets`, be it itself.

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use oxc::allocator::Allocator;
-use oxc::ast::ast::{ImportDeclarationSpecifier, Program, Statement};
+use oxc::ast::ast::{ImportDeclarationSpecifier, Program, Statement, StringLiteral};
 use oxc::codegen::{Codegen, CodegenOptions, CommentOptions};
 use oxc::diagnostics::OxcDiagnostic;
 use oxc::parser::{ParseOptions, Parser};
@@ -35,6 +35,9 @@ pub struct Parsed {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Import {
     pub specifier: String,
+    /// Where it is first written.
+    pub line: u32,
+    pub column: u32,
     pub names: Vec<Place>,
     /// Where the module is bound whole (`* as x`), and the text that binds [`NAMESPACE`] instead.
     pub namespaces: Vec<(Range<usize>, String)>,
@@ -120,7 +123,7 @@ fn imports(code: &str, program: &Program<'_>) -> Vec<Import> {
     for statement in &program.body {
         match statement {
             Statement::ImportDeclaration(import) => {
-                let from = imports.from(&import.source.value);
+                let from = imports.from(&import.source);
                 for specifier in import.specifiers.iter().flatten() {
                     match specifier {
                         ImportDeclarationSpecifier::ImportSpecifier(s) => {
@@ -137,13 +140,13 @@ fn imports(code: &str, program: &Program<'_>) -> Vec<Import> {
                 }
             }
             Statement::ExportFromDeclaration(export) => {
-                let from = imports.from(&export.source.value);
+                let from = imports.from(&export.source);
                 for specifier in &export.specifiers {
                     imports.name(from, &specifier.local.name(), specifier.local.span());
                 }
             }
             Statement::ExportAllDeclaration(export) => {
-                let from = imports.from(&export.source.value);
+                let from = imports.from(&export.source);
                 match &export.exported {
                     Some(name) => {
                         let name = &code[range(name.span())];
@@ -166,11 +169,18 @@ struct Imports<'a> {
 }
 
 impl Imports<'_> {
-    fn from(&mut self, specifier: &str) -> usize {
+    fn from(&mut self, source: &StringLiteral<'_>) -> usize {
+        let specifier = source.value.as_str();
         match self.found.iter().position(|known| known.specifier == specifier) {
             Some(at) => at,
             None => {
-                self.found.push(Import { specifier: specifier.to_owned(), ..Import::default() });
+                let (line, column) = place(self.code, source.span.start as usize);
+                self.found.push(Import {
+                    specifier: specifier.to_owned(),
+                    line,
+                    column,
+                    ..Import::default()
+                });
                 self.found.len() - 1
             }
         }
