@@ -1,8 +1,6 @@
 //! One accepted connection: reading with the books kept, writing, and the ways to end it.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use socket2::SockRef;
@@ -10,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use crate::server::Books;
+use crate::server::Entry;
 
 const READ_SIZE: usize = 64 * 1024;
 
@@ -21,25 +19,18 @@ enum Wire {
 
 pub(crate) struct Connection {
     wire: Wire,
-    books: Arc<Books>,
-    /// Which of the connections this is.
-    index: usize,
+    entry: Entry,
     /// Read, but not asked for yet.
     ahead: Vec<u8>,
 }
 
 impl Connection {
-    pub(crate) fn plain(stream: TcpStream, books: Arc<Books>) -> Self {
-        Self::new(Wire::Plain(stream), books)
+    pub(crate) fn plain(stream: TcpStream, entry: Entry) -> Self {
+        Self { wire: Wire::Plain(stream), entry, ahead: Vec::new() }
     }
 
-    pub(crate) fn tls(stream: TlsStream<TcpStream>, books: Arc<Books>) -> Self {
-        Self::new(Wire::Tls(Box::new(stream)), books)
-    }
-
-    fn new(wire: Wire, books: Arc<Books>) -> Self {
-        let index = books.begin();
-        Self { wire, books, index, ahead: Vec::new() }
+    pub(crate) fn tls(stream: TlsStream<TcpStream>, entry: Entry) -> Self {
+        Self { wire: Wire::Tls(Box::new(stream)), entry, ahead: Vec::new() }
     }
 
     /// What came; `None` when the peer has closed its side.
@@ -57,7 +48,7 @@ impl Connection {
             Wire::Tls(stream) => stream.read(&mut data).await?,
         };
         data.truncate(read);
-        self.books.note(self.index, &data);
+        self.entry.note(&data);
         Ok((read > 0).then_some(data))
     }
 
@@ -119,11 +110,5 @@ impl Connection {
             Wire::Tls(stream) => stream.get_ref().0,
         };
         SockRef::from(stream).set_linger(Some(Duration::ZERO))
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.books.open.fetch_sub(1, Ordering::SeqCst);
     }
 }

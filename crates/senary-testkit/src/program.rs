@@ -88,6 +88,21 @@ impl Program {
         self
     }
 
+    /// Lets a shell start it: `shell` is what that runs, `"$@"` in it being the command.
+    pub fn under(mut self, shell: &str) -> Self {
+        let mut outer = Command::new("/bin/sh");
+        outer.args(["-c", shell, "sh"]).arg(self.command.get_program()).args(self.command.get_args());
+        outer.env_clear().envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        outer.current_dir(self.folder.path());
+        self.command = outer;
+        self
+    }
+
+    /// Lets it have at most this many files open; the limit cannot be raised.
+    pub fn open_files(self, limit: u64) -> Self {
+        self.under(&format!(r#"ulimit -n {limit} && exec "$@""#))
+    }
+
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -28,28 +28,54 @@ pub struct Server {
 }
 
 #[derive(Default)]
-pub(crate) struct Books {
+struct Books {
     accepted: AtomicU64,
-    pub(crate) open: AtomicU64,
+    open: AtomicU64,
     bytes: AtomicU64,
-    received: Mutex<Vec<Vec<u8>>>,
+    pages: Mutex<Vec<Page>>,
+}
+
+/// What is kept of a connection.
+struct Page {
+    peer: SocketAddr,
+    received: Vec<u8>,
 }
 
 impl Books {
-    pub(crate) fn begin(&self) -> usize {
-        self.open.fetch_add(1, Ordering::SeqCst);
-        self.accepted.fetch_add(1, Ordering::SeqCst);
-        let mut received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
-        received.push(Vec::new());
-        received.len() - 1
+    fn pages(&self) -> MutexGuard<'_, Vec<Page>> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection in the books, open until this is dropped.
+pub(crate) struct Entry {
+    books: Arc<Books>,
+    index: usize,
+}
+
+impl Entry {
+    fn new(books: Arc<Books>, peer: SocketAddr) -> Self {
+        books.open.fetch_add(1, Ordering::SeqCst);
+        books.accepted.fetch_add(1, Ordering::SeqCst);
+        let index = {
+            let mut pages = books.pages();
+            pages.push(Page { peer, received: Vec::new() });
+            pages.len() - 1
+        };
+        Self { books, index }
     }
 
-    pub(crate) fn note(&self, connection: usize, data: &[u8]) {
-        self.bytes.fetch_add(data.len() as u64, Ordering::SeqCst);
-        let mut received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = &mut received[connection];
+    pub(crate) fn note(&self, data: &[u8]) {
+        self.books.bytes.fetch_add(data.len() as u64, Ordering::SeqCst);
+        let kept = &mut self.books.pages()[self.index].received;
         let room = KEPT.saturating_sub(kept.len()).min(data.len());
         kept.extend_from_slice(&data[..room]);
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.books.open.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -102,7 +128,7 @@ impl Server {
         self.address.port()
     }
 
-    /// Connections it has seen, a finished TLS handshake included where it speaks TLS.
+    /// Connections it has accepted; where it speaks TLS, also those whose handshake failed.
     pub fn accepted(&self) -> u64 {
         self.books.accepted.load(Ordering::SeqCst)
     }
@@ -112,20 +138,30 @@ impl Server {
         self.books.open.load(Ordering::SeqCst)
     }
 
-    /// Bytes received on all connections.
+    /// Bytes received on all connections, without those of TLS itself where it speaks that.
     pub fn bytes(&self) -> u64 {
         self.books.bytes.load(Ordering::SeqCst)
     }
 
     /// What each connection sent, in the order they were accepted; the first 64 KiB of it.
     pub fn received(&self) -> Vec<Vec<u8>> {
-        self.books.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.books.pages().iter().map(|page| page.received.clone()).collect()
+    }
+
+    /// Where each connection came from, in the order they were accepted.
+    pub fn peers(&self) -> Vec<SocketAddr> {
+        self.books.pages().iter().map(|page| page.peer).collect()
     }
 
     /// Waits until no connection is open; whether that happened in time.
     pub fn all_closed(&self, within: Duration) -> bool {
+        self.comes_to(0, within)
+    }
+
+    /// Waits until this many connections are open; whether that happened in time.
+    pub fn comes_to(&self, open: u64, within: Duration) -> bool {
         let deadline = Instant::now() + within;
-        while self.open() > 0 {
+        while self.open() != open {
             if Instant::now() > deadline {
                 return false;
             }
@@ -159,17 +195,17 @@ async fn accept(
     let listener = TcpListener::from_std(listener).expect("a listener");
     loop {
         // Out of descriptors, most likely: the test that does this closes some.
-        let Ok((stream, _)) = listener.accept().await else {
+        let Ok((stream, peer)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(5)).await;
             continue;
         };
         stream.set_nodelay(true).ok();
-        let (behaviour, tls, books) = (behaviour.clone(), tls.clone(), books.clone());
+        let (behaviour, tls, entry) = (behaviour.clone(), tls.clone(), Entry::new(books.clone(), peer));
         tokio::task::spawn_local(async move {
             let connection = match tls {
-                None => Connection::plain(stream, books),
+                None => Connection::plain(stream, entry),
                 Some(tls) => match tls.accept(stream).await {
-                    Ok(stream) => Connection::tls(stream, books),
+                    Ok(stream) => Connection::tls(stream, entry),
                     // A client that does not like the certificate; its own books tell.
                     Err(_) => return,
                 },

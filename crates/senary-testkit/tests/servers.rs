@@ -33,6 +33,8 @@ fn echo_sends_back_and_keeps_the_books() {
     assert!(server.all_closed(BOUND));
     assert_eq!((server.accepted(), server.bytes()), (2, 8));
     assert_eq!(server.received(), [b"one".to_vec(), b"three".to_vec()]);
+    assert!(server.peers().iter().all(|peer| peer.ip() == server.address().ip()));
+    assert_eq!(server.peers().len(), 2);
 }
 
 #[test]
@@ -163,6 +165,16 @@ fn programs_are_run_to_their_end() {
     assert_eq!(outcome.code(), Some(3));
     assert_eq!((outcome.stdout.as_str(), outcome.stderr.as_str()), ("hello you\nkept", "oops\n"));
     assert_eq!(outcome.file("file.txt"), "kept");
+}
+
+#[test]
+fn programs_are_held_to_open_files() {
+    let outcome = Program::new("/bin/sh").args(["-c", "ulimit -Hn; pwd"]).env("X", 1).open_files(33).run();
+    let folder = outcome.stdout.strip_prefix("33\n").unwrap_or_else(|| outcome.fail("33 expected"));
+    assert!(std::path::Path::new(folder.trim()).is_absolute());
+    let outcome =
+        Program::new("/bin/cat").arg("kept.txt").file("kept.txt", "kept").under("\"$@\"; exit 7").run();
+    assert_eq!((outcome.code(), outcome.stdout.as_str()), (Some(7), "kept"));
 }
 
 #[test]
