@@ -4,6 +4,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use crate::error::NetError;
 use crate::resolve::Resolver;
-use crate::stream::{Counted, Stream};
+use crate::stream::{Counted, Stream, WireBytes};
 use crate::tls::{self, Tls};
 
 /// The reference's fixed limit for the TCP handshake.
@@ -53,16 +54,18 @@ pub struct Dialed {
 }
 
 impl Dialer {
-    pub async fn dial(&self, target: &Target<'_>) -> Dialed {
+    /// Connects. What moves over the wire is added to `wire`, from the first byte of a handshake on.
+    pub async fn dial(&self, target: &Target<'_>, wire: &Rc<WireBytes>) -> Dialed {
         let mut timings = Timings::default();
         let mut ip = None;
-        let result = self.connect(target, &mut timings, &mut ip).await;
+        let result = self.connect(target, wire, &mut timings, &mut ip).await;
         Dialed { result, timings, ip }
     }
 
     async fn connect(
         &self,
         target: &Target<'_>,
+        wire: &Rc<WireBytes>,
         timings: &mut Timings,
         ip: &mut Option<IpAddr>,
     ) -> Result<Stream, NetError> {
@@ -77,6 +80,7 @@ impl Dialer {
         let connected = connect_tcp(to, target.local_ip).await;
         timings.connecting = Some(started.elapsed());
         let (stream, local) = connected?;
+        let stream = Counted::new(stream, wire.clone());
         if !target.tls {
             return Ok(Stream::plain(stream, local, to));
         }
@@ -84,7 +88,7 @@ impl Dialer {
         let config = self.tls.config()?;
         let name = server_name(target.host)?;
         let started = Instant::now();
-        let connecting = tokio_rustls::TlsConnector::from(config).connect(name, Counted::new(stream));
+        let connecting = tokio_rustls::TlsConnector::from(config).connect(name, stream);
         let handshake = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await;
         timings.tls_handshaking = Some(started.elapsed());
         match handshake {

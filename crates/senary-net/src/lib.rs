@@ -14,5 +14,5 @@ pub use dial::{Dialed, Dialer, Target, Timings};
 pub use echo::EchoServer;
 pub use error::NetError;
 pub use resolve::{ConfigError, DnsConfig, LocalIps, Resolver};
-pub use stream::Stream;
+pub use stream::{Stream, WireBytes};
 pub use tls::{ClientCertificate, Tls, TlsOptions};

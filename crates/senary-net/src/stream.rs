@@ -3,9 +3,11 @@
 //! Nothing here waits: reads and writes either move bytes now or register the caller's waker. Bytes on the wire
 //! are counted, TLS overhead included.
 
+use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -26,8 +28,8 @@ enum Inner {
 }
 
 impl Stream {
-    pub(crate) fn plain(stream: TcpStream, local: SocketAddr, remote: SocketAddr) -> Self {
-        Self { inner: Inner::Plain(Counted { stream, sent: 0, received: 0 }), local, remote }
+    pub(crate) fn plain(stream: Counted, local: SocketAddr, remote: SocketAddr) -> Self {
+        Self { inner: Inner::Plain(stream), local, remote }
     }
 
     pub(crate) fn tls(stream: TlsStream<Counted>, local: SocketAddr, remote: SocketAddr) -> Self {
@@ -40,12 +42,6 @@ impl Stream {
 
     pub fn remote_addr(&self) -> SocketAddr {
         self.remote
-    }
-
-    /// Bytes moved over the wire since the last call: (sent, received).
-    pub fn take_wire_bytes(&mut self) -> (u64, u64) {
-        let counted = self.counted();
-        (std::mem::take(&mut counted.sent), std::mem::take(&mut counted.received))
     }
 
     /// Reads what is there; 0 means the peer has closed its side.
@@ -69,7 +65,7 @@ impl Stream {
         let written = match &mut self.inner {
             Inner::Plain(counted) => match counted.stream.try_write(data) {
                 Ok(n) => {
-                    counted.sent += n as u64;
+                    counted.wire.add_sent(n);
                     Ok(n)
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
@@ -107,25 +103,40 @@ impl Stream {
             let _ = Pin::new(stream.as_mut()).poll_shutdown(&mut cx);
         }
     }
+}
 
-    fn counted(&mut self) -> &mut Counted {
-        match &mut self.inner {
-            Inner::Plain(counted) => counted,
-            Inner::Tls(stream) => stream.get_mut().0,
-        }
+/// Bytes that moved over the wire of a connection and that nobody has taken into account yet. Whoever connects keeps it:
+/// a handshake that fails or is given up has moved bytes too.
+#[derive(Debug, Default)]
+pub struct WireBytes {
+    sent: Cell<u64>,
+    received: Cell<u64>,
+}
+
+impl WireBytes {
+    /// What was added since the last call: (sent, received).
+    pub fn take(&self) -> (u64, u64) {
+        (self.sent.take(), self.received.take())
+    }
+
+    fn add_sent(&self, n: usize) {
+        self.sent.set(self.sent.get() + n as u64);
+    }
+
+    fn add_received(&self, n: usize) {
+        self.received.set(self.received.get() + n as u64);
     }
 }
 
 /// A TCP stream that counts.
 pub(crate) struct Counted {
     stream: TcpStream,
-    sent: u64,
-    received: u64,
+    wire: Rc<WireBytes>,
 }
 
 impl Counted {
-    pub(crate) fn new(stream: TcpStream) -> Self {
-        Self { stream, sent: 0, received: 0 }
+    pub(crate) fn new(stream: TcpStream, wire: Rc<WireBytes>) -> Self {
+        Self { stream, wire }
     }
 }
 
@@ -137,7 +148,7 @@ impl AsyncRead for Counted {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        self.received += (buf.filled().len() - before) as u64;
+        self.wire.add_received(buf.filled().len() - before);
         Poll::Ready(Ok(()))
     }
 }
@@ -145,7 +156,7 @@ impl AsyncRead for Counted {
 impl AsyncWrite for Counted {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         let n = ready!(Pin::new(&mut self.stream).poll_write(cx, data))?;
-        self.sent += n as u64;
+        self.wire.add_sent(n);
         Poll::Ready(Ok(n))
     }
 

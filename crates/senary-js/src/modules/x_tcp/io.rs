@@ -31,7 +31,9 @@ pub async fn run(socket: Rc<SocketCore>, target: ConnectTarget) {
     let local_ip = socket.vu.settings.local_ips.as_ref().and_then(|ips| ips.of_vu(socket.vu.id.in_instance));
     let ConnectTarget { port, host, tls, tags } = target;
     let dialer = socket.vu.settings.dialer.clone();
-    let dialed = dialer.dial(&Target { host: &host, port, tls, local_ip }).await;
+    let target = Target { host: &host, port, tls, local_ip };
+    let dialed = dialer.dial(&target, &socket.wire).await;
+    socket.account_wire_bytes();
     match dialed.result {
         Ok(stream) => {
             socket.connected(stream, &dialed.timings, (tags, &host, port));
@@ -102,7 +104,7 @@ fn poll_read(socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> Poll<Continue> {
         let mut stream = socket.stream.borrow_mut();
         let Some(stream) = stream.as_mut() else { return Poll::Ready(Continue::No) };
         let read = stream.poll_read(cx, buffer);
-        socket.account_wire_bytes(stream);
+        socket.account_wire_bytes();
         match read {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(0)) => {
@@ -135,7 +137,7 @@ fn poll_writes(socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> bool {
         let mut stream = socket.stream.borrow_mut();
         let Some(stream) = stream.as_mut() else { return progress };
         let done = poll_write(socket, stream, write, cx);
-        socket.account_wire_bytes(stream);
+        socket.account_wire_bytes();
         let outcome = match done {
             Poll::Pending => return progress,
             Poll::Ready(outcome) => outcome,

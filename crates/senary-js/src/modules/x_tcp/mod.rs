@@ -170,7 +170,7 @@ fn write_now(core: &Rc<SocketCore>, bytes: &[u8]) -> Attempt {
     let mut stream = core.stream.borrow_mut();
     let Some(stream) = stream.as_mut() else { return Attempt::NoConnection };
     let written = stream.try_write(bytes);
-    core.account_wire_bytes(stream);
+    core.account_wire_bytes();
     match written {
         Ok(written) => {
             core.bytes_written.set(core.bytes_written.get() + written as u64);

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use rquickjs::{Class, Persistent};
 use senary_metrics::{MetricId, SeriesId, TagSetId};
-use senary_net::{Stream, Timings};
+use senary_net::{Stream, Timings, WireBytes};
 use tokio::task::AbortHandle;
 
 use super::SocketObject;
@@ -67,6 +67,8 @@ pub struct SocketCore {
     /// Series by the VU's tags they were looked up under; emptied when the socket's own tags change.
     known_series: RefCell<Vec<(TagSetId, MetricId, SeriesId)>>,
     pub stream: RefCell<Option<Stream>>,
+    /// What the stream, or the connect under way, moved since it was last accounted for.
+    pub wire: Rc<WireBytes>,
     pub addresses: Cell<Option<(SocketAddr, SocketAddr)>>,
     opened_at: Cell<Option<Instant>>,
     pub bytes_written: Cell<u64>,
@@ -102,6 +104,7 @@ impl SocketCore {
             endpoint: RefCell::default(),
             known_series: RefCell::default(),
             stream: RefCell::default(),
+            wire: Rc::default(),
             addresses: Cell::new(None),
             opened_at: Cell::new(None),
             bytes_written: Cell::new(0),
@@ -237,9 +240,9 @@ impl SocketCore {
         }
     }
 
-    /// Moves what the stream counted to the VU's totals.
-    pub fn account_wire_bytes(&self, stream: &mut Stream) {
-        let (sent, received) = stream.take_wire_bytes();
+    /// Moves what the wire counted to the VU's totals.
+    pub fn account_wire_bytes(&self) {
+        let (sent, received) = self.wire.take();
         self.vu.data_sent.set(self.vu.data_sent.get() + sent);
         self.vu.data_received.set(self.vu.data_received.get() + received);
     }
@@ -279,8 +282,8 @@ impl SocketCore {
         // Script may be called from the I/O task only while the stream is not borrowed.
         if let Some(mut stream) = self.stream.take() {
             stream.say_goodbye();
-            self.account_wire_bytes(&mut stream);
         }
+        self.account_wire_bytes();
         if let Some(opened) = self.opened_at.take() {
             self.record(self.metrics.duration, milliseconds(opened.elapsed()));
         }
