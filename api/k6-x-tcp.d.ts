@@ -72,7 +72,8 @@ declare module "k6/x/tcp" {
      *
      * - from the network: `ECONNREFUSED`, `ECONNRESET`, `ETIMEDOUT`, `EPIPE`, `EHOSTUNREACH`, `ENETUNREACH`;
      * - names and options: `ENOTFOUND`, `ERR_BLACKLISTED_IP`, `ERR_BLOCKED_HOSTNAME`, `ERR_SOCKET_BAD_PORT`;
-     * - from this machine: `EMFILE` (open files), `EADDRNOTAVAIL` (local ports);
+     * - from this machine: `EMFILE`, `ENFILE` (open files), `EADDRNOTAVAIL` (local ports, or a source address that is not
+     *   this machine's), `EAFNOSUPPORT` (a source address of the other family);
      * - TLS: `ERR_TLS_CERT_EXPIRED`, `ERR_TLS_CERT_ALTNAME_INVALID`, `ERR_TLS_CERT_UNKNOWN_AUTHORITY`,
      *   `ERR_TLS_NOT_TLS`, `ERR_TLS_ALERT`, `ERR_TLS_HANDSHAKE`;
      * - the use of the socket: `ENOTCONN` (write without a connection), `EALREADY` and `EISCONN` (a second connect),

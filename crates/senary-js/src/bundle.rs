@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::factory::{self, LifecycleError};
 use crate::modules::data::SharedArrays;
 use crate::modules::secrets::Secrets;
-use crate::settings::{SetupData, SystemTags, VuSettings};
+use crate::settings::{SetupData, SystemTags, TcpMetrics, VuSettings};
 use crate::source::{ModuleStore, ScriptSource};
 
 /// What decides how a script is run, before its options are known.
@@ -122,6 +122,11 @@ impl Bundle {
     /// Whether there is an export of that name, function or not.
     pub fn exports_anything_as(&self, name: &str) -> bool {
         self.has_export(name) || self.values.iter().any(|value| value == name)
+    }
+
+    /// Whether the script imports `k6/x/tcp`.
+    pub fn uses_sockets(&self) -> bool {
+        self.registry.get(TcpMetrics::SOCKETS).is_some()
     }
 
     pub fn registry(&self) -> &Registry {

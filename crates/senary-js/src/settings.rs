@@ -69,11 +69,14 @@ pub struct TcpMetrics {
 }
 
 impl TcpMetrics {
+    /// The metric that counts connections.
+    pub const SOCKETS: &str = "tcp_sockets";
+
     pub fn register(registry: &Registry) -> Result<Self, RegistryError> {
         let counter = |name| registry.get_or_register(name, MetricType::Counter, ValueType::Default);
         let time = |name| registry.get_or_register(name, MetricType::Trend, ValueType::Time);
         Ok(Self {
-            sockets: counter("tcp_sockets")?,
+            sockets: counter(Self::SOCKETS)?,
             resolving: time("tcp_socket_resolving")?,
             connecting: time("tcp_socket_connecting")?,
             tls_handshaking: time("tcp_tls_handshaking")?,

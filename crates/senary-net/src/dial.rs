@@ -8,11 +8,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
 use rustls::pki_types::ServerName;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::error::NetError;
+use crate::error::{NetError, Route};
+use crate::limits;
 use crate::resolve::Resolver;
 use crate::stream::{Counted, Stream, WireBytes};
 use crate::tls::{self, Tls};
@@ -59,6 +61,9 @@ impl Dialer {
         let mut timings = Timings::default();
         let mut ip = None;
         let result = self.connect(target, wire, &mut timings, &mut ip).await;
+        if let Err(error) = &result {
+            limits::advise(error);
+        }
         Dialed { result, timings, ip }
     }
 
@@ -99,9 +104,10 @@ impl Dialer {
     }
 }
 
-async fn connect_tcp(to: SocketAddr, local_ip: Option<IpAddr>) -> Result<(TcpStream, SocketAddr), NetError> {
-    let dial = |error| NetError::Dial { to, error };
-    let socket = open_socket(to, local_ip).map_err(dial)?;
+async fn connect_tcp(to: SocketAddr, from: Option<IpAddr>) -> Result<(TcpStream, SocketAddr), NetError> {
+    let route = Route { from, to };
+    let dial = |error| NetError::Dial { route, error };
+    let socket = open_socket(route)?;
     match tokio::time::timeout(CONNECT_TIMEOUT, socket.connect(to)).await {
         Ok(Ok(stream)) => {
             let local = stream.local_addr().map_err(dial)?;
@@ -111,21 +117,47 @@ async fn connect_tcp(to: SocketAddr, local_ip: Option<IpAddr>) -> Result<(TcpStr
             }
             Ok((stream, local))
         }
+        Ok(Err(error)) if error.kind() == io::ErrorKind::AddrNotAvailable => {
+            Err(NetError::LocalPorts { route, error })
+        }
         Ok(Err(error)) => Err(dial(error)),
-        Err(_) => Err(NetError::DialTimeout { to }),
+        Err(_) => Err(NetError::DialTimeout { route }),
     }
 }
 
-fn open_socket(to: SocketAddr, local_ip: Option<IpAddr>) -> io::Result<TcpSocket> {
+fn open_socket(route: Route) -> Result<TcpSocket, NetError> {
+    let domain = Domain::for_address(route.to);
     let socket =
-        Socket::new(Domain::for_address(to), Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP))?;
+        Socket::new(domain, Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP)).map_err(|error| {
+            match limits::is_out_of_open_files(&error) {
+                true => NetError::OpenFiles { doing: format!("dial tcp {route}: socket"), error },
+                false => NetError::Dial { route, error },
+            }
+        })?;
+    let dial = |error| NetError::Dial { route, error };
     let options = SockRef::from(&socket);
-    options.set_tcp_nodelay(true)?;
-    options.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE))?;
-    if let Some(ip) = local_ip {
-        socket.bind(&SocketAddr::new(ip, 0).into())?;
+    options.set_tcp_nodelay(true).map_err(dial)?;
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
+    options.set_tcp_keepalive(&keepalive).map_err(dial)?;
+    if let Some(ip) = route.from {
+        bind(&socket, ip, route)?;
     }
     Ok(TcpSocket::from_std_stream(socket.into()))
+}
+
+/// Binds to a source address, and leaves the port to the connect: the kernel then knows the target, and gives a port
+/// that is taken for another one once more.
+fn bind(socket: &Socket, ip: IpAddr, route: Route) -> Result<(), NetError> {
+    if ip.is_ipv4() != route.to.is_ipv4() {
+        return Err(NetError::LocalIp { route, error: Errno::AFNOSUPPORT.into() });
+    }
+    // Systems that do not know it reserve the port at once: fewer connections, otherwise the same.
+    #[cfg(target_os = "linux")]
+    let _ = nix::sys::socket::setsockopt(socket, nix::sys::socket::sockopt::IpBindAddressNoPort, &true);
+    socket.bind(&SocketAddr::new(ip, 0).into()).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => NetError::LocalPorts { route, error },
+        _ => NetError::LocalIp { route, error },
+    })
 }
 
 /// SNI carries names only: an address is verified, but not sent.

@@ -2,8 +2,11 @@
 //!
 //! Each error has the reference's text (scripts and people match on it) and a short code, as Node names them.
 
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+
+use rustix::io::Errno;
 
 #[derive(Debug, thiserror::Error)]
 pub enum NetError {
@@ -17,16 +20,41 @@ pub enum NetError {
     BlacklistedIp { ip: IpAddr, range: String },
     #[error("hostname ({host}) is in a blocked pattern ({pattern})")]
     BlockedHostname { host: String, pattern: String },
-    #[error("dial tcp {to}: {}", dial_text(.error))]
-    Dial { to: SocketAddr, error: io::Error },
-    #[error("dial tcp {to}: i/o timeout")]
-    DialTimeout { to: SocketAddr },
+    #[error("dial tcp {route}: connect: {}", io_text(.error))]
+    Dial { route: Route, error: io::Error },
+    #[error("dial tcp {route}: i/o timeout")]
+    DialTimeout { route: Route },
+    /// The process or the system has as many files open as it may.
+    #[error("{doing}: {}", io_text(.error))]
+    OpenFiles { doing: String, error: io::Error },
+    /// Every local port is taken for this target, or there is no address to reach it from.
+    #[error("dial tcp {route}: connect: {}", io_text(.error))]
+    LocalPorts { route: Route, error: io::Error },
+    /// The source address is not this machine's, or of the other family.
+    #[error("dial tcp {route}: bind: {}", io_text(.error))]
+    LocalIp { route: Route, error: io::Error },
     #[error("TLS handshake failed: {text}")]
     Tls { code: &'static str, text: String },
     #[error("read tcp {local}->{remote}: read: {}", io_text(.error))]
     Read { local: SocketAddr, remote: SocketAddr, error: io::Error },
     #[error("write tcp {local}->{remote}: write: {}", io_text(.error))]
     Write { local: SocketAddr, remote: SocketAddr, error: io::Error },
+}
+
+/// From where to where: `127.0.0.2:0->10.0.0.1:80`, or the target alone if the source is the system's choice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    pub from: Option<IpAddr>,
+    pub to: SocketAddr,
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(ip) = self.from {
+            write!(f, "{}->", SocketAddr::new(ip, 0))?;
+        }
+        self.to.fmt(f)
+    }
 }
 
 impl NetError {
@@ -39,21 +67,23 @@ impl NetError {
             Self::BlacklistedIp { .. } => "ERR_BLACKLISTED_IP",
             Self::BlockedHostname { .. } => "ERR_BLOCKED_HOSTNAME",
             Self::DialTimeout { .. } => "ETIMEDOUT",
+            Self::LocalPorts { .. } => "EADDRNOTAVAIL",
             Self::Tls { code, .. } => code,
-            Self::Dial { error, .. } | Self::Read { error, .. } | Self::Write { error, .. } => io_code(error),
+            Self::Dial { error, .. }
+            | Self::OpenFiles { error, .. }
+            | Self::LocalIp { error, .. }
+            | Self::Read { error, .. }
+            | Self::Write { error, .. } => io_code(error),
         }
     }
 }
 
-const EMFILE: i32 = 24;
-const ENFILE: i32 = 23;
-const EADDRNOTAVAIL: i32 = 99;
-
 fn io_code(error: &io::Error) -> &'static str {
     use io::ErrorKind as Kind;
-    match (error.raw_os_error(), error.kind()) {
-        (Some(EMFILE), _) => "EMFILE",
-        (Some(ENFILE), _) => "ENFILE",
+    match (Errno::from_io_error(error), error.kind()) {
+        (Some(Errno::MFILE), _) => "EMFILE",
+        (Some(Errno::NFILE), _) => "ENFILE",
+        (Some(Errno::AFNOSUPPORT), _) => "EAFNOSUPPORT",
         (_, Kind::ConnectionRefused) => "ECONNREFUSED",
         (_, Kind::ConnectionReset) => "ECONNRESET",
         (_, Kind::ConnectionAborted) => "ECONNABORTED",
@@ -76,18 +106,5 @@ fn io_text(error: &io::Error) -> String {
     match chars.next() {
         Some(first) => first.to_lowercase().chain(chars).collect(),
         None => String::new(),
-    }
-}
-
-fn dial_text(error: &io::Error) -> String {
-    let text = io_text(error);
-    match error.raw_os_error() {
-        Some(EMFILE | ENFILE) => {
-            format!("socket: {text} (raise the limit of open files with `ulimit -n`, or use fewer sockets)")
-        }
-        Some(EADDRNOTAVAIL) => format!(
-            "connect: {text} (out of local ports or addresses: use --local-ips, or fewer connections to one target)"
-        ),
-        _ => format!("connect: {text}"),
     }
 }

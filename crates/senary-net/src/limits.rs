@@ -1,6 +1,13 @@
-//! The process's limit of open files.
+//! What the machine allows this process, open files and local ports, and what a user can do where it is not enough.
 
+use std::fs::{File, read_dir};
+use std::io;
+use std::sync::Once;
+
+use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::error::NetError;
 
 /// Raises the limit of open files to what the system allows this process, and gives it back; `None`: unlimited.
 pub fn raise_open_files() -> Option<u64> {
@@ -10,4 +17,45 @@ pub fn raise_open_files() -> Option<u64> {
         let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     }
     getrlimit(Resource::Nofile).current
+}
+
+/// How many files this process has open; `None` where the system does not tell.
+pub fn open_files() -> Option<u64> {
+    // Listing them takes one more.
+    Some((read_dir("/dev/fd").ok()?.count() as u64).saturating_sub(1))
+}
+
+/// Why no file can be opened just now, if that is so. For libraries that do not say why they failed.
+pub(crate) fn out_of_open_files() -> Option<io::Error> {
+    File::open("/").err().filter(is_out_of_open_files)
+}
+
+/// Whether the process (EMFILE) or the system (ENFILE) has as many files open as it may.
+pub(crate) fn is_out_of_open_files(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+}
+
+/// Says what to do about a limit that a connect ran into: once per process, whose limits they are.
+pub(crate) fn advise(error: &NetError) {
+    static OPEN_FILES: Once = Once::new();
+    static LOCAL_PORTS: Once = Once::new();
+    match error {
+        NetError::OpenFiles { .. } => OPEN_FILES.call_once(|| {
+            let limit = getrlimit(Resource::Nofile).current.map_or("as many as there are".to_owned(), |n| n.to_string());
+            log::warn!(
+                "Out of open files ({error}), of which this process may have {limit}: connects fail with {code} until \
+                sockets are closed. Allow more before the run (`ulimit -n`; LimitNOFILE= of systemd; --ulimit nofile= \
+                of docker), or keep fewer open. This is not said again",
+                code = error.code()
+            );
+        }),
+        NetError::LocalPorts { .. } => LOCAL_PORTS.call_once(|| {
+            log::warn!(
+                "Out of local ports ({error}): a source address has one connection to a target per port of the sysctl \
+                net.ipv4.ip_local_port_range, and a port that was closed here rests for a minute. Widen that range, \
+                add source addresses (--local-ips), or connect less often. This is not said again"
+            );
+        }),
+        _ => {}
+    }
 }

@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::NetError;
+use crate::limits;
 
 /// Why a network option is malformed. The texts are the reference's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -151,14 +152,15 @@ impl Cidr {
         ip.is_ipv4() == self.address.is_ipv4() && masked(ip, self.bits) == self.address
     }
 
-    pub fn first(&self) -> IpAddr {
-        self.address
-    }
-
-    /// How many addresses it has, at most 2⁶⁴ − 1.
-    pub fn size(&self) -> u64 {
+    /// The first address that may be a host's, and how many there are, at most 2⁶⁴ − 1: in IPv4, the first and the
+    /// last address of more than two are the network's own and its broadcast.
+    fn hosts(&self) -> (IpAddr, u64) {
         let width = if self.address.is_ipv4() { 32 } else { 128u32 };
-        1u64.checked_shl(width - u32::from(self.bits)).unwrap_or(u64::MAX)
+        let size = 1u64.checked_shl(width - u32::from(self.bits)).unwrap_or(u64::MAX);
+        match self.address {
+            IpAddr::V4(ip) if size > 2 => (IpAddr::V4((u32::from(ip) + 1).into()), size - 2),
+            address => (address, size),
+        }
     }
 }
 
@@ -264,7 +266,12 @@ impl Resolver {
         let ips: Vec<IpAddr> = match found {
             Ok(Ok(found)) => found.into_iter().map(|a| a.ip()).collect(),
             // The system does not tell its reasons apart; by far the most common one is an unknown name.
-            Ok(Err(_)) => return Err(NetError::NoSuchHost { host: host.to_owned() }),
+            Ok(Err(_)) => {
+                return Err(match limits::out_of_open_files() {
+                    Some(error) => NetError::OpenFiles { doing: format!("lookup {host}"), error },
+                    None => NetError::NoSuchHost { host: host.to_owned() },
+                });
+            }
             Err(error) => return Err(NetError::Lookup { host: host.to_owned(), error: error.to_string() }),
         };
         let chosen = self.choose(host, &ips);
@@ -313,14 +320,13 @@ pub struct LocalIps {
 }
 
 impl LocalIps {
-    /// Addresses, ranges `a-b` and CIDRs, separated by commas.
+    /// Addresses, ranges `a-b` and CIDRs, separated by commas. What is named twice is taken twice as often.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let error = || ConfigError::LocalIps(text.to_owned());
         let mut ranges = Vec::new();
         for part in text.split(',').map(str::trim) {
             if part.contains('/') {
-                let range = Cidr::parse(part).map_err(|_| error())?;
-                ranges.push((range.first(), range.size()));
+                ranges.push(Cidr::parse(part).map_err(|_| error())?.hosts());
             } else if let Some((first, last)) = part.split_once('-') {
                 let first: IpAddr = first.trim().parse().map_err(|_| error())?;
                 let last: IpAddr = last.trim().parse().map_err(|_| error())?;
@@ -328,7 +334,7 @@ impl LocalIps {
                 if first.is_ipv4() != last.is_ipv4() || b < a {
                     return Err(error());
                 }
-                ranges.push((first, u64::try_from(b - a + 1).unwrap_or(u64::MAX)));
+                ranges.push((first, u64::try_from(b - a).unwrap_or(u64::MAX).saturating_add(1)));
             } else {
                 ranges.push((part.parse().map_err(|_| error())?, 1));
             }
@@ -396,19 +402,24 @@ mod tests {
 
     #[test]
     fn local_ips_are_taken_in_turn() {
-        let ips = LocalIps::parse("127.0.0.5-127.0.0.6, 10.0.0.0/30").unwrap();
-        let of = |vu| ips.of_vu(vu).unwrap().to_string();
+        let of = |text: &str, vus: std::ops::RangeInclusive<u64>| {
+            let ips = LocalIps::parse(text).unwrap();
+            vus.map(|vu| ips.of_vu(vu).unwrap().to_string()).collect::<Vec<_>>()
+        };
         assert_eq!(
-            (of(1), of(2), of(3), of(6), of(7)),
-            (
-                "127.0.0.5".into(),
-                "127.0.0.6".into(),
-                "10.0.0.0".into(),
-                "10.0.0.3".into(),
-                "127.0.0.5".into()
-            )
+            of("127.0.0.5-127.0.0.6, 10.0.0.1", 1..=4),
+            ["127.0.0.5", "127.0.0.6", "10.0.0.1", "127.0.0.5"]
         );
-        assert!(LocalIps::parse("127.0.0.9-127.0.0.1").is_err());
-        assert!(LocalIps::parse("").is_err());
+        // The network's own address and its broadcast are nobody's, unless there are no others.
+        assert_eq!(of("10.0.0.9/30", 1..=3), ["10.0.0.9", "10.0.0.10", "10.0.0.9"]);
+        assert_eq!(of("10.0.0.8/31", 1..=3), ["10.0.0.8", "10.0.0.9", "10.0.0.8"]);
+        assert_eq!(of("10.0.0.8/32,10.0.0.8", 1..=2), ["10.0.0.8", "10.0.0.8"]);
+        assert_eq!(of("0.0.0.0/0", u64::from(u32::MAX)..=u64::from(u32::MAX)), ["0.0.0.1"]);
+        assert_eq!(of("fd00::/126", 1..=5), ["fd00::", "fd00::1", "fd00::2", "fd00::3", "fd00::"]);
+        for wrong in
+            ["127.0.0.9-127.0.0.1", "", "127.0.0.1,", "10.0.0.0/33", "10.0.0.1-::1", "10.0.0.1-", "host"]
+        {
+            assert_eq!(LocalIps::parse(wrong), Err(ConfigError::LocalIps(wrong.to_owned())));
+        }
     }
 }

@@ -13,6 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use crate::error::NetError;
+use crate::limits;
 use crate::resolve::ConfigError;
 
 /// The TLS options of a test, as written.
@@ -42,7 +43,7 @@ pub struct Tls {
     provider: Arc<CryptoProvider>,
     versions: Vec<&'static rustls::SupportedProtocolVersion>,
     identity: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
-    config: OnceLock<Result<Arc<ClientConfig>, String>>,
+    config: OnceLock<Arc<ClientConfig>>,
 }
 
 const VERSIONS: [&str; 4] = ["tls1.0", "tls1.1", "tls1.2", "tls1.3"];
@@ -108,31 +109,49 @@ impl Tls {
     }
 
     pub fn config(&self) -> Result<Arc<ClientConfig>, NetError> {
-        let config = self.config.get_or_init(|| self.build().map(Arc::new));
-        config.clone().map_err(|text| NetError::Tls { code: "ERR_TLS_CONFIG", text })
+        if let Some(config) = self.config.get() {
+            return Ok(config.clone());
+        }
+        // Not kept if it fails: the next connection may find a file more to open.
+        let config = Arc::new(self.build()?);
+        Ok(self.config.get_or_init(|| config).clone())
     }
 
-    fn build(&self) -> Result<ClientConfig, String> {
+    fn build(&self) -> Result<ClientConfig, NetError> {
+        let failed = |text: String| NetError::Tls { code: "ERR_TLS_CONFIG", text };
         let builder = ClientConfig::builder_with_provider(self.provider.clone())
             .with_protocol_versions(&self.versions)
-            .map_err(|e| e.to_string())?;
+            .map_err(|e| failed(e.to_string()))?;
         let builder = if self.options.insecure_skip_verify {
             let verifier = Arc::new(NoVerification { provider: self.provider.clone() });
             builder.dangerous().with_custom_certificate_verifier(verifier)
         } else {
-            let mut roots = RootCertStore::empty();
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            builder.with_root_certificates(roots)
+            builder.with_root_certificates(system_roots()?)
         };
         let mut config = match &self.identity {
             None => builder.with_no_client_auth(),
             Some((chain, key)) => builder
                 .with_client_auth_cert(chain.clone(), key.clone_key())
-                .map_err(|e| format!("tlsAuth: {e}"))?,
+                .map_err(|e| failed(format!("tlsAuth: {e}")))?,
         };
         config.key_log = Arc::new(rustls::KeyLogFile::new());
         Ok(config)
     }
+}
+
+fn system_roots() -> Result<RootCertStore, NetError> {
+    let found = rustls_native_certs::load_native_certs();
+    for error in found.errors {
+        // Others, like a missing file, leave roots out that may not be needed.
+        if let rustls_native_certs::ErrorKind::Io { inner, path } = error.kind
+            && limits::is_out_of_open_files(&inner)
+        {
+            return Err(NetError::OpenFiles { doing: format!("open {}", path.display()), error: inner });
+        }
+    }
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(found.certs);
+    Ok(roots)
 }
 
 fn parse_identity(

@@ -14,6 +14,7 @@ pub mod gate;
 pub mod inspect;
 pub mod logging;
 pub mod new;
+pub mod open_files;
 pub mod options;
 mod percent;
 pub mod phase;

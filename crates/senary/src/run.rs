@@ -20,7 +20,7 @@ use crate::options::{Given, GlobalSettings, RuntimeSettings, ScriptOptions};
 use crate::plan::{ScriptFacts, TestPlan};
 use crate::rest::Server;
 use crate::test_run::TestRun;
-use crate::{logging, report, script, signals, view};
+use crate::{logging, open_files, report, script, signals, view};
 
 pub fn run(args: &RunArgs, global: &GlobalSettings, env: &Environment) -> Result<(), Failure> {
     let executor = tokio::runtime::Builder::new_current_thread()
@@ -36,7 +36,7 @@ pub fn run(args: &RunArgs, global: &GlobalSettings, env: &Environment) -> Result
 async fn main_line(args: &RunArgs, global: &GlobalSettings, env: &Environment) -> Result<(), Failure> {
     let shutdown = Shutdown::new();
     tokio::spawn(signals::watch(shutdown.clone()));
-    senary_net::limits::raise_open_files();
+    let open_files = senary_net::limits::raise_open_files();
 
     // Arguments → source → bundle.
     let name = &args.script[0];
@@ -46,7 +46,7 @@ async fn main_line(args: &RunArgs, global: &GlobalSettings, env: &Environment) -
     if let Some(path) = given.console_output() {
         logging::console_to(path.as_ref())?;
     }
-    let _echo = start_echo(args, &mut runtime)?;
+    let echo = start_echo(args, &mut runtime)?;
     let secrets = script::secrets(global, env)?;
     let test = script::read(name, runtime.source_type)?;
     let text = test.source.text.clone();
@@ -66,6 +66,7 @@ async fn main_line(args: &RunArgs, global: &GlobalSettings, env: &Environment) -
     view.describe(name, &plan.load, &outputs);
     let run = TestRun::start(plan, Arc::new(bundle), outputs, worker_count(args), shutdown)?;
     let _api = serve_api(&run, global)?;
+    open_files::warn_if_too_few(&run, open_files, echo.is_some());
     let progress = view.follow(&run)?;
     let outcome = run.execute().await;
     let (ended, finished) = run.finish().await;
