@@ -52,6 +52,11 @@ pub enum Behaviour {
     LengthPrefixed,
     /// PING, ECHO text, SET key value, GET key, QUIT: one a line.
     Lines,
+    /// Behaves so for a time at most, then closes; with a reset if there is something it has not read.
+    Briefly {
+        behaviour: Box<Behaviour>,
+        limit: Duration,
+    },
 }
 
 const SMALL_BUFFER: usize = 4096;
@@ -59,7 +64,11 @@ const SMALL_BUFFER: usize = 4096;
 impl Behaviour {
     /// The receive buffer the listener asks for, where the kernel's default would hide the behaviour.
     pub(crate) fn receive_buffer(&self) -> Option<usize> {
-        matches!(self, Self::SlowReader { .. } | Self::NeverReads).then_some(SMALL_BUFFER)
+        match self {
+            Self::SlowReader { .. } | Self::NeverReads => Some(SMALL_BUFFER),
+            Self::Briefly { behaviour, .. } => behaviour.receive_buffer(),
+            _ => None,
+        }
     }
 
     pub(crate) async fn serve(&self, mut c: Connection) -> io::Result<()> {
@@ -114,6 +123,9 @@ impl Behaviour {
             Self::Smtp => protocol::smtp(&mut c).await,
             Self::LengthPrefixed => protocol::length_prefixed(&mut c).await,
             Self::Lines => protocol::lines(&mut c).await,
+            Self::Briefly { behaviour, limit } => {
+                tokio::time::timeout(*limit, Box::pin(behaviour.serve(c))).await?
+            }
         }
     }
 }

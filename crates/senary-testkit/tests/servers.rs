@@ -95,6 +95,18 @@ fn a_server_that_never_reads_fills_up() {
 }
 
 #[test]
+fn a_server_loses_patience() {
+    let server = Server::start(Behaviour::Briefly {
+        behaviour: Box::new(Behaviour::NeverReads),
+        limit: Duration::from_millis(50),
+    });
+    let mut stream = connect(&server).unwrap();
+    stream.write_all(b"never read").unwrap();
+    assert_eq!(stream.read(&mut [0]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    assert!(server.all_closed(BOUND));
+}
+
+#[test]
 fn sends_a_pattern_of_any_length() {
     let answer = talk(&Server::start(Behaviour::Sends { bytes: 200_003 }), b"go").unwrap();
     assert_eq!(answer.len(), 200_003);
@@ -179,10 +191,11 @@ fn programs_are_held_to_open_files() {
 
 #[test]
 fn programs_get_signals() {
-    let script = "trap 'echo caught; exit 7' INT; echo ready; while :; do sleep 0.01; done";
+    // Not SIGINT: a shell that was started with it ignored, as in the background, cannot trap it.
+    let script = "trap 'echo caught; exit 7' TERM; echo ready; while :; do sleep 0.01; done";
     let mut running = Program::new("/bin/sh").args(["-c", script]).within(BOUND).start();
     running.wait_for("ready");
     assert!(running.descriptors().unwrap() >= 3);
-    running.signal(Signal::INT);
+    running.signal(Signal::TERM);
     running.finish().expect_code(7).expect_text("caught");
 }
