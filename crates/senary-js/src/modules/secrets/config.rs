@@ -173,7 +173,7 @@ fn file(settings: &[&str], cwd: &Path) -> Result<HashMap<String, String>, Config
 }
 
 /// Reads `KEY=VALUE` lines; the number of the first line that is something else.
-fn lines(text: &str) -> Result<HashMap<String, String>, usize> {
+pub fn lines(text: &str) -> Result<HashMap<String, String>, usize> {
     let mut secrets = HashMap::new();
     for (number, line) in text.lines().enumerate() {
         if line.trim().is_empty() {
@@ -282,30 +282,12 @@ fn invalid(setting: &str, value: &str, reason: &str) -> ConfigError {
     }
 }
 
-/// `1m30s`, `500ms`, `1.5h`: numbers with units, one after the other.
+/// `1m30s`, `500ms`, `1.5h`.
 fn duration(text: &str) -> Option<Duration> {
-    let mut rest = text;
-    let mut seconds = 0.0;
-    loop {
-        let number_end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..number_end].parse().ok()?;
-        let unit_end =
-            rest[number_end..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |at| number_end + at);
-        seconds += number
-            * match &rest[number_end..unit_end] {
-                "ns" => 1e-9,
-                "us" | "µs" => 1e-6,
-                "ms" => 1e-3,
-                "s" => 1.0,
-                "m" => 60.0,
-                "h" => 3600.0,
-                _ => return None,
-            };
-        rest = &rest[unit_end..];
-        if rest.is_empty() {
-            return Duration::try_from_secs_f64(seconds).ok();
-        }
-    }
+    senary_metrics::duration::parse_go(text)
+        .ok()
+        .and_then(|nanos| nanos.try_into().ok())
+        .map(Duration::from_nanos)
 }
 
 #[cfg(test)]
