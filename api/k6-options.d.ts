@@ -48,7 +48,11 @@ declare module "k6/options" {
     tlsVersion?: TLSVersion | { min?: TLSVersion; max?: TLSVersion }
     /** IANA names; does not limit TLS 1.3. */
     tlsCipherSuites?: string[]
-    /** Client certificates, as PEM texts. */
+    /**
+     * Client certificates, as PEM texts, for servers that ask for one: the first that is for their name and suits what
+     * they accept is shown. `domains` are names, or begin with `*`; without them it is for any server. `password` has no
+     * effect: encrypted keys are refused.
+     */
     tlsAuth?: { cert: string; key: string; password?: string; domains?: string[] }[]
 
     /** The part of the test this process runs, such as `"0:1/4"`, and all the parts: `"0,1/4,1/2,3/4,1"`. */

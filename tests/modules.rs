@@ -1,5 +1,9 @@
 //! Modules from web servers, and secrets: what reaches over the network before and while a script runs.
 
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
 use senary_testkit::{Behaviour, Certificate, Program, Server};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_senary");
@@ -43,6 +47,71 @@ fn archives_hold_modules_of_web_servers() {
     drop(server);
     let outcome = Program::new(BINARY).args(["run", "--quiet", &archive]).run();
     outcome.expect_code(0).expect_text("hello you");
+}
+
+/// A proxy that leads to one server whatever it is asked for, if it is asked with a password. It lives as long as the
+/// test, and keeps what it was asked.
+fn proxy(server: SocketAddr) -> (u16, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("its address").port();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let book = asked.clone();
+    std::thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            // A client that breaks off is its own affair.
+            serve(client, server, &book).ok();
+        }
+    });
+    (port, asked)
+}
+
+fn serve(mut client: TcpStream, server: SocketAddr, book: &Mutex<Vec<String>>) -> std::io::Result<()> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        client.read_exact(&mut byte)?;
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8_lossy(&head).into_owned();
+    let is_known = head.contains("Proxy-Authorization: Basic dXNlcjp3b3Jk\r\n");
+    book.lock().expect("no panic").push(head);
+    if !is_known {
+        return client.write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
+    }
+    client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
+    let server = TcpStream::connect(server)?;
+    let (from, to) = (client.try_clone()?, server.try_clone()?);
+    std::thread::spawn(move || pass_on(from, to));
+    std::thread::spawn(move || pass_on(server, client));
+    Ok(())
+}
+
+fn pass_on(mut from: TcpStream, mut to: TcpStream) {
+    std::io::copy(&mut from, &mut to).ok();
+    to.shutdown(std::net::Shutdown::Write).ok();
+}
+
+#[test]
+fn modules_come_through_a_proxy() {
+    let server = Server::start_tls(MODULE, Certificate::Valid);
+    let (port, asked) = proxy(server.address());
+    let script = "import { hello } from 'https://modules.test/lib/hello.js';
+        export default () => console.log(hello('you'));";
+    let run =
+        |proxy: String| program(script).env("HTTPS_PROXY", proxy).args(["run", "--quiet", "s.js"]).run();
+    run(format!("http://user:word@127.0.0.1:{port}")).expect_code(0).expect_text("hello you");
+    let first = asked.lock().unwrap()[0].clone();
+    assert!(first.starts_with("CONNECT modules.test:443 HTTP/1.1\r\n"), "{first}");
+    assert!(server.received()[0].starts_with(b"GET /lib/hello.js?_k6=1 HTTP/1.1\r\nhost: modules.test\r\n"));
+
+    let outcome = run(format!("127.0.0.1:{port}"));
+    outcome.expect_code(107).expect_text("couldn't be retrieved from the resolved url");
+    outcome.expect_text(&format!("the proxy 127.0.0.1:{port} does not connect to modules.test:443"));
+    outcome.expect_text("407 Proxy Authentication Required");
+    run("socks5://127.0.0.1:1".into())
+        .expect_code(107)
+        .expect_text("write http://HOST:PORT into HTTPS_PROXY");
+    assert_eq!((server.accepted(), asked.lock().unwrap().len()), (1, 2));
 }
 
 #[test]

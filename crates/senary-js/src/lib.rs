@@ -32,3 +32,4 @@ pub use settings::{SystemTags, VuSettings};
 pub use source::ScriptSource;
 pub use stages::Stages;
 pub use vu::js_vu::JsVu;
+pub use web::proxy::Proxies;

@@ -90,7 +90,7 @@ impl Dialer {
             return Ok(Stream::plain(stream, local, to));
         }
 
-        let config = self.tls.config()?;
+        let config = self.tls.config(target.host)?;
         let name = server_name(target.host)?;
         let started = Instant::now();
         let connecting = tokio_rustls::TlsConnector::from(config).connect(name, stream);

@@ -33,6 +33,8 @@ pub enum ConfigError {
     TlsVersion(String),
     #[error("unknown cipher suite '{0}'")]
     CipherSuite(String),
+    #[error("invalid domain '{0}' in tlsAuth")]
+    TlsDomain(String),
     #[error("{0}")]
     Tls(String),
     #[error("invalid local IPs '{0}': use addresses, ranges (a-b) or CIDRs, separated by commas")]
@@ -120,7 +122,8 @@ impl HostPattern {
         })
     }
 
-    fn matches(&self, lower: &str) -> bool {
+    /// `lower` is in small letters.
+    pub(crate) fn matches(&self, lower: &str) -> bool {
         match &self.suffix {
             Some(suffix) => lower.ends_with(suffix.as_str()),
             None => self.exact == lower,

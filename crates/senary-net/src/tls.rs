@@ -1,4 +1,5 @@
-//! TLS of outgoing connections: what the options ask for, turned into one rustls configuration per test.
+//! TLS of outgoing connections: what the options ask for, turned into a rustls configuration. There is one per test,
+//! but for client certificates that are for certain servers.
 //!
 //! Certificates are verified against the system's roots (`SSL_CERT_FILE`, `SSL_CERT_DIR` included) unless
 //! `insecureSkipTLSVerify` says otherwise. Roots are read when the first TLS connection is made, not before.
@@ -6,15 +7,17 @@
 use std::io;
 use std::sync::{Arc, OnceLock};
 
+use rustls::client::ResolvesClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use crate::error::NetError;
 use crate::limits;
-use crate::resolve::ConfigError;
+use crate::resolve::{ConfigError, HostPattern};
 
 /// The TLS options of a test, as written.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +37,8 @@ pub struct ClientCertificate {
     pub cert: String,
     pub key: String,
     pub password: Option<String>,
+    /// Names of servers it is for, as in [`HostPattern`]; none: for all.
+    pub domains: Vec<String>,
 }
 
 /// The validated options, and the configuration made of them on first use.
@@ -42,8 +47,18 @@ pub struct Tls {
     options: TlsOptions,
     provider: Arc<CryptoProvider>,
     versions: Vec<&'static rustls::SupportedProtocolVersion>,
-    identity: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
+    identities: Vec<Arc<Identity>>,
+    /// With the identities that are for all servers.
     config: OnceLock<Arc<ClientConfig>>,
+}
+
+/// A certificate to show to servers that ask for one, and its key.
+#[derive(Debug)]
+struct Identity {
+    key: Arc<CertifiedKey>,
+    /// Who signed it, and those above: names as DER.
+    issuers: Vec<Vec<u8>>,
+    domains: Vec<HostPattern>,
 }
 
 const VERSIONS: [&str; 4] = ["tls1.0", "tls1.1", "tls1.2", "tls1.3"];
@@ -104,17 +119,36 @@ impl Tls {
                 "the options tlsVersion and tlsCipherSuites leave nothing that Senary can speak: TLS 1.2 with an ECDHE AEAD cipher suite, or TLS 1.3".to_owned(),
             ));
         }
-        let identity = options.client_certificates.first().map(parse_identity).transpose()?;
-        Ok(Self { options, provider: Arc::new(provider), versions, identity, config: OnceLock::new() })
+        let identities =
+            options.client_certificates.iter().map(|pem| Identity::parse(pem, &provider).map(Arc::new));
+        let identities = identities.collect::<Result<_, _>>()?;
+        Ok(Self { options, provider: Arc::new(provider), versions, identities, config: OnceLock::new() })
     }
 
-    pub fn config(&self) -> Result<Arc<ClientConfig>, NetError> {
-        if let Some(config) = self.config.get() {
-            return Ok(config.clone());
+    /// The configuration for connections to a server.
+    pub fn config(&self, host: &str) -> Result<Arc<ClientConfig>, NetError> {
+        let config = match self.config.get() {
+            Some(config) => config.clone(),
+            // Not kept if it fails: the next connection may find a file more to open.
+            None => {
+                let config = Arc::new(self.build()?);
+                self.config.get_or_init(|| config).clone()
+            }
+        };
+        if self.identities.iter().all(|identity| identity.domains.is_empty()) {
+            return Ok(config);
         }
-        // Not kept if it fails: the next connection may find a file more to open.
-        let config = Arc::new(self.build()?);
-        Ok(self.config.get_or_init(|| config).clone())
+        let lower = host.to_lowercase();
+        let mut config = ClientConfig::clone(&config);
+        config.client_auth_cert_resolver = self.identities_where(|domains| {
+            domains.is_empty() || domains.iter().any(|domain| domain.matches(&lower))
+        });
+        Ok(Arc::new(config))
+    }
+
+    fn identities_where(&self, are_for: impl Fn(&[HostPattern]) -> bool) -> Arc<Identities> {
+        let chosen = self.identities.iter().filter(|identity| are_for(&identity.domains));
+        Arc::new(Identities(chosen.cloned().collect()))
     }
 
     fn build(&self) -> Result<ClientConfig, NetError> {
@@ -128,12 +162,7 @@ impl Tls {
         } else {
             builder.with_root_certificates(system_roots()?)
         };
-        let mut config = match &self.identity {
-            None => builder.with_no_client_auth(),
-            Some((chain, key)) => builder
-                .with_client_auth_cert(chain.clone(), key.clone_key())
-                .map_err(|e| failed(format!("tlsAuth: {e}")))?,
-        };
+        let mut config = builder.with_client_cert_resolver(self.identities_where(<[_]>::is_empty));
         config.key_log = Arc::new(rustls::KeyLogFile::new());
         Ok(config)
     }
@@ -154,27 +183,59 @@ fn system_roots() -> Result<RootCertStore, NetError> {
     Ok(roots)
 }
 
-fn parse_identity(
-    pem: &ClientCertificate,
-) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), ConfigError> {
-    let error = |text: String| ConfigError::Tls(format!("tlsAuth: {text}"));
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(pem.cert.as_bytes())
-        .collect::<Result<_, _>>()
-        .map_err(|e| error(format!("the certificate is no PEM: {e}")))?;
-    if chain.is_empty() {
-        return Err(error("the certificate is no PEM".to_owned()));
+impl Identity {
+    fn parse(pem: &ClientCertificate, provider: &CryptoProvider) -> Result<Self, ConfigError> {
+        let error = |text: String| ConfigError::Tls(format!("tlsAuth: {text}"));
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(pem.cert.as_bytes())
+            .collect::<Result<_, _>>()
+            .map_err(|e| error(format!("the certificate is no PEM: {e}")))?;
+        if chain.is_empty() {
+            return Err(error("the certificate is no PEM".to_owned()));
+        }
+        if pem.key.contains("BEGIN ENCRYPTED PRIVATE KEY") {
+            return Err(error("encrypted pkcs8 formatted key is not supported".to_owned()));
+        }
+        if pem.key.contains("DEK-Info:") {
+            return Err(error(
+                "the key is encrypted, which is not supported: decrypt it first, e.g. with `openssl pkey -in key.pem`".to_owned(),
+            ));
+        }
+        let key = PrivateKeyDer::from_pem_slice(pem.key.as_bytes())
+            .map_err(|e| error(format!("the key is no PEM: {e}")))?;
+        let issuers = chain.iter().map(|der| match x509_parser::parse_x509_certificate(der) {
+            Ok((_, certificate)) => Ok(certificate.issuer().as_raw().to_vec()),
+            Err(e) => Err(error(format!("the certificate cannot be read: {e}"))),
+        });
+        let issuers = issuers.collect::<Result<_, _>>()?;
+        let key = CertifiedKey::from_der(chain, key, provider)
+            .map_err(|e| error(format!("the certificate and the key cannot be used: {e}")))?;
+        let domains = pem.domains.iter();
+        let domains = domains
+            .map(|text| HostPattern::parse(text).ok_or_else(|| ConfigError::TlsDomain(text.clone())))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { key: Arc::new(key), issuers, domains })
     }
-    if pem.key.contains("BEGIN ENCRYPTED PRIVATE KEY") {
-        return Err(error("encrypted pkcs8 formatted key is not supported".to_owned()));
+
+    fn is_signed_by_any(&self, authorities: &[&[u8]]) -> bool {
+        authorities.is_empty() || self.issuers.iter().any(|issuer| authorities.contains(&issuer.as_slice()))
     }
-    if pem.key.contains("DEK-Info:") {
-        return Err(error(
-            "the key is encrypted, which is not supported: decrypt it first, e.g. with `openssl pkey -in key.pem`".to_owned(),
-        ));
+}
+
+/// Certificates to choose from once a server has said what it accepts: the first that suits it is shown.
+#[derive(Debug)]
+struct Identities(Vec<Arc<Identity>>);
+
+impl ResolvesClientCert for Identities {
+    fn resolve(&self, authorities: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        let suits = |identity: &&Arc<Identity>| {
+            identity.is_signed_by_any(authorities) && identity.key.key.choose_scheme(schemes).is_some()
+        };
+        self.0.iter().find(suits).map(|identity| identity.key.clone())
     }
-    let key = PrivateKeyDer::from_pem_slice(pem.key.as_bytes())
-        .map_err(|e| error(format!("the key is no PEM: {e}")))?;
-    Ok((chain, key))
+
+    fn has_certs(&self) -> bool {
+        !self.0.is_empty()
+    }
 }
 
 /// `TLS13_AES_…` is rustls's name for what everybody else calls `TLS_AES_…`.
@@ -263,5 +324,83 @@ impl ServerCertVerifier for NoVerification {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+
+    use super::*;
+
+    fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+    }
+
+    fn signed_by(authority: &CertifiedIssuer<'static, KeyPair>, domains: &[&str]) -> ClientCertificate {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec!["client.test".to_owned()]).unwrap();
+        let cert = params.signed_by(&key, authority).unwrap().pem();
+        let domains = domains.iter().map(|domain| (*domain).to_owned()).collect();
+        ClientCertificate { cert, key: key.serialize_pem(), password: None, domains }
+    }
+
+    fn tls(client_certificates: Vec<ClientCertificate>) -> Result<Tls, ConfigError> {
+        Tls::new(TlsOptions { insecure_skip_verify: true, client_certificates, ..TlsOptions::default() })
+    }
+
+    /// The issuer of what is shown to a server that accepts certificates of these authorities.
+    fn shown(tls: &Tls, host: &str, accepted: &[&CertifiedIssuer<'static, KeyPair>]) -> Option<Vec<u8>> {
+        let authorities: Vec<Vec<u8>> = accepted.iter().map(|a| subject(a.der())).collect();
+        let authorities: Vec<&[u8]> = authorities.iter().map(Vec::as_slice).collect();
+        let resolver = tls.config(host).unwrap().client_auth_cert_resolver.clone();
+        let key = resolver.resolve(&authorities, &[SignatureScheme::ECDSA_NISTP256_SHA256])?;
+        let (_, certificate) = x509_parser::parse_x509_certificate(&key.cert[0]).unwrap();
+        Some(certificate.issuer().as_raw().to_vec())
+    }
+
+    fn subject(der: &[u8]) -> Vec<u8> {
+        x509_parser::parse_x509_certificate(der).unwrap().1.subject().as_raw().to_vec()
+    }
+
+    #[test]
+    fn a_client_certificate_is_chosen_by_what_the_server_accepts() {
+        let (a, b, c) = (authority("a"), authority("b"), authority("c"));
+        let tls = tls(vec![signed_by(&a, &[]), signed_by(&b, &[])]).unwrap();
+        assert_eq!(shown(&tls, "host.test", &[&b]), Some(subject(b.der())));
+        assert_eq!(shown(&tls, "host.test", &[&c, &a]), Some(subject(a.der())));
+        assert_eq!(shown(&tls, "host.test", &[]), Some(subject(a.der())));
+        assert_eq!(shown(&tls, "host.test", &[&c]), None);
+    }
+
+    #[test]
+    fn a_client_certificate_is_for_its_domains() {
+        let (a, b, c) = (authority("a"), authority("b"), authority("c"));
+        let all =
+            vec![signed_by(&a, &["a.test", "*.a.test"]), signed_by(&b, &["b.test"]), signed_by(&c, &[])];
+        let tls = tls(all).unwrap();
+        for (host, issuer) in
+            [("A.test", &a), ("x.a.test", &a), ("b.test", &b), ("x.b.test", &c), ("c.test", &c)]
+        {
+            assert_eq!(shown(&tls, host, &[]), Some(subject(issuer.der())), "{host}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_shown_is_refused() {
+        let a = authority("a");
+        let good = signed_by(&a, &[]);
+        let other = signed_by(&a, &[]);
+        let refused = |certificate: ClientCertificate| tls(vec![certificate]).unwrap_err().to_string();
+        let mixed = refused(ClientCertificate { key: other.key, ..good.clone() });
+        assert!(mixed.starts_with("tlsAuth: the certificate and the key cannot be used: "), "{mixed}");
+        let domain = refused(ClientCertificate { domains: vec!["a b".to_owned()], ..good.clone() });
+        assert_eq!(domain, "invalid domain 'a b' in tlsAuth");
+        let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\n".to_owned();
+        let encrypted = refused(ClientCertificate { key: encrypted, ..good });
+        assert_eq!(encrypted, "tlsAuth: encrypted pkcs8 formatted key is not supported");
     }
 }

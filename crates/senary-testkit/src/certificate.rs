@@ -9,7 +9,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// What is right or wrong with a server's certificate, for a client that trusts [`Certificate::authority_pem`] and
-/// asks for `localhost` or `127.0.0.1`.
+/// asks for `localhost`, `127.0.0.1`, or `modules.test` that a proxy leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Certificate {
     Valid,
@@ -30,7 +30,7 @@ impl Certificate {
         let key = KeyPair::generate().expect("a key");
         let names = match self {
             Self::WrongName => vec!["somebody.else.test".to_owned()],
-            _ => vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
+            _ => ["localhost", "127.0.0.1", "modules.test"].map(str::to_owned).to_vec(),
         };
         let mut params = CertificateParams::new(names).expect("names");
         if self == Self::Expired {

@@ -8,6 +8,7 @@ use senary::environment::Environment;
 use senary::exit_code::Failure;
 use senary::options::GlobalSettings;
 use senary::{archive, completion, echo, features, inspect, logging, new, run, version};
+use senary_js::Proxies;
 
 fn main() -> ExitCode {
     let env = Environment::current();
@@ -16,6 +17,7 @@ fn main() -> ExitCode {
     // A command line that cannot be followed may still say how to log that.
     let flags = parsed.as_ref().map_or_else(|_| cli::scan_log_flags(&args), |cli| cli.global.clone());
     let global = GlobalSettings::new(&flags, &env);
+    Proxies::new(|name| env.get(name)).install();
     let result = start_log(&global).and_then(|()| follow(parsed?, &global, &env));
     let code = match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -68,7 +68,9 @@ async fn fetch_marked(url: &str) -> Result<Vec<u8>, FetchError> {
     match get(&marked(url)).await {
         Ok(body) => Ok(body),
         // No second try can reach a server that could not be reached.
-        Err(error @ FetchError::Web(WebError::Connect { .. })) => Err(error),
+        Err(
+            error @ FetchError::Web(WebError::Connect { .. } | WebError::Proxy(_) | WebError::Tunnel { .. }),
+        ) => Err(error),
         Err(_) => get(url).await,
     }
 }

@@ -235,14 +235,6 @@ fn resolver(options: &Options) -> Result<Resolver, String> {
 fn tls_options(options: &Options) -> TlsOptions {
     let versions = options.tls_version.clone().unwrap_or_default();
     let certificates = options.tls_auth.clone().unwrap_or_default();
-    if certificates.iter().any(|auth| auth.domains.as_ref().is_some_and(|domains| !domains.is_empty())) {
-        log::warn!(
-            "`domains` of tlsAuth is deprecated and has no effect: a certificate is shown to any server that asks"
-        );
-    }
-    if certificates.len() > 1 {
-        log::warn!("tlsAuth has {} certificates, only the first is used", certificates.len());
-    }
     TlsOptions {
         insecure_skip_verify: options.insecure_skip_tls_verify.unwrap_or_default(),
         min_version: Some(versions.min).filter(|version| !version.is_empty()),
@@ -250,7 +242,12 @@ fn tls_options(options: &Options) -> TlsOptions {
         cipher_suites: options.tls_cipher_suites.clone().unwrap_or_default(),
         client_certificates: certificates
             .into_iter()
-            .map(|auth| ClientCertificate { cert: auth.cert, key: auth.key, password: auth.password })
+            .map(|auth| ClientCertificate {
+                cert: auth.cert,
+                key: auth.key,
+                password: auth.password,
+                domains: auth.domains.unwrap_or_default(),
+            })
             .collect(),
     }
 }

@@ -1,25 +1,35 @@
 //! A small HTTP client for what happens around a test rather than in it: remote modules and secrets.
 //!
-//! It measures nothing, knows no cookies and keeps no connections. HTTPS is verified against the system's roots.
+//! It measures nothing, knows no cookies and keeps no connections. HTTPS is verified against the system's roots;
+//! proxies are those of the environment ([`proxy`]).
+
+pub mod proxy;
 
 use std::sync::{Arc, OnceLock};
 
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
-use hyper::header::{ACCEPT_ENCODING, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, USER_AGENT};
+use hyper::header::{
+    ACCEPT_ENCODING, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, PROXY_AUTHORIZATION, USER_AGENT,
+};
 use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use senary_net::{Tls, TlsOptions};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
+
+use self::proxy::{Proxies, Proxy};
 
 /// Redirects followed before giving up.
 const REDIRECTS: usize = 10;
 
 /// No module and no secret is larger.
 const LARGEST_BODY: usize = 64 << 20;
+
+/// No proxy has more to say before it is a tunnel.
+const LARGEST_HEAD: usize = 16 << 10;
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("senary/", env!("CARGO_PKG_VERSION")));
 
@@ -32,6 +42,10 @@ pub enum WebError {
     Header(String),
     #[error("cannot connect to {host}: {reason}")]
     Connect { host: String, reason: String },
+    #[error("{0:?} is no proxy that can be used: write http://HOST:PORT into HTTPS_PROXY or HTTP_PROXY")]
+    Proxy(String),
+    #[error("the proxy {proxy} does not connect to {host}: {reason}")]
+    Tunnel { proxy: String, host: String, reason: String },
     #[error("TLS with {host} failed: {reason}")]
     Tls { host: String, reason: String },
     #[error("the exchange with {host} failed: {reason}")]
@@ -108,13 +122,16 @@ async fn exchange(
     let authority = url.authority().ok_or_else(unusable)?;
     let host = authority.host().trim_matches(['[', ']']).to_owned();
     let port = authority.port_u16().unwrap_or(if secure { 443 } else { 80 });
-    let connect =
-        |e: std::io::Error| WebError::Connect { host: format!("{host}:{port}"), reason: e.to_string() };
-    let stream = TcpStream::connect((host.as_str(), port)).await.map_err(connect)?;
+    let proxy = Proxies::between(secure, &host, port)?;
+    let stream = match &proxy {
+        Some(proxy) if secure => tunnel(proxy, &host, port).await?,
+        Some(proxy) => connect(&proxy.host, proxy.port).await?,
+        None => connect(&host, port).await?,
+    };
     let stream: Box<dyn Transport> = if secure {
         let failed = |reason: String| WebError::Tls { host: host.clone(), reason };
         let name = ServerName::try_from(host.clone()).map_err(|e| failed(e.to_string()))?;
-        let connector = TlsConnector::from(tls().map_err(failed)?);
+        let connector = TlsConnector::from(tls(&host).map_err(failed)?);
         Box::new(connector.connect(name, stream).await.map_err(|e| failed(e.to_string()))?)
     } else {
         Box::new(stream)
@@ -123,10 +140,16 @@ async fn exchange(
     let io = TokioIo::new(stream);
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(io).await.map_err(|e| failed(e.to_string()))?;
-    let path = url.path_and_query().map_or("/", |p| p.as_str());
     let mut request = Request::new(Empty::<Bytes>::new());
     *request.method_mut() = method.clone();
-    *request.uri_mut() = path.parse().map_err(|_| unusable())?;
+    *request.uri_mut() = match &proxy {
+        // It has to know the server, and what is not encrypted it may see.
+        Some(_) if !secure => url.clone(),
+        _ => url.path_and_query().map_or("/", |p| p.as_str()).parse().map_err(|_| unusable())?,
+    };
+    if let Some(authorization) = proxy.filter(|_| !secure).and_then(|proxy| proxy.authorization) {
+        request.headers_mut().insert(PROXY_AUTHORIZATION, authorization);
+    }
     request.headers_mut().insert(HOST, HeaderValue::from_str(authority.as_str()).map_err(|_| unusable())?);
     request.headers_mut().insert(USER_AGENT, AGENT);
     request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -148,14 +171,55 @@ async fn exchange(
     answer.await
 }
 
+async fn connect(host: &str, port: u16) -> Result<TcpStream, WebError> {
+    let failed =
+        |e: std::io::Error| WebError::Connect { host: format!("{host}:{port}"), reason: e.to_string() };
+    TcpStream::connect((host, port)).await.map_err(failed)
+}
+
+/// A connection to the server through a proxy that passes on what it does not understand.
+async fn tunnel(proxy: &Proxy, host: &str, port: u16) -> Result<TcpStream, WebError> {
+    let mut stream = connect(&proxy.host, proxy.port).await?;
+    let failed = |reason: String| WebError::Tunnel {
+        proxy: format!("{}:{}", proxy.host, proxy.port),
+        host: format!("{host}:{port}"),
+        reason,
+    };
+    let server = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    let mut head = format!("CONNECT {server} HTTP/1.1\r\nHost: {server}\r\n").into_bytes();
+    if let Some(authorization) = &proxy.authorization {
+        head.extend_from_slice(b"Proxy-Authorization: ");
+        head.extend_from_slice(authorization.as_bytes());
+        head.extend_from_slice(b"\r\n");
+    }
+    head.extend_from_slice(b"\r\n");
+    stream.write_all(&head).await.map_err(|e| failed(e.to_string()))?;
+    // Byte by byte: what follows the empty line is the server's.
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        if answer.len() == LARGEST_HEAD {
+            return Err(failed("its answer has no end".to_owned()));
+        }
+        answer.push(stream.read_u8().await.map_err(|e| failed(e.to_string()))?);
+    }
+    let first = String::from_utf8_lossy(&answer);
+    let first = first.lines().next().unwrap_or_default();
+    match first.split(' ').nth(1) {
+        Some(status) if first.starts_with("HTTP/1.") && status.len() == 3 && status.starts_with('2') => {
+            Ok(stream)
+        }
+        _ => Err(failed(format!("it answered {first:?}"))),
+    }
+}
+
 trait Transport: AsyncRead + AsyncWrite + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Unpin> Transport for T {}
 
 /// Roots are read from disk at first use.
-fn tls() -> Result<Arc<rustls::ClientConfig>, String> {
+fn tls(host: &str) -> Result<Arc<rustls::ClientConfig>, String> {
     static TLS: OnceLock<Result<Tls, String>> = OnceLock::new();
     let tls = TLS.get_or_init(|| Tls::new(TlsOptions::default()).map_err(|e| e.to_string()));
-    tls.as_ref().map_err(Clone::clone)?.config().map_err(|e| e.to_string())
+    tls.as_ref().map_err(Clone::clone)?.config(host).map_err(|e| e.to_string())
 }
 
 #[cfg(test)]

@@ -1,0 +1,203 @@
+//! Which proxy a request goes through: `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, as most programs read them.
+//!
+//! Names in capital letters come first. What is on this machine is never asked for through a proxy.
+
+use std::net::IpAddr;
+use std::sync::OnceLock;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hyper::Uri;
+use hyper::header::HeaderValue;
+use senary_net::resolve::Cidr;
+
+use super::WebError;
+
+static PROXIES: OnceLock<Proxies> = OnceLock::new();
+
+/// What the environment says of proxies.
+#[derive(Clone, Debug, Default)]
+pub struct Proxies {
+    http: Option<String>,
+    https: Option<String>,
+    except: Vec<Exception>,
+}
+
+/// A proxy that is spoken to in plain HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proxy {
+    pub host: String,
+    pub port: u16,
+    pub authorization: Option<HeaderValue>,
+}
+
+/// An entry of `NO_PROXY`: what it names, and the port if it is about one only.
+#[derive(Clone, Debug)]
+struct Exception {
+    hosts: Hosts,
+    port: Option<u16>,
+}
+
+#[derive(Clone, Debug)]
+enum Hosts {
+    All,
+    Address(IpAddr),
+    Range(Cidr),
+    /// What ends in this, a dot first; and the name itself, unless the dot was written.
+    Domain {
+        suffix: String,
+        itself: bool,
+    },
+}
+
+impl Proxies {
+    /// `get` gives variables of the environment.
+    pub fn new<'e>(get: impl Fn(&str) -> Option<&'e str>) -> Self {
+        let either = |name: &str| get(name).or_else(|| get(&name.to_lowercase()));
+        let except = either("NO_PROXY").unwrap_or_default();
+        Self {
+            http: either("HTTP_PROXY").map(str::to_owned),
+            https: either("HTTPS_PROXY").map(str::to_owned),
+            except: except.split(',').filter_map(|entry| Exception::parse(entry.trim())).collect(),
+        }
+    }
+
+    /// From now on all requests of the process go the way these say. Only the first call counts.
+    pub fn install(self) {
+        // Set already, if this is not the first.
+        let _ = PROXIES.set(self);
+    }
+
+    /// The proxy between here and a server, if there is one.
+    pub(super) fn between(secure: bool, host: &str, port: u16) -> Result<Option<Proxy>, WebError> {
+        PROXIES.get().map_or(Ok(None), |proxies| proxies.to(secure, host, port))
+    }
+
+    fn to(&self, secure: bool, host: &str, port: u16) -> Result<Option<Proxy>, WebError> {
+        let host = host.trim_end_matches('.').to_lowercase();
+        let address = host.parse::<IpAddr>().ok();
+        let is_here = host == "localhost" || address.is_some_and(|address| address.is_loopback());
+        if is_here || self.except.iter().any(|exception| exception.covers(&host, address, port)) {
+            return Ok(None);
+        }
+        let proxy = if secure { &self.https } else { &self.http };
+        proxy.as_deref().map(Proxy::parse).transpose()
+    }
+}
+
+impl Proxy {
+    /// `http://user:password@host:port`; all but the host may be left out.
+    fn parse(text: &str) -> Result<Self, WebError> {
+        let bad = || WebError::Proxy(text.to_owned());
+        let url = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+        let url: Uri = url.parse().map_err(|_| bad())?;
+        if url.scheme_str() != Some("http") {
+            return Err(bad());
+        }
+        let authority = url.authority().ok_or_else(bad)?;
+        let authorization = match authority.as_str().rsplit_once('@') {
+            Some((user, _)) => {
+                let user = user.replace("%40", "@").replace("%3A", ":").replace("%3a", ":");
+                let value = format!("Basic {}", STANDARD.encode(user));
+                Some(HeaderValue::from_str(&value).map_err(|_| bad())?)
+            }
+            None => None,
+        };
+        let host = authority.host().trim_matches(['[', ']']).to_owned();
+        if host.is_empty() {
+            return Err(bad());
+        }
+        Ok(Self { host, port: authority.port_u16().unwrap_or(80), authorization })
+    }
+}
+
+impl Exception {
+    fn parse(entry: &str) -> Option<Self> {
+        let entry = entry.to_lowercase();
+        if entry == "*" {
+            return Some(Self { hosts: Hosts::All, port: None });
+        }
+        if let Ok(range) = Cidr::parse(&entry) {
+            return Some(Self { hosts: Hosts::Range(range), port: None });
+        }
+        if let Ok(address) = entry.trim_matches(['[', ']']).parse() {
+            return Some(Self { hosts: Hosts::Address(address), port: None });
+        }
+        let (host, port) = match entry.rsplit_once(':') {
+            Some((host, port)) => (host, Some(port.parse().ok()?)),
+            None => (entry.as_str(), None),
+        };
+        if let Ok(address) = host.trim_matches(['[', ']']).parse() {
+            return Some(Self { hosts: Hosts::Address(address), port });
+        }
+        let domain = host.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(host);
+        let (suffix, itself) = match domain.starts_with('.') {
+            true => (domain.to_owned(), false),
+            false => (format!(".{domain}"), true),
+        };
+        (suffix.len() > 1).then_some(Self { hosts: Hosts::Domain { suffix, itself }, port })
+    }
+
+    fn covers(&self, host: &str, address: Option<IpAddr>, port: u16) -> bool {
+        self.port.is_none_or(|own| own == port)
+            && match &self.hosts {
+                Hosts::All => true,
+                Hosts::Address(own) => address == Some(*own),
+                Hosts::Range(range) => address.is_some_and(|address| range.contains(address)),
+                Hosts::Domain { suffix, itself } => {
+                    host.ends_with(suffix) || (*itself && host == &suffix[1..])
+                }
+            }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proxies(variables: &[(&str, &'static str)]) -> Proxies {
+        Proxies::new(|name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| *value))
+    }
+
+    #[test]
+    fn each_scheme_has_its_own() {
+        let proxies =
+            proxies(&[("HTTPS_PROXY", "http://u:p%40ss@secure.test:3128/"), ("http_proxy", "plain.test")]);
+        let secure = proxies.to(true, "host.test", 443).unwrap().unwrap();
+        assert_eq!((secure.host.as_str(), secure.port), ("secure.test", 3128));
+        assert_eq!(secure.authorization.unwrap(), format!("Basic {}", STANDARD.encode("u:p@ss")));
+        let plain = proxies.to(false, "host.test", 80).unwrap().unwrap();
+        assert_eq!(plain, Proxy { host: "plain.test".into(), port: 80, authorization: None });
+        assert_eq!(Proxies::default().to(true, "host.test", 443).unwrap(), None);
+    }
+
+    #[test]
+    fn exceptions_are_asked_directly() {
+        let no_proxy = "one.test, .two.test,*.three.test,10.0.0.0/8,192.168.1.1,[fd00::1]:8443,four.test:81";
+        let proxies = proxies(&[("HTTPS_PROXY", "p.test"), ("NO_PROXY", no_proxy)]);
+        let direct = |host: &str, port| proxies.to(true, host, port).unwrap().is_none();
+        for host in
+            ["one.test", "a.one.test", "ONE.test.", "a.two.test", "b.a.three.test", "10.1.2.3", "192.168.1.1"]
+        {
+            assert!(direct(host, 443), "{host}");
+        }
+        for host in ["none.test", "two.test", "three.test", "11.0.0.1", "192.168.1.2", "fd00::1", "four.test"]
+        {
+            assert!(!direct(host, 443), "{host}");
+        }
+        assert!(direct("fd00::1", 8443) && direct("a.four.test", 81));
+        for here in ["localhost", "127.0.0.1", "127.8.8.8", "::1"] {
+            assert!(direct(here, 443), "{here}");
+        }
+        let none = self::proxies(&[("HTTPS_PROXY", "p.test"), ("no_proxy", "*")]);
+        assert_eq!(none.to(true, "host.test", 443).unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_no_proxy_is_told() {
+        for bad in ["socks5://p.test", "http://", "http://a b"] {
+            let error = proxies(&[("HTTPS_PROXY", bad)]).to(true, "host.test", 443).unwrap_err();
+            assert!(matches!(&error, WebError::Proxy(text) if text == bad), "{error}");
+        }
+    }
+}
