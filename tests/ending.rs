@@ -192,6 +192,36 @@ fn a_promise_that_nothing_settles_ends_the_iteration() {
     assert!(outcome.log_lines("never").is_empty());
 }
 
+/// Nobody writes such a script, and no such script may end the process without a word.
+#[test]
+fn scripts_nested_deeply_are_refused_or_run() {
+    for (open, inner, close) in
+        [("(", "1", ")"), ("[", "", "]"), ("{", "", "}"), ("!", "1", ""), ("a=>", "1", "")]
+    {
+        for levels in [500, 50_000, 1 << 20] {
+            let nested = format!("{}{inner}{}", open.repeat(levels), close.repeat(levels));
+            let script = format!("export default function () {{ console.log('it ran') }}\n{nested}\n");
+            let outcome = Program::script(BINARY, &script).within(BOUND).run();
+            match outcome.code() {
+                Some(0) => outcome.expect_text("it ran"),
+                Some(107) if levels < 1 << 20 => outcome.expect_text("Maximum call stack size exceeded"),
+                Some(107) => outcome.expect_text("SyntaxError").expect_text("it is nested too deeply"),
+                _ => outcome.fail("it was neither refused nor run"),
+            };
+        }
+    }
+}
+
+/// What is read twice, as TypeScript, and what is read again to show a function.
+#[test]
+fn functions_nested_deeply_have_a_text() {
+    let nested = format!("{}1{}", "(() => ".repeat(500), ")".repeat(500));
+    let script =
+        format!("const f: unknown = {nested}\nexport default (): void => console.log(String(f).length)\n");
+    let program = Program::new(BINARY).file("script.ts", script).within(BOUND);
+    program.args(["run", "--quiet", "--log-format=raw", "script.ts"]).run().expect_code(0);
+}
+
 #[test]
 fn endless_recursion_is_an_exception() {
     let script = r#"

@@ -5,6 +5,7 @@
 //! follow the reference (<https://grafana.com/docs/k6/latest/using-k6/modules/>).
 
 pub(crate) mod bytecode;
+mod deep;
 pub mod files;
 mod frames;
 mod function_text;
@@ -484,7 +485,10 @@ impl ModuleSource {
         // On the first line the engine counts the columns of functions from 0, but never less than 1.
         let column = if line == 1 && column > 1 { column + 1 } else { column };
         let column = self.column_in_text(line, column);
-        let functions = self.functions.get_or_init(|| FunctionTexts::of(self.code()));
+        let functions = self.functions.get_or_init(|| {
+            // What cannot be walked was parsed nevertheless; its functions have no text then.
+            deep::with_stack(self.code(), || FunctionTexts::of(self.code())).unwrap_or_default()
+        });
         functions.range(line, column).and_then(|range| self.code().get(range))
     }
 
@@ -553,21 +557,21 @@ enum Exported {
 fn parse(url: &str, text: &str) -> Result<Parsed, SourceError> {
     let path = url.split('?').next().unwrap_or(url);
     let may_be_typescript = path.ends_with(".ts") || path.ends_with("/-");
-    let error = match syntax::parse(text, false) {
-        Ok(parsed) => return Ok(parsed),
+    let parsed = deep::with_stack(text, || match syntax::parse(text, false) {
         Err(mut error) if !may_be_typescript => {
             if syntax::parse(text, true).is_ok() {
                 error.message.push_str(" (this is TypeScript: the name of such a file must end in .ts)");
             }
-            error
+            Err(error)
         }
-        Err(_) => match syntax::parse(text, true) {
-            Ok(parsed) => return Ok(parsed),
-            Err(error) => error,
-        },
-    };
-    let SyntaxError { line, column, message } = error;
-    Err(SourceError::Syntax { file: url.to_owned(), line, column, message })
+        Err(_) => syntax::parse(text, true),
+        parsed => parsed,
+    });
+    let too_deep = |_| Err(SyntaxError { line: 1, column: 1, message: "it is nested too deeply".to_owned() });
+    parsed.unwrap_or_else(too_deep).map_err(|error| {
+        let SyntaxError { line, column, message } = error;
+        SourceError::Syntax { file: url.to_owned(), line, column, message }
+    })
 }
 
 fn fetch(url: &str, specifier: &str, cancel: &CancellationToken) -> Result<Vec<u8>, SourceError> {
