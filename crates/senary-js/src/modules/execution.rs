@@ -11,7 +11,8 @@ use senary_execution::StopReason;
 
 use crate::errors;
 use crate::modules::metrics::tag_value;
-use crate::source::bytecode;
+use crate::source::loader::store_of;
+use crate::source::{bytecode, frames, stack};
 use crate::vu::core::{throw_uncatchable, vu_of};
 
 const FACADE: &str = "(function (n) {
@@ -131,6 +132,9 @@ fn abort(ctx: Ctx<'_>, message: Opt<Value<'_>>) -> rquickjs::Result<()> {
     let mut text = "test aborted".to_owned();
     if let Some(message) = message.0.filter(|m| !m.is_undefined()) {
         text = format!("test aborted: {}", message.get::<Coerced<String>>()?.0);
+    }
+    if let Some(frame) = frames::current(&ctx).into_iter().find(|frame| frame.url().is_some()) {
+        text.push_str(&format!(" at {}", stack::place(&frame, store_of(&ctx).ok().as_ref())));
     }
     vu.aborted.set(true);
     vu.interrupt.raise();

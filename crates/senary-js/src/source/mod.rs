@@ -7,7 +7,7 @@
 pub(crate) mod bytecode;
 mod deep;
 pub mod files;
-mod frames;
+pub(crate) mod frames;
 mod function_text;
 pub mod loader;
 mod remote;

@@ -71,29 +71,31 @@ pub fn render(text: &str, stack: &str) -> String {
 
 fn with_frames(text: &str, frames: impl Iterator<Item = Frame>, store: Option<&Arc<ModuleStore>>) -> String {
     let mut out = text.to_owned();
-    for frame in frames {
-        let place = match frame.place {
-            Place::Script { url, line, column } => match store {
-                Some(store) => store.original_place(&url, line, column),
-                None => (url, line, column),
-            },
-            Place::Native => {
-                out.push_str(&format!("\n\tat {} (native)", frame.function));
-                continue;
-            }
-            // The inside of our own modules says nothing to anybody.
-            Place::Internal => continue,
-        };
-        let (url, line, column) = place;
-        out.push_str(&match frame.function.as_str() {
-            "" => format!("\n\tat {url}:{line}:{column}"),
-            function => format!("\n\tat {function} ({url}:{line}:{column})"),
-        });
+    // The inside of our own modules says nothing to anybody.
+    for frame in frames.filter(|frame| frame.place != Place::Internal) {
+        out.push_str("\n\tat ");
+        out.push_str(&place(&frame, store));
     }
     if out.len() > text.len() {
         out.push('\n');
     }
     out
+}
+
+/// Where a frame is, in the script as it was written: `fn (file:///p/s.js:1:34)`.
+pub fn place(frame: &Frame, store: Option<&Arc<ModuleStore>>) -> String {
+    let place = match (&frame.place, store) {
+        (Place::Script { url, line, column }, Some(store)) => {
+            let (url, line, column) = store.original_place(url, *line, *column);
+            format!("{url}:{line}:{column}")
+        }
+        (Place::Script { url, line, column }, None) => format!("{url}:{line}:{column}"),
+        (Place::Native | Place::Internal, _) => return format!("{} (native)", frame.function),
+    };
+    match frame.function.as_str() {
+        "" => place,
+        function => format!("{function} ({place})"),
+    }
 }
 
 #[cfg(test)]
