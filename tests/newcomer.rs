@@ -36,8 +36,43 @@ fn a_threshold_on_a_metric_that_is_not_there() {
 export const options = { thresholds: { tcp_eror: ["count<1"] } }
 export default function () {}
 "#);
-    outcome.expect_code(104).expect_text("no metric name");
-    outcome.expect_text("tcp_eror");
+    outcome
+        .expect_code(104)
+        .expect_text("no metric name \\\"tcp_eror\\\" found")
+        .expect_text("(script.js:2)");
+    outcome.expect_text("the modules it imports");
+}
+
+#[test]
+fn typos_in_thresholds() {
+    let outcome = run(r#"
+import { Trend } from "k6/metrics"
+const latency = new Trend("my_latency", true)
+export const options = {
+  thresholds: {
+    my_latancy: ["p(95)<500"],
+    my_latency: [
+      "p95<500",
+      "p(95)<500ms",
+    ],
+    iterations: ["cuont>5", "count=>5", "all"],
+    "checks{kind:a": ["rate>0.9"],
+  },
+}
+export default function () {}
+"#);
+    outcome.expect_code(104);
+    for (problem, advice) in [
+        ("no metric name \\\"my_latancy\\\" found", "did you mean \\\"my_latency\\\"? (script.js:6)"),
+        ("\\\"p95<500\\\"", "percentiles are written p(95) (script.js:8)"),
+        ("\\\"p(95)<500ms\\\"", "times are in milliseconds (script.js:9)"),
+        ("\\\"cuont>5\\\"", "did you mean \\\"count>5\\\"? (script.js:11)"),
+        ("\\\"count=>5\\\"", "comparisons are written <, <=, >, >=, ==, != (script.js:11)"),
+        ("\\\"all\\\"", "as in \\\"count<5\\\" (script.js:11)"),
+        ("unmatched opening/close curly brace", "NAME{TAG:VALUE,TAG:VALUE} (script.js:12)"),
+    ] {
+        outcome.expect_text(problem).expect_text(advice);
+    }
 }
 
 #[test]
@@ -57,7 +92,46 @@ export default function () {}
         .expect_code(104)
         .expect_text("options.scenarios.a")
         .expect_text("unknown executor type 'constant-vu'");
-    outcome.expect_text("constant-vus, ramping-vus");
+    outcome.expect_text("constant-vus, ramping-vus").expect_text("did you mean constant-vus?");
+}
+
+#[test]
+fn typos_in_scenarios() {
+    let outcome = run(r#"
+export const options = {
+  scenarios: {
+    a: {
+      executor: "ramping-vus",
+      stages: [
+        { duration: "5s", taget: 3 },
+      ],
+    },
+  },
+}
+export default function () {}
+"#);
+    outcome
+        .expect_code(104)
+        .expect_text("(line 6): options.scenarios.a.stages: json: unknown field \\\"taget\\\"");
+    outcome.expect_text("a stage has duration, target");
+
+    let outcome = run(r#"
+export const options = {
+  scenarios: {
+    a: { executor: "constant-vus", vus: 2 },
+    b: {
+      executor: "shared-iterations",
+      exec: "defualt",
+    },
+    c: { executor: "constant-vus", duration: "5" },
+  },
+}
+export default function () {}
+"#);
+    outcome.expect_code(104);
+    outcome.expect_text("scenario a has configuration errors: the duration is unspecified (script.js:4)");
+    outcome.expect_text("function 'defualt' not found in exports; did you mean 'default'? (script.js:7)");
+    outcome.expect_text("but is 5ms (a number without a unit is milliseconds) (script.js:9)");
 }
 
 #[test]
@@ -67,9 +141,62 @@ fn a_typo_in_a_flag() {
 }
 
 #[test]
+fn a_typo_in_a_command() {
+    let outcome = Program::new(BINARY).args(["rnu", "script.js"]).run();
+    outcome.expect_code(255).expect_text("unknown command \\\"rnu\\\"").expect_text("did you mean run?");
+    let outcome = Program::new(BINARY).args(["script.js"]).run();
+    outcome.expect_code(255).expect_text("did you mean senary run script.js?");
+}
+
+#[test]
+fn a_typo_in_the_config_file() {
+    let program =
+        Program::new(BINARY).file("s.js", "export default function () {}").file("c.json", "{\"vsu\": 2}");
+    let outcome = program.args(["run", "--quiet", "--config", "c.json", "s.js"]).run();
+    outcome.expect_code(0).expect_text("file=c.json").expect_text("did you mean \\\"vus\\\"?");
+}
+
+#[test]
 fn a_typo_in_a_module() {
     let outcome = run("import { Socket } from \"k6/x/tpc\"\nexport default function () {}\n");
-    outcome.expect_code(107).expect_text("k6/x/tpc").expect_text("check the name");
+    outcome
+        .expect_code(107)
+        .expect_text("k6/x/tpc")
+        .expect_text("check the name")
+        .expect_text("script.js:1:24");
+
+    let outcome = run("import _ from \"lodash\"\nexport default function () {}\n");
+    outcome.expect_code(107).expect_text("has to be bundled").expect_text("script.js:1:15");
+}
+
+#[test]
+fn a_typo_in_what_is_imported() {
+    let script = "import { sleep,\n  chek } from \"k6\"\nexport const options = { vus: 3, iterations: 3 }
+export default function () { chek(1, {}) }\n";
+    let outcome = run(script);
+    outcome.expect_code(0).expect_text("not a function");
+    let [warning] = outcome.log_lines("has no export")[..] else { outcome.fail("not one warning") };
+    for part in
+        ["\\\"k6\\\" has no export named \\\"chek\\\"", "did you mean \\\"check\\\"?", "script.js:2:3"]
+    {
+        assert!(warning.contains(part), "{part} is not in {warning}");
+    }
+}
+
+#[test]
+fn a_typo_in_an_event() {
+    let script = "import { Socket } from \"k6/x/tcp\"
+export default function () { new Socket().on(\"dta\", () => {}) }\n";
+    let outcome = run(script);
+    outcome.expect_code(0).expect_text("Unknown event type").expect_text("event=dta");
+    outcome.expect_text("connect, data, close, error, timeout");
+}
+
+#[test]
+fn a_script_without_a_default_function() {
+    run("function main() {}\n")
+        .expect_code(255)
+        .expect_text("no exported functions in script; what virtual users do");
 }
 
 #[test]

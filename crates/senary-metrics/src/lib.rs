@@ -10,6 +10,7 @@ pub mod metric;
 pub mod registry;
 pub mod sample;
 pub mod sink;
+pub mod spelling;
 pub mod submetric;
 pub mod tags;
 pub mod threshold;

@@ -38,6 +38,13 @@ pub enum ConfigFileError {
     Invalid { path: PathBuf, reason: Invalid },
 }
 
+impl std::fmt::Display for ConfigPath {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Self::Given(path) | Self::Default(path)) = self;
+        write!(f, "{}", path.display())
+    }
+}
+
 impl ConfigPath {
     /// The flag, the variable, or the reference's default place.
     pub fn find(flag: Option<&str>, env: &Environment) -> Option<Self> {

@@ -59,7 +59,7 @@ pub enum Failure {
     Unreadable(SourceError),
     #[error(transparent)]
     Archive(#[from] ArchiveError),
-    #[error("no exported functions in script")]
+    #[error("no exported functions in script; what virtual users do is `export default function () {{ … }}`")]
     NoExports,
     /// Init code that failed when the script was first loaded.
     #[error("could not initialize '{script}': {error}")]

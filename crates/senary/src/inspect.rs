@@ -48,7 +48,7 @@ async fn inspect(
     let consolidated = given.consolidate(&options)?;
     consolidated.notes.iter().for_each(Note::log);
     let mut json = consolidated.options.to_json();
-    let facts = ScriptFacts { exports: bundle.exports(), registry: &registry };
+    let facts = ScriptFacts { exports: bundle.exports(), registry: &registry, name, text: &text };
     let load = TestPlan::new(consolidated, &runtime, &facts)?.load;
     json.insert("totalDuration".to_owned(), duration::format_go(load.max_duration()).into());
     json.insert("maxVUs".to_owned(), load.max_vus().into());

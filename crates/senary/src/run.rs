@@ -57,7 +57,7 @@ async fn main_line(args: &RunArgs, global: &GlobalSettings, env: &Environment) -
     let options = ScriptOptions { name, text: &text, json: bundle.options() };
     let consolidated = given.consolidate(&options)?;
     consolidated.notes.iter().for_each(|note| note.log());
-    let facts = ScriptFacts { exports: bundle.exports(), registry: &registry };
+    let facts = ScriptFacts { exports: bundle.exports(), registry: &registry, name, text: &text };
     let plan = TestPlan::new(consolidated, &runtime, &facts)?;
     let outputs = open_outputs(&plan, env)?;
 

@@ -16,6 +16,7 @@ use rquickjs::proxy::{ProxyHandler, ProxyProperty, ProxyReceiver, ProxyTarget};
 use rquickjs::{
     Coerced, Ctx, Exception, Filter, Function, JsLifetime, Module, Object, Persistent, Promise, Proxy, Value,
 };
+use senary_metrics::spelling::nearest;
 
 use super::frames::{self, Frame, Place};
 use super::specifier::{self, Specifier, resolve};
@@ -150,6 +151,9 @@ fn declare<'js>(
     source: &ModuleSource,
 ) -> rquickjs::Result<Module<'js, Declared>> {
     store.link(source).map_err(|e| throw_source(ctx, &e))?;
+    if !store.is_locked() {
+        warn_of_missing_names(ctx, source)?;
+    }
     let module = bytecode::declare(ctx, source).map_err(|e| placed(ctx, store, e))?;
     if source.parsed.uses_import_meta {
         let base = source.url.clone();
@@ -161,6 +165,29 @@ fn declare<'js>(
         module.meta()?.set("resolve", Function::new(ctx.clone(), resolve_url)?.with_name("resolve")?)?;
     }
     Ok(module)
+}
+
+/// Names a native module does not have are no error in the reference, which binds them to nothing. What scripts then
+/// throw does not tell.
+fn warn_of_missing_names(ctx: &Ctx<'_>, source: &ModuleSource) -> rquickjs::Result<()> {
+    for import in source.parsed.imports.iter().filter(|import| specifier::is_native(&import.specifier)) {
+        let exports = native(ctx, &import.specifier)?;
+        for place in import.names.iter().filter(|place| place.name != DEFAULT) {
+            if exports.contains_key(place.name.as_str())? {
+                continue;
+            }
+            let known = exports.own_keys::<String>(Filter::new().string().enum_only());
+            let known = known.filter_map(Result::ok).filter(|name| name != DEFAULT).collect::<Vec<_>>();
+            let hint = match nearest(&place.name, known.iter().map(String::as_str)) {
+                Some(name) => format!("did you mean {name:?}?"),
+                None => format!("it has {}", known.join(", ")),
+            };
+            let (url, line, column) = source.original(place.line, place.column);
+            let at = format!("{url}:{line}:{column}");
+            log::warn!(hint = hint.as_str(), line = at.as_str(); "{:?} has no export named {:?}", import.specifier, place.name);
+        }
+    }
+    Ok(())
 }
 
 /// A syntax error only the engine found, with its place in front as with all others.

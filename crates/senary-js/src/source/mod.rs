@@ -44,7 +44,9 @@ pub enum SourceError {
         "The moduleSpecifier {specifier:?} couldn't be found on local disk. Make sure that you've specified the right path to the file. It could not be read: {reason}. If Senary runs in a container, mount the directory of the script and its modules into it (-v /local/path/:/inside/path) and use the path inside, see https://grafana.com/docs/k6/latest/using-k6/modules/#using-local-modules-with-docker."
     )]
     NotFound { specifier: String, reason: String },
-    #[error("The moduleSpecifier {0:?} couldn't be recognised as something k6 supports.")]
+    #[error(
+        "The moduleSpecifier {0:?} couldn't be recognised as something k6 supports. A file begins with ./, ../ or /, a module of a web server with https://; a package of npm has to be bundled into a file first."
+    )]
     Unrecognised(String),
     #[error(
         "The moduleSpecifier {specifier:?} couldn't be recognised as something k6 supports. It names a web site without a scheme; write {instead}."

@@ -45,7 +45,7 @@ async fn pack(args: &ArchiveArgs, global: &GlobalSettings, env: &Environment) ->
     let consolidated = given.consolidate(&options)?;
     consolidated.notes.iter().for_each(Note::log);
     let options = consolidated.as_given.to_json().into();
-    let facts = ScriptFacts { exports: bundle.exports(), registry: &registry };
+    let facts = ScriptFacts { exports: bundle.exports(), registry: &registry, name, text: &entry.text };
     TestPlan::new(consolidated, &runtime, &facts)?;
     Ok(Archive {
         entry,

@@ -1,6 +1,7 @@
 //! What is wrong with a command line, in the reference's words.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use senary_metrics::spelling::nearest;
 
 use super::PROGRAM;
 
@@ -38,7 +39,12 @@ impl UsageError {
         Self::TooManyArguments { received }
     }
 
-    pub(super) fn unknown_command(command: &str, similar: Option<String>) -> Self {
+    pub(super) fn unknown_command(command: &str, known: &clap::Command) -> Self {
+        let is_script = [".js", ".ts", ".tar"].iter().any(|end| command.ends_with(end));
+        let similar = match nearest(command, known.get_subcommands().map(clap::Command::get_name)) {
+            _ if is_script => Some(format!("{PROGRAM} run {command}")),
+            similar => similar.map(str::to_owned),
+        };
         Self::UnknownCommand { command: command.to_owned(), similar }
     }
 
@@ -58,10 +64,9 @@ impl UsageError {
                 }
                 None => Self::UnknownFlag { flag, similar: text(ContextKind::SuggestedArg) },
             },
-            ErrorKind::InvalidSubcommand => Self::unknown_command(
-                &text(ContextKind::InvalidSubcommand).unwrap_or_default(),
-                text(ContextKind::SuggestedSubcommand),
-            ),
+            ErrorKind::InvalidSubcommand => {
+                Self::unknown_command(&text(ContextKind::InvalidSubcommand).unwrap_or_default(), command)
+            }
             ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
                 let value = text(ContextKind::InvalidValue).unwrap_or_default();
                 let reason = std::error::Error::source(error).map(ToString::to_string);

@@ -209,13 +209,10 @@ fn is_switch(arg: &clap::Arg) -> bool {
 fn help(of: Option<&str>) -> Result<String, UsageError> {
     let mut command = shown_command();
     command.build();
-    let shown = match of {
-        None => Some(&mut command),
-        Some(name) => command.find_subcommand_mut(name),
-    };
-    match shown {
+    let Some(name) = of else { return Ok(command.render_help().to_string()) };
+    match command.find_subcommand_mut(name) {
         Some(shown) => Ok(shown.render_help().to_string()),
-        None => Err(UsageError::unknown_command(of.unwrap_or_default(), None)),
+        None => Err(UsageError::unknown_command(name, &command)),
     }
 }
 
@@ -307,8 +304,14 @@ mod tests {
         ] {
             assert_eq!(run(args).unwrap_err(), text, "{args:?}");
         }
-        let unknown = parse(["senary", "fly", "s.js"].map(OsString::from)).unwrap_err().to_string();
-        assert_eq!(unknown, "unknown command \"fly\" for \"senary\"");
+        for (command, text) in [
+            ("fly", "unknown command \"fly\" for \"senary\""),
+            ("rnu", "unknown command \"rnu\" for \"senary\", did you mean run?"),
+            ("s.js", "unknown command \"s.js\" for \"senary\", did you mean senary run s.js?"),
+        ] {
+            assert_eq!(parse(["senary", command].map(OsString::from)).unwrap_err().to_string(), text);
+            assert_eq!(parse(["senary", "help", command].map(OsString::from)).unwrap_err().to_string(), text);
+        }
     }
 
     #[test]

@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 
 use senary_execution::{Segment, SegmentError, SegmentSequence};
+use senary_metrics::spelling::nearest;
 use serde_json::{Map, Value};
 
+use super::place::line_of;
 use super::scenarios::{ExecutorOption, ScenarioOption, Scenarios};
-use super::spelling::nearest;
 use super::types::{SystemTagSet, parse_stages};
 use super::value::{Invalid, OptionValue, Raw, Unknown, split_list};
 use super::{DnsOption, Options};
@@ -58,6 +59,15 @@ pub struct Note {
 impl Note {
     fn warning(text: impl Into<String>) -> Self {
         Self { level: log::Level::Warn, text: text.into(), fields: Vec::new() }
+    }
+
+    /// A field that is no option, and which it may have been meant to be.
+    fn unknown_field(text: &str, field: &str) -> Self {
+        let note = Self::warning(text).with("error", format!("json: unknown field {field:?}"));
+        match nearest(field, Options::default().to_json().keys().map(String::as_str)) {
+            Some(name) => note.with("hint", format!("did you mean {name:?}?")),
+            None => note,
+        }
     }
 
     fn with(mut self, key: &'static str, value: impl Into<String>) -> Self {
@@ -139,8 +149,8 @@ impl Given {
             notes: Vec::new(),
         };
         for field in &file.unknown {
-            let note = Note::warning("There were unknown fields in the configuration file");
-            given.notes.push(note.with("error", format!("json: unknown field {field:?}")));
+            let note = Note::unknown_field("There were unknown fields in the configuration file", field);
+            given.notes.push(note.with("file", path.map(ConfigPath::to_string).unwrap_or_default()));
         }
         let without_effect = flags.map(OptionFlags::without_effect).unwrap_or_default();
         if !without_effect.is_empty() {
@@ -298,14 +308,10 @@ impl ScriptOptions<'_> {
             OptionsError::Script { script: self.name.to_owned(), line, reason: reason.within("options") }
         })?;
         for field in unknown {
-            let note = Note::warning("There were unknown fields in the options exported in the script")
-                .with("error", format!("json: unknown field {field:?}"));
-            let mut note = note;
+            let text = "There were unknown fields in the options exported in the script";
+            let mut note = Note::unknown_field(text, &field);
             if let Some(line) = line_of(self.text, ["options", &field]) {
                 note = note.with("line", format!("{}:{line}", self.name));
-            }
-            if let Some(name) = nearest(&field, Options::default().to_json().keys().map(String::as_str)) {
-                note = note.with("hint", format!("did you mean {name:?}?"));
             }
             notes.push(note);
         }
@@ -316,26 +322,6 @@ impl ScriptOptions<'_> {
         }
         Ok(options)
     }
-}
-
-/// The line of an option in a script: that of the last of these keys, each found after the one before. Options can
-/// be made in many ways, so this may find nothing; then there is nothing to say.
-fn line_of<'a>(text: &str, keys: impl IntoIterator<Item = &'a str>) -> Option<usize> {
-    let mut at = 0;
-    for key in keys.into_iter().filter(|key| !key.is_empty() && !key.bytes().all(|b| b.is_ascii_digit())) {
-        at += find_key(&text[at..], key)? + key.len();
-    }
-    (at > 0).then(|| text[..at].matches('\n').count() + 1)
-}
-
-/// The first place where a text names a key and gives it something.
-fn find_key(text: &str, key: &str) -> Option<usize> {
-    let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
-    text.match_indices(key).map(|(at, _)| at).find(|&at| {
-        let before = text[..at].chars().next_back();
-        let after = text[at + key.len()..].trim_start_matches(['"', '\'', '`']).trim_start();
-        !before.is_some_and(is_word) && after.starts_with([':', '='])
-    })
 }
 
 impl OptionFlags {

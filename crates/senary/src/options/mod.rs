@@ -5,15 +5,16 @@
 //! make a test is [`TestPlan`](crate::plan::TestPlan)'s to say.
 
 mod layers;
+mod place;
 mod scenarios;
 mod settings;
-mod spelling;
 #[cfg(test)]
 mod tests;
 mod types;
 mod value;
 
 pub use layers::{Consolidated, Given, Note, OptionsError, ScriptOptions};
+pub use place::{line_of, line_of_value};
 pub use scenarios::{ExecutorOption, ScenarioOption, Scenarios};
 pub use settings::{GlobalSettings, RuntimeSettings, SettingsError, SourceType, SummaryMode};
 pub use types::{

@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 
+use senary_metrics::spelling::nearest;
 use serde_json::{Map, Value, json};
 
-use super::spelling::nearest;
 use super::types::StageOption;
 use super::value::{Fields, Invalid, Nanos, OptionValue, Raw, Unknown};
 
@@ -93,8 +93,10 @@ impl ScenarioOption {
         };
         if !EXECUTORS.contains(&executor.as_str()) {
             let known = EXECUTORS.join(", ");
+            let hint = nearest(&executor, EXECUTORS).map(|name| format!("; did you mean {name}?"));
             return Err(Invalid::new(format!(
-                "unknown executor type '{executor}', the known ones are: {known}"
+                "unknown executor type '{executor}', the known ones are: {known}{}",
+                hint.unwrap_or_default()
             )));
         }
         let scenario = Self {
@@ -106,8 +108,12 @@ impl ScenarioOption {
             options: fields.take("options", unknown)?,
             executor: ExecutorOption::decode(&executor, &mut fields, unknown)?,
         };
-        let first = unknown.first().map(String::as_str).or_else(|| fields.rest().next());
-        let Some(field) = first else { return Ok(scenario) };
+        if let Some(field) = unknown.first() {
+            // Nothing in a scenario has fields of its own but stages.
+            let advice = "a stage has duration, target";
+            return Err(Invalid::new(format!("json: unknown field {field:?}; {advice}")).within("stages"));
+        }
+        let Some(field) = fields.rest().next() else { return Ok(scenario) };
         let written = scenario.encode();
         let known: Vec<&str> =
             written.as_object().into_iter().flat_map(Map::keys).map(String::as_str).collect();

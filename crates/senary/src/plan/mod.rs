@@ -1,5 +1,6 @@
 //! From options to a test that can be run. This is the only place where options are judged.
 
+mod advice;
 mod scenario;
 mod summary;
 mod test_plan;

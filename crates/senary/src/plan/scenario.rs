@@ -45,7 +45,10 @@ impl Faults {
     fn duration(&mut self, duration: Option<Nanos>) -> Duration {
         match duration {
             None => self.0.push("the duration is unspecified".to_owned()),
-            Some(d) => self.check(d >= SECOND, format!("the duration must be at least 1s, but is {d}")),
+            Some(d) if d < SECOND => self.0.push(format!(
+                "the duration must be at least 1s, but is {d} (a number without a unit is milliseconds)"
+            )),
+            Some(_) => {}
         }
         duration.unwrap_or_default().duration()
     }

@@ -6,13 +6,14 @@ use std::time::Duration;
 use senary_execution::{LoadPlan, Scenario, SegmentError, SegmentTuple};
 use senary_js::settings::SystemTags;
 use senary_metrics::engine::{Engine, ThresholdPlan};
+use senary_metrics::spelling::nearest;
 use senary_metrics::{Registry, TagSet};
 use senary_net::{ClientCertificate, Dialer, LocalIps, Resolver, Tls, TlsOptions};
 use serde_json::{Map, Value};
 
-use super::scenario;
 use super::summary::{check_time_unit, check_trend_stat};
-use crate::options::{Consolidated, Nanos, Options, RuntimeSettings, SummaryMode};
+use super::{advice, scenario};
+use crate::options::{Consolidated, Nanos, Options, RuntimeSettings, SummaryMode, line_of, line_of_value};
 
 /// What the options of a test are wrong about; exit code 104.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +33,17 @@ pub struct ScriptFacts<'a> {
     pub exports: &'a [String],
     /// The metrics there are after the init code has run.
     pub registry: &'a Registry,
+    /// As given on the command line.
+    pub name: &'a str,
+    /// To find the lines of options that are wrong.
+    pub text: &'a str,
+}
+
+impl ScriptFacts<'_> {
+    /// For the end of a message.
+    fn place(&self, line: Option<usize>) -> String {
+        line.map(|line| format!(" ({}:{line})", self.name)).unwrap_or_default()
+    }
 }
 
 /// A test, ready to run.
@@ -88,7 +100,7 @@ impl TestPlan {
         let options_json = Value::from(consolidated.options.to_script_json()).to_string();
         let options = &consolidated.options;
         let mut problems = Vec::new();
-        let scenarios = scenarios(options, script.exports, &mut problems);
+        let scenarios = scenarios(options, script, &mut problems);
         let segment = keep(segment(options), &mut problems);
         let setup_timeout = timeout(options.setup_timeout, "setupTimeout", 60, &mut problems);
         let teardown_timeout = timeout(options.teardown_timeout, "teardownTimeout", 60, &mut problems);
@@ -105,7 +117,7 @@ impl TestPlan {
         }
         let thresholds: ThresholdPlan = options.thresholds.clone().unwrap_or_default().into_iter().collect();
         if !runtime.no_thresholds {
-            check_thresholds(&thresholds, script.registry, &mut problems);
+            check_thresholds(&thresholds, script, &mut problems);
         }
         let resolver = keep(resolver(options), &mut problems);
         let tls = keep(Tls::new(tls_options(options)).map_err(|e| e.to_string()), &mut problems);
@@ -171,17 +183,24 @@ fn keep<T>(result: Result<T, String>, problems: &mut Vec<String>) -> Option<T> {
     result.map_err(|problem| problems.push(problem)).ok()
 }
 
-fn scenarios(options: &Options, exports: &[String], problems: &mut Vec<String>) -> Vec<Scenario> {
+fn scenarios(options: &Options, script: &ScriptFacts<'_>, problems: &mut Vec<String>) -> Vec<Scenario> {
     let mut scenarios = Vec::new();
     for (name, option) in options.scenarios.iter().flatten() {
+        let keys = ["options", "scenarios", name];
         match scenario::judge(name, option) {
-            Ok(scenario) if exports.contains(&scenario.exec) => scenarios.push(scenario),
+            Ok(scenario) if script.exports.contains(&scenario.exec) => scenarios.push(scenario),
             Ok(scenario) => {
                 let exec = scenario.exec;
-                problems.push(format!("executor {name}: function '{exec}' not found in exports"));
+                let meant = nearest(&exec, script.exports.iter().map(String::as_str));
+                let hint = meant.map(|name| format!("; did you mean '{name}'?")).unwrap_or_default();
+                let place = script.place(line_of_value(script.text, keys, &exec));
+                let problem = format!("executor {name}: function '{exec}' not found in exports");
+                problems.push(format!("{problem}{hint}{place}"));
             }
             Err(faults) => {
-                problems.push(format!("scenario {name} has configuration errors: {}", faults.join(", ")));
+                let place = script.place(line_of(script.text, keys));
+                let faults = faults.join(", ");
+                problems.push(format!("scenario {name} has configuration errors: {faults}{place}"));
             }
         }
     }
@@ -206,16 +225,21 @@ fn timeout(option: Option<Nanos>, name: &str, default: i64, problems: &mut Vec<S
 }
 
 /// One at a time, so that users hear of all that is wrong.
-fn check_thresholds(thresholds: &ThresholdPlan, registry: &Registry, problems: &mut Vec<String>) {
+fn check_thresholds(thresholds: &ThresholdPlan, script: &ScriptFacts<'_>, problems: &mut Vec<String>) {
     for (selector, specs) in thresholds {
         let before = problems.len();
         let each = specs.iter().map(|spec| vec![spec.clone()]);
         // Without any expression there still is a selector.
         let none = specs.is_empty().then(Vec::new);
         for specs in each.chain(none) {
+            let source = specs.first().map_or("", |spec| spec.source.as_str()).to_owned();
             let plan = vec![(selector.clone(), specs)];
-            if let Err(error) = Engine::new(registry.clone(), &plan, true, false) {
-                let problem = error.to_string();
+            if let Err(error) = Engine::new(script.registry.clone(), &plan, true, false) {
+                let hint = advice::on_threshold(selector, &source, script.registry);
+                let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+                let keys = ["options", "thresholds", selector];
+                let place = script.place(line_of_value(script.text, keys, &source));
+                let problem = format!("{error}{hint}{place}");
                 if !problems[before..].contains(&problem) {
                     problems.push(problem);
                 }
@@ -266,7 +290,11 @@ mod tests {
         let consolidated = Given::default().consolidate(&options).unwrap();
         let exports = ["default", "other"].map(str::to_owned);
         let registry = Registry::new();
-        TestPlan::new(consolidated, runtime, &ScriptFacts { exports: &exports, registry: &registry })
+        TestPlan::new(
+            consolidated,
+            runtime,
+            &ScriptFacts { exports: &exports, registry: &registry, name: "script.js", text: "" },
+        )
     }
 
     fn plan(script: Value) -> TestPlan {
@@ -345,7 +373,7 @@ mod tests {
             ),
             (
                 json!({"executor": "constant-arrival-rate", "rate": 0, "duration": "0s"}),
-                "the iteration rate must be more than 0, the duration must be at least 1s, but is 0s, the number of preAllocatedVUs isn't specified",
+                "the iteration rate must be more than 0, the duration must be at least 1s, but is 0s (a number without a unit is milliseconds), the number of preAllocatedVUs isn't specified",
             ),
             (
                 json!({"executor": "constant-arrival-rate", "preAllocatedVUs": -1, "maxVUs": 1}),

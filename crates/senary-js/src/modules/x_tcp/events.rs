@@ -21,18 +21,23 @@ pub enum EventName {
     Timeout,
 }
 
-pub const EVENT_COUNT: usize = 5;
+pub const EVENT_COUNT: usize = EventName::ALL.len();
 
 impl EventName {
+    pub const ALL: [Self; 5] = [Self::Connect, Self::Data, Self::Close, Self::Error, Self::Timeout];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Data => "data",
+            Self::Close => "close",
+            Self::Error => "error",
+            Self::Timeout => "timeout",
+        }
+    }
+
     pub fn parse(name: &str) -> Option<Self> {
-        Some(match name {
-            "connect" => Self::Connect,
-            "data" => Self::Data,
-            "close" => Self::Close,
-            "error" => Self::Error,
-            "timeout" => Self::Timeout,
-            _ => return None,
-        })
+        Self::ALL.into_iter().find(|event| event.as_str() == name)
     }
 }
 

@@ -240,7 +240,9 @@ fn on<'js>(
         },
     };
     let Some(event) = EventName::parse(&name) else {
-        log::warn!(event = name.as_str(), module = "tcp"; "Unknown event type");
+        let known = EventName::ALL.map(EventName::as_str).join(", ");
+        let hint = format!("a socket has the events {known}");
+        log::warn!(event = name.as_str(), hint = hint.as_str(), module = "tcp"; "Unknown event type");
         return Ok(());
     };
     let object = this.0.borrow();

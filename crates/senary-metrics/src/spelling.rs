@@ -7,20 +7,25 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     near.filter(|(distance, _)| *distance <= limit).min().map(|(_, name)| name)
 }
 
-/// How many letters have to be put in, taken out or changed to get from one word to the other; letter case aside.
+/// How many letters have to be put in, taken out, changed or swapped with the next to get from one word to the other;
+/// letter case aside.
 fn distance(a: &str, b: &str) -> usize {
     let letters = |word: &str| word.chars().flat_map(char::to_lowercase).collect::<Vec<_>>();
     let (a, b) = (letters(a), letters(b));
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
+    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
+    for i in 0..a.len() {
+        let mut row = vec![i + 1];
+        for j in 0..b.len() {
+            let changed = rows[i][j] + usize::from(a[i] != b[j]);
+            let mut least = changed.min(rows[i][j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] {
+                least = least.min(rows[i - 1][j - 1] + 1);
+            }
+            row.push(least);
         }
+        rows.push(row);
     }
-    row[b.len()]
+    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]
@@ -33,6 +38,7 @@ mod tests {
         assert_eq!(nearest("treshold", known), Some("thresholds"));
         assert_eq!(nearest("itterations", known), Some("iterations"));
         assert_eq!(nearest("vu", known), Some("vus"));
+        assert_eq!(nearest("vsu", known), Some("vus"));
         assert_eq!(nearest("warpSpeed", known), None);
         assert_eq!(nearest("", known), None);
         assert_eq!((distance("kitten", "sitting"), distance("", "abc"), distance("abc", "")), (3, 3, 3));
