@@ -13,6 +13,8 @@ pub mod errors;
 mod event_loop;
 pub mod factory;
 pub mod failure;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod globals;
 mod modules;
 mod promise;

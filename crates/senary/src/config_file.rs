@@ -80,7 +80,8 @@ impl ConfigFile {
         Self::decode(object).map_err(|reason| ConfigFileError::Invalid { path, reason })
     }
 
-    fn decode(mut object: Map<String, Value>) -> Result<Self, Invalid> {
+    /// What the object of a file says.
+    pub fn decode(mut object: Map<String, Value>) -> Result<Self, Invalid> {
         let mut unknown = Unknown::new();
         let out = take::<Vec<String>>(&mut object, "out", &mut unknown)?;
         let linger = take::<bool>(&mut object, "linger", &mut unknown)?;

@@ -5,7 +5,7 @@ pub mod crypto_x509;
 pub mod data;
 pub mod encoding;
 pub mod execution;
-mod experimental;
+pub(crate) mod experimental;
 pub(crate) mod frozen;
 mod html;
 pub mod k6;

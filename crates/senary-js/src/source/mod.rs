@@ -8,7 +8,7 @@ pub(crate) mod bytecode;
 mod deep;
 pub mod files;
 pub(crate) mod frames;
-mod function_text;
+pub(crate) mod function_text;
 pub mod loader;
 mod remote;
 pub mod source_map;

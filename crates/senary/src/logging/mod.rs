@@ -22,6 +22,9 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use destination::{Channel, Message, Output};
 use format::{Entry, Format};
 
+#[cfg(fuzzing)]
+pub use destination::Target;
+
 /// The target of what scripts print.
 pub const CONSOLE: &str = "console";
 

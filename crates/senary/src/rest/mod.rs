@@ -14,6 +14,8 @@ use senary_metrics::Results;
 
 use crate::gate::PauseError;
 use crate::phase::Phase;
+#[cfg(fuzzing)]
+pub use routes::respond;
 pub use server::{BindError, Server};
 
 /// What the API needs of a run. Methods may block; each is called on a thread where that is no harm.

@@ -30,12 +30,12 @@ pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
 
 /// How to read a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Options {
-    delimiter: u8,
-    skip_first_line: bool,
-    from_line: u64,
-    to_line: u64,
-    as_objects: bool,
+pub struct Options {
+    pub delimiter: u8,
+    pub skip_first_line: bool,
+    pub from_line: u64,
+    pub to_line: u64,
+    pub as_objects: bool,
 }
 
 impl Default for Options {
@@ -86,7 +86,7 @@ impl Options {
 }
 
 /// Rows of a file, one after the other.
-struct Rows {
+pub struct Rows {
     reader: csv::Reader<Cursor<Arc<[u8]>>>,
     options: Options,
     /// Names of columns, once the first line was read as such.
@@ -95,7 +95,7 @@ struct Rows {
 }
 
 impl Rows {
-    fn new(data: Arc<[u8]>, options: Options) -> Self {
+    pub fn new(data: Arc<[u8]>, options: Options) -> Self {
         let reader = csv::ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
@@ -105,7 +105,7 @@ impl Rows {
     }
 
     /// The next row that the options ask for.
-    fn next(&mut self) -> Result<Option<csv::ByteRecord>, csv::Error> {
+    pub fn next(&mut self) -> Result<Option<csv::ByteRecord>, csv::Error> {
         let mut record = csv::ByteRecord::new();
         loop {
             if self.line > self.options.to_line || !self.reader.read_byte_record(&mut record)? {
@@ -122,7 +122,7 @@ impl Rows {
     }
 
     /// A row as JSON: an array of its fields, or an object of those that have a column.
-    fn json(&self, record: &csv::ByteRecord) -> String {
+    pub fn json(&self, record: &csv::ByteRecord) -> String {
         let fields = record.iter().map(text);
         let json = match &self.columns {
             None => serde_json::Value::from_iter(fields),

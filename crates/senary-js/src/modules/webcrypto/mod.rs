@@ -2,12 +2,12 @@
 //!
 //! `subtle` turns arguments into tasks; `formats` and `operations` do them without JavaScript; `lc` is the library.
 
-mod algorithm;
+pub(crate) mod algorithm;
 mod background;
 mod der;
 mod error;
-mod formats;
-mod jwk;
+pub(crate) mod formats;
+pub(crate) mod jwk;
 mod key;
 mod lc;
 mod operations;

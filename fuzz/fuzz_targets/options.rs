@@ -1,0 +1,39 @@
+//! Options as JSON: of a script, an archive or a config file, up to the plan of a test.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use senary::config_file::ConfigFile;
+use senary::environment::Environment;
+use senary::options::{Given, Options, RuntimeSettings, ScriptOptions, Unknown};
+use senary::plan::{ScriptFacts, TestPlan};
+use senary_metrics::Registry;
+use serde_json::Value;
+
+fuzz_target!(|text: &str| {
+    let Ok(json) = serde_json::from_str::<Value>(text) else { return };
+    if let Value::Object(object) = &json {
+        let _ = ConfigFile::decode(object.clone());
+    }
+    if let Ok(options) = Options::decode(&json, &mut Unknown::new()) {
+        let encoded = Value::Object(options.to_json());
+        let mut unknown = Unknown::new();
+        let again = Options::decode(&encoded, &mut unknown).expect("what was written is read");
+        // Not set and set to the default are written alike.
+        assert_eq!(Value::Object(again.to_json()), encoded);
+        assert_eq!(unknown, Unknown::new());
+    }
+    let Ok(given) = Given::read(None, None, &Environment::default(), None) else { return };
+    let Ok(consolidated) = given.consolidate(&ScriptOptions { name: "script.js", text, json: &json }) else {
+        return;
+    };
+    let facts = ScriptFacts {
+        exports: &["default".to_owned()],
+        registry: &Registry::new(),
+        name: "script.js",
+        text: text,
+    };
+    if let Ok(plan) = TestPlan::new(consolidated, &RuntimeSettings::default(), &facts) {
+        plan.load.max_vus();
+        plan.load.max_duration();
+    }
+});
