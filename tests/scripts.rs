@@ -1,0 +1,265 @@
+//! Scripts as people write them for k6: whole tests with scenarios and thresholds, libraries in every form they come
+//! in, TypeScript, and the modules together.
+
+use senary_testkit::{Outcome, Program};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_senary");
+
+/// Runs a script beside its libraries, with plain log lines.
+fn run(name: &str, script: &str, files: &[(&str, &str)], args: &[&str]) -> Outcome {
+    let program = files.iter().fold(Program::new(BINARY), |program, (name, text)| program.file(name, text));
+    let program = program.file(name, script).args(["run", "--quiet", "--log-format=raw"]);
+    program.args(args.iter().copied()).arg(name).run()
+}
+
+const USERS: (&str, &str) = ("users.csv", "username,password\nann,a1\nbob,b2\n");
+
+/// A library as bundlers write it: for browsers, AMD and CommonJS.
+const UMD: (&str, &str) = (
+    "lib/papaparse.js",
+    r#"!function(e,t){"function"==typeof define&&define.amd?define([],t):"object"==typeof module&&"undefined"!=typeof exports?module.exports=t():e.Papa=t()}(this,function(){"use strict";var f="undefined"!=typeof self?self:"undefined"!=typeof window?window:void 0!==f?f:{};return{parse:function(t,o){var r=t.trim().split(/\r?\n/).map(function(l){return l.split(",")}),h=o.header?r.shift():[];return{data:r.map(function(r){var x={};return h.forEach(function(k,i){x[k]=r[i]}),x})}}}});"#,
+);
+
+const SUMMARY: (&str, &str) = (
+    "lib/summary.js",
+    r#"
+export function textSummary(data, { indent = " " } = {}) {
+  const lines = Object.entries(data.metrics).map(([name, { type, contains, values, thresholds = {} }]) => {
+    const marks = Object.values(thresholds).map(({ ok }) => (ok ? "✓" : "✗")).join("")
+    return `${indent}${marks}${name} (${type}/${contains}): ${Object.keys(values).join()}`
+  })
+  const walk = ({ checks, groups }) => {
+    for (const check of checks) lines.push(`${indent}${check.path} ${check.passes}/${check.fails}`)
+    groups.forEach(walk)
+  }
+  walk(data.root_group)
+  return `${lines.join("\n")}\n`
+}
+"#,
+);
+
+#[test]
+fn a_test_with_everything_a_test_has() {
+    let script = r#"
+import { check, group, sleep, fail } from "k6"
+import exec from "k6/execution"
+import { Counter, Gauge, Rate, Trend } from "k6/metrics"
+import { SharedArray } from "k6/data"
+import { b64encode } from "k6/encoding"
+import papaparse from "./lib/papaparse.js"
+import { textSummary } from "./lib/summary.js"
+
+const users = new SharedArray("users", () => papaparse.parse(open("./users.csv"), { header: true }).data)
+const lag = new Trend("lag", true), hits = new Counter("hits"), level = new Gauge("level"), good = new Rate("good")
+
+export const options = {
+  scenarios: {
+    ramp: {
+      executor: "ramping-vus",
+      startVUs: 1,
+      stages: [{ duration: "300ms", target: 3 }, { duration: "200ms", target: 0 }],
+      exec: "ramp",
+      tags: { kind: "ramp" },
+      env: { WHO: "ramp" },
+    },
+    rate: { executor: "constant-arrival-rate", rate: 20, duration: "1s", preAllocatedVUs: 20, exec: "rate" },
+    once: { executor: "per-vu-iterations", vus: 2, iterations: 2, maxDuration: "5s", startTime: "100ms" },
+  },
+  thresholds: {
+    checks: ["rate==1"],
+    "lag{kind:ramp}": ["p(95)<200"],
+    hits: [{ threshold: "count>1", abortOnFail: true, delayAbortEval: "1m" }],
+    "checks{check:is known}": ["rate==1"],
+    "group_duration{group:::outer::inner}": ["min>=10"],
+    "iteration_duration{scenario:once}": ["min>=20"],
+    "iterations{scenario:rate}": ["count==20"],
+  },
+  summaryTrendStats: ["avg", "p(99)", "count"],
+  tags: { team: "a" },
+}
+
+export function setup() {
+  return { token: b64encode("x"), when: new Date(0), nested: [1, { a: undefined, b: null }] }
+}
+
+export function ramp() {
+  const user = users[exec.scenario.iterationInTest % users.length]
+  lag.add(Math.random() * 10, { kind: "ramp" })
+  hits.add(1), level.add(__VU), good.add(true)
+  if (__ENV.WHO !== "ramp") fail("the scenario's environment")
+  exec.vu.metrics.tags["custom"] = "x"
+  group("outer", () => {
+    check(user, { "is known": ({ username, password }) => username.length === 3 && password !== "" })
+    group("inner", () => sleep(0.01))
+  })
+}
+
+export function rate({ token, when, nested }) {
+  check(nested, {
+    "data is there": ([one, two]) => token === "eA==" && when === "1970-01-01T00:00:00.000Z" && one === 1 && !("a" in two),
+  })
+}
+
+export default async function () {
+  const { name, executor } = exec.scenario
+  check(exec, { "knows itself": () => name === "once" && executor === "per-vu-iterations" && exec.test.options.tags.team === "a" })
+  await new Promise((resolve) => setTimeout(resolve, 20))
+}
+
+export function teardown(data) { console.log("teardown", JSON.stringify(data)) }
+
+export function handleSummary(data) {
+  return { stdout: textSummary(data, { indent: "  " }), "summary.json": JSON.stringify(data) }
+}
+"#;
+    let outcome = run("test.js", script, &[USERS, UMD, SUMMARY], &[]);
+    outcome.expect_code(0);
+    outcome.expect_text(
+        r#"teardown {"token":"eA==","when":"1970-01-01T00:00:00.000Z","nested":[1,{"b":null}]}"#,
+    );
+    for line in [
+        "  ✓checks (rate/default): rate,passes,fails",
+        "  ✓lag{kind:ramp} (trend/time): avg,p(99),count",
+        "  ✓hits (counter/default): count,rate",
+        "  level (gauge/default): value,min,max",
+        "  ✓iterations{scenario:rate} (counter/default): count,rate",
+        "  ::data is there 20/0",
+        "  ::knows itself 4/0",
+        "  ::outer::is known ",
+    ] {
+        outcome.expect_text(line);
+    }
+    assert!(outcome.file("summary.json").contains("\"root_group\""));
+}
+
+#[test]
+fn groups_that_are_cut_off_have_no_duration() {
+    let script = r#"
+import { group, sleep } from "k6"
+export const options = {
+  scenarios: { a: { executor: "constant-vus", vus: 2, duration: "1s", gracefulStop: "0s" } },
+  thresholds: { group_duration: ["max==0"] }, // of nothing
+
+}
+export default function () { group("long", () => sleep(60)) }
+"#;
+    run("test.js", script, &[], &[]).expect_code(0).expect_text("✓ 'max==0' max=0s");
+}
+
+#[test]
+fn typescript_with_what_typescript_has() {
+    let client = (
+        "lib/client.ts",
+        r#"
+export enum Kind { A = "a", B = "b" }
+export const describe = (kind: Kind): string => `kind ${kind}`
+export class Client { constructor(private host = "h") {} get = () => this.host }
+export type Handler<T> = (value: T) => void
+export default "default of client"
+"#,
+    );
+    let script = r#"
+import { check, type JSONValue } from "k6"
+import type { Options } from "k6/options"
+import name, { Kind, describe as text, Client, type Handler } from "./lib/client.ts"
+
+enum Level { Low = 1, High = Low << 2 }
+const enum Fast { A, B }
+declare const __ENV: Record<string, string>
+abstract class Base<T> {
+  protected constructor(public readonly name: string, private items: T[] = []) {}
+  abstract run(): T | undefined
+  get first() { return this.items?.[0] }
+}
+class Impl extends Base<number> {
+  static #count = 0
+  declare tag: string
+  constructor() { super("impl", [1, 2]); Impl.#count++ }
+  run() { return this.first! satisfies number }
+  static get count() { return Impl.#count }
+}
+namespace Util { export const twice = (n: number) => n * 2; export namespace Deep { export const x = 1 } }
+function over(a: string): string
+function over(a: number): number
+function over(a: any) { return a }
+
+export const options: Options = { vus: 1, iterations: 2 }
+
+export default (): void => {
+  const impl = new Impl()
+  const show: Handler<unknown[]> = (values) => console.log(values.join(" "))
+  check(impl.run(), { "is one": (v: number | undefined): v is number => v === 1 })
+  show([Level.High, Level[1], Fast.B, impl.name, Util.twice(2), Util.Deep.x, over(3), <any>"cast", text(Kind.A), new Client().get(), name])
+}
+"#;
+    let outcome = run("test.ts", script, &[client], &[]);
+    outcome.expect_code(0);
+    assert_eq!(
+        outcome.log_lines("4 Low 1 impl 4 1 3 cast kind a h default of client").len(),
+        2,
+        "{}",
+        outcome.stderr
+    );
+    outcome.expect_text("checks_succeeded...: 100.00% 2 out of 2");
+}
+
+#[test]
+fn commonjs_and_what_it_requires() {
+    let library = ("lib/cjs.js", "exports.add = (a, b) => a + b; exports.self = module.exports === exports");
+    let script = r#"
+const { check } = require("k6")
+const lib = require("./lib/cjs.js")
+exports.options = { iterations: 1 }
+exports.default = async function () { console.log(lib.add(1, 2), lib.self, check(1, { one: (v) => v === 1 })) }
+"#;
+    run("test.js", script, &[library], &[]).expect_code(0).expect_text("3 true true");
+}
+
+#[test]
+fn the_modules_together() {
+    let script = r#"
+import { open as openFile, SeekMode } from "k6/experimental/fs"
+import csv from "k6/experimental/csv"
+import { ReadableStream } from "k6/experimental/streams"
+import secrets from "k6/secrets"
+import { setTimeout as later } from "k6/timers"
+import encoding from "k6/encoding"
+import { createHMAC, randomBytes } from "k6/crypto"
+import { parseHTML } from "k6/html"
+import { vu } from "k6/execution"
+
+const file = await openFile("./users.csv")
+const rows = await csv.parse(file, { delimiter: ",", skipFirstLine: true })
+export const options = { vus: 1, iterations: 2 }
+
+export default async function () {
+  const stream = new ReadableStream({
+    start(controller) { for (const part of ["a", "b"]) controller.enqueue(part); controller.close() },
+  })
+  const [reader, parts] = [stream.getReader(), []]
+  for (;;) {
+    const { done, value } = await reader.read()
+    if (done) break
+    parts.push(value)
+  }
+  await new Promise((resolve) => later(resolve, 1))
+  const { crypto } = globalThis
+  const key = await crypto.subtle.generateKey({ name: "AES-GCM", length: 256 }, true, ["encrypt", "decrypt"])
+  const iv = crypto.getRandomValues(new Uint8Array(12))
+  const sealed = await crypto.subtle.encrypt({ name: "AES-GCM", iv }, key, new TextEncoder().encode("hi"))
+  const opened = new TextDecoder().decode(await crypto.subtle.decrypt({ name: "AES-GCM", iv }, key, sealed))
+  const hmac = createHMAC("sha1", "k")
+  hmac.update("x")
+  console.log([
+    rows[vu.iterationInScenario].join("/"), rows.length, parts.join(""), (await secrets.get("k")).length, opened,
+    encoding.b64decode("aGk=", "std", "s"), hmac.digest("hex").length, randomBytes(4).byteLength,
+    parseHTML("<a href='/x'>t</a>").find("a").attr("href"), (await file.stat()).name.endsWith("users.csv"), SeekMode.Start,
+  ].join(" "))
+}
+"#;
+    let outcome = run("test.js", script, &[USERS], &["--secret-source", "mock=k=sss"]);
+    outcome.expect_code(0);
+    outcome
+        .expect_text("ann/a1 2 ab 3 hi hi 40 4 /x true 0")
+        .expect_text("bob/b2 2 ab 3 hi hi 40 4 /x true 0");
+}
