@@ -101,22 +101,14 @@ mod tests {
 
     #[test]
     fn a_refused_mark_is_left_out() {
-        use std::io::{BufRead, BufReader, Write};
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/x.js?v=1", listener.local_addr().unwrap());
-        let answers = ["404 Not Found\r\ncontent-length: 0\r\n\r\n", "200 OK\r\ncontent-length: 2\r\n\r\nok"];
-        let server = std::thread::spawn(move || {
-            answers.map(|answer| {
-                let (mut stream, _) = listener.accept().unwrap();
-                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-                let first = lines.next().unwrap().unwrap();
-                while !lines.next().unwrap().unwrap().is_empty() {}
-                write!(stream, "HTTP/1.1 {answer}").unwrap();
-                first
-            })
-        });
-        assert_eq!(fetch(&url, &CancellationToken::new()).unwrap(), b"ok");
-        assert_eq!(server.join().unwrap(), ["GET /x.js?v=1&_k6=1 HTTP/1.1", "GET /x.js?v=1 HTTP/1.1"]);
+        let (url, thread) = crate::testing::web_server([
+            "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
+        ]);
+        assert_eq!(fetch(&format!("{url}/x.js?v=1"), &CancellationToken::new()).unwrap(), b"ok");
+        let asked = thread.join().unwrap();
+        let first: Vec<_> = asked.iter().filter_map(|head| head.lines().next()).collect();
+        assert_eq!(first, ["GET /x.js?v=1&_k6=1 HTTP/1.1", "GET /x.js?v=1 HTTP/1.1"]);
     }
 
     #[test]

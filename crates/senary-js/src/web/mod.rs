@@ -225,30 +225,7 @@ fn tls(host: &str) -> Result<Arc<rustls::ClientConfig>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{Read, Write};
-
-    /// Answers each connection in turn with the bytes given; hands back what it was asked.
-    fn server(answers: Vec<String>) -> (String, std::thread::JoinHandle<Vec<String>>) {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let thread = std::thread::spawn(move || {
-            answers
-                .into_iter()
-                .map(|answer| {
-                    let (mut stream, _) = listener.accept().unwrap();
-                    let mut asked = Vec::new();
-                    while !asked.ends_with(b"\r\n\r\n") {
-                        let mut byte = [0];
-                        stream.read_exact(&mut byte).unwrap();
-                        asked.push(byte[0]);
-                    }
-                    stream.write_all(answer.as_bytes()).unwrap();
-                    String::from_utf8(asked).unwrap()
-                })
-                .collect()
-        });
-        (format!("http://{address}"), thread)
-    }
+    use crate::testing::web_server;
 
     fn get(url: &str, headers: &[(String, String)]) -> Result<Response, WebError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -259,7 +236,7 @@ mod tests {
     fn redirects_are_followed() {
         let redirect = "HTTP/1.1 302 Found\r\nlocation: ../there?x=1\r\ncontent-length: 0\r\n\r\n";
         let ok = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
-        let (url, thread) = server(vec![redirect.into(), ok.into()]);
+        let (url, thread) = web_server([redirect, ok]);
         let response = get(&format!("{url}/a/b"), &[("X-Token".into(), "t".into())]).unwrap();
         assert_eq!((response.status, &response.body[..]), (StatusCode::OK, &b"hello"[..]));
         let asked = thread.join().unwrap();
@@ -277,7 +254,7 @@ mod tests {
         assert!(matches!(get("http://h/", &[("a b".into(), "x".into())]), Err(WebError::Header(_))));
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         assert!(matches!(get(&format!("http://{free}/"), &[]), Err(WebError::Connect { .. })));
-        let (url, thread) = server(vec!["nonsense\r\n\r\n".into()]);
+        let (url, thread) = web_server(["nonsense\r\n\r\n"]);
         assert!(matches!(get(&url, &[]), Err(WebError::Http { .. })));
         thread.join().unwrap();
     }

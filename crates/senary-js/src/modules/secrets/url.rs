@@ -158,29 +158,11 @@ fn escaped(key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{Read, Write};
+    use crate::testing::web_server;
 
-    /// Gives each answer to one connection; hands back the first line of each request.
-    fn server(answers: &'static [&'static str]) -> (String, std::thread::JoinHandle<Vec<String>>) {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let thread = std::thread::spawn(move || {
-            answers
-                .iter()
-                .map(|answer| {
-                    let (mut stream, _) = listener.accept().unwrap();
-                    let mut asked = Vec::new();
-                    while !asked.ends_with(b"\r\n\r\n") {
-                        let mut byte = [0];
-                        stream.read_exact(&mut byte).unwrap();
-                        asked.push(byte[0]);
-                    }
-                    stream.write_all(answer.as_bytes()).unwrap();
-                    String::from_utf8(asked).unwrap().lines().next().unwrap().to_owned()
-                })
-                .collect()
-        });
-        (format!("http://{address}/secrets/{{key}}"), thread)
+    /// Where secrets are asked for.
+    fn template(server: &str) -> String {
+        format!("{server}/secrets/{{key}}")
     }
 
     fn source(template: String, path: &str) -> Arc<UrlSource> {
@@ -200,23 +182,24 @@ mod tests {
 
     #[test]
     fn failures_are_repeated_and_secrets_kept() {
-        let (template, thread) = server(&[
+        let (url, thread) = web_server([
             "HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n",
             "HTTP/1.1 200 OK\r\ncontent-length: 23\r\n\r\n{\"data\":{\"value\":\"s1\"}}",
         ]);
-        let source = source(template, "data.value");
+        let source = source(template(&url), "data.value");
         block_on(async {
             let (first, second) = tokio::join!(source.get("a/b"), source.get("a/b"));
             assert_eq!((first.unwrap(), second.unwrap()), ("s1".into(), "s1".into()));
             assert_eq!(source.get("a/b").await.unwrap(), "s1".into());
         });
-        assert_eq!(thread.join().unwrap(), ["GET /secrets/a%2Fb HTTP/1.1"; 2]);
+        let asked = thread.join().unwrap();
+        assert!(asked.iter().all(|head| head.starts_with("GET /secrets/a%2Fb HTTP/1.1\r\n")), "{asked:?}");
     }
 
     #[test]
     fn refusals_are_final() {
-        let (template, thread) = server(&["HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"]);
-        let error = block_on(source(template, "").get("x")).unwrap_err().to_string();
+        let (url, thread) = web_server(["HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"]);
+        let error = block_on(source(template(&url), "").get("x")).unwrap_err().to_string();
         assert_eq!(error, "could not get the secret \"x\": the server answered 404 Not Found");
         thread.join().unwrap();
     }
