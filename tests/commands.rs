@@ -4,7 +4,7 @@
 use std::net::TcpListener;
 use std::path::Path;
 
-use senary_testkit::{Outcome, Program};
+use senary_testkit::{Outcome, Program, Signal};
 use tempfile::TempDir;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_senary");
@@ -109,4 +109,14 @@ fn an_address_that_is_taken_matters_only_to_who_insists_on_it() {
     let text = format!("listen tcp {address}: bind: address already in use");
     program().args(["--address", &address]).run().expect_code(106).expect_text(&text);
     program().env("K6_ADDRESS", &address).run().expect_code(0).expect_text(&text);
+}
+
+#[test]
+fn lingering_ends_with_an_interrupt() {
+    let script = Program::new(BINARY).file("s.js", "export default function () {}");
+    let mut running = script.args(["run", "--quiet", "--linger", "s.js"]).start();
+    running
+        .wait_for("The test is done, but --linger was enabled, so k6 is waiting for Ctrl+C to continue...");
+    running.signal(Signal::INT);
+    running.finish().expect_code(0);
 }

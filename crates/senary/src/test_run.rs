@@ -229,7 +229,7 @@ impl Ended {
     pub async fn linger(&self) {
         if self.plan.linger && self.shutdown.reason().is_none() {
             println!(
-                "The test is done, but --linger was enabled, so senary is waiting for Ctrl+C to continue..."
+                "The test is done, but --linger was enabled, so k6 is waiting for Ctrl+C to continue..."
             );
             self.shutdown.token().cancelled().await;
         }
