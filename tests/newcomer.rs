@@ -233,3 +233,15 @@ export default async function () {
 "#);
     outcome.expect_code(0).expect_text("dial tcp 127.0.0.1:1: connect: connection refused");
 }
+
+#[test]
+fn a_socket_that_nobody_destroys() {
+    let script = r#"
+import { Socket } from "k6/x/tcp"
+export const options = { scenarios: { a: { executor: "constant-vus", vus: 1, duration: "1s", gracefulStop: "0s" } } }
+export default async function () { await new Socket().connect(__ENV.TCP_PORT, __ENV.TCP_HOST) }
+"#;
+    let outcome = Program::script(BINARY, script).args(["--with-echo", "--log-format=text"]).run();
+    outcome.expect_code(0).expect_text("No script iterations fully finished");
+    outcome.expect_text("an iteration lasts until its sockets are closed (destroy())");
+}

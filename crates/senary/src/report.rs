@@ -91,7 +91,14 @@ fn options(ended: &Ended, script: String, no_color: bool) -> SummaryOptions {
 
 /// Tells of a run in which nothing was done.
 pub fn warn_of_nothing_done(ended: &Ended) {
-    if ended.state.full_iterations() == 0 {
-        log::warn!("No script iterations fully finished, consider making the test duration longer");
+    const NOTHING: &str = "No script iterations fully finished, consider making the test duration longer";
+    match (ended.state.full_iterations(), ended.state.interrupted_iterations()) {
+        (0, 0) => log::warn!("{NOTHING}"),
+        (0, _) => {
+            // Mostly it is none of the duration's fault.
+            let hint = "an iteration lasts until its sockets are closed (destroy()) and its timers have run";
+            log::warn!(hint = hint; "{NOTHING}");
+        }
+        _ => {}
     }
 }
