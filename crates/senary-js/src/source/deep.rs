@@ -3,6 +3,7 @@
 //! The parser and whatever walks its tree have no limit of their own, and an overflow would end the process. A stack
 //! is memory only as far as it is used, so it may be as large as the worst source of that length needs.
 
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 /// Stack for one level of nesting. All that the test below does gets by with 1 KiB per byte of source.
@@ -16,22 +17,27 @@ pub struct TooDeep;
 
 /// Does something with a source. A panic in there goes on out here.
 pub fn with_stack<R: Send>(code: &str, work: impl FnOnce() -> R + Send) -> Result<R, TooDeep> {
-    let size = stack_for(code)?;
+    // Where so much may not even be reserved, what the source looks like has to do.
+    let sizes = [stack_for(code)?, stack_of(nesting(code))];
+    let work = Mutex::new(Some(work));
+    let run = || work.lock().unwrap_or_else(PoisonError::into_inner).take().map(|work| work());
     thread::scope(|scope| {
-        let spawned =
-            thread::Builder::new().name("source".to_owned()).stack_size(size).spawn_scoped(scope, work);
-        // No thread, no memory for its stack: there is nothing left to parse on.
-        let thread = spawned.map_err(|_| TooDeep)?;
-        Ok(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        let start =
+            |size| thread::Builder::new().name("source".to_owned()).stack_size(size).spawn_scoped(scope, run);
+        let thread = sizes.into_iter().find_map(|size| start(size).ok()).ok_or(TooDeep)?;
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).ok_or(TooDeep)
     })
+}
+
+fn stack_of(levels: usize) -> usize {
+    levels.saturating_mul(PER_LEVEL).saturating_add(LEAST)
 }
 
 fn stack_for(code: &str) -> Result<usize, TooDeep> {
     // Whatever nests takes a byte; long sources are looked at more closely.
-    let stack = |levels: usize| levels.saturating_mul(PER_LEVEL).saturating_add(LEAST);
-    let enough = match stack(code.len()) {
+    let enough = match stack_of(code.len()) {
         enough if enough <= LARGEST => enough,
-        _ => stack(nesting(code)),
+        _ => stack_of(nesting(code)),
     };
     if enough <= LARGEST { Ok(enough) } else { Err(TooDeep) }
 }

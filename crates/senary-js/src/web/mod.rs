@@ -224,8 +224,17 @@ fn tls(host: &str) -> Result<Arc<rustls::ClientConfig>, String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::testing::web_server;
+
+    proptest! {
+        #[test]
+        fn any_location_is_answered(location in "\\PC{0,40}") {
+            let _ = follow(&Uri::from_static("https://host.test/a/b?c"), &location);
+        }
+    }
 
     fn get(url: &str, headers: &[(String, String)]) -> Result<Response, WebError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -153,6 +153,8 @@ impl Exception {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn proxies(variables: &[(&str, &'static str)]) -> Proxies {
@@ -191,6 +193,14 @@ mod tests {
         }
         let none = self::proxies(&[("HTTPS_PROXY", "p.test"), ("no_proxy", "*")]);
         assert_eq!(none.to(true, "host.test", 443).unwrap(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_answered(proxy in "\\PC{0,30}", except in "[a-z0-9.:,*/\\[\\] -]{0,40}", host in "\\PC{0,20}") {
+            let (http, except) = (Some(proxy), except.split(',').filter_map(Exception::parse).collect());
+            let _ = Proxies { http, https: None, except }.to(false, &host, 80);
+        }
     }
 
     #[test]
