@@ -249,6 +249,54 @@ fn tls_certificates_that_are_wrong() {
     }
 }
 
+/// The server says whose certificates it accepts; of several, the first that is for it and suits is shown.
+#[test]
+fn a_client_certificate_is_shown_to_a_server_that_asks() {
+    let server = Server::start_mutual_tls(Behaviour::Echo);
+    let (cert, key) = Certificate::client_pem();
+    let (strange_cert, strange_key) = Certificate::stranger_pem();
+    let run = |entries: &str| {
+        let script = format!(
+            r#"
+import {{ Socket }} from "k6/x/tcp"
+const own = {{ cert: open("own.pem"), key: open("own.key") }}
+const strange = {{ cert: open("strange.pem"), key: open("strange.key") }}
+export const options = {{ tlsAuth: {entries} }}
+export default async function () {{
+  const socket = new Socket()
+  const closed = new Promise((resolve) => socket.on("close", resolve))
+  socket.on("data", (data) => {{ console.log("echoed", data.length); socket.destroy() }})
+  socket.on("error", (error) => console.log("failed", error.method))
+  try {{
+    await socket.connect({{ port: __ENV.TCP_PORT, host: "localhost", tls: true }})
+    await socket.write("hello")
+    await closed
+  }} catch (error) {{ console.log("caught", error.code) }}
+}}
+"#
+        );
+        let program = Program::script(BINARY, &script).file("ca.pem", Certificate::authority_pem());
+        let authority = program.folder().join("ca.pem").display().to_string();
+        let program = program.file("own.pem", &cert).file("own.key", &key);
+        let program = program.file("strange.pem", &strange_cert).file("strange.key", &strange_key);
+        program.env("SSL_CERT_FILE", authority).env("TCP_PORT", server.port()).run()
+    };
+    for shown in [
+        "[own]",
+        "[strange, own]",
+        "[{ ...own, domains: ['other.test'] }, { ...own, domains: ['localhost', '*.test'] }]",
+    ] {
+        run(shown).expect_code(0).expect_text("echoed 5").expect_value("tcp_errors", "count", 0.0);
+    }
+    let accepted = server.bytes();
+    for not_shown in ["[]", "[strange]", "[{ ...own, domains: ['other.test'] }]"] {
+        let outcome = run(not_shown);
+        outcome.expect_code(0);
+        assert!(outcome.measured("tcp_errors", "count") >= 1.0, "{}", outcome.stderr);
+    }
+    assert_eq!(server.bytes(), accepted, "nothing is heard of somebody who shows nothing");
+}
+
 #[test]
 fn closed_between_chunks() {
     let chunks = Behaviour::Chunks { chunks: &["one ", "two ", "thr"], gap: Duration::from_millis(5) };

@@ -86,7 +86,12 @@ impl Server {
 
     /// The same behind TLS.
     pub fn start_tls(behaviour: Behaviour, certificate: Certificate) -> Self {
-        Self::listen(behaviour, Some(TlsAcceptor::from(certificate.server_config())))
+        Self::listen(behaviour, Some(TlsAcceptor::from(certificate.server_config(false))))
+    }
+
+    /// The same behind TLS that asks clients for a certificate of [`Certificate::authority_pem`].
+    pub fn start_mutual_tls(behaviour: Behaviour) -> Self {
+        Self::listen(behaviour, Some(TlsAcceptor::from(Certificate::Valid.server_config(true))))
     }
 
     fn listen(behaviour: Behaviour, tls: Option<TlsAcceptor>) -> Self {
