@@ -204,6 +204,11 @@ fn a_file_that_is_not_there() {
     let outcome = Program::new(BINARY).args(["run", "nowhere.js"]).run();
     outcome.expect_code(255).expect_text("nowhere.js").expect_text("couldn't be found on local disk");
 
+    let outcome = Program::new(BINARY).args(["run", "http://localhost/x.js"]).run();
+    outcome
+        .expect_code(255)
+        .expect_text("only supported schemes for imports are file and https, URL has `http`");
+
     let outcome = run("import { x } from \"./nowhere.js\"\nexport default function () {}\n");
     outcome.expect_code(107).expect_text("./nowhere.js").expect_text("couldn't be found on local disk");
 

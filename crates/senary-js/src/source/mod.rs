@@ -149,6 +149,8 @@ pub fn read_file(path: &str, cwd: &Path) -> Result<(String, Vec<u8>), SourceErro
         Ok((specifier::url_of(&cwd.join("-")), bytes))
     } else if specifier::is_remote(path) {
         Ok((path.to_owned(), fetch(path, path, &CancellationToken::new())?))
+    } else if let Some((scheme, _)) = path.split_once("://").filter(|(scheme, _)| *scheme != "file") {
+        Err(SourceError::Scheme(scheme.to_owned()))
     } else {
         let file = specifier::normalize(&cwd.join(path.strip_prefix("file://").unwrap_or(path)));
         Ok((specifier::url_of(&file), std::fs::read(&file).map_err(not_found)?))
