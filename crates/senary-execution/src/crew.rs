@@ -144,8 +144,9 @@ impl<F: VuFactory> Hire<F> {
     ) -> io::Result<JoinHandle<()>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         std::thread::Builder::new().name(format!("worker-{}", self.index)).spawn(move || {
-            let local = LocalSet::new();
-            runtime.block_on(local.run_until(self.work(factory, striping, context())));
+            let (local, context) = (LocalSet::new(), context());
+            context.meter.adopt_thread();
+            runtime.block_on(local.run_until(self.work(factory, striping, context)));
         })
     }
 
@@ -172,7 +173,8 @@ async fn flush_regularly(context: Rc<WorkerContext>) {
     let mut ticks = interval(FLUSH_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        ticks.tick().await;
+        let due = ticks.tick().await;
+        context.meter.ticked(due.into_std());
         context.flush();
     }
 }

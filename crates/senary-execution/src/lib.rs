@@ -5,10 +5,12 @@
 
 mod crew;
 mod executor;
+mod meter;
 pub mod pacer;
 pub mod plan;
 mod pool;
 pub mod progress;
+pub mod saturation;
 pub mod scheduler;
 pub mod segment;
 pub mod shutdown;
@@ -17,8 +19,10 @@ mod tally;
 pub mod vu;
 pub mod worker;
 
+pub use meter::{HeldUp, WorkerMeter};
 pub use plan::{ExecutorConfig, LoadPlan, Scenario, Share, Stage};
 pub use progress::{ScenarioProgress, ScenarioStatus};
+pub use saturation::{Finding, Saturation};
 pub use scheduler::{ProgressWatch, Scheduler, SchedulerOptions};
 pub use segment::{Segment, SegmentError, SegmentSequence, SegmentTuple, Striping};
 pub use shutdown::{Shutdown, StopReason};

@@ -17,15 +17,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::crew::{Crew, FLUSH_EVERY, Hire};
 use crate::executor::{self, ActiveScenario, DroppedIterations, ScenarioRun};
+use crate::meter::{self, HeldUp, Meter};
 use crate::plan::LoadPlan;
 use crate::progress::{ScenarioProgress, ScenarioState};
+use crate::saturation::{Saturation, Window};
 use crate::segment::Striping;
 use crate::shutdown::Shutdown;
 use crate::state::ExecutionState;
 use crate::vu::{Activation, VuFactory};
 use crate::worker::{BatchSink, Clock, WorkerContext};
 
-/// How often `vus` and `vus_max` are sampled.
+/// How often `vus`, `vus_max` and what the generator measures of itself are sampled.
 const GAUGES_EVERY: Duration = Duration::from_secs(1);
 
 /// What a scheduler needs besides the plan and the VUs.
@@ -38,6 +40,8 @@ pub struct SchedulerOptions {
     pub shutdown: Shutdown,
     /// Gets the samples of all workers, and the scheduler's own.
     pub sink: BatchSink,
+    /// How long the sink has kept the workers waiting so far.
+    pub held_up: HeldUp,
     /// Tags of every sample.
     pub run_tags: TagSet,
     /// Whether the system tags `scenario` and `vu` are wanted.
@@ -77,6 +81,7 @@ pub(crate) struct Control {
     pub(crate) clock: Clock,
     recorder: Mutex<Recorder>,
     sink: BatchSink,
+    meter: Meter,
     run_tags: TagSet,
     /// Cancelled when the run is to end.
     pub(crate) end: CancellationToken,
@@ -100,6 +105,17 @@ impl Control {
         });
     }
 
+    /// The generator looks at itself.
+    fn record_generator(&self) {
+        self.record_window(self.meter.look());
+    }
+
+    fn record_window(&self, window: Option<Window>) {
+        if let Some(window) = window {
+            self.record(|recorder, clock| meter::record(&window, recorder, &self.run_tags, clock.now()));
+        }
+    }
+
     /// Samples the numbers of VUs every second, and delivers the scheduler's samples, until it is closed.
     async fn report(self: Arc<Self>, closed: CancellationToken) {
         let now = Instant::now();
@@ -111,7 +127,10 @@ impl Control {
             tokio::select! {
                 biased;
                 () = closed.cancelled() => break,
-                _ = gauges.tick() => self.record_gauges(),
+                _ = gauges.tick() => {
+                    self.record_gauges();
+                    self.record_generator();
+                }
                 _ = flushes.tick() => self.flush(),
             }
         }
@@ -206,8 +225,16 @@ impl<F: VuFactory> Scheduler<F> {
         }
         // Should the caller give up waiting, the scenarios end too.
         let abandoned = self.inner.end.clone().drop_guard();
+        let control = &self.inner.control;
+        control.meter.begin();
         while scenarios.join_next().await.is_some() {}
+        control.record_window(control.meter.end());
         abandoned.disarm();
+    }
+
+    /// Whether the generator held the run back so far.
+    pub fn saturation(&self) -> Saturation {
+        self.inner.control.meter.judge()
     }
 
     /// How far each scenario is, in the order in which they start; those that leave nothing to do for this
@@ -267,6 +294,7 @@ impl<F: VuFactory> Inner<F> {
             clock: options.clock,
             recorder: Mutex::new(Recorder::new(ProducerId(workers as u32))),
             sink: options.sink.clone(),
+            meter: Meter::new(workers, options.held_up.clone()),
             run_tags: options.run_tags.clone(),
             end: end.clone(),
             inline,
@@ -286,8 +314,11 @@ impl<F: VuFactory> Inner<F> {
     /// Makes the context of a worker, on its thread.
     fn context(&self, worker: usize) -> impl FnOnce() -> Rc<WorkerContext> + Send + use<F> {
         let options = self.options.clone();
-        let producer = ProducerId(worker as u32);
-        move || WorkerContext::new(producer, options.clock, options.state, options.shutdown, options.sink)
+        let (producer, meter) = (ProducerId(worker as u32), self.control.meter.worker(worker));
+        move || {
+            let SchedulerOptions { clock, state, shutdown, sink, .. } = options;
+            WorkerContext::metered(producer, clock, state, shutdown, sink, meter)
+        }
     }
 
     fn striping(&self) -> Striping {

@@ -7,6 +7,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use senary_metrics::{ProducerId, Recorder, SampleBatch, Timestamp};
 
+use crate::meter::WorkerMeter;
 use crate::shutdown::Shutdown;
 use crate::state::ExecutionState;
 
@@ -47,6 +48,8 @@ pub struct WorkerContext {
     pub clock: Clock,
     pub state: Arc<ExecutionState>,
     pub shutdown: Shutdown,
+    /// What this worker counts of itself.
+    pub meter: Arc<WorkerMeter>,
     producer: ProducerId,
     recorder: RefCell<Recorder>,
     sink: BatchSink,
@@ -63,8 +66,20 @@ impl WorkerContext {
         shutdown: Shutdown,
         sink: BatchSink,
     ) -> Rc<Self> {
+        Self::metered(producer, clock, state, shutdown, sink, Arc::default())
+    }
+
+    /// As [`new`](Self::new), for a worker that somebody watches.
+    pub(crate) fn metered(
+        producer: ProducerId,
+        clock: Clock,
+        state: Arc<ExecutionState>,
+        shutdown: Shutdown,
+        sink: BatchSink,
+        meter: Arc<WorkerMeter>,
+    ) -> Rc<Self> {
         let recorder = RefCell::new(Recorder::new(producer));
-        Rc::new(Self { clock, state, shutdown, producer, recorder, sink })
+        Rc::new(Self { clock, state, shutdown, meter, producer, recorder, sink })
     }
 
     /// Tells this worker's counts from those of the others.

@@ -231,7 +231,8 @@ impl Engine {
         self.check_thresholds(elapsed, true)
     }
 
-    /// What came of the run so far. Metrics without samples are in it only if somebody watches them.
+    /// What came of the run so far. Metrics without samples, and those about the generator itself, are in it only if
+    /// somebody watches them.
     pub fn results(&mut self, elapsed: f64) -> Results {
         let mut metrics = Vec::new();
         for metric in self.registry.all() {
@@ -243,7 +244,8 @@ impl Engine {
                 .collect();
             let sink = self.slot_of.get(&Owner::Metric(metric.id)).map(|&slot| self.slots[slot].sink.clone());
             let sink = sink.unwrap_or_else(|| Sink::new(metric.kind));
-            if !sink.is_empty() || !thresholds.is_empty() {
+            let is_shown = !sink.is_empty() && !builtin::is_own(metric.id);
+            if is_shown || !thresholds.is_empty() {
                 metrics.push(MetricResult {
                     name: metric.name.to_string(),
                     kind: metric.kind,
@@ -339,6 +341,10 @@ impl Engine {
             {
                 slots.push(watched.slot as u32);
             }
+        }
+        if builtin::is_own(metric.id) {
+            self.series_count -= 1;
+            return Route { slots: slots.into(), check: None };
         }
         let group = series.tags.get("group").unwrap_or("");
         if !group.is_empty() && (metric.id == builtin::GROUP_DURATION || metric.id == builtin::CHECKS) {

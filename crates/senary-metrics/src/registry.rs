@@ -23,6 +23,29 @@ pub mod builtin {
     pub const DATA_SENT: MetricId = MetricId(7);
     pub const DATA_RECEIVED: MetricId = MetricId(8);
 
+    // What the generator measures of itself, after everything the reference has.
+    /// Percent of its time in which a worker had something to do.
+    pub const SENARY_WORKER_BUSY: MetricId = MetricId(OWN);
+    /// How late a worker's event loop was at the worst.
+    pub const SENARY_WORKER_LAG: MetricId = MetricId(OWN + 1);
+    /// How late an iteration of an arrival rate began at the worst.
+    pub const SENARY_START_LAG: MetricId = MetricId(OWN + 2);
+    /// CPU time of the process, in percent of one core.
+    pub const SENARY_CPU: MetricId = MetricId(OWN + 3);
+    /// Time that workers were held up by outputs.
+    pub const SENARY_HELD_UP: MetricId = MetricId(OWN + 4);
+    /// Connects that failed because this machine had no descriptor, port or address left.
+    pub const SENARY_EXHAUSTED: MetricId = MetricId(OWN + 5);
+
+    /// The first of them.
+    const OWN: u32 = ALL.len() as u32 - 6;
+
+    /// Whether a metric is about the generator and not about the test: outputs and thresholds have it, summaries
+    /// only if a threshold names it.
+    pub fn is_own(metric: MetricId) -> bool {
+        (OWN..OWN + 6).contains(&metric.0)
+    }
+
     use MetricType::{Counter, Gauge, Rate, Trend};
     use ValueType::{Data, Default, Time};
 
@@ -53,6 +76,12 @@ pub mod builtin {
         ("ws_session_duration", Trend, Time),
         ("ws_connecting", Trend, Time),
         ("grpc_req_duration", Trend, Time),
+        ("senary_worker_busy", Trend, Default),
+        ("senary_worker_lag", Trend, Time),
+        ("senary_start_lag", Trend, Time),
+        ("senary_cpu", Trend, Default),
+        ("senary_held_up", Counter, Time),
+        ("senary_exhausted", Counter, Default),
     ];
 }
 
@@ -148,5 +177,30 @@ impl Inner {
         self.by_name.insert(name.clone(), id);
         self.metrics.push(Metric { id, name, kind, contains });
         id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn built_in_metrics_have_their_ids() {
+        let registry = Registry::new();
+        for (name, id) in [
+            ("vus", builtin::VUS),
+            ("data_received", builtin::DATA_RECEIVED),
+            ("senary_worker_busy", builtin::SENARY_WORKER_BUSY),
+            ("senary_worker_lag", builtin::SENARY_WORKER_LAG),
+            ("senary_start_lag", builtin::SENARY_START_LAG),
+            ("senary_cpu", builtin::SENARY_CPU),
+            ("senary_held_up", builtin::SENARY_HELD_UP),
+            ("senary_exhausted", builtin::SENARY_EXHAUSTED),
+        ] {
+            assert_eq!(registry.get(name).unwrap().id, id, "{name}");
+        }
+        for metric in registry.all() {
+            assert_eq!(builtin::is_own(metric.id), metric.name.starts_with("senary_"), "{}", metric.name);
+        }
     }
 }

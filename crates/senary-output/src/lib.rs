@@ -15,4 +15,4 @@ mod time;
 pub use number::{TimeUnit, TimeUnitError};
 pub use output::{Output, OutputContext, OutputError, OutputSpec};
 pub use pipeline::{Finished, Pipeline, PipelineConfig, PipelineHandle};
-pub use summary::{SaveError, Summary, SummaryOptions, TrendStat, TrendStatError, save};
+pub use summary::{Remark, SaveError, Summary, SummaryOptions, TrendStat, TrendStatError, save};

@@ -93,6 +93,12 @@ impl Pipeline {
         self.handle().snapshot()
     }
 
+    /// How long all workers together have waited for the collector so far, to be asked at any time.
+    pub fn held_up(&self) -> Arc<dyn Fn() -> Duration + Send + Sync> {
+        let waited = self.queue.waited.clone();
+        Arc::new(move || Duration::from_nanos(waited.load(Ordering::Relaxed)))
+    }
+
     /// For those who ask during the run and do not own the pipeline.
     pub fn handle(&self) -> PipelineHandle {
         PipelineHandle { queue: self.queue.clone(), elapsed: self.elapsed.clone() }

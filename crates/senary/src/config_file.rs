@@ -14,6 +14,7 @@ pub struct ConfigFile {
     pub out: Option<Vec<String>>,
     pub linger: Option<bool>,
     pub features: Option<Vec<String>>,
+    pub fail_on_saturation: Option<bool>,
     /// Settings of outputs, by the outputs' names.
     pub collectors: Map<String, Value>,
     pub unknown: Unknown,
@@ -85,6 +86,7 @@ impl ConfigFile {
         let mut unknown = Unknown::new();
         let out = take::<Vec<String>>(&mut object, "out", &mut unknown)?;
         let linger = take::<bool>(&mut object, "linger", &mut unknown)?;
+        let fail_on_saturation = take::<bool>(&mut object, "failOnSaturation", &mut unknown)?;
         let features = match object.remove("features") {
             None | Some(Value::Null) => None,
             Some(Value::String(list)) => Vec::parse(&list)?,
@@ -99,7 +101,7 @@ impl ConfigFile {
             object.remove(ignored);
         }
         let options = Options::decode(&Value::Object(object), &mut unknown)?;
-        Ok(Self { options, out, linger, features, collectors, unknown })
+        Ok(Self { options, out, linger, features, fail_on_saturation, collectors, unknown })
     }
 }
 

@@ -80,6 +80,9 @@ pub enum Failure {
     ThresholdsCrossed(Vec<String>),
     #[error("test run was marked as failed")]
     MarkedFailed,
+    /// Only where `--fail-on-saturation` asks for it.
+    #[error("the generator was the bottleneck (--fail-on-saturation): {}", .0.join("; "))]
+    Saturated(Vec<String>),
     /// What the machine would not give: threads, descriptors, files.
     #[error("{doing}: {reason}")]
     System { doing: &'static str, reason: String },
@@ -132,6 +135,8 @@ impl Failure {
             },
             Self::Stopped(StopReason::ScriptAborted { .. }) => 108,
             Self::MarkedFailed => 110,
+            // Well above what the reference uses, and below what shells do.
+            Self::Saturated(_) => 120,
             Self::Usage(_)
             | Self::Settings(_)
             | Self::Log(_)

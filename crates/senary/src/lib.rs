@@ -23,6 +23,7 @@ pub mod progress;
 pub mod report;
 pub mod rest;
 pub mod run;
+pub mod saturation;
 pub mod script;
 pub mod signals;
 pub mod terminal;

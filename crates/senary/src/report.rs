@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::exit_code::{Failure, Stage};
 use crate::options::SummaryMode;
+use crate::saturation;
 use crate::test_run::{Ended, run_stage};
 
 /// Writes the summary. What goes wrong with it is logged and changes nothing about how the run ended.
@@ -18,8 +19,12 @@ pub async fn write(ended: &Ended, results: Results, script: String, no_color: bo
     let settings = &ended.plan.summary;
     let summary = Summary::new(results, options(ended, script, no_color));
     let data = if settings.new_machine_readable { summary.machine_readable() } else { summary.legacy_json() };
+    let mut is_default = true;
     let files = match custom(ended, data.to_string()).await {
-        Ok(Some(files)) => files,
+        Ok(Some(files)) => {
+            is_default = false;
+            files
+        }
         Ok(None) => default_files(ended, &summary),
         Err(failure) => {
             failure.log();
@@ -36,6 +41,10 @@ pub async fn write(ended: &Ended, results: Results, script: String, no_color: bo
             summary.export_json()
         };
         contents.push((path.clone(), export));
+    }
+    if !is_default || settings.mode == SummaryMode::Disabled {
+        // The text that would have said it is not shown.
+        saturation::warn(ended);
     }
     // Logged lines come before what they lead up to, where both go to one screen.
     crate::logging::flush();
@@ -86,6 +95,7 @@ fn options(ended: &Ended, script: String, no_color: bool) -> SummaryOptions {
         setup_data: setup_data.and_then(|json| serde_json::from_str(&json).ok()),
         script,
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        remarks: saturation::remarks(ended),
     }
 }
 

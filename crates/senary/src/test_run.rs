@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use senary_execution::{
-    Clock, ExecutionState, ProgressWatch, Scheduler, SchedulerOptions, Shutdown, StopReason,
+    Clock, ExecutionState, ProgressWatch, Saturation, Scheduler, SchedulerOptions, Shutdown, StopReason,
 };
 use senary_js::{Bundle, JsVuFactory, LifecycleError, Stages, VuSettings, bundle, settings::SetupData};
 use senary_metrics::Engine;
@@ -21,7 +21,7 @@ use crate::gate::Gate;
 use crate::options::SummaryMode;
 use crate::phase::{Phase, PhaseCell};
 use crate::plan::TestPlan;
-use crate::script;
+use crate::{saturation, script};
 
 /// A run under way.
 pub struct TestRun {
@@ -83,6 +83,7 @@ impl TestRun {
             state: state.clone(),
             shutdown: shutdown.clone(),
             sink: pipeline.sink(),
+            held_up: pipeline.held_up(),
             run_tags: plan.run_tags.clone(),
             scenario_tag: plan.system_tags.scenario,
             vu_tag: plan.system_tags.vu,
@@ -167,6 +168,7 @@ impl TestRun {
 
     /// Closes workers and outputs; everything measured until now is in the results.
     pub async fn finish(self) -> (Ended, Finished) {
+        let saturation = self.scheduler.saturation();
         self.scheduler.close().await;
         let finished = self.pipeline.finish(self.state.run_duration().as_secs_f64());
         self.control.keep(&finished.results);
@@ -175,6 +177,7 @@ impl TestRun {
             bundle: self.bundle,
             stages: self.stages,
             state: self.state,
+            saturation,
             shutdown: self.shutdown,
         };
         (ended, finished)
@@ -221,6 +224,8 @@ pub struct Ended {
     pub bundle: Arc<Bundle>,
     pub stages: Arc<Stages>,
     pub state: Arc<ExecutionState>,
+    /// Whether the generator held the run back.
+    pub saturation: Saturation,
     shutdown: Shutdown,
 }
 
@@ -235,16 +240,27 @@ impl Ended {
         }
     }
 
-    /// How the run ended: what went wrong first counts, then what the script said, then the thresholds.
+    /// How the run ended: what went wrong first counts, then what the script said, then whether the figures can be
+    /// trusted (if that matters), then the thresholds, which are judged by these figures.
     pub fn verdict(&self, outcome: Result<(), Failure>, crossed: Crossed) -> Result<(), Failure> {
         outcome?;
         if self.state.is_marked_failed() {
             return Err(Failure::MarkedFailed);
         }
-        if !crossed.metrics.is_empty() {
-            return Err(Failure::ThresholdsCrossed(crossed.metrics));
+        let crossed = if crossed.metrics.is_empty() {
+            Ok(())
+        } else {
+            Err(Failure::ThresholdsCrossed(crossed.metrics))
+        };
+        if self.plan.fail_on_saturation && !self.saturation.findings.is_empty() {
+            // It is not lost that they were.
+            if let Err(failure) = &crossed {
+                failure.log();
+            }
+            let remarks = saturation::remarks(self).into_iter().map(|remark| remark.text);
+            return Err(Failure::Saturated(remarks.collect()));
         }
-        Ok(())
+        crossed
     }
 }
 

@@ -103,7 +103,7 @@ impl Iterator for Schedule {
 async fn pace<F: VuFactory>(schedule: Schedule, desk: &Arc<Desk<F>>, present: &mpsc::WeakSender<()>) {
     for due in schedule {
         sleep_until(due).await;
-        desk.start_iteration(present);
+        desk.start_iteration(due, present);
     }
 }
 
@@ -129,7 +129,7 @@ async fn pace_on_thread<F: VuFactory>(
                     _ => break,
                 }
             }
-            desk.start_iteration(&present);
+            desk.start_iteration(due, &present);
         }
     });
     match pacer.map(PacerThread) {
@@ -170,19 +170,20 @@ impl<F: VuFactory> Desk<F> {
     async fn serve(&self, vu: &mut ActiveVu<'_, F>, worker: usize) {
         self.idle.join(worker);
         while let Some(start) = self.idle.enter(worker, &self.active.state) {
-            let Ok(number) = start.await else { break };
+            let Ok(Start { number, due }) = start.await else { break };
             if vu.interrupt.is_cancelled() {
                 vu.record_dropped(1);
                 break;
             }
             vu.now = Instant::now();
+            vu.worker.context.meter.started(vu.now.saturating_duration_since(due));
             vu.iterate_once(number).await;
         }
     }
 
     /// An iteration is due.
-    fn start_iteration(self: &Arc<Self>, present: &mpsc::WeakSender<()>) {
-        if !self.idle.start_one(&self.active) {
+    fn start_iteration(self: &Arc<Self>, due: Instant, present: &mpsc::WeakSender<()>) {
+        if !self.idle.start_one(due, &self.active) {
             self.control.record_dropped(&self.active.dropped, 1);
             self.grow(present);
         }
@@ -244,7 +245,13 @@ impl<F: VuFactory> Desk<F> {
     }
 }
 
-/// The VUs of a scenario that wait for an iteration. Each left a sender for its number; without it, it goes home.
+/// An iteration for a VU to begin: its number, and when it should have.
+struct Start {
+    number: u64,
+    due: Instant,
+}
+
+/// The VUs of a scenario that wait for an iteration. Each left a sender for its start; without it, it goes home.
 struct IdleVus {
     waiting: Mutex<Waiting>,
     entered: Notify,
@@ -261,7 +268,7 @@ struct Waiting {
 #[derive(Default)]
 struct WaitingOn {
     /// Those that wait; the one that has waited the longest comes first.
-    vus: VecDeque<oneshot::Sender<u64>>,
+    vus: VecDeque<oneshot::Sender<Start>>,
     /// All that have joined.
     members: usize,
 }
@@ -283,8 +290,8 @@ impl IdleVus {
         self.lock().workers[worker].members += 1;
     }
 
-    /// Lets a VU wait. What it gets is the number of its next iteration, or word that there are no more.
-    fn enter(&self, worker: usize, scenario: &ScenarioState) -> Option<oneshot::Receiver<u64>> {
+    /// Lets a VU wait. What it gets is its next iteration, or word that there are no more.
+    fn enter(&self, worker: usize, scenario: &ScenarioState) -> Option<oneshot::Receiver<Start>> {
         let (sender, number) = oneshot::channel();
         let mut waiting = self.lock();
         if waiting.closed {
@@ -298,13 +305,13 @@ impl IdleVus {
     }
 
     /// Hands the next iteration to a VU. False if none waits.
-    fn start_one(&self, active: &ActiveScenario) -> bool {
+    fn start_one(&self, due: Instant, active: &ActiveScenario) -> bool {
         let mut number = None;
         while let Some(vu) = self.take() {
             active.state.idle_vus.fetch_sub(1, Ordering::Relaxed);
-            let next = *number.get_or_insert_with(|| active.next_iteration());
+            let number = *number.get_or_insert_with(|| active.next_iteration());
             // It fails only if the VU is no more.
-            if vu.send(next).is_ok() {
+            if vu.send(Start { number, due }).is_ok() {
                 return true;
             }
         }
@@ -312,7 +319,7 @@ impl IdleVus {
     }
 
     /// A VU of the worker that has the fewest busy ones. Workers that are equal take turns.
-    fn take(&self) -> Option<oneshot::Sender<u64>> {
+    fn take(&self) -> Option<oneshot::Sender<Start>> {
         let mut waiting = self.lock();
         let (all, next) = (waiting.workers.len(), waiting.next);
         let in_turn = (0..all).map(|i| (next + i) % all);

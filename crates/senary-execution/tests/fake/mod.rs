@@ -219,6 +219,7 @@ impl Bench {
             state: Arc::new(ExecutionState::new()),
             shutdown: Shutdown::new(),
             sink: samples.sink(),
+            held_up: Arc::new(|| Duration::ZERO),
             run_tags: TagSet::new([("run", "1")]),
             scenario_tag: true,
             vu_tag: false,

@@ -42,6 +42,16 @@ pub struct SummaryOptions {
     pub script: String,
     /// The version the new machine-readable summary is marked with.
     pub version: String,
+    /// What speaks against the figures: shown at the end of the text, and nowhere else.
+    pub remarks: Vec<Remark>,
+}
+
+/// Something that has to be known to judge the figures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remark {
+    pub text: String,
+    /// What to do about it.
+    pub advice: String,
 }
 
 /// The results of a run in the terms of summaries.

@@ -50,6 +50,9 @@ const CATEGORIES: [(&str, &[&str]); 5] = [
 /// Shown in another form: as lines of checks, and as groups.
 const NEVER_LISTED: [&str; 2] = ["checks", "group_duration"];
 
+/// Said when the generator could not keep up with its own test.
+pub const BOTTLENECK: &str = "the generator was the bottleneck: the figures above cannot be trusted";
+
 /// Phases of a request, which compact summaries leave out.
 const FULL_ONLY: [&str; 6] = [
     "http_req_blocked",
@@ -72,8 +75,21 @@ impl Summary {
         if self.options.full {
             self.full_sections(&mut text);
         }
+        if !self.options.remarks.is_empty() {
+            self.section(&mut text, "GENERATOR", &self.remarks());
+        }
         text.push_str("\n\n");
         text
+    }
+
+    /// What speaks against the figures above it.
+    fn remarks(&self) -> Vec<String> {
+        let mut block = format!("    {}", self.paint(RED, BOTTLENECK));
+        for remark in &self.options.remarks {
+            let (text, advice) = (&remark.text, self.paint(FAINT, &remark.advice));
+            block.push_str(&format!("\n    {} {text}\n      ↳ {advice}", self.mark(false)));
+        }
+        vec![block]
     }
 
     fn section(&self, text: &mut String, title: &str, blocks: &[String]) {

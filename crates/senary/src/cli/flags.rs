@@ -235,6 +235,9 @@ pub struct RunFlags {
     /// Number of threads that run VUs [default: one per core]
     #[arg(long, value_name = "N")]
     pub workers: Option<usize>,
+    /// Exit with 120 if the generator itself was the bottleneck
+    #[arg(long, value_parser = parse_bool)]
+    pub fail_on_saturation: Option<bool>,
 }
 
 #[derive(Clone, Debug, Default, Args)]

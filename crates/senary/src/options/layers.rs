@@ -98,6 +98,7 @@ pub struct Given {
     linger: bool,
     collectors: Map<String, Value>,
     features: Vec<String>,
+    fail_on_saturation: bool,
     notes: Vec<Note>,
 }
 
@@ -121,6 +122,8 @@ pub struct Consolidated {
     pub as_given: Options,
     pub out: Vec<String>,
     pub linger: bool,
+    /// A generator that was the bottleneck is a failure.
+    pub fail_on_saturation: bool,
     /// The config file's settings of outputs, by the outputs' names.
     pub collectors: Map<String, Value>,
     pub notes: Vec<Note>,
@@ -144,6 +147,7 @@ impl Given {
             out: file.out.unwrap_or_default(),
             linger: file.linger.unwrap_or_default(),
             features: file.features.unwrap_or_default(),
+            fail_on_saturation: file.fail_on_saturation.unwrap_or_default(),
             collectors: file.collectors,
             file: file.options,
             notes: Vec::new(),
@@ -168,11 +172,17 @@ impl Given {
         if let Some(features) = env.get("K6_FEATURES") {
             given.features = split_list(features);
         }
+        if let Some(fail) =
+            super::parse_variable(env, "K6_FAIL_ON_SATURATION").map_err(OptionsError::Environment)?
+        {
+            given.fail_on_saturation = fail;
+        }
         if let Some(run) = run {
             if !run.out.is_empty() {
                 given.out = run.out.clone();
             }
             given.linger = run.linger.unwrap_or(given.linger);
+            given.fail_on_saturation = run.fail_on_saturation.unwrap_or(given.fail_on_saturation);
             if let Some(features) = &run.features {
                 given.features = split_list(features);
             }
@@ -220,6 +230,7 @@ impl Given {
             as_given,
             out: self.out,
             linger: self.linger,
+            fail_on_saturation: self.fail_on_saturation,
             collectors: self.collectors,
             notes,
         })

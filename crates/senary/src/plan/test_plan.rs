@@ -67,6 +67,8 @@ pub struct TestPlan {
     pub no_teardown: bool,
     pub paused: bool,
     pub linger: bool,
+    /// A generator that was the bottleneck is a failure.
+    pub fail_on_saturation: bool,
     pub min_iteration_duration: Duration,
     pub throw: bool,
     pub dialer: Arc<Dialer>,
@@ -161,6 +163,7 @@ impl TestPlan {
             no_teardown: options.no_teardown.unwrap_or_default(),
             paused: options.paused.unwrap_or_default(),
             linger: consolidated.linger,
+            fail_on_saturation: consolidated.fail_on_saturation,
             min_iteration_duration: options.min_iteration_duration.unwrap_or_default().duration(),
             throw: options.throw.unwrap_or_default(),
             dialer: Arc::new(Dialer { resolver: Arc::new(resolver), tls }),

@@ -1,0 +1,77 @@
+//! What users read when the generator itself was the bottleneck, and what they can do about it.
+//!
+//! When that is so is decided in `senary-execution`, by the limits in `docs/design/saturation.md`.
+
+use std::time::Duration;
+
+use senary_execution::Finding;
+use senary_output::Remark;
+
+use crate::test_run::Ended;
+
+/// One remark per finding; none if the figures can be trusted.
+pub fn remarks(ended: &Ended) -> Vec<Remark> {
+    let cores = std::thread::available_parallelism().map_or(1, Into::into);
+    let saturation = &ended.saturation;
+    let of_run = |during: &Duration| format!("{} of {}", seconds(*during), seconds(saturation.watched));
+    let remark = |finding: &Finding| {
+        match finding {
+        Finding::Workers { during, worst, of, lag, starved } => Remark {
+            text: format!(
+                "{} for {}: events waited up to {}",
+                match starved {
+                    true => format!("{worst} of {of} workers got no core, other programs had them,"),
+                    false => format!("{worst} of {of} workers had no idle time"),
+                },
+                of_run(during),
+                milliseconds(*lag)
+            ),
+            advice: match (*starved, *of < cores) {
+                (true, _) => "stop what else runs on this machine, or give the generator one of its own".to_owned(),
+                (false, true) => format!("use more workers (--workers, {of} of {cores} cores are used)"),
+                (false, false) => {
+                    "let the script do less, or spread the test over machines (--execution-segment)".to_owned()
+                }
+            },
+        },
+        Finding::LateStarts { during, late, starts, lag } => Remark {
+            text: format!(
+                "{late} of {starts} iterations began late in {}, up to {}",
+                of_run(during),
+                milliseconds(*lag)
+            ),
+            advice: "lower the rate, or spread the test over machines (--execution-segment)".to_owned(),
+        },
+        Finding::Outputs { during, held_up } => Remark {
+            text: format!(
+                "outputs were too slow for {}: they held the workers up for {}",
+                of_run(during),
+                seconds(*held_up)
+            ),
+            advice: "write to a faster disk or to one output only, or record fewer samples".to_owned(),
+        },
+        Finding::Exhausted { failed, connects } => Remark {
+            text: format!("{failed} of {connects} connects failed for want of descriptors, ports or addresses"),
+            advice: "raise the limit of open files (ulimit -n), use more addresses (--local-ips), or close sockets earlier"
+                .to_owned(),
+        },
+    }
+    };
+    saturation.findings.iter().map(remark).collect()
+}
+
+/// For runs whose summary does not say it.
+pub fn warn(ended: &Ended) {
+    for remark in remarks(ended) {
+        let Remark { text, advice } = &remark;
+        log::warn!(hint = advice.as_str(); "The generator was the bottleneck, its figures cannot be trusted: {text}");
+    }
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.1}s", duration.as_secs_f64())
+}
+
+fn milliseconds(duration: Duration) -> String {
+    format!("{}ms", duration.as_millis())
+}
