@@ -146,6 +146,7 @@ impl Control {
         if let Some(batch) = recorder.take_batch() {
             (self.sink)(batch);
         }
+        recorder.forget_if_full();
     }
 }
 

@@ -1,11 +1,11 @@
 //! A worker: one thread, one single-threaded runtime, the VUs pinned to it and the samples they record.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use senary_metrics::{ProducerId, Recorder, SampleBatch, Timestamp};
+use senary_metrics::{Epoch, ProducerId, Recorder, SampleBatch, Timestamp};
 
 use crate::meter::WorkerMeter;
 use crate::shutdown::Shutdown;
@@ -52,6 +52,8 @@ pub struct WorkerContext {
     pub meter: Arc<WorkerMeter>,
     producer: ProducerId,
     recorder: RefCell<Recorder>,
+    /// The recorder's.
+    epoch: Cell<Epoch>,
     sink: BatchSink,
 }
 
@@ -79,7 +81,8 @@ impl WorkerContext {
         meter: Arc<WorkerMeter>,
     ) -> Rc<Self> {
         let recorder = RefCell::new(Recorder::new(producer));
-        Rc::new(Self { clock, state, shutdown, meter, producer, recorder, sink })
+        let epoch = Cell::new(Epoch::default());
+        Rc::new(Self { clock, state, shutdown, meter, producer, recorder, epoch, sink })
     }
 
     /// Tells this worker's counts from those of the others.
@@ -101,9 +104,19 @@ impl WorkerContext {
         result
     }
 
+    /// Which ids of the recorder are good: those of other epochs it has forgotten. It changes in
+    /// [`flush`](Self::flush) alone, which no VU's code is in the middle of.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch.get()
+    }
+
     /// Delivers what was recorded so far.
     pub fn flush(&self) {
-        let batch = self.recorder.borrow_mut().take_batch();
+        let mut recorder = self.recorder.borrow_mut();
+        let batch = recorder.take_batch();
+        recorder.forget_if_full();
+        self.epoch.set(recorder.epoch());
+        drop(recorder);
         if let Some(batch) = batch {
             (self.sink)(batch);
         }

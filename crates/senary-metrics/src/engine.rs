@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::metric::{Metric, MetricId, MetricType, ValueType};
 use crate::registry::{Registry, builtin};
@@ -14,8 +14,25 @@ use crate::sink::Sink;
 use crate::submetric::{Selector, SelectorError};
 use crate::threshold::{Expression, ExpressionError, ThresholdSpec, supported_methods};
 
-/// Above this many time series memory and outputs suffer; users are told, again at every doubling.
+/// Above this many time series tests and outputs slow down; users are told, again at every doubling.
 const SUGGESTED_SERIES: usize = 100_000;
+
+/// So many checks, and so many groups, are kept apart. Names with a number in them would fill memory, and no summary.
+pub const MOST_NAMES: usize = 10_000;
+
+/// What stands for all further checks.
+const OTHER_CHECKS: &str = "(other checks)";
+
+/// Something users should know about the names and tags they chose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Notice {
+    /// There are so many time series.
+    Series(usize),
+    /// Checks after the first so many are counted together.
+    Checks(usize),
+    /// Groups after the first so many are not listed.
+    Groups(usize),
+}
 
 /// Why the thresholds of a test cannot be evaluated. The texts are the reference's.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -141,6 +158,9 @@ struct Route {
     check: Option<u32>,
 }
 
+/// A scenario, or a group within it.
+type PartOf = (Arc<str>, Option<Arc<str>>);
+
 pub struct Engine {
     registry: Registry,
     slots: Vec<Slot>,
@@ -148,9 +168,15 @@ pub struct Engine {
     watched: Vec<Watched>,
     routes: Vec<Vec<Route>>,
     checks: Vec<CheckResult>,
+    /// By name, group and scenario.
+    check_of: FxHashMap<[Arc<str>; 3], u32>,
     groups: Vec<Arc<str>>,
+    known_groups: FxHashSet<Arc<str>>,
     /// Scenario and group, where a breakdown was asked for.
-    parts: Option<Vec<(Arc<str>, Option<Arc<str>>)>>,
+    parts: Option<Vec<PartOf>>,
+    part_of: FxHashMap<PartOf, usize>,
+    notices: Vec<Notice>,
+    noticed: FxHashSet<Notice>,
     series_count: usize,
     series_warned: usize,
 }
@@ -172,8 +198,13 @@ impl Engine {
             watched: Vec::new(),
             routes: Vec::new(),
             checks: Vec::new(),
+            check_of: FxHashMap::default(),
             groups: Vec::new(),
+            known_groups: FxHashSet::default(),
             parts: breakdown.then(Vec::new),
+            part_of: FxHashMap::default(),
+            notices: Vec::new(),
+            noticed: FxHashSet::default(),
             series_count: 0,
             series_warned: SUGGESTED_SERIES / 2,
         };
@@ -196,6 +227,9 @@ impl Engine {
         while self.routes.len() <= producer {
             self.routes.push(Vec::new());
         }
+        if batch.restarts {
+            self.routes[producer].clear();
+        }
         for series in &batch.new_series {
             let route = self.route(series);
             self.routes[producer].push(route);
@@ -213,12 +247,14 @@ impl Engine {
         }
     }
 
-    /// The number of time series, once each time it passes the suggested limit or doubles.
-    pub fn take_series_warning(&mut self) -> Option<usize> {
-        (self.series_count >= self.series_warned * 2).then(|| {
+    /// What users should know, once: the number of time series whenever it passes the suggested limit or doubles, and
+    /// which names are too many. Series that a recorder forgot and then met again are counted again.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        if self.series_count >= self.series_warned * 2 {
             self.series_warned = self.series_count;
-            self.series_count
-        })
+            self.notices.push(Notice::Series(self.series_count));
+        }
+        std::mem::take(&mut self.notices)
     }
 
     /// Evaluates the thresholds while the run goes on: metrics without samples are left alone.
@@ -362,37 +398,59 @@ impl Engine {
         Route { slots: slots.into(), check }
     }
 
-    /// The number of a part; `None` if no breakdown was asked for.
+    /// The number of a part; `None` if no breakdown was asked for, or if it is one too many.
     fn part(&mut self, scenario: &str, group: Option<&str>) -> Option<usize> {
         let parts = self.parts.as_mut()?;
-        let known = parts.iter().position(|(s, g)| **s == *scenario && g.as_deref() == group);
-        Some(known.unwrap_or_else(|| {
-            parts.push((scenario.into(), group.map(Into::into)));
-            parts.len() - 1
-        }))
+        let key = (scenario.into(), group.map(Into::into));
+        if let Some(&known) = self.part_of.get(&key) {
+            return Some(known);
+        }
+        if parts.len() >= MOST_NAMES {
+            return None;
+        }
+        parts.push(key.clone());
+        self.part_of.insert(key, parts.len() - 1);
+        Some(parts.len() - 1)
     }
 
     fn add_group(&mut self, path: &str) {
         // Parents first: `::a::b` makes `::a` appear too.
         let ends = path.match_indices("::").map(|(at, _)| at).skip(1).chain([path.len()]);
         for end in ends {
-            if !self.groups.iter().any(|known| **known == path[..end]) {
-                self.groups.push(path[..end].into());
+            if self.known_groups.contains(&path[..end]) {
+                continue;
             }
+            if self.groups.len() >= MOST_NAMES {
+                self.notice_once(Notice::Groups(MOST_NAMES));
+                return;
+            }
+            let group: Arc<str> = path[..end].into();
+            self.known_groups.insert(group.clone());
+            self.groups.push(group);
         }
     }
 
     fn check(&mut self, name: &str, group: &str, scenario: &str) -> u32 {
-        let known = self
-            .checks
-            .iter()
-            .position(|c| &*c.name == name && &*c.group == group && &*c.scenario == scenario);
-        let at = known.unwrap_or_else(|| {
-            let (name, group, scenario) = (name.into(), group.into(), scenario.into());
-            self.checks.push(CheckResult { name, group, scenario, passes: 0, fails: 0 });
-            self.checks.len() - 1
-        });
-        at as u32
+        let key = [name, group, scenario].map(Arc::from);
+        if let Some(&known) = self.check_of.get(&key) {
+            return known;
+        }
+        if self.checks.len() >= MOST_NAMES && name != OTHER_CHECKS {
+            self.notice_once(Notice::Checks(MOST_NAMES));
+            // One for each scenario: scenarios are few.
+            return self.check(OTHER_CHECKS, "", scenario);
+        }
+        let at = self.checks.len() as u32;
+        let [name, group, scenario] = key.clone();
+        self.checks.push(CheckResult { name, group, scenario, passes: 0, fails: 0 });
+        self.check_of.insert(key, at);
+        at
+    }
+
+    fn notice_once(&mut self, notice: Notice) {
+        if self.noticed.insert(notice) {
+            self.notices.push(notice);
+        }
     }
 
     fn check_thresholds(&mut self, elapsed: f64, with_empty: bool) -> Crossed {
@@ -522,6 +580,62 @@ mod tests {
                 ]
             )
         );
+    }
+
+    #[test]
+    fn names_without_end_are_counted_together() {
+        let mut engine = Engine::new(Registry::new(), &Vec::new(), true, true).unwrap();
+        let mut recorder = Recorder::new(ProducerId(0));
+        for n in 0..3 * MOST_NAMES {
+            let (group, check) = (format!("::outer::{n}"), format!("check {n}"));
+            let tags = TagSet::new([("group", group.as_str()), ("check", check.as_str()), ("scenario", "s")]);
+            let tags = recorder.intern(&tags);
+            let series = recorder.series(builtin::CHECKS, tags);
+            recorder.record(series, (n % 2) as f64, Timestamp(0));
+            engine.ingest(&recorder.take_batch().unwrap());
+            recorder.forget_if_full();
+        }
+        let notices = engine.take_notices();
+        assert_eq!(notices, [Notice::Groups(MOST_NAMES), Notice::Checks(MOST_NAMES)]);
+        let results = engine.results(1.0);
+        assert_eq!((results.groups.len(), results.parts.len()), (MOST_NAMES, MOST_NAMES));
+        // All of them are somewhere.
+        let passes: u64 = results.checks.iter().map(|check| check.passes).sum();
+        let fails: u64 = results.checks.iter().map(|check| check.fails).sum();
+        assert_eq!((passes, fails), (15_000, 15_000));
+        let last = results.checks.last().unwrap();
+        assert_eq!((&*last.name, last.passes + last.fails), (OTHER_CHECKS, 20_000));
+    }
+
+    #[test]
+    fn a_producer_that_starts_over_is_understood() {
+        let registry = Registry::new();
+        let plan = vec![("iterations{odd:true}".to_owned(), vec![spec("count>0")])];
+        let mut engine = Engine::new(registry, &plan, true, false).unwrap();
+        let mut recorder = Recorder::new(ProducerId(0));
+        for n in 0..120_000 {
+            let odd = if n % 2 == 1 { "true" } else { "false" };
+            let tags = recorder.intern(&TagSet::new([("id", n.to_string().as_str()), ("odd", odd)]));
+            let series = recorder.series(builtin::ITERATIONS, tags);
+            recorder.record(series, 1.0, Timestamp(0));
+            if n % 1000 == 0 {
+                engine.ingest(&recorder.take_batch().unwrap());
+                recorder.forget_if_full();
+            }
+        }
+        engine.ingest(&recorder.take_batch().unwrap());
+        assert_eq!(engine.take_notices(), [Notice::Series(120_000)]);
+        assert!(engine.routes[0].len() < 60_000, "{}", engine.routes[0].len());
+        let sums: Vec<f64> = engine
+            .results(1.0)
+            .metrics
+            .iter()
+            .map(|metric| match &metric.sink {
+                Sink::Counter(sink) => sink.value,
+                _ => unreachable!(),
+            })
+            .collect();
+        assert_eq!(sums, [120_000.0, 60_000.0]);
     }
 
     #[test]

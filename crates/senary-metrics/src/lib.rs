@@ -15,9 +15,9 @@ pub mod submetric;
 pub mod tags;
 pub mod threshold;
 
-pub use engine::{Engine, Results};
+pub use engine::{Engine, Notice, Results};
 pub use metric::{Metric, MetricId, MetricType, ValueType};
 pub use registry::{Registry, RegistryError, builtin};
 pub use sample::{Metadata, ProducerId, Recorder, Sample, SampleBatch, Series, SeriesId, Timestamp};
 pub use sink::Sink;
-pub use tags::{TagSet, TagSetId};
+pub use tags::{Epoch, TagSet, TagSetId};

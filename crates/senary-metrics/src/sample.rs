@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::metric::MetricId;
-use crate::tags::{TagInterner, TagSet, TagSetId};
+use crate::tags::{Epoch, TagInterner, TagSet, TagSetId};
 
 /// Wall-clock time in nanoseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,6 +47,8 @@ pub struct Sample {
 #[derive(Clone, Debug)]
 pub struct SampleBatch {
     pub producer: ProducerId,
+    /// The producer counts its series from 0 again: consumers forget those they know of it.
+    pub restarts: bool,
     pub new_series: Vec<Series>,
     pub samples: Vec<Sample>,
     pub metadata: Vec<Metadata>,
@@ -59,10 +61,15 @@ impl SampleBatch {
     }
 }
 
+/// A recorder that knows more series, or tag sets, than this forgets them all: a test that puts ever new values into its
+/// tags takes time, not memory.
+pub const MOST_SERIES: usize = 50_000;
+
 /// Gathers the samples of one worker.
 #[derive(Debug)]
 pub struct Recorder {
     producer: ProducerId,
+    restarts: bool,
     tags: TagInterner,
     series: FxHashMap<(MetricId, TagSetId), SeriesId>,
     new_series: Vec<Series>,
@@ -74,6 +81,7 @@ impl Recorder {
     pub fn new(producer: ProducerId) -> Self {
         Self {
             producer,
+            restarts: false,
             tags: TagInterner::default(),
             series: FxHashMap::default(),
             new_series: Vec::new(),
@@ -123,6 +131,23 @@ impl Recorder {
         self.samples.push(Sample { series, metadata: self.metadata.len() as u32, value, time });
     }
 
+    /// The epoch of the ids that are given out now.
+    pub fn epoch(&self) -> Epoch {
+        self.tags.epoch()
+    }
+
+    /// Begins a new epoch if there are more than [`MOST_SERIES`]. To be called only where nobody is between asking for an
+    /// id and using it, and nothing is pending; ids kept for longer are compared with [`epoch`](Self::epoch).
+    pub fn forget_if_full(&mut self) {
+        let is_full = self.series.len() > MOST_SERIES || self.tags.len() > MOST_SERIES;
+        if is_full && self.samples.is_empty() {
+            self.tags.forget();
+            self.series = FxHashMap::default();
+            self.new_series = Vec::new();
+            self.restarts = true;
+        }
+    }
+
     /// Samples recorded since the last batch.
     pub fn pending(&self) -> usize {
         self.samples.len()
@@ -136,9 +161,42 @@ impl Recorder {
         let room = self.samples.len().min(4096);
         Some(SampleBatch {
             producer: self.producer,
+            restarts: std::mem::take(&mut self.restarts),
             new_series: std::mem::take(&mut self.new_series),
             samples: std::mem::replace(&mut self.samples, Vec::with_capacity(room)),
             metadata: std::mem::take(&mut self.metadata),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::builtin;
+
+    #[test]
+    fn a_recorder_that_is_full_starts_over() {
+        let mut recorder = Recorder::new(ProducerId(0));
+        let base = recorder.intern(&TagSet::new([("a", "b")]));
+        let record = |recorder: &mut Recorder, n: usize| {
+            let base = recorder.intern(&TagSet::new([("a", "b")]));
+            let tags = recorder.derive(base, [("id", n.to_string().as_str())].into_iter());
+            let series = recorder.series(builtin::ITERATIONS, tags);
+            recorder.record(series, 1.0, Timestamp(0));
+            series
+        };
+        for n in 0..MOST_SERIES {
+            record(&mut recorder, n);
+        }
+        assert!(!recorder.take_batch().unwrap().restarts);
+        recorder.forget_if_full();
+        assert!(!base.is_of(recorder.epoch()), "the base itself is one too many");
+        assert_eq!(record(&mut recorder, 7), SeriesId(0));
+        let batch = recorder.take_batch().unwrap();
+        assert!(batch.restarts);
+        assert_eq!(batch.new_series[0].tags, TagSet::new([("a", "b"), ("id", "7")]));
+        record(&mut recorder, 8);
+        recorder.forget_if_full();
+        assert!(!recorder.take_batch().unwrap().restarts, "there is room");
     }
 }

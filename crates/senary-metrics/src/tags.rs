@@ -67,14 +67,30 @@ impl TagSet {
     }
 }
 
-/// A tag set interned by one [`Recorder`](crate::Recorder); meaningless to any other.
+/// A tag set interned by one [`Recorder`](crate::Recorder); meaningless to any other, and to the same one after it has
+/// begun a new [`Epoch`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TagSetId(pub u32);
+pub struct TagSetId {
+    index: u32,
+    epoch: Epoch,
+}
+
+impl TagSetId {
+    /// Whether the recorder that gave it out, and is in that epoch now, still knows it.
+    pub fn is_of(self, epoch: Epoch) -> bool {
+        self.epoch == epoch
+    }
+}
+
+/// A recorder forgets its tag sets and series when there are too many; ids are of one epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Epoch(u32);
 
 /// Keeps each distinct tag set once, and how sets were derived from others, so that a set that is asked for
 /// again costs a look-up and no set.
 #[derive(Debug, Default)]
 pub(crate) struct TagInterner {
+    epoch: Epoch,
     sets: Vec<TagSet>,
     ids: FxHashMap<TagSet, TagSetId>,
     /// By the hash of base and tags; a few share one.
@@ -93,7 +109,7 @@ impl TagInterner {
         if let Some(&id) = self.ids.get(set) {
             return id;
         }
-        let id = TagSetId(self.sets.len() as u32);
+        let id = TagSetId { index: self.sets.len() as u32, epoch: self.epoch };
         self.sets.push(set.clone());
         self.ids.insert(set.clone(), id);
         id
@@ -126,7 +142,22 @@ impl TagInterner {
     }
 
     pub(crate) fn get(&self, id: TagSetId) -> &TagSet {
-        &self.sets[id.0 as usize]
+        debug_assert!(id.is_of(self.epoch), "an id was kept over the end of its epoch");
+        &self.sets[id.index as usize]
+    }
+
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Sets, and ways they were derived.
+    pub(crate) fn len(&self) -> usize {
+        self.sets.len().max(self.derived.len())
+    }
+
+    /// Begins the next epoch, with nothing in it.
+    pub(crate) fn forget(&mut self) {
+        *self = Self { epoch: Epoch(self.epoch.0.wrapping_add(1)), ..Self::default() };
     }
 }
 

@@ -157,6 +157,9 @@ impl CsvOutput {
         if self.series.len() <= producer {
             self.series.resize_with(producer + 1, Vec::new);
         }
+        if batch.restarts {
+            self.series[producer].clear();
+        }
         for series in &batch.new_series {
             let name = engine.registry().metric(series.metric).map(|metric| metric.name.as_ref().into());
             let text = SeriesText { name: name.unwrap_or_default(), tags: self.tags(series).into() };

@@ -47,6 +47,9 @@ impl JsonOutput {
         if self.series.len() <= producer {
             self.series.resize_with(producer + 1, Vec::new);
         }
+        if batch.restarts {
+            self.series[producer].clear();
+        }
         for series in &batch.new_series {
             let name = engine.registry().metric(series.metric).map(|metric| metric.name);
             let name = Value::from(name.as_deref().unwrap_or_default());

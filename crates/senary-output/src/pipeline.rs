@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use senary_metrics::engine::Crossed;
-use senary_metrics::{Engine, Results, SampleBatch};
+use senary_metrics::{Engine, Notice, Results, SampleBatch};
 
 use crate::file::reason;
 use crate::output::Output;
@@ -221,10 +221,18 @@ impl Collector {
 
     fn collect(&mut self, batch: &SampleBatch) {
         self.engine.ingest(batch);
-        if let Some(count) = self.engine.take_series_warning() {
-            log::warn!(
-                "The test has generated metrics with {count} unique time series, which is higher than the suggested limit of 100000 and could cause high memory usage. Consider not using high-cardinality values, such as unique ids, as metric tags"
-            );
+        for notice in self.engine.take_notices() {
+            match notice {
+                Notice::Series(count) => log::warn!(
+                    "The test has generated metrics with {count} unique time series, which is higher than the suggested limit of 100000 and could cause high memory usage. Consider not using high-cardinality values, such as unique ids, as metric tags"
+                ),
+                Notice::Checks(most) => log::warn!(
+                    "The test has more than {most} checks of different names: all others are counted together. Consider not using unique ids in names of checks"
+                ),
+                Notice::Groups(most) => log::warn!(
+                    "The test has more than {most} groups: the others are not listed. Consider not using unique ids in names of groups"
+                ),
+            }
         }
         for output in &mut self.outputs {
             output.add(batch, &self.engine);

@@ -184,6 +184,9 @@ impl Samples {
         let mut guard = self.0.lock().unwrap();
         let (series, seen) = &mut *guard;
         let series = series.entry(batch.producer.0).or_default();
+        if batch.restarts {
+            series.clear();
+        }
         series.extend(batch.new_series.iter().map(|s| (s.metric, s.tags.clone())));
         for sample in &batch.samples {
             let (metric, tags) = series[sample.series.0 as usize].clone();

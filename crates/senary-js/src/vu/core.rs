@@ -134,7 +134,8 @@ impl VuCore {
 
     /// The series of a metric under the VU's present tags.
     pub fn series(&self, metric: MetricId) -> SeriesId {
-        self.worker.record(|r| r.series(metric, self.tags.id()))
+        let under = self.tags.id();
+        self.worker.record(|r| r.series(metric, under))
     }
 
     /// The series of a metric under the VU's present tags and some of its own, which win.
@@ -143,8 +144,9 @@ impl VuCore {
         metric: MetricId,
         tags: impl Iterator<Item = (&'a str, &'a str)> + Clone,
     ) -> SeriesId {
+        let under = self.tags.id();
         self.worker.record(|r| {
-            let tags = r.derive(self.tags.id(), tags);
+            let tags = r.derive(under, tags);
             r.series(metric, tags)
         })
     }

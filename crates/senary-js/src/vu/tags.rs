@@ -1,6 +1,7 @@
 //! The tags a VU's samples carry at the moment: the test's, the scenario's, the script's own, the group.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use senary_execution::WorkerContext;
@@ -17,6 +18,7 @@ pub const GROUP_SEPARATOR: &str = "::";
 
 /// Current tags of one VU, interned with its worker.
 pub struct VuTags {
+    worker: Rc<WorkerContext>,
     current: RefCell<TagSet>,
     id: Cell<TagSetId>,
     group: RefCell<String>,
@@ -25,10 +27,11 @@ pub struct VuTags {
 }
 
 impl VuTags {
-    pub fn new(worker: &WorkerContext, base: &TagSet, system: SystemTags) -> Self {
+    pub fn new(worker: &Rc<WorkerContext>, base: &TagSet, system: SystemTags) -> Self {
         let base = if system.group { base.with(GROUP, "") } else { base.clone() };
         let id = worker.record(|r| r.intern(&base));
         Self {
+            worker: worker.clone(),
             current: RefCell::new(base),
             id: Cell::new(id),
             group: RefCell::default(),
@@ -45,7 +48,11 @@ impl VuTags {
         self.replace(worker, if system.group { base.with(GROUP, "") } else { base.clone() });
     }
 
+    /// Good for as long as no other task of the worker runs.
     pub fn id(&self) -> TagSetId {
+        if !self.id.get().is_of(self.worker.epoch()) {
+            self.id.set(self.worker.record(|r| r.intern(&self.current.borrow())));
+        }
         self.id.get()
     }
 

@@ -264,7 +264,9 @@ impl SocketCore {
         let known = self.known_series.borrow().iter().find(|s| s.0 == under && s.1 == metric).map(|s| s.2);
         let series = known.unwrap_or_else(|| {
             let series = self.series(metric, &Vec::new());
-            self.known_series.borrow_mut().push((under, metric, series));
+            let mut known = self.known_series.borrow_mut();
+            known.retain(|(under, ..)| under.is_of(self.vu.worker.epoch()));
+            known.push((under, metric, series));
             series
         });
         self.vu.record_series(series, value, self.vu.now());

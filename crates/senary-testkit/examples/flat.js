@@ -1,0 +1,45 @@
+// Samples over the same series, all the time: groups, tags with many values, sub-metrics. Logs when a quarter is done, and
+// when all are.
+import { check, group, sleep } from "k6"
+import exec from "k6/execution"
+import { Counter, Gauge, Rate, Trend } from "k6/metrics"
+
+const N = Number(__ENV.ITERATIONS)
+const [hits, level, odd, lag] = [new Counter("hits"), new Gauge("level"), new Rate("odd"), new Trend("lag", true)]
+
+export const options = {
+  scenarios: {
+    flat: { executor: "shared-iterations", vus: 4, iterations: N, maxDuration: "2h" },
+  },
+  thresholds: {
+    "hits{kind:1}": ["count>0"],
+    "lag{kind:1}": ["p(95)>=0"],
+    "lag{group:::g2}": ["max>=0"],
+    "odd{id:7}": ["rate>=0"],
+  },
+}
+
+// A thousand samples.
+export default function () {
+  const number = exec.scenario.iterationInInstance
+  for (let g = 0; g < 5; g++) {
+    group(`g${g}`, () => {
+      for (let i = 0; i < 33; i++) {
+        const tags = { kind: i % 5, id: (number * 33 + i) % 1000 }
+        hits.add(1, tags)
+        level.add(i)
+        odd.add(i % 2, tags)
+        lag.add((number + i) % 1013, tags)
+        lag.add(i / 7)
+      }
+      for (let i = 0; i < 33; i++) check(i, { "is small": (v) => v < 30 })
+    })
+  }
+  if (number === Math.floor(N / 4)) {
+    console.log("a quarter is done")
+  }
+  if (number === N - 1) {
+    console.log("all are done")
+    sleep(1)
+  }
+}
