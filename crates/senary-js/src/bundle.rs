@@ -29,6 +29,8 @@ pub struct RuntimeOptions {
     pub secrets: Secrets,
     /// `__ENV` is frozen: the feature `freeze-env`.
     pub freeze_env: bool,
+    /// Bytes that the script of one VU may take, if not the default number.
+    pub memory_limit: Option<usize>,
 }
 
 /// Shared by every VU.

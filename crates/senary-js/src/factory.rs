@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bundle::Bundle;
 use crate::coroutine::MAX_SCRIPT_STACK;
 use crate::failure::{self, ScriptFailure};
+use crate::memory::Memory;
 use crate::modules::phase::Phase;
 use crate::settings::VuSettings;
 use crate::source::{SourceError, loader};
@@ -71,7 +72,7 @@ impl VuFactory for JsVuFactory {
     ) -> Result<JsVu, LifecycleError> {
         let made = init_vu(&self.bundle, id, worker, self.settings.clone(), interrupt).await;
         match made {
-            Ok(inner) => Ok(JsVu::new(inner)),
+            Ok(inner) => Ok(JsVu::new(inner, self.bundle.clone())),
             Err(LifecycleError::Script(failure)) if failure != ScriptFailure::Interrupted => {
                 Err(LifecycleError::VuInit { vu: id.in_instance, failure })
             }
@@ -89,7 +90,8 @@ pub(crate) async fn init_vu(
     interrupt: &CancellationToken,
 ) -> Result<Rc<VuInner>, LifecycleError> {
     let engine = |e: rquickjs::Error| LifecycleError::Engine(e.to_string());
-    let runtime = Runtime::new().map_err(engine)?;
+    let memory = Memory::new(bundle.runtime.memory_limit);
+    let runtime = Runtime::new_with_alloc(memory.allocator()).map_err(engine)?;
     runtime.set_max_stack_size(MAX_SCRIPT_STACK);
     runtime.set_loader(loader::ScriptResolver, loader::ScriptLoader);
     let context = Context::full(&runtime).map_err(engine)?;
@@ -100,6 +102,7 @@ pub(crate) async fn init_vu(
         bundle.registry.clone(),
         bundle.runtime.clone(),
         Interrupt::default(),
+        memory,
     );
     let inner = VuInner::new(core, context, runtime);
     inner.with_script(|ctx| prepare(ctx, &inner.core, bundle)).map_err(engine)?;

@@ -5,6 +5,7 @@
 
 use rquickjs::{Ctx, Error, Value};
 
+use crate::memory::Size;
 use crate::source::stack;
 
 /// Why a function of the script did not run to its end.
@@ -19,6 +20,11 @@ pub enum ScriptFailure {
     /// The iteration or the run was ended from outside, or by `exec.test.abort()`.
     #[error("the script was interrupted")]
     Interrupted,
+    /// It holds more than it may; what it held is gone.
+    #[error(
+        "the script passed the memory limit of {limit} per VU: let it keep less, or raise --vu-memory-limit"
+    )]
+    OutOfMemory { limit: Size },
     /// No stack could be had to run on.
     #[error("cannot allocate a stack to run the script on ({0}); use fewer VUs or raise vm.max_map_count")]
     NoStack(String),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use crate::environment::Environment;
-use crate::options::{Invalid, OptionValue, Options, Unknown};
+use crate::options::{ByteSize, Invalid, OptionValue, Options, Unknown};
 
 /// What a config file says.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -15,6 +15,7 @@ pub struct ConfigFile {
     pub linger: Option<bool>,
     pub features: Option<Vec<String>>,
     pub fail_on_saturation: Option<bool>,
+    pub vu_memory_limit: Option<ByteSize>,
     /// Settings of outputs, by the outputs' names.
     pub collectors: Map<String, Value>,
     pub unknown: Unknown,
@@ -87,6 +88,7 @@ impl ConfigFile {
         let out = take::<Vec<String>>(&mut object, "out", &mut unknown)?;
         let linger = take::<bool>(&mut object, "linger", &mut unknown)?;
         let fail_on_saturation = take::<bool>(&mut object, "failOnSaturation", &mut unknown)?;
+        let vu_memory_limit = take::<ByteSize>(&mut object, "vuMemoryLimit", &mut unknown)?;
         let features = match object.remove("features") {
             None | Some(Value::Null) => None,
             Some(Value::String(list)) => Vec::parse(&list)?,
@@ -101,7 +103,7 @@ impl ConfigFile {
             object.remove(ignored);
         }
         let options = Options::decode(&Value::Object(object), &mut unknown)?;
-        Ok(Self { options, out, linger, features, fail_on_saturation, collectors, unknown })
+        Ok(Self { options, out, linger, features, fail_on_saturation, vu_memory_limit, collectors, unknown })
     }
 }
 

@@ -43,6 +43,7 @@ async fn main_line(args: &RunArgs, global: &GlobalSettings, env: &Environment) -
     let mut runtime = RuntimeSettings::new(&args.runtime, env, true)?;
     let given = Given::read(Some(&args.options), Some(&args.config), env, global.config.as_ref())?;
     runtime.freeze_env = given.freezes_env();
+    runtime.memory_limit = given.vu_memory_limit().map(|size| size.0);
     if let Some(path) = given.console_output() {
         logging::console_to(path.as_ref())?;
     }

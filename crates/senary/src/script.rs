@@ -72,7 +72,8 @@ pub async fn load(
     let env = test.env(runtime).into();
     let archived_base = test.archived.as_ref().is_some_and(|a| a.base_compatibility);
     let base_compatibility = runtime.base_compatibility || archived_base;
-    let options = RuntimeOptions { env, base_compatibility, freeze_env: runtime.freeze_env, secrets };
+    let RuntimeSettings { freeze_env, memory_limit, .. } = *runtime;
+    let options = RuntimeOptions { env, base_compatibility, freeze_env, secrets, memory_limit };
     let (registry, stop) = (registry.clone(), shutdown.clone());
     let loading = tokio::task::spawn_blocking(move || match test.archived {
         None => Bundle::load(test.source, options, registry, &stop),

@@ -168,7 +168,7 @@ fn encode<'js>(
         "base64" => STANDARD.encode(&result),
         "base64url" => URL_SAFE.encode(&result),
         "base64rawurl" => URL_SAFE_NO_PAD.encode(&result),
-        "binary" => return Ok(ArrayBuffer::new(ctx.clone(), result)?.into_value()),
+        "binary" => return Ok(ArrayBuffer::new_copy(ctx.clone(), result)?.into_value()),
         _ => return Err(errors::throw_go_error(ctx, &format!("invalid output encoding: {encoding}"))),
     };
     Ok(rquickjs::String::from_str(ctx.clone(), &text)?.into_value())
@@ -224,7 +224,7 @@ fn random_bytes<'js>(ctx: Ctx<'js>, size: Opt<Coerced<f64>>) -> rquickjs::Result
     bytes.try_reserve_exact(size).map_err(|_| failed("not enough memory"))?;
     bytes.resize(size, 0u8);
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| failed("no random numbers can be had"))?;
-    ArrayBuffer::new(ctx, bytes)
+    ArrayBuffer::new_copy(ctx, bytes)
 }
 
 /// What `createHash` and `createHMAC` return.

@@ -95,7 +95,7 @@ fn b64decode<'js>(
         let text = String::from_utf8_lossy(&decoded);
         return Ok(rquickjs::String::from_str(ctx, &text)?.into_value());
     }
-    Ok(ArrayBuffer::new(ctx, decoded)?.into_value())
+    Ok(ArrayBuffer::new_copy(ctx, decoded)?.into_value())
 }
 
 /// The bytes of an argument that must be a string or binary data.

@@ -195,7 +195,7 @@ fn encode<'js>(
         Some(input) => bytes::text_of(&input.get::<Coerced<rquickjs::String<'js>>>()?.0)?,
         None => String::new(),
     };
-    TypedArray::new(ctx, text.into_bytes())
+    TypedArray::new_copy(ctx, text)
 }
 
 fn new_decoder<'js>(

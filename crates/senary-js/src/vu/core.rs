@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bundle::RuntimeOptions;
 use crate::coroutine::{BlockGate, Blocked, Resume};
 use crate::event_loop::EventLoop;
+use crate::memory::Memory;
 use crate::modules::phase::VuPhase;
 use crate::modules::x_tcp::SocketCore;
 use crate::settings::{TcpMetrics, VuSettings};
@@ -55,6 +56,8 @@ pub struct VuCore {
     /// When script of this VU last gave the worker back because it had had it for long.
     last_break: Cell<Instant>,
     pub shell: OnceCell<Weak<VuInner>>,
+    /// What the script takes.
+    pub memory: Rc<Memory>,
 }
 
 /// The VU's entry in the userdata of its context.
@@ -82,6 +85,7 @@ impl VuCore {
         registry: Registry,
         runtime: RuntimeOptions,
         interrupt: Interrupt,
+        memory: Rc<Memory>,
     ) -> Rc<Self> {
         let tags = VuTags::new(&worker, &settings.run_tags, settings.system_tags);
         Rc::new(Self {
@@ -108,6 +112,7 @@ impl VuCore {
             aborted: Cell::new(false),
             last_break: Cell::new(Instant::now()),
             shell: OnceCell::new(),
+            memory,
         })
     }
 
@@ -182,7 +187,7 @@ impl VuCore {
     /// Asked by the engine every few microseconds of busy script, and by long rows of promise jobs: whether script
     /// must stop. Script that has had the worker for long gives it back here, so that other VUs go on.
     pub fn must_stop(&self) -> bool {
-        if self.interrupt.is_raised() {
+        if self.interrupt.is_raised() || self.memory.is_exhausted() {
             return true;
         }
         let now = Instant::now();

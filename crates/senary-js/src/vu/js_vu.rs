@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::tags::SCENARIO;
 use super::{VuInner, cancel_blocked};
-use crate::factory::exported;
+use crate::bundle::Bundle;
+use crate::factory::{LifecycleError, exported, init_vu};
 use crate::failure::ScriptFailure;
 use crate::globals;
 
@@ -24,15 +25,46 @@ pub struct JsVu {
     function: Option<Persistent<Function<'static>>>,
     setup_data: Option<Persistent<Value<'static>>>,
     inner: Rc<VuInner>,
+    bundle: Arc<Bundle>,
+    /// Its engine ran out of memory, and could not be replaced yet.
+    is_broken: bool,
 }
 
 impl JsVu {
-    pub(crate) fn new(inner: Rc<VuInner>) -> Self {
-        Self { function: None, setup_data: None, inner }
+    pub(crate) fn new(inner: Rc<VuInner>, bundle: Arc<Bundle>) -> Self {
+        Self { function: None, setup_data: None, inner, bundle, is_broken: false }
+    }
+
+    /// Gives the VU a new engine, in which the script's init code runs again: one that ran out of memory may hold what
+    /// the script keeps between iterations, and allocations may have failed in the middle of anything.
+    async fn start_over(&mut self, interrupt: &CancellationToken) -> Result<(), ScriptFailure> {
+        self.is_broken = true;
+        let old = self.inner.core.clone();
+        // What it holds is let go of before the new one is made.
+        self.function = None;
+        self.setup_data = None;
+        let made = init_vu(&self.bundle, old.id, &old.worker, old.settings.clone(), interrupt).await;
+        let inner = made.map_err(|error| match error {
+            LifecycleError::Script(failure) => failure,
+            other => ScriptFailure::Exception(other.to_string()),
+        })?;
+        self.inner = inner;
+        if let Some(activation) = old.activation() {
+            self.activate(&activation);
+        }
+        let core = &self.inner.core;
+        core.iteration.set(old.iteration.get());
+        core.iterations_begun.set(old.iterations_begun.get());
+        core.iterations_in_scenario.set(old.iterations_in_scenario.get());
+        self.is_broken = false;
+        Ok(())
     }
 
     /// Runs the scenario's function with the data of `setup()`, and everything it sets in motion.
     async fn run_function(&mut self, interrupt: &CancellationToken) -> Result<(), ScriptFailure> {
+        if self.is_broken {
+            self.start_over(interrupt).await?;
+        }
         if self.setup_data.is_none() {
             self.setup_data = Some(self.parse_setup_data()?);
         }
@@ -68,7 +100,7 @@ impl JsVu {
             ScriptFailure::Exception(text) => log::error!(
                 executor, scenario, hint = "script exception", source = "stacktrace"; "{text}"
             ),
-            ScriptFailure::Rejection(_) | ScriptFailure::NoStack(_) => {
+            ScriptFailure::Rejection(_) | ScriptFailure::NoStack(_) | ScriptFailure::OutOfMemory { .. } => {
                 log::error!(executor, scenario; "{failure}");
             }
             ScriptFailure::Interrupted => {}
@@ -104,7 +136,7 @@ impl Vu for JsVu {
         iteration: Iteration,
         interrupt: &CancellationToken,
     ) -> IterationOutcome {
-        let core = self.inner.core.clone();
+        let mut core = self.inner.core.clone();
         core.iteration.set(iteration);
         core.iterations_begun.set(core.iterations_begun.get() + 1);
         core.iterations_in_scenario.set(core.iterations_in_scenario.get() + 1);
@@ -115,6 +147,7 @@ impl Vu for JsVu {
         let started = Instant::now();
         let outcome = self.run_function(interrupt).await;
         let duration = started.elapsed();
+        core = self.inner.core.clone();
         if let Err(failure) = &outcome {
             self.log(failure);
             self.inner.abandon();
@@ -126,6 +159,10 @@ impl Vu for JsVu {
             core.record_at(builtin::ITERATIONS, 1.0, now);
         }
         core.record_data(now);
+        if matches!(outcome, Err(ScriptFailure::OutOfMemory { .. })) && !interrupt.is_cancelled() {
+            // Now, so that the memory is free. Should it not work, the next iteration tries again and says why.
+            let _ = self.start_over(interrupt).await;
+        }
         if interrupted { IterationOutcome::Interrupted } else { IterationOutcome::Complete }
     }
 }

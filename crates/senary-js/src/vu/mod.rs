@@ -79,6 +79,7 @@ impl VuInner {
         });
         inner.track_rejections();
         inner.watch_interrupt();
+        inner.context.with(|ctx| inner.core.memory.belongs_to(&ctx));
         let _ = inner.core.shell.set(Rc::downgrade(&inner));
         inner
     }
@@ -241,7 +242,11 @@ impl VuInner {
     fn run_turn(&self, job: Option<Job>) -> Turn {
         self.context.with(|ctx| {
             update_stack_top(&ctx);
-            match self.run_events(&ctx, job) {
+            let turn = self.run_events(&ctx, job);
+            if self.core.memory.is_exhausted() {
+                return Turn::Ended(Err(self.out_of_memory()));
+            }
+            match turn {
                 Ok(turn) => turn,
                 Err(ScriptFailure::Exception(_)) if self.core.interrupt.is_raised() => {
                     Turn::Ended(Err(ScriptFailure::Interrupted))
@@ -249,6 +254,10 @@ impl VuInner {
                 Err(failure) => Turn::Ended(Err(failure)),
             }
         })
+    }
+
+    fn out_of_memory(&self) -> ScriptFailure {
+        ScriptFailure::OutOfMemory { limit: self.core.memory.limit() }
     }
 
     fn run_events<'js>(&self, ctx: &Ctx<'js>, job: Option<Job>) -> Result<Turn, ScriptFailure> {

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::options::{Nanos, parse_bool, parse_go_duration, parse_int};
+use crate::options::{ByteSize, Nanos, parse_bool, parse_go_duration, parse_int, parse_size};
 
 const HTTP: &str = "HTTP options (accepted, but without effect yet)";
 const GLOBAL: &str = "Global options";
@@ -238,6 +238,9 @@ pub struct RunFlags {
     /// Exit with 120 if the generator itself was the bottleneck
     #[arg(long, value_parser = parse_bool)]
     pub fail_on_saturation: Option<bool>,
+    /// How much memory the script of one VU may take, e.g. 256MB [default: 1GB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub vu_memory_limit: Option<ByteSize>,
 }
 
 #[derive(Clone, Debug, Default, Args)]

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::place::line_of;
 use super::scenarios::{ExecutorOption, ScenarioOption, Scenarios};
 use super::types::{SystemTagSet, parse_stages};
-use super::value::{Invalid, OptionValue, Raw, Unknown, split_list};
+use super::value::{ByteSize, Invalid, OptionValue, Raw, Unknown, split_list};
 use super::{DnsOption, Options};
 use crate::cli::{OptionFlags, RunFlags};
 use crate::config_file::{ConfigFile, ConfigFileError, ConfigPath};
@@ -99,6 +99,7 @@ pub struct Given {
     collectors: Map<String, Value>,
     features: Vec<String>,
     fail_on_saturation: bool,
+    vu_memory_limit: Option<ByteSize>,
     notes: Vec<Note>,
 }
 
@@ -148,6 +149,7 @@ impl Given {
             linger: file.linger.unwrap_or_default(),
             features: file.features.unwrap_or_default(),
             fail_on_saturation: file.fail_on_saturation.unwrap_or_default(),
+            vu_memory_limit: file.vu_memory_limit,
             collectors: file.collectors,
             file: file.options,
             notes: Vec::new(),
@@ -177,12 +179,15 @@ impl Given {
         {
             given.fail_on_saturation = fail;
         }
+        let limit = super::parse_variable(env, "K6_VU_MEMORY_LIMIT").map_err(OptionsError::Environment)?;
+        given.vu_memory_limit = limit.or(given.vu_memory_limit);
         if let Some(run) = run {
             if !run.out.is_empty() {
                 given.out = run.out.clone();
             }
             given.linger = run.linger.unwrap_or(given.linger);
             given.fail_on_saturation = run.fail_on_saturation.unwrap_or(given.fail_on_saturation);
+            given.vu_memory_limit = run.vu_memory_limit.or(given.vu_memory_limit);
             if let Some(features) = &run.features {
                 given.features = split_list(features);
             }
@@ -194,6 +199,11 @@ impl Given {
     pub fn console_output(&self) -> Option<&str> {
         let [below, above] = [&self.environment.console_output, &self.cli.console_output];
         above.as_deref().or(below.as_deref()).filter(|path| !path.is_empty())
+    }
+
+    /// How much memory the script of one VU may take, if somebody says so.
+    pub fn vu_memory_limit(&self) -> Option<ByteSize> {
+        self.vu_memory_limit
     }
 
     /// Whether scripts may not write to `__ENV`.

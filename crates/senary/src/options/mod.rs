@@ -21,7 +21,8 @@ pub use types::{
     DnsOption, Hosts, StageOption, SystemTagSet, Thresholds, TlsAuth, TlsVersions, parse_stages,
 };
 pub use value::{
-    Invalid, Nanos, OptionValue, Raw, Unknown, parse_bool, parse_go_duration, parse_int, split_list,
+    ByteSize, Invalid, Nanos, OptionValue, Raw, Unknown, parse_bool, parse_go_duration, parse_int,
+    parse_size, split_list,
 };
 
 use std::collections::BTreeMap;

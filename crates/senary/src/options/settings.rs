@@ -86,6 +86,8 @@ pub struct RuntimeSettings {
     pub env: Vec<(String, String)>,
     /// The feature `freeze-env`, which is not for flags and variables alone to say.
     pub freeze_env: bool,
+    /// Bytes that the script of one VU may take; the config file has a say in it, too.
+    pub memory_limit: Option<usize>,
     pub no_thresholds: bool,
     pub summary_mode: SummaryMode,
     pub summary_export: Option<String>,
@@ -147,6 +149,7 @@ impl RuntimeSettings {
             base_compatibility,
             env: script_env,
             freeze_env: false,
+            memory_limit: None,
             no_thresholds: switch(flags.no_thresholds, "K6_NO_THRESHOLDS", false)?,
             summary_mode,
             summary_export: text(&flags.summary_export, "K6_SUMMARY_EXPORT").filter(|path| !path.is_empty()),

@@ -68,6 +68,58 @@ impl std::fmt::Display for Nanos {
     }
 }
 
+/// A number of bytes: `256MB`, `1GiB`, or the number itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ByteSize(pub usize);
+
+const SIZE_UNITS: [(&str, usize); 8] = [
+    ("", 1),
+    ("B", 1),
+    ("KB", 1_000),
+    ("KIB", 1 << 10),
+    ("MB", 1_000_000),
+    ("MIB", 1 << 20),
+    ("GB", 1_000_000_000),
+    ("GIB", 1 << 30),
+];
+
+/// An engine without a script takes a fifth of it.
+const LEAST_SIZE: f64 = 1e6;
+
+/// A size that a VU can live in, whatever the case of its unit.
+pub fn parse_size(text: &str) -> Result<ByteSize, String> {
+    let invalid = || format!("{text:?} is no size: expected a number and a unit, like 256MB or 1GiB");
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = (&text[..digits], text[digits..].trim().to_ascii_uppercase());
+    let number: f64 = number.parse().map_err(|_| invalid())?;
+    let (_, factor) = SIZE_UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(invalid)?;
+    let bytes = number * *factor as f64;
+    if bytes < LEAST_SIZE {
+        return Err(format!("{text:?} is too little: a VU takes 1MB at least"));
+    }
+    // Beyond the whole of the address space is no limit at all.
+    if bytes > isize::MAX as f64 { Err(invalid()) } else { Ok(ByteSize(bytes as usize)) }
+}
+
+impl OptionValue for ByteSize {
+    fn decode(value: &Value, _: &mut Unknown) -> Result<Option<Self>, Invalid> {
+        let text = match value {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
+            _ => return Err(expected("a size like \"256MB\", or a number of bytes", value)),
+        };
+        Self::parse(&text)
+    }
+
+    fn parse(text: &str) -> Result<Option<Self>, Invalid> {
+        parse_size(text).map(Some).map_err(Invalid::new)
+    }
+
+    fn encode(&self) -> Value {
+        self.0.into()
+    }
+}
+
 /// A value nobody here looks into.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Raw(pub Value);

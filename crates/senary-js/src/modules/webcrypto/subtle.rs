@@ -138,7 +138,7 @@ fn start<'js>(ctx: &Ctx<'js>, task: Task) -> rquickjs::Result<Value<'js>> {
 
 fn to_value<'js>(ctx: &Ctx<'js>, outcome: Result<Outcome, CryptoError>) -> rquickjs::Result<Value<'js>> {
     Ok(match outcome.map_err(|error| error.throw(ctx))? {
-        Outcome::Bytes(bytes) => ArrayBuffer::new(ctx.clone(), bytes)?.into_value(),
+        Outcome::Bytes(bytes) => ArrayBuffer::new_copy(ctx.clone(), bytes)?.into_value(),
         Outcome::Bool(bool) => Value::new_bool(ctx.clone(), bool),
         Outcome::Key(key) => CryptoKey::object(ctx, key)?,
         Outcome::Pair { public, private } => {

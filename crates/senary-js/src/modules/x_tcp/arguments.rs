@@ -1,8 +1,6 @@
 //! What scripts hand to the Socket: tags, connect targets, data in all its forms.
 
-use std::ffi::c_void;
-
-use rquickjs::{Coerced, Ctx, Filter, Object, Value, qjs};
+use rquickjs::{Coerced, Ctx, Filter, Object, Value};
 
 use super::error::{Method, TcpError};
 use crate::errors;
@@ -213,36 +211,4 @@ fn hex(text: &[u8]) -> Result<Vec<u8>, String> {
         return Err("encoding/hex: odd length hex string".to_owned());
     }
     Ok(text.chunks_exact(2).map(|p| digit(p[0]).unwrap_or(0) << 4 | digit(p[1]).unwrap_or(0)).collect())
-}
-
-/// A fresh `Uint8Array` that takes over these bytes. The bindings' own way looks up the constructor and calls
-/// it, which costs several times as much per message.
-pub fn uint8_array<'js>(ctx: &Ctx<'js>, bytes: Box<[u8]>) -> rquickjs::Result<Value<'js>> {
-    let length = bytes.len();
-    let data = Box::into_raw(bytes).cast::<u8>();
-    // SAFETY: the context is alive and entered; `data` covers `length` bytes and belongs to the array from here
-    // on, which gives it back through `resize` with the length that travels with it. Only where memory is out
-    // and no array is made may the bytes be lost, never freed twice.
-    let array = unsafe {
-        let context = ctx.as_raw().as_ptr();
-        let length_of_data = length as *mut c_void;
-        let raw = qjs::JS_NewUint8Array(context, data, length as _, Some(resize), length_of_data, false);
-        Value::from_raw(ctx.clone(), raw)
-    };
-    if array.is_exception() { Err(rquickjs::Error::Exception) } else { Ok(array) }
-}
-
-/// Frees the bytes of an array (size 0); refuses to resize them, which scripts see as an error.
-unsafe extern "C" fn resize(
-    _: *mut qjs::JSRuntime,
-    length: *mut c_void,
-    data: *mut c_void,
-    size: qjs::size_t,
-) -> *mut c_void {
-    if size == 0 {
-        let bytes = std::ptr::slice_from_raw_parts_mut(data.cast::<u8>(), length as usize);
-        // SAFETY: the engine calls this once, with what `uint8_array` gave it: a box of `length` bytes.
-        drop(unsafe { Box::from_raw(bytes) });
-    }
-    std::ptr::null_mut()
 }

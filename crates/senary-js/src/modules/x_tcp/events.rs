@@ -6,9 +6,9 @@ use std::rc::Rc;
 use rquickjs::{Class, Ctx, Function, Value};
 
 use super::SocketObject;
-use super::arguments::uint8_array;
 use super::error::{Method, TcpError};
 use super::socket::{QueuedWrite, SocketCore, State};
+use crate::memory::Chunk;
 use crate::promise::Resolvers;
 
 /// The events scripts may listen to.
@@ -45,7 +45,7 @@ impl EventName {
 pub enum SocketEvent {
     Connected,
     ConnectFailed(TcpError),
-    Data(Box<[u8]>),
+    Data(Chunk),
     /// A queued write is through; its promise may be resolved.
     Written(Resolvers),
     WriteFailed(TcpError, Resolvers),
@@ -86,10 +86,10 @@ pub fn dispatch(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, event: SocketEvent) -> r
             socket.let_go_if_unused();
             promise.map_or(Ok(()), |promise| promise.reject(ctx, value))
         }
-        SocketEvent::Data(bytes) => {
+        SocketEvent::Data(chunk) => {
             socket.data_queued.set(false);
             if socket.state.get() == State::Open && listens(ctx, socket, EventName::Data) {
-                let data = uint8_array(ctx, bytes)?;
+                let data = chunk.into_uint8_array(ctx)?;
                 call(ctx, socket, EventName::Data, Some(data))?;
             }
             socket.wake();

@@ -18,6 +18,7 @@ use super::arguments::ConnectTarget;
 use super::error::{Method, TcpError};
 use super::events::SocketEvent;
 use super::socket::{QueuedWrite, SocketCore, State};
+use crate::memory::Chunk;
 
 /// Codes of connects that this machine could not even try: the generator's limits, not the target's.
 const EXHAUSTED: [&str; 3] = ["EMFILE", "ENFILE", "EADDRNOTAVAIL"];
@@ -121,7 +122,7 @@ fn poll_read(socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> Poll<Continue> {
                 socket.idle_since.set(Instant::now());
                 socket.count(socket.metrics.reads);
                 socket.data_queued.set(true);
-                socket.emit_from_io(SocketEvent::Data(buffer[..n].into()));
+                socket.emit_from_io(SocketEvent::Data(Chunk::copy_of(&socket.vu.memory, &buffer[..n])));
                 Poll::Ready(Continue::Yes)
             }
             Poll::Ready(Err(error)) => {

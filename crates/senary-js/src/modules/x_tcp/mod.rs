@@ -136,7 +136,8 @@ fn write<'js>(
         Attempt::Done => settled(&ctx, Ok(Value::new_undefined(ctx.clone()))),
         Attempt::Left { data, written } => {
             let (promise, waiting) = pending(&ctx)?;
-            core.writes.borrow_mut().push_back(QueuedWrite { data, written, waiting });
+            let _charge = core.vu.memory.charge(data.len());
+            core.writes.borrow_mut().push_back(QueuedWrite { data, written, waiting, _charge });
             core.wake();
             Ok(promise)
         }

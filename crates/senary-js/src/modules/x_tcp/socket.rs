@@ -25,6 +25,7 @@ use super::arguments::Tags;
 use super::error::TcpError;
 use super::events::SocketEvent;
 use crate::event_loop::Event;
+use crate::memory::Charge;
 use crate::promise::Resolvers;
 use crate::settings::TcpMetrics;
 use crate::vu::core::VuCore;
@@ -54,6 +55,8 @@ pub struct QueuedWrite {
     pub data: Vec<u8>,
     pub written: usize,
     pub waiting: Resolvers,
+    /// The bytes count as the script's.
+    pub _charge: Charge,
 }
 
 pub struct SocketCore {
