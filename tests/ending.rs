@@ -97,6 +97,71 @@ export default function () { console.log("no iteration starts") }
 }
 
 #[test]
+fn terminated_while_vus_are_made() {
+    let script = r#"
+export const options = { vus: 10000, duration: "1h" }
+if (__VU > 0) console.log("made", __VU)
+for (const until = Date.now() + 20; Date.now() < until; );
+export default function () { console.log("no iteration starts") }
+export function teardown() { console.log("nothing is undone that was not done") }
+"#;
+    let outcome = signalled(script, "made 3", Signal::TERM);
+    outcome.expect_code(105);
+    assert!(outcome.log_lines("no").is_empty(), "{}", outcome.stderr);
+    assert!(outcome.elapsed < Duration::from_secs(15), "it took {:?}", outcome.elapsed);
+}
+
+#[test]
+fn hung_up_while_paused() {
+    let script = r#"
+export default function () { console.log("no iteration starts") }
+"#;
+    let program = Program::new(BINARY).file("script.js", script).within(BOUND);
+    let mut running = program.args(["run", "--paused", "--no-color", "script.js"]).start();
+    running.wait_for("paused").signal(Signal::HUP);
+    let outcome = running.finish();
+    outcome.expect_code(105);
+    assert!(outcome.log_lines("no iteration").is_empty(), "{}", outcome.stderr);
+}
+
+/// The run was over already; its results are shown.
+#[test]
+fn interrupted_in_handle_summary() {
+    let script = r#"
+import { sleep } from "k6"
+export default function () {}
+export function handleSummary() { console.log("here"); for (;;) { try { sleep(3600) } catch {} } }
+"#;
+    let outcome = signalled(script, "here", Signal::INT);
+    outcome.expect_code(105).expect_text("TOTAL RESULTS");
+    assert!(outcome.elapsed < Duration::from_secs(15), "it took {:?}", outcome.elapsed);
+}
+
+#[test]
+fn the_second_signal_ends_handle_summary_too() {
+    let script = r#"
+import { sleep } from "k6"
+export default function () { console.log("here"); sleep(3600) }
+export function handleSummary() { console.log("summing up"); sleep(3600) }
+"#;
+    let mut running = Program::script(BINARY, script).within(BOUND).start();
+    running.wait_for("here").signal(Signal::INT);
+    running.wait_for("summing up").signal(Signal::TERM);
+    running.finish().expect_code(105);
+}
+
+/// There is nothing left to lose: it is the regular end.
+#[test]
+fn a_lingering_run_is_let_go_by_any_signal() {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let mut running =
+            Program::script(BINARY, "export default function () {}").arg("--linger").within(BOUND).start();
+        running.wait_for("--linger was enabled").signal(signal);
+        running.finish().expect_code(0).expect_text("TOTAL RESULTS");
+    }
+}
+
+#[test]
 fn the_second_interrupt_ends_teardown_too() {
     let script = r#"
 import { sleep } from "k6"

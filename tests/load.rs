@@ -1,6 +1,6 @@
 //! Many virtual users, many sockets, many failures: none of them lost, none of them in each other's way.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use senary_testkit::{Behaviour, Program, Server};
 
@@ -151,4 +151,33 @@ export default async function () {
     let outcome = program.within(BOUND).run();
     outcome.expect_code(0).expect_value("tcp_errors", "count", 0.0);
     outcome.expect_value("iterations", "count", n as f64).expect_value("right", "count", n as f64);
+}
+
+/// Each iteration leaves its sockets behind and throws.
+#[test]
+fn thousands_of_leaked_sockets() {
+    let n = sockets(2000);
+    let server = Server::start(Behaviour::Echo);
+    let script = r#"
+import { Socket } from "k6/x/tcp"
+export const options = { iterations: 5 }
+export default async function () {
+  const all = Array.from({ length: Number(__ENV.N) }, () => new Socket())
+  await Promise.all(all.map((socket) => socket.connect(__ENV.TCP_PORT, __ENV.TCP_HOST)))
+  all.forEach((socket) => socket.write("left behind"))
+  throw new Error("gone")
+}
+"#;
+    let program = Program::script(BINARY, script).target(&server).env("N", n).within(BOUND);
+    let outcome = program.run();
+    outcome.expect_code(0).expect_value("iterations", "count", 5.0);
+    outcome.expect_value("tcp_sockets", "count", 5.0 * n as f64).expect_value("tcp_errors", "count", 0.0);
+    assert_eq!(outcome.log_lines("gone").len(), 5, "{}", outcome.stderr);
+    // The last ones may still wait to be accepted.
+    let ended = Instant::now();
+    while server.accepted() < 5 * n && ended.elapsed() < BOUND {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(server.accepted(), 5 * n);
+    assert!(server.all_closed(BOUND), "{} connections are open", server.open());
 }

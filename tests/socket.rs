@@ -657,3 +657,34 @@ export async function gate() {
     outcome.expect_value("tcp_socket_duration", "count", opened as f64 + 1.0);
     assert_eq!((server.accepted(), server.bytes()), (opened, opened));
 }
+
+/// More than any buffer of the kernel holds, changed as soon as `write` has returned, and while it is on its way.
+#[test]
+fn a_write_of_a_hundred_megabytes() {
+    let server = Server::start(Behaviour::Echo);
+    let script = r#"
+import { Socket } from "k6/x/tcp"
+const SIZE = 100e6
+export default async function () {
+  const socket = new Socket()
+  const closed = new Promise((resolve) => socket.on("close", resolve))
+  const bytes = new Uint8Array(SIZE).fill(1)
+  let [back, changed] = [0, false]
+  socket.on("data", (data) => {
+    back += data.length
+    changed ||= data.includes(2)
+    bytes[back - 1] = 2
+    if (back === SIZE) socket.destroy()
+  })
+  await socket.connect(__ENV.TCP_PORT, __ENV.TCP_HOST)
+  const written = socket.write(bytes)
+  bytes.fill(2)
+  await written
+  await closed
+  console.log("back", back, "changed", changed, "written", socket.bytes_written)
+}
+"#;
+    let outcome = Program::script(BINARY, script).target(&server).within(BOUND).run();
+    outcome.expect_code(0).expect_text("back 100000000 changed false written 100000000");
+    assert_eq!(server.bytes(), 100_000_000);
+}

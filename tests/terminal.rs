@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -107,7 +108,9 @@ struct OnTerminal {
     terminal: OwnedFd,
     screen: Arc<Mutex<Screen>>,
     reader: std::thread::JoinHandle<()>,
-    _folder: TempDir,
+    /// The reader stops after what it reads next.
+    closing: Arc<AtomicBool>,
+    folder: TempDir,
 }
 
 const COLUMNS: u16 = 110;
@@ -116,7 +119,9 @@ impl OnTerminal {
     fn start(arguments: &[&str], script: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("script.js"), script).expect("a file");
-        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+        // Whoever inherited it would keep it open.
+        let terminal =
+            openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
         grantpt(&terminal).expect("access to it");
         unlockpt(&terminal).expect("access to it");
         let name = ptsname(&terminal, Vec::new()).expect("its name");
@@ -137,6 +142,8 @@ impl OnTerminal {
             .spawn()
             .expect("the binary starts");
         drop(far_end);
+        let closing = Arc::<AtomicBool>::default();
+        let is_closing = closing.clone();
         let (mut from, to) = (File::from(terminal.try_clone().expect("a descriptor")), screen.clone());
         let reader = std::thread::spawn(move || {
             let (mut buffer, mut bytes) = (vec![0; 64 * 1024], Vec::new());
@@ -146,9 +153,12 @@ impl OnTerminal {
                 let whole = std::str::from_utf8(&bytes).map_or_else(|e| e.valid_up_to(), str::len);
                 let text: Vec<u8> = bytes.drain(..whole).collect();
                 locked(&to).feed(&String::from_utf8(text).expect("what is valid"));
+                if is_closing.load(Ordering::Relaxed) {
+                    break;
+                }
             }
         });
-        Self { child, terminal, screen, reader, _folder: folder }
+        Self { child, terminal, screen, reader, closing, folder }
     }
 
     fn resize(&self, columns: u16) {
@@ -297,4 +307,34 @@ fn without_colours_and_without_a_word() {
     assert!(screen.text().contains("default ✓ [==="), "{}", screen.text());
     let (code, screen) = OnTerminal::start(&["run", "--quiet", "--summary-mode=disabled"], script).finish();
     assert_eq!((code, screen.text().trim()), (Some(0), ""));
+}
+
+/// The window is closed. Without a controlling terminal nobody sends a signal about it: the run goes on.
+#[test]
+fn a_terminal_that_goes_away_does_not_take_the_run_with_it() {
+    let script = r#"
+import { sleep } from "k6"
+export const options = { vus: 2, duration: "3s" }
+export default function () { sleep(0.1); console.log("said so") }
+"#;
+    let run = OnTerminal::start(&["run", "--summary-export=summary.json"], script);
+    run.wait_until(|text| complete_iterations(text) >= Some(4));
+    run.closing.store(true, Ordering::Relaxed);
+    let OnTerminal { mut child, terminal, reader, folder, .. } = run;
+    reader.join().expect("the reader ends");
+    drop(terminal);
+    let started = Instant::now();
+    let status = loop {
+        match child.try_wait().expect("a child") {
+            Some(status) => break status,
+            None if started.elapsed() > BOUND => {
+                child.kill().ok();
+                panic!("it has not ended");
+            }
+            None => std::thread::sleep(Duration::from_millis(5)),
+        }
+    };
+    assert_eq!(status.code(), Some(0));
+    let summary = std::fs::read_to_string(folder.path().join("summary.json")).expect("the summary");
+    assert!(summary.contains("\"iterations\""), "{summary}");
 }

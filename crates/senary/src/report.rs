@@ -14,18 +14,23 @@ use crate::options::SummaryMode;
 use crate::saturation;
 use crate::test_run::{Ended, run_stage};
 
-/// Writes the summary. What goes wrong with it is logged and changes nothing about how the run ended.
-pub async fn write(ended: &Ended, results: Results, script: String, no_color: bool) {
+/// Writes the summary. What goes wrong with it is logged and changes nothing about how the run ended; but whoever ends
+/// `handleSummary()` by a signal ends the run.
+pub async fn write(ended: &Ended, results: Results, script: String, no_color: bool) -> Result<(), Failure> {
     let settings = &ended.plan.summary;
     let summary = Summary::new(results, options(ended, script, no_color));
     let data = if settings.new_machine_readable { summary.machine_readable() } else { summary.legacy_json() };
-    let mut is_default = true;
+    let (mut is_default, mut outcome) = (true, Ok(()));
     let files = match custom(ended, data.to_string()).await {
         Ok(Some(files)) => {
             is_default = false;
             files
         }
         Ok(None) => default_files(ended, &summary),
+        Err(failure @ Failure::Stopped(_)) => {
+            outcome = Err(failure);
+            default_files(ended, &summary)
+        }
         Err(failure) => {
             failure.log();
             let error = failure.to_string();
@@ -52,6 +57,7 @@ pub async fn write(ended: &Ended, results: Results, script: String, no_color: bo
         let error = error.to_string();
         log::error!(error = error.as_str(); "failed to handle the end-of-test summary");
     }
+    outcome
 }
 
 /// What the script's `handleSummary()` wants written, if it has one and that returns something.
@@ -60,13 +66,14 @@ async fn custom(ended: &Ended, data: String) -> Result<Option<SummaryFiles>, Fai
         return Ok(None);
     }
     let limit = ended.plan.handle_summary_timeout;
-    run_stage(
-        &ended.stages,
-        Stage::HandleSummary,
-        limit,
-        CancellationToken::new(),
-        move |stages, interrupt| stages.handle_summary(&data, interrupt),
-    )
+    // A run that was ended early still has a summary; then only a second signal ends that.
+    let interrupt = match ended.shutdown.reason() {
+        Some(_) => CancellationToken::new(),
+        None => ended.shutdown.token().child_token(),
+    };
+    run_stage(&ended.stages, Stage::HandleSummary, limit, interrupt, move |stages, interrupt| {
+        stages.handle_summary(&data, interrupt)
+    })
     .await
 }
 

@@ -75,9 +75,9 @@ async fn main_line(args: &RunArgs, global: &GlobalSettings, env: &Environment) -
     // Results → summary → exit code.
     drop(progress);
     report::warn_of_nothing_done(&ended);
-    report::write(&ended, finished.results, text, global.no_color).await;
+    let reported = report::write(&ended, finished.results, text, global.no_color).await;
     ended.linger().await;
-    ended.verdict(outcome, finished.crossed)
+    ended.verdict(outcome.and(reported), finished.crossed)
 }
 
 /// The echo server of `--with-echo`, on a free port, and its address in the script's `__ENV`.

@@ -19,6 +19,8 @@ pub async fn watch(shutdown: Shutdown) {
         (SignalKind::terminate(), "terminated"),
         (SignalKind::hangup(), "hangup"),
     ];
+    // A file that reached the limit of file sizes is an error of whoever writes to it, and not the end of the process.
+    let _too_large = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
     let mut signals: Vec<(Signal, &'static str)> =
         kinds.into_iter().filter_map(|(kind, name)| Some((signal(kind).ok()?, name))).collect();
     let name = next(&mut signals).await;

@@ -2,6 +2,7 @@
 //!
 //! `run` says when what happens; this says how. The scheduler, the pipeline and the stages are others' rooms.
 
+use std::io::{Write, stdout};
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -226,14 +227,16 @@ pub struct Ended {
     pub state: Arc<ExecutionState>,
     /// Whether the generator held the run back.
     pub saturation: Saturation,
-    shutdown: Shutdown,
+    pub shutdown: Shutdown,
 }
 
 impl Ended {
     /// With `--linger`, stays until a signal comes.
     pub async fn linger(&self) {
         if self.plan.linger && self.shutdown.reason().is_none() {
-            println!(
+            // Whoever closed our output does not want to read about it.
+            let _ = writeln!(
+                stdout(),
                 "The test is done, but --linger was enabled, so k6 is waiting for Ctrl+C to continue..."
             );
             self.shutdown.token().cancelled().await;

@@ -68,23 +68,34 @@ pub enum Output {
     Stderr,
     Stdout,
     None,
-    File(BufWriter<File>),
+    File { file: BufWriter<File>, has_failed: bool },
 }
 
 impl Output {
     pub fn file(file: File) -> Self {
-        Self::File(BufWriter::new(file))
+        Self::File { file: BufWriter::new(file), has_failed: false }
     }
 
     fn is_terminal(&self) -> bool {
         match self {
             Self::Stderr => stderr_is_terminal(),
             Self::Stdout => stdout_is_terminal(),
-            Self::None | Self::File(_) => false,
+            Self::None | Self::File { .. } => false,
         }
     }
 
-    fn write(&mut self, text: &[u8]) -> io::Result<()> {
+    /// A log that cannot be written is not worth ending a run for, and there is no log to tell it. Of a file that is full,
+    /// whoever looks at standard error learns.
+    fn write(&mut self, text: &[u8]) {
+        let result = self.try_write(text);
+        if let (Self::File { has_failed, .. }, Err(error)) = (self, result)
+            && !std::mem::replace(has_failed, true)
+        {
+            let _ = writeln!(io::stderr(), "could not write to the log file, lines are lost: {error}");
+        }
+    }
+
+    fn try_write(&mut self, text: &[u8]) -> io::Result<()> {
         match self {
             Self::Stderr => io::stderr().lock().write_all(text),
             Self::Stdout => {
@@ -93,7 +104,7 @@ impl Output {
                 stdout.flush()
             }
             Self::None => Ok(()),
-            Self::File(file) => {
+            Self::File { file, .. } => {
                 file.write_all(text)?;
                 file.flush()
             }
@@ -136,8 +147,7 @@ pub fn write(mut log: Output, messages: &Receiver<Message>) {
         let output = if channel == Channel::Log { &mut log } else { console };
         match terminal {
             Some(write) if output.is_terminal() => write(waiting),
-            // There is no log to tell that the log cannot be written.
-            _ => drop(output.write(waiting.as_bytes())),
+            _ => output.write(waiting.as_bytes()),
         }
         waiting.clear();
     };

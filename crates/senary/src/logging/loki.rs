@@ -3,7 +3,7 @@
 //! (<https://grafana.com/docs/loki/latest/reference/loki-http-api/#ingest-logs>)
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -222,7 +222,8 @@ impl Pusher {
         if let Err(error) = result
             && !std::mem::replace(&mut self.has_failed, true)
         {
-            eprintln!("could not send the log to {}: {error}", self.config.url);
+            // Not even there, perhaps.
+            let _ = writeln!(io::stderr(), "could not send the log to {}: {error}", self.config.url);
         }
     }
 }

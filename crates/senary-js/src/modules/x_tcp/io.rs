@@ -20,9 +20,6 @@ use super::events::SocketEvent;
 use super::socket::{QueuedWrite, SocketCore, State};
 use crate::memory::Chunk;
 
-/// Codes of connects that this machine could not even try: the generator's limits, not the target's.
-const EXHAUSTED: [&str; 3] = ["EMFILE", "ENFILE", "EADDRNOTAVAIL"];
-
 /// One per worker: what a read returns is copied out at once.
 const READ_BUFFER: usize = 256 * 1024;
 
@@ -38,8 +35,8 @@ pub async fn run(socket: Rc<SocketCore>, target: ConnectTarget) {
     let target = Target { host: &host, port, tls, local_ip };
     let dialed = dialer.dial(&target, &socket.wire).await;
     socket.account_wire_bytes();
-    let code = dialed.result.as_ref().err().map(NetError::code);
-    socket.vu.worker.meter.connected(code.is_some_and(|code| EXHAUSTED.contains(&code)));
+    let exhausted = matches!(dialed.result, Err(NetError::OpenFiles { .. } | NetError::LocalPorts { .. }));
+    socket.vu.worker.meter.connected(exhausted);
     match dialed.result {
         Ok(stream) => {
             socket.connected(stream, &dialed.timings, (tags, &host, port));
