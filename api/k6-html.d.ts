@@ -1,5 +1,6 @@
 /** HTML, searched by CSS selectors. */
 declare module "k6/html" {
+  /** Throws a `RangeError` for a document with more than 10,000 elements within each other. */
   export function parseHTML(source: string): Selection
 
   type Matcher = string | Selection | Element | ((index: number, element: Selection) => boolean)

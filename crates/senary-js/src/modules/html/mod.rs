@@ -7,6 +7,7 @@
 
 mod element;
 mod form;
+mod nesting;
 mod nodes;
 mod selection;
 
@@ -35,7 +36,11 @@ fn parse_html<'js>(ctx: Ctx<'js>, source: Opt<Value<'js>>) -> rquickjs::Result<V
     let Some(source) = source else {
         return Err(errors::throw_type_error(&ctx, "parseHTML() needs the text of a document"));
     };
-    parse(&ctx, &String::from_utf8_lossy(&source))
+    let source = String::from_utf8_lossy(&source);
+    if nesting::of(&source) > nesting::DEEPEST {
+        return Err(errors::throw_range_error(&ctx, "parseHTML(): the document is nested too deeply"));
+    }
+    parse(&ctx, &source)
 }
 
 /// A selection of a whole document.
@@ -213,6 +218,9 @@ mod tests {
             ctx.globals().set("html", exports(ctx).unwrap()).unwrap();
             assert!(run(ctx, "html.parseHTML()").starts_with("TypeError: parseHTML()"));
             assert!(run(ctx, "html.parseHTML(5)").starts_with("TypeError: parseHTML()"));
+            let deep = run(ctx, "html.parseHTML('<div>'.repeat(1e6))");
+            assert_eq!(deep, "RangeError: parseHTML(): the document is nested too deeply");
+            assert_eq!(run(ctx, "return html.parseHTML('<p>x<br>'.repeat(2e4)).find('p').size()"), "20000");
             assert_eq!(run(ctx, "return html.parseHTML('').find('body').size()"), "1");
             assert!(
                 run(ctx, "html.parseHTML('<p>').find('p').filter(5)").starts_with("TypeError: a selector")
