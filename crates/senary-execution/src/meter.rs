@@ -130,8 +130,10 @@ struct Look {
     scheduled: Vec<Option<Scheduled>>,
 }
 
+/// Windows are this long at least: whoever looks does so every second, whenever scenarios began.
+const WINDOW: Duration = Duration::from_millis(950);
 /// A last window that is shorter than this says too little.
-const LEAST_WINDOW: Duration = Duration::from_millis(500);
+const LEAST_LAST_WINDOW: Duration = Duration::from_millis(500);
 
 impl Meter {
     pub(crate) fn new(workers: usize, held_up: HeldUp) -> Self {
@@ -151,10 +153,14 @@ impl Meter {
         self.lock().last = Some(self.figures());
     }
 
-    /// Takes the window since the last look into account; `None` if no scenario runs.
+    /// Takes the window since the last look into account; `None` if no scenario runs, or not for long enough yet.
     pub(crate) fn look(&self) -> Option<Window> {
+        self.look_back(WINDOW)
+    }
+
+    fn look_back(&self, least: Duration) -> Option<Window> {
         let mut state = self.lock();
-        let before = state.last.take()?;
+        let before = state.last.take_if(|last| last.at.elapsed() >= least)?;
         let now = self.figures();
         let window = self.window(&before, &now);
         state.evidence.add(&window);
@@ -163,14 +169,12 @@ impl Meter {
     }
 
     /// The scenarios have ended. A last window that is short is not judged, but what was counted in it counts.
-    pub(crate) fn end(&self) -> Option<Window> {
-        let is_long = self.lock().last.as_ref().is_some_and(|last| last.at.elapsed() >= LEAST_WINDOW);
-        let window = if is_long { self.look() } else { None };
+    pub(crate) fn end(&self) {
+        self.look_back(LEAST_LAST_WINDOW);
         let (connects, exhausted) = (self.count(|w| &w.connects), self.count(|w| &w.exhausted));
         let mut state = self.lock();
         state.evidence.add_connects(connects, exhausted);
         state.last = None;
-        window
     }
 
     pub(crate) fn judge(&self) -> Saturation {
@@ -270,8 +274,10 @@ mod tests {
         begin.recv().unwrap();
         // What was before the run is forgotten, but not that the loop is due.
         meter.begin();
-        std::thread::sleep(Duration::from_millis(600));
-        let window = meter.end().unwrap();
+        assert!(meter.look().is_none(), "it is too early");
+        std::thread::sleep(WINDOW);
+        let window = meter.look().unwrap();
+        meter.end();
         stop.store(true, Ordering::Relaxed);
         thread.join().unwrap();
         assert_eq!(window.workers[0].starts, 0);

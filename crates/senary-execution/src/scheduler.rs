@@ -20,7 +20,7 @@ use crate::executor::{self, ActiveScenario, DroppedIterations, ScenarioRun};
 use crate::meter::{self, HeldUp, Meter};
 use crate::plan::LoadPlan;
 use crate::progress::{ScenarioProgress, ScenarioState};
-use crate::saturation::{Saturation, Window};
+use crate::saturation::Saturation;
 use crate::segment::Striping;
 use crate::shutdown::Shutdown;
 use crate::state::ExecutionState;
@@ -107,11 +107,7 @@ impl Control {
 
     /// The generator looks at itself.
     fn record_generator(&self) {
-        self.record_window(self.meter.look());
-    }
-
-    fn record_window(&self, window: Option<Window>) {
-        if let Some(window) = window {
+        if let Some(window) = self.meter.look() {
             self.record(|recorder, clock| meter::record(&window, recorder, &self.run_tags, clock.now()));
         }
     }
@@ -229,7 +225,7 @@ impl<F: VuFactory> Scheduler<F> {
         let control = &self.inner.control;
         control.meter.begin();
         while scenarios.join_next().await.is_some() {}
-        control.record_window(control.meter.end());
+        control.meter.end();
         abandoned.disarm();
     }
 

@@ -69,10 +69,17 @@ impl TagSet {
 
 /// A tag set interned by one [`Recorder`](crate::Recorder); meaningless to any other, and to the same one after it has
 /// begun a new [`Epoch`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TagSetId {
     index: u32,
     epoch: Epoch,
+}
+
+impl Hash for TagSetId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // Tables of ids hold those of one epoch.
+        self.index.hash(state);
+    }
 }
 
 impl TagSetId {

@@ -1,5 +1,5 @@
 // Samples over the same series, all the time: groups, tags with many values, sub-metrics. Logs when a quarter is done, and
-// when all are.
+// when all are. Most are of trends, which keep their values until there are a million: each of them has by then.
 import { check, group, sleep } from "k6"
 import exec from "k6/execution"
 import { Counter, Gauge, Rate, Trend } from "k6/metrics"
@@ -12,9 +12,9 @@ export const options = {
     flat: { executor: "shared-iterations", vus: 4, iterations: N, maxDuration: "2h" },
   },
   thresholds: {
-    "hits{kind:1}": ["count>0"],
+    "hits{kind:0}": ["count>0"],
     "lag{kind:1}": ["p(95)>=0"],
-    "lag{group:::g2}": ["max>=0"],
+    "lag{group:::g1}": ["max>=0"],
     "odd{id:7}": ["rate>=0"],
   },
 }
@@ -22,17 +22,18 @@ export const options = {
 // A thousand samples.
 export default function () {
   const number = exec.scenario.iterationInInstance
-  for (let g = 0; g < 5; g++) {
+  for (let g = 0; g < 2; g++) {
     group(`g${g}`, () => {
-      for (let i = 0; i < 33; i++) {
-        const tags = { kind: i % 5, id: (number * 33 + i) % 1000 }
-        hits.add(1, tags)
-        level.add(i)
-        odd.add(i % 2, tags)
+      for (let i = 0; i < 125; i++) {
+        const tags = { kind: i % 2, id: (number * 125 + i) % 1000 }
         lag.add((number + i) % 1013, tags)
+        lag.add((number * i) % 997, tags)
         lag.add(i / 7)
+        if (i % 4 === 0) hits.add(1, tags)
+        else if (i % 4 === 1) level.add(i)
+        else if (i % 4 === 2) odd.add(number % 2, tags)
+        else check(i, { "is small": (v) => v < 100 })
       }
-      for (let i = 0; i < 33; i++) check(i, { "is small": (v) => v < 30 })
     })
   }
   if (number === Math.floor(N / 4)) {
