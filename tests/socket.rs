@@ -438,7 +438,7 @@ fn no_peer_outlasts_the_graceful_stop() {
     let script = r#"
 import { Socket } from "k6/x/tcp"
 const peer = (name) => ({
-  executor: "constant-vus", vus: 2, duration: "1s", gracefulStop: "500ms", exec: "meet", env: { PEER: name },
+  executor: "constant-vus", vus: 2, duration: "3s", gracefulStop: "500ms", exec: "meet", env: { PEER: name },
 })
 export const options = {
   scenarios: {
