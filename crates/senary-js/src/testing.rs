@@ -6,11 +6,13 @@ use std::thread::JoinHandle;
 
 use rquickjs::{Context, Ctx, Runtime};
 
+use crate::coroutine::MAX_SCRIPT_STACK;
 use crate::errors;
 
 /// Runs `test` in a fresh context with the error classes every script has.
 pub fn with_context(test: impl for<'js> FnOnce(&Ctx<'js>)) {
     let runtime = Runtime::new().unwrap();
+    runtime.set_max_stack_size(MAX_SCRIPT_STACK);
     let context = Context::full(&runtime).unwrap();
     context.with(|ctx| {
         errors::install(&ctx).unwrap();

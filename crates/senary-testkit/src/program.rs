@@ -29,7 +29,7 @@ impl Program {
         let folder = tempfile::tempdir().expect("a folder");
         let mut command = Command::new(binary);
         command.current_dir(folder.path()).env_clear();
-        for kept in ["PATH", "LANG", "LLVM_PROFILE_FILE"] {
+        for kept in ["PATH", "LANG", "LLVM_PROFILE_FILE", "ASAN_OPTIONS"] {
             if let Some(value) = std::env::var_os(kept) {
                 command.env(kept, value);
             }
