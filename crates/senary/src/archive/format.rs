@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use senary_js::ScriptSource;
+use senary_js::source::specifier;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -154,7 +156,14 @@ fn append(tar: &mut tar::Builder<impl Write>, path: &str, content: &[u8]) -> io:
     header.set_size(content.len() as u64);
     header.set_mode(0o644);
     header.set_mtime(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs());
-    tar.append_data(&mut header, path, content)
+    let name = &mut header.as_old_mut().name;
+    if path.len() > name.len() || path.split('/').any(|part| part == "..") {
+        return tar.append_data(&mut header, path, content);
+    }
+    // As it is: `https://host//x` is another module than `https://host/x`, though it would be the same file.
+    name[..path.len()].copy_from_slice(path.as_bytes());
+    header.set_cksum();
+    tar.append(&header, content)
 }
 
 /// `file:///a/b` stands at `file/a/b`, `https://host/a` at `https/host/a`.
@@ -167,7 +176,10 @@ fn entry_of_url(url: &str) -> String {
 
 fn url_of_entry(path: &str) -> Option<String> {
     match path.split_once('/')? {
-        ("file", rest) => Some(format!("file:///{rest}")),
+        // Files are asked for by their plain paths.
+        ("file", rest) => {
+            Some(specifier::url_of(&specifier::normalize(&Path::new("/").join(rest.trim_start_matches('/')))))
+        }
         ("https", rest) => Some(format!("https://{rest}")),
         _ => None,
     }
@@ -234,6 +246,22 @@ mod tests {
             assert!(Archive::is_archive(&bytes));
             assert_eq!(Archive::read(&bytes).unwrap(), archive);
         }
+    }
+
+    #[test]
+    fn urls_are_kept_and_paths_made_plain() {
+        let mut archive = archive("/dir/src/script.js");
+        for url in
+            ["https://host//path/./x.js".to_owned(), format!("https://host//{}/x.js", "long".repeat(60))]
+        {
+            archive.contents.insert(url, Arc::from(*b"3"));
+        }
+        assert_eq!(Archive::read(&written(&archive)).unwrap(), archive);
+        let metadata = r#"{"type":"js","filename":"/s.js"}"#;
+        let files = [("metadata.json", metadata), ("data", ""), ("file//a/./b.js", "1")];
+        let read = Archive::read(&tar_of(&files)).unwrap();
+        assert_eq!(read.contents.keys().collect::<Vec<_>>(), ["file:///a/b.js"]);
+        assert_eq!(Archive::read(&written(&read)).unwrap(), read);
     }
 
     #[test]
