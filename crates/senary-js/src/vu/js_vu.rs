@@ -38,7 +38,6 @@ impl JsVu {
     /// Gives the VU a new engine, in which the script's init code runs again: one that ran out of memory may hold what
     /// the script keeps between iterations, and allocations may have failed in the middle of anything.
     async fn start_over(&mut self, interrupt: &CancellationToken) -> Result<(), ScriptFailure> {
-        self.is_broken = true;
         let old = self.inner.core.clone();
         // What it holds is let go of before the new one is made.
         self.function = None;
@@ -159,9 +158,12 @@ impl Vu for JsVu {
             core.record_at(builtin::ITERATIONS, 1.0, now);
         }
         core.record_data(now);
-        if matches!(outcome, Err(ScriptFailure::OutOfMemory { .. })) && !interrupt.is_cancelled() {
-            // Now, so that the memory is free. Should it not work, the next iteration tries again and says why.
-            let _ = self.start_over(interrupt).await;
+        if matches!(outcome, Err(ScriptFailure::OutOfMemory { .. })) {
+            self.is_broken = true;
+            if !interrupt.is_cancelled() {
+                // Now, so that the memory is free. Should it not work, the next iteration tries again and says why.
+                let _ = self.start_over(interrupt).await;
+            }
         }
         if interrupted { IterationOutcome::Interrupted } else { IterationOutcome::Complete }
     }
