@@ -334,11 +334,14 @@ typedef struct JSClass {
     const JSClassExoticMethods *exotic;
 } JSClass;
 
-struct JSRuntime {
-    JSMallocFunctions mf;
-    JSMallocState malloc_state;
+/* Senary: what the runtimes of one thread have in common. A load generator
+   keeps thousands of runtimes on a thread; the small blocks of one fill the
+   gaps of another's arenas, and names are interned once. Made with the first
+   runtime of the thread, freed with the last. A runtime is used on the thread
+   that made it only; all of them use the same malloc functions. */
+typedef struct JSThreadShared {
+    int runtime_count;
     JSArenaState arena_state;
-    const char *rt_info;
 
     int atom_hash_size; /* power of two */
     int atom_count;
@@ -347,6 +350,15 @@ struct JSRuntime {
     uint32_t *atom_hash;
     JSAtomStruct **atom_array;
     int atom_free_index; /* 0 = none */
+} JSThreadShared;
+
+static _Thread_local JSThreadShared *js_thread_shared;
+
+struct JSRuntime {
+    JSMallocFunctions mf;
+    JSMallocState malloc_state;
+    JSThreadShared *shared;
+    const char *rt_info;
 
     JSClassID js_class_id_alloc; /* counter for user defined classes */
     int class_count;    /* size of class_array */
@@ -1728,12 +1740,12 @@ static int arena_get_size_index(size_t size)
 
 static inline JSMallocBlockHeader *arena_zero_block(JSRuntime *rt)
 {
-    return (JSMallocBlockHeader *)rt->arena_state.zero_size_block;
+    return (JSMallocBlockHeader *)rt->shared->arena_state.zero_size_block;
 }
 
 static void js_arena_init(JSRuntime *rt)
 {
-    JSArenaState *s = &rt->arena_state;
+    JSArenaState *s = &rt->shared->arena_state;
     int i;
     arena_zero_block(rt)->u.block_idx = JS_ARENA_FREE_NIL;
     for (i = 0; i < JS_ARENA_BLOCK_SIZE_COUNT; i++) {
@@ -1772,8 +1784,8 @@ static no_inline JSArena *arena_new(JSRuntime *rt, int block_size_idx)
     b = arena_get_block(ar, n_blocks - 1, block_size);
     b->u.free_next = JS_ARENA_FREE_NIL;
     b->block_size_idx = block_size_idx;
-    list_add(&ar->link, &rt->arena_state.arena_list[block_size_idx]);
-    list_add(&ar->free_link, &rt->arena_state.free_arena_list[block_size_idx]);
+    list_add(&ar->link, &rt->shared->arena_state.arena_list[block_size_idx]);
+    list_add(&ar->free_link, &rt->shared->arena_state.free_arena_list[block_size_idx]);
     return ar;
 }
 
@@ -1818,7 +1830,7 @@ static void *js_arena_malloc(JSRuntime *rt, size_t size)
 
         block_size_idx = arena_get_size_index(total_size);
         block_size = arena_block_sizes[block_size_idx];
-        head = &rt->arena_state.free_arena_list[block_size_idx];
+        head = &rt->shared->arena_state.free_arena_list[block_size_idx];
         el = head->next;
         if (unlikely(el == head)) {
             ar = arena_new(rt, block_size_idx);
@@ -1865,7 +1877,7 @@ static void js_arena_free(JSRuntime *rt, void *ptr)
         ar->first_free_block = block_idx;
         if (unlikely(ar->n_used_blocks == ar->n_blocks))
             list_add(&ar->free_link,
-                     &rt->arena_state.free_arena_list[block_size_idx]);
+                     &rt->shared->arena_state.free_arena_list[block_size_idx]);
         ar->n_used_blocks--;
         if (unlikely(ar->n_used_blocks == 0)) {
             list_del(&ar->link);
@@ -1965,7 +1977,7 @@ static void *js_arena_calloc(JSRuntime *rt, size_t count, size_t size)
    arenas are released eagerly as their last block is freed) */
 static void js_arena_free_all(JSRuntime *rt)
 {
-    JSArenaState *s = &rt->arena_state;
+    JSArenaState *s = &rt->shared->arena_state;
     struct list_head *el, *el1;
     int i;
     for (i = 0; i < JS_ARENA_BLOCK_SIZE_COUNT; i++) {
@@ -1975,6 +1987,32 @@ static void js_arena_free_all(JSRuntime *rt)
         }
         init_list_head(&s->arena_list[i]);
         init_list_head(&s->free_arena_list[i]);
+    }
+}
+
+static int js_thread_shared_retain(JSRuntime *rt)
+{
+    JSThreadShared *shared = js_thread_shared;
+    if (!shared) {
+        shared = rt->mf.js_calloc(rt->malloc_state.opaque, 1, sizeof(*shared));
+        if (!shared)
+            return -1;
+        js_thread_shared = shared;
+        rt->shared = shared;
+        js_arena_init(rt);
+    }
+    rt->shared = shared;
+    shared->runtime_count++;
+    return 0;
+}
+
+static void js_thread_shared_release(JSRuntime *rt)
+{
+    JSThreadShared *shared = rt->shared;
+    if (--shared->runtime_count == 0) {
+        js_arena_free_all(rt);
+        rt->mf.js_free(rt->malloc_state.opaque, shared);
+        js_thread_shared = NULL;
     }
 }
 
@@ -2036,12 +2074,9 @@ void js_free_rt(JSRuntime *rt, void *ptr)
 
     s = &rt->malloc_state;
     size_t free_size = js_arena_usable_size(rt, ptr) + MALLOC_OVERHEAD;
-    if (unlikely(free_size > s->malloc_size)) {
-        printf("js_free_rt: malloc_size underflow: freeing %zu but only %zu tracked\n", free_size, s->malloc_size);
-        abort();
-    }
-    s->malloc_count--;
-    s->malloc_size -= free_size;
+    /* Senary: an atom may have been allocated by another runtime of the thread */
+    s->malloc_count -= s->malloc_count != 0;
+    s->malloc_size -= free_size < s->malloc_size ? free_size : s->malloc_size;
     js_arena_free(rt, ptr);
 }
 
@@ -2332,7 +2367,10 @@ JSRuntime *JS_NewRuntime2(const JSMallocFunctions *mf, void *opaque)
     ms.malloc_count++;
     ms.malloc_size += rt->mf.js_malloc_usable_size(rt) + MALLOC_OVERHEAD;
     rt->malloc_state = ms;
-    js_arena_init(rt);
+    if (js_thread_shared_retain(rt)) {
+        mf->js_free(opaque, rt);
+        return NULL;
+    }
     rt->malloc_gc_threshold = 256 * 1024;
 
     init_list_head(&rt->context_list);
@@ -2345,7 +2383,7 @@ JSRuntime *JS_NewRuntime2(const JSMallocFunctions *mf, void *opaque)
 #endif
     init_list_head(&rt->job_list);
 
-    if (JS_InitAtoms(rt))
+    if (rt->shared->atom_size == 0 && JS_InitAtoms(rt))
         goto fail;
 
     /* create the object, array and function classes */
@@ -2717,8 +2755,8 @@ void JS_FreeRuntime(JSRuntime *rt)
     if (check_dump_flag(rt, JS_DUMP_ATOM_LEAKS)) {
         bool header_done = false;
 
-        for(i = 0; i < rt->atom_size; i++) {
-            JSAtomStruct *p = rt->atom_array[i];
+        for(i = 0; i < rt->shared->atom_size; i++) {
+            JSAtomStruct *p = rt->shared->atom_array[i];
             if (!atom_is_free(p) /* && p->str*/) {
                 if (i >= JS_ATOM_END || JS_REF_COUNT(p) != 1) {
                     if (!header_done) {
@@ -2771,18 +2809,20 @@ void JS_FreeRuntime(JSRuntime *rt)
     }
 #endif
 
-    /* free the atoms */
-    for(i = 0; i < rt->atom_size; i++) {
-        JSAtomStruct *p = rt->atom_array[i];
-        if (!atom_is_free(p)) {
+    /* free the atoms; while the thread has other runtimes they stay */
+    if (rt->shared->runtime_count == 1) {
+        for(i = 0; i < rt->shared->atom_size; i++) {
+            JSAtomStruct *p = rt->shared->atom_array[i];
+            if (!atom_is_free(p)) {
 #ifdef ENABLE_DUMPS // JS_DUMP_LEAKS
-            list_del(&p->link);
+                list_del(&p->link);
 #endif
-            js_free_rt(rt, p);
+                js_free_rt(rt, p);
+            }
         }
+        js_free_rt(rt, rt->shared->atom_array);
+        js_free_rt(rt, rt->shared->atom_hash);
     }
-    js_free_rt(rt, rt->atom_array);
-    js_free_rt(rt, rt->atom_hash);
     js_free_rt(rt, rt->shape_hash);
 #ifdef ENABLE_DUMPS // JS_DUMP_LEAKS
     if (check_dump_flag(rt, JS_DUMP_LEAKS) && !list_empty(&rt->string_list)) {
@@ -2838,7 +2878,7 @@ void JS_FreeRuntime(JSRuntime *rt)
 
     leak &= check_dump_flag(rt, JS_ABORT_ON_LEAKS);
 
-    js_arena_free_all(rt);
+    js_thread_shared_release(rt);
 
     {
         JSMallocState *ms = &rt->malloc_state;
@@ -3297,14 +3337,14 @@ static __maybe_unused void JS_DumpAtoms(JSRuntime *rt)
     int h, i;
     /* This only dumps hashed atoms, not JS_ATOM_TYPE_SYMBOL atoms */
     printf("JSAtom count=%d size=%d hash_size=%d:\n",
-           rt->atom_count, rt->atom_size, rt->atom_hash_size);
+           rt->shared->atom_count, rt->shared->atom_size, rt->shared->atom_hash_size);
     printf("JSAtom hash table: {\n");
-    for(i = 0; i < rt->atom_hash_size; i++) {
-        h = rt->atom_hash[i];
+    for(i = 0; i < rt->shared->atom_hash_size; i++) {
+        h = rt->shared->atom_hash[i];
         if (h) {
             printf("  %d:", i);
             while (h) {
-                p = rt->atom_array[h];
+                p = rt->shared->atom_array[h];
                 printf(" ");
                 JS_DumpString(rt, p);
                 h = p->hash_next;
@@ -3314,8 +3354,8 @@ static __maybe_unused void JS_DumpAtoms(JSRuntime *rt)
     }
     printf("}\n");
     printf("JSAtom table: {\n");
-    for(i = 0; i < rt->atom_size; i++) {
-        p = rt->atom_array[i];
+    for(i = 0; i < rt->shared->atom_size; i++) {
+        p = rt->shared->atom_array[i];
         if (!atom_is_free(p)) {
             printf("  %d: { %d %08x ", i, p->atom_type, p->hash);
             if (!(p->len == 0 && p->is_wide_char != 0))
@@ -3333,13 +3373,13 @@ static int JS_ResizeAtomHash(JSRuntime *rt, int new_hash_size)
 
     assert((new_hash_size & (new_hash_size - 1)) == 0); /* power of two */
     new_hash_mask = new_hash_size - 1;
-    new_hash = js_mallocz_rt(rt, sizeof(rt->atom_hash[0]) * new_hash_size);
+    new_hash = js_mallocz_rt(rt, sizeof(rt->shared->atom_hash[0]) * new_hash_size);
     if (!new_hash)
         return -1;
-    for(i = 0; i < rt->atom_hash_size; i++) {
-        h = rt->atom_hash[i];
+    for(i = 0; i < rt->shared->atom_hash_size; i++) {
+        h = rt->shared->atom_hash[i];
         while (h != 0) {
-            p = rt->atom_array[h];
+            p = rt->shared->atom_array[h];
             hash_next1 = p->hash_next;
             /* add in new hash table */
             j = p->hash & new_hash_mask;
@@ -3348,10 +3388,10 @@ static int JS_ResizeAtomHash(JSRuntime *rt, int new_hash_size)
             h = hash_next1;
         }
     }
-    js_free_rt(rt, rt->atom_hash);
-    rt->atom_hash = new_hash;
-    rt->atom_hash_size = new_hash_size;
-    rt->atom_count_resize = JS_ATOM_COUNT_RESIZE(new_hash_size);
+    js_free_rt(rt, rt->shared->atom_hash);
+    rt->shared->atom_hash = new_hash;
+    rt->shared->atom_hash_size = new_hash_size;
+    rt->shared->atom_count_resize = JS_ATOM_COUNT_RESIZE(new_hash_size);
     //    JS_DumpAtoms(rt);
     return 0;
 }
@@ -3361,11 +3401,11 @@ static int JS_InitAtoms(JSRuntime *rt)
     int i, len, atom_type;
     const char *p;
 
-    rt->atom_hash_size = 0;
-    rt->atom_hash = NULL;
-    rt->atom_count = 0;
-    rt->atom_size = 0;
-    rt->atom_free_index = 0;
+    rt->shared->atom_hash_size = 0;
+    rt->shared->atom_hash = NULL;
+    rt->shared->atom_count = 0;
+    rt->shared->atom_size = 0;
+    rt->shared->atom_free_index = 0;
     if (JS_ResizeAtomHash(rt, 512))     /* there are at least 504 predefined atoms */
         return -1;
 
@@ -3390,7 +3430,7 @@ JSAtom JS_DupAtomRT(JSRuntime *rt, JSAtom v)
     JSAtomStruct *p;
 
     if (!__JS_AtomIsConst(v)) {
-        p = rt->atom_array[v];
+        p = rt->shared->atom_array[v];
         JS_REF_COUNT(p)++;
     }
     return v;
@@ -3403,7 +3443,7 @@ JSAtom JS_DupAtom(JSContext *ctx, JSAtom v)
 
     if (!__JS_AtomIsConst(v)) {
         rt = ctx->rt;
-        p = rt->atom_array[v];
+        p = rt->shared->atom_array[v];
         JS_REF_COUNT(p)++;
     }
     return v;
@@ -3417,7 +3457,7 @@ static JSAtomKindEnum JS_AtomGetKind(JSContext *ctx, JSAtom v)
     rt = ctx->rt;
     if (__JS_AtomIsTaggedInt(v))
         return JS_ATOM_KIND_STRING;
-    p = rt->atom_array[v];
+    p = rt->shared->atom_array[v];
     switch(p->atom_type) {
     case JS_ATOM_TYPE_STRING:
         return JS_ATOM_KIND_STRING;
@@ -3444,12 +3484,12 @@ static JSAtom js_get_atom_index(JSRuntime *rt, JSAtomStruct *p)
     if (p->atom_type != JS_ATOM_TYPE_SYMBOL) {
         JSAtomStruct *p1;
 
-        i = rt->atom_hash[p->hash & (rt->atom_hash_size - 1)];
-        p1 = rt->atom_array[i];
+        i = rt->shared->atom_hash[p->hash & (rt->shared->atom_hash_size - 1)];
+        p1 = rt->shared->atom_array[i];
         while (p1 != p) {
             assert(i != 0);
             i = p1->hash_next;
-            p1 = rt->atom_array[i];
+            p1 = rt->shared->atom_array[i];
         }
     }
     return i;
@@ -3477,10 +3517,10 @@ static JSAtom __JS_NewAtom(JSRuntime *rt, JSString *str, int atom_type)
         len = str->len;
         h = hash_string(str, atom_type);
         h &= JS_ATOM_HASH_MASK;
-        h1 = h & (rt->atom_hash_size - 1);
-        i = rt->atom_hash[h1];
+        h1 = h & (rt->shared->atom_hash_size - 1);
+        i = rt->shared->atom_hash[h1];
         while (i != 0) {
-            p = rt->atom_array[i];
+            p = rt->shared->atom_array[i];
             if (p->hash == h &&
                 p->atom_type == atom_type &&
                 p->len == len &&
@@ -3501,7 +3541,7 @@ static JSAtom __JS_NewAtom(JSRuntime *rt, JSString *str, int atom_type)
         }
     }
 
-    if (rt->atom_free_index == 0) {
+    if (rt->shared->atom_free_index == 0) {
         /* allow new atom entries */
         uint32_t new_size, start;
         JSAtomStruct **new_array;
@@ -3510,14 +3550,14 @@ static JSAtom __JS_NewAtom(JSRuntime *rt, JSString *str, int atom_type)
            4 6 9 13 19 28 42 63 94 141 211 316 474 711 1066 1599 2398 3597 5395 8092
            preallocating space for predefined atoms (at least 504).
          */
-        new_size = max_int(711, rt->atom_size * 3 / 2);
+        new_size = max_int(711, rt->shared->atom_size * 3 / 2);
         if (new_size > JS_ATOM_MAX)
             goto fail;
-        new_array = js_realloc_rt(rt, rt->atom_array, sizeof(*new_array) * new_size);
+        new_array = js_realloc_rt(rt, rt->shared->atom_array, sizeof(*new_array) * new_size);
         if (!new_array)
             goto fail;
         /* Note: the atom 0 is not used */
-        start = rt->atom_size;
+        start = rt->shared->atom_size;
         if (start == 0) {
             /* JS_ATOM_NULL entry */
             p = js_mallocz_rt(rt, sizeof(JSAtomStruct));
@@ -3531,19 +3571,19 @@ static JSAtom __JS_NewAtom(JSRuntime *rt, JSString *str, int atom_type)
             list_add_tail(&p->link, &rt->string_list);
 #endif
             new_array[0] = p;
-            rt->atom_count++;
+            rt->shared->atom_count++;
             start = 1;
         }
-        rt->atom_size = new_size;
-        rt->atom_array = new_array;
-        rt->atom_free_index = start;
+        rt->shared->atom_size = new_size;
+        rt->shared->atom_array = new_array;
+        rt->shared->atom_free_index = start;
         for(i = start; i < new_size; i++) {
             uint32_t next;
             if (i == (new_size - 1))
                 next = 0;
             else
                 next = i + 1;
-            rt->atom_array[i] = atom_set_free(next);
+            rt->shared->atom_array[i] = atom_set_free(next);
         }
     }
 
@@ -3582,22 +3622,22 @@ static JSAtom __JS_NewAtom(JSRuntime *rt, JSString *str, int atom_type)
     }
 
     /* use an already free entry */
-    i = rt->atom_free_index;
-    rt->atom_free_index = atom_get_free(rt->atom_array[i]);
-    rt->atom_array[i] = p;
+    i = rt->shared->atom_free_index;
+    rt->shared->atom_free_index = atom_get_free(rt->shared->atom_array[i]);
+    rt->shared->atom_array[i] = p;
 
     p->hash = h;
     p->hash_next = i;   /* atom_index */
     p->atom_type = atom_type;
     p->first_weak_ref = NULL;
 
-    rt->atom_count++;
+    rt->shared->atom_count++;
 
     if (atom_type != JS_ATOM_TYPE_SYMBOL) {
-        p->hash_next = rt->atom_hash[h1];
-        rt->atom_hash[h1] = i;
-        if (unlikely(rt->atom_count >= rt->atom_count_resize))
-            JS_ResizeAtomHash(rt, rt->atom_hash_size * 2);
+        p->hash_next = rt->shared->atom_hash[h1];
+        rt->shared->atom_hash[h1] = i;
+        if (unlikely(rt->shared->atom_count >= rt->shared->atom_count_resize))
+            JS_ResizeAtomHash(rt, rt->shared->atom_hash_size * 2);
     }
 
     //    JS_DumpAtoms(rt);
@@ -3634,10 +3674,10 @@ static JSAtom __JS_FindAtom(JSRuntime *rt, const char *str, size_t len,
 
     h = hash_string8((const uint8_t *)str, len, JS_ATOM_TYPE_STRING);
     h &= JS_ATOM_HASH_MASK;
-    h1 = h & (rt->atom_hash_size - 1);
-    i = rt->atom_hash[h1];
+    h1 = h & (rt->shared->atom_hash_size - 1);
+    i = rt->shared->atom_hash[h1];
     while (i != 0) {
-        p = rt->atom_array[i];
+        p = rt->shared->atom_array[i];
         if (p->hash == h &&
             p->atom_type == JS_ATOM_TYPE_STRING &&
             p->len == len &&
@@ -3659,17 +3699,17 @@ static void JS_FreeAtomStruct(JSRuntime *rt, JSAtomStruct *p)
         JSAtomStruct *p0, *p1;
         uint32_t h0;
 
-        h0 = p->hash & (rt->atom_hash_size - 1);
-        i = rt->atom_hash[h0];
-        p1 = rt->atom_array[i];
+        h0 = p->hash & (rt->shared->atom_hash_size - 1);
+        i = rt->shared->atom_hash[h0];
+        p1 = rt->shared->atom_array[i];
         if (p1 == p) {
-            rt->atom_hash[h0] = p1->hash_next;
+            rt->shared->atom_hash[h0] = p1->hash_next;
         } else {
             for(;;) {
                 assert(i != 0);
                 p0 = p1;
                 i = p1->hash_next;
-                p1 = rt->atom_array[i];
+                p1 = rt->shared->atom_array[i];
                 if (p1 == p) {
                     p0->hash_next = p1->hash_next;
                     break;
@@ -3678,8 +3718,8 @@ static void JS_FreeAtomStruct(JSRuntime *rt, JSAtomStruct *p)
         }
     }
     /* insert in free atom list */
-    rt->atom_array[i] = atom_set_free(rt->atom_free_index);
-    rt->atom_free_index = i;
+    rt->shared->atom_array[i] = atom_set_free(rt->shared->atom_free_index);
+    rt->shared->atom_free_index = i;
     if (unlikely(p->first_weak_ref)) {
         reset_weak_ref(rt, &p->first_weak_ref);
     }
@@ -3688,15 +3728,15 @@ static void JS_FreeAtomStruct(JSRuntime *rt, JSAtomStruct *p)
     list_del(&p->link);
 #endif
     js_free_rt(rt, p);
-    rt->atom_count--;
-    assert(rt->atom_count >= 0);
+    rt->shared->atom_count--;
+    assert(rt->shared->atom_count >= 0);
 }
 
 static void __JS_FreeAtom(JSRuntime *rt, uint32_t i)
 {
     JSAtomStruct *p;
 
-    p = rt->atom_array[i];
+    p = rt->shared->atom_array[i];
     if (--JS_REF_COUNT(p) > 0)
         return;
     JS_FreeAtomStruct(rt, p);
@@ -3779,7 +3819,7 @@ static JSValue JS_NewSymbolInternal(JSContext *ctx, JSString *p, int atom_type)
     atom = __JS_NewAtom(rt, p, atom_type);
     if (atom == JS_ATOM_NULL)
         return JS_ThrowOutOfMemory(ctx);
-    return JS_MKPTR(JS_TAG_SYMBOL, rt->atom_array[atom]);
+    return JS_MKPTR(JS_TAG_SYMBOL, rt->shared->atom_array[atom]);
 }
 
 /* descr must be a non-numeric string atom */
@@ -3790,8 +3830,8 @@ static JSValue JS_NewSymbolFromAtom(JSContext *ctx, JSAtom descr,
     JSString *p;
 
     assert(!__JS_AtomIsTaggedInt(descr));
-    assert(descr < rt->atom_size);
-    p = rt->atom_array[descr];
+    assert(descr < rt->shared->atom_size);
+    p = rt->shared->atom_array[descr];
     js_dup(JS_MKPTR(JS_TAG_STRING, p));
     return JS_NewSymbolInternal(ctx, p, atom_type);
 }
@@ -3827,11 +3867,11 @@ static const char *JS_AtomGetStrRT(JSRuntime *rt, char *buf, int buf_size,
         snprintf(buf, buf_size, "%u", __JS_AtomToUInt32(atom));
     } else if (atom == JS_ATOM_NULL) {
         snprintf(buf, buf_size, "<null>");
-    } else if (atom >= rt->atom_size) {
-        assert(atom < rt->atom_size);
+    } else if (atom >= rt->shared->atom_size) {
+        assert(atom < rt->shared->atom_size);
         snprintf(buf, buf_size, "<invalid %x>", atom);
     } else {
-        JSAtomStruct *p = rt->atom_array[atom];
+        JSAtomStruct *p = rt->shared->atom_array[atom];
         *buf = '\0';
         if (atom_is_free(p)) {
             snprintf(buf, buf_size, "<free %x>", atom);
@@ -3863,14 +3903,14 @@ static JSValue __JS_AtomToValue(JSContext *ctx, JSAtom atom, bool force_string)
     } else {
         JSRuntime *rt = ctx->rt;
         JSAtomStruct *p;
-        assert(atom < rt->atom_size);
-        p = rt->atom_array[atom];
+        assert(atom < rt->shared->atom_size);
+        p = rt->shared->atom_array[atom];
         if (p->atom_type == JS_ATOM_TYPE_STRING) {
             goto ret_string;
         } else if (force_string) {
             if (p->len == 0 && p->is_wide_char != 0) {
                 /* no description string */
-                p = rt->atom_array[JS_ATOM_empty_string];
+                p = rt->shared->atom_array[JS_ATOM_empty_string];
             }
         ret_string:
             return js_dup(JS_MKPTR(JS_TAG_STRING, p));
@@ -3902,8 +3942,8 @@ static bool JS_AtomIsArrayIndex(JSContext *ctx, uint32_t *pval, JSAtom atom)
         JSAtomStruct *p;
         uint32_t val;
 
-        assert(atom < rt->atom_size);
-        p = rt->atom_array[atom];
+        assert(atom < rt->shared->atom_size);
+        p = rt->shared->atom_array[atom];
         if (p->atom_type == JS_ATOM_TYPE_STRING &&
             is_num_string(&val, p) && val != -1) {
             *pval = val;
@@ -3928,8 +3968,8 @@ static JSValue JS_AtomIsNumericIndex1(JSContext *ctx, JSAtom atom)
 
     if (__JS_AtomIsTaggedInt(atom))
         return js_int32(__JS_AtomToUInt32(atom));
-    assert(atom < rt->atom_size);
-    p1 = rt->atom_array[atom];
+    assert(atom < rt->shared->atom_size);
+    p1 = rt->shared->atom_array[atom];
     if (p1->atom_type != JS_ATOM_TYPE_STRING)
         return JS_UNDEFINED;
     p = p1;
@@ -4031,7 +4071,7 @@ static bool JS_AtomSymbolHasDescription(JSContext *ctx, JSAtom v)
     rt = ctx->rt;
     if (__JS_AtomIsTaggedInt(v))
         return false;
-    p = rt->atom_array[v];
+    p = rt->shared->atom_array[v];
     return (((p->atom_type == JS_ATOM_TYPE_SYMBOL &&
               p->hash == JS_ATOM_HASH_SYMBOL) ||
              p->atom_type == JS_ATOM_TYPE_GLOBAL_SYMBOL) &&
@@ -4255,7 +4295,7 @@ int JS_NewClass(JSRuntime *rt, JSClassID class_id, const JSClassDef *class_def)
 
 static inline JSValue js_empty_string(JSRuntime *rt)
 {
-    JSAtomStruct *p = rt->atom_array[JS_ATOM_empty_string];
+    JSAtomStruct *p = rt->shared->atom_array[JS_ATOM_empty_string];
     return js_dup(JS_MKPTR(JS_TAG_STRING, p));
 }
 
@@ -7836,12 +7876,12 @@ void JS_ComputeMemoryUsage(JSRuntime *rt, JSMemoryUsage *s)
     }
 
     /* atoms */
-    s->memory_used_count += 2; /* rt->atom_array, rt->atom_hash */
-    s->atom_count = rt->atom_count;
-    s->atom_size = sizeof(rt->atom_array[0]) * rt->atom_size +
-        sizeof(rt->atom_hash[0]) * rt->atom_hash_size;
-    for(i = 0; i < rt->atom_size; i++) {
-        JSAtomStruct *p = rt->atom_array[i];
+    s->memory_used_count += 2; /* rt->shared->atom_array, rt->shared->atom_hash */
+    s->atom_count = rt->shared->atom_count;
+    s->atom_size = sizeof(rt->shared->atom_array[0]) * rt->shared->atom_size +
+        sizeof(rt->shared->atom_hash[0]) * rt->shared->atom_hash_size;
+    for(i = 0; i < rt->shared->atom_size; i++) {
+        JSAtomStruct *p = rt->shared->atom_array[i];
         if (!atom_is_free(p)) {
             s->atom_size += (sizeof(*p) + (p->len << p->is_wide_char) +
                              1 - p->is_wide_char);
@@ -39226,7 +39266,7 @@ static int JS_WriteObjectAtoms(BCWriterState *s)
                 bc_put_leb128(s, atom >> 6);
             }
         } else {
-            JSAtomStruct *p = rt->atom_array[atom];
+            JSAtomStruct *p = rt->shared->atom_array[atom];
             uint8_t type = p->atom_type;
             assert(type != JS_ATOM_TYPE_PRIVATE);
             bc_put_u8(s, type);
@@ -40457,7 +40497,7 @@ static JSValue JS_ReadObjectRec(BCReaderState *s)
             if (__JS_AtomIsConst(atom)) {
                 obj = JS_AtomToValue(s->ctx, atom);
             } else {
-                JSAtomStruct *p = s->ctx->rt->atom_array[atom];
+                JSAtomStruct *p = s->ctx->rt->shared->atom_array[atom];
                 obj = JS_NewSymbolFromAtom(s->ctx, atom, p->atom_type);
             }
         }
@@ -40631,7 +40671,7 @@ static JSAtom find_atom(JSContext *ctx, const char *name)
         /* We assume 8 bit non null strings, which is the case for these
            symbols */
         for(atom = JS_ATOM_Symbol_toPrimitive; atom < JS_ATOM_END; atom++) {
-            JSAtomStruct *p = ctx->rt->atom_array[atom];
+            JSAtomStruct *p = ctx->rt->shared->atom_array[atom];
             JSString *str = p;
             if (str->len == len && !memcmp(str8(str), name, len))
                 return JS_DupAtom(ctx, atom);
@@ -55528,8 +55568,20 @@ void JS_PromiseMarkAsHandled(JSContext *ctx, JSValueConst promise)
     js_promise_set_handled(ctx, promise);
 }
 
+static JSValue js_promise_new_pending(JSContext *ctx, JSValueConst new_target);
+static void fulfill_or_reject_promise(JSContext *ctx, JSValueConst promise,
+                                      JSValueConst value, bool is_reject);
+
 JSValue JS_NewSettledPromise(JSContext *ctx, bool is_reject, JSValueConst value)
 {
+    /* Senary: without the two resolving functions, which nobody would call.
+       An object may be a thenable, which takes the long way. */
+    if ((is_reject || !JS_IsObject(value)) && !ctx->rt->promise_hook) {
+        JSValue promise = js_promise_new_pending(ctx, JS_UNDEFINED);
+        if (!JS_IsException(promise))
+            fulfill_or_reject_promise(ctx, promise, value, is_reject);
+        return promise;
+    }
     return js_promise_resolve(ctx, ctx->promise_ctor, 1, &value, is_reject);
 }
 
@@ -55861,12 +55913,10 @@ static void js_promise_mark(JSRuntime *rt, JSValueConst val,
 
 /* Create a new promise object with resolving functions. Returns the promise
    and sets resolving_funcs[0] (resolve) and resolving_funcs[1] (reject). */
-static JSValue js_promise_new(JSContext *ctx, JSValueConst new_target,
-                               JSValue *resolving_funcs)
+static JSValue js_promise_new_pending(JSContext *ctx, JSValueConst new_target)
 {
     JSValue obj;
     JSPromiseData *s;
-    JSRuntime *rt;
 
     obj = js_create_from_ctor(ctx, new_target, JS_CLASS_PROMISE);
     if (JS_IsException(obj))
@@ -55882,6 +55932,18 @@ static JSValue js_promise_new(JSContext *ctx, JSValueConst new_target,
     init_list_head(&s->promise_reactions[1]);
     s->promise_result = JS_UNDEFINED;
     JS_SetOpaqueInternal(obj, s);
+    return obj;
+}
+
+static JSValue js_promise_new(JSContext *ctx, JSValueConst new_target,
+                               JSValue *resolving_funcs)
+{
+    JSValue obj;
+    JSRuntime *rt;
+
+    obj = js_promise_new_pending(ctx, new_target);
+    if (JS_IsException(obj))
+        return JS_EXCEPTION;
     if (js_create_resolving_functions(ctx, resolving_funcs, obj)) {
         JS_FreeValue(ctx, obj);
         return JS_EXCEPTION;
