@@ -113,6 +113,9 @@ fn main() {
         "disable-assertions",
     ];
 
+    // Senary: the sources change here.
+    println!("cargo:rerun-if-changed=quickjs");
+
     for feature in &features {
         println!("cargo:rerun-if-env-changed={}", feature_to_cargo(feature));
     }
@@ -153,6 +156,8 @@ fn main() {
     let mut builder = cc::Build::new();
     builder
         .extra_warnings(false)
+        // Senary: of a crate in the tree they would be shown.
+        .warnings(false)
         .flag_if_supported("-Wno-implicit-const-int-float-conversion")
         //.flag("-Wno-array-bounds")
         //.flag("-Wno-format-truncation")

@@ -584,6 +584,8 @@ struct JSContext {
     uint8_t std_array_prototype : 1;
 
     JSShape *array_shape;   /* initial shape for Array objects */
+    /* Senary: initial shapes of the objects that each message makes */
+    JSShape *promise_shape, *array_buffer_shape, *uint8_array_shape;
     JSShape *arguments_shape;  /* shape for arguments objects */
     JSShape *mapped_arguments_shape;  /* shape for mapped arguments objects */
     JSShape *regexp_shape;  /* shape for regexp objects */
@@ -3063,6 +3065,12 @@ static void JS_MarkContext(JSRuntime *rt, JSContext *ctx,
 
     if (ctx->array_shape)
         mark_func(rt, &ctx->array_shape->header);
+    if (ctx->promise_shape)
+        mark_func(rt, &ctx->promise_shape->header);
+    if (ctx->array_buffer_shape)
+        mark_func(rt, &ctx->array_buffer_shape->header);
+    if (ctx->uint8_array_shape)
+        mark_func(rt, &ctx->uint8_array_shape->header);
 
     if (ctx->arguments_shape)
         mark_func(rt, &ctx->arguments_shape->header);
@@ -3145,6 +3153,9 @@ void JS_FreeContext(JSContext *ctx)
     JS_FreeValue(ctx, ctx->function_proto);
 
     js_free_shape_null(ctx->rt, ctx->array_shape);
+    js_free_shape_null(ctx->rt, ctx->promise_shape);
+    js_free_shape_null(ctx->rt, ctx->array_buffer_shape);
+    js_free_shape_null(ctx->rt, ctx->uint8_array_shape);
     js_free_shape_null(ctx->rt, ctx->arguments_shape);
     js_free_shape_null(ctx->rt, ctx->mapped_arguments_shape);
     js_free_shape_null(ctx->rt, ctx->regexp_shape);
@@ -21049,6 +21060,35 @@ static JSContext *JS_GetFunctionRealm(JSContext *ctx, JSValueConst func_obj)
     return realm;
 }
 
+/* Senary: an object of a class with the context's own prototype. A shape that
+   is at hand saves the walk through the table, which misses the cache at each
+   step when thousands of contexts take turns. */
+static JSValue js_new_intrinsic_object(JSContext *ctx, int class_id)
+{
+    JSShape **cached;
+
+    switch (class_id) {
+    case JS_CLASS_PROMISE:
+        cached = &ctx->promise_shape;
+        break;
+    case JS_CLASS_ARRAY_BUFFER:
+        cached = &ctx->array_buffer_shape;
+        break;
+    case JS_CLASS_UINT8_ARRAY:
+        cached = &ctx->uint8_array_shape;
+        break;
+    default:
+        return JS_NewObjectProtoClass(ctx, ctx->class_proto[class_id], class_id);
+    }
+    if (unlikely(!*cached)) {
+        JSValue obj = JS_NewObjectProtoClass(ctx, ctx->class_proto[class_id], class_id);
+        if (!JS_IsException(obj))
+            *cached = js_dup_shape(JS_VALUE_GET_OBJ(obj)->shape);
+        return obj;
+    }
+    return JS_NewObjectFromShape(ctx, js_dup_shape(*cached), class_id, NULL);
+}
+
 static JSValue js_create_from_ctor(JSContext *ctx, JSValueConst ctor,
                                    int class_id)
 {
@@ -21056,7 +21096,7 @@ static JSValue js_create_from_ctor(JSContext *ctx, JSValueConst ctor,
     JSContext *realm;
 
     if (JS_IsUndefined(ctor)) {
-        proto = js_dup(ctx->class_proto[class_id]);
+        return js_new_intrinsic_object(ctx, class_id);
     } else {
         proto = JS_GetProperty(ctx, ctor, JS_ATOM_prototype);
         if (JS_IsException(proto))
@@ -64966,3 +65006,91 @@ uintptr_t js_std_cmd(int cmd, ...) {
 #undef malloc
 #undef free
 #undef realloc
+
+/* Senary: where a call of `func` with a fresh Uint8Array, and a method call on
+   `obj` in it, will read and write. With thousands of contexts in turn each of
+   these is a cache miss; asked for beforehand, they are fetched side by side
+   while the kernel copies the message. The addresses are hints: prefetching
+   what has been freed since does no harm. */
+typedef struct JSHotList {
+    void **addresses;
+    int count, max;
+} JSHotList;
+
+static void hot_add(JSHotList *s, const void *start, size_t size)
+{
+    uintptr_t line = (uintptr_t)start & ~(uintptr_t)63;
+    uintptr_t end = (uintptr_t)start + size;
+    for(; line < end; line += 64) {
+        int i = 0;
+        while (i < s->count && s->addresses[i] != (void *)line)
+            i++;
+        if (i == s->count && s->count < s->max)
+            s->addresses[s->count++] = (void *)line;
+    }
+}
+
+static void hot_add_shape(JSHotList *s, JSShape *sh, bool with_properties)
+{
+    size_t hash_size = sizeof(sh->hash_table[0]) * (sh->prop_hash_mask + 1);
+    hot_add(s, (uint8_t *)sh - sizeof(JSMallocBlockHeader), sizeof(JSMallocBlockHeader) + sizeof(*sh));
+    if (with_properties)
+        hot_add(s, sh, sizeof(*sh) + hash_size + sizeof(JSShapeProperty) * sh->prop_count);
+}
+
+static void hot_add_object(JSHotList *s, JSObject *p)
+{
+    hot_add(s, (uint8_t *)p - sizeof(JSMallocBlockHeader), sizeof(JSMallocBlockHeader) + sizeof(*p));
+    hot_add_shape(s, p->shape, true);
+    hot_add(s, p->prop, sizeof(p->prop[0]) * p->shape->prop_count);
+}
+
+int JS_GetHotAddresses(JSContext *ctx, JSValueConst func, JSValueConst obj,
+                       void **addresses, int max)
+{
+    static const JSClassID classes[] = {
+        JS_CLASS_PROMISE, JS_CLASS_ARRAY_BUFFER, JS_CLASS_UINT8_ARRAY, JS_CLASS_BYTECODE_FUNCTION,
+    };
+    JSHotList list = { addresses, 0, max }, *s = &list;
+    JSRuntime *rt = ctx->rt;
+    JSShape *shapes[] = { ctx->promise_shape, ctx->array_buffer_shape, ctx->uint8_array_shape };
+    int i;
+
+    hot_add(s, rt, sizeof(*rt));
+    hot_add(s, (uint8_t *)ctx - sizeof(JSMallocBlockHeader), sizeof(JSMallocBlockHeader) + sizeof(*ctx));
+    hot_add(s, rt->gc_obj_list.prev, sizeof(struct list_head));
+    for(i = 0; i < countof(classes); i++)
+        hot_add(s, &rt->class_array[classes[i]], sizeof(JSClass));
+    for(i = 0; i < countof(shapes); i++) {
+        if (shapes[i])
+            hot_add_shape(s, shapes[i], false);
+    }
+    if (JS_VALUE_GET_TAG(func) == JS_TAG_OBJECT) {
+        JSObject *p = JS_VALUE_GET_OBJ(func);
+        hot_add(s, (uint8_t *)p - sizeof(JSMallocBlockHeader), sizeof(JSMallocBlockHeader) + sizeof(*p));
+        if (p->class_id == JS_CLASS_BYTECODE_FUNCTION) {
+            JSFunctionBytecode *b = p->u.func.function_bytecode;
+            hot_add(s, b, offsetof(JSFunctionBytecode, cpool) + sizeof(b->cpool));
+            hot_add(s, b->byte_code_buf, min_int(b->byte_code_len, 128));
+            hot_add(s, p->u.func.var_refs, sizeof(p->u.func.var_refs[0]) * b->closure_var_count);
+            for(i = 0; i < b->closure_var_count; i++)
+                hot_add(s, (uint8_t *)p->u.func.var_refs[i] - sizeof(JSMallocBlockHeader),
+                        sizeof(JSMallocBlockHeader) + sizeof(JSVarRef));
+        }
+    }
+    if (JS_VALUE_GET_TAG(obj) == JS_TAG_OBJECT) {
+        JSObject *p = JS_VALUE_GET_OBJ(obj);
+        hot_add_object(s, p);
+        if (p->shape->proto)
+            hot_add_object(s, p->shape->proto);
+        hot_add(s, &rt->class_array[p->class_id], sizeof(JSClass));
+    }
+    return list.count;
+}
+
+void JS_Prefetch(void *const *addresses, int count)
+{
+    int i;
+    for(i = 0; i < count; i++)
+        __builtin_prefetch(addresses[i], 1);
+}
