@@ -18,6 +18,7 @@ pub mod fuzzing;
 mod globals;
 pub mod memory;
 mod modules;
+mod prefetch;
 mod promise;
 pub mod settings;
 pub mod source;

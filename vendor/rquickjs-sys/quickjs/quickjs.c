@@ -307,6 +307,13 @@ typedef struct JSArena {
     _Alignas(JS_ARENA_ALIGN) uint8_t blocks[];
 } JSArena;
 
+typedef struct JSArenaChunk {
+    struct JSArenaChunk *next;
+    _Alignas(JS_ARENA_ALIGN) uint8_t arenas[];
+} JSArenaChunk;
+
+#define JS_ARENA_CHUNK_SIZE (64 * JS_ARENA_SIZE)
+
 typedef struct JSArenaState {
     struct list_head arena_list[JS_ARENA_BLOCK_SIZE_COUNT];
     struct list_head free_arena_list[JS_ARENA_BLOCK_SIZE_COUNT];
@@ -342,6 +349,11 @@ typedef struct JSClass {
 typedef struct JSThreadShared {
     int runtime_count;
     JSArenaState arena_state;
+    /* arenas are carved from chunks, which are kept until the end: growing the
+       process by an arena at a time costs a system call for each */
+    struct JSArenaChunk *chunks;
+    size_t chunk_used; /* bytes carved from the first chunk */
+    struct list_head free_arenas; /* JSArena.link */
 
     int atom_hash_size; /* power of two */
     int atom_count;
@@ -1762,6 +1774,30 @@ static inline void *arena_get_block(JSArena *ar, unsigned int idx,
     return ar->blocks + (size_t)idx * block_size;
 }
 
+static JSArena *arena_alloc(JSRuntime *rt)
+{
+    JSThreadShared *shared = rt->shared;
+    JSArena *ar;
+
+    if (!list_empty(&shared->free_arenas)) {
+        ar = list_entry(shared->free_arenas.next, JSArena, link);
+        list_del(&ar->link);
+        return ar;
+    }
+    if (!shared->chunks || shared->chunk_used + JS_ARENA_SIZE > JS_ARENA_CHUNK_SIZE) {
+        JSArenaChunk *chunk = rt->mf.js_malloc(rt->malloc_state.opaque,
+                                               sizeof(JSArenaChunk) + JS_ARENA_CHUNK_SIZE);
+        if (!chunk)
+            return NULL;
+        chunk->next = shared->chunks;
+        shared->chunks = chunk;
+        shared->chunk_used = 0;
+    }
+    ar = (JSArena *)(shared->chunks->arenas + shared->chunk_used);
+    shared->chunk_used += JS_ARENA_SIZE;
+    return ar;
+}
+
 static no_inline JSArena *arena_new(JSRuntime *rt, int block_size_idx)
 {
     JSMallocBlockHeader *b;
@@ -1770,8 +1806,7 @@ static no_inline JSArena *arena_new(JSRuntime *rt, int block_size_idx)
 
     block_size = arena_block_sizes[block_size_idx];
     n_blocks = (JS_ARENA_SIZE - sizeof(JSArena)) / block_size;
-    ar = rt->mf.js_malloc(rt->malloc_state.opaque,
-                          sizeof(JSArena) + (size_t)n_blocks * block_size);
+    ar = arena_alloc(rt);
     if (!ar)
         return NULL;
     ar->block_size_idx = block_size_idx;
@@ -1884,7 +1919,7 @@ static void js_arena_free(JSRuntime *rt, void *ptr)
         if (unlikely(ar->n_used_blocks == 0)) {
             list_del(&ar->link);
             list_del(&ar->free_link);
-            rt->mf.js_free(rt->malloc_state.opaque, ar);
+            list_add(&ar->link, &rt->shared->free_arenas);
         }
     }
 }
@@ -1975,20 +2010,14 @@ static void *js_arena_calloc(JSRuntime *rt, size_t count, size_t size)
     return arena_calloc_large(rt, n);
 }
 
-/* free any arenas still mapped at runtime teardown (normally none: empty
-   arenas are released eagerly as their last block is freed) */
+/* free all arenas, at the end of the thread's last runtime */
 static void js_arena_free_all(JSRuntime *rt)
 {
-    JSArenaState *s = &rt->shared->arena_state;
-    struct list_head *el, *el1;
-    int i;
-    for (i = 0; i < JS_ARENA_BLOCK_SIZE_COUNT; i++) {
-        list_for_each_safe(el, el1, &s->arena_list[i]) {
-            JSArena *ar = list_entry(el, JSArena, link);
-            rt->mf.js_free(rt->malloc_state.opaque, ar);
-        }
-        init_list_head(&s->arena_list[i]);
-        init_list_head(&s->free_arena_list[i]);
+    JSArenaChunk *chunk = rt->shared->chunks;
+    while (chunk) {
+        JSArenaChunk *next = chunk->next;
+        rt->mf.js_free(rt->malloc_state.opaque, chunk);
+        chunk = next;
     }
 }
 
@@ -2001,6 +2030,7 @@ static int js_thread_shared_retain(JSRuntime *rt)
             return -1;
         js_thread_shared = shared;
         rt->shared = shared;
+        init_list_head(&shared->free_arenas);
         js_arena_init(rt);
     }
     rt->shared = shared;
@@ -65007,11 +65037,11 @@ uintptr_t js_std_cmd(int cmd, ...) {
 #undef free
 #undef realloc
 
-/* Senary: where a call of `func` with a fresh Uint8Array, and a method call on
-   `obj` in it, will read and write. With thousands of contexts in turn each of
-   these is a cache miss; asked for beforehand, they are fetched side by side
-   while the kernel copies the message. The addresses are hints: prefetching
-   what has been freed since does no harm. */
+/* Senary: where a call of `func` with a fresh Uint8Array, and of a method of
+   `obj` in it, will read and write. With thousands of contexts
+   in turn each of these is a cache miss; asked for beforehand, they are fetched
+   side by side while the kernel copies the message. The addresses are hints:
+   prefetching what has been freed since does no harm. */
 typedef struct JSHotList {
     void **addresses;
     int count, max;
@@ -65030,22 +65060,61 @@ static void hot_add(JSHotList *s, const void *start, size_t size)
     }
 }
 
-static void hot_add_shape(JSHotList *s, JSShape *sh, bool with_properties)
+/* with the reference count, which lies before */
+static void hot_add_block(JSHotList *s, const void *block, size_t size)
 {
-    size_t hash_size = sizeof(sh->hash_table[0]) * (sh->prop_hash_mask + 1);
-    hot_add(s, (uint8_t *)sh - sizeof(JSMallocBlockHeader), sizeof(JSMallocBlockHeader) + sizeof(*sh));
-    if (with_properties)
-        hot_add(s, sh, sizeof(*sh) + hash_size + sizeof(JSShapeProperty) * sh->prop_count);
+    hot_add(s, (const uint8_t *)block - sizeof(JSMallocBlockHeader),
+            sizeof(JSMallocBlockHeader) + size);
 }
 
 static void hot_add_object(JSHotList *s, JSObject *p)
 {
-    hot_add(s, (uint8_t *)p - sizeof(JSMallocBlockHeader), sizeof(JSMallocBlockHeader) + sizeof(*p));
-    hot_add_shape(s, p->shape, true);
-    hot_add(s, p->prop, sizeof(p->prop[0]) * p->shape->prop_count);
+    JSShape *sh = p->shape;
+    hot_add_block(s, p, sizeof(*p));
+    hot_add_block(s, sh, sizeof(*sh) + sizeof(sh->hash_table[0]) * (sh->prop_hash_mask + 1) +
+                  sizeof(JSShapeProperty) * sh->prop_count);
+    hot_add(s, p->prop, sizeof(p->prop[0]) * sh->prop_count);
 }
 
-int JS_GetHotAddresses(JSContext *ctx, JSValueConst func, JSValueConst obj,
+static void hot_add_function(JSHotList *s, JSObject *p)
+{
+    JSFunctionBytecode *b = p->u.func.function_bytecode;
+    int i;
+    hot_add_block(s, p, sizeof(*p));
+    hot_add_block(s, b, sizeof(*b));
+    hot_add(s, b->byte_code_buf, min_int(b->byte_code_len, 128));
+    hot_add(s, p->u.func.var_refs, sizeof(p->u.func.var_refs[0]) * b->closure_var_count);
+    for(i = 0; i < b->closure_var_count; i++)
+        hot_add_block(s, p->u.func.var_refs[i], sizeof(JSVarRef));
+}
+
+/* an object, its prototype and, of that, the method */
+static void hot_add_receiver(JSContext *ctx, JSHotList *s, JSObject *p, const char *method)
+{
+    JSObject *proto = p->shape->proto;
+    JSShapeProperty *prs;
+    JSProperty *pr;
+    JSAtom atom;
+
+    hot_add_object(s, p);
+    hot_add(s, &ctx->rt->class_array[p->class_id], sizeof(JSClass));
+    hot_add(s, p->u.opaque, 64);
+    if (!proto)
+        return;
+    hot_add_object(s, proto);
+    atom = JS_NewAtom(ctx, method);
+    prs = find_own_property(&pr, proto, atom);
+    if (prs && (prs->flags & JS_PROP_TMASK) == JS_PROP_NORMAL &&
+        JS_VALUE_GET_TAG(pr->u.value) == JS_TAG_OBJECT) {
+        JSObject *func = JS_VALUE_GET_OBJ(pr->u.value);
+        hot_add_block(s, func, sizeof(*func));
+        hot_add(s, &ctx->rt->class_array[func->class_id], sizeof(JSClass));
+        hot_add(s, func->u.opaque, 64);
+    }
+    JS_FreeAtom(ctx, atom);
+}
+
+int JS_GetHotAddresses(JSContext *ctx, JSValueConst func, JSValueConst obj, const char *method,
                        void **addresses, int max)
 {
     static const JSClassID classes[] = {
@@ -65057,40 +65126,25 @@ int JS_GetHotAddresses(JSContext *ctx, JSValueConst func, JSValueConst obj,
     int i;
 
     hot_add(s, rt, sizeof(*rt));
-    hot_add(s, (uint8_t *)ctx - sizeof(JSMallocBlockHeader), sizeof(JSMallocBlockHeader) + sizeof(*ctx));
+    hot_add_block(s, ctx, sizeof(*ctx));
     hot_add(s, rt->gc_obj_list.prev, sizeof(struct list_head));
     for(i = 0; i < countof(classes); i++)
         hot_add(s, &rt->class_array[classes[i]], sizeof(JSClass));
     for(i = 0; i < countof(shapes); i++) {
         if (shapes[i])
-            hot_add_shape(s, shapes[i], false);
+            hot_add_block(s, shapes[i], sizeof(*shapes[i]));
     }
-    if (JS_VALUE_GET_TAG(func) == JS_TAG_OBJECT) {
-        JSObject *p = JS_VALUE_GET_OBJ(func);
-        hot_add(s, (uint8_t *)p - sizeof(JSMallocBlockHeader), sizeof(JSMallocBlockHeader) + sizeof(*p));
-        if (p->class_id == JS_CLASS_BYTECODE_FUNCTION) {
-            JSFunctionBytecode *b = p->u.func.function_bytecode;
-            hot_add(s, b, offsetof(JSFunctionBytecode, cpool) + sizeof(b->cpool));
-            hot_add(s, b->byte_code_buf, min_int(b->byte_code_len, 128));
-            hot_add(s, p->u.func.var_refs, sizeof(p->u.func.var_refs[0]) * b->closure_var_count);
-            for(i = 0; i < b->closure_var_count; i++)
-                hot_add(s, (uint8_t *)p->u.func.var_refs[i] - sizeof(JSMallocBlockHeader),
-                        sizeof(JSMallocBlockHeader) + sizeof(JSVarRef));
-        }
-    }
-    if (JS_VALUE_GET_TAG(obj) == JS_TAG_OBJECT) {
-        JSObject *p = JS_VALUE_GET_OBJ(obj);
-        hot_add_object(s, p);
-        if (p->shape->proto)
-            hot_add_object(s, p->shape->proto);
-        hot_add(s, &rt->class_array[p->class_id], sizeof(JSClass));
-    }
+    if (JS_GetClassID(func) == JS_CLASS_BYTECODE_FUNCTION)
+        hot_add_function(s, JS_VALUE_GET_OBJ(func));
+    if (JS_VALUE_GET_TAG(obj) == JS_TAG_OBJECT)
+        hot_add_receiver(ctx, s, JS_VALUE_GET_OBJ(obj), method);
     return list.count;
 }
 
-void JS_Prefetch(void *const *addresses, int count)
+/* the lines at `base` plus 64 times each offset */
+void JS_Prefetch(const void *base, const uint32_t *offsets, int count)
 {
     int i;
     for(i = 0; i < count; i++)
-        __builtin_prefetch(addresses[i], 1);
+        __builtin_prefetch((const uint8_t *)base + (size_t)offsets[i] * 64, 1);
 }

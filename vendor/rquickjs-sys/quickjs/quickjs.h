@@ -1148,10 +1148,10 @@ JS_EXTERN JSPromiseStateEnum JS_PromiseState(JSContext *ctx,
 JS_EXTERN JSValue JS_PromiseResult(JSContext *ctx, JSValueConst promise);
 JS_EXTERN bool JS_IsPromise(JSValueConst val);
 JS_EXTERN void JS_PromiseMarkAsHandled(JSContext *ctx, JSValueConst promise);
-/* Senary: see the definition */
+/* Senary: see the definitions */
 JS_EXTERN int JS_GetHotAddresses(JSContext *ctx, JSValueConst func, JSValueConst obj,
-                                 void **addresses, int max);
-JS_EXTERN void JS_Prefetch(void *const *addresses, int count);
+                                 const char *method, void **addresses, int max);
+JS_EXTERN void JS_Prefetch(const void *base, const uint32_t *offsets, int count);
 JS_EXTERN JSValue JS_NewSettledPromise(JSContext *ctx, bool is_reject, JSValueConst value);
 
 JS_EXTERN JSValue JS_NewSymbol(JSContext *ctx, const char *description, bool is_global);

@@ -9,6 +9,7 @@ use super::SocketObject;
 use super::error::{Method, TcpError};
 use super::socket::{QueuedWrite, SocketCore, State};
 use crate::memory::Chunk;
+use crate::prefetch::extent;
 use crate::promise::Resolvers;
 
 /// The events scripts may listen to.
@@ -88,9 +89,14 @@ pub fn dispatch(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, event: SocketEvent) -> r
         }
         SocketEvent::Data(chunk) => {
             socket.data_queued.set(false);
-            if socket.state.get() == State::Open && listens(ctx, socket, EventName::Data) {
+            if socket.state.get() == State::Open
+                && let Some(handler) = handler(ctx, socket, EventName::Data)
+            {
                 let data = chunk.into_uint8_array(ctx)?;
-                call(ctx, socket, EventName::Data, Some(data))?;
+                if socket.hot.count_message() {
+                    note_hot_lines(ctx, socket, &handler)?;
+                }
+                handler.call::<_, Value<'_>>((data,))?;
             }
             socket.wake();
             Ok(())
@@ -141,6 +147,20 @@ pub fn dispatch(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, event: SocketEvent) -> r
             connecting.map_or(Ok(()), |promise| refuse_destroyed(ctx, promise))
         }
     }
+}
+
+/// Notes what the next messages will touch.
+fn note_hot_lines<'js>(
+    ctx: &Ctx<'js>,
+    socket: &Rc<SocketCore>,
+    handler: &Function<'js>,
+) -> rquickjs::Result<()> {
+    let Some(object) = socket.anchor.borrow().clone() else { return Ok(()) };
+    let object = object.restore(ctx)?;
+    let vu = socket.vu.shell.get().map_or(std::ptr::null(), std::rc::Weak::as_ptr);
+    let natives = [extent(Rc::as_ptr(socket)), extent(Rc::as_ptr(&socket.vu)), extent(vu)];
+    socket.hot.note(ctx, handler.as_value(), (object.as_value(), c"write"), &natives);
+    Ok(())
 }
 
 /// Whether script listens to an event of this socket.

@@ -26,6 +26,7 @@ use super::error::TcpError;
 use super::events::SocketEvent;
 use crate::event_loop::Event;
 use crate::memory::Charge;
+use crate::prefetch::HotLines;
 use crate::promise::Resolvers;
 use crate::settings::TcpMetrics;
 use crate::vu::core::VuCore;
@@ -89,6 +90,7 @@ pub struct SocketCore {
     task: RefCell<Option<AbortHandle>>,
     /// The promise of the `connect()` under way.
     pub connecting: RefCell<Option<Resolvers>>,
+    pub hot: HotLines,
     /// Keeps the script's object alive while events may still come.
     pub anchor: RefCell<Option<Persistent<Class<'static, SocketObject<'static>>>>>,
 }
@@ -113,6 +115,7 @@ impl SocketCore {
             bytes_written: Cell::new(0),
             bytes_read: Cell::new(0),
             writes: RefCell::default(),
+            hot: HotLines::default(),
             refusals: Cell::new(0),
             data_queued: Cell::new(false),
             idle_timeout: Cell::new(None),

@@ -1,0 +1,86 @@
+//! What a message will touch, asked for while the kernel copies it.
+//!
+//! With a thousand VUs in turn, each message finds the engine's and the VU's memory gone from the cache, and waits
+//! for one line after the other. The addresses hardly change from message to message: they are noted once, and
+//! fetched side by side before each read. `docs/performance.md` has the figure.
+
+use std::cell::{Cell, RefCell};
+use std::ffi::{CStr, c_char, c_int, c_void};
+
+use rquickjs::{Ctx, Value, qjs};
+
+/// Lines of the engine noted at most; a handler with a few variables needs about sixty.
+const MAX_LINES: usize = 96;
+
+/// Messages of a connection before it is worth noting what they touch.
+const WORTHWHILE: u8 = 16;
+
+const LINE: usize = 64;
+
+unsafe extern "C" {
+    fn JS_GetHotAddresses(
+        ctx: *mut qjs::JSContext,
+        func: qjs::JSValue,
+        obj: qjs::JSValue,
+        method: *const c_char,
+        addresses: *mut *mut c_void,
+        max: c_int,
+    ) -> c_int;
+    fn JS_Prefetch(base: *const c_void, offsets: *const u32, count: c_int);
+}
+
+/// What the messages of one connection touch, once there were some.
+#[derive(Default)]
+pub struct HotLines {
+    messages: Cell<u8>,
+    /// In lines from the lowest, which is first.
+    noted: RefCell<(usize, Box<[u32]>)>,
+}
+
+impl HotLines {
+    /// Whether it is time to [note](Self::note); true once.
+    pub fn count_message(&self) -> bool {
+        let seen = self.messages.get();
+        self.messages.set(seen.saturating_add(1));
+        seen == WORTHWHILE
+    }
+
+    /// Notes what a call of `handler` with fresh bytes touches that calls a method of `object`, and these native
+    /// values.
+    pub fn note<'js>(
+        &self,
+        ctx: &Ctx<'js>,
+        handler: &Value<'js>,
+        (object, method): (&Value<'js>, &CStr),
+        natives: &[std::ops::Range<usize>],
+    ) {
+        let mut engine: Vec<*mut c_void> = Vec::with_capacity(MAX_LINES);
+        // SAFETY: context and values are alive; the engine writes at most `MAX_LINES` addresses into the vector's
+        // capacity, and tells how many.
+        unsafe {
+            let (context, max) = (ctx.as_raw().as_ptr(), MAX_LINES as c_int);
+            let (func, obj) = (handler.as_raw(), object.as_raw());
+            let count = JS_GetHotAddresses(context, func, obj, method.as_ptr(), engine.as_mut_ptr(), max);
+            engine.set_len(count as usize);
+        }
+        let mut lines: Vec<usize> = engine.iter().map(|address| address.addr() / LINE).collect();
+        lines.extend(natives.iter().flat_map(|range| range.start / LINE..range.end.div_ceil(LINE)));
+        let first = lines.iter().copied().min().unwrap_or_default();
+        // What lies out of reach is left out: no heap is that far away.
+        let offsets = lines.iter().filter_map(|line| u32::try_from(line - first).ok());
+        self.noted.replace((first, offsets.collect()));
+    }
+
+    pub fn prefetch(&self) {
+        let noted = self.noted.borrow();
+        let base = std::ptr::without_provenance(noted.0 * LINE);
+        // SAFETY: the engine reads the list only; prefetching an address has no effect that can be seen, whether
+        // or not anything is there.
+        unsafe { JS_Prefetch(base, noted.1.as_ptr(), noted.1.len() as c_int) }
+    }
+}
+
+/// The addresses a value takes.
+pub fn extent<T>(of: *const T) -> std::ops::Range<usize> {
+    of.addr()..of.addr() + size_of::<T>()
+}
