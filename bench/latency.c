@@ -1,0 +1,83 @@
+// The round trip as a bare client measures it: 50 connections, one message every 200 us in turn, epoll.
+//
+//     latency PORT MESSAGES
+//
+// Prints the median and the 99th percentile in microseconds.
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CONNECTIONS 50
+
+static long now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * 1000000000L + t.tv_nsec;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    long x = *(const long *)a, y = *(const long *)b;
+    return (x > y) - (x < y);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 3)
+        return 2;
+    int messages = atoi(argv[2]), sockets[CONNECTIONS], done = 0, next = 0, epoll = epoll_create1(0), one = 1;
+    long sent[CONNECTIONS] = {0}, *took = calloc(messages, sizeof(long));
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(atoi(argv[1])),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    for (int i = 0; i < CONNECTIONS; i++) {
+        sockets[i] = socket(AF_INET, SOCK_STREAM, 0);
+        if (connect(sockets[i], (struct sockaddr *)&to, sizeof(to)))
+            return 1;
+        setsockopt(sockets[i], IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+        struct epoll_event e = {.events = EPOLLIN, .data.u32 = i};
+        epoll_ctl(epoll, EPOLL_CTL_ADD, sockets[i], &e);
+    }
+    int timer = timerfd_create(CLOCK_MONOTONIC, 0);
+    struct itimerspec every = {{0, 200000}, {0, 200000}};
+    timerfd_settime(timer, 0, &every, NULL);
+    struct epoll_event e = {.events = EPOLLIN, .data.u32 = CONNECTIONS};
+    epoll_ctl(epoll, EPOLL_CTL_ADD, timer, &e);
+    while (done < messages) {
+        struct epoll_event events[64];
+        int n = epoll_wait(epoll, events, 64, 10000);
+        if (n <= 0)
+            return 1;
+        for (int i = 0; i < n; i++) {
+            unsigned from = events[i].data.u32;
+            char buffer[4096];
+            if (from == CONNECTIONS) {
+                unsigned long ticks;
+                if (read(timer, &ticks, sizeof(ticks)) != sizeof(ticks))
+                    return 1;
+                if (!sent[next]) {
+                    sent[next] = now_ns();
+                    if (write(sockets[next], "ping-pong-payload-0123456789abcdef", 34) != 34)
+                        return 1;
+                }
+                next = (next + 1) % CONNECTIONS;
+            } else if (read(sockets[from], buffer, sizeof(buffer)) == 34) {
+                if (done < messages)
+                    took[done++] = now_ns() - sent[from];
+                sent[from] = 0;
+            } else {
+                return 1;
+            }
+        }
+    }
+    qsort(took, messages, sizeof(long), by_value);
+    printf("%.1f %.1f\n", took[messages / 2] / 1e3, took[(long)messages * 99 / 100] / 1e3);
+    return 0;
+}

@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+"""What the parts' benches cannot show: memory, growth, scale, punctuality and truth of the whole program.
+
+    cargo build --release && bench/run.py [--bin target/release/senary] [--only NAME ...] [--runs 3]
+
+Everything runs on loopback against `senary echo`, and ends by itself. Needs a C compiler for `latency`, whose bare
+client it is compared with. Figures are medians of the runs; docs/performance.md says what they mean.
+"""
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+class Bench:
+    def __init__(self, binary, runs, folder):
+        self.binary, self.runs, self.folder = binary, runs, folder
+        self.server = subprocess.Popen(
+            [binary, "echo", "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        self.port = self.server.stdout.readline().strip().rsplit(":", 1)[1].split()[0]
+
+    def close(self):
+        self.server.kill()
+        self.server.wait()
+
+    def run(self, script, *flags, **env):
+        """One run: (metrics of the summary, CPU seconds, peak resident KiB)."""
+        summary = f"{self.folder}/summary.json"
+        env = {**os.environ, "TCP_HOST": "127.0.0.1", "TCP_PORT": self.port, **{k: str(v) for k, v in env.items()}}
+        argv = [self.binary, "run", "--quiet", "--summary-export", summary, *flags, f"{HERE}/{script}"]
+        errors = tempfile.TemporaryFile()
+        program = subprocess.Popen(argv, env=env, stdout=subprocess.DEVNULL, stderr=errors)
+        peak = 0
+        while not os.waitid(os.P_PID, program.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            # Not what wait4 tells: that counts the parent's memory from before the exec.
+            peak = max(peak, peak_of(program.pid))
+            time.sleep(0.02)
+        _, status, usage = os.wait4(program.pid, 0)
+        program.returncode = os.waitstatus_to_exitcode(status)
+        if program.returncode != 0:
+            errors.seek(0)
+            sys.exit(f"{script}: exit code {program.returncode}\n{errors.read().decode(errors='replace')[-2000:]}")
+        with open(summary) as file:
+            return json.load(file)["metrics"], usage.ru_utime + usage.ru_stime, peak
+
+    def median(self, measure):
+        return statistics.median(measure() for _ in range(self.runs))
+
+
+def peak_of(pid):
+    try:
+        with open(f"/proc/{pid}/status") as file:
+            return int(next(line for line in file if line.startswith("VmHWM")).split()[1])
+    except (OSError, StopIteration):
+        return 0
+
+
+def memory(b):
+    one = b.median(lambda: b.run("idle_vus.js", VUS=1)[2])
+    print(f"  one VU: peak of {one / 1024:.1f} MiB")
+    for vus in (100, 1000, 5000):
+        print(f"  {vus:5} VUs with a socket each: {(b.run('idle_vus.js', VUS=vus)[2] - one) / (vus - 1):.1f} KiB each")
+
+
+def sockets(b):
+    few, many = (b.median(lambda: b.run("idle_sockets.js", SOCKETS=n)[2]) for n in (10, 5000))
+    print(f"  5,000 idle sockets in one VU: {(many - few) / 4990:.2f} KiB each")
+
+
+def growth(b):
+    for vus in (10, 100, 1000, 5000):
+        n = max(200000 // vus, 20)
+
+        def cost():
+            metrics, cpu, _ = b.run("ping.js", VUS=vus, N=n)
+            assert metrics["round_trips"]["count"] == vus * n, "lost round trips"
+            made = b.run("ping.js", VUS=vus, N=1)[1]
+            return (cpu - made) * 1e6 / (vus * (n - 1))
+
+        print(f"  {vus:5} connections: {b.median(cost):.1f} us of CPU per round trip")
+    for series in (10, 100, 1000, 10000, 100000):
+        cost = b.median(lambda: b.run("series.js", SERIES=series)[1])
+        print(f"  {series:6} time series: {cost:.2f} us of CPU per sample")
+
+
+def scale(b):
+    def done(workers):
+        return b.median(lambda: b.run("compute.js", "--workers", str(workers))[0]["iterations"]["rate"])
+
+    one, two = done(1), done(2)
+    print(f"  script alone: {one:.0f}/s with one worker, {two:.0f}/s with two: {two / one:.2f} times the work")
+
+
+def punctual(b):
+    for rate in (5000, 100):
+        metrics, cpu, _ = b.run("punctual.js", RATE=rate)
+        m, dropped = metrics["start_offset"], metrics.get("dropped_iterations", {}).get("count", 0)
+        late = " ".join(f"{name} {m[name] - m['min']:.3f} ms" for name in ("med", "p(99)", "max"))
+        print(f"  {rate}/s for 30 s: late by {late}; {dropped:.0f} dropped; {cpu / 0.3:.1f} % of a core")
+
+
+def latency(b):
+    client = f"{b.folder}/latency"
+    subprocess.run(["cc", "-O2", "-o", client, f"{HERE}/latency.c"], check=True)
+    for _ in range(b.runs):  # in turn, so that drift hits both alike
+        out = subprocess.run([client, b.port, "50000"], capture_output=True, text=True, check=True, timeout=120).stdout
+        bare = [float(x) for x in out.split()]
+        m = b.run("latency.js")[0]["round_trip"]
+        ours = [m["med"] * 1e3, m["p(99)"] * 1e3]
+        print(f"  median {ours[0]:.1f} us (bare client {bare[0]:.1f}), p99 {ours[1]:.1f} us (bare client {bare[1]:.1f})")
+
+
+PARTS = dict(memory=memory, sockets=sockets, growth=growth, scale=scale, punctual=punctual, latency=latency)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bin", default=f"{HERE}/../target/release/senary")
+    parser.add_argument("--only", nargs="*", default=[], choices=PARTS, metavar="NAME", help=", ".join(PARTS))
+    parser.add_argument("--runs", type=int, default=3)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(os.path.abspath(args.bin), args.runs, folder)
+        try:
+            for name, part in PARTS.items():
+                if not args.only or name in args.only:
+                    print(name, flush=True)
+                    part(bench)
+        finally:
+            bench.close()
+
+
+if __name__ == "__main__":
+    main()
