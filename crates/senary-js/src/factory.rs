@@ -91,7 +91,7 @@ pub(crate) async fn init_vu(
 ) -> Result<Rc<VuInner>, LifecycleError> {
     let engine = |e: rquickjs::Error| LifecycleError::Engine(e.to_string());
     let memory = Memory::new(bundle.runtime.memory_limit);
-    let runtime = Runtime::new_with_alloc(memory.allocator()).map_err(engine)?;
+    let runtime = Runtime::new().map_err(engine)?;
     runtime.set_max_stack_size(MAX_SCRIPT_STACK);
     runtime.set_loader(loader::ScriptResolver, loader::ScriptLoader);
     let context = Context::full(&runtime).map_err(engine)?;

@@ -1,6 +1,6 @@
 //! How much memory the script of one VU takes, and what it may take.
 //!
-//! The engine's allocator counts here, and so does native code that keeps bytes for a script: data that came for it,
+//! The engine counts what it allocates; native code that keeps bytes for a script counts here: data that came for it,
 //! writes the kernel has not taken. Past the limit a script is stopped, as soon as the engine looks: by an error that it
 //! cannot catch, since a loop that did would never end. Until then a reserve lets the engine unwind, and native code that
 //! cannot fail half-way; what would not even fit into that is refused.
@@ -12,8 +12,11 @@ use std::fmt;
 use std::ptr::NonNull;
 use std::rc::Rc;
 
-use rquickjs::allocator::{Allocator, RustAllocator};
 use rquickjs::{Ctx, Value, qjs};
+
+unsafe extern "C" {
+    fn JS_GetMemoryUse(rt: *mut qjs::JSRuntime, refused: *mut bool) -> qjs::size_t;
+}
 
 /// Bytes a VU's script may take if nobody says otherwise.
 pub const DEFAULT_LIMIT: usize = 1_000_000_000;
@@ -29,7 +32,8 @@ const FREE_PART: usize = 16;
 /// The books of one VU.
 pub struct Memory {
     limit: usize,
-    used: Cell<usize>,
+    /// Bytes that native code keeps.
+    native: Cell<usize>,
     /// Whether the script has to go, whatever is freed meanwhile.
     exhausted: Cell<bool>,
     engine: Cell<Option<NonNull<qjs::JSRuntime>>>,
@@ -40,36 +44,49 @@ impl Memory {
     pub fn new(limit: Option<usize>) -> Rc<Self> {
         Rc::new(Self {
             limit: limit.unwrap_or(DEFAULT_LIMIT),
-            used: Cell::new(0),
+            native: Cell::new(0),
             exhausted: Cell::new(false),
             engine: Cell::new(None),
         })
     }
 
-    /// The allocator for the VU's engine.
-    pub fn allocator(self: &Rc<Self>) -> CountedAllocator {
-        CountedAllocator { memory: self.clone(), inner: RustAllocator }
-    }
-
-    /// Tells which engine's garbage is in the way when memory gets scarce. It must outlive all calls of
+    /// Tells which engine's memory counts, and limits it. It must outlive all calls of
     /// [`is_exhausted`](Self::is_exhausted), which are made from within it.
     pub fn belongs_to(&self, ctx: &Ctx<'_>) {
-        // SAFETY: the context is alive; the call only reads a field.
-        self.engine.set(NonNull::new(unsafe { qjs::JS_GetRuntime(ctx.as_raw().as_ptr()) }));
+        let most = self.limit.saturating_add((self.limit / RESERVE_PART).max(LEAST_RESERVE));
+        // SAFETY: the context is alive; the calls read and write a field.
+        let engine = unsafe {
+            let engine = qjs::JS_GetRuntime(ctx.as_raw().as_ptr());
+            qjs::JS_SetMemoryLimit(engine, most as _);
+            engine
+        };
+        self.engine.set(NonNull::new(engine));
     }
 
     /// Whether the script has passed its limit and has to be stopped. Called while the engine is entered. Garbage does
     /// not count: should there be too little room, it is collected first.
     pub fn is_exhausted(&self) -> bool {
-        if self.used.get() > self.limit && !self.exhausted.get() {
-            if let Some(engine) = self.engine.get() {
-                // SAFETY: the engine is alive, for it is entered. It collects at any allocation, so every caller is
-                // ready for it.
-                unsafe { qjs::JS_RunGC(engine.as_ptr()) };
-            }
-            self.exhausted.set(self.used.get() > self.limit - self.limit / FREE_PART);
+        if self.exhausted.get() {
+            return true;
         }
+        let Some(engine) = self.engine.get() else { return false };
+        let (used, refused) = self.used(engine);
+        if !refused && used <= self.limit {
+            return false;
+        }
+        // SAFETY: the engine is alive, for it is entered. It collects at any allocation, so every caller is ready
+        // for it.
+        unsafe { qjs::JS_RunGC(engine.as_ptr()) };
+        self.exhausted.set(refused || self.used(engine).0 > self.limit - self.limit / FREE_PART);
         self.exhausted.get()
+    }
+
+    /// Bytes in use, and whether more were refused.
+    fn used(&self, engine: NonNull<qjs::JSRuntime>) -> (usize, bool) {
+        let mut refused = false;
+        // SAFETY: the engine is alive, as `belongs_to` promises; the call reads two fields.
+        let by_engine = unsafe { JS_GetMemoryUse(engine.as_ptr(), &mut refused) };
+        (self.native.get() + by_engine as usize, refused)
     }
 
     pub fn limit(&self) -> Size {
@@ -82,22 +99,12 @@ impl Memory {
         Charge { memory: self.clone(), bytes }
     }
 
-    /// Whether so much more may be taken; if not, it is over with the script.
-    fn admits(&self, bytes: usize) -> bool {
-        let most = self.limit.saturating_add((self.limit / RESERVE_PART).max(LEAST_RESERVE));
-        let admitted = self.used.get().saturating_add(bytes) <= most;
-        if !admitted {
-            self.exhausted.set(true);
-        }
-        admitted
-    }
-
     fn add(&self, bytes: usize) {
-        self.used.set(self.used.get() + bytes);
+        self.native.set(self.native.get() + bytes);
     }
 
     fn subtract(&self, bytes: usize) {
-        self.used.set(self.used.get().saturating_sub(bytes));
+        self.native.set(self.native.get().saturating_sub(bytes));
     }
 }
 
@@ -131,70 +138,6 @@ impl fmt::Display for Size {
         let whole = units.iter().find(|(_, factor)| self.0.is_multiple_of(*factor));
         let (unit, factor) = whole.unwrap_or(&("B", 1));
         write!(f, "{}{unit}", self.0 / factor)
-    }
-}
-
-/// The engine's allocator: the process's own, and the books. The engine takes small blocks from pages of its own, so
-/// it is asked for pages and large blocks only.
-pub struct CountedAllocator {
-    memory: Rc<Memory>,
-    inner: RustAllocator,
-}
-
-impl CountedAllocator {
-    fn count(&self, block: *mut u8) -> *mut u8 {
-        if !block.is_null() {
-            // SAFETY: the block is one the inner allocator just gave out.
-            self.memory.add(unsafe { RustAllocator::usable_size(block) });
-        }
-        block
-    }
-}
-
-// SAFETY: the inner allocator keeps the contract; whatever it gives out and takes back is passed on as it is.
-unsafe impl Allocator for CountedAllocator {
-    fn alloc(&mut self, size: usize) -> *mut u8 {
-        if !self.memory.admits(size) {
-            return std::ptr::null_mut();
-        }
-        let block = self.inner.alloc(size);
-        self.count(block)
-    }
-
-    fn calloc(&mut self, count: usize, size: usize) -> *mut u8 {
-        if !self.memory.admits(count.saturating_mul(size)) {
-            return std::ptr::null_mut();
-        }
-        let block = self.inner.calloc(count, size);
-        self.count(block)
-    }
-
-    unsafe fn dealloc(&mut self, block: *mut u8) {
-        // SAFETY: the engine gives back a block it got here, once.
-        unsafe {
-            self.memory.subtract(RustAllocator::usable_size(block));
-            self.inner.dealloc(block);
-        }
-    }
-
-    unsafe fn realloc(&mut self, block: *mut u8, size: usize) -> *mut u8 {
-        // SAFETY: the engine hands over a block it got here; it stays as it is if no larger one can be had.
-        let (before, moved) = unsafe {
-            let before = RustAllocator::usable_size(block);
-            if size > before && !self.memory.admits(size - before) {
-                return std::ptr::null_mut();
-            }
-            (before, self.inner.realloc(block, size))
-        };
-        if !moved.is_null() {
-            self.memory.subtract(before);
-        }
-        self.count(moved)
-    }
-
-    unsafe fn usable_size(block: *mut u8) -> usize {
-        // SAFETY: as the caller promises.
-        unsafe { RustAllocator::usable_size(block) }
     }
 }
 
@@ -294,16 +237,21 @@ mod tests {
 
     use super::*;
 
+    fn used(memory: &Memory) -> usize {
+        memory.used(memory.engine.get().unwrap()).0
+    }
+
     #[test]
     fn what_is_taken_is_given_back() {
         let memory = Memory::new(None);
-        let runtime = Runtime::new_with_alloc(memory.allocator()).unwrap();
+        let runtime = Runtime::new().unwrap();
         let context = Context::full(&runtime).unwrap();
-        let before = memory.used.get();
-        assert!((10_000..2_000_000).contains(&before), "{before} bytes");
         context.with(|ctx| {
+            memory.belongs_to(&ctx);
+            let before = used(&memory);
+            assert!((10_000..2_000_000).contains(&before), "{before} bytes");
             let chunk = Chunk::copy_of(&memory, &[7; 100_000]);
-            assert!(memory.used.get() >= before + 100_000);
+            assert!(used(&memory) >= before + 100_000);
             ctx.globals().set("chunk", chunk.into_uint8_array(&ctx).unwrap()).unwrap();
             drop(Chunk::copy_of(&memory, &[1; 5]));
             let charge = memory.charge(1_000);
@@ -311,43 +259,69 @@ mod tests {
                 "globalThis.big = new Array(50000).fill(0); big.length = 10; big = 'x'.repeat(1e5)",
             )
             .unwrap();
+            assert!(used(&memory) >= before + 200_000);
             drop(charge);
             let last: u8 = ctx.eval("chunk.at(-1)").unwrap();
             assert_eq!(last, 7);
             ctx.eval::<(), _>("delete globalThis.chunk; delete globalThis.big").unwrap();
+            assert!(used(&memory) < before + 50_000);
         });
         drop(context);
         drop(runtime);
-        assert_eq!((memory.used.get(), Rc::strong_count(&memory)), (0, 1));
+        assert_eq!((memory.native.get(), Rc::strong_count(&memory)), (0, 1));
     }
 
     #[test]
     fn garbage_does_not_count() {
         let memory = Memory::new(Some(20_000_000));
-        let runtime = Runtime::new_with_alloc(memory.allocator()).unwrap();
+        let runtime = Runtime::new().unwrap();
         // Nothing is collected unless somebody asks.
         runtime.set_gc_threshold(usize::MAX);
         Context::full(&runtime).unwrap().with(|ctx| {
             memory.belongs_to(&ctx);
             let cycle = "{ const a = [new Uint8Array(20500000)]; a.push(a) }";
             ctx.eval::<(), _>(cycle).unwrap();
-            assert!(memory.used.get() > memory.limit && !memory.is_exhausted());
+            assert!(used(&memory) > memory.limit && !memory.is_exhausted());
             ctx.eval::<(), _>("globalThis.kept = new Uint8Array(20500000)").unwrap();
             assert!(memory.is_exhausted());
             // It stays so: the script may be on its way out.
             ctx.eval::<(), _>("kept = null").unwrap();
-            assert!(memory.used.get() < memory.limit && memory.is_exhausted());
+            assert!(used(&memory) < memory.limit && memory.is_exhausted());
         });
     }
 
     #[test]
     fn what_fits_nowhere_is_refused() {
         let memory = Memory::new(Some(5_000_000));
-        let runtime = Runtime::new_with_alloc(memory.allocator()).unwrap();
+        let runtime = Runtime::new().unwrap();
         Context::full(&runtime).unwrap().with(|ctx| {
+            memory.belongs_to(&ctx);
             assert!(ctx.eval::<(), _>("new Uint8Array(1e9)").is_err());
             assert!(memory.is_exhausted());
         });
+    }
+
+    #[test]
+    fn engines_of_a_thread_are_counted_one_by_one() {
+        let engines: Vec<_> = (0..3).map(|_| Context::full(&Runtime::new().unwrap()).unwrap()).collect();
+        let books: Vec<_> = engines.iter().map(|_| Memory::new(Some(20_000_000))).collect();
+        for (context, memory) in engines.iter().zip(&books) {
+            context.with(|ctx| memory.belongs_to(&ctx));
+        }
+        // Names are common to all of them, whoever comes first, and small blocks lie beside those of others.
+        let grow =
+            "globalThis.kept = []; for (let i = 0; i < 20000; i++) kept.push({ ['name' + i]: i, b: [i] })";
+        let before: Vec<_> = books.iter().map(|memory| used(memory)).collect();
+        engines[0].with(|ctx| ctx.eval::<(), _>(grow).unwrap());
+        engines[2].with(|ctx| ctx.eval::<(), _>(grow).unwrap());
+        assert!(used(&books[0]) > before[0] + 2_000_000 && used(&books[2]) > before[2] + 2_000_000);
+        assert_eq!(used(&books[1]), before[1]);
+        engines[0].with(|ctx| ctx.eval::<(), _>("kept = null").unwrap());
+        engines[2].with(|ctx| {
+            let all: bool = ctx.eval("kept.every((o, i) => o['name' + i] === i && o.b[0] === i)").unwrap();
+            assert!(all);
+        });
+        drop(engines);
     }
 
     #[test]

@@ -370,6 +370,7 @@ struct JSRuntime {
     JSMallocFunctions mf;
     JSMallocState malloc_state;
     JSThreadShared *shared;
+    bool memory_refused; /* Senary: see JS_GetMemoryUse */
     const char *rt_info;
 
     JSClassID js_class_id_alloc; /* counter for user defined classes */
@@ -2062,8 +2063,10 @@ void *js_calloc_rt(JSRuntime *rt, size_t count, size_t size)
 
     s = &rt->malloc_state;
     /* When malloc_limit is 0 (unlimited), malloc_limit - 1 will be SIZE_MAX. */
-    if (unlikely(s->malloc_size + (count * size) > s->malloc_limit - 1))
+    if (unlikely(s->malloc_size + (count * size) > s->malloc_limit - 1)) {
+        rt->memory_refused = true;
         return NULL;
+    }
 
     ptr = js_arena_calloc(rt, count, size);
     if (!ptr)
@@ -2085,8 +2088,10 @@ void *js_malloc_rt(JSRuntime *rt, size_t size)
 
     s = &rt->malloc_state;
     /* When malloc_limit is 0 (unlimited), malloc_limit - 1 will be SIZE_MAX. */
-    if (unlikely(s->malloc_size + size > s->malloc_limit - 1))
+    if (unlikely(s->malloc_size + size > s->malloc_limit - 1)) {
+        rt->memory_refused = true;
         return NULL;
+    }
 
     ptr = js_arena_malloc(rt, size);
     if (!ptr)
@@ -2129,8 +2134,10 @@ void *js_realloc_rt(JSRuntime *rt, void *ptr, size_t size)
     old_size = js_arena_usable_size(rt, ptr);
     s = &rt->malloc_state;
     /* When malloc_limit is 0 (unlimited), malloc_limit - 1 will be SIZE_MAX. */
-    if (s->malloc_size + size - old_size > s->malloc_limit - 1)
+    if (s->malloc_size + size - old_size > s->malloc_limit - 1) {
+        rt->memory_refused = true;
         return NULL;
+    }
 
     ptr = js_arena_realloc(rt, ptr, size);
     if (!ptr)
@@ -65036,6 +65043,15 @@ uintptr_t js_std_cmd(int cmd, ...) {
 #undef malloc
 #undef free
 #undef realloc
+
+/* Senary: bytes this runtime has allocated, and whether it was ever refused
+   more by its memory limit: a script can catch the error, its owner should
+   not overlook it. */
+size_t JS_GetMemoryUse(JSRuntime *rt, bool *refused)
+{
+    *refused = rt->memory_refused;
+    return rt->malloc_state.malloc_size;
+}
 
 /* Senary: where a call of `func` with a fresh Uint8Array, and of a method of
    `obj` in it, will read and write. With thousands of contexts
