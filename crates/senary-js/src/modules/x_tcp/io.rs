@@ -68,8 +68,8 @@ fn run_script(socket: &Rc<SocketCore>) {
 }
 
 fn poll_io(socket: &Rc<SocketCore>, silence: &mut Silence, cx: &mut Context<'_>) -> Poll<()> {
+    socket.hot.prefetch();
     loop {
-        socket.hot.prefetch();
         if socket.stream.borrow().is_none() {
             return Poll::Ready(());
         }
