@@ -6,10 +6,11 @@ use std::sync::{Arc, OnceLock};
 
 use dom_query::{Document, NodeId, NodeRef};
 use rquickjs::class::{JsClass, Readable, Trace, Tracer};
-use rquickjs::function::{Constructor, IntoJsFunc, Opt, This};
+use rquickjs::function::{Constructor, Opt, This};
 use rquickjs::{Class, Coerced, Ctx, Function, IntoJs, JsLifetime, Object, Persistent, Value};
 
 use super::form::{self, ControlValue};
+use super::method;
 use super::nodes::Nodes;
 use super::selection::Selection;
 use crate::source::bytecode;
@@ -246,12 +247,6 @@ impl<'js> JsClass<'js> for Element {
         let set = |name: &str, function: rquickjs::Result<Function<'js>>| {
             prototype.set(name, function?.with_name(name)?)
         };
-        fn method<'js, F: IntoJsFunc<'js, P> + 'js, P>(
-            ctx: &Ctx<'js>,
-            f: F,
-        ) -> rquickjs::Result<Function<'js>> {
-            Function::new(ctx.clone(), f)
-        }
         let attr = |name: &'static str| {
             move |node: &NodeRef<'_>| node.attr(name).map(|value| value.to_string()).unwrap_or_default()
         };

@@ -14,7 +14,7 @@ mod selection;
 use std::rc::Rc;
 
 use dom_query::Document;
-use rquickjs::function::Opt;
+use rquickjs::function::{IntoJsFunc, Opt};
 use rquickjs::{Ctx, Function, Object, Value};
 
 use self::nodes::Nodes;
@@ -26,6 +26,11 @@ pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
     let module = Object::new(ctx.clone())?;
     module.set("parseHTML", Function::new(ctx.clone(), parse_html)?.with_name("parseHTML")?)?;
     Ok(module)
+}
+
+/// A method of one of the classes.
+fn method<'js, F: IntoJsFunc<'js, P> + 'js, P>(ctx: &Ctx<'js>, f: F) -> rquickjs::Result<Function<'js>> {
+    Function::new(ctx.clone(), f)
 }
 
 fn parse_html<'js>(ctx: Ctx<'js>, source: Opt<Value<'js>>) -> rquickjs::Result<Value<'js>> {

@@ -4,11 +4,12 @@ use std::rc::Rc;
 
 use dom_query::NodeId;
 use rquickjs::class::{JsClass, Readable, Trace, Tracer};
-use rquickjs::function::{Constructor, IntoJsFunc, Opt, This};
+use rquickjs::function::{Constructor, Opt, This};
 use rquickjs::{Array, Class, Coerced, Ctx, Function, IntoJs, JsLifetime, Object, Value};
 
 use super::element::Element;
 use super::form::{self, ControlValue};
+use super::method;
 use super::nodes::{Nodes, Step, Test};
 use crate::errors;
 
@@ -436,12 +437,6 @@ impl<'js> JsClass<'js> for Selection {
         let set = |name: &str, function: rquickjs::Result<Function<'js>>| {
             prototype.set(name, function?.with_name(name)?)
         };
-        fn method<'js, F: IntoJsFunc<'js, P> + 'js, P>(
-            ctx: &Ctx<'js>,
-            f: F,
-        ) -> rquickjs::Result<Function<'js>> {
-            Function::new(ctx.clone(), f)
-        }
         set("find", method(ctx, find))?;
         set("single", method(ctx, single))?;
         set("add", method(ctx, add))?;
