@@ -161,10 +161,27 @@ impl OnTerminal {
         Self { child, terminal, screen, reader, closing, folder }
     }
 
+    /// Changes the width while no thread of the program is about: one that has just asked for it and has yet to draw would
+    /// draw for the width that was.
     fn resize(&self, columns: u16) {
+        let started = Instant::now();
+        while !self.rests() {
+            assert!(started.elapsed() < BOUND, "it never rests");
+        }
         let mut screen = locked(&self.screen);
         resize(&self.terminal, columns);
         screen.width = columns.into();
+    }
+
+    /// Whether all of its threads sleep.
+    fn rests(&self) -> bool {
+        let threads =
+            std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("the process is there");
+        threads.flatten().all(|thread| {
+            // Of threads that have just ended nothing is left to read.
+            let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with('S'))
+        })
     }
 
     fn wait_for(&self, text: &str) {
