@@ -1,5 +1,7 @@
-// The round trip as a script measures it, at a rate that leaves the generator idle: 50 connections, 100/s each.
+// The round trip as a script measures it, at a rate that leaves the generator idle: 50 connections, 100/s each, five of
+// them in each millisecond.
 import { Socket } from "k6/x/tcp"
+import exec from "k6/execution"
 import { Trend } from "k6/metrics"
 
 const roundTrip = new Trend("round_trip", true)
@@ -19,6 +21,7 @@ export default async function () {
     if (--left === 0) socket.destroy()
   })
   await socket.connect(__ENV.TCP_PORT, __ENV.TCP_HOST)
+  await new Promise((resolve) => setTimeout(resolve, exec.vu.idInTest % 10))
   const timer = setInterval(() => {
     sent = performance.now()
     socket.write("ping-pong-payload-0123456789abcdef")
