@@ -71,9 +71,10 @@ declare module "k6/x/tcp" {
      * For scripts to switch on. Among them:
      *
      * - from the network: `ECONNREFUSED`, `ECONNRESET`, `ETIMEDOUT`, `EPIPE`, `EHOSTUNREACH`, `ENETUNREACH`;
-     * - names and options: `ENOTFOUND`, `ERR_BLACKLISTED_IP`, `ERR_BLOCKED_HOSTNAME`, `ERR_SOCKET_BAD_PORT`;
-     * - from this machine: `EMFILE`, `ENFILE` (open files), `EADDRNOTAVAIL` (local ports, or a source address that is not
-     *   this machine's), `EAFNOSUPPORT` (a source address of the other family);
+     * - names and options: `ENOTFOUND` (there is no such name), `EAI_AGAIN` (no name server knew just now), `EAI_FAIL`,
+     *   `ERR_BLACKLISTED_IP`, `ERR_BLOCKED_HOSTNAME`, `ERR_SOCKET_BAD_PORT`;
+     * - from this machine: `EMFILE`, `ENFILE` (open files), `EAGAIN` (threads), `EADDRNOTAVAIL` (local ports, or a source
+     *   address that is not this machine's), `EAFNOSUPPORT` (a source address of the other family);
      * - TLS: `ERR_TLS_CERT_EXPIRED`, `ERR_TLS_CERT_ALTNAME_INVALID`, `ERR_TLS_CERT_UNKNOWN_AUTHORITY`,
      *   `ERR_TLS_NOT_TLS`, `ERR_TLS_ALERT`, `ERR_TLS_HANDSHAKE`;
      * - the use of the socket: `ENOTCONN` (write without a connection), `EALREADY` and `EISCONN` (a second connect),

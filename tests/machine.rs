@@ -1,4 +1,4 @@
-//! A machine at its limits: open files, local ports, source addresses. A connect fails, the run goes on, and somebody
+//! A machine at its limits: open files, threads, local ports, source addresses. A connect fails, the run goes on, and somebody
 //! is told what to do.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -101,6 +101,65 @@ fn a_plan_of_more_sockets_than_files_is_warned_of() {
     assert_eq!(warned(sockets, "100", &[]), [""; 0]);
     assert_eq!(warned(sockets, "100", &["--with-echo"]).len(), 1, "both ends are in this process");
     assert_eq!(warned(none, "300", &[]), [""; 0]);
+}
+
+/// Waits at a gate; then looks a name up, connects to an address, and leaves teardown behind.
+const THREADS: &str = r#"
+import { Socket } from "k6/x/tcp"
+export const options = { iterations: 1 }
+async function attempt(host) {
+  const socket = new Socket()
+  try {
+    await socket.connect(__ENV.TCP_PORT, host)
+    socket.destroy()
+    return "connected"
+  } catch (error) {
+    return `${error.code} ${error.message}`
+  }
+}
+export default async function () {
+  const gate = new Socket()
+  const opened = new Promise((resolve) => gate.on("close", resolve))
+  await gate.connect(__ENV.GATE, __ENV.TCP_HOST)
+  console.log("at the gate")
+  await opened
+  console.log("a name:", await attempt("localhost"))
+  console.log("an address:", await attempt("127.0.0.1"))
+}
+"#;
+
+#[test]
+fn threads_run_out() {
+    let server = Server::start(Behaviour::Echo);
+    let limited = |script: &str| {
+        let gate = Server::start(Behaviour::Sink);
+        let program = Program::script(BINARY, script).target(&server).env("GATE", gate.port());
+        let Some(program) = program.within(BOUND).unprivileged() else {
+            eprintln!("not tested: no user can be found for whom limits hold");
+            return None;
+        };
+        let mut running = program.start();
+        running.wait_for("at the gate").no_more_threads();
+        drop(gate);
+        Some(running.finish())
+    };
+    let Some(outcome) = limited(THREADS) else { return };
+    outcome.expect_code(0).expect_text("an address: connected");
+    outcome.expect_text(
+        "a name: EAGAIN lookup localhost: cannot start a thread: Resource temporarily unavailable",
+    );
+    outcome.expect_value("tcp_errors", "count", 1.0).expect_value("iterations", "count", 1.0);
+    let advice = outcome.log_lines("Out of threads");
+    assert!(advice.len() == 1 && advice[0].contains("ulimit -u"), "{}", outcome.stderr);
+
+    // What has to run on a thread of its own fails, and what was measured is still shown.
+    let script = format!("{THREADS}\nexport function teardown() {{}}");
+    let Some(outcome) = limited(&script) else { return };
+    outcome
+        .expect_code(255)
+        .expect_text("teardown: Resource temporarily unavailable")
+        .expect_text("TOTAL RESULTS");
+    outcome.expect_value("iterations", "count", 1.0);
 }
 
 /// Opens a socket to each of `TARGETS`, again and again, until `SOCKETS` connects were tried; then says where from.

@@ -132,7 +132,7 @@ export default async function () {
     let outcome =
         Program::new("/bin/sh").file("script.js", script).target(&server).args(["-c", &command]).run();
     outcome.expect_code(120).expect_text("failed true 1").expect_text(BOTTLENECK);
-    outcome.expect_text("connects failed for want of descriptors, ports or addresses");
+    outcome.expect_text("connects failed for want of descriptors, threads, ports or addresses");
 }
 
 #[test]

@@ -58,7 +58,7 @@ pub struct Window {
     /// Time that all workers together were held up by outputs.
     pub held_up: Duration,
     pub connects: u64,
-    /// Connects that failed because descriptors, ports or addresses of this machine were used up.
+    /// Connects that failed because descriptors, threads, ports or addresses of this machine were used up.
     pub exhausted: u64,
 }
 
@@ -96,7 +96,7 @@ pub enum Finding {
     LateStarts { during: Duration, late: u64, starts: u64, lag: Duration },
     /// Outputs held the workers up.
     Outputs { during: Duration, held_up: Duration },
-    /// Connects failed for want of descriptors, ports or addresses.
+    /// Connects failed for want of descriptors, threads, ports or addresses.
     Exhausted { failed: u64, connects: u64 },
 }
 

@@ -12,8 +12,9 @@ use rustix::io::Errno;
 pub enum NetError {
     #[error("lookup {host}: no such host")]
     NoSuchHost { host: String },
+    /// The name servers gave no answer, or none that says whether there is such a host.
     #[error("lookup {host}: {error}")]
-    Lookup { host: String, error: String },
+    Lookup { host: String, code: &'static str, error: String },
     #[error("dial tcp: address {port}: invalid port")]
     InvalidPort { port: i64 },
     #[error("IP ({ip}) is in a blacklisted range ({range})")]
@@ -27,6 +28,9 @@ pub enum NetError {
     /// The process or the system has as many files open as it may.
     #[error("{doing}: {}", io_text(.error))]
     OpenFiles { doing: String, error: io::Error },
+    /// The process or the system has as many threads as it may.
+    #[error("{doing}: cannot start a thread: {reason}")]
+    Threads { doing: String, reason: String },
     /// Every local port is taken for this target, or there is no address to reach it from.
     #[error("dial tcp {route}: connect: {}", io_text(.error))]
     LocalPorts { route: Route, error: io::Error },
@@ -58,17 +62,22 @@ impl fmt::Display for Route {
 }
 
 impl NetError {
+    /// Whether this machine had nothing left to connect with: the generator's limit, and none of the peer's.
+    pub fn is_exhaustion(&self) -> bool {
+        matches!(self, Self::OpenFiles { .. } | Self::Threads { .. } | Self::LocalPorts { .. })
+    }
+
     /// A code scripts may switch on.
     pub fn code(&self) -> &'static str {
         match self {
             Self::NoSuchHost { .. } => "ENOTFOUND",
-            Self::Lookup { .. } => "EAI_FAIL",
             Self::InvalidPort { .. } => "ERR_SOCKET_BAD_PORT",
             Self::BlacklistedIp { .. } => "ERR_BLACKLISTED_IP",
             Self::BlockedHostname { .. } => "ERR_BLOCKED_HOSTNAME",
             Self::DialTimeout { .. } => "ETIMEDOUT",
             Self::LocalPorts { .. } => "EADDRNOTAVAIL",
-            Self::Tls { code, .. } => code,
+            Self::Threads { .. } => "EAGAIN",
+            Self::Lookup { code, .. } | Self::Tls { code, .. } => code,
             Self::Dial { error, .. }
             | Self::OpenFiles { error, .. }
             | Self::LocalIp { error, .. }

@@ -1,4 +1,4 @@
-//! What the machine allows this process, open files and local ports, and what a user can do where it is not enough.
+//! What the machine allows this process, open files, threads and local ports, and what a user can do where it is not enough.
 
 use std::fs::{File, read_dir};
 use std::io;
@@ -39,6 +39,7 @@ pub(crate) fn is_out_of_open_files(error: &io::Error) -> bool {
 pub(crate) fn advise(error: &NetError) {
     static OPEN_FILES: Once = Once::new();
     static LOCAL_PORTS: Once = Once::new();
+    static THREADS: Once = Once::new();
     match error {
         NetError::OpenFiles { .. } => OPEN_FILES.call_once(|| {
             let limit = getrlimit(Resource::Nofile).current.map_or("as many as there are".to_owned(), |n| n.to_string());
@@ -54,6 +55,13 @@ pub(crate) fn advise(error: &NetError) {
                 "Out of local ports ({error}): a source address has one connection to a target per port of the sysctl \
                 net.ipv4.ip_local_port_range, and a port that was closed here rests for a minute. Widen that range, \
                 add source addresses (--local-ips), or connect less often. This is not said again"
+            );
+        }),
+        NetError::Threads { .. } => THREADS.call_once(|| {
+            log::warn!(
+                "Out of threads ({error}): names cannot be looked up until some have ended. Allow more processes before \
+                the run (`ulimit -u`; TasksMax= of systemd; --pids-limit of docker), or connect to addresses. This is \
+                not said again"
             );
         }),
         _ => {}

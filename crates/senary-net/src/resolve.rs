@@ -1,16 +1,17 @@
-//! From a name to an address: the `hosts` option, block lists, the system's resolver and a cache over it.
+//! From a name to an address: the `hosts` option, block lists, and a cache over what `lookup` finds.
 //!
 //! Follows <https://grafana.com/docs/k6/latest/using-k6/k6-options/reference/#dns>: one address per dial, chosen
 //! by `select` and `policy`, kept for `ttl` whatever the record says.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::NetError;
 use crate::limits;
+use crate::lookup::{LookupError, Lookups};
 
 /// Why a network option is malformed. The texts are the reference's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -193,13 +194,14 @@ struct HostEntry {
 }
 
 /// Everything that decides which address a name stands for.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Resolver {
     hosts: Vec<HostEntry>,
     blocked: Vec<HostPattern>,
     blacklist: Vec<Cidr>,
     dns: DnsConfig,
-    cache: Mutex<HashMap<String, (Instant, Vec<IpAddr>)>>,
+    lookups: Arc<Lookups>,
+    cache: Mutex<HashMap<String, (Instant, Arc<[IpAddr]>)>>,
     turn: AtomicUsize,
 }
 
@@ -227,11 +229,19 @@ impl Resolver {
             .map(|text| HostPattern::parse(text).ok_or_else(|| ConfigError::HostnamePattern(text.clone())))
             .collect::<Result<_, _>>()?;
         let blacklist = blacklist.iter().map(|text| Cidr::parse(text)).collect::<Result<_, _>>()?;
-        Ok(Self { hosts: entries, blocked, blacklist, dns, ..Self::default() })
+        Ok(Self {
+            hosts: entries,
+            blocked,
+            blacklist,
+            dns,
+            lookups: Lookups::new(),
+            cache: Mutex::default(),
+            turn: AtomicUsize::new(0),
+        })
     }
 
     /// The address to dial for a name and a port. Only a name the system must look up takes time.
-    pub async fn resolve(self: &std::sync::Arc<Self>, host: &str, port: u16) -> Result<SocketAddr, NetError> {
+    pub async fn resolve(&self, host: &str, port: u16) -> Result<SocketAddr, NetError> {
         let lower = host.to_lowercase();
         let literal = lower.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok();
         if literal.is_none()
@@ -252,7 +262,7 @@ impl Resolver {
         }
     }
 
-    async fn look_up(self: &std::sync::Arc<Self>, host: &str, lower: &str) -> Result<IpAddr, NetError> {
+    async fn look_up(&self, host: &str, lower: &str) -> Result<IpAddr, NetError> {
         if !is_dns_name(lower) {
             return Err(NetError::NoSuchHost { host: host.to_owned() });
         }
@@ -261,22 +271,7 @@ impl Resolver {
         {
             return self.choose(host, ips);
         }
-        let name = lower.to_owned();
-        // The system's resolver blocks, so it runs on a thread of the runtime's blocking pool.
-        let found =
-            tokio::task::spawn_blocking(move || (name.as_str(), 0).to_socket_addrs().map(Vec::from_iter))
-                .await;
-        let ips: Vec<IpAddr> = match found {
-            Ok(Ok(found)) => found.into_iter().map(|a| a.ip()).collect(),
-            // The system does not tell its reasons apart; by far the most common one is an unknown name.
-            Ok(Err(_)) => {
-                return Err(match limits::out_of_open_files() {
-                    Some(error) => NetError::OpenFiles { doing: format!("lookup {host}"), error },
-                    None => NetError::NoSuchHost { host: host.to_owned() },
-                });
-            }
-            Err(error) => return Err(NetError::Lookup { host: host.to_owned(), error: error.to_string() }),
-        };
+        let ips = self.lookups.look_up(lower).await.map_err(|error| lookup_error(error, host))?;
         let chosen = self.choose(host, &ips);
         if !self.dns.ttl.is_zero() {
             let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
@@ -307,6 +302,18 @@ impl Resolver {
             }
         };
         Ok(candidates[turn % candidates.len()])
+    }
+}
+
+fn lookup_error(error: LookupError, host: &str) -> NetError {
+    let (host, doing) = (host.to_owned(), format!("lookup {host}"));
+    match (error, limits::out_of_open_files()) {
+        (LookupError::NoThread(reason), _) => NetError::Threads { doing, reason },
+        // The system's resolver does not say that it could open no socket.
+        (_, Some(error)) => NetError::OpenFiles { doing, error },
+        (LookupError::NotFound, None) => NetError::NoSuchHost { host },
+        (LookupError::Temporary(error), None) => NetError::Lookup { host, code: "EAI_AGAIN", error },
+        (LookupError::Failed(error), None) => NetError::Lookup { host, code: "EAI_FAIL", error },
     }
 }
 

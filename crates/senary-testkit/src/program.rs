@@ -14,6 +14,8 @@ use tempfile::TempDir;
 
 const DEFAULT_LIMIT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(2);
+/// Before a command: it is run by a user that has no other process.
+const UNPRIVILEGED: &str = "setpriv --reuid 54321 --regid 54321 --clear-groups --";
 const SUMMARY: &str = "summary.json";
 
 /// A run to be: it gets a folder of its own to run in, and none of the environment that Senary would read.
@@ -103,6 +105,21 @@ impl Program {
         self.under(&format!(r#"ulimit -n {limit} && exec "$@""#))
     }
 
+    /// Lets a user run it for whom limits hold: they do not for root. `None` if root cannot find one that may read the
+    /// binary.
+    pub fn unprivileged(self) -> Option<Self> {
+        if !rustix::process::geteuid().is_root() {
+            return Some(self);
+        }
+        let may = Command::new("/bin/sh")
+            .args(["-c", &format!(r#"{UNPRIVILEGED} test -x "$1""#), "sh"])
+            .arg(self.command.get_program())
+            .current_dir("/")
+            .status();
+        let under = format!(r#"chmod 777 . && exec {UNPRIVILEGED} "$@""#);
+        may.is_ok_and(|status| status.success()).then(|| self.under(&under))
+    }
+
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -186,6 +203,16 @@ impl Running {
     pub fn signal(&mut self, signal: Signal) -> &mut Self {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, signal).expect("the process is there");
+        self
+    }
+
+    /// Lets it start no further thread. Of no effect on what root runs: see [`Program::unprivileged`].
+    pub fn no_more_threads(&mut self) -> &mut Self {
+        // Its user may lower its limits; even root may not everywhere.
+        let prefix = if rustix::process::geteuid().is_root() { UNPRIVILEGED } else { "" };
+        let limit = format!("{prefix} prlimit --nproc=1:1 --pid {}", self.child.id());
+        let status = Command::new("/bin/sh").args(["-c", &limit]).status().expect("a shell");
+        assert!(status.success(), "{limit}: {status}");
         self
     }
 

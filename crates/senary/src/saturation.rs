@@ -51,7 +51,7 @@ pub fn remarks(ended: &Ended) -> Vec<Remark> {
             advice: "write to a faster disk or to one output only, or record fewer samples".to_owned(),
         },
         Finding::Exhausted { failed, connects } => Remark {
-            text: format!("{failed} of {connects} connects failed for want of descriptors, ports or addresses"),
+            text: format!("{failed} of {connects} connects failed for want of descriptors, threads, ports or addresses"),
             advice: "raise the limit of open files (ulimit -n), use more addresses (--local-ips), or close sockets earlier"
                 .to_owned(),
         },

@@ -35,7 +35,7 @@ pub async fn run(socket: Rc<SocketCore>, target: ConnectTarget) {
     let target = Target { host: &host, port, tls, local_ip };
     let dialed = dialer.dial(&target, &socket.wire).await;
     socket.account_wire_bytes();
-    let exhausted = matches!(dialed.result, Err(NetError::OpenFiles { .. } | NetError::LocalPorts { .. }));
+    let exhausted = dialed.result.as_ref().is_err_and(NetError::is_exhaustion);
     socket.vu.worker.meter.connected(exhausted);
     match dialed.result {
         Ok(stream) => {
