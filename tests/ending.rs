@@ -174,6 +174,31 @@ export function teardown() { console.log("in teardown"); sleep(3600) }
     running.finish().expect_code(105);
 }
 
+/// Whoever reads the output, or the log, has stopped reading: sooner or later everything waits for that.
+#[test]
+fn the_second_signal_ends_a_run_that_waits_for_its_reader() {
+    let script = r#"
+import { Counter } from "k6/metrics"
+const hits = new Counter("hits")
+export const options = { vus: 2, duration: "1h" }
+export default function () {
+  for (let i = 0; i < 1000; i++) hits.add(1)
+  console.log(`hits ${"!".repeat(1000)}`)
+}
+"#;
+    for (redirected, flags) in [(">&4", ["--out", "json"].as_slice()), ("2>&4", &[])] {
+        let shell = format!(r#"mkfifo unread && exec 4<> unread && exec "$@" {redirected}"#);
+        let program = Program::new(BINARY).file("script.js", script).args(["run", "--no-color", "script.js"]);
+        let mut running = program.args(flags.iter().copied()).under(&shell).within(BOUND).start();
+        // In the log of the first, in the output of the second.
+        running.wait_for(if flags.is_empty() { "running (" } else { "hits !" });
+        // It may not stand still yet, and ends then, too.
+        std::thread::sleep(Duration::from_secs(2));
+        running.signal(Signal::INT).signal(Signal::TERM);
+        running.finish().expect_code(105);
+    }
+}
+
 /// Sockets are closed, and recorded, before teardown begins.
 #[test]
 fn interrupted_with_open_sockets() {

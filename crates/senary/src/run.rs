@@ -27,15 +27,13 @@ pub fn run(args: &RunArgs, global: &GlobalSettings, env: &Environment) -> Result
         .enable_all()
         .build()
         .map_err(|e| Failure::System { doing: "starting the event loop", reason: e.to_string() })?;
-    let result = executor.block_on(main_line(args, global, env));
-    // A script that cannot be stopped is the only thing that could still run, and not worth waiting for.
-    executor.shutdown_background();
-    result
+    executor.block_on(main_line(args, global, env))
 }
 
 async fn main_line(args: &RunArgs, global: &GlobalSettings, env: &Environment) -> Result<(), Failure> {
     let shutdown = Shutdown::new();
-    tokio::spawn(signals::watch(shutdown.clone()));
+    signals::watch(shutdown.clone())
+        .map_err(|e| Failure::System { doing: "watching for signals", reason: e.to_string() })?;
     let open_files = senary_net::limits::raise_open_files();
 
     // Arguments → source → bundle.
