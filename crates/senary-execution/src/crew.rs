@@ -4,6 +4,7 @@
 //! worker's VUs; nothing of a VU ever leaves.
 
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::io;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +12,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -134,6 +135,22 @@ impl<F: VuFactory> Worker<F> {
     }
 }
 
+/// A worker at work on a thread.
+pub(crate) struct WorkerThread {
+    thread: JoinHandle<()>,
+    /// Nothing is sent: it is closed when the thread comes to its end.
+    ended: oneshot::Receiver<Infallible>,
+}
+
+impl WorkerThread {
+    /// Waits for its end without holding up the caller's thread.
+    pub(crate) async fn join(self) {
+        // A worker that panicked has said so.
+        let _ = self.ended.await;
+        let _ = self.thread.join();
+    }
+}
+
 impl<F: VuFactory> Hire<F> {
     /// Starts the worker on a thread of its own.
     pub(crate) fn start(
@@ -141,13 +158,15 @@ impl<F: VuFactory> Hire<F> {
         factory: Arc<F>,
         striping: Striping,
         context: impl FnOnce() -> Rc<WorkerContext> + Send + 'static,
-    ) -> io::Result<JoinHandle<()>> {
+    ) -> io::Result<WorkerThread> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        std::thread::Builder::new().name(format!("worker-{}", self.index)).spawn(move || {
-            let (local, context) = (LocalSet::new(), context());
+        let (end, ended) = oneshot::channel();
+        let thread = std::thread::Builder::new().name(format!("worker-{}", self.index)).spawn(move || {
+            let (_end, local, context) = (end, LocalSet::new(), context());
             context.meter.adopt_thread();
             runtime.block_on(local.run_until(self.work(factory, striping, context)));
-        })
+        })?;
+        Ok(WorkerThread { thread, ended })
     }
 
     /// The worker's life: jobs until it is closed, then the end of all tasks, then that of the VUs.

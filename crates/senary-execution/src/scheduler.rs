@@ -6,7 +6,6 @@
 use std::io;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use senary_metrics::{ProducerId, Recorder, TagSet, builtin};
@@ -15,7 +14,7 @@ use tokio::task::{JoinSet, spawn_local, yield_now};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::crew::{Crew, FLUSH_EVERY, Hire};
+use crate::crew::{Crew, FLUSH_EVERY, Hire, WorkerThread};
 use crate::executor::{self, ActiveScenario, DroppedIterations, ScenarioRun};
 use crate::meter::{self, HeldUp, Meter};
 use crate::plan::LoadPlan;
@@ -59,7 +58,7 @@ pub struct Scheduler<F: VuFactory> {
 
 /// A worker at work.
 enum Running {
-    Thread(JoinHandle<()>),
+    Thread(WorkerThread),
     Task(tokio::task::JoinHandle<()>),
 }
 
@@ -249,10 +248,10 @@ impl<F: VuFactory> Scheduler<F> {
     pub async fn close(mut self) {
         self.inner.close();
         for worker in std::mem::take(&mut self.workers) {
-            // A worker that panicked has said so.
             match worker {
+                // A worker that panicked has said so.
                 Running::Task(task) => drop(task.await),
-                Running::Thread(thread) => drop(tokio::task::spawn_blocking(|| thread.join()).await),
+                Running::Thread(thread) => thread.join().await,
             }
         }
         self.inner.control.flush();

@@ -10,6 +10,7 @@ use senary_metrics::Registry;
 use serde_json::Value;
 
 use crate::archive::Archive;
+use crate::background::Background;
 use crate::environment::Environment;
 use crate::exit_code::Failure;
 use crate::logging;
@@ -75,19 +76,20 @@ pub async fn load(
     let RuntimeSettings { freeze_env, memory_limit, .. } = *runtime;
     let options = RuntimeOptions { env, base_compatibility, freeze_env, secrets, memory_limit };
     let (registry, stop) = (registry.clone(), shutdown.clone());
-    let loading = tokio::task::spawn_blocking(move || match test.archived {
+    let loading = Background::start("script", move || match test.archived {
         None => Bundle::load(test.source, options, registry, &stop),
         Some(archived) => {
             let store = ModuleStore::of_archive(test.source, archived.contents);
             Ok(Bundle::of_store(store, options, registry, &stop)?.with_options(archived.options))
         }
     });
-    let loaded =
-        loading.await.map_err(|e| Failure::System { doing: "loading the script", reason: e.to_string() })?;
-    let bundle = loaded.map_err(|error| match or_stopped(error, shutdown) {
-        Failure::Lifecycle(error) => Failure::Init { script: name, error },
-        failure => failure,
-    })?;
+    let failed = |reason: String| Failure::System { doing: "loading the script", reason };
+    let loaded = loading.map_err(|e| failed(e.to_string()))?.outcome().await;
+    let bundle =
+        loaded.map_err(|e| failed(e.to_string()))?.map_err(|error| match or_stopped(error, shutdown) {
+            Failure::Lifecycle(error) => Failure::Init { script: name, error },
+            failure => failure,
+        })?;
     if bundle.exports().is_empty() {
         return Err(Failure::NoExports);
     }

@@ -16,6 +16,7 @@ use senary_metrics::engine::Crossed;
 use senary_output::{Finished, Output, Pipeline, PipelineConfig};
 use tokio_util::sync::CancellationToken;
 
+use crate::background::Background;
 use crate::control::Control;
 use crate::exit_code::{Failure, Stage};
 use crate::gate::Gate;
@@ -276,19 +277,21 @@ pub async fn run_stage<R: Send + 'static>(
     function: impl FnOnce(&Stages, &CancellationToken) -> Result<R, LifecycleError> + Send + 'static,
 ) -> Result<R, Failure> {
     let (on, token) = (stages.clone(), interrupt.clone());
-    let mut running = tokio::task::spawn_blocking(move || function(&on, &token));
-    let (joined, timed_out) = tokio::select! {
-        joined = &mut running => (joined, false),
+    let failed = |reason: String| Failure::System { doing: stage.function(), reason };
+    let running = Background::start(stage.function(), move || function(&on, &token));
+    let mut running = running.map_err(|e| failed(e.to_string()))?;
+    let (outcome, timed_out) = tokio::select! {
+        outcome = running.outcome() => (outcome, false),
         () = tokio::time::sleep(limit) => {
             interrupt.cancel();
-            (running.await, true)
+            (running.outcome().await, true)
         }
     };
-    match joined {
+    match outcome {
         Ok(Err(LifecycleError::Script(senary_js::ScriptFailure::Interrupted))) if timed_out => {
             Err(Failure::Timeout { stage, limit })
         }
         Ok(result) => result.map_err(|error| script::or_stopped(error, &stages.shutdown)),
-        Err(panic) => Err(Failure::System { doing: stage.function(), reason: panic.to_string() }),
+        Err(panicked) => Err(failed(panicked.to_string())),
     }
 }

@@ -35,7 +35,7 @@ impl Reply {
         Self::error(StatusCode::NOT_FOUND, "Not Found", detail)
     }
 
-    fn failed(title: &str, detail: &str) -> Self {
+    pub(super) fn failed(title: &str, detail: &str) -> Self {
         Self::error(StatusCode::INTERNAL_SERVER_ERROR, title, detail)
     }
 

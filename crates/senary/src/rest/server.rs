@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::RunControl;
 use super::routes::{Reply, respond};
+use crate::background::Background;
 
 /// Longer bodies are refused; setup data may be large.
 const MAX_BODY: usize = 64 << 20;
@@ -102,7 +103,7 @@ fn listen(address: &str) -> Result<TcpListener, BindError> {
 fn serve_all(listener: TcpListener, run: &Arc<dyn RunControl>, end: &CancellationToken) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let result = runtime.block_on(async {
+    runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let mut connections = JoinSet::new();
         loop {
@@ -120,13 +121,11 @@ fn serve_all(listener: TcpListener, run: &Arc<dyn RunControl>, end: &Cancellatio
         }
         drop(listener);
         let all = async { while connections.join_next().await.is_some() {} };
-        // Whoever takes longer to read its answer does without.
+        // Whoever takes longer to read its answer does without, and a script that is still in setup() or teardown() is
+        // not waited for.
         let _ = tokio::time::timeout(LAST_ANSWERS, all).await;
         Ok(())
-    });
-    // A script that is still in setup() or teardown() is not waited for.
-    runtime.shutdown_background();
-    result
+    })
 }
 
 async fn serve(stream: TcpStream, run: Arc<dyn RunControl>, end: CancellationToken) {
@@ -153,10 +152,11 @@ async fn answer(
         Ok(body) => {
             let body = body.to_bytes();
             // What is asked may take as long as a function of the script: others must not wait for it.
-            let answered = tokio::task::spawn_blocking(move || {
-                respond(run.as_ref(), &head.method, head.uri.path(), &body)
-            });
-            answered.await.ok()
+            let answer = move || respond(run.as_ref(), &head.method, head.uri.path(), &body);
+            match Background::start("rest-answer", answer) {
+                Ok(mut answer) => answer.outcome().await.ok(),
+                Err(error) => Some(Reply::failed("No thread", &error.to_string())),
+            }
         }
         Err(_) => Some(Reply {
             status: StatusCode::PAYLOAD_TOO_LARGE,
