@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rquickjs::{Ctx, Function, Persistent, Value};
 use rustc_hash::FxHashMap;
@@ -26,7 +26,7 @@ pub struct Timer {
     pub callback: Persistent<Function<'static>>,
     pub arguments: Vec<Persistent<Value<'static>>>,
     /// `None`: it fires once.
-    pub interval: Option<std::time::Duration>,
+    pub interval: Option<Duration>,
 }
 
 #[derive(Default)]
@@ -136,7 +136,7 @@ impl EventLoop {
         let (_, timer) = timers.by_id.remove(&id)?;
         let call = (timer.callback.clone(), timer.arguments.clone());
         if let Some(interval) = timer.interval {
-            let next = now + interval;
+            let next = next_due(due, interval, now);
             timers.by_due.insert((next, id), ());
             timers.by_id.insert(id, (next, timer));
         }
@@ -156,5 +156,34 @@ impl EventLoop {
         drop(queued);
         drop(std::mem::take(&mut *self.operations.borrow_mut()));
         stopped
+    }
+}
+
+/// When an interval is due after it was at `due`: its rate is what was asked for, however late it is called. What it
+/// missed by more than an interval is not made up for.
+fn next_due(due: Instant, interval: Duration, now: Instant) -> Instant {
+    if due + interval > now { due + interval } else { now + interval }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_keeps_its_rate() {
+        let (due, interval) = (Instant::now(), Duration::from_millis(10));
+        for late in [0, 1, 4, 9] {
+            assert_eq!(next_due(due, interval, due + Duration::from_millis(late)), due + interval);
+        }
+    }
+
+    #[test]
+    fn an_interval_does_not_make_up_for_what_it_missed() {
+        let (due, interval) = (Instant::now(), Duration::from_millis(10));
+        for late in [10, 25] {
+            let now = due + Duration::from_millis(late);
+            assert_eq!(next_due(due, interval, now), now + interval);
+        }
+        assert_eq!(next_due(due, Duration::ZERO, due), due);
     }
 }

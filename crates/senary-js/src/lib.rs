@@ -25,6 +25,7 @@ pub mod source;
 pub mod stages;
 #[cfg(test)]
 mod testing;
+mod timers;
 mod vu;
 mod web;
 

@@ -23,6 +23,7 @@ use crate::coroutine::{self, Entered, Resume, Suspended};
 use crate::event_loop::Event;
 use crate::failure::{self, ScriptFailure};
 use crate::modules::x_tcp;
+use crate::timers;
 
 /// Work that starts a run; called on the script's stack.
 pub type Job = Box<dyn for<'js> FnOnce(&Ctx<'js>) -> rquickjs::Result<()>>;
@@ -212,7 +213,7 @@ impl VuInner {
     /// otherwise than waiting.
     async fn wait(&self, interrupt: &CancellationToken) -> Option<Turn> {
         let mut cancelled = pin!(interrupt.cancelled());
-        let mut timer = pin!(None::<tokio::time::Sleep>);
+        let mut timer = pin!(None::<timers::Sleep>);
         let mut armed = None;
         self.waiting.set(true);
         let turn = poll_fn(|cx| {
@@ -226,7 +227,7 @@ impl VuInner {
             let due = self.core.events.next_due();
             if due != armed {
                 armed = due;
-                timer.set(due.map(|due| tokio::time::sleep_until(due.into())));
+                timer.set(due.map(timers::sleep_until));
             }
             match timer.as_mut().as_pin_mut().map(|timer| timer.poll(cx)) {
                 Some(Poll::Ready(())) => Poll::Ready(None),
@@ -350,7 +351,7 @@ async fn others_first(until: Instant) {
     if until <= Instant::now() {
         tokio::task::yield_now().await;
     } else {
-        tokio::time::sleep_until(until.into()).await;
+        timers::sleep_until(until).await;
     }
 }
 
