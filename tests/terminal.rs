@@ -29,7 +29,12 @@ struct Screen {
     /// What is left of an escape sequence that has not ended.
     pending: String,
     colors: usize,
+    /// How often it was fed the test's own [`MARK`].
+    marks: usize,
 }
+
+/// Means nothing to a terminal.
+const MARK: &str = "\x1b[z";
 
 impl Screen {
     fn feed(&mut self, text: &str) {
@@ -54,6 +59,7 @@ impl Screen {
         match sequence {
             "[?25l" => self.cursor_hidden = true,
             "[?25h" => self.cursor_hidden = false,
+            "[z" => self.marks += 1,
             "[K" => self.lines[self.line].truncate(self.column),
             "[J" => {
                 self.lines[self.line].truncate(self.column);
@@ -161,38 +167,58 @@ impl OnTerminal {
         Self { child, terminal, screen, reader, closing, folder }
     }
 
-    /// Changes the width while no thread of the program is about: one that has just asked for it and has yet to draw would
-    /// draw for the width that was.
+    /// Changes the width while the program rests and everything it wrote is on the screen: what it draws for the width
+    /// that was, having asked for it, must not come after the change.
     fn resize(&self, columns: u16) {
+        let name = ptsname(&self.terminal, Vec::new()).expect("its name");
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let far_end = rustix::fs::open(name, flags, Mode::empty()).expect("its far end");
         let started = Instant::now();
-        while !self.rests() {
+        loop {
             assert!(started.elapsed() < BOUND, "it never rests");
+            let Some(rested) = self.rests() else { continue };
+            let marks = locked(&self.screen).marks;
+            rustix::io::write(&far_end, MARK.as_bytes()).expect("a terminal takes a mark");
+            self.wait_until(|screen| screen.marks > marks);
+            let mut screen = locked(&self.screen);
+            if self.rests() == Some(rested) {
+                resize(&self.terminal, columns);
+                screen.width = columns.into();
+                return;
+            }
         }
-        let mut screen = locked(&self.screen);
-        resize(&self.terminal, columns);
-        screen.width = columns.into();
     }
 
-    /// Whether all of its threads sleep.
-    fn rests(&self) -> bool {
+    /// How often its threads have begun to rest; `None` if one of them is about.
+    fn rests(&self) -> Option<u64> {
         let threads =
             std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("the process is there");
-        threads.flatten().all(|thread| {
+        let mut switches = 0;
+        for thread in threads.flatten() {
             // Of threads that have just ended nothing is left to read.
-            let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
-            stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with('S'))
-        })
+            let Ok(status) = std::fs::read_to_string(thread.path().join("status")) else { continue };
+            let value =
+                |key: &str| status.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default().trim();
+            if !value("State:").starts_with('S') {
+                return None;
+            }
+            switches += value("voluntary_ctxt_switches:").parse::<u64>().unwrap_or_default();
+        }
+        Some(switches)
     }
 
     fn wait_for(&self, text: &str) {
-        self.wait_until(|screen| screen.contains(text));
+        self.wait_until(|screen| screen.text().contains(text));
     }
 
-    fn wait_until(&self, holds: impl Fn(&str) -> bool) {
+    fn wait_until(&self, holds: impl Fn(&Screen) -> bool) {
         let started = Instant::now();
-        let text = || locked(&self.screen).text();
-        while !holds(&text()) {
-            assert!(started.elapsed() < BOUND, "what is waited for is not there:\n{}", text());
+        while !holds(&locked(&self.screen)) {
+            assert!(
+                started.elapsed() < BOUND,
+                "what is waited for is not there:\n{}",
+                locked(&self.screen).text()
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -290,7 +316,7 @@ fn bars_stay_below_the_log_and_then_stand_still() {
 fn a_terminal_that_changes_its_width_loses_nothing_and_gets_nothing_twice() {
     let run = OnTerminal::start(&["run"], TWO_SCENARIOS);
     for (complete, columns) in [(4, 60), (8, 40), (12, COLUMNS)] {
-        run.wait_until(|text| complete_iterations(text) >= Some(complete));
+        run.wait_until(|screen| complete_iterations(&screen.text()) >= Some(complete));
         run.resize(columns);
     }
     let (code, screen) = run.finish();
@@ -354,7 +380,7 @@ export const options = { vus: 2, duration: "3s" }
 export default function () { sleep(0.1); console.log("said so") }
 "#;
     let run = OnTerminal::start(&["run", "--summary-export=summary.json"], script);
-    run.wait_until(|text| complete_iterations(text) >= Some(4));
+    run.wait_until(|screen| complete_iterations(&screen.text()) >= Some(4));
     run.closing.store(true, Ordering::Relaxed);
     let OnTerminal { mut child, terminal, reader, folder, .. } = run;
     reader.join().expect("the reader ends");
