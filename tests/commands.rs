@@ -123,3 +123,33 @@ fn lingering_ends_with_an_interrupt() {
     running.signal(Signal::INT);
     running.finish().expect_code(0);
 }
+
+#[test]
+fn dependencies_are_listed_without_running_the_script() {
+    let program = |script: &str| {
+        Program::new(BINARY)
+            .file("lib/b.ts", "import { Socket } from 'k6/x/tcp'\nexport const b: number = 1\nnew Socket()")
+            .file("test.js", format!("import {{ b }} from './lib/b.ts'\n{script}\nthrow new Error('it ran')"))
+    };
+    let known = program("import { check } from 'k6'\nimport * as tcp from 'k6/x/tcp'");
+    let folder = known.folder().canonicalize().expect("the folder");
+    let outcome = known.args(["deps", "test.js"]).run();
+    outcome.expect_code(0);
+    let expected = "Build Dependencies:\n  k6/x/tcp: *\n\nImports:\n  file://DIR/lib/b.ts\n  file://DIR/test.js\n  k6\n  k6/x/tcp\n\nCustom Build Required: no\n";
+    assert_eq!(outcome.stdout.replace(&folder.display().to_string(), "DIR"), expected);
+
+    let script = "'use k6 >= 99'\nimport 'k6/x/faker'\nimport './lib/b.ts'";
+    let outcome = Program::new(BINARY)
+        .file("lib/b.ts", "'use k6 with k6/x/faker >= 0.4'\nexport const b = 1")
+        .file("test.js", script)
+        .args(["deps", "--json", "test.js"])
+        .run();
+    let report: serde_json::Value = serde_json::from_str(&outcome.expect_code(0).stdout).expect("JSON");
+    assert_eq!(report["buildDependencies"].to_string(), r#"{"k6":">= 99","k6/x/faker":">= 0.4"}"#);
+    assert_eq!(report["customBuildRequired"], true);
+    assert_eq!(report["imports"].as_array().map(Vec::len), Some(3));
+
+    let outcome = program("import 'lodash'").args(["deps", "test.js"]).run();
+    outcome.expect_code(107);
+    assert_eq!(outcome.log_lines("couldn't be recognised").len(), 1);
+}

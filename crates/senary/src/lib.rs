@@ -7,6 +7,7 @@ pub mod cli;
 pub mod completion;
 pub mod config_file;
 pub mod control;
+pub mod deps;
 pub mod echo;
 pub mod environment;
 pub mod exit_code;

@@ -7,7 +7,7 @@ use senary::cli::{self, Cli, Command};
 use senary::environment::Environment;
 use senary::exit_code::Failure;
 use senary::options::GlobalSettings;
-use senary::{archive, completion, echo, features, inspect, logging, new, run, version};
+use senary::{archive, completion, deps, echo, features, inspect, logging, new, run, version};
 use senary_js::Proxies;
 
 fn main() -> ExitCode {
@@ -41,6 +41,7 @@ fn follow(cli: Cli, global: &GlobalSettings, env: &Environment) -> Result<(), Fa
     match cli.command {
         Command::Run(args) => run::run(&args, global, env),
         Command::Inspect(args) => inspect::run(&args, global, env),
+        Command::Deps(args) => print(deps::run(&args, env)?.as_bytes()),
         Command::Echo(args) => echo::run(&args).map_err(command),
         Command::Help(text) => print(text.as_bytes()),
         Command::Archive(args) => archive::run(&args, global, env),

@@ -47,6 +47,14 @@ pub fn read(name: &str, kind: Option<SourceType>) -> Result<Test, Failure> {
 }
 
 impl Test {
+    /// The script, and where it finds what it imports.
+    pub fn into_store(self) -> Arc<ModuleStore> {
+        match self.archived {
+            None => ModuleStore::new(self.source),
+            Some(archived) => ModuleStore::of_archive(self.source, archived.contents),
+        }
+    }
+
     /// `__ENV`: what is archived, and over it what this run is given.
     pub fn env(&self, runtime: &RuntimeSettings) -> Vec<(String, String)> {
         let archived = self.archived.iter().flat_map(|a| &a.env).map(|(k, v)| (k.clone(), v.clone()));

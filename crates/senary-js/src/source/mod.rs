@@ -77,6 +77,20 @@ pub enum SourceError {
     Syntax { file: String, line: u32, column: u32, message: String },
 }
 
+/// What a script is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dependencies {
+    /// URLs of scripts, the entry among them, and names of native modules.
+    pub imports: BTreeSet<String>,
+    /// What strings at the beginnings of the scripts ask for, `use strict` and the like.
+    pub directives: Vec<String>,
+}
+
+/// Whether Senary has a module of that name.
+pub fn has_native(name: &str) -> bool {
+    modules::exports_of(name).is_some()
+}
+
 /// One script module of a test.
 #[derive(Debug)]
 pub(crate) struct ModuleSource {
@@ -308,14 +322,38 @@ impl ModuleStore {
             };
             Ok((target, is_module))
         };
-        find().map_err(|error| match error {
-            // It names a place of its own.
-            SourceError::Syntax { .. } => error,
-            _ => {
-                let (file, line, column) = module.original(import.line, import.column);
-                SourceError::Imported { error: Box::new(error), at: format!("{file}:{line}:{column}") }
+        find().map_err(|error| module.importing(import, error))
+    }
+
+    /// What the entry is made of as far as `import` and `export` tell, without running or requiring any of it.
+    pub fn dependencies(&self) -> Result<Dependencies, SourceError> {
+        let entry = self.entry.url.clone();
+        let mut found = Dependencies { imports: BTreeSet::from([entry.clone()]), directives: Vec::new() };
+        let mut open = vec![entry];
+        while let Some(url) = open.pop() {
+            let module = self.module(&url, &url)?;
+            found.directives.extend(module.parsed.directives.iter().cloned());
+            for import in &module.parsed.imports {
+                let find = || {
+                    let target = specifier::resolve(&url, &import.specifier)?;
+                    if let Some(url) = target.url() {
+                        self.module(url, &import.specifier)?;
+                    }
+                    Ok(target)
+                };
+                match find().map_err(|error| module.importing(import, error))? {
+                    Specifier::Native(name) => {
+                        found.imports.insert(name);
+                    }
+                    Specifier::File(url) | Specifier::Remote(url) => {
+                        if found.imports.insert(url.clone()) {
+                            open.push(url);
+                        }
+                    }
+                }
             }
-        })
+        }
+        Ok(found)
     }
 
     /// Whether importing a module means importing one of `targets`, be it itself.
@@ -479,6 +517,16 @@ impl ModuleStore {
 }
 
 impl ModuleSource {
+    /// An error, and the import it comes from.
+    fn importing(&self, import: &Import, error: SourceError) -> SourceError {
+        if matches!(error, SourceError::Syntax { .. }) {
+            // It names a place of its own.
+            return error;
+        }
+        let (file, line, column) = self.original(import.line, import.column);
+        SourceError::Imported { error: Box::new(error), at: format!("{file}:{line}:{column}") }
+    }
+
     /// The text to compile.
     pub(crate) fn code(&self) -> &str {
         self.linked.get().and_then(|linked| linked.code.as_deref()).unwrap_or(&self.parsed.code)

@@ -27,6 +27,8 @@ pub struct Parsed {
     /// In the order of the text, one per specifier.
     pub imports: Vec<Import>,
     pub exports: Vec<String>,
+    /// What strings at its beginning ask for: `use strict`, `use k6 with k6/x/faker >= 0.4`.
+    pub directives: Vec<String>,
     /// Back to TypeScript, if the text was that.
     pub map: Option<SourceMap>,
 }
@@ -89,6 +91,7 @@ fn parse_javascript(code: &str, source_type: SourceType) -> Result<Parsed, Synta
         uses_import_meta,
         imports: imports(code, &parsed.program),
         exports: exports(record),
+        directives: parsed.program.directives.iter().map(|d| d.directive.to_string()).collect(),
         map: None,
     })
 }

@@ -1,5 +1,7 @@
 //! What is wrong with a command line, in the reference's words.
 
+use std::ffi::OsString;
+
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use senary_metrics::spelling::nearest;
 
@@ -16,6 +18,8 @@ pub enum UsageError {
     UnknownCommand { command: String, similar: Option<String> },
     #[error("flag needs an argument: {0}")]
     MissingValue(String),
+    #[error("flag needs an argument: {letter:?} in {flag}")]
+    MissingShortValue { letter: char, flag: String },
     #[error("invalid argument {value:?} for {flag:?} flag: {reason}")]
     InvalidValue { flag: String, value: String, reason: String },
     #[error("accepts 1 arg(s), received {received}: {hint}")]
@@ -46,6 +50,18 @@ impl UsageError {
             similar => similar.map(str::to_owned),
         };
         Self::UnknownCommand { command: command.to_owned(), similar }
+    }
+
+    /// The same, of a flag at the end of `args` that was typed short: `-u`.
+    pub(super) fn typed(self, args: &[OsString]) -> Self {
+        let last = args.last().and_then(|arg| arg.to_str()).unwrap_or_default();
+        let short = last.strip_prefix('-').filter(|letters| !letters.starts_with('-'));
+        match (self, short.and_then(|letters| letters.chars().next_back())) {
+            (Self::MissingValue(_), Some(letter)) => {
+                Self::MissingShortValue { letter, flag: last.to_owned() }
+            }
+            (error, _) => error,
+        }
     }
 
     pub(super) fn from_clap(error: &clap::Error, command: &clap::Command) -> Self {

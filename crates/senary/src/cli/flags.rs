@@ -256,6 +256,18 @@ pub struct InspectArgs {
 }
 
 #[derive(Clone, Debug, Default, Args)]
+pub struct DepsArgs {
+    /// The script, an archive, or - for standard input
+    #[arg(value_name = "SCRIPT")]
+    pub script: Vec<String>,
+    /// Print the list as JSON
+    #[arg(long, value_parser = parse_bool)]
+    pub json: Option<bool>,
+    #[command(flatten)]
+    pub runtime: RuntimeFlags,
+}
+
+#[derive(Clone, Debug, Default, Args)]
 pub struct ArchiveArgs {
     /// The script, or - for standard input
     #[arg(value_name = "SCRIPT")]

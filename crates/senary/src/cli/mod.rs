@@ -9,8 +9,8 @@ mod flags;
 
 pub use failure::UsageError;
 pub use flags::{
-    ArchiveArgs, CompletionArgs, EchoArgs, GlobalFlags, InspectArgs, NewArgs, OptionFlags, RunArgs, RunFlags,
-    RuntimeFlags,
+    ArchiveArgs, CompletionArgs, DepsArgs, EchoArgs, GlobalFlags, InspectArgs, NewArgs, OptionFlags, RunArgs,
+    RunFlags, RuntimeFlags,
 };
 
 use clap::builder::ValueParser;
@@ -31,6 +31,7 @@ pub struct Cli {
 pub enum Command {
     Run(Box<RunArgs>),
     Inspect(InspectArgs),
+    Deps(DepsArgs),
     Archive(Box<ArchiveArgs>),
     New(NewArgs),
     Version(VersionArgs),
@@ -83,6 +84,8 @@ enum Commands {
     Run(Box<RunArgs>),
     /// Print the options of a script as JSON, without running it
     Inspect(InspectArgs),
+    /// List what a script imports, and whether this program has all of it
+    Deps(DepsArgs),
     /// Pack a script, everything it needs, and its options into one file
     Archive(Box<ArchiveArgs>),
     /// Write a new script to start from
@@ -106,8 +109,9 @@ enum Commands {
 /// Reads a command line, the program's name included.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, UsageError> {
     let args: Vec<OsString> = args.into_iter().collect();
-    let mut matches =
-        command().try_get_matches_from(&args).map_err(|e| UsageError::from_clap(&e, &command()))?;
+    let mut matches = command()
+        .try_get_matches_from(&args)
+        .map_err(|e| UsageError::from_clap(&e, &command()).typed(&args))?;
     let subcommand = matches.subcommand_name().map(str::to_owned);
     let root = Root::from_arg_matches_mut(&mut matches).map_err(|e| UsageError::from_clap(&e, &command()))?;
     let global = root.global;
@@ -123,6 +127,10 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, UsageError
         Some(Commands::Inspect(args)) => {
             exactly_one(&args.script, SCRIPT_HINT)?;
             Command::Inspect(args)
+        }
+        Some(Commands::Deps(args)) => {
+            exactly_one(&args.script, SCRIPT_HINT)?;
+            Command::Deps(args)
         }
         Some(Commands::Archive(args)) => {
             exactly_one(&args.script, SCRIPT_HINT)?;
@@ -284,6 +292,8 @@ mod tests {
             (&["s.js", "--iteration", "9"], "unknown flag: --iteration, did you mean --iterations?"),
             (&["s.js", "-x"], "unknown shorthand flag: 'x' in -x"),
             (&["s.js", "--vus"], "flag needs an argument: --vus"),
+            (&["s.js", "-u"], "flag needs an argument: 'u' in -u"),
+            (&["s.js", "-pu"], "flag needs an argument: 'u' in -pu"),
             (
                 &["s.js", "-u", "lots"],
                 "invalid argument \"lots\" for \"-u, --vus\" flag: strconv.ParseInt: parsing \"lots\": invalid syntax",

@@ -1,0 +1,155 @@
+//! `senary deps`: what a script imports, and whether this program has all of it. No script code runs.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+
+use senary_js::LifecycleError;
+use senary_js::source::{Dependencies, has_native, specifier};
+use serde::Serialize;
+
+use crate::cli::DepsArgs;
+use crate::environment::Environment;
+use crate::exit_code::Failure;
+use crate::options::RuntimeSettings;
+use crate::script;
+use crate::version::REFERENCE_VERSION;
+
+/// The reference's name for what is no extension.
+const K6: &str = "k6";
+
+/// Modules of extensions begin so.
+const EXTENSION: &str = "k6/x/";
+
+/// The list; names and order of its fields are the reference's.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    /// Extensions, and k6 itself where a script asks for a version, each with its version constraint.
+    build_dependencies: BTreeMap<String, String>,
+    imports: BTreeSet<String>,
+    /// Whether this program lacks any of it.
+    custom_build_required: bool,
+}
+
+/// The list as text or JSON, with its newline.
+pub fn run(args: &DepsArgs, env: &Environment) -> Result<String, Failure> {
+    let runtime = RuntimeSettings::new(&args.runtime, env, false)?;
+    let store = script::read(&args.script[0], runtime.source_type)?.into_store();
+    let dependencies = store.dependencies().map_err(|error| Failure::Init {
+        script: args.script[0].clone(),
+        error: LifecycleError::Source { url: store.entry.url.clone(), error },
+    })?;
+    let report = Report::of(dependencies);
+    Ok(if args.json.unwrap_or_default() {
+        // Text alone cannot fail to be written.
+        serde_json::to_string_pretty(&report).unwrap_or_default() + "\n"
+    } else {
+        report.text()
+    })
+}
+
+impl Report {
+    fn of(Dependencies { imports, directives }: Dependencies) -> Self {
+        let extensions = imports.iter().filter(|name| name.starts_with(EXTENSION));
+        let mut build_dependencies: BTreeMap<_, _> =
+            extensions.map(|name| (name.clone(), "*".to_owned())).collect();
+        let asked_for = directives.iter().filter_map(|directive| constraint(directive));
+        build_dependencies.extend(asked_for.map(|(name, range)| (name.to_owned(), range.to_owned())));
+        let natives = imports.iter().filter(|name| specifier::is_native(name));
+        let mut needed = natives.chain(build_dependencies.keys()).filter(|name| *name != K6);
+        let custom_build_required = needed.any(|name| !has_native(name))
+            || build_dependencies.get(K6).is_some_and(|range| !contains(range, REFERENCE_VERSION));
+        Self { build_dependencies, imports, custom_build_required }
+    }
+
+    fn text(&self) -> String {
+        let dependency = |(name, range): (&String, &String)| format!("  {name}: {range}\n");
+        let mut dependencies: String = self.build_dependencies.iter().map(dependency).collect();
+        if dependencies.is_empty() {
+            dependencies.push_str("  (none)\n");
+        }
+        let imports: String = self.imports.iter().map(|name| format!("  {name}\n")).collect();
+        let required = if self.custom_build_required { "yes" } else { "no" };
+        format!(
+            "Build Dependencies:\n{dependencies}\nImports:\n{imports}\nCustom Build Required: {required}\n"
+        )
+    }
+}
+
+/// What `use k6 >= 1.2` or `use k6 with k6/x/faker >= 0.4` asks for, and which versions of it.
+fn constraint(directive: &str) -> Option<(&str, &str)> {
+    let rest = directive.trim().strip_prefix("use ")?.trim_start().strip_prefix(K6)?;
+    let (name, range) = match rest.trim_start().strip_prefix("with ") {
+        Some(extension) => {
+            let extension = extension.trim_start();
+            let end = extension.find([' ', '<', '>', '=', '^', '~', '!']).unwrap_or(extension.len());
+            extension.split_at(end)
+        }
+        None => (K6, rest),
+    };
+    let range = range.trim();
+    Some((name, if range.is_empty() { "*" } else { range }))
+}
+
+/// Whether a version is one of those a constraint allows, as far as its comparisons tell: `>=1.2.0, <3`.
+fn contains(range: &str, version: &str) -> bool {
+    let version = numbers(version);
+    range.split(',').map(str::trim).all(|comparison| {
+        let bound = comparison.trim_start_matches(['<', '>', '=', '!', ' ', 'v']);
+        if bound.is_empty() || !bound.starts_with(|c: char| c.is_ascii_digit()) {
+            return true;
+        }
+        let order = version.cmp(&numbers(bound));
+        match &comparison[..comparison.len() - bound.len()].trim_end_matches(['v', ' ']) {
+            &">=" | &"=>" => order != Ordering::Less,
+            &">" => order == Ordering::Greater,
+            &"<=" | &"=<" => order != Ordering::Greater,
+            &"<" => order == Ordering::Less,
+            &"!=" => order != Ordering::Equal,
+            _ => order == Ordering::Equal,
+        }
+    })
+}
+
+/// Major, minor and patch; what is not there is 0.
+fn numbers(version: &str) -> [u64; 3] {
+    let mut parts = version.split(['.', '-', '+']).map(|part| part.trim().parse().unwrap_or(0));
+    std::array::from_fn(|_| parts.next().unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directives_ask_for_versions() {
+        for (directive, expected) in [
+            ("use strict", None),
+            ("use k6 >= 1.2.0", Some(("k6", ">= 1.2.0"))),
+            ("use k6>1", Some(("k6", ">1"))),
+            ("use k6 with k6/x/faker >=0.4", Some(("k6/x/faker", ">=0.4"))),
+            ("use k6 with k6/x/faker>0.4", Some(("k6/x/faker", ">0.4"))),
+            ("use k6 with k6/x/faker", Some(("k6/x/faker", "*"))),
+        ] {
+            assert_eq!(constraint(directive), expected, "{directive}");
+        }
+    }
+
+    #[test]
+    fn versions_are_compared_by_their_numbers() {
+        for (range, expected) in [
+            ("*", true),
+            (">=1.2.0", true),
+            (">1.10, <3", true),
+            (">= v2.2.0", true),
+            ("=2.2.0", true),
+            ("<2.2.0", false),
+            (">2.2", false),
+            (">=10", false),
+            ("1.0.0", false),
+            ("!=2.2.0", false),
+        ] {
+            assert_eq!(contains(range, "2.2.0"), expected, "{range}");
+        }
+    }
+}
