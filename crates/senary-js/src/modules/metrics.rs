@@ -5,8 +5,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use rquickjs::class::{JsClass, Readable, Trace, Tracer};
-use rquickjs::function::{Constructor, Opt, This};
-use rquickjs::object::Accessor;
+use rquickjs::function::{Constructor, Opt};
+use rquickjs::object::Property;
 use rquickjs::{Class, Coerced, Ctx, Filter, Function, JsLifetime, Object, Value};
 use senary_metrics::{MetricId, MetricType, SeriesId, TagSetId, ValueType};
 
@@ -25,8 +25,15 @@ pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
         ("Trend", MetricType::Trend),
     ] {
         let construct = move |ctx: Ctx<'js>, name: Opt<Value<'js>>, is_time: Opt<Coerced<bool>>| {
-            let metric = ScriptMetric::new(&ctx, kind, name.0, is_time.0.is_some_and(|t| t.0))?;
-            Class::instance(ctx, metric)
+            let metric = Rc::new(Metric::new(&ctx, kind, name.0, is_time.0.is_some_and(|t| t.0))?);
+            let object = Class::instance(ctx.clone(), ScriptMetric)?;
+            object.prop("name", Property::from(&*metric.name).enumerable())?;
+            // Scripts take it off its metric: `const { add } = new Counter("hits")`.
+            let add = move |ctx: Ctx<'js>, value: Opt<Value<'js>>, tags: Opt<Value<'js>>| {
+                metric.add(&ctx, value.0.as_ref(), tags.0.as_ref())
+            };
+            object.set("add", Function::new(ctx, add)?.with_name("add")?)?;
+            Ok::<_, rquickjs::Error>(object)
         };
         let constructor = Constructor::new_class::<ScriptMetric, _, _>(ctx.clone(), construct)?;
         constructor.set_name(name)?;
@@ -35,15 +42,18 @@ pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
     Ok(module)
 }
 
+/// What scripts see of a metric; all it can do is its own `add`.
+struct ScriptMetric;
+
 /// A metric in a script.
-struct ScriptMetric {
+struct Metric {
     id: MetricId,
-    name: Rc<str>,
+    name: Box<str>,
     /// The series of the last `add`, while the VU's tags stay the same.
     series: Cell<Option<(TagSetId, SeriesId)>>,
 }
 
-impl ScriptMetric {
+impl Metric {
     fn new(
         ctx: &Ctx<'_>,
         kind: MetricType,
@@ -64,68 +74,69 @@ impl ScriptMetric {
             Err(error) => Err(errors::throw_go_error(ctx, &error.to_string())),
         }
     }
-}
 
-type This_<'js> = This<Class<'js, ScriptMetric>>;
-
-fn add<'js>(
-    ctx: Ctx<'js>,
-    this: This_<'js>,
-    value: Opt<Value<'js>>,
-    tags: Opt<Value<'js>>,
-) -> rquickjs::Result<bool> {
-    let metric = this.0.borrow();
-    let vu = vu_of(&ctx)?;
-    if vu.phase.is_init() {
-        return Err(errors::throw_go_error(&ctx, "Adding to metrics in the init context is not supported"));
-    }
-    let number = match &value.0 {
-        None => None,
-        Some(value) if value.is_null() || value.is_undefined() => None,
-        Some(value) => Some(value.get::<Coerced<f64>>().map_or_else(
-            |_| {
-                ctx.catch();
-                f64::NAN
-            },
-            |n| n.0,
-        )),
-    };
-    let Some(number) = number.filter(|n| !n.is_nan()) else {
-        let text = match &value.0 {
-            Some(value) => format!(
-                "'{}' is an invalid value for metric '{}', a number or a boolean value is expected",
-                shortened(&crate::failure::to_text(&ctx, value)),
-                metric.name
-            ),
-            None => format!(
-                "no value was provided for metric '{}', a number or a boolean value is expected",
-                metric.name
-            ),
+    /// Whether the value is one that can be added.
+    fn add<'js>(
+        &self,
+        ctx: &Ctx<'js>,
+        value: Option<&Value<'js>>,
+        tags: Option<&Value<'js>>,
+    ) -> rquickjs::Result<bool> {
+        let vu = vu_of(ctx)?;
+        if vu.phase.is_init() {
+            return Err(errors::throw_go_error(
+                ctx,
+                "Adding to metrics in the init context is not supported",
+            ));
+        }
+        let number = match value {
+            None => None,
+            Some(value) if value.is_null() || value.is_undefined() => None,
+            Some(value) => Some(value.get::<Coerced<f64>>().map_or_else(
+                |_| {
+                    ctx.catch();
+                    f64::NAN
+                },
+                |n| n.0,
+            )),
         };
-        if vu.settings.throw {
-            return Err(errors::throw_go_error(&ctx, &text));
-        }
-        log::warn!("{text}");
-        return Ok(false);
-    };
-    let under = vu.tags.id();
-    let series = match tags.0.filter(|t| !t.is_undefined() && !t.is_null()) {
-        None => match metric.series.get() {
-            Some((known, series)) if known == under => series,
-            _ => {
-                let series = vu.series(metric.id);
-                metric.series.set(Some((under, series)));
-                series
+        let Some(number) = number.filter(|n| !n.is_nan()) else {
+            let text = match value {
+                Some(value) => format!(
+                    "'{}' is an invalid value for metric '{}', a number or a boolean value is expected",
+                    shortened(&crate::failure::to_text(ctx, value)),
+                    self.name
+                ),
+                None => format!(
+                    "no value was provided for metric '{}', a number or a boolean value is expected",
+                    self.name
+                ),
+            };
+            if vu.settings.throw {
+                return Err(errors::throw_go_error(ctx, &text));
             }
-        },
-        Some(tags) => {
-            let place = || format!("cannot add tags for the '{}' custom metric: ", metric.name);
-            let own = tags_of(&ctx, &tags, place)?;
-            vu.series_with(metric.id, own.iter().map(|(k, v)| (k.as_str(), v.as_str())))
-        }
-    };
-    vu.record_series(series, number, vu.now());
-    Ok(true)
+            log::warn!("{text}");
+            return Ok(false);
+        };
+        let under = vu.tags.id();
+        let series = match tags.filter(|t| !t.is_undefined() && !t.is_null()) {
+            None => match self.series.get() {
+                Some((known, series)) if known == under => series,
+                _ => {
+                    let series = vu.series(self.id);
+                    self.series.set(Some((under, series)));
+                    series
+                }
+            },
+            Some(tags) => {
+                let place = || format!("cannot add tags for the '{}' custom metric: ", self.name);
+                let own = tags_of(ctx, tags, place)?;
+                vu.series_with(self.id, own.iter().map(|(k, v)| (k.as_str(), v.as_str())))
+            }
+        };
+        vu.record_series(series, number, vu.now());
+        Ok(true)
+    }
 }
 
 /// Tags a script hands over with a value; only plain values are tags.
@@ -193,14 +204,6 @@ unsafe impl<'js> JsLifetime<'js> for ScriptMetric {
 impl<'js> JsClass<'js> for ScriptMetric {
     const NAME: &'static str = "Metric";
     type Mutable = Readable;
-
-    fn prototype(ctx: &Ctx<'js>) -> rquickjs::Result<Option<Object<'js>>> {
-        let proto = Object::new(ctx.clone())?;
-        proto.set("add", Function::new(ctx.clone(), add)?.with_name("add")?)?;
-        proto
-            .prop("name", Accessor::from(|this: This_<'js>| this.0.borrow().name.to_string()).enumerable())?;
-        Ok(Some(proto))
-    }
 
     fn constructor(_: &Ctx<'js>) -> rquickjs::Result<Option<Constructor<'js>>> {
         // One constructor per type of metric: `exports` makes them.
