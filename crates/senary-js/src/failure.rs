@@ -56,6 +56,10 @@ pub fn describe<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> String {
 
 /// `String(value)`, whatever the value does about it.
 pub fn to_text<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> String {
+    if let Some(symbol) = value.as_symbol() {
+        let description = symbol.description().ok().filter(|text| !text.is_undefined());
+        return format!("Symbol({})", description.map(|text| to_text(ctx, &text)).unwrap_or_default());
+    }
     match value.get::<rquickjs::Coerced<String>>() {
         Ok(text) => text.0,
         Err(_) => {

@@ -86,6 +86,9 @@ pub fn size(bytes: f64) -> String {
 
 /// Milliseconds in the unit that suits them: `392.5µs`, `16.4ms`, `1.23s`, `1m15s`.
 pub fn duration(milliseconds: f64) -> String {
+    if !milliseconds.is_finite() {
+        return fixed(milliseconds, 0);
+    }
     // Whole nanoseconds first: cutting decimals off must not depend on binary fractions.
     let nanos = (milliseconds * 1e6).round();
     let sign = if nanos < 0.0 { "-" } else { "" };
@@ -119,6 +122,10 @@ pub fn percentage(part: u64, whole: u64) -> String {
 
 /// Rounded half away from zero, where `format!` rounds half to even.
 fn fixed(value: f64, decimals: usize) -> String {
+    if !value.is_finite() {
+        let sign = if value < 0.0 { "-" } else { "" };
+        return if value.is_nan() { "NaN".to_owned() } else { format!("{sign}Infinity") };
+    }
     // A tie needs `value × 2^(decimals + 1)` to be an odd integer, which scaling by a power of two tells exactly.
     let scaled = value * f64::from(1u32 << (decimals + 1));
     let tie = scaled.fract() == 0.0 && scaled % 2.0 != 0.0;
@@ -248,6 +255,12 @@ mod tests {
         assert_eq!(value(1.5, ValueType::Time, Some(TimeUnit::Milliseconds)), "1.50ms");
         assert_eq!(value(1.5, ValueType::Time, Some(TimeUnit::Microseconds)), "1500.00µs");
         assert_eq!(value(1.5, ValueType::Default, Some(TimeUnit::Seconds)), "1.5");
+    }
+
+    #[test]
+    fn what_is_not_finite() {
+        assert_eq!((plain(f64::INFINITY), plain(f64::NEG_INFINITY)), ("Infinity".into(), "-Infinity".into()));
+        assert_eq!((duration(f64::INFINITY), plain(f64::NAN)), ("Infinity".into(), "NaN".into()));
     }
 
     #[test]
