@@ -165,6 +165,10 @@ impl Given {
                 "these flags have no effect yet, HTTP is not supported: {flags}"
             )));
         }
+        let dashboard = super::parse_variable::<bool>(env, "K6_WEB_DASHBOARD");
+        if dashboard.map_err(OptionsError::Environment)? == Some(true) {
+            given.notes.push(Note::warning("K6_WEB_DASHBOARD has no effect yet, there is no web dashboard"));
+        }
         if let Some(out) = env.get("K6_OUT") {
             given.out = split_list(out);
         }

@@ -24,6 +24,9 @@ pub fn on_threshold(selector: &str, expression: &str, registry: &Registry) -> Op
         methods.iter().map(|name| if *name == "p" { "p(N)" } else { name }).collect::<Vec<_>>().join(", ");
     let left = expression.split(['<', '>', '=', '!']).next().unwrap_or_default().trim();
     Some(match error {
+        _ if ["&&", "||"].iter().any(|both| expression.contains(both)) => {
+            "each comparison is a threshold of its own: [\"avg<200\", \"p(95)<500\"]".to_owned()
+        }
         _ if expression.contains("=<") || expression.contains("=>") => {
             "comparisons are written <, <=, >, >=, ==, !=".to_owned()
         }
@@ -31,8 +34,10 @@ pub fn on_threshold(selector: &str, expression: &str, registry: &Registry) -> Op
             format!("percentiles are written p({})", &left[1..])
         }
         ExpressionError::UnknownMethod(_) => match nearest(left, methods.iter().copied()) {
-            Some(method) => format!("did you mean {:?}?", expression.replacen(left, method, 1)),
-            None => format!("a {} has {list}", metric.kind.as_str()),
+            Some(method) if !left.is_empty() && method != left => {
+                format!("did you mean {:?}?", expression.replacen(left, method, 1))
+            }
+            _ => format!("a {} has {list}", metric.kind.as_str()),
         },
         ExpressionError::BadNumber { .. } => {
             "on the right is a number without a unit; times are in milliseconds".to_owned()
@@ -75,6 +80,13 @@ mod tests {
             ("iterations", "cuont>5", "did you mean \"count>5\"?"),
             ("latency", "p95<500", "percentiles are written p(95)"),
             ("latency", "mean<500", "a trend has avg, min, max, med, p(N)"),
+            ("latency", ">500", "a trend has avg, min, max, med, p(N)"),
+            ("latency", "avg!==500", "a trend has avg, min, max, med, p(N)"),
+            (
+                "latency",
+                "avg>1 && avg<2",
+                "each comparison is a threshold of its own: [\"avg<200\", \"p(95)<500\"]",
+            ),
             ("latency", "avg=<500", "comparisons are written <, <=, >, >=, ==, !="),
             ("latency", "p(95)<500ms", "on the right is a number without a unit; times are in milliseconds"),
             ("checks", "all pass", "a threshold is one of rate, a comparison and a number, as in \"rate<5\""),

@@ -130,13 +130,12 @@ pub fn judge(name: &str, option: &ScenarioOption) -> Result<Scenario, Vec<String
 fn judge_executor(option: &ExecutorOption, faults: &mut Faults) -> ExecutorConfig {
     match option {
         ExecutorOption::SharedIterations { vus, iterations, max_duration } => {
-            let vus = faults.vus(*vus);
             let iterations = iterations.unwrap_or(1);
-            let enough = i64::try_from(vus).is_ok_and(|vus| iterations >= vus);
+            let (vus, written) = (faults.vus(*vus), vus.unwrap_or(1));
             let text = format!(
-                "the number of iterations ({iterations}) can't be less than the number of VUs ({vus})"
+                "the number of iterations ({iterations}) can't be less than the number of VUs ({written})"
             );
-            let iterations = faults.count(iterations, enough, text);
+            let iterations = faults.count(iterations, iterations >= written, text);
             let max_duration = faults.max_duration(*max_duration);
             ExecutorConfig::SharedIterations { vus, iterations, max_duration }
         }

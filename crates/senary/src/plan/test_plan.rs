@@ -7,6 +7,7 @@ use senary_execution::{LoadPlan, Scenario, SegmentError, SegmentTuple};
 use senary_js::settings::SystemTags;
 use senary_metrics::engine::{Engine, ThresholdPlan};
 use senary_metrics::spelling::nearest;
+use senary_metrics::submetric::Selector;
 use senary_metrics::{Registry, TagSet};
 use senary_net::{ClientCertificate, Dialer, LocalIps, Resolver, Tls, TlsOptions};
 use serde_json::{Map, Value};
@@ -120,6 +121,7 @@ impl TestPlan {
         let thresholds: ThresholdPlan = options.thresholds.clone().unwrap_or_default().into_iter().collect();
         if !runtime.no_thresholds {
             check_thresholds(&thresholds, script, &mut problems);
+            warn_of_metadata(&thresholds);
         }
         let resolver = keep(resolver(options), &mut problems);
         let tls = keep(Tls::new(tls_options(options)).map_err(|e| e.to_string()), &mut problems);
@@ -247,6 +249,18 @@ fn check_thresholds(thresholds: &ThresholdPlan, script: &ScriptFacts<'_>, proble
                     problems.push(problem);
                 }
             }
+        }
+    }
+}
+
+/// Which VU and which iteration a sample is from is no tag, so that a threshold never finds one.
+fn warn_of_metadata(thresholds: &ThresholdPlan) {
+    for (name, _) in thresholds {
+        let tags = Selector::parse(name).map(|selector| selector.tags).unwrap_or_default();
+        for tag in ["vu", "iter"].into_iter().filter(|tag| tags.iter().any(|(key, _)| key == tag)) {
+            log::warn!(
+                "The high-cardinality '{tag}' metric tag was made non-indexable in k6 v0.41.0, so thresholds like '{name}' that are based on it won't work correctly."
+            );
         }
     }
 }
