@@ -121,3 +121,31 @@ fn the_echo_server_runs_alone_until_interrupted() {
     running.wait_for("127.0.0.1:").signal(Signal::INT);
     running.finish().expect_code(0);
 }
+
+#[test]
+fn options_that_json_cannot_say_are_refused() {
+    for (options, expected) in [
+        ("{ vus: () => 2 }", "json: unsupported type: func(...) (in \\\"vus\\\")"),
+        ("() => ({ vus: 2 })", "json: unsupported type: func(...)"),
+        ("{ vus: Number(undefined) }", "json: unsupported value: NaN (in \\\"vus\\\")"),
+        ("{ stages: [{ duration: '1s', target: 1 / 0 }] }", "json: unsupported value: +Inf"),
+    ] {
+        let script = format!("export const options = {options};\nexport default function () {{}}\n");
+        let outcome = run(&script, &["--log-format=json"]);
+        outcome.expect_code(104);
+        let errors = outcome.log_lines("error parsing script options: ");
+        assert!(errors.len() == 1 && errors[0].contains(expected), "{options}: {errors:?}");
+    }
+}
+
+#[test]
+fn a_threshold_no_sample_can_meet_is_warned_of() {
+    let script = "
+export const options = { thresholds: { 'iterations{vu:1,scenario:default}': ['count>=0'] } };
+export default function () {}";
+    let warned = |args: &[&str]| {
+        let outcome = run(script, args);
+        outcome.expect_code(0).log_lines("made non-indexable in k6 v0.41.0").len()
+    };
+    assert_eq!((warned(&[]), warned(&["--no-thresholds"])), (1, 0));
+}

@@ -263,3 +263,43 @@ export default async function () {
         .expect_text("ann/a1 2 ab 3 hi hi 40 4 /x true 0")
         .expect_text("bob/b2 2 ab 3 hi hi 40 4 /x true 0");
 }
+
+#[test]
+fn what_setup_hands_on_must_be_json() {
+    for (value, expected) in [
+        ("{ client: { send: () => 1 } }", "json: unsupported type: func(...) (in \"send\")"),
+        ("[0, { ratio: 0 / 0 }]", "json: unsupported value: NaN (in \"ratio\")"),
+        ("-1 / 0", "json: unsupported value: -Inf"),
+    ] {
+        let script = format!(
+            "export function setup() {{ return {value} }}\nexport default function () {{ console.log('ran') }}"
+        );
+        let outcome = run("test.js", &script, &[], &[]);
+        outcome.expect_code(255);
+        let errors = outcome.log_lines("error marshaling setup() data to JSON: ");
+        assert!(errors.len() == 1 && errors[0].ends_with(expected), "{value}: {errors:?}");
+        assert!(outcome.log_lines("ran").is_empty(), "{value}");
+    }
+}
+
+#[test]
+fn a_metric_is_a_name_and_a_function_to_add() {
+    let script = r#"
+import { Counter, Trend } from "k6/metrics"
+const hits = new Counter("hits"), { add, name } = new Trend("lag")
+export default function () {
+  add(5)
+  for (const value of [1, 2]) hits.add(value)
+  console.log(name, hits, JSON.stringify(hits), Object.keys(hits).join(), hits instanceof Counter)
+  try { hits.name = "other" } catch (error) { console.log(error.name) }
+}
+export function handleSummary({ metrics }) {
+  return { stderr: `lag ${metrics.lag.values.max}, hits ${metrics.hits.values.count}\n` }
+}
+"#;
+    let outcome = run("test.js", script, &[], &[]);
+    outcome.expect_code(0).expect_text("lag 5, hits 3");
+    let shown = r#"lag { name: "hits", add: [object Function] } {"name":"hits"} name,add true"#;
+    assert_eq!(outcome.log_lines("lag {"), [shown]);
+    assert_eq!(outcome.log_lines("TypeError"), ["TypeError"]);
+}

@@ -13,6 +13,7 @@ use senary_net::{DnsConfig, Resolver, Tls, TlsOptions};
 use tokio_util::sync::CancellationToken;
 
 use crate::factory::{self, LifecycleError};
+use crate::json::{self, JsonError};
 use crate::modules::data::SharedArrays;
 use crate::modules::secrets::Secrets;
 use crate::settings::{SetupData, SystemTags, TcpMetrics, VuSettings};
@@ -167,8 +168,10 @@ impl Bundle {
                 }
             }
             let options: Value<'_> = exports.get("options").map_err(thrown)?;
-            let json = ctx.json_stringify(options).map_err(thrown)?;
-            let json = json.map(|j| j.to_string()).transpose().map_err(thrown)?;
+            let json = json::of(ctx, options).map_err(|error| match error {
+                JsonError::Script(failure) => LifecycleError::Script(failure),
+                error => LifecycleError::Options(error.to_string()),
+            })?;
             let options = json.and_then(|j| serde_json::from_str(&j).ok()).unwrap_or_default();
             Ok((options, names, values))
         });

@@ -36,6 +36,9 @@ pub enum LifecycleError {
     NotAFunction(String),
     #[error("exported identifier handleSummary must be a function")]
     SummaryNotAFunction,
+    /// The script's options have something that no option can be.
+    #[error("error parsing script options: {0}")]
+    Options(String),
     #[error("error marshaling setup() data to JSON: {0}")]
     SetupData(String),
     #[error("handleSummary() should return a map with string keys")]

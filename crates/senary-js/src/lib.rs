@@ -16,6 +16,7 @@ pub mod failure;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod globals;
+mod json;
 pub mod memory;
 mod modules;
 mod prefetch;

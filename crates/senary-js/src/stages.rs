@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bundle::{Bundle, HANDLE_SUMMARY, SETUP, TEARDOWN};
 use crate::factory::{LifecycleError, exported, init_vu};
 use crate::failure::{self, ScriptFailure};
+use crate::json;
 use crate::settings::VuSettings;
 use crate::vu::VuInner;
 use crate::vu::tags::GROUP_SEPARATOR;
@@ -147,11 +148,7 @@ fn setup_data<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Result<Option<String>, 
     if value.is_undefined() {
         return Ok(None);
     }
-    if value.is_function() {
-        return Err(LifecycleError::SetupData("json: unsupported type: func".to_owned()));
-    }
-    let json = ctx.json_stringify(value).and_then(|json| json.map(|j| j.to_string()).transpose());
-    json.map_err(|e| LifecycleError::SetupData(ScriptFailure::from_error(ctx, e).to_string()))
+    json::of(ctx, value).map_err(|e| LifecycleError::SetupData(e.to_string()))
 }
 
 fn summary_files<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Result<Option<SummaryFiles>, LifecycleError> {

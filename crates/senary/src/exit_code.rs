@@ -126,6 +126,7 @@ impl Failure {
                 LifecycleError::Script(_) | LifecycleError::VuInit { .. } | LifecycleError::Source { .. } => {
                     107
                 }
+                LifecycleError::Options(_) => 104,
                 LifecycleError::NotAFunction(_)
                 | LifecycleError::SummaryNotAFunction
                 | LifecycleError::SetupData(_)
