@@ -255,9 +255,18 @@ fn push_value(out: &mut Vec<u8>, value: f64) {
     if value.fract() == 0.0 && value.abs() < 1e15 {
         out.extend_from_slice(itoa::Buffer::new().format(value as i64).as_bytes());
         out.extend_from_slice(b".000000");
-    } else {
+    } else if value.is_finite() {
         // Writing to memory cannot fail.
         let _ = write!(out, "{value:.6}");
+    } else {
+        let text: &[u8] = if value.is_nan() {
+            b"NaN"
+        } else if value > 0.0 {
+            b"+Inf"
+        } else {
+            b"-Inf"
+        };
+        out.extend_from_slice(text);
     }
 }
 

@@ -101,7 +101,7 @@ fn options(ended: &Ended, script: String, no_color: bool) -> SummaryOptions {
         stderr_is_terminal: stderr().is_terminal(),
         setup_data: setup_data.and_then(|json| serde_json::from_str(&json).ok()),
         script,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        version: crate::version::REFERENCE_VERSION.to_owned(),
         remarks: saturation::remarks(ended),
     }
 }
