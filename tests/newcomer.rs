@@ -175,7 +175,7 @@ fn a_typo_in_what_is_imported() {
     let script = "import { sleep,\n  chek } from \"k6\"\nexport const options = { vus: 3, iterations: 3 }
 export default function () { chek(1, {}) }\n";
     let outcome = run(script);
-    outcome.expect_code(0).expect_text("not a function");
+    outcome.expect_code(0).expect_text("TypeError: chek is not a function");
     let [warning] = outcome.log_lines("has no export")[..] else { outcome.fail("not one warning") };
     for part in
         ["\\\"k6\\\" has no export named \\\"chek\\\"", "did you mean \\\"check\\\"?", "script.js:2:3"]
@@ -250,4 +250,36 @@ export default async function () { await new Socket().connect(__ENV.TCP_PORT, __
     let outcome = Program::script(BINARY, script).args(["--with-echo", "--log-format=text"]).run();
     outcome.expect_code(0).expect_text("No script iterations fully finished");
     outcome.expect_text("an iteration lasts until its sockets are closed (destroy())");
+}
+
+#[test]
+fn a_typo_in_a_method() {
+    let calls = [
+        ("new Socket().conect(1)", "conect"),
+        ("const socket = new Socket(); socket.wriet('x')", "socket.wriet"),
+        ("const log = { to: {} }; log.to.file?.name, log.to.flie`x`", "log.to.flie"),
+        ("console.info(1), console.inof(1)", "console.inof"),
+    ];
+    for (call, callee) in calls {
+        let script = format!(
+            "import {{ Socket }} from \"k6/x/tcp\"\nexport default function () {{ const é = 1; {call} }}\n"
+        );
+        let outcome = run(&script);
+        outcome
+            .expect_code(0)
+            .expect_text(&format!("TypeError: {callee} is not a function\\n\\tat default ("));
+    }
+    // Neither what script catches nor what has a map loses it.
+    let outcome = Program::new(BINARY)
+        .file(
+            "test.ts",
+            "interface A { b: string }\nexport default function () {\n  const all: any = {}\n  try { all.go() } catch (e) { console.log((e as Error).stack!.split('\\n')[0]) }\n  Promise.resolve().then(() => all.run())\n}",
+        )
+        .args(["run", "--quiet", "test.ts"])
+        .run();
+    outcome
+        .expect_code(0)
+        .expect_text("TypeError: all.go is not a function")
+        .expect_text("Uncaught (in promise) TypeError: all.run is not a function\\n\\tat file://")
+        .expect_text("test.ts:5:");
 }

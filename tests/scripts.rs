@@ -303,3 +303,29 @@ export function handleSummary({ metrics }) {
     assert_eq!(outcome.log_lines("lag {"), [shown]);
     assert_eq!(outcome.log_lines("TypeError"), ["TypeError"]);
 }
+
+#[test]
+fn stack_traces_say_where_calls_begin() {
+    let script = r#"import { check, group } from "k6"
+export default function () {
+  group(
+    "outer",
+    () => {
+      check(1, {
+        "is one": () => true,
+        "throws": (value) => {
+          throw new Error(
+            "in a check",
+          )
+        },
+      })
+    },
+  )
+}
+"#;
+    let outcome = run("test.js", script, &[], &["--log-format=json"]);
+    outcome.expect_code(0);
+    let [line] = outcome.log_lines("in a check")[..] else { outcome.fail("not one error") };
+    let lines: Vec<_> = line.split("test.js:").skip(1).filter_map(|place| place.split(':').next()).collect();
+    assert_eq!(lines, ["9", "6", "3"], "{line}");
+}

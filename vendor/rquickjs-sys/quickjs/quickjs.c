@@ -22519,6 +22519,11 @@ typedef struct JSParseState {
     JSFunctionDef *cur_func;
     bool is_module; /* parsing a module */
     bool allow_html_comments;
+
+    /* Senary: where the name is that the last postfix expression ends in,
+       which is where a call of it is said to be */
+    int callee_line_num;
+    int callee_col_num;
 } JSParseState;
 
 typedef struct JSOpCode {
@@ -27163,12 +27168,24 @@ static void optional_chain_test(JSParseState *s, int *poptional_chaining_label,
 }
 
 /* allowed parse_flags: PF_POSTFIX_CALL */
+/* Senary: the current token is what a call that follows would call */
+static void set_callee(JSParseState *s)
+{
+    s->callee_line_num = s->token.line_num;
+    s->callee_col_num = max_int(1, (int)(s->token.ptr - s->line_start) + 1);
+}
+
 static __exception int js_parse_postfix_expr(JSParseState *s, int parse_flags)
 {
     FuncCallType call_type;
     int optional_chaining_label;
     bool accept_lparen = (parse_flags & PF_POSTFIX_CALL) != 0;
+    int first_token = s->token.val;
+    int first_line_num, first_col_num;
 
+    set_callee(s);
+    first_line_num = s->callee_line_num;
+    first_col_num = s->callee_col_num;
     call_type = FUNC_CALL_NORMAL;
     switch(s->token.val) {
     case TOK_NUMBER:
@@ -27377,6 +27394,7 @@ static __exception int js_parse_postfix_expr(JSParseState *s, int parse_flags)
             accept_lparen = true;
             if (s->token.val != '(') {
                 /* new operator on an object */
+                emit_source_loc_at(s, s->callee_line_num, s->callee_col_num);
                 emit_op(s, OP_dup);
                 emit_op(s, OP_call_constructor);
                 emit_u16(s, 0);
@@ -27454,10 +27472,17 @@ static __exception int js_parse_postfix_expr(JSParseState *s, int parse_flags)
                               (int)(s->buf_ptr - s->token.ptr), s->token.ptr);
     }
 
+    if (first_token != TOK_NEW) {
+        /* whatever was parsed within it */
+        s->callee_line_num = first_line_num;
+        s->callee_col_num = first_col_num;
+    }
     optional_chaining_label = -1;
     for(;;) {
         JSFunctionDef *fd = s->cur_func;
         bool has_optional_chain = false;
+        int call_line_num = s->callee_line_num;
+        int call_col_num = s->callee_col_num;
 
         if (s->token.val == TOK_QUESTION_MARK_DOT) {
             /* optional chaining */
@@ -27591,6 +27616,7 @@ static __exception int js_parse_postfix_expr(JSParseState *s, int parse_flags)
             if (call_type == FUNC_CALL_TEMPLATE) {
                 if (js_parse_template(s, 1, &arg_count))
                     return -1;
+                set_callee(s);
                 goto emit_func_call;
             } else if (call_type == FUNC_CALL_SUPER_CTOR) {
                 emit_op(s, OP_scope_get_var);
@@ -27652,12 +27678,14 @@ static __exception int js_parse_postfix_expr(JSParseState *s, int parse_flags)
                     if (js_parse_expect(s, ','))
                         return -1;
                 }
+                set_callee(s);
                 if (next_token(s))
                     return -1;
                 /* drop the index */
                 emit_op(s, OP_drop);
 
                 /* apply function call */
+                emit_source_loc_at(s, call_line_num, call_col_num);
                 switch(opcode) {
                 case OP_get_field:
                 case OP_scope_get_private_field:
@@ -27699,9 +27727,12 @@ static __exception int js_parse_postfix_expr(JSParseState *s, int parse_flags)
                     break;
                 }
             } else {
+                set_callee(s);
                 if (next_token(s))
                     return -1;
             emit_func_call:
+                /* Senary: the arguments may have been elsewhere */
+                emit_source_loc_at(s, call_line_num, call_col_num);
                 switch(opcode) {
                 case OP_get_field:
                 case OP_scope_get_private_field:
@@ -27743,6 +27774,7 @@ static __exception int js_parse_postfix_expr(JSParseState *s, int parse_flags)
             if (next_token(s))
                 return -1;
         parse_property:
+            set_callee(s);
             if (s->token.val == TOK_PRIVATE_NAME) {
                 /* private class field */
                 if (get_prev_opcode(fd) == OP_get_super) {
@@ -27789,6 +27821,7 @@ static __exception int js_parse_postfix_expr(JSParseState *s, int parse_flags)
                 return -1;
             if (js_parse_expr(s))
                 return -1;
+            set_callee(s);
             if (js_parse_expect(s, ']'))
                 return -1;
             if (prev_op == OP_get_super) {

@@ -5,6 +5,7 @@
 //! follow the reference (<https://grafana.com/docs/k6/latest/using-k6/modules/>).
 
 pub(crate) mod bytecode;
+mod callee;
 mod deep;
 pub mod files;
 pub(crate) mod frames;
@@ -382,6 +383,19 @@ impl ModuleStore {
     pub(crate) fn original_place(&self, url: &str, line: u32, column: u32) -> (String, u32, u32) {
         let Some(module) = self.known_module(url) else { return (url.to_owned(), line, column) };
         module.original(line, module.characters(line, module.column_in_text(line, column)))
+    }
+
+    /// What a call in a compiled module calls, if that is a name: `socket.conect`.
+    pub(crate) fn callee(&self, url: &str, line: u32, column: u32) -> Option<String> {
+        let module = self.known_module(url)?;
+        let code = module.code();
+        let mut breaks = memchr::memchr_iter(b'\n', code.as_bytes());
+        let start = match line.checked_sub(2) {
+            None => 0,
+            Some(before) => breaks.nth(before as usize)? + 1,
+        };
+        let column = module.column_in_text(line, column).saturating_sub(1);
+        callee::at(code, start + column as usize).map(str::to_owned)
     }
 
     /// A file's bytes; kept, so that every VU sees the same.

@@ -57,13 +57,32 @@ fn shaped<'js>(ctx: Ctx<'js>, this: This<Value<'js>>) -> rquickjs::Result<Value<
     use rquickjs::IntoJs;
     let Some(stack) = raw(&ctx, &this.0) else { return Ok(Value::new_undefined(ctx)) };
     let store = store_of(&ctx).ok();
-    with_frames(&failure::to_text(&ctx, &this.0), frames::parse(&stack), store.as_ref()).into_js(&ctx)
+    let text = named(failure::to_text(&ctx, &this.0), frames::parse(&stack).next(), store.as_ref());
+    with_frames(&text, frames::parse(&stack), store.as_ref()).into_js(&ctx)
+}
+
+/// The engine's words for calls of what cannot be called.
+const NOT_CALLABLE: &str = "TypeError: not a function";
+
+/// Says what is not a function.
+fn named(text: String, innermost: Option<Frame>, store: Option<&Arc<ModuleStore>>) -> String {
+    if text != NOT_CALLABLE {
+        return text;
+    }
+    let callee = innermost.zip(store).and_then(|(frame, store)| match frame.place {
+        Place::Script { url, line, column } => store.callee(&url, line, column),
+        Place::Native | Place::Internal => None,
+    });
+    callee.map_or(text, |callee| format!("TypeError: {callee} is not a function"))
 }
 
 /// Joins an error's text with its stack, unless the stack begins with the text already:
 /// `Error: x\n\tat fn (file:///p/s.js:1:34)\n`.
 pub fn render(text: &str, stack: &str) -> String {
-    if stack.starts_with(text) && stack[text.len()..].starts_with("\n\tat ") {
+    let begins_with = |text| stack.strip_prefix(text).is_some_and(|rest: &str| rest.starts_with("\n\tat "));
+    let first = stack.split("\n\tat ").next().unwrap_or_default();
+    let is_named = text == NOT_CALLABLE && first.ends_with(" is not a function") && begins_with(first);
+    if begins_with(text) || is_named {
         return stack.to_owned();
     }
     with_frames(text, frames::parse(stack), None)
@@ -90,6 +109,7 @@ pub fn place(frame: &Frame, store: Option<&Arc<ModuleStore>>) -> String {
             format!("{url}:{line}:{column}")
         }
         (Place::Script { url, line, column }, None) => format!("{url}:{line}:{column}"),
+        (Place::Native | Place::Internal, _) if frame.function.is_empty() => return "native".to_owned(),
         (Place::Native | Place::Internal, _) => return format!("{} (native)", frame.function),
     };
     match frame.function.as_str() {
@@ -107,5 +127,7 @@ mod tests {
         assert_eq!(super::render("Error: x", stack), shaped);
         assert_eq!(super::render("Error: x", shaped), shaped);
         assert_eq!(super::render("plain", ""), "plain");
+        let named = "TypeError: a.b is not a function\n\tat file:///p/s.js:9:1\n";
+        assert_eq!(super::render("TypeError: not a function", named), named);
     }
 }
