@@ -15,6 +15,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use crate::error::{NetError, Route};
 use crate::limits;
+use crate::local_ports::{self, Window};
 use crate::resolve::Resolver;
 use crate::stream::{Counted, Stream, WireBytes};
 use crate::tls::{self, Tls};
@@ -22,6 +23,8 @@ use crate::tls::{self, Tls};
 /// The reference's fixed limit for the TCP handshake.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 const KEEPALIVE: Duration = Duration::from_secs(30);
+/// How many windows of local ports are tried before the kernel looks through all.
+const PORT_WINDOWS: usize = 3;
 
 /// What is needed to connect; shared by all VUs.
 #[derive(Debug)]
@@ -106,13 +109,26 @@ impl Dialer {
 
 async fn connect_tcp(to: SocketAddr, from: Option<IpAddr>) -> Result<(TcpStream, SocketAddr), NetError> {
     let route = Route { from, to };
+    for _ in 0..PORT_WINDOWS {
+        let Some(window) = local_ports::next() else { break };
+        match connect_from(route, Some(window)).await {
+            // Nothing is free there.
+            Err(NetError::LocalPorts { .. }) => {}
+            outcome => return outcome,
+        }
+    }
+    connect_from(route, None).await
+}
+
+/// Connects from a local port within `ports`; `None`: from any.
+async fn connect_from(route: Route, ports: Option<Window>) -> Result<(TcpStream, SocketAddr), NetError> {
     let dial = |error| NetError::Dial { route, error };
-    let socket = open_socket(route)?;
-    match tokio::time::timeout(CONNECT_TIMEOUT, socket.connect(to)).await {
+    let socket = open_socket(route, ports)?;
+    match tokio::time::timeout(CONNECT_TIMEOUT, socket.connect(route.to)).await {
         Ok(Ok(stream)) => {
             let local = stream.local_addr().map_err(dial)?;
             // Linux connects a socket to itself if it happens to pick the target's port; nobody listens there.
-            if local == to {
+            if local == route.to {
                 return Err(dial(io::ErrorKind::ConnectionRefused.into()));
             }
             Ok((stream, local))
@@ -125,7 +141,7 @@ async fn connect_tcp(to: SocketAddr, from: Option<IpAddr>) -> Result<(TcpStream,
     }
 }
 
-fn open_socket(route: Route) -> Result<TcpSocket, NetError> {
+fn open_socket(route: Route, ports: Option<Window>) -> Result<TcpSocket, NetError> {
     let domain = Domain::for_address(route.to);
     let socket =
         Socket::new(domain, Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP)).map_err(|error| {
@@ -139,6 +155,9 @@ fn open_socket(route: Route) -> Result<TcpSocket, NetError> {
     options.set_tcp_nodelay(true).map_err(dial)?;
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
     options.set_tcp_keepalive(&keepalive).map_err(dial)?;
+    if let Some(ports) = ports {
+        ports.apply(&socket);
+    }
     if let Some(ip) = route.from {
         bind(&socket, ip, route)?;
     }
@@ -165,4 +184,33 @@ fn server_name(host: &str) -> Result<ServerName<'static>, NetError> {
     ServerName::try_from(host.trim_start_matches('[').trim_end_matches(']').to_owned()).map_err(|_| {
         NetError::Tls { code: "ERR_TLS_SERVER_NAME", text: format!("tls: invalid server name {host:?}") }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn where_no_port_of_a_window_is_free_another_is_taken() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let route = Route { from: None, to: listener.local_addr().unwrap() };
+        let window = local_ports::next().unwrap();
+        let probe = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        if !window.apply(&probe) {
+            return;
+        }
+        let mut held = Vec::new();
+        let error = loop {
+            assert!(held.len() <= 32, "more connections than the window has ports");
+            match connect_from(route, Some(window)).await {
+                Ok(connection) => held.push(connection),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, NetError::LocalPorts { .. }), "{error}");
+        assert!(!held.is_empty());
+        connect_tcp(route.to, None).await.unwrap();
+    }
 }

@@ -6,6 +6,7 @@ pub mod dial;
 pub mod echo;
 pub mod error;
 pub mod limits;
+mod local_ports;
 mod lookup;
 pub mod resolve;
 pub mod stream;
