@@ -124,8 +124,9 @@ declare module "k6/x/tcp" {
     write(data: string | ArrayBuffer | ArrayBufferView, options?: WriteOptions | null): Promise<void>
 
     /**
-     * Closes the connection, or gives up connecting. Writes that have resolved are still sent; those that wait are
-     * rejected. Final: a destroyed socket does not connect again. May be called at any time, more than once too.
+     * Closes the connection, or gives up connecting. What the kernel has taken of earlier writes, all of it if they
+     * resolve, is still sent; writes that wait are rejected. Final: a destroyed socket does not connect again. May be
+     * called at any time, more than once too.
      */
     destroy(): void
 

@@ -332,6 +332,85 @@ export default async function () {
     assert_eq!(server.received(), [b"abc".to_vec()]);
 }
 
+/// A connection that is closed with unread data is reset by the kernel, which then drops what it has not sent yet.
+#[test]
+fn what_was_written_arrives_though_something_is_unread() {
+    let server =
+        Server::start(Behaviour::ReadsLate { greeting: "welcome", pause: Duration::from_millis(300) });
+    let script = r#"
+import { Socket } from "k6/x/tcp"
+import { sleep } from "k6"
+export default async function () {
+  const socket = new Socket()
+  const closed = new Promise((resolve) => socket.on("close", resolve))
+  await socket.connect(__ENV.TCP_PORT, __ENV.TCP_HOST)
+  sleep(0.1) // meanwhile the greeting has come, and nobody reads it
+  await socket.write(new Uint8Array(1 << 20))
+  socket.destroy()
+  await closed
+  console.log("read", socket.bytes_read, "written", socket.bytes_written)
+}
+"#;
+    let outcome = Program::script(BINARY, script).target(&server).within(BOUND).run();
+    outcome.expect_code(0).expect_text(" written 1048576");
+    assert!(server.all_closed(BOUND));
+    assert_eq!(server.bytes(), 1 << 20);
+}
+
+/// Writes that are not awaited and then `destroy()`: TLS does as plain TCP does.
+#[test]
+fn a_last_word_over_tls_arrives() {
+    let server = Server::start_tls(Behaviour::Sink, Certificate::Valid);
+    let script = r#"
+import { Socket } from "k6/x/tcp"
+export default async function () {
+  const socket = new Socket()
+  const log = []
+  for (const name of ["connect", "error", "close"]) socket.on(name, () => log.push(name))
+  await socket.connect({ port: __ENV.TCP_PORT, host: __ENV.TCP_HOST, tls: true })
+  const writes = ["QUIT", "\r\n"].map((text) => socket.write(text).then(() => log.push("written")))
+  socket.destroy()
+  await Promise.all(writes)
+  setTimeout(() => console.log("events:", log.join(" "), socket.bytes_written), 1)
+}
+"#;
+    let program = Program::script(BINARY, script).target(&server).arg("--insecure-skip-tls-verify");
+    let outcome = program.within(BOUND).run();
+    outcome.expect_code(0).expect_text("events: connect written written close 6");
+    assert!(server.all_closed(BOUND));
+    assert_eq!(server.received(), [b"QUIT\r\n".to_vec()]);
+}
+
+/// A large write over TLS, more than the kernel and TLS hold, with others behind it: whole and in order.
+#[test]
+fn large_writes_over_tls_arrive_in_order() {
+    let server = Server::start_tls(Behaviour::Echo, Certificate::Valid);
+    let script = r#"
+import { Socket } from "k6/x/tcp"
+const SIZE = 20e6 + 3
+export default async function () {
+  const socket = new Socket()
+  const closed = new Promise((resolve) => socket.on("close", resolve))
+  let [back, wrong] = [0, 0]
+  socket.on("data", (data) => {
+    for (const at of [0, data.length - 1]) if (data[at] !== (back + at) % 251) wrong++
+    back += data.length
+    if (back === SIZE) socket.destroy()
+  })
+  await socket.connect({ port: __ENV.TCP_PORT, host: __ENV.TCP_HOST, tls: true })
+  const bytes = new Uint8Array(SIZE).map((_, at) => at % 251)
+  for (const [from, to] of [[0, 5], [5, 10e6], [10e6, 10e6 + 1], [10e6 + 1, SIZE]]) socket.write(bytes.subarray(from, to))
+  bytes.fill(255)
+  await closed
+  console.log("back", back, "wrong", wrong, "written", socket.bytes_written)
+}
+"#;
+    let program = Program::script(BINARY, script).target(&server).arg("--insecure-skip-tls-verify");
+    let outcome = program.within(BOUND).run();
+    outcome.expect_code(0).expect_text("back 20000003 wrong 0 written 20000003");
+    outcome.expect_value("tcp_errors", "count", 0.0).expect_value("tcp_writes", "count", 4.0);
+}
+
 /// Against a peer that accepts and never reads, or reads a byte now and then: a write that does not fit waits, others
 /// queue behind it, and `destroy()` rejects them all.
 #[test]

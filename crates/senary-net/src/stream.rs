@@ -5,11 +5,13 @@
 
 use std::cell::Cell;
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -59,20 +61,20 @@ impl Stream {
         })
     }
 
-    /// Writes what the kernel takes now, without waiting and without registering anybody.
-    pub fn try_write(&mut self, data: &[u8]) -> Result<usize, NetError> {
+    /// Writes what the kernel takes now, without waiting. How many bytes were taken, and whether all of them are on
+    /// their way: TLS may hold back some, which [`poll_flush`](Self::poll_flush) sends.
+    pub fn try_write(&mut self, data: &[u8]) -> Result<(usize, bool), NetError> {
         let (local, remote) = (self.local, self.remote);
         let written = match &mut self.inner {
             Inner::Plain(counted) => match counted.stream.try_write(data) {
                 Ok(n) => {
                     counted.wire.add_sent(n);
-                    Ok(n)
+                    Ok((n, true))
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok((0, true)),
                 Err(error) => Err(error),
             },
-            // TLS goes through the queue: a record has to be flushed to be sent.
-            Inner::Tls(_) => Ok(0),
+            Inner::Tls(stream) => try_write_tls(Pin::new(stream.as_mut()), data),
         };
         written.map_err(|error| NetError::Write { local, remote, error })
     }
@@ -97,12 +99,33 @@ impl Stream {
 
     /// Says goodbye where the protocol has a word for it; dropping the stream closes it.
     pub fn say_goodbye(&mut self) {
-        if let Inner::Tls(stream) = &mut self.inner {
-            let mut cx = Context::from_waker(std::task::Waker::noop());
-            // As much as the kernel takes at once: a peer that does not read is not waited for.
-            let _ = Pin::new(stream.as_mut()).poll_shutdown(&mut cx);
+        let counted = match &mut self.inner {
+            Inner::Plain(counted) => &*counted,
+            Inner::Tls(stream) => {
+                let mut cx = Context::from_waker(Waker::noop());
+                // As much as the kernel takes at once: a peer that does not read is not waited for.
+                let _ = Pin::new(stream.as_mut()).poll_shutdown(&mut cx);
+                stream.get_ref().0
+            }
+        };
+        counted.forget_unread();
+    }
+}
+
+/// As much as the kernel takes at once. A failure is told if it is the first that happens; otherwise the next call
+/// meets it again.
+fn try_write_tls(mut stream: Pin<&mut TlsStream<Counted>>, data: &[u8]) -> io::Result<(usize, bool)> {
+    // Nobody is woken: whoever is left with something asks again, with a waker.
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut taken = 0;
+    while taken < data.len() {
+        match stream.as_mut().poll_write(&mut cx, &data[taken..]) {
+            Poll::Ready(Ok(n)) if n > 0 => taken += n,
+            Poll::Ready(Err(error)) if taken == 0 => return Err(error),
+            _ => return Ok((taken, false)),
         }
     }
+    Ok((taken, matches!(stream.poll_flush(&mut cx), Poll::Ready(Ok(())))))
 }
 
 /// Bytes that moved over the wire of a connection and that nobody has taken into account yet. Whoever connects keeps it:
@@ -138,7 +161,23 @@ impl Counted {
     pub(crate) fn new(stream: TcpStream, wire: Rc<WireBytes>) -> Self {
         Self { stream, wire }
     }
+
+    /// Takes out of the kernel what nobody will read. A connection that is closed with unread data is reset, and what
+    /// was written to it but not sent yet is lost.
+    fn forget_unread(&self) {
+        let mut scrap = [MaybeUninit::uninit(); 8 * 1024];
+        let socket = SockRef::from(&self.stream);
+        // Bounded: a peer that sends without end gets its reset.
+        for _ in 0..FORGOTTEN / scrap.len() {
+            if !matches!(socket.recv(&mut scrap), Ok(1..)) {
+                return;
+            }
+        }
+    }
 }
+
+/// In bytes: more than an answer nobody waited for, and taken out in well under a millisecond.
+const FORGOTTEN: usize = 256 * 1024;
 
 impl AsyncRead for Counted {
     fn poll_read(

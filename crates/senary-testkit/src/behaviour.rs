@@ -31,6 +31,11 @@ pub enum Behaviour {
     SlowReader {
         pause: Duration,
     },
+    /// Greets, pauses, then reads to the end; the kernel's receive buffer is small.
+    ReadsLate {
+        greeting: &'static str,
+        pause: Duration,
+    },
     /// Accepts, then neither reads nor writes; the kernel's receive buffer is small.
     NeverReads,
     /// Answers the first input with what is no TLS, then closes.
@@ -65,7 +70,7 @@ impl Behaviour {
     /// The receive buffer the listener asks for, where the kernel's default would hide the behaviour.
     pub(crate) fn receive_buffer(&self) -> Option<usize> {
         match self {
-            Self::SlowReader { .. } | Self::NeverReads => Some(SMALL_BUFFER),
+            Self::SlowReader { .. } | Self::ReadsLate { .. } | Self::NeverReads => Some(SMALL_BUFFER),
             Self::Briefly { behaviour, .. } => behaviour.receive_buffer(),
             _ => None,
         }
@@ -102,6 +107,11 @@ impl Behaviour {
                     tokio::time::sleep(*pause).await;
                 }
                 Ok(())
+            }
+            Self::ReadsLate { greeting, pause } => {
+                c.write(greeting.as_bytes()).await?;
+                tokio::time::sleep(*pause).await;
+                c.read_to_end().await
             }
             Self::NeverReads => std::future::pending().await,
             Self::Garbage => {

@@ -170,12 +170,12 @@ fn write_now(core: &Rc<SocketCore>, bytes: &[u8]) -> Attempt {
     }
     let mut stream = core.stream.borrow_mut();
     let Some(stream) = stream.as_mut() else { return Attempt::NoConnection };
-    let written = stream.try_write(bytes);
+    let taken = stream.try_write(bytes);
     core.account_wire_bytes();
-    match written {
-        Ok(written) => {
+    match taken {
+        Ok((written, on_its_way)) => {
             core.bytes_written.set(core.bytes_written.get() + written as u64);
-            if written == bytes.len() {
+            if written == bytes.len() && on_its_way {
                 Attempt::Done
             } else {
                 Attempt::Left { data: bytes.to_vec(), written }
