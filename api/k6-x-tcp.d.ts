@@ -20,7 +20,7 @@
  * wire, those of TLS included.
  *
  * Tags, later ones win: those of the VU, of the constructor, of `connect`, then `proto` (`TCP`), `host`, `port` and,
- * once it is known, `ip`. Tags of a write come last, on `tcp_writes`.
+ * once it is known, `ip`. Tags of a write come last, on its `tcp_writes`, `tcp_partial_writes` and `tcp_errors`.
  */
 declare module "k6/x/tcp" {
   /** Tags; values become text. */

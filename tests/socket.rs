@@ -411,6 +411,37 @@ export default async function () {
     outcome.expect_value("tcp_errors", "count", 0.0).expect_value("tcp_writes", "count", 4.0);
 }
 
+/// A write that fails at once, one that fails half way and one that never began: each failure has the tags of its write.
+#[test]
+fn failed_writes_have_their_tags() {
+    let server = Server::start(Behaviour::NeverReads);
+    let script = r#"
+import { Socket } from "k6/x/tcp"
+const count = (n) => [`count==${n}`]
+export const options = {
+  thresholds: {
+    "tcp_writes{op:large}": count(1), "tcp_partial_writes{op:large}": count(1), "tcp_errors{op:large}": count(1),
+    "tcp_writes{op:small}": count(1), "tcp_partial_writes{op:small}": count(0), "tcp_errors{op:small}": count(1),
+    "tcp_writes{op:wrong}": count(0), "tcp_partial_writes{op:wrong}": count(0), "tcp_errors{op:wrong}": count(1),
+    "tcp_errors{service:tagged}": count(3),
+  },
+}
+export default async function () {
+  const socket = new Socket({ tags: { service: "tagged" } })
+  const closed = new Promise((resolve) => socket.on("close", resolve))
+  await socket.connect(__ENV.TCP_PORT, __ENV.TCP_HOST)
+  const write = (data, op) => socket.write(data, { tags: { op } }).catch((error) => console.log(op, error.code))
+  const writes = [write(new Uint8Array(16 << 20), "large"), write("behind it", "small"), write(5, "wrong")]
+  setTimeout(() => socket.destroy(), 20)
+  await Promise.all(writes)
+  await closed
+}
+"#;
+    let outcome = Program::script(BINARY, script).target(&server).within(BOUND).run();
+    outcome.expect_code(0).expect_text("large EPIPE").expect_text("small EPIPE");
+    outcome.expect_text("wrong ERR_INVALID_ARG_TYPE");
+}
+
 /// Against a peer that accepts and never reads, or reads a byte now and then: a write that does not fit waits, others
 /// queue behind it, and `destroy()` rejects them all.
 #[test]

@@ -188,10 +188,8 @@ fn refuse_writes(
     writes: std::collections::VecDeque<QueuedWrite>,
 ) -> rquickjs::Result<()> {
     for write in writes {
-        if write.written > 0 {
-            socket.count(socket.metrics.partial_writes);
-        }
-        socket.count(socket.metrics.errors);
+        socket.count_partial(&write);
+        socket.count_with(socket.metrics.errors, &write.tags);
         let message =
             format!("failed to write data after {} bytes: use of closed network connection", write.written);
         let error = TcpError::new(Method::Write, "EPIPE", message).to_value(ctx)?;

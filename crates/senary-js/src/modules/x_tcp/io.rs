@@ -152,11 +152,9 @@ fn poll_writes(socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> bool {
         match outcome {
             Ok(()) => socket.emit_from_io(SocketEvent::Written(write.waiting)),
             Err(error) => {
-                if write.written > 0 {
-                    socket.count(socket.metrics.partial_writes);
-                }
+                socket.count_partial(&write);
                 let text = format!("failed to write data after {} bytes: {}", write.written, error.message);
-                let error = socket.failed(TcpError { message: text, ..error }, &Vec::new());
+                let error = socket.failed(TcpError { message: text, ..error }, &write.tags);
                 socket.emit_from_io(SocketEvent::WriteFailed(error, write.waiting));
             }
         }

@@ -137,7 +137,7 @@ fn write<'js>(
         Attempt::Left { data, written } => {
             let (promise, waiting) = pending(&ctx)?;
             let _charge = core.vu.memory.charge(data.len());
-            core.writes.borrow_mut().push_back(QueuedWrite { data, written, waiting, _charge });
+            core.writes.borrow_mut().push_back(QueuedWrite { data, written, waiting, tags, _charge });
             core.wake();
             Ok(promise)
         }

@@ -56,6 +56,8 @@ pub struct QueuedWrite {
     pub data: Vec<u8>,
     pub written: usize,
     pub waiting: Resolvers,
+    /// Those of the `write()`.
+    pub tags: Tags,
     /// The bytes count as the script's.
     pub _charge: Charge,
 }
@@ -183,11 +185,7 @@ impl SocketCore {
     /// Closes at the abnormal end of an iteration; no handler will run.
     pub fn abandon(&self) {
         let writes = self.close();
-        for write in &writes {
-            if write.written > 0 {
-                self.count(self.metrics.partial_writes);
-            }
-        }
+        writes.iter().for_each(|write| self.count_partial(write));
         self.connecting.take();
         self.anchor.take();
     }
@@ -225,6 +223,13 @@ impl SocketCore {
         }
         let series = self.series(metric, tags);
         self.vu.record_series(series, 1.0, self.vu.now());
+    }
+
+    /// Counts a write that will not be finished, if some of it was sent.
+    pub fn count_partial(&self, write: &QueuedWrite) {
+        if write.written > 0 {
+            self.count_with(self.metrics.partial_writes, &write.tags);
+        }
     }
 
     /// Counts a failure and gives it back.
