@@ -442,6 +442,25 @@ export default async function () {
     outcome.expect_text("wrong ERR_INVALID_ARG_TYPE");
 }
 
+/// A block list is about the peer, however its address is written.
+#[test]
+fn a_blacklisted_address_in_other_clothes() {
+    let server = Server::start(Behaviour::Sink);
+    let script = r#"
+import { Socket } from "k6/x/tcp"
+export const options = { blacklistIPs: ["127.0.0.0/8", "::1/128"] }
+export default async function () {
+  for (const host of ["127.0.0.1", "0.0.0.0", "::ffff:127.0.0.1", "::ffff:7f00:1", "::", "[::]", "localhost"]) {
+    await new Socket().connect(__ENV.TCP_PORT, host).catch((error) => console.log("refused", error.code))
+  }
+}
+"#;
+    let outcome = Program::script(BINARY, script).target(&server).within(BOUND).run();
+    outcome.expect_code(0).expect_value("tcp_sockets", "count", 0.0);
+    assert_eq!(outcome.log_lines("refused ERR_BLACKLISTED_IP").len(), 7, "{}", outcome.stderr);
+    assert_eq!(server.accepted(), 0);
+}
+
 /// Against a peer that accepts and never reads, or reads a byte now and then: a write that does not fit waits, others
 /// queue behind it, and `destroy()` rejects them all.
 #[test]

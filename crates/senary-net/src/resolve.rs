@@ -4,7 +4,7 @@
 //! by `select` and `policy`, kept for `ttl` whatever the record says.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -251,11 +251,12 @@ impl Resolver {
         }
         let with_port = format!("{lower}:{port}");
         let mapped = self.hosts.iter().find(|e| e.pattern.matches(&with_port) || e.pattern.matches(&lower));
-        let address = match (mapped, literal) {
-            (Some(entry), _) => SocketAddr::new(entry.ip, entry.port.unwrap_or(port)),
-            (None, Some(ip)) => SocketAddr::new(ip, port),
-            (None, None) => SocketAddr::new(self.look_up(host, &lower).await?, port),
+        let (ip, port) = match (mapped, literal) {
+            (Some(entry), _) => (entry.ip, entry.port.unwrap_or(port)),
+            (None, Some(ip)) => (ip, port),
+            (None, None) => (self.look_up(host, &lower).await?, port),
         };
+        let address = SocketAddr::new(peer_of(ip), port);
         match self.blacklist.iter().find(|range| range.contains(address.ip())) {
             Some(range) => Err(NetError::BlacklistedIp { ip: address.ip(), range: range.to_string() }),
             None => Ok(address),
@@ -314,6 +315,16 @@ fn lookup_error(error: LookupError, host: &str) -> NetError {
         (LookupError::NotFound, None) => NetError::NoSuchHost { host },
         (LookupError::Temporary(error), None) => NetError::Lookup { host, code: "EAI_AGAIN", error },
         (LookupError::Failed(error), None) => NetError::Lookup { host, code: "EAI_FAIL", error },
+    }
+}
+
+/// Whom the kernel connects to: the unspecified address means this machine, and an IPv4 address written as an IPv6 one
+/// is still that. Block lists are about the peer.
+fn peer_of(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
     }
 }
 
