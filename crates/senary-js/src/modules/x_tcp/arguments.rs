@@ -4,6 +4,7 @@ use rquickjs::{Coerced, Ctx, Filter, Object, Value};
 
 use super::error::{Method, TcpError};
 use crate::errors;
+use crate::modules::encoding::Form;
 
 pub type Tags = Vec<(String, String)>;
 
@@ -97,10 +98,12 @@ pub fn connect_target<'js>(
     Ok(Ok(ConnectTarget { port, host, tls, tags: tags(ctx, options)? }))
 }
 
-/// A whole number, or a text that is one; other texts count as port 0, which nobody listens on.
+/// A whole number, or a text that JavaScript reads as a number; other texts count as port 0, which nobody listens on.
 fn port_number(value: &Value<'_>) -> Option<i64> {
-    if let Some(text) = value.as_string() {
-        return Some(text.to_string().ok().and_then(|t| t.trim().parse().ok()).unwrap_or(0));
+    if value.is_string() {
+        let number = value.get::<Coerced<f64>>().map_or(f64::NAN, |number| number.0);
+        // Beyond what an integer holds it is the nearest one, and 0 for what is no number.
+        return Some(number as i64);
     }
     value.as_number().filter(|n| n.fract() == 0.0 && n.abs() < 1e15).map(|n| n as i64)
 }
@@ -185,27 +188,19 @@ fn decode(text: &[u8], encoding: Option<&str>) -> Result<Option<Vec<u8>>, TcpErr
 
 /// Padding is required in the standard alphabet and optional in the URL one; line breaks are skipped.
 fn base64(text: &[u8], url: bool) -> Result<Vec<u8>, String> {
-    use base64::Engine as _;
-    use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
-    let kept: Vec<u8> = text.iter().copied().filter(|b| !matches!(b, b'\r' | b'\n')).collect();
-    let engine = match (url, kept.contains(&b'=')) {
-        (false, _) => &STANDARD,
-        (true, true) => &URL_SAFE,
-        (true, false) => &URL_SAFE_NO_PAD,
+    let form = match (url, text.contains(&b'=')) {
+        (false, _) => Form::Std,
+        (true, true) => Form::Url,
+        (true, false) => Form::RawUrl,
     };
-    engine.decode(&kept).map_err(|e| {
-        let at = match e {
-            base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _) => at,
-            base64::DecodeError::InvalidLength(_) | base64::DecodeError::InvalidPadding => kept.len(),
-        };
-        format!("illegal base64 data at input byte {at}")
-    })
+    form.decode(text).map_err(|at| format!("illegal base64 data at input byte {at}"))
 }
 
 fn hex(text: &[u8]) -> Result<Vec<u8>, String> {
     let digit = |b: u8| (b as char).to_digit(16).map(|d| d as u8);
     if let Some(&bad) = text.iter().find(|b| digit(**b).is_none()) {
-        return Err(format!("encoding/hex: invalid byte: U+{bad:04X} {:?}", bad as char));
+        let shown = if (bad as char).is_control() { String::new() } else { format!(" '{}'", bad as char) };
+        return Err(format!("encoding/hex: invalid byte: U+{bad:04X}{shown}"));
     }
     if text.len() % 2 == 1 {
         return Err("encoding/hex: odd length hex string".to_owned());
