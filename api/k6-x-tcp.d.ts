@@ -39,8 +39,9 @@ declare module "k6/x/tcp" {
     /** A name or an address; `localhost` if left out or empty. */
     host?: string
     /**
-     * Whether to speak TLS. The certificate is checked against the system's roots (or `SSL_CERT_FILE`) and the host;
-     * the options `tlsVersion`, `tlsCipherSuites`, `tlsAuth` and `insecureSkipTLSVerify` of the test apply.
+     * Whether to speak TLS, from the first byte on: a plain connection cannot change to it later (no STARTTLS). The
+     * certificate is checked against the system's roots (or `SSL_CERT_FILE`) and the host; the options `tlsVersion`,
+     * `tlsCipherSuites`, `tlsAuth` and `insecureSkipTLSVerify` of the test apply.
      */
     tls?: boolean
     /** Tags on every metric of this connection. */
@@ -62,7 +63,10 @@ declare module "k6/x/tcp" {
    */
   export type ReadyState = "disconnected" | "opening" | "open" | "destroyed"
 
-  /** What went wrong on a connection. `String(error)` is `TCP error during METHOD: MESSAGE`. */
+  /**
+   * What went wrong on a connection. `String(error)` is `TCP error during METHOD: MESSAGE`; `JSON.stringify(error)` has
+   * the name, the method, the message and the code.
+   */
   export interface TCPError extends Error {
     readonly name: "TCPError"
     /** What was being done. */

@@ -442,6 +442,70 @@ export default async function () {
     outcome.expect_text("wrong ERR_INVALID_ARG_TYPE");
 }
 
+/// What scripts hand over, in the forms they do, and the words for what is none of them.
+#[test]
+fn arguments_in_all_their_forms() {
+    let server = Server::start(Behaviour::Sink);
+    let script = r#"
+import { Socket } from "k6/x/tcp"
+const PORT = Number(__ENV.TCP_PORT)
+const told = (label, promise) =>
+  promise.then((value) => console.log(`${label}: ${value}`), (error) => console.log(`${label}: ${error.code}, ${error.message}`))
+export default async function () {
+  for (const port of [` ${PORT} `, `0x${PORT.toString(16)}`, `${PORT}.0`]) {
+    const socket = new Socket()
+    await told("port", socket.connect(port, "127.0.0.1").then(() => socket.remote_port === PORT))
+    socket.destroy()
+  }
+  for (const host of ["0.0.0.0", "::ffff:127.0.0.1"]) {
+    const socket = new Socket()
+    await told(host, socket.connect(PORT, host).then(() => socket.remote_ip))
+    socket.destroy()
+  }
+  const socket = new Socket()
+  const closed = new Promise((resolve) => socket.on("close", resolve))
+  await socket.connect(PORT, __ENV.TCP_HOST)
+  const texts = [
+    ["base64", "aGl="], ["base64", "aG\r\nk="], ["base64", "a"], ["base64", "YWI"], ["base64", "aG\n!k"], ["base64", "YQ==YQ=="],
+    ["base64url", "-_8"], ["base64url", "-_8="], ["hex", "4A4b"], ["hex", "4'"], ["hex", "4\n"], ["hex", "abc"],
+  ]
+  for (const [encoding, text] of texts) {
+    await told(`${encoding} ${JSON.stringify(text)}`, socket.write(text, { encoding }))
+  }
+  socket.destroy()
+  await closed
+  const error = await new Socket().connect(0, "127.0.0.1").catch((error) => error)
+  console.log("error:", JSON.stringify(error))
+  const { destroy } = socket
+  try { destroy() } catch (error) { console.log(`detached: ${error.name}, ${error.message}`) }
+}
+"#;
+    let outcome = Program::script(BINARY, script).target(&server).within(BOUND).run();
+    outcome.expect_code(0);
+    assert_eq!(outcome.log_lines("port: true").len(), 3, "{}", outcome.stderr);
+    for line in [
+        "0.0.0.0: 127.0.0.1",
+        "::ffff:127.0.0.1: 127.0.0.1",
+        r#"base64 "aGl=": undefined"#,
+        r#"base64 "aG\r\nk=": undefined"#,
+        r#"base64 "a": ERR_INVALID_ENCODING, illegal base64 data at input byte 0"#,
+        r#"base64 "YWI": ERR_INVALID_ENCODING, illegal base64 data at input byte 0"#,
+        r#"base64 "aG\n!k": ERR_INVALID_ENCODING, illegal base64 data at input byte 3"#,
+        r#"base64 "YQ==YQ==": ERR_INVALID_ENCODING, illegal base64 data at input byte 4"#,
+        r#"base64url "-_8": undefined"#,
+        r#"base64url "-_8=": undefined"#,
+        r#"hex "4A4b": undefined"#,
+        "hex \"4'\": ERR_INVALID_ENCODING, encoding/hex: invalid byte: U+0027 \u{27}\u{27}\u{27}",
+        r#"hex "4\n": ERR_INVALID_ENCODING, encoding/hex: invalid byte: U+000A"#,
+        r#"hex "abc": ERR_INVALID_ENCODING, encoding/hex: odd length hex string"#,
+        r#"error: {"name":"TCPError","method":"connect","message":"dial tcp 127.0.0.1:0: connect: connection refused","code":"ECONNREFUSED"}"#,
+        "detached: TypeError, called on something that is no Socket: a method that is handed on needs its socket, as in `() => socket.destroy()`",
+    ] {
+        assert!(outcome.stderr.lines().any(|told| told == line), "{line}\n{}", outcome.stderr);
+    }
+    assert_eq!(server.received().last().unwrap(), b"hihi\xfb\xff\xfb\xffJK");
+}
+
 /// A block list is about the peer, however its address is written.
 #[test]
 fn a_blacklisted_address_in_other_clothes() {

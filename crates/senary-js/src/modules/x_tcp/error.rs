@@ -7,11 +7,14 @@ use senary_net::NetError;
 
 use crate::source::bytecode;
 
-/// Defines the class; evaluated once per context, it gives back the constructor.
+/// Defines the class; evaluated once per context, it gives back the constructor. What is known of the error can be
+/// listed, as in the reference: scripts log errors with `JSON.stringify`.
 const CLASS: &str = "(class TCPError extends Error {
-  constructor(method, message, code) { super(message); this.method = method; this.code = code }
+  constructor(method, message, code) {
+    super()
+    this.name = 'TCPError'; this.method = method; this.message = message; this.code = code
+  }
   toString() { return `TCP error during ${this.method}: ${this.message}` }
-  static { Object.defineProperty(this.prototype, 'name', { value: 'TCPError', writable: true, configurable: true }) }
 })";
 
 /// The operation an error belongs to.

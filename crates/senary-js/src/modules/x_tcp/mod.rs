@@ -14,7 +14,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use rquickjs::class::{JsClass, Readable, Trace, Tracer};
-use rquickjs::function::{Constructor, Opt, This};
+use rquickjs::function::{Constructor, FromParam, Opt, ParamRequirement, ParamsAccessor};
 use rquickjs::object::Accessor;
 use rquickjs::{Class, Coerced, Ctx, Function, JsLifetime, Object, Persistent, Value};
 
@@ -38,7 +38,22 @@ pub struct SocketObject<'js> {
     handlers: RefCell<[Option<Function<'js>>; EVENT_COUNT]>,
 }
 
-type This_<'js> = This<Class<'js, SocketObject<'js>>>;
+/// The socket a method was called on, or a property read of.
+struct Receiver<'js>(Class<'js, SocketObject<'js>>);
+
+impl<'js> FromParam<'js> for Receiver<'js> {
+    fn param_requirement() -> ParamRequirement {
+        ParamRequirement::any()
+    }
+
+    fn from_param<'a>(params: &mut ParamsAccessor<'a, 'js>) -> rquickjs::Result<Self> {
+        Class::from_value(&params.this()).map(Self).map_err(|_| {
+            let text = "called on something that is no Socket: a method that is handed on needs its socket, as in \
+                        `() => socket.destroy()`";
+            errors::throw_type_error(params.ctx(), text)
+        })
+    }
+}
 
 pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
     let vu = vu_of(ctx)?;
@@ -73,7 +88,7 @@ fn construct<'js>(
 
 fn connect<'js>(
     ctx: Ctx<'js>,
-    this: This_<'js>,
+    this: Receiver<'js>,
     first: Opt<Value<'js>>,
     second: Opt<Value<'js>>,
 ) -> rquickjs::Result<Value<'js>> {
@@ -108,7 +123,7 @@ fn connect<'js>(
 
 fn write<'js>(
     ctx: Ctx<'js>,
-    this: This_<'js>,
+    this: Receiver<'js>,
     data: Opt<Value<'js>>,
     options: Opt<Value<'js>>,
 ) -> rquickjs::Result<Value<'js>> {
@@ -189,7 +204,7 @@ fn write_now(core: &Rc<SocketCore>, bytes: &[u8]) -> Attempt {
     }
 }
 
-fn destroy<'js>(ctx: Ctx<'js>, this: This_<'js>) {
+fn destroy<'js>(ctx: Ctx<'js>, this: Receiver<'js>) {
     let core = this.0.borrow().core.clone();
     if core.state.get() == State::Destroyed {
         return;
@@ -204,7 +219,7 @@ fn destroy<'js>(ctx: Ctx<'js>, this: This_<'js>) {
 }
 
 fn set_timeout<'js>(
-    this: This_<'js>,
+    this: Receiver<'js>,
     ms: Opt<Value<'js>>,
 ) -> rquickjs::Result<Class<'js, SocketObject<'js>>> {
     let core = this.0.borrow().core.clone();
@@ -222,7 +237,7 @@ fn set_timeout<'js>(
 
 fn on<'js>(
     ctx: Ctx<'js>,
-    this: This_<'js>,
+    this: Receiver<'js>,
     event: Opt<Coerced<String>>,
     handler: Opt<Value<'js>>,
 ) -> rquickjs::Result<()> {
@@ -314,38 +329,40 @@ impl<'js> JsClass<'js> for SocketObject<'js> {
         method("on", Function::new(ctx.clone(), on))?;
         proto.prop(
             "ready_state",
-            Accessor::from(|this: This_<'js>| this.0.borrow().core.state.get().as_str()),
+            Accessor::from(|this: Receiver<'js>| this.0.borrow().core.state.get().as_str()),
         )?;
         proto.prop(
             "connected",
-            Accessor::from(|this: This_<'js>| this.0.borrow().core.state.get() == State::Open),
+            Accessor::from(|this: Receiver<'js>| this.0.borrow().core.state.get() == State::Open),
         )?;
         proto.prop(
             "bytes_written",
-            Accessor::from(|this: This_<'js>| this.0.borrow().core.bytes_written.get() as f64),
+            Accessor::from(|this: Receiver<'js>| this.0.borrow().core.bytes_written.get() as f64),
         )?;
         proto.prop(
             "bytes_read",
-            Accessor::from(|this: This_<'js>| this.0.borrow().core.bytes_read.get() as f64),
+            Accessor::from(|this: Receiver<'js>| this.0.borrow().core.bytes_read.get() as f64),
         )?;
-        let addresses = |this: &This_<'js>| this.0.borrow().core.addresses.get();
+        let addresses = |this: &Receiver<'js>| this.0.borrow().core.addresses.get();
         proto.prop(
             "local_ip",
-            Accessor::from(move |this: This_<'js>| addresses(&this).map(|(local, _)| local.ip().to_string())),
+            Accessor::from(move |this: Receiver<'js>| {
+                addresses(&this).map(|(local, _)| local.ip().to_string())
+            }),
         )?;
         proto.prop(
             "local_port",
-            Accessor::from(move |this: This_<'js>| addresses(&this).map(|(local, _)| local.port())),
+            Accessor::from(move |this: Receiver<'js>| addresses(&this).map(|(local, _)| local.port())),
         )?;
         proto.prop(
             "remote_ip",
-            Accessor::from(move |this: This_<'js>| {
+            Accessor::from(move |this: Receiver<'js>| {
                 addresses(&this).map(|(_, remote)| remote.ip().to_string())
             }),
         )?;
         proto.prop(
             "remote_port",
-            Accessor::from(move |this: This_<'js>| addresses(&this).map(|(_, remote)| remote.port())),
+            Accessor::from(move |this: Receiver<'js>| addresses(&this).map(|(_, remote)| remote.port())),
         )?;
         Ok(Some(proto))
     }
