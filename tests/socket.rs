@@ -724,7 +724,7 @@ export default async function () {
   await socket.connect(__ENV.TCP_PORT, __ENV.TCP_HOST)
   await socket.write("go")
   console.log("asleep")
-  sleep(1)
+  sleep(5)
   console.log("awake", socket.bytes_read < 1 << 20)
   socket.destroy()
 }
