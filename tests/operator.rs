@@ -257,3 +257,21 @@ export function teardown(data) { console.log(`teardown: ${data.token}`) }
     first.expect_text("teardown: first set this up");
     assert!(second.log_lines("teardown").is_empty());
 }
+
+#[test]
+fn a_test_without_setup_is_asked_for_it_all_the_same() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("script.js");
+    std::fs::write(&path, "export default function (data) { console.log(`given ${data}`) }").expect("a file");
+    let instance = Instance::start(23, &["--no-setup", "--no-teardown", "--linger"], &path);
+    let (code, answer) = instance.ask("POST", "/v1/setup", "").expect("an answer");
+    assert_eq!((code, &*answer), (200, r#"{"data":{"type":"setupData","id":"default","attributes":{}}}"#));
+    instance.let_go();
+    instance.wait_until("it is over", |status| status["status"] == 9 && status["running"] == false);
+    assert_eq!(instance.ask("POST", "/v1/teardown", "").expect("an answer"), (200, String::new()));
+    let mut instance = instance;
+    instance.running.signal(Signal::INT);
+    let outcome = instance.finish();
+    outcome.expect_code(0);
+    assert_eq!(outcome.log_lines("given").first(), Some(&"given undefined"));
+}

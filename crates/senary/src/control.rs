@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use senary_execution::{ExecutionState, Shutdown, StopReason};
-use senary_js::Stages;
+use senary_js::{Stages, bundle};
 use senary_metrics::Results;
 use senary_output::PipelineHandle;
 use tokio_util::sync::CancellationToken;
@@ -70,12 +70,19 @@ impl RunControl for Control {
     }
 
     fn run_setup(&self) -> Result<(), String> {
-        let data = self.stages.setup(&self.interrupt()).map_err(|e| e.to_string())?;
+        // Who starts tests does not know what is in them: nothing to do is done.
+        let data = match self.stages.bundle.has_export(bundle::SETUP) {
+            true => self.stages.setup(&self.interrupt()).map_err(|e| e.to_string())?,
+            false => None,
+        };
         self.stages.settings.setup_data.set(data);
         Ok(())
     }
 
     fn run_teardown(&self) -> Result<(), String> {
+        if !self.stages.bundle.has_export(bundle::TEARDOWN) {
+            return Ok(());
+        }
         self.stages.teardown(&self.interrupt()).map_err(|e| e.to_string())
     }
 }
