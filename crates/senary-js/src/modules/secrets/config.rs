@@ -56,7 +56,7 @@ pub enum ConfigError {
 }
 
 /// One source as configured.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct SourceConfig {
     pub name: String,
     pub is_default: bool,
@@ -136,7 +136,8 @@ impl UrlEnvironment {
 
 /// Reads one `--secret-source`, and the file it names.
 pub fn parse(flag: &str, env: &UrlEnvironment, cwd: &Path) -> Result<SourceConfig, ConfigError> {
-    let (source_type, settings) = flag.split_once('=').unwrap_or((flag, ""));
+    // Both `mock=default,…` and `mock,default,…` are in k6's documentation.
+    let (source_type, settings) = flag.split_once(['=', ',']).unwrap_or((flag, ""));
     let mut name = source_type.to_owned();
     let mut is_default = false;
     let mut own = Vec::new();
@@ -311,6 +312,7 @@ mod tests {
         let source = parsed("mock=name=a,default,k=v").unwrap();
         assert_eq!((source.name.as_str(), source.is_default), ("a", true));
         assert_eq!(source.kind, Kind::Known(HashMap::from([("k".into(), "v".into())])));
+        assert_eq!(parsed("mock,name=a,default,k=v"), parsed("mock=name=a,default,k=v"));
         assert_eq!(parsed("mock").unwrap().name, "mock");
         assert_eq!(parsed("vault=x").err(), Some(ConfigError::UnknownType("vault".into())));
         assert_eq!(parsed("cloud").err(), Some(ConfigError::Cloud));
