@@ -149,3 +149,22 @@ export default function () {}";
     };
     assert_eq!((warned(&[]), warned(&["--no-thresholds"])), (1, 0));
 }
+
+#[test]
+fn what_cannot_be_read_or_written_is_said_in_words() {
+    for args in [
+        &["--config", "nowhere/config.json"][..],
+        &["--log-output", "file=nowhere/log"],
+        &["--out", "json=nowhere/samples"],
+        &["--secret-source", "file=nowhere/secrets"],
+    ] {
+        let outcome = run("export default function () {}", args);
+        let errors = outcome.log_lines("nowhere/");
+        assert!(
+            errors.len() == 1
+                && errors[0].contains(": no such file or directory")
+                && !errors[0].contains("os error"),
+            "{args:?}: {errors:?}"
+        );
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use senary_js::source::io_text;
 use serde_json::{Map, Value};
 
 use crate::environment::Environment;
@@ -32,7 +33,7 @@ pub enum ConfigPath {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigFileError {
-    #[error("could not read the configuration file {path:?}: {reason}")]
+    #[error("could not read the configuration file {path:?}: {}", io_text(.reason))]
     Unreadable { path: PathBuf, reason: std::io::Error },
     #[error("the configuration file {path:?} is no JSON object: {reason}")]
     NotJson { path: PathBuf, reason: String },

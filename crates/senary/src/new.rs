@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use crate::cli::NewArgs;
+use senary_js::source::io_text;
 
 const DEFAULT_FILE: &str = "script.js";
 const DEFAULT_TEMPLATE: &str = "minimal";
@@ -28,9 +29,9 @@ pub enum NewError {
     NoTemplate(String),
     #[error("the template \"browser\" needs k6/browser, which Senary does not have: use minimal or protocol")]
     Browser,
-    #[error("could not read the template {path:?}: {error}")]
+    #[error("could not read the template {path:?}: {}", io_text(.error))]
     Template { path: String, error: io::Error },
-    #[error("could not write {path:?}: {error}")]
+    #[error("could not write {path:?}: {}", io_text(.error))]
     Write { path: String, error: io::Error },
 }
 

@@ -660,12 +660,12 @@ fn place_of_source(url: &str, source: &str) -> String {
     }
 }
 
-/// An I/O error in the words of Unix, without the code.
-pub(crate) fn io_text(error: &std::io::Error) -> String {
+/// An I/O error in the words of Unix, in lower case and without the code, as the reference's users know them.
+pub fn io_text(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
         std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         std::io::ErrorKind::IsADirectory => "is a directory".to_owned(),
-        _ => error.to_string(),
+        _ => error.to_string().split(" (os error").next().unwrap_or_default().to_lowercase(),
     }
 }

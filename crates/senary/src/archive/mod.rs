@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, BufWriter};
 
 use senary_execution::Shutdown;
+use senary_js::source::io_text;
 use senary_metrics::Registry;
 
 use crate::cli::ArchiveArgs;
@@ -27,7 +28,7 @@ pub fn run(args: &ArchiveArgs, global: &GlobalSettings, env: &Environment) -> Re
     let archive = executor.block_on(pack(args, global, env))?;
     let path = args.archive_out.as_deref().unwrap_or(DEFAULT_FILE);
     write(&archive, path)
-        .map_err(|e| Failure::Command(format!("could not write the archive to {path:?}: {e}")))
+        .map_err(|e| Failure::Command(format!("could not write the archive to {path:?}: {}", io_text(&e))))
 }
 
 /// Loads the test as a run would, and checks its options.

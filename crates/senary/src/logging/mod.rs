@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
 use log::{Level, LevelFilter, Log, Metadata, Record};
+use senary_js::source::io_text;
 
 use destination::{Channel, Message, Output};
 use format::{Entry, Format};
@@ -57,7 +58,7 @@ pub enum LogError {
     UnknownSetting { kind: &'static str, key: String },
     #[error("invalid value {value:?} of the log setting {key}: {reason}")]
     InvalidSetting { key: String, value: String, reason: String },
-    #[error("could not open the log file {path:?}: {reason}")]
+    #[error("could not open the log file {path:?}: {}", io_text(.reason))]
     File { path: PathBuf, reason: io::Error },
     #[error("could not start the log: {0}")]
     Start(io::Error),

@@ -14,6 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use senary_js::source::io_text;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -34,16 +35,10 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 pub enum BindError {
     #[error("listen tcp: address {0}: missing port in address")]
     NoPort(String),
-    #[error("listen tcp {address}: bind: {}", words(.error))]
+    #[error("listen tcp {address}: bind: {}", io_text(.error))]
     Bind { address: String, error: io::Error },
     #[error("starting the thread of the REST API: {0}")]
     Thread(io::Error),
-}
-
-/// The kernel's words in lower case and without the number, as the reference's users know them.
-fn words(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }
 
 /// The server at work. Dropping it ends it; answers under way may still be finished.
