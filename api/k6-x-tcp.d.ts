@@ -91,7 +91,10 @@ declare module "k6/x/tcp" {
   export interface SocketEvents {
     /** The connection is open; comes before `connect()` resolves. */
     connect: (nothing?: undefined) => void
-    /** Data, as it came; a chunk ends where a read ended. The array is the listener's own and never changes. */
+    /**
+     * Data, as it came; a chunk ends where a read ended, and has 64,512 bytes at most. The array is the listener's own
+     * and never changes.
+     */
     data: (data: Uint8Array) => void
     /**
      * The connection is over, whoever ended it. The last event there is, exactly once. A failed connect, after which

@@ -738,6 +738,34 @@ export default async function () {
     assert!(after < before + 8 * 1024, "memory grew from {before} to {after} KiB");
 }
 
+/// However much has come meanwhile, a chunk can be handed to a function byte by byte, as scripts do.
+#[test]
+fn chunks_can_be_spread() {
+    let server = Server::start(Behaviour::Sends { bytes: 4 << 20 });
+    let script = r#"
+import { Socket } from "k6/x/tcp"
+import { sleep } from "k6"
+export default async function () {
+  const socket = new Socket()
+  const closed = new Promise((resolve) => socket.on("close", resolve))
+  const bytes = []
+  let text = ""
+  socket.on("data", (data) => {
+    text += String.fromCharCode(...data)
+    bytes.push(...data)
+  })
+  await socket.connect(__ENV.TCP_PORT, __ENV.TCP_HOST)
+  await socket.write("go")
+  sleep(0.2) // what comes meanwhile waits in the kernel
+  await closed
+  console.log("text", text.length, "bytes", bytes.length, "last", bytes.at(-1), text.charCodeAt(text.length - 1))
+}
+"#;
+    let outcome = Program::script(BINARY, script).target(&server).within(BOUND).run();
+    let last = ((4 << 20) - 1) % 251;
+    outcome.expect_code(0).expect_text(&format!("text 4194304 bytes 4194304 last {last} {last}"));
+}
+
 #[test]
 fn frames_in_pieces_are_put_together() {
     let server = Server::start(Behaviour::LengthPrefixed);

@@ -20,8 +20,9 @@ use super::events::SocketEvent;
 use super::socket::{QueuedWrite, SocketCore, State};
 use crate::memory::Chunk;
 
-/// One per worker: what a read returns is copied out at once.
-const READ_BUFFER: usize = 256 * 1024;
+/// In bytes. One per worker: what a read returns is copied out at once. It is also the largest chunk, and scripts turn
+/// chunks into text by `String.fromCharCode(...data)`: the engine takes 65,535 arguments.
+const READ_BUFFER: usize = 63 * 1024;
 
 thread_local! {
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BUFFER]);
