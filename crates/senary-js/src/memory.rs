@@ -14,6 +14,8 @@ use std::rc::Rc;
 
 use rquickjs::{Ctx, Value, qjs};
 
+use crate::vu::core::throw_uncatchable;
+
 unsafe extern "C" {
     fn JS_GetMemoryUse(rt: *mut qjs::JSRuntime, refused: *mut bool) -> qjs::size_t;
 }
@@ -79,6 +81,12 @@ impl Memory {
         unsafe { qjs::JS_RunGC(engine.as_ptr()) };
         self.exhausted.set(refused || self.used(engine).0 > self.limit - self.limit / FREE_PART);
         self.exhausted.get()
+    }
+
+    /// Stops a script that has passed its limit, by an error that it cannot catch. For native code that keeps much at a
+    /// time: the engine looks only after thousands of steps of a script, and each of them may be such a call.
+    pub fn check(&self, ctx: &Ctx<'_>) -> rquickjs::Result<()> {
+        if self.is_exhausted() { Err(throw_uncatchable(ctx, "out of memory")) } else { Ok(()) }
     }
 
     /// Bytes in use, and whether more were refused.

@@ -154,6 +154,7 @@ fn write<'js>(
             let _charge = core.vu.memory.charge(data.len());
             core.writes.borrow_mut().push_back(QueuedWrite { data, written, waiting, tags, _charge });
             core.wake();
+            core.vu.memory.check(&ctx)?;
             Ok(promise)
         }
         Attempt::NoConnection => {
