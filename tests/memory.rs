@@ -18,6 +18,7 @@ fn greedy(doing: &str) -> Program {
     let script = format!(
         r#"
 import {{ Socket }} from "k6/x/tcp"
+import * as html from "k6/html"
 export const options = {{ scenarios: {{ s: {{ executor: "per-vu-iterations", vus: 2, iterations: 3, maxDuration: "60s" }} }} }}
 const kept = []
 const connected = async () => {{
@@ -89,10 +90,66 @@ fn data_that_a_script_keeps_counts() {
 }
 
 #[test]
+fn documents_and_selections_count() {
+    for doing in [
+        "for (;;) kept.push(html.parseHTML('<p class=x>y</p>'.repeat(1e4)))",
+        "let all = html.parseHTML('<p>'.repeat(10)).find('p'); for (;;) all = all.first()",
+        "const all = html.parseHTML('<p>'.repeat(1e3)).find('p'); for (;;) kept.push(all.add('p'))",
+    ] {
+        fails_once(&greedy(doing).run());
+    }
+    let refused = r#"
+import { parseHTML } from "k6/html"
+const attempt = (f) => { try { return f() } catch (error) { return String(error) } }
+export default function () {
+  console.log(attempt(() => parseHTML("<p>".repeat(3e5)).find("p").size()))
+  console.log(attempt(() => parseHTML("<div>".repeat(5e3) + "x".repeat(1e5)).find("div").text().length))
+}
+"#;
+    let outcome = limited(refused).run();
+    outcome.expect_code(0).expect_value("iterations", "count", 1.0);
+    outcome.expect_text("RangeError: the HTML document is larger than --vu-memory-limit allows");
+    outcome.expect_text("RangeError: text(): there is too much of it");
+}
+
+#[test]
 fn writes_that_nobody_takes_count() {
     let server = Server::start(Behaviour::NeverReads);
     let doing = "const socket = await connected(); for (;;) socket.write(new Uint8Array(1e6))";
     fails_once(&greedy(doing).target(&server).run());
+}
+
+/// The engine looks now and then; a call that takes a lot must not wait for that.
+#[test]
+fn calls_that_take_a_lot_are_stopped_at_once() {
+    let server = Server::start(Behaviour::NeverReads);
+    for doing in [
+        "const socket = await connected(); for (;;) socket.write(new Uint8Array(1e6))",
+        "for (;;) kept.push(html.parseHTML('<p class=x>y</p>'.repeat(1e4)))",
+    ] {
+        let script = format!(
+            r#"
+import {{ sleep }} from "k6"
+import * as html from "k6/html"
+import {{ Socket }} from "k6/x/tcp"
+export const options = {{ iterations: 2 }}
+const kept = []
+const connected = async () => {{
+  const socket = new Socket()
+  await socket.connect(__ENV.TCP_PORT, __ENV.TCP_HOST)
+  return socket
+}}
+export default async function () {{
+  if (__ITER === 0) {{ {doing} }}
+  console.log("at rest")
+  sleep(1)
+}}"#
+        );
+        let mut running = limited(&script).target(&server).start();
+        let peak = running.wait_for("at rest").peak_kib().expect("it runs");
+        running.finish().expect_code(0).expect_text(PASSED);
+        assert!(peak < 200_000, "{doing}: {peak} KiB");
+    }
 }
 
 #[test]

@@ -4,11 +4,12 @@
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
-use dom_query::{Document, NodeId, NodeRef};
+use dom_query::{NodeId, NodeRef};
 use rquickjs::class::{JsClass, Readable, Trace, Tracer};
 use rquickjs::function::{Constructor, Opt, This};
 use rquickjs::{Class, Coerced, Ctx, Function, IntoJs, JsLifetime, Object, Persistent, Value};
 
+use super::document::Document;
 use super::form::{self, ControlValue};
 use super::method;
 use super::nodes::Nodes;

@@ -104,12 +104,12 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::document::Document;
     use super::*;
-    use dom_query::Document;
     use std::rc::Rc;
 
     fn find(html: &str, selector: &str) -> Rc<Nodes> {
-        let document = Rc::new(Document::from(html));
+        let document = Rc::new(Document::parse(html, None).unwrap());
         let root = document.tree.root().id;
         let all = Nodes::new(document, vec![root]);
         all.leading_to(all.find(selector))

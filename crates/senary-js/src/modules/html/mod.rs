@@ -1,10 +1,10 @@
 //! `k6/html`: HTML documents, searched by CSS selectors.
 //! (<https://grafana.com/docs/k6/latest/javascript-api/k6-html/>)
 //!
-//! A document is parsed once and shared by all that refers to it: a [`Selection`](selection::Selection) is a list of
-//! its nodes, an [`Element`](element::Element) one of them. What is asked of them is asked of the tree
+//! A [`Document`] is parsed once and shared by all that refers to it: a [`Selection`] is a list of its nodes, an [`Element`](element::Element) one of them. What is asked of them is asked of the tree
 //! ([`nodes`]); forms have rules of their own ([`form`]).
 
+mod document;
 mod element;
 mod form;
 mod nesting;
@@ -13,12 +13,13 @@ mod selection;
 
 use std::rc::Rc;
 
-use dom_query::Document;
 use rquickjs::function::{IntoJsFunc, Opt};
 use rquickjs::{Ctx, Function, Object, Value};
 
+use self::document::Document;
 use self::nodes::Nodes;
 use self::selection::Selection;
+use crate::vu::core::VuHandle;
 use crate::{bytes, errors};
 
 pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
@@ -50,7 +51,14 @@ fn parse_html<'js>(ctx: Ctx<'js>, source: Opt<Value<'js>>) -> rquickjs::Result<V
 
 /// A selection of a whole document.
 pub fn parse<'js>(ctx: &Ctx<'js>, source: &str) -> rquickjs::Result<Value<'js>> {
-    let document = Rc::new(Document::from(source));
+    let memory = ctx.userdata::<VuHandle>().map(|vu| vu.0.memory.clone());
+    let Ok(document) = Document::parse(source, memory) else {
+        return Err(errors::throw_range_error(
+            ctx,
+            "the HTML document is larger than --vu-memory-limit allows",
+        ));
+    };
+    let document = Rc::new(document);
     let root = document.tree.root().id;
     Selection::value(ctx, Nodes::new(document, vec![root]))
 }

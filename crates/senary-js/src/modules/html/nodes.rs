@@ -1,16 +1,57 @@
 //! Lists of nodes of a document, and how one leads to another. Nothing here knows of scripts.
 //!
-//! No list has a node twice. Selectors that cannot be parsed match nothing.
+//! No list has a node twice, also while it is made: how large it becomes is limited by the document, however many lists
+//! lead to it. Selectors that cannot be parsed match nothing.
 
 use std::rc::Rc;
 
-use dom_query::{Document, Matcher, NodeId, NodeRef};
+use dom_query::{Matcher, NodeId, NodeRef};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::document::Document;
+use crate::memory::Charge;
 
 /// Nodes of one document, and the list they were found from.
 pub struct Nodes {
     pub document: Rc<Document>,
     pub ids: Vec<NodeId>,
     pub previous: Option<Rc<Nodes>>,
+    _charge: Option<Charge>,
+}
+
+/// Lists that were found from each other form a chain as long as a script likes: it is taken apart link by link, for
+/// the stack is shorter.
+impl Drop for Nodes {
+    fn drop(&mut self) {
+        let mut previous = self.previous.take();
+        while let Some(mut nodes) = previous.and_then(Rc::into_inner) {
+            previous = nodes.previous.take();
+        }
+    }
+}
+
+/// Nodes in the order in which they were met, each once.
+#[derive(Default)]
+struct Met {
+    ids: Vec<NodeId>,
+    seen: FxHashSet<NodeId>,
+}
+
+impl Met {
+    /// False if it was met before.
+    fn add(&mut self, id: NodeId) -> bool {
+        let is_new = self.seen.insert(id);
+        if is_new {
+            self.ids.push(id);
+        }
+        is_new
+    }
+
+    fn add_all(&mut self, ids: impl IntoIterator<Item = NodeId>) {
+        for id in ids {
+            self.add(id);
+        }
+    }
 }
 
 /// What elements can be tested for.
@@ -43,7 +84,12 @@ pub enum Step {
 
 impl Nodes {
     pub fn new(document: Rc<Document>, ids: Vec<NodeId>) -> Rc<Self> {
-        Rc::new(Self { document, ids, previous: None })
+        Self::after(None, document, ids)
+    }
+
+    fn after(previous: Option<Rc<Self>>, document: Rc<Document>, ids: Vec<NodeId>) -> Rc<Self> {
+        let charge = document.charge(size_of::<Self>() + ids.capacity() * size_of::<NodeId>());
+        Rc::new(Self { document, ids, previous, _charge: charge })
     }
 
     pub fn node(&self, id: NodeId) -> NodeRef<'_> {
@@ -60,17 +106,24 @@ impl Nodes {
 
     /// Other nodes, found from these.
     pub fn leading_to(self: &Rc<Self>, found: impl IntoIterator<Item = NodeId>) -> Rc<Self> {
-        let mut seen = rustc_hash::FxHashSet::default();
-        let ids = found.into_iter().filter(|id| seen.insert(*id)).collect();
-        Rc::new(Self { document: self.document.clone(), ids, previous: Some(self.clone()) })
+        let mut met = Met::default();
+        met.add_all(found);
+        Self::after(Some(self.clone()), self.document.clone(), met.ids)
     }
 
     /// The elements below these that match.
     pub fn find(&self, selector: &str) -> Vec<NodeId> {
         let Ok(matcher) = Matcher::new(selector) else { return Vec::new() };
-        self.iter()
-            .flat_map(|node| below(&node).filter(|n| n.is_match(&matcher)).map(|n| n.id).collect::<Vec<_>>())
-            .collect()
+        let (mut met, mut searched) = (Met::default(), FxHashSet::default());
+        for node in self.iter() {
+            // What is below one of them is below those it is in.
+            if node.ancestors_it(None).any(|above| searched.contains(&above.id)) {
+                continue;
+            }
+            searched.insert(node.id);
+            met.add_all(below(&node).filter(|n| n.is_match(&matcher)).map(|n| n.id));
+        }
+        met.ids
     }
 
     /// The first element below these that matches.
@@ -113,28 +166,36 @@ impl Nodes {
 
     /// The elements on the way from each, up to but without the first that passes `until`.
     pub fn walk(&self, step: Step, until: Option<&Test>) -> Vec<NodeId> {
-        let mut found = Vec::new();
+        let mut met = Met::default();
         for node in self.iter() {
             let mut at = next(&node, step);
             while let Some(node) = at {
-                if until.is_some_and(|until| until.passes(&node)) {
+                // Where one was before, it was on the rest of the way, too.
+                if until.is_some_and(|until| until.passes(&node)) || !met.add(node.id) {
                     break;
                 }
-                found.push(node.id);
                 at = next(&node, step);
             }
         }
-        found
+        met.ids
     }
 
     /// The elements that have a parent in common with one of these, without that one.
     pub fn siblings(&self) -> Vec<NodeId> {
-        let mut found = Vec::new();
+        let mut met = Met::default();
+        // By parent, the one that is missing: the first that came from there, until there is a second.
+        let mut missing = FxHashMap::default();
         for node in self.iter() {
             let Some(parent) = node.parent() else { continue };
-            found.extend(parent.element_children().iter().map(|n| n.id).filter(|id| *id != node.id));
+            match missing.insert(parent.id, None) {
+                None => {
+                    met.add_all(parent.element_children().iter().map(|n| n.id).filter(|id| *id != node.id));
+                    missing.insert(parent.id, Some(node.id));
+                }
+                Some(first) => met.add_all(first),
+            }
         }
-        found
+        met.ids
     }
 
     pub fn children(&self) -> Vec<NodeId> {
@@ -145,9 +206,17 @@ impl Nodes {
         self.iter().flat_map(|node| node.children()).map(|node| node.id).collect()
     }
 
-    /// The text of all of them, one after the other.
-    pub fn text(&self) -> String {
-        self.iter().map(|node| node.text().to_string()).collect()
+    /// The text of all of them, one after the other; nodes within each other say theirs again and again. `None` if that
+    /// would be more than may be.
+    pub fn text(&self) -> Option<String> {
+        let mut text = String::new();
+        for node in self.iter() {
+            text.push_str(&node.text());
+            if text.len() > self.document.largest_text() {
+                return None;
+            }
+        }
+        Some(text)
     }
 
     /// An attribute of the first.
@@ -174,7 +243,7 @@ mod tests {
     use super::*;
 
     fn nodes(html: &str, selector: &str) -> Rc<Nodes> {
-        let document = Rc::new(Document::from(html));
+        let document = Rc::new(Document::parse(html, None).unwrap());
         let root = document.tree.root().id;
         let all = Nodes::new(document, vec![root]);
         all.leading_to(all.find(selector))
@@ -205,6 +274,31 @@ mod tests {
         assert_eq!(names(&all, all.find("b")), "i");
         assert_eq!(names(&all, all.step(Step::Up)), "u");
         assert_eq!(all.contents().len(), 3);
+    }
+
+    /// Of each list of nodes, were the nodes of each taken together, there would be the square.
+    #[test]
+    fn lists_of_many_lead_to_no_more_than_there_are() {
+        let many = 20_000;
+        let all = nodes(&format!("<ul>{}</ul>", "<li><b></b>".repeat(many)), "li");
+        assert_eq!(all.siblings().len(), many);
+        assert_eq!(all.walk(Step::Next, None).len(), many - 1);
+        assert_eq!(all.walk(Step::Previous, None).len(), many - 1);
+        assert_eq!(all.walk(Step::Up, None).len(), 3);
+        let deep = nodes(&"<div>".repeat(5_000), "div");
+        assert_eq!(deep.find("div").len(), 4_999);
+        let inside_out = deep.leading_to(deep.ids.iter().rev().copied());
+        assert_eq!(inside_out.find("div").len(), 4_999);
+        assert_eq!(deep.walk(Step::Up, None).len(), 5_001);
+    }
+
+    #[test]
+    fn a_long_chain_of_lists_is_dropped() {
+        let mut list = nodes(LIST, "li");
+        for _ in 0..1_000_000 {
+            list = list.leading_to([]);
+        }
+        drop(list);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use rquickjs::class::{JsClass, Readable, Trace, Tracer};
 use rquickjs::function::{Constructor, Opt, This};
 use rquickjs::{Array, Class, Coerced, Ctx, Function, IntoJs, JsLifetime, Object, Value};
 
+use super::document::Document;
 use super::element::Element;
 use super::form::{self, ControlValue};
 use super::method;
@@ -22,6 +23,7 @@ type Selections<'js> = This<Class<'js, Selection>>;
 
 impl Selection {
     pub fn value<'js>(ctx: &Ctx<'js>, nodes: Rc<Nodes>) -> rquickjs::Result<Value<'js>> {
+        nodes.document.check(ctx)?;
         Ok(Class::instance(ctx.clone(), Self(nodes))?.into_value())
     }
 }
@@ -44,7 +46,7 @@ fn test<'js>(ctx: &Ctx<'js>, nodes: &Nodes, argument: &Value<'js>) -> rquickjs::
 
 /// The nodes of a selection or an element.
 fn ids_of<'js>(nodes: &Nodes, argument: &Value<'js>) -> Option<Vec<NodeId>> {
-    let same = |other: &Rc<dom_query::Document>| Rc::ptr_eq(other, &nodes.document);
+    let same = |other: &Rc<Document>| Rc::ptr_eq(other, &nodes.document);
     if let Ok(selection) = Class::<Selection>::from_value(argument) {
         let other = &selection.borrow().0;
         return Some(if same(&other.document) { other.ids.clone() } else { Vec::new() });
@@ -218,8 +220,8 @@ fn size(this: Selections<'_>) -> u32 {
     nodes(&this).ids.len() as u32
 }
 
-fn text(this: Selections<'_>) -> String {
-    nodes(&this).text()
+fn text<'js>(ctx: Ctx<'js>, this: Selections<'js>) -> rquickjs::Result<String> {
+    nodes(&this).text().ok_or_else(|| errors::throw_range_error(&ctx, "text(): there is too much of it"))
 }
 
 fn html(this: Selections<'_>) -> String {

@@ -1,0 +1,66 @@
+//! A parsed document, and the memory that it and what is made of it take: they are the script's, and count for its VU.
+
+use std::ops::Deref;
+use std::rc::Rc;
+
+use dom_query::TreeNode;
+use rquickjs::Ctx;
+
+use crate::memory::{Charge, Memory};
+
+/// Bytes of a node: the tree's own record of it, and its texts and attributes, which are blocks of their own.
+const NODE: usize = size_of::<TreeNode>() + 64;
+
+/// The most text that may be made of a document where nobody counts: the engine has no longer strings.
+const LARGEST_TEXT: usize = 1 << 29;
+
+pub struct Document {
+    parsed: dom_query::Document,
+    memory: Option<Rc<Memory>>,
+    _charge: Option<Charge>,
+}
+
+/// It would take more than the script of a VU may.
+#[derive(Debug)]
+pub struct TooLarge;
+
+impl Document {
+    /// `memory`: whose it is; nobody's in tests.
+    pub fn parse(source: &str, memory: Option<Rc<Memory>>) -> Result<Self, TooLarge> {
+        // Before it is parsed, for then it would be too late: mostly, a tag is a node, or ends one that has a text.
+        let expected = size(memchr::memchr_iter(b'<', source.as_bytes()).count(), source);
+        if memory.as_ref().is_some_and(|memory| memory.limit().0 < expected) {
+            return Err(TooLarge);
+        }
+        let parsed = dom_query::Document::from(source);
+        let charge = memory.as_ref().map(|memory| memory.charge(size(parsed.tree.len(), source)));
+        Ok(Self { parsed, memory, _charge: charge })
+    }
+
+    /// Counts bytes of what is made of the document, for as long as the result lives.
+    pub fn charge(&self, bytes: usize) -> Option<Charge> {
+        self.memory.as_ref().map(|memory| memory.charge(bytes))
+    }
+
+    /// Stops a script that keeps more than it may.
+    pub fn check(&self, ctx: &Ctx<'_>) -> rquickjs::Result<()> {
+        self.memory.as_ref().map_or(Ok(()), |memory| memory.check(ctx))
+    }
+
+    /// Bytes of text that may be made of it.
+    pub fn largest_text(&self) -> usize {
+        self.memory.as_ref().map_or(LARGEST_TEXT, |memory| memory.limit().0)
+    }
+}
+
+impl Deref for Document {
+    type Target = dom_query::Document;
+
+    fn deref(&self) -> &dom_query::Document {
+        &self.parsed
+    }
+}
+
+fn size(nodes: usize, source: &str) -> usize {
+    nodes.saturating_mul(NODE).saturating_add(source.len())
+}
