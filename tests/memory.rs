@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use senary_testkit::{Behaviour, Outcome, Program, Server};
+use senary_testkit::{Behaviour, Outcome, Program, Server, Signal};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_senary");
 const BOUND: Duration = Duration::from_secs(90);
@@ -150,6 +150,21 @@ export default async function () {{
         running.finish().expect_code(0).expect_text(PASSED);
         assert!(peak < 200_000, "{doing}: {peak} KiB");
     }
+}
+
+/// Whoever reads the log has stopped reading.
+#[test]
+fn a_log_that_nobody_reads_takes_no_memory_without_end() {
+    let script = "export default function () { for (;;) console.log('x'.repeat(1e6)) }";
+    let program = Program::new(BINARY).file("script.js", script).args(["run", "--duration=1h", "script.js"]);
+    let shell = r#"mkfifo unread && exec 4<> unread && exec "$@" 2>&4"#;
+    let mut running = program.under(shell).within(BOUND).start();
+    running.wait_for("running (");
+    std::thread::sleep(Duration::from_secs(2));
+    let peak = running.peak_kib().expect("it runs");
+    running.signal(Signal::INT).signal(Signal::TERM);
+    running.finish().expect_code(105);
+    assert!(peak < 150_000, "{peak} KiB");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
 
 use log::LevelFilter;
 
+use super::backlog::Line;
 use super::{LogError, loki, parse_level, stderr_is_terminal, stdout_is_terminal};
 
 /// What `--log-output` says.
@@ -122,7 +123,7 @@ pub enum Channel {
 /// What the writing thread is told.
 pub enum Message {
     /// With its newline.
-    Line(Channel, String),
+    Line(Channel, Line),
     /// Where lines of the console go from now on.
     Console(Box<Output>),
     /// Who writes to the terminal from now on.
@@ -173,7 +174,7 @@ pub fn write(mut log: Output, messages: &Receiver<Message>) {
         match message {
             Message::Line(channel, line) => {
                 waiting_for = channel;
-                waiting.push_str(&line);
+                waiting.push_str(&line.text);
             }
             Message::Console(output) => console = *output,
             Message::Terminal(write) => terminal = Some(write),
@@ -186,6 +187,7 @@ pub fn write(mut log: Output, messages: &Receiver<Message>) {
 mod tests {
     use std::sync::mpsc::sync_channel;
 
+    use super::super::backlog::Backlog;
     use super::*;
 
     #[test]
@@ -211,15 +213,16 @@ mod tests {
     fn lines_go_where_they_belong() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
+        static BACKLOG: Backlog = Backlog::new(1000);
         let (sender, receiver) = sync_channel(10_000);
         let log = Output::file(File::create(path("log")).unwrap());
         let console = Output::file(File::create(path("console")).unwrap());
         let thread = std::thread::spawn(move || write(log, &receiver));
-        sender.send(Message::Line(Channel::Log, "first\n".to_owned())).unwrap();
+        sender.send(Message::Line(Channel::Log, BACKLOG.line("first\n".to_owned()))).unwrap();
         sender.send(Message::Console(Box::new(console))).unwrap();
         for n in 0..3000 {
             let channel = if n % 3 == 0 { Channel::Console } else { Channel::Log };
-            sender.send(Message::Line(channel, format!("{n}\n"))).unwrap();
+            sender.send(Message::Line(channel, BACKLOG.line(format!("{n}\n")))).unwrap();
         }
         let (done, is_done) = sync_channel(1);
         sender.send(Message::Flush(done)).unwrap();

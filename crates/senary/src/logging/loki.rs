@@ -127,6 +127,7 @@ fn split_outside_brackets(text: &str) -> Vec<String> {
 pub struct Loki {
     shared: Arc<Shared>,
     limit: usize,
+    max_size: usize,
 }
 
 #[derive(Default)]
@@ -147,14 +148,15 @@ struct State {
 impl Loki {
     pub fn start(config: Config) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
-        let limit = config.limit;
+        let (limit, max_size) = (config.limit, config.max_size);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = Pusher { config, shared: shared.clone(), runtime, has_failed: false };
         std::thread::Builder::new().name("senary-loki".into()).spawn(move || thread.run())?;
-        Ok(Self { shared, limit })
+        Ok(Self { shared, limit, max_size })
     }
 
-    pub fn push(&self, entry: Entry) {
+    pub fn push(&self, mut entry: Entry) {
+        truncate(&mut entry.message, self.max_size);
         let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.lines.len() < self.limit {
             state.lines.push(entry);
@@ -204,7 +206,7 @@ impl Pusher {
             let lines = std::mem::take(&mut state.lines);
             let dropped = std::mem::take(&mut state.dropped);
             drop(state);
-            if !lines.is_empty() {
+            if !lines.is_empty() || dropped > 0 {
                 self.push(&body(&self.config, &lines, dropped));
             }
             let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -243,10 +245,7 @@ fn body(config: &Config, lines: &[Entry], dropped: u64) -> Value {
                 text.push_str(&format!(" {key}={}", plain(&value)));
             }
         }
-        if text.len() > config.max_size {
-            let end = (0..=config.max_size).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
-            text.truncate(end);
-        }
+        truncate(&mut text, config.max_size);
         streams.entry(labels).or_default().push(json!([nanos(entry.time), text]));
     }
     if dropped > 0 {
@@ -266,6 +265,11 @@ fn body(config: &Config, lines: &[Entry], dropped: u64) -> Value {
         })
         .collect();
     json!({ "streams": streams })
+}
+
+/// Cuts a text to so many bytes, between characters.
+fn truncate(text: &mut String, bytes: usize) {
+    text.truncate(text.floor_char_boundary(bytes));
 }
 
 fn nanos(time: SystemTime) -> String {

@@ -4,6 +4,7 @@
 //! nobody up before its queue is full, and then nothing is dropped. Key-values are the reference's fields. What a
 //! script's console prints comes under the target `console`.
 
+mod backlog;
 mod destination;
 mod format;
 mod loki;
@@ -20,6 +21,7 @@ use jiff::tz::TimeZone;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use senary_js::source::io_text;
 
+use backlog::Backlog;
 use destination::{Channel, Message, Output};
 use format::{Entry, Format};
 
@@ -35,6 +37,8 @@ const REDACTED: &str = "***SECRET_REDACTED***";
 const DRAIN: Duration = Duration::from_secs(5);
 /// Lines that may wait to be written.
 const QUEUE: usize = 8192;
+/// And their bytes.
+static BACKLOG: Backlog = Backlog::new(16 << 20);
 
 /// How to log, as given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -196,7 +200,7 @@ impl Log for Logger {
         };
         let line = format.line(&entry, self.started.elapsed(), &self.zone);
         // Fails only if the writing thread is gone; nobody would be left to tell.
-        let _ = self.sender.send(Message::Line(channel, line));
+        let _ = self.sender.send(Message::Line(channel, BACKLOG.line(line)));
     }
 
     fn flush(&self) {
