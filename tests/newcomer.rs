@@ -142,6 +142,15 @@ fn a_typo_in_a_flag() {
 }
 
 #[test]
+fn an_argument_where_there_are_flags_only() {
+    let outcome = Program::new(BINARY).args(["echo", "0.0.0.0:7000"]).run();
+    outcome.expect_code(255).expect_text("unexpected argument \\\"0.0.0.0:7000\\\"");
+    outcome.expect_text("did you mean --listen 0.0.0.0:7000?");
+    let outcome = Program::new(BINARY).args(["version", "now"]).run();
+    outcome.expect_code(255).expect_text("unexpected argument \\\"now\\\": this command takes flags only");
+}
+
+#[test]
 fn a_typo_in_a_command() {
     let outcome = Program::new(BINARY).args(["rnu", "script.js"]).run();
     outcome.expect_code(255).expect_text("unknown command \\\"rnu\\\"").expect_text("did you mean run?");

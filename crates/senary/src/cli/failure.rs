@@ -16,6 +16,8 @@ pub enum UsageError {
     UnknownShorthand { letter: char, flag: String },
     #[error("unknown command {command:?} for {PROGRAM:?}{}", suggestion(.similar))]
     UnknownCommand { command: String, similar: Option<String> },
+    #[error("unexpected argument {argument:?}: this command takes flags only{}", suggestion(.similar))]
+    UnexpectedArgument { argument: String, similar: Option<String> },
     #[error("flag needs an argument: {0}")]
     MissingValue(String),
     #[error("flag needs an argument: {letter:?} in {flag}")]
@@ -74,6 +76,12 @@ impl UsageError {
         // `--vus <N>`, as the parser calls it.
         let flag = argument.split([' ', '=', '[']).next().unwrap_or_default().to_owned();
         match error.kind() {
+            ErrorKind::UnknownArgument if !flag.starts_with('-') => {
+                let usage = error.get(ContextKind::Usage).map(ToString::to_string).unwrap_or_default();
+                let is_echo = usage.contains(&format!("{PROGRAM} echo"));
+                let similar = is_echo.then(|| format!("--listen {argument}"));
+                Self::UnexpectedArgument { argument, similar }
+            }
             ErrorKind::UnknownArgument => match flag.strip_prefix('-').filter(|f| !f.starts_with('-')) {
                 Some(short) => {
                     Self::UnknownShorthand { letter: short.chars().next().unwrap_or('-'), flag: flag.clone() }
