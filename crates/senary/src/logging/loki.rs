@@ -12,8 +12,11 @@ use hyper::body::Bytes;
 use hyper::{Request, Uri};
 use hyper_util::rt::TokioIo;
 use log::LevelFilter;
+use senary_net::{Tls, TlsOptions};
 use serde_json::{Map, Value, json};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::format::{Entry, plain};
 use super::{LogError, level_name, parse_level};
@@ -149,8 +152,9 @@ impl Loki {
     pub fn start(config: Config) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let (limit, max_size) = (config.limit, config.max_size);
+        let tls = Tls::new(TlsOptions::default()).map_err(io::Error::other)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let thread = Pusher { config, shared: shared.clone(), runtime, has_failed: false };
+        let thread = Pusher { config, tls, shared: shared.clone(), runtime, has_failed: false };
         std::thread::Builder::new().name("senary-loki".into()).spawn(move || thread.run())?;
         Ok(Self { shared, limit, max_size })
     }
@@ -184,6 +188,7 @@ impl Loki {
 
 struct Pusher {
     config: Config,
+    tls: Tls,
     shared: Arc<Shared>,
     runtime: tokio::runtime::Runtime,
     has_failed: bool,
@@ -217,7 +222,8 @@ impl Pusher {
 
     fn push(&mut self, body: &Value) {
         let result = self.runtime.block_on(async {
-            let pushed = tokio::time::timeout(PUSH_TIMEOUT, post(&self.config, body.to_string())).await;
+            let pushed =
+                tokio::time::timeout(PUSH_TIMEOUT, post(&self.config, &self.tls, body.to_string())).await;
             pushed.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
         });
         // Once is enough, and there is no log to say it in.
@@ -276,7 +282,7 @@ fn nanos(time: SystemTime) -> String {
     time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos().to_string()
 }
 
-async fn post(config: &Config, body: String) -> io::Result<()> {
+async fn post(config: &Config, tls: &Tls, body: String) -> io::Result<()> {
     let uri: Uri = config.url.parse().map_err(io::Error::other)?;
     let host = uri.host().unwrap_or_default();
     let is_tls = uri.scheme_str() == Some("https");
@@ -291,20 +297,17 @@ async fn post(config: &Config, body: String) -> io::Result<()> {
         request = request.header(name, value);
     }
     let request = request.body(Full::new(Bytes::from(body))).map_err(io::Error::other)?;
-    if is_tls { send(encrypt(stream, host).await?, request).await } else { send(stream, request).await }
+    if is_tls { send(encrypt(tls, stream, host).await?, request).await } else { send(stream, request).await }
 }
 
-async fn encrypt(stream: TcpStream, host: &str) -> io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let name = rustls::pki_types::ServerName::try_from(host.trim_matches(['[', ']']).to_owned());
-    tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name.map_err(io::Error::other)?, stream).await
+async fn encrypt(
+    tls: &Tls,
+    stream: TcpStream,
+    host: &str,
+) -> io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
+    let config = tls.config(host).map_err(io::Error::other)?;
+    let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).map_err(io::Error::other)?;
+    TlsConnector::from(config).connect(name, stream).await
 }
 
 async fn send<S>(stream: S, request: Request<Full<Bytes>>) -> io::Result<()>
