@@ -19,6 +19,7 @@ mod globals;
 mod json;
 pub mod memory;
 mod modules;
+pub mod percent;
 mod prefetch;
 mod promise;
 pub mod settings;

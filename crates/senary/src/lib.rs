@@ -18,7 +18,6 @@ pub mod logging;
 pub mod new;
 pub mod open_files;
 pub mod options;
-mod percent;
 pub mod phase;
 pub mod plan;
 pub mod progress;

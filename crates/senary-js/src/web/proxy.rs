@@ -12,6 +12,7 @@ use hyper::header::HeaderValue;
 use senary_net::resolve::Cidr;
 
 use super::WebError;
+use crate::percent;
 
 static PROXIES: OnceLock<Proxies> = OnceLock::new();
 
@@ -97,8 +98,7 @@ impl Proxy {
         let authority = url.authority().ok_or_else(bad)?;
         let authorization = match authority.as_str().rsplit_once('@') {
             Some((user, _)) => {
-                let user = user.replace("%40", "@").replace("%3A", ":").replace("%3a", ":");
-                let value = format!("Basic {}", STANDARD.encode(user));
+                let value = format!("Basic {}", STANDARD.encode(percent::decoded(user)));
                 Some(HeaderValue::from_str(&value).map_err(|_| bad())?)
             }
             None => None,
@@ -164,10 +164,10 @@ mod tests {
     #[test]
     fn each_scheme_has_its_own() {
         let proxies =
-            proxies(&[("HTTPS_PROXY", "http://u:p%40ss@secure.test:3128/"), ("http_proxy", "plain.test")]);
+            proxies(&[("HTTPS_PROXY", "http://u:p%40s%23s@secure.test:3128/"), ("http_proxy", "plain.test")]);
         let secure = proxies.to(true, "host.test", 443).unwrap().unwrap();
         assert_eq!((secure.host.as_str(), secure.port), ("secure.test", 3128));
-        assert_eq!(secure.authorization.unwrap(), format!("Basic {}", STANDARD.encode("u:p@ss")));
+        assert_eq!(secure.authorization.unwrap(), format!("Basic {}", STANDARD.encode("u:p@s#s")));
         let plain = proxies.to(false, "host.test", 80).unwrap().unwrap();
         assert_eq!(plain, Proxy { host: "plain.test".into(), port: 80, authorization: None });
         assert_eq!(Proxies::default().to(true, "host.test", 443).unwrap(), None);

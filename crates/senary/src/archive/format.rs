@@ -9,12 +9,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use senary_js::ScriptSource;
 use senary_js::source::specifier;
+use senary_js::{ScriptSource, percent};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::percent;
 use crate::version::REFERENCE_VERSION;
 
 /// Names of the files in an archive.

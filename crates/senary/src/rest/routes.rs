@@ -1,11 +1,11 @@
 //! Which request gets which answer.
 
 use hyper::{Method, StatusCode};
+use senary_js::percent;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{RunControl, documents, process};
-use crate::percent;
 
 /// The reference names no type and lets its HTTP library guess; so everything is text.
 const TEXT: &str = "text/plain; charset=utf-8";

@@ -1,4 +1,4 @@
-//! Percent-encoding, as it is found in the paths of URLs (RFC 3986).
+//! Percent-encoding, as it is found in URLs (RFC 3986).
 
 /// Escapes everything that may not stand in a path as it is. The slashes stay.
 pub fn encoded(path: &str) -> String {
