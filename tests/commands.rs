@@ -57,6 +57,20 @@ fn an_archive_runs_without_what_it_was_made_of() {
 }
 
 #[test]
+fn an_archive_of_an_archive_has_its_compatibility_mode() {
+    let folder = folder();
+    let [first, second] = ["first.tar", "second.tar"].map(|name| folder.path().join(name));
+    let script = "export default function () { console.log('global is', typeof global) }";
+    let archive = |program: Program, to: &Path| {
+        program.arg("-O").arg(to).run().expect_code(0);
+    };
+    let base = ["archive", "--compatibility-mode=base", "script.js"];
+    archive(Program::new(BINARY).file("script.js", script).args(base), &first);
+    archive(Program::new(BINARY).arg("archive").arg(&first), &second);
+    run(&[], &second).expect_code(0).expect_text("global is undefined");
+}
+
+#[test]
 fn an_archive_of_an_archive() {
     let folder = folder();
     let (first, second) = (folder.path().join("a.tar"), folder.path().join("b.tar"));

@@ -11,18 +11,15 @@ use crate::environment::Environment;
 use crate::exit_code::Failure;
 use crate::options::{Given, GlobalSettings, Note, RuntimeSettings, ScriptOptions};
 use crate::plan::{ScriptFacts, TestPlan};
+use crate::run::event_loop;
 use crate::script;
 
 pub fn run(args: &InspectArgs, global: &GlobalSettings, env: &Environment) -> Result<(), Failure> {
-    let system = |doing| move |e: std::io::Error| Failure::System { doing, reason: e.to_string() };
-    let executor = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(system("starting the event loop"))?;
-    let json = executor.block_on(inspect(args, global, env))?;
+    let json = event_loop()?.block_on(inspect(args, global, env))?;
     // Only keys that are no text could make this fail.
     let text = serde_json::to_string_pretty(&json).unwrap_or_default();
-    std::io::stdout().write_all(text.as_bytes()).map_err(system("writing to standard output"))
+    let written = std::io::stdout().write_all(text.as_bytes());
+    written.map_err(|e| Failure::System { doing: "writing to standard output", reason: e.to_string() })
 }
 
 async fn inspect(

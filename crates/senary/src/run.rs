@@ -12,6 +12,7 @@ use senary_metrics::Registry;
 use senary_net::EchoServer;
 use senary_output::{Output, OutputContext, OutputSpec};
 use serde_json::Value;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::RunArgs;
 use crate::environment::Environment;
@@ -23,11 +24,13 @@ use crate::test_run::TestRun;
 use crate::{logging, open_files, report, script, signals, view};
 
 pub fn run(args: &RunArgs, global: &GlobalSettings, env: &Environment) -> Result<(), Failure> {
-    let executor = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| Failure::System { doing: "starting the event loop", reason: e.to_string() })?;
-    executor.block_on(main_line(args, global, env))
+    event_loop()?.block_on(main_line(args, global, env))
+}
+
+/// The event loop of a command, on its own thread.
+pub fn event_loop() -> Result<Runtime, Failure> {
+    let built = Builder::new_current_thread().enable_all().build();
+    built.map_err(|e| Failure::System { doing: "starting the event loop", reason: e.to_string() })
 }
 
 async fn main_line(args: &RunArgs, global: &GlobalSettings, env: &Environment) -> Result<(), Failure> {

@@ -60,6 +60,11 @@ impl Test {
         let archived = self.archived.iter().flat_map(|a| &a.env).map(|(k, v)| (k.clone(), v.clone()));
         archived.chain(runtime.env.iter().cloned()).collect()
     }
+
+    /// Whether it is run without `global`: an archive of such a test is, too.
+    pub fn has_base_compatibility(&self, runtime: &RuntimeSettings) -> bool {
+        runtime.base_compatibility || self.archived.as_ref().is_some_and(|a| a.base_compatibility)
+    }
 }
 
 /// Opens the sources of secrets; whatever they give out is hidden in the log from then on.
@@ -79,8 +84,7 @@ pub async fn load(
 ) -> Result<Bundle, Failure> {
     let name = test.source.url.rsplit('/').next().unwrap_or_default().to_owned();
     let env = test.env(runtime).into();
-    let archived_base = test.archived.as_ref().is_some_and(|a| a.base_compatibility);
-    let base_compatibility = runtime.base_compatibility || archived_base;
+    let base_compatibility = test.has_base_compatibility(runtime);
     let RuntimeSettings { freeze_env, memory_limit, .. } = *runtime;
     let options = RuntimeOptions { env, base_compatibility, freeze_env, secrets, memory_limit };
     let (registry, stop) = (registry.clone(), shutdown.clone());

@@ -14,6 +14,7 @@ use crate::environment::Environment;
 use crate::exit_code::Failure;
 use crate::options::{Given, GlobalSettings, Note, RuntimeSettings, ScriptOptions};
 use crate::plan::{ScriptFacts, TestPlan};
+use crate::run::event_loop;
 use crate::script;
 pub use format::{Archive, ArchiveError};
 
@@ -21,11 +22,7 @@ pub use format::{Archive, ArchiveError};
 const DEFAULT_FILE: &str = "archive.tar";
 
 pub fn run(args: &ArchiveArgs, global: &GlobalSettings, env: &Environment) -> Result<(), Failure> {
-    let executor = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| Failure::System { doing: "starting the event loop", reason: e.to_string() })?;
-    let archive = executor.block_on(pack(args, global, env))?;
+    let archive = event_loop()?.block_on(pack(args, global, env))?;
     let path = args.archive_out.as_deref().unwrap_or(DEFAULT_FILE);
     write(&archive, path)
         .map_err(|e| Failure::Command(format!("could not write the archive to {path:?}: {}", io_text(&e))))
@@ -40,6 +37,7 @@ async fn pack(args: &ArchiveArgs, global: &GlobalSettings, env: &Environment) ->
     let test = script::read(name, runtime.source_type)?;
     let entry = test.source.clone();
     let variables = test.env(&runtime);
+    let base_compatibility = test.has_base_compatibility(&runtime);
     let registry = Registry::new();
     let bundle = script::load(test, &runtime, secrets, &registry, &Shutdown::new()).await?;
     let options = ScriptOptions { name, text: &entry.text, json: bundle.options() };
@@ -56,7 +54,7 @@ async fn pack(args: &ArchiveArgs, global: &GlobalSettings, env: &Environment) ->
         } else {
             variables.into_iter().collect()
         },
-        base_compatibility: runtime.base_compatibility,
+        base_compatibility,
         contents: bundle.store().contents(),
     })
 }
