@@ -13,10 +13,8 @@ use std::time::Duration;
 use senary_execution::{Shutdown, StopReason};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::exit_code::Failure;
 use crate::logging;
-
-/// The exit code of a process that a second signal ended.
-const INTERRUPTED: i32 = 105;
 
 /// How long the second signal waits for the log to be written.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -37,8 +35,8 @@ pub fn watch(shutdown: Shutdown) -> io::Result<()> {
         let _too_large = too_large;
         let name = runtime.block_on(next(&mut signals));
         shutdown.stop(StopReason::Signal { name });
-        runtime.block_on(next(&mut signals));
-        end_process();
+        let name = runtime.block_on(next(&mut signals));
+        end_process(&Failure::Stopped(StopReason::Signal { name }));
     };
     std::thread::Builder::new().name("signals".to_owned()).spawn(watching).map(drop)
 }
@@ -56,7 +54,7 @@ async fn next(signals: &mut [(Signal, &'static str)]) -> &'static str {
 }
 
 /// Says so, as far as somebody reads it: a log that stands still may be what the run could not end for.
-fn end_process() -> ! {
+fn end_process(why: &Failure) -> ! {
     let (said, is_said) = channel();
     let say = move || {
         log::error!("Aborting k6 in response to signal");
@@ -68,5 +66,5 @@ fn end_process() -> ! {
     if std::thread::Builder::new().name("last-words".to_owned()).spawn(say).is_ok() {
         let _ = is_said.recv_timeout(LAST_WORDS);
     }
-    exit(INTERRUPTED)
+    exit(why.code().into())
 }
