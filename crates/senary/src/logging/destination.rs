@@ -132,54 +132,78 @@ pub enum Message {
     Flush(SyncSender<()>),
 }
 
-/// Writes lines until nobody can send any. Lines that wait are written together.
-pub fn write(mut log: Output, messages: &Receiver<Message>) {
-    let mut console = Output::None;
-    let mut terminal: Option<Box<dyn Fn(&str) + Send>> = None;
-    let mut waiting = String::new();
-    let mut waiting_for = Channel::Log;
-    let mut flush = |waiting: &mut String,
-                     channel: Channel,
-                     console: &mut Output,
-                     terminal: &Option<Box<dyn Fn(&str) + Send>>| {
-        if waiting.is_empty() {
-            return;
-        }
-        let output = if channel == Channel::Log { &mut log } else { console };
-        match terminal {
-            Some(write) if output.is_terminal() => write(waiting),
-            _ => output.write(waiting.as_bytes()),
-        }
-        waiting.clear();
+/// Writes lines until nobody can send any.
+pub fn write(log: Output, messages: &Receiver<Message>) {
+    let mut writer = Writer {
+        log,
+        console: Output::None,
+        terminal: None,
+        waiting: String::new(),
+        waiting_for: Channel::Log,
     };
     loop {
-        let message = match messages.try_recv() {
-            Ok(message) => message,
+        match messages.try_recv() {
+            Ok(message) => writer.take(message),
+            Err(TryRecvError::Disconnected) => return writer.write(),
             Err(TryRecvError::Empty) => {
-                flush(&mut waiting, waiting_for, &mut console, &terminal);
+                writer.write();
                 match messages.recv() {
-                    Ok(message) => message,
+                    Ok(message) => writer.take(message),
                     Err(_) => return,
                 }
             }
-            Err(TryRecvError::Disconnected) => {
-                return flush(&mut waiting, waiting_for, &mut console, &terminal);
-            }
-        };
-        if !matches!(&message, Message::Line(channel, _) if *channel == waiting_for)
-            || waiting.len() > 1 << 16
-        {
-            flush(&mut waiting, waiting_for, &mut console, &terminal);
+        }
+    }
+}
+
+/// Bytes that are written together, at most, but for the last line of them.
+const TOGETHER: usize = 1 << 16;
+
+/// The outputs, and lines for one of them that are written together.
+struct Writer {
+    log: Output,
+    console: Output,
+    terminal: Option<Box<dyn Fn(&str) + Send>>,
+    waiting: String,
+    waiting_for: Channel,
+}
+
+impl Writer {
+    fn take(&mut self, message: Message) {
+        let joins = matches!(&message, Message::Line(channel, _) if *channel == self.waiting_for);
+        if !joins || self.waiting.len() > TOGETHER {
+            self.write();
         }
         match message {
             Message::Line(channel, line) => {
-                waiting_for = channel;
-                waiting.push_str(&line.text);
+                self.waiting_for = channel;
+                self.waiting.push_str(&line.text);
             }
-            Message::Console(output) => console = *output,
-            Message::Terminal(write) => terminal = Some(write),
-            Message::Flush(done) => drop(done.send(())),
+            Message::Console(output) => self.console = *output,
+            Message::Terminal(write) => self.terminal = Some(write),
+            Message::Flush(done) => {
+                // Whoever asked may have stopped waiting.
+                let _ = done.send(());
+            }
         }
+    }
+
+    /// Writes the lines that wait.
+    fn write(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let output = match self.waiting_for {
+            Channel::Log => &mut self.log,
+            Channel::Console => &mut self.console,
+        };
+        match &self.terminal {
+            Some(write) if output.is_terminal() => write(&self.waiting),
+            _ => output.write(self.waiting.as_bytes()),
+        }
+        self.waiting.clear();
+        // A line may have been as long as a script likes.
+        self.waiting.shrink_to(2 * TOGETHER);
     }
 }
 
