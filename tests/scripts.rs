@@ -329,3 +329,52 @@ export default function () {
     let lines: Vec<_> = line.split("test.js:").skip(1).filter_map(|place| place.split(':').next()).collect();
     assert_eq!(lines, ["9", "6", "3"], "{line}");
 }
+
+#[test]
+fn whatever_is_thrown_is_said_to_be_somewhere() {
+    let script = r#"
+const values = ["no token", 404, null, { code: 7 }]
+const thrower = (value) => {
+  throw value
+}
+export const options = { iterations: 7 }
+export default function () {
+  if (__ITER < values.length) thrower(values[__ITER])
+  // What was thrown before, and caught, is somewhere else.
+  try { thrower("first") } catch (error) {}
+  (async () => { throw "elsewhere" })().catch(() => {})
+  if (__ITER === 4) throw "again"
+  if (__ITER === 5) [1].forEach(() => { throw undefined })
+  if (__ITER === 6) Promise.reject("rejected")
+}
+"#;
+    let outcome = run("test.js", script, &[], &["--log-format=json"]);
+    outcome.expect_code(0);
+    let messages: Vec<String> = outcome
+        .log_lines("\"level\":\"error\"")
+        .iter()
+        .map(|line| {
+            serde_json::from_str::<serde_json::Value>(line).expect("JSON")["msg"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    let expected = [
+        ("no token\n\tat thrower (file://", "test.js:4:"),
+        ("404\n\tat thrower (file://", "test.js:8:"),
+        ("null\n\tat thrower (file://", "test.js:8:"),
+        ("[object Object]\n\tat thrower (file://", "test.js:8:"),
+        ("again\n\tat default (file://", "test.js:12:"),
+        ("undefined\n\tat file://", "test.js:13:"),
+        ("Uncaught (in promise) rejected", ""),
+    ];
+    assert_eq!(messages.len(), expected.len(), "{messages:?}");
+    for (message, (begin, place)) in messages.iter().zip(expected) {
+        assert!(
+            message.starts_with(begin) && message.contains(place),
+            "{message:?} is not {begin:?} {place:?}"
+        );
+    }
+    assert_eq!(messages[6], expected[6].0);
+
+    let outcome = run("test.js", "export default function () {}\nthrow 'no data'", &[], &[]);
+    outcome.expect_code(107).expect_text("no data\n\tat file://").expect_text("test.js:2:");
+}

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bundle::Bundle;
 use crate::coroutine::MAX_SCRIPT_STACK;
-use crate::failure::{self, ScriptFailure};
+use crate::failure::ScriptFailure;
 use crate::memory::Memory;
 use crate::modules::phase::Phase;
 use crate::settings::VuSettings;
@@ -126,7 +126,7 @@ pub(crate) async fn init_vu(
     let outcome = outcome.and_then(|()| match rejected.take() {
         None => Ok(()),
         Some(reason) => inner.with_script(|ctx| match reason.restore(ctx) {
-            Ok(reason) => Err(ScriptFailure::Exception(failure::describe(ctx, &reason))),
+            Ok(reason) => Err(ScriptFailure::thrown(ctx, &reason)),
             Err(error) => Err(ScriptFailure::from_error(ctx, error)),
         }),
     });

@@ -34,9 +34,15 @@ impl ScriptFailure {
     /// Turns the error of a native call into what happened, taking the pending exception.
     pub fn from_error(ctx: &Ctx<'_>, error: Error) -> Self {
         match error {
-            Error::Exception => Self::Exception(describe(ctx, &ctx.catch())),
+            Error::Exception => Self::thrown(ctx, &ctx.catch()),
             other => Self::Exception(other.to_string()),
         }
+    }
+
+    /// That a script threw a value, wherever it did.
+    pub fn thrown<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Self {
+        let text = describe(ctx, value);
+        Self::Exception(if value.is_error() { text } else { stack::thrown(ctx, value, text) })
     }
 }
 

@@ -613,6 +613,9 @@ struct JSContext {
     JSValue native_error_proto[JS_NATIVE_ERROR_COUNT];
     JSValue error_ctor;
     JSValue error_back_trace;
+    /* Senary: whose error_back_trace is, if not an error's; only compared */
+    void *thrown_ptr;
+    int thrown_tag;
     JSValue error_prepare_stack;
     JSValue error_stack_trace_limit;
     JSValue iterator_ctor;
@@ -2956,6 +2959,8 @@ JSContext *JS_NewContextRaw(JSRuntime *rt)
     ctx->promise_ctor = JS_NULL;
     ctx->error_ctor = JS_NULL;
     ctx->error_back_trace = JS_UNDEFINED;
+    ctx->thrown_ptr = NULL;
+    ctx->thrown_tag = JS_TAG_UNINITIALIZED;
     ctx->error_prepare_stack = JS_UNDEFINED;
     ctx->error_stack_trace_limit = js_int32(10);
     init_list_head(&ctx->loaded_modules);
@@ -18762,6 +18767,13 @@ static JSValue JS_CallInternal(JSContext *caller_ctx, JSValueConst func_obj,
             BREAK;
 
         CASE(OP_throw):
+            /* Senary: see JS_TakeThrowPlace. Undefined asks for a trace below. */
+            if (!JS_IsError(sp[-1])) {
+                JS_FreeValue(ctx, ctx->error_back_trace);
+                ctx->error_back_trace = JS_UNDEFINED;
+                ctx->thrown_tag = JS_VALUE_GET_TAG(sp[-1]);
+                ctx->thrown_ptr = JS_VALUE_HAS_REF_COUNT(sp[-1]) ? JS_VALUE_GET_PTR(sp[-1]) : NULL;
+            }
             JS_Throw(ctx, *--sp);
             goto exception;
 
@@ -65076,6 +65088,22 @@ uintptr_t js_std_cmd(int cmd, ...) {
 #undef malloc
 #undef free
 #undef realloc
+
+/* Senary: where a script threw a value that is no error, as the text of a stack;
+   undefined if another value was thrown since. It is told once. */
+JSValue JS_TakeThrowPlace(JSContext *ctx, JSValueConst thrown)
+{
+    JSValue place = JS_UNDEFINED;
+    void *ptr = JS_VALUE_HAS_REF_COUNT(thrown) ? JS_VALUE_GET_PTR(thrown) : NULL;
+
+    if (ctx->thrown_tag == JS_VALUE_GET_TAG(thrown) && ctx->thrown_ptr == ptr) {
+        place = ctx->error_back_trace;
+        ctx->error_back_trace = JS_UNDEFINED;
+        ctx->thrown_tag = JS_TAG_UNINITIALIZED;
+        ctx->thrown_ptr = NULL;
+    }
+    return place;
+}
 
 /* Senary: bytes this runtime has allocated, and whether it was ever refused
    more by its memory limit: a script can catch the error, its owner should

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use rquickjs::function::This;
-use rquickjs::{Ctx, Function, JsLifetime, Object, Persistent, Value};
+use rquickjs::{Ctx, Function, JsLifetime, Object, Persistent, Value, qjs};
 
 use super::ModuleStore;
 use super::frames::{self, Frame, Place};
@@ -50,6 +50,22 @@ pub fn raw<'js>(ctx: &Ctx<'js>, error: &Value<'js>) -> Option<String> {
             ctx.catch();
             None
         }
+    }
+}
+
+unsafe extern "C" {
+    fn JS_TakeThrowPlace(ctx: *mut qjs::JSContext, thrown: qjs::JSValue) -> qjs::JSValue;
+}
+
+/// The text of a value that a script threw and that has no stack of its own, and where it threw it. The engine tells
+/// that once.
+pub fn thrown<'js>(ctx: &Ctx<'js>, value: &Value<'js>, text: String) -> String {
+    // SAFETY: the value is one of this context, and only looked at; what comes back is ours.
+    let place =
+        unsafe { Value::from_raw(ctx.clone(), JS_TakeThrowPlace(ctx.as_raw().as_ptr(), value.as_raw())) };
+    match place.as_string().and_then(|place| place.to_string().ok()) {
+        Some(place) => with_frames(&text, frames::parse(&place), store_of(ctx).ok().as_ref()),
+        None => text,
     }
 }
 
