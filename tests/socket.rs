@@ -297,6 +297,36 @@ export default async function () {{
     assert_eq!(server.bytes(), accepted, "nothing is heard of somebody who shows nothing");
 }
 
+/// A server of TLS 1.3 judges the client's certificate when the client is through with its handshake already.
+#[test]
+fn a_server_that_ends_tls_says_why() {
+    let server = Server::start_mutual_tls(Behaviour::Echo);
+    let script = r#"
+import { Socket } from "k6/x/tcp"
+export const options = { tlsVersion: __ENV.TLS_VERSION }
+export default async function () {
+  const socket = new Socket()
+  const log = []
+  const closed = new Promise((resolve) => socket.on("close", () => { log.push("close"); resolve() }))
+  for (const name of ["connect", "data"]) socket.on(name, () => log.push(name))
+  socket.on("error", (error) => log.push(`${error.method}, ${error.code}: ${error.message}`))
+  await socket.connect({ port: __ENV.TCP_PORT, host: __ENV.TCP_HOST, tls: true }).then(() => closed, () => {})
+  console.log("events:", log.join("; "))
+}
+"#;
+    for (version, events) in [
+        ("tls1.3", "connect; read, ERR_TLS_ALERT: remote error: tls: certificate required; close"),
+        ("tls1.2", "connect, ERR_TLS_ALERT: TLS handshake failed: remote error: tls: certificate required"),
+    ] {
+        let program = Program::script(BINARY, script).target(&server).env("TLS_VERSION", version);
+        let program = program.args(["--insecure-skip-tls-verify", "--summary-trend-stats", "count"]);
+        let outcome = program.within(BOUND).run();
+        outcome.expect_code(0).expect_text(&format!("events: {events}"));
+        outcome.expect_value("tcp_errors", "count", 1.0).expect_value("tcp_tls_handshaking", "count", 1.0);
+    }
+    assert!(server.all_closed(BOUND));
+}
+
 #[test]
 fn closed_between_chunks() {
     let chunks = Behaviour::Chunks { chunks: &["one ", "two ", "thr"], gap: Duration::from_millis(5) };

@@ -96,12 +96,19 @@ impl Dialer {
         let config = self.tls.config(target.host)?;
         let name = server_name(target.host)?;
         let started = Instant::now();
-        let connecting = tokio_rustls::TlsConnector::from(config).connect(name, stream);
+        let connecting = tokio_rustls::TlsConnector::from(config).connect(name, stream).into_fallible();
         let handshake = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await;
         timings.tls_handshaking = Some(started.elapsed());
         match handshake {
             Ok(Ok(stream)) => Ok(Stream::tls(stream, local, to)),
-            Ok(Err(error)) => Err(tls::handshake_error(error, target.host)),
+            Ok(Err((error, stream))) => {
+                // A peer that has gone is noticed by a write, if there is still something to write, before a read
+                // sees why it went.
+                let alert = error.raw_os_error().and_then(|_| stream.unread_alert());
+                let error =
+                    alert.map_or(error, |alert| io::Error::other(rustls::Error::AlertReceived(alert)));
+                Err(tls::handshake_error(error, target.host))
+            }
             Err(_) => Err(NetError::Tls { code: "ETIMEDOUT", text: "i/o timeout".to_owned() }),
         }
     }

@@ -39,6 +39,9 @@ pub enum NetError {
     LocalIp { route: Route, error: io::Error },
     #[error("TLS handshake failed: {text}")]
     Tls { code: &'static str, text: String },
+    /// The peer has ended TLS, and says why.
+    #[error("remote error: tls: {text}")]
+    TlsAlert { text: String },
     #[error("read tcp {local}->{remote}: read: {}", io_text(.error))]
     Read { local: SocketAddr, remote: SocketAddr, error: io::Error },
     #[error("write tcp {local}->{remote}: write: {}", io_text(.error))]
@@ -78,6 +81,7 @@ impl NetError {
             Self::LocalPorts { .. } => "EADDRNOTAVAIL",
             Self::Threads { .. } => "EAGAIN",
             Self::Lookup { code, .. } | Self::Tls { code, .. } => code,
+            Self::TlsAlert { .. } => "ERR_TLS_ALERT",
             Self::Dial { error, .. }
             | Self::OpenFiles { error, .. }
             | Self::LocalIp { error, .. }
@@ -87,7 +91,7 @@ impl NetError {
     }
 }
 
-fn io_code(error: &io::Error) -> &'static str {
+pub(crate) fn io_code(error: &io::Error) -> &'static str {
     use io::ErrorKind as Kind;
     match (Errno::from_io_error(error), error.kind()) {
         (Some(Errno::MFILE), _) => "EMFILE",
@@ -108,7 +112,7 @@ fn io_code(error: &io::Error) -> &'static str {
 }
 
 /// The kernel's words as Go prints them: lower case, without the number.
-fn io_text(error: &io::Error) -> String {
+pub(crate) fn io_text(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut chars = text.chars();

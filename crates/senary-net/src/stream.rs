@@ -4,19 +4,22 @@
 //! are counted, TLS overhead included.
 
 use std::cell::Cell;
-use std::io;
+use std::io::{self, Read};
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
+use rustls::AlertDescription;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use crate::error::NetError;
+use crate::tls;
 
 pub struct Stream {
     inner: Inner,
@@ -57,7 +60,11 @@ impl Stream {
             Ok(()) => Ok(buf.filled().len()),
             // A peer that closes TLS without saying goodbye has closed all the same.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
-            Err(error) => Err(NetError::Read { local: self.local, remote: self.remote, error }),
+            Err(error) => Err(tls::alert(&error).unwrap_or(NetError::Read {
+                local: self.local,
+                remote: self.remote,
+                error,
+            })),
         })
     }
 
@@ -160,6 +167,18 @@ pub(crate) struct Counted {
 impl Counted {
     pub(crate) fn new(stream: TcpStream, wire: Rc<WireBytes>) -> Self {
         Self { stream, wire }
+    }
+
+    /// The alert that is the next thing to read, if it is not encrypted yet, as in a handshake of TLS 1.2.
+    pub(crate) fn unread_alert(&self) -> Option<AlertDescription> {
+        let mut record = [0; 7];
+        let read = SockRef::from(&self.stream).deref().read(&mut record).ok()?;
+        self.wire.add_received(read);
+        // RFC 5246 §6.2.1 and §7.2: type 21, version, length, level, description.
+        match record {
+            [21, 3, _, 0, 2, _, description] if read == record.len() => Some(description.into()),
+            _ => None,
+        }
     }
 
     /// Takes out of the kernel what nobody will read. A connection that is closed with unread data is reset, and what

@@ -13,9 +13,11 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
 
-use crate::error::NetError;
+use crate::error::{NetError, io_code, io_text};
 use crate::limits;
 use crate::resolve::{ConfigError, HostPattern};
 
@@ -255,16 +257,59 @@ pub(crate) fn handshake_error(error: io::Error, host: &str) -> NetError {
             ("ERR_TLS_NOT_TLS", "tls: first record does not look like a TLS handshake".to_owned())
         }
         Some(rustls::Error::AlertReceived(alert)) => {
-            ("ERR_TLS_ALERT", format!("remote error: tls: {alert:?}"))
+            ("ERR_TLS_ALERT", format!("remote error: tls: {}", alert_text(*alert)))
         }
         Some(other) => ("ERR_TLS_HANDSHAKE", format!("tls: {other}")),
         None if error.kind() == io::ErrorKind::UnexpectedEof => ("ECONNRESET", "EOF".to_owned()),
         None if error.kind() == io::ErrorKind::ConnectionReset => {
             ("ECONNRESET", "read: connection reset by peer".to_owned())
         }
+        None if error.raw_os_error().is_some() => (io_code(&error), io_text(&error)),
         None => ("ERR_TLS_HANDSHAKE", error.to_string()),
     };
     NetError::Tls { code, text }
+}
+
+/// What the peer says of the end of TLS, if that is what happened to a connection that was open already. With TLS 1.3 a
+/// server looks at the client's certificate only then.
+pub(crate) fn alert(error: &io::Error) -> Option<NetError> {
+    match error.get_ref()?.downcast_ref()? {
+        rustls::Error::AlertReceived(alert) => Some(NetError::TlsAlert { text: alert_text(*alert) }),
+        _ => None,
+    }
+}
+
+/// An alert in the reference's words.
+fn alert_text(alert: AlertDescription) -> String {
+    use AlertDescription as A;
+    let text = match alert {
+        A::UnexpectedMessage => "unexpected message",
+        A::BadRecordMac => "bad record MAC",
+        A::RecordOverflow => "record overflow",
+        A::HandshakeFailure => "handshake failure",
+        A::BadCertificate => "bad certificate",
+        A::UnsupportedCertificate => "unsupported certificate",
+        A::CertificateRevoked => "revoked certificate",
+        A::CertificateExpired => "expired certificate",
+        A::CertificateUnknown => "unknown certificate",
+        A::IllegalParameter => "illegal parameter",
+        A::UnknownCA => "unknown certificate authority",
+        A::AccessDenied => "access denied",
+        A::DecodeError => "error decoding message",
+        A::DecryptError => "error decrypting message",
+        A::ProtocolVersion => "protocol version not supported",
+        A::InsufficientSecurity => "insufficient security level",
+        A::InternalError => "internal error",
+        A::InappropriateFallback => "inappropriate fallback",
+        A::UserCanceled => "user canceled",
+        A::MissingExtension => "missing extension",
+        A::UnsupportedExtension => "unsupported extension",
+        A::UnrecognisedName => "unrecognized name",
+        A::CertificateRequired => "certificate required",
+        A::NoApplicationProtocol => "no application protocol",
+        other => return format!("alert({})", u8::from(other)),
+    };
+    text.to_owned()
 }
 
 fn certificate_error(reason: &CertificateError, host: &str) -> (&'static str, String) {
