@@ -172,7 +172,8 @@ impl<F: VuFactory> Hire<F> {
     /// The worker's life: jobs until it is closed, then the end of all tasks, then that of the VUs.
     pub(crate) async fn work(mut self, factory: Arc<F>, striping: Striping, context: Rc<WorkerContext>) {
         let (busy, mut all_idle) = mpsc::channel(1);
-        let worker = Rc::new(Worker { context, factory, striping, vus: RefCell::default(), busy });
+        let worker =
+            Rc::new(Worker { context, factory: factory.clone(), striping, vus: RefCell::default(), busy });
         let flushing = spawn_local(flush_regularly(worker.context.clone()));
         while let Some(Post::Job(job)) = self.posts.recv().await {
             job(&worker);
@@ -182,7 +183,7 @@ impl<F: VuFactory> Hire<F> {
         drop(worker);
         // Tasks hold the worker, and with it the sender.
         let _ = all_idle.recv().await;
-        drop(vus);
+        vus.into_values().for_each(|vu| factory.retire(vu));
         flushing.abort();
         context.flush();
     }

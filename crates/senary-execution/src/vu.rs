@@ -29,6 +29,11 @@ pub trait VuFactory: Send + Sync + 'static {
         worker: &Rc<WorkerContext>,
         interrupt: &CancellationToken,
     ) -> impl Future<Output = Result<Self::Vu, Self::Error>>;
+
+    /// Takes a VU back at the end of the run, on its worker.
+    fn retire(&self, vu: Self::Vu) {
+        drop(vu);
+    }
 }
 
 /// A virtual user. It lives and dies on one worker.

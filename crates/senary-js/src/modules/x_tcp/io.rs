@@ -118,7 +118,9 @@ fn poll_read(socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> Poll<Continue> {
             }
             Poll::Ready(Ok(n)) => {
                 socket.bytes_read.set(socket.bytes_read.get() + n as u64);
-                socket.idle_since.set(Instant::now());
+                if socket.idle_timeout.get().is_some() {
+                    socket.idle_since.set(Instant::now());
+                }
                 socket.count(socket.metrics.reads);
                 socket.data_queued.set(true);
                 socket.emit_from_io(SocketEvent::Data(Chunk::copy_of(&socket.vu.memory, &buffer[..n])));
