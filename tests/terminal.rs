@@ -313,6 +313,17 @@ fn bars_stay_below_the_log_and_then_stand_still() {
 }
 
 #[test]
+fn what_was_logged_last_stands_above_the_bars() {
+    let script =
+        r#"export default function () { for (let i = 1; i <= 3000; i++) console.log(`line ${i}.`) }"#;
+    let (code, screen) = OnTerminal::start(&["run"], script).finish();
+    let text = screen.text();
+    let place = |what: &str| text.find(what).unwrap_or_else(|| panic!("no {what:?} in\n{text}"));
+    assert_eq!((code, count(&text, "line ")), (Some(0), 3000), "{text}");
+    assert!(place("line 3000.") < place("running ("), "{text}");
+}
+
+#[test]
 fn a_terminal_that_changes_its_width_loses_nothing_and_gets_nothing_twice() {
     let run = OnTerminal::start(&["run"], TWO_SCENARIOS);
     for (complete, columns) in [(4, 60), (8, 40), (12, COLUMNS)] {

@@ -73,7 +73,8 @@ async fn main_line(args: &RunArgs, global: &GlobalSettings, env: &Environment) -
     let outcome = run.execute().await;
     let (ended, finished) = run.finish().await;
 
-    // Results → summary → exit code.
+    // Results → summary → exit code. What the load had to say last stands above the bars that stay.
+    logging::flush_lines();
     drop(progress);
     report::warn_of_nothing_done(&ended);
     let reported = report::write(&ended, finished.results, text, global.no_color).await;

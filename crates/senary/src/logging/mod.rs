@@ -157,14 +157,19 @@ pub fn terminal_through(write: impl Fn(&str) + Send + 'static) {
 
 /// Waits until everything logged so far is written, but not for ever. To be called before the process ends.
 pub fn flush() {
-    let Some(logger) = LOGGER.get() else { return };
     let deadline = Instant::now() + DRAIN;
+    flush_lines();
+    if let Some(loki) = LOGGER.get().and_then(|logger| logger.loki.as_ref()) {
+        loki.flush(deadline);
+    }
+}
+
+/// As [`flush`], of what is written here: nobody far away is waited for.
+pub fn flush_lines() {
+    let Some(logger) = LOGGER.get() else { return };
     let (done, is_done) = sync_channel(1);
     if logger.sender.send(Message::Flush(done)).is_ok() {
         let _ = is_done.recv_timeout(DRAIN);
-    }
-    if let Some(loki) = &logger.loki {
-        loki.flush(deadline);
     }
 }
 
