@@ -1,7 +1,8 @@
-// The round trip as a bare client measures it: 50 connections, five of them send one message each millisecond, epoll.
+// The round trip as a bare client measures it: 50 connections, 5,000 messages a second, epoll.
 //
-//     latency PORT MESSAGES
+//     latency PORT MESSAGES AT_ONCE
 //
+// AT_ONCE connections in turn send a message each at the same time; 1: a message each 0.2 ms.
 // Prints the median and the 99th percentile in microseconds.
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -15,7 +16,7 @@
 #include <unistd.h>
 
 #define CONNECTIONS 50
-#define AT_ONCE 5
+#define BETWEEN_MESSAGES 200000
 
 static long now_ns(void)
 {
@@ -32,9 +33,10 @@ static int by_value(const void *a, const void *b)
 
 int main(int argc, char **argv)
 {
-    if (argc != 3)
+    if (argc != 4)
         return 2;
-    int messages = atoi(argv[2]), sockets[CONNECTIONS], done = 0, next = 0, epoll = epoll_create1(0), one = 1;
+    int messages = atoi(argv[2]), at_once = atoi(argv[3]);
+    int sockets[CONNECTIONS], done = 0, next = 0, epoll = epoll_create1(0), one = 1;
     long sent[CONNECTIONS] = {0}, *took = calloc(messages, sizeof(long));
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(atoi(argv[1])),
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -47,7 +49,8 @@ int main(int argc, char **argv)
         epoll_ctl(epoll, EPOLL_CTL_ADD, sockets[i], &e);
     }
     int timer = timerfd_create(CLOCK_MONOTONIC, 0);
-    struct itimerspec every = {{0, 1000000}, {0, 1000000}};
+    long pause = (long)at_once * BETWEEN_MESSAGES;
+    struct itimerspec every = {{0, pause}, {0, pause}};
     timerfd_settime(timer, 0, &every, NULL);
     struct epoll_event e = {.events = EPOLLIN, .data.u32 = CONNECTIONS};
     epoll_ctl(epoll, EPOLL_CTL_ADD, timer, &e);
@@ -63,7 +66,7 @@ int main(int argc, char **argv)
                 unsigned long ticks;
                 if (read(timer, &ticks, sizeof(ticks)) != sizeof(ticks))
                     return 1;
-                for (int k = 0; k < AT_ONCE; k++, next = (next + 1) % CONNECTIONS) {
+                for (int k = 0; k < at_once; k++, next = (next + 1) % CONNECTIONS) {
                     if (sent[next])
                         continue;
                     sent[next] = now_ns();

@@ -1,5 +1,5 @@
-// The round trip as a script measures it, at a rate that leaves the generator idle: 50 connections, 100/s each, five of
-// them in each millisecond.
+// The round trip as a script measures it, at a rate that leaves the generator idle: 50 connections, 100/s each, spread
+// over time, if not evenly.
 import { Socket } from "k6/x/tcp"
 import exec from "k6/execution"
 import { Trend } from "k6/metrics"
