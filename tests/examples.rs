@@ -34,8 +34,10 @@ fn succeed(program: Program) -> Outcome {
 fn minimal() {
     let server = Server::start(Behaviour::Sink);
     succeed(program("minimal.js").target(&server));
+    let message = "Hello, server!";
+    assert!(server.has_received(message.len() as u64, Duration::from_secs(10)));
     assert!(server.all_closed(Duration::from_secs(10)));
-    assert_eq!(server.received(), [b"Hello, server!".to_vec()]);
+    assert_eq!(server.received(), [message.as_bytes().to_vec()]);
 }
 
 #[test]

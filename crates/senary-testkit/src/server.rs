@@ -158,6 +158,12 @@ impl Server {
         self.books.pages().iter().map(|page| page.peer).collect()
     }
 
+    /// Waits until it has received as many bytes; whether that happened in time. For a script that ends without an answer:
+    /// the kernel may have its connection before the server has.
+    pub fn has_received(&self, bytes: u64, within: Duration) -> bool {
+        wait_until(within, || self.bytes() >= bytes)
+    }
+
     /// Waits until no connection is open; whether that happened in time.
     pub fn all_closed(&self, within: Duration) -> bool {
         self.comes_to(0, within)
@@ -165,15 +171,19 @@ impl Server {
 
     /// Waits until this many connections are open; whether that happened in time.
     pub fn comes_to(&self, open: u64, within: Duration) -> bool {
-        let deadline = Instant::now() + within;
-        while self.open() != open {
-            if Instant::now() > deadline {
-                return false;
-            }
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        true
+        wait_until(within, || self.open() == open)
     }
+}
+
+fn wait_until(within: Duration, holds: impl Fn() -> bool) -> bool {
+    let deadline = Instant::now() + within;
+    while !holds() {
+        if Instant::now() > deadline {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    true
 }
 
 impl Drop for Server {
