@@ -59,7 +59,7 @@ impl Bundle {
         registry: Registry,
         shutdown: &Shutdown,
     ) -> Result<Self, LifecycleError> {
-        let store = ModuleStore::cancelled_by(source, shutdown.token().clone());
+        let store = ModuleStore::new(source, shutdown.token().clone());
         Self::of_store(store, runtime, registry, shutdown)
     }
 

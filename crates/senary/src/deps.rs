@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
+use senary_execution::Shutdown;
 use senary_js::LifecycleError;
 use senary_js::source::{Dependencies, has_native, specifier};
 use serde::Serialize;
@@ -34,7 +35,7 @@ struct Report {
 /// The list as text or JSON, with its newline.
 pub fn run(args: &DepsArgs, env: &Environment) -> Result<String, Failure> {
     let runtime = RuntimeSettings::new(&args.runtime, env, false)?;
-    let store = script::read(&args.script[0], runtime.source_type)?.into_store();
+    let store = script::read(&args.script[0], runtime.source_type)?.into_store(&Shutdown::new());
     let dependencies = store.dependencies().map_err(|error| Failure::Init {
         script: args.script[0].clone(),
         error: LifecycleError::Source { url: store.entry.url.clone(), error },

@@ -47,10 +47,10 @@ pub fn read(name: &str, kind: Option<SourceType>) -> Result<Test, Failure> {
 }
 
 impl Test {
-    /// The script, and where it finds what it imports.
-    pub fn into_store(self) -> Arc<ModuleStore> {
+    /// The script, and where it finds what it imports; `shutdown` ends a download under way.
+    pub fn into_store(self, shutdown: &Shutdown) -> Arc<ModuleStore> {
         match self.archived {
-            None => ModuleStore::new(self.source),
+            None => ModuleStore::new(self.source, shutdown.token().clone()),
             Some(archived) => ModuleStore::of_archive(self.source, archived.contents),
         }
     }
@@ -76,7 +76,7 @@ pub fn secrets(global: &GlobalSettings, env: &Environment) -> Result<Secrets, Fa
 
 /// Runs the script's init code for the first time, on a thread of its own: it takes as long as the script likes.
 pub async fn load(
-    test: Test,
+    mut test: Test,
     runtime: &RuntimeSettings,
     secrets: Secrets,
     registry: &Registry,
@@ -87,13 +87,14 @@ pub async fn load(
     let base_compatibility = test.has_base_compatibility(runtime);
     let RuntimeSettings { freeze_env, memory_limit, .. } = *runtime;
     let options = RuntimeOptions { env, base_compatibility, freeze_env, secrets, memory_limit };
-    let (registry, stop) = (registry.clone(), shutdown.clone());
-    let loading = Background::start("script", move || match test.archived {
-        None => Bundle::load(test.source, options, registry, &stop),
-        Some(archived) => {
-            let store = ModuleStore::of_archive(test.source, archived.contents);
-            Ok(Bundle::of_store(store, options, registry, &stop)?.with_options(archived.options))
-        }
+    let archived_options = test.archived.as_mut().map(|archived| archived.options.take());
+    let (store, registry, stop) = (test.into_store(shutdown), registry.clone(), shutdown.clone());
+    let loading = Background::start("script", move || {
+        let bundle = Bundle::of_store(store, options, registry, &stop)?;
+        Ok(match archived_options {
+            None => bundle,
+            Some(options) => bundle.with_options(options),
+        })
     });
     let failed = |reason: String| Failure::System { doing: "loading the script", reason };
     let loaded = loading.map_err(|e| failed(e.to_string()))?.outcome().await;

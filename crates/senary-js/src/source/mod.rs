@@ -173,13 +173,8 @@ pub fn read_file(path: &str, cwd: &Path) -> Result<(String, Vec<u8>), SourceErro
 }
 
 impl ModuleStore {
-    /// A store that reads from disk and over the network until it is locked.
-    pub fn new(entry: ScriptSource) -> Arc<Self> {
-        Self::with(entry, BTreeMap::new(), false, CancellationToken::new())
-    }
-
-    /// As [`new`](Self::new); cancelling ends a download under way.
-    pub fn cancelled_by(entry: ScriptSource, cancel: CancellationToken) -> Arc<Self> {
+    /// A store that reads from disk and over the network until it is locked; cancelling ends a download under way.
+    pub fn new(entry: ScriptSource, cancel: CancellationToken) -> Arc<Self> {
         Self::with(entry, BTreeMap::new(), false, cancel)
     }
 
