@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::time::Duration;
 
-use senary_testkit::{Behaviour, Certificate, Outcome, Program, Server};
+use senary_testkit::{Behaviour, Certificate, Outcome, Program, Server, Signal};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_senary");
 const BOUND: Duration = Duration::from_secs(60);
@@ -276,4 +276,23 @@ fn users_take_source_addresses_in_turn() {
     let text = "bind: address family not supported by protocol";
     let line = format!("refused: EAFNOSUPPORT dial tcp [::1]:0->127.0.0.1:{port}: {text}");
     assert_eq!(outcome.log_lines(&line).len(), 14, "{}", outcome.stderr);
+}
+
+/// A script that sleeps for the first time when it has every descriptor there is would keep time to the millisecond only.
+#[test]
+fn a_worker_has_its_timer_before_a_script_can_take_all_descriptors() {
+    let server = Server::start(Behaviour::NeverReads);
+    let script = r#"
+import { Socket } from "k6/x/tcp"
+export default async function () {
+  const socket = new Socket()
+  await socket.connect(__ENV.TCP_PORT, __ENV.TCP_HOST)
+  console.log("connected")
+}
+"#;
+    let program = Program::script(BINARY, script).args(["--workers", "1", "--duration", "1h"]);
+    let mut running = program.target(&server).within(BOUND).start();
+    assert_eq!(running.wait_for("connected").timers(), Some(1));
+    running.signal(Signal::INT);
+    running.finish().expect_code(105);
 }

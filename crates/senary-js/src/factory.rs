@@ -16,6 +16,7 @@ use crate::memory::Memory;
 use crate::modules::phase::Phase;
 use crate::settings::VuSettings;
 use crate::source::{SourceError, loader};
+use crate::timers;
 use crate::vu::VuInner;
 use crate::vu::core::{Interrupt, VuCore, VuHandle};
 use crate::vu::js_vu::JsVu;
@@ -99,6 +100,7 @@ pub(crate) async fn init_vu(
     interrupt: &CancellationToken,
 ) -> Result<Rc<VuInner>, LifecycleError> {
     let engine = |e: rquickjs::Error| LifecycleError::Engine(e.to_string());
+    timers::watch();
     let memory = Memory::new(bundle.runtime.memory_limit);
     let runtime = Runtime::new().map_err(engine)?;
     runtime.set_max_stack_size(MAX_SCRIPT_STACK);

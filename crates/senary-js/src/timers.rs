@@ -49,6 +49,21 @@ enum Watch {
     Waiting(Waker),
 }
 
+/// Begins to watch the timers of this thread, if nobody does yet. Done when a VU is made, so that the kernel's timer is
+/// there before its script has every descriptor there is. Needs a `LocalSet` around it.
+pub(crate) fn watch() {
+    let begins = TIMERS.with_borrow_mut(|timers| {
+        let is_watched = !matches!(timers.watch, Watch::None);
+        if !is_watched {
+            timers.watch = Watch::Looking;
+        }
+        !is_watched
+    });
+    if begins {
+        tokio::task::spawn_local(watch_timers(EndOfWatch));
+    }
+}
+
 /// Completes at `due` or up to a [`SLACK`] later, never before. Needs a `LocalSet` around it.
 pub(crate) fn sleep_until(due: Instant) -> Sleep {
     Sleep { due, id: None }
@@ -68,7 +83,8 @@ impl Future for Sleep {
         if self.due <= Instant::now() {
             return Poll::Ready(());
         }
-        let watch = TIMERS.with_borrow_mut(|timers| {
+        watch();
+        let watcher = TIMERS.with_borrow_mut(|timers| {
             let id = *self.id.get_or_insert_with(|| {
                 timers.next_id += 1;
                 timers.next_id
@@ -82,10 +98,8 @@ impl Future for Sleep {
                 timers.by_due.first_key_value().is_some_and(|(first, _)| *first == (self.due, id));
             is_earliest.then(|| mem::replace(&mut timers.watch, Watch::Looking))
         });
-        match watch {
-            Some(Watch::None) => drop(tokio::task::spawn_local(watch_timers())),
-            Some(Watch::Waiting(waker)) => waker.wake(),
-            Some(Watch::Looking) | None => {}
+        if let Some(Watch::Waiting(waker)) = watcher {
+            waker.wake();
         }
         Poll::Pending
     }
@@ -101,8 +115,7 @@ impl Drop for Sleep {
 }
 
 /// Wakes who is due, as long as the thread's runtime lives.
-async fn watch_timers() {
-    let _end = EndOfWatch;
+async fn watch_timers(_end: EndOfWatch) {
     let mut alarm = Alarm::new();
     let mut not_before = Instant::now();
     poll_fn(|cx| -> Poll<()> {
@@ -130,7 +143,7 @@ fn take_due(now: Instant) -> Option<Waker> {
     })
 }
 
-/// Lets the next runtime of this thread have a watch of its own.
+/// Lets the next runtime of this thread have a watch of its own, also when this one ends before its watch has begun.
 struct EndOfWatch;
 
 impl Drop for EndOfWatch {
@@ -272,6 +285,7 @@ mod tests {
     fn a_thread_may_have_one_runtime_after_another() {
         for _ in 0..3 {
             on_a_worker(sleep_until(Instant::now() + Duration::from_millis(1)));
+            on_a_worker(async { watch() });
         }
     }
 

@@ -221,6 +221,14 @@ impl Running {
         Some(std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).ok()?.count())
     }
 
+    /// How many of them are timers of the kernel.
+    pub fn timers(&self) -> Option<usize> {
+        let files = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).ok()?;
+        // Those that are closed meanwhile are none.
+        let links = files.flatten().filter_map(|file| std::fs::read_link(file.path()).ok());
+        Some(links.filter(|link| link.as_os_str() == "anon_inode:[timerfd]").count())
+    }
+
     /// Its resident memory in KiB; `None` once it is gone.
     pub fn resident_kib(&self) -> Option<u64> {
         self.memory_kib("VmRSS:")
