@@ -112,7 +112,7 @@ pub(crate) fn io_code(error: &io::Error) -> &'static str {
 }
 
 /// The kernel's words as Go prints them: lower case, without the number.
-pub(crate) fn io_text(error: &io::Error) -> String {
+pub fn io_text(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut chars = text.chars();
