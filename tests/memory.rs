@@ -9,6 +9,13 @@ const BINARY: &str = env!("CARGO_BIN_EXE_senary");
 const BOUND: Duration = Duration::from_secs(90);
 const PASSED: &str = "the script passed the memory limit of 32MB per VU";
 
+/// A connected socket, for scripts.
+const CONNECTED: &str = "const connected = async () => {
+  const socket = new Socket()
+  await socket.connect(__ENV.TCP_PORT, __ENV.TCP_HOST)
+  return socket
+}";
+
 fn limited(script: &str) -> Program {
     Program::script(BINARY, script).args(["--vu-memory-limit", "32MB"]).within(BOUND)
 }
@@ -21,11 +28,7 @@ import {{ Socket }} from "k6/x/tcp"
 import * as html from "k6/html"
 export const options = {{ scenarios: {{ s: {{ executor: "per-vu-iterations", vus: 2, iterations: 3, maxDuration: "60s" }} }} }}
 const kept = []
-const connected = async () => {{
-  const socket = new Socket()
-  await socket.connect(__ENV.TCP_PORT, __ENV.TCP_HOST)
-  return socket
-}}
+{CONNECTED}
 export default async function () {{
   if (__VU === 1 && __ITER === 1) {{
     {doing}
@@ -134,11 +137,7 @@ import * as html from "k6/html"
 import {{ Socket }} from "k6/x/tcp"
 export const options = {{ iterations: 2 }}
 const kept = []
-const connected = async () => {{
-  const socket = new Socket()
-  await socket.connect(__ENV.TCP_PORT, __ENV.TCP_HOST)
-  return socket
-}}
+{CONNECTED}
 export default async function () {{
   if (__ITER === 0) {{ {doing} }}
   console.log("at rest")
