@@ -136,7 +136,7 @@ impl EventLoop {
         let (_, timer) = timers.by_id.remove(&id)?;
         let call = (timer.callback.clone(), timer.arguments.clone());
         if let Some(interval) = timer.interval {
-            let next = next_due(due, interval, now);
+            let next = due_again(due, interval, now);
             timers.by_due.insert((next, id), ());
             timers.by_id.insert(id, (next, timer));
         }
@@ -161,7 +161,7 @@ impl EventLoop {
 
 /// When an interval is due after it was at `due`: its rate is what was asked for, however late it is called. What it
 /// missed by more than an interval is not made up for.
-fn next_due(due: Instant, interval: Duration, now: Instant) -> Instant {
+fn due_again(due: Instant, interval: Duration, now: Instant) -> Instant {
     if due + interval > now { due + interval } else { now + interval }
 }
 
@@ -173,7 +173,7 @@ mod tests {
     fn an_interval_keeps_its_rate() {
         let (due, interval) = (Instant::now(), Duration::from_millis(10));
         for late in [0, 1, 4, 9] {
-            assert_eq!(next_due(due, interval, due + Duration::from_millis(late)), due + interval);
+            assert_eq!(due_again(due, interval, due + Duration::from_millis(late)), due + interval);
         }
     }
 
@@ -182,8 +182,8 @@ mod tests {
         let (due, interval) = (Instant::now(), Duration::from_millis(10));
         for late in [10, 25] {
             let now = due + Duration::from_millis(late);
-            assert_eq!(next_due(due, interval, now), now + interval);
+            assert_eq!(due_again(due, interval, now), now + interval);
         }
-        assert_eq!(next_due(due, Duration::ZERO, due), due);
+        assert_eq!(due_again(due, Duration::ZERO, due), due);
     }
 }

@@ -4,8 +4,9 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
-use crate::cli::NewArgs;
 use senary_js::source::io_text;
+
+use crate::cli::NewArgs;
 
 const DEFAULT_FILE: &str = "script.js";
 const DEFAULT_TEMPLATE: &str = "minimal";

@@ -27179,7 +27179,6 @@ static void optional_chain_test(JSParseState *s, int *poptional_chaining_label,
     emit_label(s, label_next);
 }
 
-/* allowed parse_flags: PF_POSTFIX_CALL */
 /* Senary: the current token is what a call that follows would call */
 static void set_callee(JSParseState *s)
 {
@@ -27187,6 +27186,7 @@ static void set_callee(JSParseState *s)
     s->callee_col_num = max_int(1, (int)(s->token.ptr - s->line_start) + 1);
 }
 
+/* allowed parse_flags: PF_POSTFIX_CALL */
 static __exception int js_parse_postfix_expr(JSParseState *s, int parse_flags)
 {
     FuncCallType call_type;
