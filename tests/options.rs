@@ -145,7 +145,7 @@ export const options = { thresholds: { 'iterations{vu:1,scenario:default}': ['co
 export default function () {}";
     let warned = |args: &[&str]| {
         let outcome = run(script, args);
-        outcome.expect_code(0).log_lines("made non-indexable in k6 v0.41.0").len()
+        outcome.expect_code(0).log_lines("\"vu\" is non-indexable").len()
     };
     assert_eq!((warned(&[]), warned(&["--no-thresholds"])), (1, 0));
 }

@@ -259,7 +259,7 @@ fn warn_of_metadata(thresholds: &ThresholdPlan) {
         let tags = Selector::parse(name).map(|selector| selector.tags).unwrap_or_default();
         for tag in ["vu", "iter"].into_iter().filter(|tag| tags.iter().any(|(key, _)| key == tag)) {
             log::warn!(
-                "The high-cardinality '{tag}' metric tag was made non-indexable in k6 v0.41.0, so thresholds like '{name}' that are based on it won't work correctly."
+                "The threshold on {name:?} will never see a sample: {tag:?} is non-indexable, as it is since k6 v0.41.0, and selects none"
             );
         }
     }
