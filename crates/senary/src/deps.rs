@@ -92,21 +92,26 @@ fn constraint(directive: &str) -> Option<(&str, &str)> {
     Some((name, if range.is_empty() { "*" } else { range }))
 }
 
-/// Whether a version is one of those a constraint allows, as far as its comparisons tell: `>=1.2.0, <3`.
+/// Whether a version is one of those a constraint allows, as far as its comparisons tell: `>=1.2.0, <3`, `^1.2`, `~1.2`.
 fn contains(range: &str, version: &str) -> bool {
     let version = numbers(version);
     range.split(',').map(str::trim).all(|comparison| {
-        let bound = comparison.trim_start_matches(['<', '>', '=', '!', ' ', 'v']);
-        if bound.is_empty() || !bound.starts_with(|c: char| c.is_ascii_digit()) {
+        let text = comparison.trim_start_matches(['<', '>', '=', '!', '^', '~', ' ', 'v']);
+        if text.is_empty() || !text.starts_with(|c: char| c.is_ascii_digit()) {
             return true;
         }
-        let order = version.cmp(&numbers(bound));
-        match &comparison[..comparison.len() - bound.len()].trim_end_matches(['v', ' ']) {
-            &">=" | &"=>" => order != Ordering::Less,
-            &">" => order == Ordering::Greater,
-            &"<=" | &"=<" => order != Ordering::Greater,
-            &"<" => order == Ordering::Less,
-            &"!=" => order != Ordering::Equal,
+        let bound = numbers(text);
+        let order = version.cmp(&bound);
+        let begins_alike = |parts: usize| order != Ordering::Less && version[..parts] == bound[..parts];
+        match comparison[..comparison.len() - text.len()].trim_end_matches(['v', ' ']) {
+            ">=" | "=>" => order != Ordering::Less,
+            ">" => order == Ordering::Greater,
+            "<=" | "=<" => order != Ordering::Greater,
+            "<" => order == Ordering::Less,
+            "!=" => order != Ordering::Equal,
+            // The first number that is not 0 stays.
+            "^" => begins_alike(bound.iter().position(|number| *number != 0).map_or(3, |at| at + 1)),
+            "~" | "~>" => begins_alike(text.split('.').count().min(2)),
             _ => order == Ordering::Equal,
         }
     })
@@ -149,6 +154,12 @@ mod tests {
             (">=10", false),
             ("1.0.0", false),
             ("!=2.2.0", false),
+            ("^2.1", true),
+            ("^3", false),
+            ("^1.9", false),
+            ("~2.2", true),
+            ("~2", true),
+            ("~2.1", false),
         ] {
             assert_eq!(contains(range, "2.2.0"), expected, "{range}");
         }
