@@ -33,6 +33,8 @@ struct Books {
     open: AtomicU64,
     bytes: AtomicU64,
     pages: Mutex<Vec<Page>>,
+    /// Where connections of the server's own come from, which are not in the books.
+    own: Mutex<Vec<SocketAddr>>,
 }
 
 /// What is kept of a connection.
@@ -44,6 +46,18 @@ struct Page {
 impl Books {
     fn pages(&self) -> MutexGuard<'_, Vec<Page>> {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn own(&self) -> MutexGuard<'_, Vec<SocketAddr>> {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether that is a connection of the server's own, which it then has seen.
+    fn is_own(&self, peer: SocketAddr) -> bool {
+        let mut own = self.own();
+        let others = own.len();
+        own.retain(|own| *own != peer);
+        own.len() < others
     }
 }
 
@@ -164,9 +178,21 @@ impl Server {
         wait_until(within, || self.bytes() >= bytes)
     }
 
-    /// Waits until no connection is open; whether that happened in time.
+    /// Waits until no connection is open, of those the kernel has made so far; whether that happened in time.
     pub fn all_closed(&self, within: Duration) -> bool {
-        self.comes_to(0, within)
+        self.catches_up(within) && self.comes_to(0, within)
+    }
+
+    /// Waits until it has accepted everybody who is connected: for a client that has gone already the kernel may have a
+    /// connection of which the server knows nothing yet.
+    fn catches_up(&self, within: Duration) -> bool {
+        // Connections are accepted in the order in which they were made.
+        let last = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).expect("a socket");
+        last.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a free port");
+        let from = last.local_addr().ok().and_then(|from| from.as_socket()).expect("its address");
+        self.books.own().push(from);
+        last.connect_timeout(&self.address.into(), within).is_ok()
+            && wait_until(within, || !self.books.own().contains(&from))
     }
 
     /// Waits until this many connections are open; whether that happened in time.
@@ -214,6 +240,9 @@ async fn accept(
             tokio::time::sleep(Duration::from_millis(5)).await;
             continue;
         };
+        if books.is_own(peer) {
+            continue;
+        }
         stream.set_nodelay(true).ok();
         let (behaviour, tls, entry) = (behaviour.clone(), tls.clone(), Entry::new(books.clone(), peer));
         tokio::task::spawn_local(async move {
