@@ -769,6 +769,48 @@ export default async function () {
     assert!(after < before + 8 * 1024, "memory grew from {before} to {after} KiB");
 }
 
+/// Short connections have no use for probes; one that lives has its peer probed when nothing moves.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_connection_that_lives_is_kept_alive() {
+    let server = Server::start(Behaviour::Sink);
+    let script = r#"
+import { Socket } from "k6/x/tcp"
+import { sleep } from "k6"
+export default async function () {
+  const socket = new Socket()
+  await socket.connect(__ENV.TCP_PORT, __ENV.TCP_HOST)
+  console.log("connected")
+  sleep(12)
+  socket.destroy()
+}
+"#;
+    let mut running = Program::script(BINARY, script).target(&server).within(BOUND).start();
+    running.wait_for("connected");
+    assert!(server.comes_to(1, BOUND));
+    let from = server.peers()[0].port();
+    let started = std::time::Instant::now();
+    while !has_keepalive_timer(from) {
+        assert!(started.elapsed() < Duration::from_secs(12), "nobody keeps it alive");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    running.finish().expect_code(0);
+}
+
+/// Whether the kernel will probe the peer of a connection from this port (proc_net_tcp: the kind of timer, and when it
+/// goes off, in hundredths of a second).
+#[cfg(target_os = "linux")]
+fn has_keepalive_timer(port: u16) -> bool {
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("the connections");
+    let own = format!(":{port:04X}");
+    let row = table.lines().map(|row| row.split_whitespace().collect::<Vec<_>>());
+    let mut timers = row.filter(|row| row.len() > 5 && row[1].ends_with(&own)).map(|row| row[5].to_owned());
+    timers.any(|timer| match timer.split_once(':') {
+        Some(("02", due)) => u64::from_str_radix(due, 16).is_ok_and(|due| (1..=3000).contains(&due)),
+        _ => false,
+    })
+}
+
 /// However much has come meanwhile, a chunk can be handed to a function byte by byte, as scripts do.
 #[test]
 fn chunks_can_be_spread() {

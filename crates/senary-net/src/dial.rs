@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustls::pki_types::ServerName;
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
-use tokio::net::{TcpSocket, TcpStream};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
 
 use crate::error::{NetError, Route};
 use crate::limits;
@@ -22,7 +23,6 @@ use crate::tls::{self, Tls};
 
 /// The reference's fixed limit for the TCP handshake.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
-const KEEPALIVE: Duration = Duration::from_secs(30);
 /// How many windows of local ports are tried before the kernel looks through all.
 const PORT_WINDOWS: usize = 3;
 
@@ -87,10 +87,9 @@ impl Dialer {
         let started = Instant::now();
         let connected = connect_tcp(to, target.local_ip).await;
         timings.connecting = Some(started.elapsed());
-        let (stream, local) = connected?;
-        let stream = Counted::new(stream, wire.clone());
+        let stream = Counted::new(connected?, wire.clone());
         if !target.tls {
-            return Ok(Stream::plain(stream, local, to));
+            return Ok(Stream::plain(stream, to));
         }
 
         let config = self.tls.config(target.host)?;
@@ -100,7 +99,7 @@ impl Dialer {
         let handshake = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await;
         timings.tls_handshaking = Some(started.elapsed());
         match handshake {
-            Ok(Ok(stream)) => Ok(Stream::tls(stream, local, to)),
+            Ok(Ok(stream)) => Ok(Stream::tls(stream, to)),
             Ok(Err((error, stream))) => {
                 // A peer that has gone is noticed by a write, if there is still something to write, before a read
                 // sees why it went.
@@ -114,7 +113,7 @@ impl Dialer {
     }
 }
 
-async fn connect_tcp(to: SocketAddr, from: Option<IpAddr>) -> Result<(TcpStream, SocketAddr), NetError> {
+async fn connect_tcp(to: SocketAddr, from: Option<IpAddr>) -> Result<TcpStream, NetError> {
     let route = Route { from, to };
     for _ in 0..PORT_WINDOWS {
         let Some(window) = local_ports::next() else { break };
@@ -128,17 +127,18 @@ async fn connect_tcp(to: SocketAddr, from: Option<IpAddr>) -> Result<(TcpStream,
 }
 
 /// Connects from a local port within `ports`; `None`: from any.
-async fn connect_from(route: Route, ports: Option<Window>) -> Result<(TcpStream, SocketAddr), NetError> {
+async fn connect_from(route: Route, ports: Option<Window>) -> Result<TcpStream, NetError> {
     let dial = |error| NetError::Dial { route, error };
-    let socket = open_socket(route, ports)?;
-    match tokio::time::timeout(CONNECT_TIMEOUT, socket.connect(route.to)).await {
+    let socket = open_socket(route)?;
+    let ports = ports.filter(|ports| ports.apply(&socket));
+    match tokio::time::timeout(CONNECT_TIMEOUT, handshake(socket, route.to)).await {
         Ok(Ok(stream)) => {
-            let local = stream.local_addr().map_err(dial)?;
             // Linux connects a socket to itself if it happens to pick the target's port; nobody listens there.
-            if local == route.to {
+            let may_be_itself = ports.is_none_or(|ports| ports.contains(route.to.port()));
+            if may_be_itself && stream.local_addr().map_err(dial)? == route.to {
                 return Err(dial(io::ErrorKind::ConnectionRefused.into()));
             }
-            Ok((stream, local))
+            Ok(stream)
         }
         Ok(Err(error)) if error.kind() == io::ErrorKind::AddrNotAvailable => {
             Err(NetError::LocalPorts { route, error })
@@ -148,7 +148,22 @@ async fn connect_from(route: Route, ports: Option<Window>) -> Result<(TcpStream,
     }
 }
 
-fn open_socket(route: Route, ports: Option<Window>) -> Result<TcpSocket, NetError> {
+/// What `TcpSocket::connect` does, but the outcome is asked for only where the readiness has not told it already.
+async fn handshake(socket: Socket, to: SocketAddr) -> io::Result<TcpStream> {
+    match socket.connect(&to.into()) {
+        Err(error) if error.raw_os_error() != Some(Errno::INPROGRESS.raw_os_error()) => return Err(error),
+        _ => {}
+    }
+    let stream = TcpStream::from_std(socket.into())?;
+    if stream.ready(Interest::WRITABLE).await?.is_write_closed()
+        && let Some(error) = stream.take_error()?
+    {
+        return Err(error);
+    }
+    Ok(stream)
+}
+
+fn open_socket(route: Route) -> Result<Socket, NetError> {
     let domain = Domain::for_address(route.to);
     let socket =
         Socket::new(domain, Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP)).map_err(|error| {
@@ -158,17 +173,11 @@ fn open_socket(route: Route, ports: Option<Window>) -> Result<TcpSocket, NetErro
             }
         })?;
     let dial = |error| NetError::Dial { route, error };
-    let options = SockRef::from(&socket);
-    options.set_tcp_nodelay(true).map_err(dial)?;
-    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
-    options.set_tcp_keepalive(&keepalive).map_err(dial)?;
-    if let Some(ports) = ports {
-        ports.apply(&socket);
-    }
+    socket.set_tcp_nodelay(true).map_err(dial)?;
     if let Some(ip) = route.from {
         bind(&socket, ip, route)?;
     }
-    Ok(TcpSocket::from_std_stream(socket.into()))
+    Ok(socket)
 }
 
 /// Binds to a source address, and leaves the port to the connect: the kernel then knows the target, and gives a port

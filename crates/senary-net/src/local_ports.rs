@@ -48,6 +48,10 @@ impl Window {
         Some(Self { first: first.try_into().ok()?, last: (first + PORTS - 1).try_into().ok()? })
     }
 
+    pub(crate) fn contains(self, port: u16) -> bool {
+        (self.first..=self.last).contains(&port)
+    }
+
     /// Has the socket's connect look here. `false`: the system does not know how, and will look everywhere (Linux before
     /// 6.3).
     #[cfg(target_os = "linux")]

@@ -6,14 +6,15 @@
 use std::cell::Cell;
 use std::io::{self, Read};
 use std::mem::MaybeUninit;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Deref;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use rustls::AlertDescription;
-use socket2::SockRef;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -21,9 +22,11 @@ use tokio_rustls::client::TlsStream;
 use crate::error::NetError;
 use crate::tls;
 
+/// The reference's, for the silence before the first probe and between two.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
 pub struct Stream {
     inner: Inner,
-    local: SocketAddr,
     remote: SocketAddr,
 }
 
@@ -33,16 +36,17 @@ enum Inner {
 }
 
 impl Stream {
-    pub(crate) fn plain(stream: Counted, local: SocketAddr, remote: SocketAddr) -> Self {
-        Self { inner: Inner::Plain(stream), local, remote }
+    pub(crate) fn plain(stream: Counted, remote: SocketAddr) -> Self {
+        Self { inner: Inner::Plain(stream), remote }
     }
 
-    pub(crate) fn tls(stream: TlsStream<Counted>, local: SocketAddr, remote: SocketAddr) -> Self {
-        Self { inner: Inner::Tls(Box::new(stream)), local, remote }
+    pub(crate) fn tls(stream: TlsStream<Counted>, remote: SocketAddr) -> Self {
+        Self { inner: Inner::Tls(Box::new(stream)), remote }
     }
 
-    pub fn local_addr(&self) -> SocketAddr {
-        self.local
+    /// Asked of the kernel: most connections live and die without anybody wanting to know.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.counted().stream.local_addr()
     }
 
     pub fn remote_addr(&self) -> SocketAddr {
@@ -60,10 +64,9 @@ impl Stream {
             Ok(()) => Ok(buf.filled().len()),
             // A peer that closes TLS without saying goodbye has closed all the same.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
-            Err(error) => Err(tls::alert(&error).unwrap_or(NetError::Read {
-                local: self.local,
-                remote: self.remote,
-                error,
+            Err(error) => Err(tls::alert(&error).unwrap_or_else(|| {
+                let (local, remote) = self.ends();
+                NetError::Read { local, remote, error }
             })),
         })
     }
@@ -71,7 +74,6 @@ impl Stream {
     /// Writes what the kernel takes now, without waiting. How many bytes were taken, and whether all of them are on
     /// their way: TLS may hold back some, which [`poll_flush`](Self::poll_flush) sends.
     pub fn try_write(&mut self, data: &[u8]) -> Result<(usize, bool), NetError> {
-        let (local, remote) = (self.local, self.remote);
         let written = match &mut self.inner {
             Inner::Plain(counted) => match counted.stream.try_write(data) {
                 Ok(n) => {
@@ -83,7 +85,7 @@ impl Stream {
             },
             Inner::Tls(stream) => try_write_tls(Pin::new(stream.as_mut()), data),
         };
-        written.map_err(|error| NetError::Write { local, remote, error })
+        written.map_err(|error| self.write_error(error))
     }
 
     pub fn poll_write(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, NetError>> {
@@ -91,8 +93,7 @@ impl Stream {
             Inner::Plain(stream) => Pin::new(stream).poll_write(cx, data),
             Inner::Tls(stream) => Pin::new(stream.as_mut()).poll_write(cx, data),
         };
-        let (local, remote) = (self.local, self.remote);
-        Poll::Ready(ready!(written).map_err(|error| NetError::Write { local, remote, error }))
+        Poll::Ready(ready!(written).map_err(|error| self.write_error(error)))
     }
 
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NetError>> {
@@ -100,22 +101,45 @@ impl Stream {
             Inner::Plain(_) => return Poll::Ready(Ok(())),
             Inner::Tls(stream) => Pin::new(stream.as_mut()).poll_flush(cx),
         };
-        let (local, remote) = (self.local, self.remote);
-        Poll::Ready(ready!(flushed).map_err(|error| NetError::Write { local, remote, error }))
+        Poll::Ready(ready!(flushed).map_err(|error| self.write_error(error)))
+    }
+
+    /// Has the kernel probe the peer whenever nothing has moved for half a minute. That costs three system calls, for
+    /// which short connections have no use: it is the caller's to say when one is no longer young.
+    pub fn keep_alive(&self) -> io::Result<()> {
+        let probes = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
+        SockRef::from(&self.counted().stream).set_tcp_keepalive(&probes)
     }
 
     /// Says goodbye where the protocol has a word for it; dropping the stream closes it.
     pub fn say_goodbye(&mut self) {
-        let counted = match &mut self.inner {
-            Inner::Plain(counted) => &*counted,
-            Inner::Tls(stream) => {
-                let mut cx = Context::from_waker(Waker::noop());
-                // As much as the kernel takes at once: a peer that does not read is not waited for.
-                let _ = Pin::new(stream.as_mut()).poll_shutdown(&mut cx);
-                stream.get_ref().0
-            }
+        if let Inner::Tls(stream) = &mut self.inner {
+            let mut cx = Context::from_waker(Waker::noop());
+            // As much as the kernel takes at once: a peer that does not read is not waited for.
+            let _ = Pin::new(stream.as_mut()).poll_shutdown(&mut cx);
+        }
+        self.counted().forget_unread();
+    }
+
+    fn counted(&self) -> &Counted {
+        match &self.inner {
+            Inner::Plain(counted) => counted,
+            Inner::Tls(stream) => stream.get_ref().0,
+        }
+    }
+
+    fn write_error(&self, error: io::Error) -> NetError {
+        let (local, remote) = self.ends();
+        NetError::Write { local, remote, error }
+    }
+
+    /// Both ends, for the text of an error.
+    fn ends(&self) -> (SocketAddr, SocketAddr) {
+        let unknown = match self.remote {
+            SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+            SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
         };
-        counted.forget_unread();
+        (self.local_addr().unwrap_or(unknown), self.remote)
     }
 }
 

@@ -9,7 +9,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use senary_net::{NetError, Stream, Target};
 use tokio::time::Sleep;
@@ -31,22 +31,21 @@ thread_local! {
 /// Dials and, if that works, serves the connection to its end.
 pub async fn run(socket: Rc<SocketCore>, target: ConnectTarget) {
     let local_ip = socket.vu.settings.local_ips.as_ref().and_then(|ips| ips.of_vu(socket.vu.id.in_instance));
-    let ConnectTarget { port, host, tls, tags } = target;
     let dialer = socket.vu.settings.dialer.clone();
-    let target = Target { host: &host, port, tls, local_ip };
+    let target = Target { host: &target.host, port: target.port, tls: target.tls, local_ip };
     let dialed = dialer.dial(&target, &socket.wire).await;
     socket.account_wire_bytes();
     let exhausted = dialed.result.as_ref().is_err_and(NetError::is_exhaustion);
     socket.vu.worker.meter.connected(exhausted);
+    if let Some(ip) = dialed.ip {
+        socket.resolved(ip);
+    }
     match dialed.result {
         Ok(stream) => {
-            socket.connected(stream, &dialed.timings, (tags, &host, port));
+            socket.connected(stream, &dialed.timings);
             socket.emit_from_io(SocketEvent::Connected);
         }
         Err(error) => {
-            if let Some(ip) = dialed.ip {
-                socket.set_endpoint(tags, &host, port, Some(ip.to_string()));
-            }
             socket.record_timings(&dialed.timings);
             let error = socket.failed(TcpError::from_net(Method::Connect, &error), &Vec::new());
             socket.emit_from_io(SocketEvent::ConnectFailed(error));
@@ -54,9 +53,9 @@ pub async fn run(socket: Rc<SocketCore>, target: ConnectTarget) {
             return;
         }
     }
-    let mut silence = Silence::default();
+    let mut clocks = Clocks::default();
     run_script(&socket);
-    poll_fn(|cx| poll_io(&socket, &mut silence, cx)).await;
+    poll_fn(|cx| poll_io(&socket, &mut clocks, cx)).await;
 }
 
 /// Lets the VU handle what was queued, if it is waiting for it.
@@ -68,7 +67,7 @@ fn run_script(socket: &Rc<SocketCore>) {
     socket.io_running.set(false);
 }
 
-fn poll_io(socket: &Rc<SocketCore>, silence: &mut Silence, cx: &mut Context<'_>) -> Poll<()> {
+fn poll_io(socket: &Rc<SocketCore>, clocks: &mut Clocks, cx: &mut Context<'_>) -> Poll<()> {
     socket.hot.prefetch();
     loop {
         if socket.stream.borrow().is_none() {
@@ -89,10 +88,11 @@ fn poll_io(socket: &Rc<SocketCore>, silence: &mut Silence, cx: &mut Context<'_>)
                     run_script(socket);
                     return Poll::Ready(());
                 }
-                Poll::Pending => progress |= silence.poll(socket, cx),
+                Poll::Pending => progress |= clocks.silence.poll(socket, cx),
             }
         }
         if !progress {
+            clocks.youth.poll(socket, cx);
             return Poll::Pending;
         }
         run_script(socket);
@@ -189,6 +189,42 @@ fn remember_waker(socket: &SocketCore, cx: &Context<'_>) {
     match &mut *slot {
         Some(known) => known.clone_from(cx.waker()),
         None => *slot = Some(cx.waker().clone()),
+    }
+}
+
+/// What a connection waits for besides its peer.
+#[derive(Default)]
+struct Clocks {
+    silence: Silence,
+    youth: Youth,
+}
+
+/// How long a connection is not kept alive: less than the silence before a first probe.
+const YOUTH: Duration = Duration::from_secs(10);
+
+/// Has connections kept alive that are open for some time; many are not.
+struct Youth {
+    ends: Option<Pin<Box<Sleep>>>,
+}
+
+impl Default for Youth {
+    fn default() -> Self {
+        Self { ends: Some(Box::pin(tokio::time::sleep(YOUTH))) }
+    }
+}
+
+impl Youth {
+    fn poll(&mut self, socket: &SocketCore, cx: &mut Context<'_>) {
+        let Some(ends) = &mut self.ends else { return };
+        if ends.as_mut().poll(cx).is_pending() {
+            return;
+        }
+        self.ends = None;
+        if let Some(stream) = &*socket.stream.borrow()
+            && let Err(error) = stream.keep_alive()
+        {
+            log::debug!(error:%, module = "tcp"; "Keeping a connection alive");
+        }
     }
 }
 

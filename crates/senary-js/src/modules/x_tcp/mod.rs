@@ -108,14 +108,14 @@ fn connect<'js>(
         let error = TcpError::new(Method::Connect, code, text).to_value(&ctx)?;
         return settled(&ctx, Err(error));
     }
-    let target = match arguments::connect_target(&ctx, first.0, second.0)? {
+    let mut target = match arguments::connect_target(&ctx, first.0, second.0)? {
         Ok(target) => target,
         Err(error) => return refuse(&ctx, &this.0, error, &Vec::new()),
     };
     anchor(&ctx, &this.0);
     let (promise, resolvers) = pending(&ctx)?;
     core.connecting.replace(Some(resolvers));
-    core.begin_connect(target.tags.clone(), &target.host, target.port);
+    core.begin_connect(std::mem::take(&mut target.tags), target.host.clone(), target.port);
     let task = tokio::task::spawn_local(io::run(core.clone(), target));
     core.set_task(task.abort_handle());
     Ok(promise)
@@ -344,7 +344,7 @@ impl<'js> JsClass<'js> for SocketObject<'js> {
             "bytes_read",
             Accessor::from(|this: Receiver<'js>| this.0.borrow().core.bytes_read.get() as f64),
         )?;
-        let addresses = |this: &Receiver<'js>| this.0.borrow().core.addresses.get();
+        let addresses = |this: &Receiver<'js>| this.0.borrow().core.addresses();
         proto.prop(
             "local_ip",
             Accessor::from(move |this: Receiver<'js>| {

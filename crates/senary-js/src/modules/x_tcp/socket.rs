@@ -10,7 +10,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -62,6 +62,29 @@ pub struct QueuedWrite {
     pub _charge: Charge,
 }
 
+/// Whom a socket talks to, as its tags say it.
+struct Endpoint {
+    host: String,
+    port: String,
+    ip: Option<String>,
+}
+
+impl Endpoint {
+    fn tags(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
+        let ip = self.ip.as_deref().map(|ip| ("ip", ip));
+        [("proto", "TCP"), ("host", &self.host), ("port", &self.port)].into_iter().chain(ip)
+    }
+}
+
+/// A series that the socket has recorded to, and the VU's tags it was looked up under.
+struct KnownSeries {
+    under: TagSetId,
+    metric: MetricId,
+    /// Those of the series: the VU's and the socket's.
+    tags: TagSetId,
+    series: SeriesId,
+}
+
 pub struct SocketCore {
     pub id: u64,
     pub vu: Rc<VuCore>,
@@ -69,13 +92,12 @@ pub struct SocketCore {
     pub state: Cell<State>,
     constructor_tags: Tags,
     connect_tags: RefCell<Tags>,
-    endpoint: RefCell<Tags>,
-    /// Series by the VU's tags they were looked up under; emptied when the socket's own tags change.
-    known_series: RefCell<Vec<(TagSetId, MetricId, SeriesId)>>,
+    endpoint: RefCell<Option<Endpoint>>,
+    /// Emptied when the socket's own tags change.
+    known_series: RefCell<Vec<KnownSeries>>,
     pub stream: RefCell<Option<Stream>>,
     /// What the stream, or the connect under way, moved since it was last accounted for.
     pub wire: Rc<WireBytes>,
-    pub addresses: Cell<Option<(SocketAddr, SocketAddr)>>,
     opened_at: Cell<Option<Instant>>,
     pub bytes_written: Cell<u64>,
     pub bytes_read: Cell<u64>,
@@ -112,7 +134,6 @@ impl SocketCore {
             known_series: RefCell::default(),
             stream: RefCell::default(),
             wire: Rc::default(),
-            addresses: Cell::new(None),
             opened_at: Cell::new(None),
             bytes_written: Cell::new(0),
             bytes_read: Cell::new(0),
@@ -141,9 +162,11 @@ impl SocketCore {
     }
 
     /// disconnected → opening.
-    pub fn begin_connect(self: &Rc<Self>, tags: Tags, host: &str, port: i64) {
+    pub fn begin_connect(self: &Rc<Self>, tags: Tags, host: String, port: i64) {
         self.state.set(State::Opening);
-        self.set_endpoint(tags, host, port, None);
+        self.connect_tags.replace(tags);
+        self.endpoint.replace(Some(Endpoint { host, port: port.to_string(), ip: None }));
+        self.known_series.borrow_mut().clear();
         self.vu.live_sockets.borrow_mut().insert(self.id, self.clone());
     }
 
@@ -151,13 +174,18 @@ impl SocketCore {
         self.task.replace(Some(task));
     }
 
+    /// The host's address, once it is known.
+    pub fn resolved(&self, ip: IpAddr) {
+        if let Some(endpoint) = &mut *self.endpoint.borrow_mut() {
+            endpoint.ip = Some(ip.to_string());
+        }
+        self.known_series.borrow_mut().clear();
+    }
+
     /// opening → (event) → open; the stream is here already, so that nothing can get lost.
-    pub fn connected(self: &Rc<Self>, stream: Stream, timings: &Timings, tags: (Tags, &str, i64)) {
-        let (local, remote) = (stream.local_addr(), stream.remote_addr());
-        self.set_endpoint(tags.0, tags.1, tags.2, Some(remote.ip().to_string()));
+    pub fn connected(self: &Rc<Self>, stream: Stream, timings: &Timings) {
         self.record_timings(timings);
         self.count(self.metrics.sockets);
-        self.addresses.set(Some((local, remote)));
         self.stream.replace(Some(stream));
         let now = Instant::now();
         self.opened_at.set(Some(now));
@@ -221,7 +249,8 @@ impl SocketCore {
         if tags.is_empty() {
             return self.count(metric);
         }
-        let series = self.series(metric, tags);
+        let tags = self.tags_with(tags);
+        let series = self.vu.worker.record(|r| r.series(metric, tags));
         self.vu.record_series(series, 1.0, self.vu.now());
     }
 
@@ -258,40 +287,46 @@ impl SocketCore {
         self.vu.data_received.set(self.vu.data_received.get() + received);
     }
 
-    pub fn set_endpoint(&self, tags: Tags, host: &str, port: i64, ip: Option<String>) {
-        self.connect_tags.replace(tags);
-        let mut endpoint = vec![
-            ("proto".to_owned(), "TCP".to_owned()),
-            ("host".to_owned(), host.to_owned()),
-            ("port".to_owned(), port.to_string()),
-        ];
-        endpoint.extend(ip.map(|ip| ("ip".to_owned(), ip)));
-        self.endpoint.replace(endpoint);
-        self.known_series.borrow_mut().clear();
+    /// Local and remote, while there is a connection.
+    pub fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
+        let stream = self.stream.borrow();
+        let stream = stream.as_ref()?;
+        Some((stream.local_addr().ok()?, stream.remote_addr()))
     }
 
     fn record(&self, metric: MetricId, value: f64) {
-        let under = self.vu.tags.id();
-        let known = self.known_series.borrow().iter().find(|s| s.0 == under && s.1 == metric).map(|s| s.2);
-        let series = known.unwrap_or_else(|| {
-            let series = self.series(metric, &Vec::new());
-            let mut known = self.known_series.borrow_mut();
-            known.retain(|(under, ..)| under.is_of(self.vu.worker.epoch()));
-            known.push((under, metric, series));
-            series
-        });
+        let series = self.own_series(metric);
         self.vu.record_series(series, value, self.vu.now());
     }
 
-    /// Under the VU's tags, the constructor's, connect's, the endpoint's and these: later ones win.
-    fn series(&self, metric: MetricId, tags: &Tags) -> SeriesId {
+    /// The series of a metric under the VU's present tags and the socket's own.
+    fn own_series(&self, metric: MetricId) -> SeriesId {
+        let under = self.vu.tags.id();
+        let mut known = self.known_series.borrow_mut();
+        let mut tags = None;
+        for of in known.iter().filter(|of| of.under == under) {
+            if of.metric == metric {
+                return of.series;
+            }
+            tags = Some(of.tags);
+        }
+        known.retain(|of| of.under.is_of(self.vu.worker.epoch()));
+        let tags = tags.unwrap_or_else(|| self.tags_with(&Vec::new()));
+        let series = self.vu.worker.record(|r| r.series(metric, tags));
+        known.push(KnownSeries { under, metric, tags, series });
+        series
+    }
+
+    /// The VU's tags, the constructor's, connect's, the endpoint's and these: later ones win.
+    fn tags_with(&self, tags: &Tags) -> TagSetId {
         let (connect, endpoint) = (self.connect_tags.borrow(), self.endpoint.borrow());
-        let own = self.constructor_tags.iter().chain(connect.iter()).chain(endpoint.iter()).chain(tags);
-        self.vu.series_with(metric, own.map(|(k, v)| (k.as_str(), v.as_str())))
+        let endpoint = endpoint.iter().flat_map(Endpoint::tags);
+        let own = pairs(&self.constructor_tags).chain(pairs(&connect)).chain(endpoint).chain(pairs(tags));
+        let under = self.vu.tags.id();
+        self.vu.worker.record(|r| r.derive(under, own))
     }
 
     fn close_stream(&self) {
-        self.addresses.set(None);
         // Script may be called from the I/O task only while the stream is not borrowed.
         if let Some(mut stream) = self.stream.take() {
             stream.say_goodbye();
@@ -301,6 +336,10 @@ impl SocketCore {
             self.record(self.metrics.duration, milliseconds(opened.elapsed()));
         }
     }
+}
+
+fn pairs(tags: &Tags) -> impl Iterator<Item = (&str, &str)> + Clone {
+    tags.iter().map(|(key, value)| (key.as_str(), value.as_str()))
 }
 
 pub fn milliseconds(duration: Duration) -> f64 {
