@@ -17,6 +17,8 @@ use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use crate::idle;
+use crate::meter::WorkerMeter;
 use crate::pool::{VuLease, VuPool};
 use crate::segment::Striping;
 use crate::vu::{VuFactory, VuId};
@@ -157,9 +159,14 @@ impl<F: VuFactory> Hire<F> {
         self,
         factory: Arc<F>,
         striping: Striping,
+        meter: Arc<WorkerMeter>,
         context: impl FnOnce() -> Rc<WorkerContext> + Send + 'static,
     ) -> io::Result<WorkerThread> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .on_thread_park(move || idle::before_sleep(&meter))
+            .on_thread_unpark(idle::after_sleep)
+            .build()?;
         let (end, ended) = oneshot::channel();
         let thread = std::thread::Builder::new().name(format!("worker-{}", self.index)).spawn(move || {
             let (_end, local, context) = (end, LocalSet::new(), context());

@@ -5,6 +5,7 @@
 
 mod crew;
 mod executor;
+mod idle;
 mod meter;
 pub mod pacer;
 pub mod plan;

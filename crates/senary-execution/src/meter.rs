@@ -29,6 +29,8 @@ pub struct WorkerMeter {
     late_starts: AtomicU64,
     connects: AtomicU64,
     exhausted: AtomicU64,
+    /// Time it let others have, since the thread began.
+    given_away: AtomicU64,
     /// The system's file on the worker's thread.
     thread: OnceLock<PathBuf>,
 }
@@ -44,6 +46,7 @@ impl Default for WorkerMeter {
             late_starts: AtomicU64::new(0),
             connects: AtomicU64::new(0),
             exhausted: AtomicU64::new(0),
+            given_away: AtomicU64::new(0),
             thread: OnceLock::new(),
         }
     }
@@ -80,6 +83,11 @@ impl WorkerMeter {
         self.exhausted.fetch_add(u64::from(exhausted), Ordering::Relaxed);
     }
 
+    /// The worker had nothing to do and let other threads go first for so long.
+    pub(crate) fn gave_way(&self, took: Duration) {
+        self.given_away.fetch_add(nanos(took), Ordering::Relaxed);
+    }
+
     fn take(&self) -> WorkerWindow {
         let now = nanos(self.base.elapsed());
         let pending = now.saturating_sub(self.due.load(Ordering::Relaxed));
@@ -93,11 +101,33 @@ impl WorkerMeter {
         }
     }
 
-    /// Time on a core, and time ready to run without one, since the thread began.
-    fn scheduled(&self) -> Option<Scheduled> {
+    /// The kernel's books on the thread, and what it gave away, since it began.
+    fn times(&self) -> Option<Times> {
         let text = std::fs::read_to_string(self.thread.get()?).ok()?;
         let mut figures = text.split_whitespace().map(|figure| figure.parse().map(Duration::from_nanos));
-        Some(Scheduled { running: figures.next()?.ok()?, queued: figures.next()?.ok()? })
+        let given_away = Duration::from_nanos(self.given_away.load(Ordering::Relaxed));
+        Some(Times { running: figures.next()?.ok()?, queued: figures.next()?.ok()?, given_away })
+    }
+}
+
+/// Of a worker's thread; they only grow.
+#[derive(Clone, Copy)]
+struct Times {
+    /// On a core.
+    running: Duration,
+    /// Ready to run, without one.
+    queued: Duration,
+    /// Part of the latter.
+    given_away: Duration,
+}
+
+impl Times {
+    fn since(self, before: Self) -> Scheduled {
+        let given_away = self.given_away.saturating_sub(before.given_away);
+        Scheduled {
+            running: self.running.saturating_sub(before.running),
+            queued: self.queued.saturating_sub(before.queued).saturating_sub(given_away),
+        }
     }
 }
 
@@ -127,7 +157,7 @@ struct Look {
     at: Instant,
     cpu: Duration,
     held_up: Duration,
-    scheduled: Vec<Option<Scheduled>>,
+    workers: Vec<Option<Times>>,
 }
 
 /// Windows are this long at least: whoever looks does so every second, whenever scenarios began.
@@ -188,17 +218,14 @@ impl Meter {
             at: Instant::now(),
             cpu: Duration::new(cpu.tv_sec.unsigned_abs(), cpu.tv_nsec.unsigned_abs() as u32),
             held_up: (self.held_up)(),
-            scheduled: self.workers.iter().map(|worker| worker.scheduled()).collect(),
+            workers: self.workers.iter().map(|worker| worker.times()).collect(),
         }
     }
 
     fn window(&self, before: &Look, now: &Look) -> Window {
-        let workers = self.workers.iter().zip(before.scheduled.iter().zip(&now.scheduled));
+        let workers = self.workers.iter().zip(before.workers.iter().zip(&now.workers));
         let workers = workers.map(|(worker, (before, now))| {
-            let scheduled = before.zip(*now).map(|(before, now)| Scheduled {
-                running: now.running.saturating_sub(before.running),
-                queued: now.queued.saturating_sub(before.queued),
-            });
+            let scheduled = before.zip(*now).map(|(before, now)| now.since(before));
             WorkerWindow { scheduled, ..worker.take() }
         });
         Window {
@@ -253,6 +280,18 @@ pub(crate) fn record(window: &Window, recorder: &mut Recorder, tags: &TagSet, ti
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn time_that_was_given_away_is_idle_time() {
+        let at = |running, queued, given_away| {
+            let ms = Duration::from_millis;
+            Times { running: ms(running), queued: ms(queued), given_away: ms(given_away) }
+        };
+        let scheduled = at(500, 700, 400).since(at(100, 200, 50));
+        let (running, queued) = (Duration::from_millis(400), Duration::from_millis(150));
+        assert_eq!(scheduled, Scheduled { running, queued });
+        assert_eq!(at(500, 200, 400).since(at(100, 200, 50)).queued, Duration::ZERO);
+    }
 
     #[test]
     fn a_busy_thread_is_seen_from_outside() {

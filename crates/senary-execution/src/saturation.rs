@@ -32,7 +32,7 @@ const OWN_SHARE: f64 = 0.7;
 /// What a worker did in a window.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct WorkerWindow {
-    /// Time on a core, and time ready to run without one; `None` where the system does not tell.
+    /// Time on a core, and time it needed one and had none; `None` where the system does not tell.
     pub scheduled: Option<Scheduled>,
     /// How late its event loop was at the worst.
     pub lag: Duration,

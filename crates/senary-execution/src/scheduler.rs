@@ -153,7 +153,8 @@ impl<F: VuFactory> Scheduler<F> {
         let mut scheduler = Self { inner, workers: Vec::new() };
         for hire in hires {
             let (context, striping) = (scheduler.inner.context(hire.index), scheduler.inner.striping());
-            let thread = hire.start(factory.clone(), striping, context)?;
+            let meter = scheduler.inner.control.meter.worker(hire.index);
+            let thread = hire.start(factory.clone(), striping, meter, context)?;
             scheduler.workers.push(Running::Thread(thread));
         }
         Ok(scheduler)
