@@ -18,6 +18,8 @@ use crate::connection::Connection;
 const BACKLOG: i32 = 16 * 1024;
 /// How much of each connection's input is kept verbatim.
 const KEPT: usize = 64 * 1024;
+/// How long a server that is dropped may take for it.
+const CATCHING_UP: Duration = Duration::from_secs(5);
 
 /// Dropping it closes all its connections.
 pub struct Server {
@@ -214,6 +216,10 @@ fn wait_until(within: Duration, holds: impl Fn() -> bool) -> bool {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // Connections it has not accepted yet would be reset instead of closed.
+        if !std::thread::panicking() {
+            self.catches_up(CATCHING_UP);
+        }
         if let Some(stop) = self.stop.take() {
             // The thread may have panicked; joining tells.
             let _ = stop.send(());
