@@ -3,8 +3,8 @@
 
     cargo build --release && bench/run.py [--bin target/release/senary] [--only NAME ...] [--runs 3]
 
-Everything runs on loopback against `senary echo`, and ends by itself. Needs a C compiler for `latency`, whose bare
-client it is compared with. Figures are medians of the runs; docs/performance.md says what they mean.
+Everything runs on loopback against `senary echo`, and ends by itself. Needs a C compiler for `computing` and `latency`,
+whose bare clients it is compared with. Figures are medians of the runs; docs/performance.md says what they mean.
 """
 import argparse
 import json
@@ -62,6 +62,12 @@ def peak_of(pid):
         return 0
 
 
+def compiled(b, name):
+    """A bare client of this folder."""
+    subprocess.run(["cc", "-O2", "-o", f"{b.folder}/{name}", f"{HERE}/{name}.c"], check=True)
+    return f"{b.folder}/{name}"
+
+
 def memory(b):
     one = b.median(lambda: b.run("idle_vus.js", VUS=1)[2])
     print(f"  one VU: peak of {one / 1024:.1f} MiB")
@@ -90,6 +96,27 @@ def growth(b):
         print(f"  {series:6} time series: {cost:.2f} us of CPU per sample")
 
 
+def computing(b):
+    client = compiled(b, "computing")
+    for connections in (50, 1000):
+        n = 300000 // connections
+
+        def bare(nanoseconds, lines):
+            argv = [client, b.port, connections, connections * n, nanoseconds, lines]
+            return float(subprocess.run(list(map(str, argv)), capture_output=True, check=True, timeout=120).stdout)
+
+        def senary():
+            made, all_of_it = (b.run("ping.js", "--workers", "1", VUS=connections, N=k)[1] for k in (1, n))
+            return (all_of_it - made) * 1e6 / (connections * (n - 1))
+
+        runs = [(bare(0, 0), bare(1600, 0), bare(1600, 60), senary()) for _ in range(b.runs)]
+        idle, busy, cold, own = (statistics.median(costs) for costs in zip(*runs))
+        print(
+            f"  {connections:5} connections: bare client {idle:.1f} us a round trip, computing for 1.6 us {busy:.1f}, "
+            f"and touching 60 cold lines {cold:.1f}; Senary with one worker {own:.1f}"
+        )
+
+
 def scale(b):
     def done(workers):
         return b.median(lambda: b.run("compute.js", "--workers", str(workers))[0]["iterations"]["rate"])
@@ -107,8 +134,7 @@ def punctual(b):
 
 
 def latency(b):
-    client = f"{b.folder}/latency"
-    subprocess.run(["cc", "-O2", "-o", client, f"{HERE}/latency.c"], check=True)
+    client = compiled(b, "latency")
     for _ in range(b.runs):  # in turn, so that drift hits all alike
         bare = []
         for at_once in (1, 5):
@@ -123,7 +149,15 @@ def latency(b):
         )
 
 
-PARTS = dict(memory=memory, sockets=sockets, growth=growth, scale=scale, punctual=punctual, latency=latency)
+PARTS = dict(
+    memory=memory,
+    sockets=sockets,
+    growth=growth,
+    computing=computing,
+    scale=scale,
+    punctual=punctual,
+    latency=latency,
+)
 
 
 def main():
