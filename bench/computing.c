@@ -4,31 +4,19 @@
 //
 // One message is in flight on each connection. For each that comes back it touches LINES cache lines out of the 96 KiB that
 // belong to the connection, computes for NANOSECONDS in all, and sends the next. Prints CPU microseconds per message.
-#include <arpa/inet.h>
-#include <netinet/tcp.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/epoll.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "client.h"
+
 #define OWN_LINES 1536
-#define MESSAGE "ping-pong-payload-0123456789abcdef"
 
 struct line {
     volatile uint64_t count;
     char rest[56];
 };
-
-static long now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * 1000000000L + t.tv_nsec;
-}
 
 static void compute(struct line *own, long nanoseconds, int lines)
 {
@@ -55,23 +43,14 @@ int main(int argc, char **argv)
 {
     if (argc != 6)
         return 2;
-    int connections = atoi(argv[2]), lines = atoi(argv[5]), epoll = epoll_create1(0), one = 1;
+    int connections = atoi(argv[2]), lines = atoi(argv[5]), epoll = epoll_create1(0);
     long messages = atol(argv[3]), nanoseconds = atol(argv[4]), done = 0;
     int *sockets = calloc(connections, sizeof(int));
     struct line *memory = calloc((size_t)connections * OWN_LINES, sizeof(struct line));
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(atoi(argv[1])),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    for (int i = 0; i < connections; i++) {
-        sockets[i] = socket(AF_INET, SOCK_STREAM, 0);
-        if (connect(sockets[i], (struct sockaddr *)&to, sizeof(to)))
-            return 1;
-        setsockopt(sockets[i], IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-        struct epoll_event e = {.events = EPOLLIN, .data.u32 = i};
-        epoll_ctl(epoll, EPOLL_CTL_ADD, sockets[i], &e);
-    }
+    open_connections(sockets, connections, atoi(argv[1]), epoll);
     double before = cpu_seconds();
     for (int i = 0; i < connections; i++)
-        if (write(sockets[i], MESSAGE, 34) != 34)
+        if (write(sockets[i], MESSAGE, LENGTH) != LENGTH)
             return 1;
     while (done < messages) {
         struct epoll_event events[512];
@@ -81,10 +60,10 @@ int main(int argc, char **argv)
         for (int i = 0; i < n; i++, done++) {
             unsigned from = events[i].data.u32;
             char buffer[4096];
-            if (read(sockets[from], buffer, sizeof(buffer)) != 34)
+            if (read(sockets[from], buffer, sizeof(buffer)) != LENGTH)
                 return 1;
             compute(memory + (size_t)from * OWN_LINES, nanoseconds, lines);
-            if (write(sockets[from], MESSAGE, 34) != 34)
+            if (write(sockets[from], MESSAGE, LENGTH) != LENGTH)
                 return 1;
         }
     }

@@ -4,26 +4,14 @@
 //
 // AT_ONCE connections in turn send a message each at the same time; 1: a message each 0.2 ms.
 // Prints the median and the 99th percentile in microseconds.
-#include <arpa/inet.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "client.h"
 
 #define CONNECTIONS 50
 #define BETWEEN_MESSAGES 200000
-
-static long now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * 1000000000L + t.tv_nsec;
-}
 
 static int by_value(const void *a, const void *b)
 {
@@ -36,18 +24,9 @@ int main(int argc, char **argv)
     if (argc != 4)
         return 2;
     int messages = atoi(argv[2]), at_once = atoi(argv[3]);
-    int sockets[CONNECTIONS], done = 0, next = 0, epoll = epoll_create1(0), one = 1;
+    int sockets[CONNECTIONS], done = 0, next = 0, epoll = epoll_create1(0);
     long sent[CONNECTIONS] = {0}, *took = calloc(messages, sizeof(long));
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(atoi(argv[1])),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    for (int i = 0; i < CONNECTIONS; i++) {
-        sockets[i] = socket(AF_INET, SOCK_STREAM, 0);
-        if (connect(sockets[i], (struct sockaddr *)&to, sizeof(to)))
-            return 1;
-        setsockopt(sockets[i], IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-        struct epoll_event e = {.events = EPOLLIN, .data.u32 = i};
-        epoll_ctl(epoll, EPOLL_CTL_ADD, sockets[i], &e);
-    }
+    open_connections(sockets, CONNECTIONS, atoi(argv[1]), epoll);
     int timer = timerfd_create(CLOCK_MONOTONIC, 0);
     long pause = (long)at_once * BETWEEN_MESSAGES;
     struct itimerspec every = {{0, pause}, {0, pause}};
@@ -70,10 +49,10 @@ int main(int argc, char **argv)
                     if (sent[next])
                         continue;
                     sent[next] = now_ns();
-                    if (write(sockets[next], "ping-pong-payload-0123456789abcdef", 34) != 34)
+                    if (write(sockets[next], MESSAGE, LENGTH) != LENGTH)
                         return 1;
                 }
-            } else if (read(sockets[from], buffer, sizeof(buffer)) == 34) {
+            } else if (read(sockets[from], buffer, sizeof(buffer)) == LENGTH) {
                 if (done < messages)
                     took[done++] = now_ns() - sent[from];
                 sent[from] = 0;
