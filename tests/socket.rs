@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use senary_testkit::{Behaviour, Certificate, FullBacklog, Outcome, Program, Server};
+use senary_testkit::{Behaviour, Certificate, FullBacklog, Outcome, Program, Server, Signal};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_senary");
 const BOUND: Duration = Duration::from_secs(60);
@@ -781,20 +781,21 @@ export default async function () {
   const socket = new Socket()
   await socket.connect(__ENV.TCP_PORT, __ENV.TCP_HOST)
   console.log("connected")
-  sleep(12)
-  socket.destroy()
+  sleep(3600)
 }
 "#;
     let mut running = Program::script(BINARY, script).target(&server).within(BOUND).start();
     running.wait_for("connected");
     assert!(server.comes_to(1, BOUND));
     let from = server.peers()[0].port();
+    // The first probe would be due after thirty seconds of silence.
     let started = std::time::Instant::now();
     while !has_keepalive_timer(from) {
-        assert!(started.elapsed() < Duration::from_secs(12), "nobody keeps it alive");
+        assert!(started.elapsed() < Duration::from_secs(30), "nobody keeps it alive");
         std::thread::sleep(Duration::from_millis(100));
     }
-    running.finish().expect_code(0);
+    running.signal(Signal::INT);
+    running.finish().expect_code(105);
 }
 
 /// Whether the kernel will probe the peer of a connection from this port (proc_net_tcp: the kind of timer, and when it
