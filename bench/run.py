@@ -71,7 +71,7 @@ def compiled(b, name):
 def memory(b):
     one = b.median(lambda: b.run("idle_vus.js", VUS=1)[2])
     print(f"  one VU: peak of {one / 1024:.1f} MiB")
-    for vus in (100, 1000, 5000):
+    for vus in (100, 1000, 10000):
         print(f"  {vus:5} VUs with a socket each: {(b.run('idle_vus.js', VUS=vus)[2] - one) / (vus - 1):.1f} KiB each")
 
 
@@ -81,7 +81,7 @@ def sockets(b):
 
 
 def growth(b):
-    for vus in (10, 100, 1000, 5000):
+    for vus in (10, 100, 1000, 10000):
         n = max(200000 // vus, 20)
 
         def cost():
