@@ -1,4 +1,4 @@
-//! Scripts, as JavaScript and as TypeScript: read, translated, searched for imports, functions and source maps.
+//! Scripts, as JavaScript and as TypeScript: read, translated, searched for imports and source maps.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -7,7 +7,6 @@ use senary_js::source::{source_map, specifier, syntax};
 fuzz_target!(|code: &str| {
     for typescript in [false, true] {
         let Ok(parsed) = syntax::parse(code, typescript) else { continue };
-        senary_js::fuzzing::functions(&parsed.code);
         for import in &parsed.imports {
             for base in ["file:///dir/script.js", "https://host/dir/script.js"] {
                 let _ = specifier::resolve(base, &import.specifier);

@@ -15,7 +15,7 @@ use crate::modules::webcrypto::algorithm::{Algorithm, Curve, Hash, KeyKind};
 use crate::modules::webcrypto::formats::{Format, KeyData, Purpose, Target, export, import};
 use crate::modules::webcrypto::jwk::Jwk;
 use crate::modules::{exports_of, text_codec};
-use crate::source::{function_text::FunctionTexts, stack};
+use crate::source::stack;
 
 /// A script's function that is called with one input after the other.
 pub struct Engine {
@@ -144,11 +144,6 @@ fn jwk(json: &[u8]) -> Option<Jwk> {
         dq: member("dq"),
         qi: member("qi"),
     })
-}
-
-/// Finds the functions of a script.
-pub fn functions(code: &str) {
-    FunctionTexts::of(code);
 }
 
 /// Reads a text as a stack trace.

@@ -337,12 +337,15 @@ const nested = () => (a) => function inner() { return class { x() {} } };
 const all = [named, arrow, arr2, arr3, fe, fe2, Dog, Dog.prototype.bark, Object.getOwnPropertyDescriptor(Dog.prototype, 'tail').get,
   Dog.walk, Dog.s, Dog.static, Dog.block, d.fld, d.p(), Cat, Anon, Anon.prototype.m, o.method, g.get, g.set, o.computed, o.am, o.gen, o.f, o.a,
   o[Symbol.iterator], o.str, o[12], o.async, o.get, nested, nested(), nested()(), nested()()(), Math.max, open, named.bind(null)];
+const m=(a,b)=>a+b;all.push(m,[()=>4][0],{'q r'(){}}['q r'],{['c'+1](){}}.c1,{*g(){}}.g,{1(){}}[1],class A {},class {},class extends Array{});
+all.push(...[1].map(()=>(x)=>x),class{static{all.push(()=>9)}},class Q{static x(){}}.x,class Q{get x(){return 1}},class Q{['x'](){}}.prototype.x);
 export const options = { r: all.map(String) };
 export default function () {}
 "#;
     let r = answer(&[("script.js", script)]);
     assert_eq!(r[0], "function named(a, b) { return a + b; }");
     assert_eq!(r[35], "function max() {\n    [native code]\n}");
+    assert_eq!(r[38], "(a,b)=>a+b");
     let commonjs = script
         .replace("export const options", "exports.options")
         .replace("export default", "exports.default =");
@@ -502,12 +505,12 @@ fn exceptions_of_modules_are_thrown_to_who_requires_them() {
     let r = answer(&[
         (
             "script.js",
-            "let got = [];\nfor (const name of ['./bad.js', './bad.cjs.js']) { try { require(name) } catch (e) { got.push(e.message) } }\nexport const options = { r: got };\nexport default () => {};",
+            "let got = [];\nfor (const name of ['./bad.js', './bad.cjs.js', './bad.js', './bad.cjs.js']) { try { require(name) } catch (e) { got.push(e.message) } }\nexport const options = { r: got };\nexport default () => {};",
         ),
         ("bad.js", "export const x = 1;\nthrow new Error('esm');"),
-        ("bad.cjs.js", "throw new Error('cjs');"),
+        ("bad.cjs.js", "exports.half = 1;\nthrow new Error('cjs');"),
     ]);
-    assert_eq!(r, json!(["esm", "cjs"]));
+    assert_eq!(r, json!(["esm", "cjs", "esm", "cjs"]));
 }
 
 #[test]

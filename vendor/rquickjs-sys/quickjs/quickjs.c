@@ -914,6 +914,7 @@ typedef struct JSFunctionBytecode {
     JSAtom filename;
     int line_num;
     int col_num;
+    int source_start; /* Senary: see JS_GetFunctionSource */
     int source_len;
     int pc2line_len;
     uint8_t *pc2line_buf;
@@ -7641,7 +7642,7 @@ static void compute_bytecode_size(JSFunctionBytecode *b, JSMemoryUsage_helper *h
         hp->js_func_code_size += b->byte_code_len;
     }
     memory_used_count++;
-    js_func_size += b->source_len + 1;
+    js_func_size += b->source ? b->source_len + 1 : 0; /* Senary: not always there */
     if (b->pc2line_len) {
         memory_used_count++;
         hp->js_func_pc2line_count += 1;
@@ -22479,6 +22480,7 @@ typedef struct JSFunctionDef {
     DynBuf pc2line;
 
     char *source;  /* raw source, utf-8 encoded */
+    int source_start; /* Senary: see JS_GetFunctionSource */
     int source_len;
 
     JSModuleDef *module; /* != NULL when parsing a module */
@@ -26071,6 +26073,7 @@ static __exception int js_parse_class(JSParseState *s, bool is_class_expr,
 
     /* store the class source code in the constructor. */
     js_free(ctx, ctor_fd->source);
+    ctor_fd->source_start = class_start_ptr - s->buf_start;
     ctor_fd->source_len = s->buf_ptr - class_start_ptr;
     ctor_fd->source = js_strndup(ctx, (const char *)class_start_ptr, ctor_fd->source_len);
     if (!ctor_fd->source)
@@ -37247,6 +37250,7 @@ static JSValue js_create_function(JSContext *ctx, JSFunctionDef *fd)
         b->pc2line_buf = fd->pc2line.buf;
     b->pc2line_len = fd->pc2line.size;
     b->source = fd->source;
+    b->source_start = fd->source_start;
     b->source_len = fd->source_len;
 
     if (fd->scopes != fd->def_scope_array)
@@ -37919,6 +37923,7 @@ static __exception int js_parse_function_decl2(JSParseState *s,
             /* save the function source code */
             /* the end of the function source code is after the last
                 token of the function source stored into s->last_ptr */
+            fd->source_start = ptr - s->buf_start;
             fd->source_len = s->last_ptr - ptr;
             fd->source = js_strndup(ctx, (const char *)ptr, fd->source_len);
             if (!fd->source)
@@ -37957,6 +37962,7 @@ static __exception int js_parse_function_decl2(JSParseState *s,
         }
 
         /* save the function source code */
+        fd->source_start = ptr - s->buf_start;
         fd->source_len = s->buf_ptr - ptr;
         fd->source = js_strndup(ctx, (const char *)ptr, fd->source_len);
         if (!fd->source)
@@ -38999,12 +39005,12 @@ static int JS_WriteFunctionTag(BCWriterState *s, JSValueConst obj)
         bc_put_leb128(s, b->col_num);
         bc_put_leb128(s, b->pc2line_len);
         dbuf_put(&s->dbuf, b->pc2line_buf, b->pc2line_len);
-        if (s->allow_source && b->source) {
-            bc_put_leb128(s, b->source_len);
+        /* Senary: where the text is is written also when the text is not */
+        bc_put_leb128(s, b->source_start);
+        bc_put_leb128(s, b->source_len);
+        bc_put_u8(s, s->allow_source && b->source);
+        if (s->allow_source && b->source)
             dbuf_put(&s->dbuf, b->source, b->source_len);
-        } else {
-            bc_put_leb128(s, 0);
-        }
     }
     return 0;
  fail:
@@ -40054,9 +40060,14 @@ static JSValue JS_ReadFunctionTag(BCReaderState *s)
         if (bc_get_buf(s, b->pc2line_buf, b->pc2line_len))
             goto fail;
     }
+    uint8_t has_source;
+    if (bc_get_leb128_int(s, &b->source_start))
+        goto fail;
     if (bc_get_leb128_int(s, &b->source_len))
         goto fail;
-    if (b->source_len) {
+    if (bc_get_u8(s, &has_source))
+        goto fail;
+    if (has_source) {
         bc_read_trace(s, "source: %d bytes\n", b->source_len);
         if (s->ptr_last)
             s->ptr_last += b->source_len;  // omit source code hex dump
@@ -65103,6 +65114,42 @@ JSValue JS_TakeThrowPlace(JSContext *ctx, JSValueConst thrown)
         ctx->thrown_ptr = NULL;
     }
     return place;
+}
+
+/* Senary: whether the code of the module of that name has run, at least as far
+   as its first top-level await. `import()` of one that is in the middle of it
+   meets an assertion. */
+bool JS_HasModuleRun(JSContext *ctx, const char *name)
+{
+    JSModuleDef *m = NULL;
+    JSAtom atom = JS_NewAtom(ctx, name);
+
+    if (atom != JS_ATOM_NULL)
+        m = js_find_loaded_module_by_name(ctx, atom);
+    JS_FreeAtom(ctx, atom);
+    return m && (m->status == JS_MODULE_STATUS_EVALUATED ||
+                 m->status == JS_MODULE_STATUS_EVALUATING_ASYNC);
+}
+
+/* Senary: which bytes of its script the text of a function is that was read
+   from bytecode without texts. The name of the script, or undefined for a
+   function that has its text or never had one. */
+JSValue JS_GetFunctionSource(JSContext *ctx, JSValueConst func, int *start, int *len)
+{
+    JSFunctionBytecode *b;
+    JSObject *p;
+
+    if (!JS_IsFunction(ctx, func))
+        return JS_UNDEFINED;
+    p = JS_VALUE_GET_OBJ(func);
+    if (!js_class_has_bytecode(p->class_id))
+        return JS_UNDEFINED;
+    b = p->u.func.function_bytecode;
+    if (b->source || b->source_len == 0)
+        return JS_UNDEFINED;
+    *start = b->source_start;
+    *len = b->source_len;
+    return JS_AtomToString(ctx, b->filename);
 }
 
 /* Senary: bytes this runtime has allocated, and whether it was ever refused

@@ -1150,7 +1150,9 @@ JS_EXTERN bool JS_IsPromise(JSValueConst val);
 JS_EXTERN void JS_PromiseMarkAsHandled(JSContext *ctx, JSValueConst promise);
 /* Senary: see the definitions */
 JS_EXTERN size_t JS_GetMemoryUse(JSRuntime *rt, bool *refused);
+JS_EXTERN bool JS_HasModuleRun(JSContext *ctx, const char *name);
 JS_EXTERN JSValue JS_TakeThrowPlace(JSContext *ctx, JSValueConst thrown);
+JS_EXTERN JSValue JS_GetFunctionSource(JSContext *ctx, JSValueConst func, int *start, int *len);
 JS_EXTERN int JS_GetHotAddresses(JSContext *ctx, JSValueConst func, JSValueConst obj,
                                  const char *method, void **addresses, int max);
 JS_EXTERN void JS_Prefetch(const void *base, const uint32_t *offsets, int count);

@@ -66,7 +66,6 @@ fn nesting(code: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::function_text::FunctionTexts;
     use crate::source::syntax;
 
     /// Everything that can stand within itself, over and over: it parses or it does not, and nothing overflows.
@@ -115,7 +114,6 @@ mod tests {
             for typescript in [false, true] {
                 with_stack(&code, || drop(syntax::parse(&code, typescript))).unwrap();
             }
-            with_stack(&code, || drop(FunctionTexts::of(&code))).unwrap();
         }
     }
 

@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::ffi::{CString, c_char};
 use std::sync::Arc;
 
 use rquickjs::function::{Opt, This};
@@ -15,6 +16,7 @@ use rquickjs::object::{Accessor, Property};
 use rquickjs::proxy::{ProxyHandler, ProxyProperty, ProxyReceiver, ProxyTarget};
 use rquickjs::{
     Coerced, Ctx, Exception, Filter, Function, JsLifetime, Module, Object, Persistent, Promise, Proxy, Value,
+    qjs,
 };
 use senary_metrics::spelling::nearest;
 
@@ -26,8 +28,15 @@ use crate::errors;
 use crate::modules::{self, phase::VuPhase};
 
 /// Before a CommonJS module's text, on its first line so that line numbers stay right.
-pub const COMMONJS_HEAD: &str = "(function (module, exports) {";
+const COMMONJS_HEAD: &str = "(function (module, exports) {";
+const COMMONJS_HEAD_BEFORE_SHEBANG: &str = "(function (module, exports) {//";
 const COMMONJS_TAIL: &str = "\n})";
+
+/// What stands before the text of a CommonJS module where it is compiled.
+pub fn commonjs_head(text: &str) -> &'static str {
+    // A first line for a Unix shell is no JavaScript within a function.
+    if text.starts_with("#!") { COMMONJS_HEAD_BEFORE_SHEBANG } else { COMMONJS_HEAD }
+}
 
 /// Separates a bridge's module and the names wanted of it; no name and no URL contains it.
 const SEPARATOR: char = '\n';
@@ -43,6 +52,8 @@ pub struct Loaded {
     natives: RefCell<HashMap<String, Persistent<Object<'static>>>>,
     /// The `module` objects of CommonJS.
     commonjs: RefCell<HashMap<String, Persistent<Object<'static>>>>,
+    /// Those of CommonJS whose code is running, outermost first.
+    commonjs_running: RefCell<Vec<String>>,
     namespaces: RefCell<HashMap<String, Persistent<Object<'static>>>>,
     /// Frames on the stack at each `require()` under way.
     requires: RefCell<Vec<usize>>,
@@ -59,6 +70,7 @@ pub fn install(ctx: &Ctx<'_>, store: &Arc<ModuleStore>) -> rquickjs::Result<()> 
         store: store.clone(),
         natives: RefCell::default(),
         commonjs: RefCell::default(),
+        commonjs_running: RefCell::default(),
         namespaces: RefCell::default(),
         requires: RefCell::default(),
     };
@@ -95,6 +107,10 @@ pub fn evaluate_entry<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<(Object<'js>, Opt
     }
     let (module, promise) = declare(ctx, &store, &source)?.eval()?;
     Ok((module.namespace()?, Some(promise)))
+}
+
+unsafe extern "C" {
+    fn JS_HasModuleRun(ctx: *mut qjs::JSContext, name: *const c_char) -> bool;
 }
 
 pub struct ScriptResolver;
@@ -350,9 +366,7 @@ fn commonjs<'js>(ctx: &Ctx<'js>, url: &str) -> rquickjs::Result<Value<'js>> {
     let store = store_of(ctx)?;
     let source = store.module(url, url).map_err(|e| throw_source(ctx, &e))?;
     let text = source.code();
-    // A first line for a Unix shell is no JavaScript within a function.
-    let comment = if text.starts_with("#!") { "//" } else { "" };
-    let code = format!("{COMMONJS_HEAD}{comment}{text}{COMMONJS_TAIL}");
+    let code = format!("{}{text}{COMMONJS_TAIL}", commonjs_head(text));
     let function =
         bytecode::evaluate_script(ctx, url, &code, &source.bytecode).map_err(|e| placed(ctx, &store, e))?;
     let module = Object::new(ctx.clone())?;
@@ -361,7 +375,14 @@ fn commonjs<'js>(ctx: &Ctx<'js>, url: &str) -> rquickjs::Result<Value<'js>> {
     let kept = Persistent::save(ctx, module.clone());
     with_loaded(ctx, |loaded| loaded.commonjs.borrow_mut().insert(url.to_owned(), kept))?;
     if let Some(function) = function.as_function() {
-        function.call::<_, Value<'js>>((This(exports.clone()), module.clone(), exports))?;
+        with_loaded(ctx, |loaded| loaded.commonjs_running.borrow_mut().push(url.to_owned()))?;
+        let result = function.call::<_, Value<'js>>((This(exports.clone()), module.clone(), exports));
+        with_loaded(ctx, |loaded| loaded.commonjs_running.borrow_mut().pop())?;
+        if let Err(error) = result {
+            // Nobody must take what it exported so far for all of it.
+            with_loaded(ctx, |loaded| loaded.commonjs.borrow_mut().remove(url))?;
+            return Err(error);
+        }
     }
     module.get("exports")
 }
@@ -410,9 +431,29 @@ fn require_module<'js>(ctx: &Ctx<'js>, url: &str) -> rquickjs::Result<Value<'js>
 /// Whether evaluating an ES module now would need one that waits for the code that is running. The engine must not
 /// be asked to: it has no state for that.
 fn waits_for_caller(ctx: &Ctx<'_>, url: &str) -> rquickjs::Result<bool> {
+    if has_run(ctx, url)? {
+        return Ok(false);
+    }
     let frames = frames::current(ctx);
-    let running = running_modules(ctx, &frames)?;
+    let mut running = running_modules(ctx, &frames)?;
+    for at in (0..running.len()).rev() {
+        // Its code is on the stack, but that may be a function which somebody calls later.
+        if has_run(ctx, running[at])? {
+            running.remove(at);
+        }
+    }
     store_of(ctx)?.reaches(url, &running).map_err(|e| throw_source(ctx, &e))
+}
+
+/// Whether the code of a script module has run, at least as far as its first top-level await.
+fn has_run(ctx: &Ctx<'_>, url: &str) -> rquickjs::Result<bool> {
+    let commonjs = with_loaded(ctx, |loaded| {
+        loaded.commonjs.borrow().contains_key(url)
+            && !loaded.commonjs_running.borrow().iter().any(|running| running == url)
+    })?;
+    let name = CString::new(url)?;
+    // SAFETY: the name ends in a zero byte and outlives the call.
+    Ok(commonjs || unsafe { JS_HasModuleRun(ctx.as_raw().as_ptr(), name.as_ptr()) })
 }
 
 /// The modules whose own code is running, innermost first.

@@ -24,7 +24,6 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-use self::function_text::FunctionTexts;
 use self::source_map::SourceMap;
 use self::specifier::Specifier;
 use self::syntax::{Import, NAMESPACE, Parsed, SyntaxError};
@@ -101,8 +100,6 @@ pub(crate) struct ModuleSource {
     map: Option<MapSource>,
     /// What the first VU compiled it to.
     pub bytecode: OnceLock<Arc<[u8]>>,
-    /// Where its functions are; found when a script first asks one for its text.
-    functions: OnceLock<FunctionTexts>,
     /// Where its lines start; `None` if it is all ASCII, so that bytes are characters.
     lines: OnceLock<Option<Vec<usize>>>,
 }
@@ -235,7 +232,6 @@ impl ModuleStore {
             linked: OnceLock::new(),
             map: map.map(|json| MapSource { json, parsed: OnceLock::new() }),
             bytecode: OnceLock::new(),
-            functions: OnceLock::new(),
             lines: OnceLock::new(),
         };
         let mut modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
@@ -541,16 +537,11 @@ impl ModuleSource {
         self.linked.get().and_then(|linked| linked.code.as_deref()).unwrap_or(&self.parsed.code)
     }
 
-    /// The text of the function at a place, as the engine counts.
-    pub(crate) fn function_text(&self, line: u32, column: u32) -> Option<&str> {
-        // On the first line the engine counts the columns of functions from 0, but never less than 1.
-        let column = if line == 1 && column > 1 { column + 1 } else { column };
-        let column = self.column_in_text(line, column);
-        let functions = self.functions.get_or_init(|| {
-            // What cannot be walked was parsed nevertheless; its functions have no text then.
-            deep::with_stack(self.code(), || FunctionTexts::of(self.code())).unwrap_or_default()
-        });
-        functions.range(line, column).and_then(|range| self.code().get(range))
+    /// A part of what the engine compiled, by the bytes of it.
+    pub(crate) fn compiled_text(&self, start: usize, length: usize) -> Option<&str> {
+        let head = if self.parsed.is_module { 0 } else { loader::commonjs_head(self.code()).len() };
+        let start = start.checked_sub(head)?;
+        self.code().get(start..start + length)
     }
 
     /// Where a place in the text comes from, if a source map or the translation of TypeScript tells.
@@ -584,7 +575,7 @@ impl ModuleSource {
     /// The column in the text of a column in what was compiled: a CommonJS module has something in front.
     fn column_in_text(&self, line: u32, column: u32) -> u32 {
         match (line, self.parsed.is_module) {
-            (1, false) => column.saturating_sub(loader::COMMONJS_HEAD.len() as u32).max(1),
+            (1, false) => column.saturating_sub(loader::commonjs_head(self.code()).len() as u32).max(1),
             _ => column,
         }
     }
