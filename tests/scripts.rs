@@ -215,6 +215,36 @@ exports.default = async function () { console.log(lib.add(1, 2), lib.self, check
     run("test.js", script, &[library], &[]).expect_code(0).expect_text("3 true true");
 }
 
+/// `import` and `require()` in a circle: what each takes of the other is there when virtual users run.
+#[test]
+fn circles_of_both_kinds_of_modules_close() {
+    let require = ("c.js", "const e = require('./test.js'); exports.get = () => e.v");
+    let script = r#"
+import { get } from "./c.js"
+export const v = "V"
+export default function () { setTimeout(() => console.log("timer", get()), 1); console.log("call", get()) }
+"#;
+    let outcome = run("test.js", script, &[require], &[]);
+    outcome.expect_code(0);
+    assert_eq!(
+        outcome.log_lines("call V").len() + outcome.log_lines("timer V").len(),
+        2,
+        "{}",
+        outcome.stderr
+    );
+
+    let import = (
+        "m.js",
+        "import * as e from './test.js'; import { v } from './test.js'; export const get = () => v + e.v",
+    );
+    let script = r#"
+const m = require("./m.js")
+exports.v = "V"
+exports.default = function () { console.log("got", m.get()) }
+"#;
+    run("test.js", script, &[import], &[]).expect_code(0).expect_text("got VV");
+}
+
 #[test]
 fn the_modules_together() {
     let script = r#"
