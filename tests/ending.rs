@@ -366,3 +366,18 @@ export default async function () {
     outcome.expect_code(0).expect_value("iterations", "count", 1000.0);
     outcome.expect_value("tcp_sockets", "count", 1000.0).expect_value("tcp_errors", "count", 1000.0);
 }
+
+/// What a stage records is seen while it lasts.
+#[test]
+fn a_threshold_that_is_crossed_in_setup_ends_it() {
+    let script = r#"
+import { Counter } from "k6/metrics"
+const errors = new Counter("errors")
+export const options = { thresholds: { errors: [{ threshold: "count<1", abortOnFail: true }] } }
+export async function setup() { errors.add(1); await new Promise((r) => setTimeout(r, 100_000)) }
+export default function () { console.log("ran") }
+"#;
+    let outcome = Program::new(BINARY).file("s.js", script).args(["run", "--quiet", "s.js"]).run();
+    outcome.expect_code(99).expect_text("stopping test prematurely");
+    assert_eq!(outcome.log_lines("ran").len(), 0, "{}", outcome.stderr);
+}

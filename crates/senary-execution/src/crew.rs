@@ -9,12 +9,10 @@ use std::io;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{LocalSet, spawn_local};
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::idle;
@@ -23,9 +21,6 @@ use crate::pool::{VuLease, VuPool};
 use crate::segment::Striping;
 use crate::vu::{VuFactory, VuId};
 use crate::worker::WorkerContext;
-
-/// How often a worker delivers its samples.
-pub(crate) const FLUSH_EVERY: Duration = Duration::from_millis(50);
 
 /// Something to do on a worker.
 enum Post<F: VuFactory> {
@@ -181,7 +176,8 @@ impl<F: VuFactory> Hire<F> {
         let (busy, mut all_idle) = mpsc::channel(1);
         let worker =
             Rc::new(Worker { context, factory: factory.clone(), striping, vus: RefCell::default(), busy });
-        let flushing = spawn_local(flush_regularly(worker.context.clone()));
+        let context = worker.context.clone();
+        let flushing = spawn_local(async move { context.flush_regularly().await });
         while let Some(Post::Job(job)) = self.posts.recv().await {
             job(&worker);
         }
@@ -192,16 +188,6 @@ impl<F: VuFactory> Hire<F> {
         let _ = all_idle.recv().await;
         vus.into_values().for_each(|vu| factory.retire(vu));
         flushing.abort();
-        context.flush();
-    }
-}
-
-async fn flush_regularly(context: Rc<WorkerContext>) {
-    let mut ticks = interval(FLUSH_EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        let due = ticks.tick().await;
-        context.meter.ticked(due.into_std());
         context.flush();
     }
 }

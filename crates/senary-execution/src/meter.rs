@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 use senary_metrics::{Recorder, TagSet, Timestamp, builtin};
 
-use crate::crew::FLUSH_EVERY;
 use crate::saturation::{Evidence, LATE_START, Saturation, Scheduled, Window, WorkerWindow};
+use crate::worker::FLUSH_EVERY;
 
 /// Counts of one worker, written by it alone. All times are nanoseconds.
 #[derive(Debug)]

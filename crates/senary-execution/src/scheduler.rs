@@ -14,7 +14,7 @@ use tokio::task::{JoinSet, spawn_local, yield_now};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::crew::{Crew, FLUSH_EVERY, Hire, WorkerThread};
+use crate::crew::{Crew, Hire, WorkerThread};
 use crate::executor::{self, ActiveScenario, DroppedIterations, ScenarioRun};
 use crate::meter::{self, HeldUp, Meter};
 use crate::plan::LoadPlan;
@@ -24,7 +24,7 @@ use crate::segment::Striping;
 use crate::shutdown::Shutdown;
 use crate::state::ExecutionState;
 use crate::vu::{Activation, VuFactory};
-use crate::worker::{BatchSink, Clock, WorkerContext};
+use crate::worker::{BatchSink, Clock, FLUSH_EVERY, WorkerContext};
 
 /// How often `vus`, `vus_max` and what the generator measures of itself are sampled.
 const GAUGES_EVERY: Duration = Duration::from_secs(1);
@@ -347,11 +347,11 @@ impl<F: VuFactory> Inner<F> {
             started_unix_ms: options.clock.now().0 / 1_000_000,
             progress: Arc::new(move || progress.fraction()),
         };
-        let mut tags = options.run_tags.clone();
+        let mut tags = options.run_tags.merged(scenario.tags.iter());
         if options.scenario_tag {
             tags = tags.with("scenario", &scenario.name);
         }
-        let dropped = DroppedIterations { tags: tags.merged(scenario.tags.iter()), name_vu: options.vu_tag };
+        let dropped = DroppedIterations { tags, name_vu: options.vu_tag };
         Arc::new(ActiveScenario {
             state: state.clone(),
             numbering,

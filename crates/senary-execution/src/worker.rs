@@ -1,15 +1,20 @@
 //! A worker: one thread, one single-threaded runtime, the VUs pinned to it and the samples they record.
 
 use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use senary_metrics::{Epoch, ProducerId, Recorder, SampleBatch, Timestamp};
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::meter::WorkerMeter;
 use crate::shutdown::Shutdown;
 use crate::state::ExecutionState;
+
+/// How often a worker delivers its samples.
+pub(crate) const FLUSH_EVERY: Duration = Duration::from_millis(50);
 
 /// Wall-clock stamps that never run backwards: one wall-clock reading, monotonic time added to it.
 #[derive(Clone, Copy, Debug)]
@@ -108,6 +113,17 @@ impl WorkerContext {
     /// [`flush`](Self::flush) alone, which no VU's code is in the middle of.
     pub fn epoch(&self) -> Epoch {
         self.epoch.get()
+    }
+
+    /// Delivers what is recorded, every now and then, for as long as it is polled.
+    pub async fn flush_regularly(&self) -> Infallible {
+        let mut ticks = interval(FLUSH_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let due = ticks.tick().await;
+            self.meter.ticked(due.into_std());
+            self.flush();
+        }
     }
 
     /// Delivers what was recorded so far.

@@ -78,7 +78,11 @@ impl Stages {
         let result = local.block_on(&executor, async {
             let id = VuId { in_instance: 0, in_test: 0 };
             let inner = init_vu(&self.bundle, id, &worker, self.settings.clone(), interrupt).await?;
-            let result = call_function(&inner, name, data, interrupt).await;
+            // Thresholds and outputs see what happens in a long stage while it lasts.
+            let result = tokio::select! {
+                result = call_function(&inner, name, data, interrupt) => result,
+                never = worker.flush_regularly() => match never {},
+            };
             inner.core.record_data(inner.core.now());
             let result = result.and_then(|value| {
                 inner.with_script(|ctx| match value.restore(ctx) {
