@@ -64,10 +64,9 @@ impl Selector {
         }
     }
 
-    /// Whether a sample with these tags belongs to the sub-metric. A tag that is asked to be empty may be
-    /// missing.
+    /// Whether a sample with these tags belongs to the sub-metric. A tag that is asked to be empty must be there.
     pub fn matches(&self, tags: &TagSet) -> bool {
-        self.tags.iter().all(|(key, value)| tags.get(key).unwrap_or("") == value)
+        self.tags.iter().all(|(key, value)| tags.get(key) == Some(value.as_str()))
     }
 }
 
@@ -93,6 +92,10 @@ mod tests {
             ("more", "1")
         ])));
         assert!(!selector.matches(&TagSet::new([("kind", "spaced value")])));
+        let root = Selector::parse("a{group:}").unwrap();
+        assert!(root.matches(&TagSet::new([("group", "")])));
+        assert!(!root.matches(&TagSet::new([("group", "::g")])));
+        assert!(!root.matches(&TagSet::default()));
         for (text, error) in [
             ("a{b:c", SelectorError::UnmatchedBrace("a{b:c".into())),
             ("a}b{", SelectorError::ClosedBeforeOpened("a}b{".into())),

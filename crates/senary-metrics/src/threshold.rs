@@ -34,6 +34,10 @@ pub enum ExpressionError {
         "failed parsing threshold expresion's {text:?} right hand side; reason: strconv.ParseFloat: parsing {value:?}: invalid syntax"
     )]
     BadNumber { text: String, value: String },
+    #[error(
+        "failed parsing threshold expresion's {text:?} right hand side; reason: strconv.ParseFloat: parsing {value:?}: value out of range"
+    )]
+    OutOfRange { text: String, value: String },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -101,6 +105,9 @@ impl Expression {
         let Some(right) = right else {
             return Err(ExpressionError::BadNumber { text: text.to_owned(), value: value.to_owned() });
         };
+        if right.is_infinite() && value.contains(|c: char| c.is_ascii_digit()) {
+            return Err(ExpressionError::OutOfRange { text: text.to_owned(), value: value.to_owned() });
+        }
         Ok(Self { aggregation, method: method.to_owned(), comparison, right })
     }
 
@@ -132,7 +139,7 @@ impl Aggregation {
             "med" => Self::Med,
             _ => {
                 let inner = text.strip_prefix("p(").and_then(|t| t.strip_suffix(')')).ok_or(false)?;
-                let percentile: f64 = inner.trim().parse().map_err(|_| true)?;
+                let percentile: f64 = inner.parse().map_err(|_| true)?;
                 if !(0.0..=100.0).contains(&percentile) {
                     return Err(true);
                 }
@@ -219,6 +226,9 @@ mod tests {
         }
         assert!(matches!(Expression::parse("count is big"), Err(ExpressionError::Malformed(_))));
         assert!(matches!(Expression::parse("p(101)<1"), Err(ExpressionError::BadPercentile(_))));
+        assert!(matches!(Expression::parse("p( 95 )<1"), Err(ExpressionError::BadPercentile(_))));
+        assert!(matches!(Expression::parse("count>1e400"), Err(ExpressionError::OutOfRange { .. })));
+        assert!(Expression::parse("avg<Inf").is_ok());
         assert!(matches!(Expression::parse("mean<1"), Err(ExpressionError::UnknownMethod(_))));
         assert!(matches!(Expression::parse("avg<200 && max<300"), Err(ExpressionError::BadNumber { .. })));
     }

@@ -45,7 +45,7 @@ pub fn on_threshold(selector: &str, expression: &str, registry: &Registry) -> Op
         ExpressionError::Malformed(_) => {
             format!("a threshold is one of {list}, a comparison and a number, as in {:?}", example(methods))
         }
-        ExpressionError::BadPercentile(_) => return None,
+        ExpressionError::BadPercentile(_) | ExpressionError::OutOfRange { .. } => return None,
     })
 }
 
