@@ -46,6 +46,9 @@ pub struct Bundle {
     values: Vec<String>,
 }
 
+/// The name the options are exported under.
+pub const OPTIONS: &str = "options";
+
 /// Names the reference calls itself; each must be a function if it is there.
 pub const SETUP: &str = "setup";
 pub const TEARDOWN: &str = "teardown";
@@ -167,7 +170,7 @@ impl Bundle {
                     values.push(key);
                 }
             }
-            let options: Value<'_> = exports.get("options").map_err(thrown)?;
+            let options: Value<'_> = exports.get(OPTIONS).map_err(thrown)?;
             let json = json::of(ctx, options).map_err(|error| match error {
                 JsonError::Script(failure) => LifecycleError::Script(failure),
                 error => LifecycleError::Options(error.to_string()),
@@ -193,6 +196,7 @@ fn init_settings() -> Result<VuSettings, LifecycleError> {
         dialer: Arc::new(dialer),
         local_ips: None,
         options_json: "{}".to_owned(),
+        derived_options: Arc::default(),
         throw: false,
         setup_data: SetupData::default(),
     })

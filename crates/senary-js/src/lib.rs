@@ -9,6 +9,7 @@ pub mod bundle;
 mod bytes;
 mod console;
 mod coroutine;
+pub mod derived_options;
 pub mod errors;
 mod event_loop;
 pub mod factory;

@@ -5,6 +5,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use senary_metrics::{MetricId, MetricType, Registry, TagSet, ValueType, registry::RegistryError};
 use senary_net::{Dialer, LocalIps};
 
+use crate::derived_options::DerivedOptions;
+
 /// Which system tags samples carry. Protocol modules look at none of them: theirs are always on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SystemTags {
@@ -31,6 +33,8 @@ pub struct VuSettings {
     pub local_ips: Option<LocalIps>,
     /// The consolidated options as JSON, as `exec.test.options` shows them.
     pub options_json: String,
+    /// Those of them that the script did not export so.
+    pub derived_options: Arc<DerivedOptions>,
     /// `throw`: warnings become exceptions.
     pub throw: bool,
     pub setup_data: SetupData,

@@ -58,6 +58,7 @@ fn factory(script: &str) -> (Arc<JsVuFactory>, Shutdown) {
         }),
         local_ips: None,
         options_json: "{}".into(),
+        derived_options: Arc::default(),
         throw: false,
         setup_data: SetupData::default(),
     };

@@ -64,6 +64,7 @@ impl Files {
             }),
             local_ips: None,
             options_json: "{}".into(),
+            derived_options: Arc::default(),
             throw: false,
             setup_data: SetupData::default(),
         });

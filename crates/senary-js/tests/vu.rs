@@ -61,6 +61,7 @@ fn run(script: &str, env: &[(&str, String)], iterations: u64, limit: Duration) -
         }),
         local_ips: None,
         options_json: "{}".into(),
+        derived_options: Arc::default(),
         throw: false,
         setup_data: SetupData::default(),
     });

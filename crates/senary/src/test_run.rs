@@ -10,6 +10,7 @@ use std::time::Duration;
 use senary_execution::{
     Clock, ExecutionState, ProgressWatch, Saturation, Scheduler, SchedulerOptions, Shutdown, StopReason,
 };
+use senary_js::derived_options::DerivedOptions;
 use senary_js::{Bundle, JsVuFactory, LifecycleError, Stages, VuSettings, bundle, settings::SetupData};
 use senary_metrics::Engine;
 use senary_metrics::engine::Crossed;
@@ -76,6 +77,7 @@ impl TestRun {
             dialer: plan.dialer.clone(),
             local_ips: plan.local_ips.clone(),
             options_json: plan.options_json.clone(),
+            derived_options: Arc::new(DerivedOptions::new(&plan.options, bundle.options())),
             throw: plan.throw,
             setup_data: SetupData::default(),
         });

@@ -54,6 +54,8 @@ pub struct TestPlan {
     pub load: LoadPlan,
     /// The consolidated options as JSON, as `exec.test.options` shows them.
     pub options_json: String,
+    /// The consolidated options by their names in scripts.
+    pub options: Map<String, Value>,
     pub thresholds: ThresholdPlan,
     /// False with `--no-thresholds`: then sub-metrics are all they make.
     pub evaluate_thresholds: bool,
@@ -101,6 +103,7 @@ impl TestPlan {
         script: &ScriptFacts<'_>,
     ) -> Result<Self, PlanError> {
         let options_json = Value::from(consolidated.options.to_script_json()).to_string();
+        let all_options = consolidated.options.to_json();
         let options = &consolidated.options;
         let mut problems = Vec::new();
         let scenarios = scenarios(options, script, &mut problems);
@@ -143,6 +146,7 @@ impl TestPlan {
         Ok(Self {
             load,
             options_json,
+            options: all_options,
             thresholds,
             evaluate_thresholds: !runtime.no_thresholds,
             run_tags: TagSet::new(options.tags.clone().unwrap_or_default()),
