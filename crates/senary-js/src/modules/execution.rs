@@ -17,18 +17,21 @@ use crate::vu::core::{throw_uncatchable, vu_of};
 
 const FACADE: &str = "(function (n) {
   const getters = (o, table) => { for (const k of Object.keys(table)) Object.defineProperty(o, k, { get: table[k], enumerable: true }); return o };
+  const own = (keys, k) => typeof k === 'string' && keys().includes(k);
   const store = (get, set, keys) => new Proxy({}, {
-    get: (_, k) => typeof k === 'string' ? get(k) : undefined,
-    set: (_, k, v) => { set(String(k), v); return true },
-    deleteProperty: (_, k) => { set(String(k), undefined, true); return true },
-    has: (_, k) => typeof k === 'string' && keys().includes(k),
+    get: (o, k) => own(keys, k) ? get(k) : Reflect.get(o, k),
+    set: (_, k, v) => typeof k === 'string' && (set(k, v), true),
+    defineProperty: (_, k, d) => typeof k === 'string' && 'value' in d && d.configurable !== false && (set(k, d.value), true),
+    deleteProperty: (_, k) => { if (own(keys, k)) set(k, undefined, true); return true },
+    has: (o, k) => own(keys, k) || Reflect.has(o, k),
     ownKeys: () => keys(),
-    getOwnPropertyDescriptor: (_, k) => keys().includes(k) ? { value: get(k), writable: true, enumerable: true, configurable: true } : undefined,
+    getOwnPropertyDescriptor: (_, k) => own(keys, k) ? { value: get(k), writable: true, enumerable: true, configurable: true } : undefined,
   });
   const freeze = (o) => { if (o !== null && typeof o === 'object') { Object.values(o).forEach(freeze); Object.freeze(o) } return o };
   let options;
   const tags = store(n.tag, n.setTag, n.tagKeys);
   const metadata = store(n.metadata, n.setMetadata, n.metadataKeys);
+  const metrics = getters({}, { tags: () => tags, metadata: () => metadata });
   const instance = getters({}, {
     iterationsInterrupted: () => n.instance(0), iterationsCompleted: () => n.instance(1), vusActive: () => n.instance(2),
     vusInitialized: () => n.instance(3), currentTestRunDuration: () => n.instance(4) });
@@ -37,10 +40,9 @@ const FACADE: &str = "(function (n) {
     iterationInInstance: () => n.scenario(4), iterationInTest: () => n.scenario(5) });
   const vu = getters({}, {
     idInInstance: () => n.vu(0), idInTest: () => n.vu(1), iterationInInstance: () => n.vu(2), iterationInScenario: () => n.vu(3),
-    tags: () => tags });
-  vu.metrics = { tags, metadata };
+    tags: () => tags, metrics: () => metrics });
   const test = getters({ abort: n.abort, fail: n.fail }, { options: () => options ??= freeze(JSON.parse(n.options())) });
-  const all = { instance, scenario, test, vu };
+  const all = getters({}, { instance: () => instance, scenario: () => scenario, test: () => test, vu: () => vu });
   return { ...all, default: all };
 })";
 

@@ -4,10 +4,9 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use rquickjs::class::{JsClass, Readable, Trace, Tracer};
 use rquickjs::function::{Constructor, Opt};
 use rquickjs::object::Property;
-use rquickjs::{Class, Coerced, Ctx, Filter, Function, JsLifetime, Object, Value};
+use rquickjs::{Coerced, Ctx, Filter, Function, Object, Value};
 use senary_metrics::{MetricId, MetricType, SeriesId, TagSetId, ValueType};
 
 use crate::errors;
@@ -26,7 +25,7 @@ pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
     ] {
         let construct = move |ctx: Ctx<'js>, name: Opt<Value<'js>>, is_time: Opt<Coerced<bool>>| {
             let metric = Rc::new(Metric::new(&ctx, kind, name.0, is_time.0.is_some_and(|t| t.0))?);
-            let object = Class::instance(ctx.clone(), ScriptMetric)?;
+            let object = Object::new(ctx.clone())?;
             object.prop("name", Property::from(&*metric.name).enumerable())?;
             // Scripts take it off its metric: `const { add } = new Counter("hits")`.
             let add = move |ctx: Ctx<'js>, value: Opt<Value<'js>>, tags: Opt<Value<'js>>| {
@@ -35,15 +34,13 @@ pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
             object.set("add", Function::new(ctx, add)?.with_name("add")?)?;
             Ok::<_, rquickjs::Error>(object)
         };
-        let constructor = Constructor::new_class::<ScriptMetric, _, _>(ctx.clone(), construct)?;
+        // A prototype each, so that `instanceof` tells them apart.
+        let constructor = Constructor::new_prototype(ctx, Object::new(ctx.clone())?, construct)?;
         constructor.set_name(name)?;
         module.set(name, constructor)?;
     }
     Ok(module)
 }
-
-/// What scripts see of a metric; all it can do is its own `add`.
-struct ScriptMetric;
 
 /// A metric in a script.
 struct Metric {
@@ -146,11 +143,15 @@ pub fn tags_of<'js>(
     value: &Value<'js>,
     place: impl Fn() -> String,
 ) -> rquickjs::Result<Vec<(String, String)>> {
-    let Some(object) = value.as_object() else {
-        let text = format!("{}tags must be an object with names and values", place());
-        return Err(errors::throw_type_error(ctx, &text));
-    };
     let mut tags = Vec::new();
+    if let Some(text) = value.as_string() {
+        // As an object it has its characters, numbered.
+        let units = text.to_string()?.encode_utf16().collect::<Vec<_>>();
+        let units = units.iter().map(|unit| String::from_utf16_lossy(&[*unit]));
+        return Ok(units.enumerate().map(|(at, unit)| (at.to_string(), unit)).collect());
+    }
+    // Other plain values have no names: `[1, 2].forEach(trend.add)` hands over indices.
+    let Some(object) = value.as_object() else { return Ok(tags) };
     for key in object.own_keys::<String>(Filter::new().string().enum_only()) {
         let key = key?;
         let value: Value<'_> = object.get(key.as_str())?;
@@ -190,23 +191,4 @@ fn shortened(text: &str) -> String {
     let head: String = text.chars().take(half).collect();
     let tail: String = text.chars().skip(count - half).collect();
     format!("{head}... omitting {} characters ...{tail}", count - SHOWN_VALUE)
-}
-
-impl<'js> Trace<'js> for ScriptMetric {
-    fn trace<'a>(&self, _: Tracer<'a, 'js>) {}
-}
-
-// SAFETY: it holds no JavaScript value.
-unsafe impl<'js> JsLifetime<'js> for ScriptMetric {
-    type Changed<'to> = ScriptMetric;
-}
-
-impl<'js> JsClass<'js> for ScriptMetric {
-    const NAME: &'static str = "Metric";
-    type Mutable = Readable;
-
-    fn constructor(_: &Ctx<'js>) -> rquickjs::Result<Option<Constructor<'js>>> {
-        // One constructor per type of metric: `exports` makes them.
-        Ok(None)
-    }
 }
