@@ -408,3 +408,84 @@ export default function () {
     let outcome = run("test.js", "export default function () {}\nthrow 'no data'", &[], &[]);
     outcome.expect_code(107).expect_text("no data\n\tat file://").expect_text("test.js:2:");
 }
+
+/// What a script reads of its own options in iterations is what it runs with, whoever has set it.
+#[test]
+fn scripts_see_the_options_they_run_with() {
+    let script = r#"
+export const options = { vus: 1, iterations: 1, tags: { a: "1" }, summaryTrendStats: ["avg"] }
+export function setup() { console.log("setup", options.vus, JSON.stringify(options.tags)) }
+export default function () {
+  const { default: scenario } = options.scenarios
+  console.log("run", options.vus, JSON.stringify(options.tags), options.summaryTrendStats[0], scenario.executor)
+  options.tags.own = "kept"
+  options.summaryTrendStats = "replaced"
+  console.log(options.tags.own, options.summaryTrendStats, Object.keys(options).includes("thresholds"))
+}
+"#;
+    let outcome =
+        run("test.js", script, &[], &["-u", "2", "-i", "2", "--tag", "q=2", "--summary-trend-stats", "med"]);
+    outcome.expect_code(0).expect_text("setup 2 {\"q\":\"2\"}");
+    assert_eq!(outcome.log_lines("run 2 {\"q\":\"2\"} med shared-iterations").len(), 2, "{}", outcome.stderr);
+    assert_eq!(outcome.log_lines("kept replaced false").len(), 2, "{}", outcome.stderr);
+    // Nothing can be written onto these.
+    for frozen in ["Object.freeze({ iterations: 1 })", "null", "undefined"] {
+        let script = format!("export const options = {frozen}\nexport default function () {{}}");
+        run("test.js", &script, &[], &["-i", "2"]).expect_code(0);
+    }
+}
+
+#[test]
+fn tags_and_metrics_are_objects_like_others() {
+    let script = r#"
+import exec from "k6/execution"
+import { Counter, Trend } from "k6/metrics"
+const hits = new Counter("hits")
+class Twice extends Trend { both(value) { this.add(value); this.add(value) } }
+const twice = new Twice("twice")
+export const options = { thresholds: { twice: ["count==6"] } }
+const outcome = (f) => { try { f(); return "done" } catch (e) { return e.name } }
+export default function () {
+  const { tags } = exec.vu
+  console.log(`${tags}`, tags.hasOwnProperty("scenario"), tags.constructor === Object, "toString" in tags, tags == "x")
+  Object.defineProperty(tags, "defined", { value: "1" })
+  console.log(tags.defined, delete tags.defined, tags.defined)
+  console.log(outcome(() => (tags[Symbol("s")] = "v")), outcome(() => (exec.vu = 1)), outcome(() => (exec.vu.metrics.tags = {})))
+  console.log(hits instanceof Trend, hits instanceof Counter, hits.constructor.name, twice instanceof Twice, twice instanceof Trend)
+  twice.both(1);
+  [1, 2].forEach(twice.add)
+  console.log(twice.add(1, true), twice.add(1, "ab"))
+}
+"#;
+    let script = script.replace("\"count==6\"", "\"avg>0\"");
+    let outcome = run("test.js", &script, &[], &["--out", "json=samples.json"]);
+    outcome
+        .expect_code(0)
+        .expect_text("[object Object] true true true false")
+        .expect_text("1 true undefined");
+    outcome
+        .expect_text("TypeError TypeError TypeError")
+        .expect_text("false true Counter true true")
+        .expect_text("true true");
+}
+
+#[test]
+fn what_a_rejection_says_of_its_stack_is_logged() {
+    let script = r#"
+export const options = { iterations: 2 }
+export default function () {
+  if (__ITER === 0) Promise.reject({ message: "m", stack: "where it was" })
+  else Promise.reject(Object.assign(new Error("x"), { stack: "Error: x, seen by a library" }))
+}
+"#;
+    let outcome = run("test.js", script, &[], &[]);
+    outcome
+        .expect_text("Uncaught (in promise) where it was")
+        .expect_text("Uncaught (in promise) Error: x, seen by a library");
+}
+
+#[test]
+fn a_top_level_await_without_end_is_told() {
+    let script = "await new Promise(() => {})\nexport default function () {}";
+    run("test.js", script, &[], &[]).expect_code(107).expect_text("a top-level await of the script waits");
+}

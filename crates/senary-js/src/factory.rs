@@ -5,11 +5,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use rquickjs::function::This;
-use rquickjs::{Context, Ctx, Function, Object, Persistent, Runtime, Value};
+use rquickjs::promise::PromiseState;
+use rquickjs::{Context, Ctx, Function, Object, Persistent, Promise, Runtime, Value};
 use senary_execution::{VuFactory, VuId, WorkerContext};
 use tokio_util::sync::CancellationToken;
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, OPTIONS};
 use crate::coroutine::MAX_SCRIPT_STACK;
 use crate::failure::ScriptFailure;
 use crate::memory::Memory;
@@ -120,11 +121,13 @@ pub(crate) async fn init_vu(
 
     // Settles with the module: what it was rejected with, or nothing.
     let rejected: Rc<RefCell<Option<Persistent<Value<'static>>>>> = Rc::default();
-    let (exports, rejection) = (inner.clone(), rejected.clone());
+    let evaluation: Rc<RefCell<Option<Persistent<Promise<'static>>>>> = Rc::default();
+    let (exports, rejection, running) = (inner.clone(), rejected.clone(), evaluation.clone());
     let evaluate = Box::new(move |ctx: &Ctx<'_>| {
         let (namespace, promise) = loader::evaluate_entry(ctx)?;
         exports.exports.replace(Some(Persistent::save(ctx, namespace)));
         let Some(promise) = promise else { return Ok(()) };
+        running.replace(Some(Persistent::save(ctx, promise.clone())));
         let on_rejected = Function::new(ctx.clone(), move |reason: Value<'_>| {
             rejection.replace(Some(Persistent::save(&reason.ctx().clone(), reason)));
         })?;
@@ -132,7 +135,10 @@ pub(crate) async fn init_vu(
     });
     let outcome = inner.drive(evaluate, interrupt).await;
     let outcome = outcome.and_then(|()| match rejected.take() {
-        None => Ok(()),
+        None => match evaluation.take().map(|promise| inner.with_script(|ctx| is_pending(ctx, promise))) {
+            Some(true) => Err(ScriptFailure::NeverEvaluated),
+            _ => Ok(()),
+        },
         Some(reason) => inner.with_script(|ctx| match reason.restore(ctx) {
             Ok(reason) => Err(ScriptFailure::thrown(ctx, &reason)),
             Err(error) => Err(ScriptFailure::from_error(ctx, error)),
@@ -146,7 +152,14 @@ pub(crate) async fn init_vu(
         return Err(LifecycleError::Script(failure));
     }
     inner.core.phase.set(Phase::Vu);
+    let write_back =
+        |ctx: &Ctx<'_>| inner.core.settings.derived_options.write_back(ctx, &exported(ctx, &inner, OPTIONS)?);
+    inner.with_script(write_back).map_err(engine)?;
     Ok(inner)
+}
+
+fn is_pending(ctx: &Ctx<'_>, promise: Persistent<Promise<'static>>) -> bool {
+    promise.restore(ctx).is_ok_and(|promise| promise.state() == PromiseState::Pending)
 }
 
 fn prepare(ctx: &Ctx<'_>, core: &Rc<VuCore>, bundle: &Bundle) -> rquickjs::Result<()> {

@@ -3,7 +3,7 @@
 //! Text shapes follow the reference: `Error: x\n\tat fn (file:///p/s.js:1:34)\n`. Turning engine stacks into that
 //! shape is `source::stack`'s; where the text goes is the caller's.
 
-use rquickjs::{Ctx, Error, Value};
+use rquickjs::{Coerced, Ctx, Error, Value};
 
 use crate::memory::Size;
 use crate::source::stack;
@@ -17,6 +17,11 @@ pub enum ScriptFailure {
     /// A promise was rejected and nobody handled it.
     #[error("Uncaught (in promise) {0}")]
     Rejection(String),
+    /// A top-level `await` is left with nothing that could end it.
+    #[error(
+        "a top-level await of the script waits for a promise that nothing settles any more: no timer, socket or file is left that could"
+    )]
+    NeverEvaluated,
     /// The iteration or the run was ended from outside, or by `exec.test.abort()`.
     #[error("the script was interrupted")]
     Interrupted,
@@ -60,13 +65,27 @@ pub fn describe<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> String {
     to_text(ctx, value)
 }
 
+/// The text of the reason of a rejection: what it says of its own stack comes before what it is.
+pub fn describe_rejected<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> String {
+    let text = describe(ctx, value);
+    if text.contains("\n\tat ") {
+        return text;
+    }
+    let stack = value.as_object().and_then(|object| object.get::<_, Option<Coerced<String>>>("stack").ok());
+    ctx.catch();
+    match stack.flatten() {
+        Some(stack) if !stack.0.is_empty() => stack.0,
+        _ => text,
+    }
+}
+
 /// `String(value)`, whatever the value does about it.
 pub fn to_text<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> String {
     if let Some(symbol) = value.as_symbol() {
         let description = symbol.description().ok().filter(|text| !text.is_undefined());
         return format!("Symbol({})", description.map(|text| to_text(ctx, &text)).unwrap_or_default());
     }
-    match value.get::<rquickjs::Coerced<String>>() {
+    match value.get::<Coerced<String>>() {
         Ok(text) => text.0,
         Err(_) => {
             ctx.catch();

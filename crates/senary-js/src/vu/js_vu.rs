@@ -99,7 +99,10 @@ impl JsVu {
             ScriptFailure::Exception(text) => log::error!(
                 executor, scenario, hint = "script exception", source = "stacktrace"; "{text}"
             ),
-            ScriptFailure::Rejection(_) | ScriptFailure::NoStack(_) | ScriptFailure::OutOfMemory { .. } => {
+            ScriptFailure::Rejection(_)
+            | ScriptFailure::NeverEvaluated
+            | ScriptFailure::NoStack(_)
+            | ScriptFailure::OutOfMemory { .. } => {
                 log::error!(executor, scenario; "{failure}");
             }
             ScriptFailure::Interrupted => {}
@@ -111,11 +114,10 @@ impl Vu for JsVu {
     fn activate(&mut self, activation: &Arc<Activation>) {
         let core = &self.inner.core;
         let system = core.settings.system_tags;
-        let mut base = core.settings.run_tags.clone();
+        let mut base = core.settings.run_tags.merged(activation.tags.iter());
         if system.scenario {
             base = base.with(SCENARIO, &activation.scenario);
         }
-        base = base.merged(activation.tags.iter());
         core.tags.reset(&core.worker, &base, system);
         if system.vu {
             core.tags.set_metadata(VU, Some(&core.id.in_test.to_string()));

@@ -313,7 +313,7 @@ impl VuInner {
         }
         let rejections = std::mem::take(&mut *self.rejections.borrow_mut());
         match rejections.into_iter().next().map(|r| r.reason.restore(ctx)) {
-            Some(Ok(reason)) => Err(ScriptFailure::Rejection(failure::describe(ctx, &reason))),
+            Some(Ok(reason)) => Err(ScriptFailure::Rejection(failure::describe_rejected(ctx, &reason))),
             _ => Ok(()),
         }
     }
