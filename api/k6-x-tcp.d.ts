@@ -86,6 +86,8 @@ declare module "k6/x/tcp" {
      *   `ERR_INVALID_ENCODING`.
      */
     readonly code: string
+    /** As `toString()`: `TCP error during connect: …`. */
+    error(): string
   }
 
   export interface SocketEvents {

@@ -6655,6 +6655,25 @@ typedef struct JSCFunctionDataRecord {
     JSValue data[];
 } JSCFunctionDataRecord;
 
+/* Senary: see JS_DefineBoundMethod */
+static JSValue js_bound_method_get(JSContext *ctx, JSValueConst this_val,
+                                   int argc, JSValueConst *argv,
+                                   int magic, JSValueConst *func_data);
+
+/* Senary: the method behind a property that JS_DefineBoundMethod has made */
+static inline JSValue *js_bound_method(JSShapeProperty *prs, JSProperty *pr)
+{
+    JSObject *getter;
+
+    if ((prs->flags & JS_PROP_TMASK) != JS_PROP_GETSET)
+        return NULL;
+    getter = pr->u.getset.getter;
+    if (!getter || getter->class_id != JS_CLASS_C_FUNCTION_DATA ||
+        getter->u.c_function_data_record->func != js_bound_method_get)
+        return NULL;
+    return &getter->u.c_function_data_record->data[0];
+}
+
 static void js_c_function_data_finalizer(JSRuntime *rt, JSValueConst val)
 {
     JSCFunctionDataRecord *s = JS_GetOpaque(val, JS_CLASS_C_FUNCTION_DATA);
@@ -19706,8 +19725,14 @@ static JSValue JS_CallInternal(JSContext *caller_ctx, JSValueConst func_obj,
                         prs = find_own_property(&pr, p, atom);
                         if (prs) {
                             /* found */
-                            if (unlikely(prs->flags & JS_PROP_TMASK))
-                                goto get_field2_slow_path;
+                            if (unlikely(prs->flags & JS_PROP_TMASK)) {
+                                /* Senary: called right away, it needs no binding */
+                                JSValue *method = js_bound_method(prs, pr);
+                                if (!method)
+                                    goto get_field2_slow_path;
+                                val = js_dup(*method);
+                                break;
+                            }
                             val = js_dup(pr->u.value);
                             break;
                         }
@@ -26833,7 +26858,9 @@ static int js_parse_destructuring_element(JSParseState *s, int tok,
                             emit_op(s, OP_swap); /* TOS: excludeList src */
                         }
                         /* get the named property from the source object */
-                        emit_op(s, OP_get_field2);
+                        /* Senary: not OP_get_field2, which is for calls */
+                        emit_op(s, OP_dup);
+                        emit_op(s, OP_get_field);
                         emit_u32(s, prop_name);
                     }
                     if (js_parse_destructuring_element(s, tok, is_arg, true, -1, true, export_flag) < 0)
@@ -26961,7 +26988,9 @@ static int js_parse_destructuring_element(JSParseState *s, int tok,
                 }
                 var_name = JS_DupAtom(s->ctx, prop_name);
                 /* source -- source val */
-                emit_op(s, OP_get_field2);
+                /* Senary: not OP_get_field2, which is for calls */
+                emit_op(s, OP_dup);
+                emit_op(s, OP_get_field);
                 emit_u32(s, prop_name);
             }
         set_val:
@@ -65131,6 +65160,57 @@ bool JS_HasModuleRun(JSContext *ctx, const char *name)
                  m->status == JS_MODULE_STATUS_EVALUATING_ASYNC);
 }
 
+/* Senary: gives `proto` a method that can be taken off its object and still
+   knows it, as where methods are closures: `const { write } = socket`. Read as a
+   property it is a bound function; called right away (`socket.write()`) it is
+   `func` itself, so that calls cost what they cost on any prototype. */
+static JSValue js_bound_method_get(JSContext *ctx, JSValueConst this_val,
+                                   int argc, JSValueConst *argv,
+                                   int magic, JSValueConst *func_data)
+{
+    /* the prototype's own is that of any object */
+    if (!JS_IsObject(this_val) || JS_GetClassID(this_val) == JS_CLASS_OBJECT)
+        return js_dup(func_data[0]);
+    return js_function_bind(ctx, func_data[0], 1, &this_val);
+}
+
+/* Senary: a script may put a method of its own in its place */
+static JSValue js_bound_method_set(JSContext *ctx, JSValueConst this_val,
+                                   int argc, JSValueConst *argv,
+                                   int magic, JSValueConst *func_data)
+{
+    JSAtom name = JS_ValueToAtom(ctx, func_data[1]);
+    int ret;
+
+    if (name == JS_ATOM_NULL)
+        return JS_EXCEPTION;
+    ret = JS_DefinePropertyValue(ctx, this_val, name, js_dup(argv[0]),
+                                 JS_PROP_C_W_E | JS_PROP_THROW);
+    JS_FreeAtom(ctx, name);
+    return ret < 0 ? JS_EXCEPTION : JS_UNDEFINED;
+}
+
+int JS_DefineBoundMethod(JSContext *ctx, JSValueConst proto, JSValueConst func)
+{
+    JSValue name = JS_GetProperty(ctx, func, JS_ATOM_name);
+    JSValueConst data[2] = { func, name };
+    JSValue getter = JS_NewCFunctionData(ctx, js_bound_method_get, 0, 0, 2, data);
+    JSValue setter = JS_NewCFunctionData(ctx, js_bound_method_set, 1, 0, 2, data);
+    JSAtom atom = JS_ValueToAtom(ctx, name);
+    int ret = -1;
+
+    JS_FreeValue(ctx, name);
+    if (JS_IsException(getter) || JS_IsException(setter) || atom == JS_ATOM_NULL) {
+        JS_FreeValue(ctx, getter);
+        JS_FreeValue(ctx, setter);
+    } else {
+        ret = JS_DefinePropertyGetSet(ctx, proto, atom, getter, setter,
+                                      JS_PROP_CONFIGURABLE | JS_PROP_ENUMERABLE);
+    }
+    JS_FreeAtom(ctx, atom);
+    return ret;
+}
+
 /* Senary: which bytes of its script the text of a function is that was read
    from bytecode without texts. The name of the script, or undefined for a
    function that has its text or never had one. */
@@ -65228,9 +65308,12 @@ static void hot_add_receiver(JSContext *ctx, JSHotList *s, JSObject *p, const ch
     hot_add_object(s, proto);
     atom = JS_NewAtom(ctx, method);
     prs = find_own_property(&pr, proto, atom);
-    if (prs && (prs->flags & JS_PROP_TMASK) == JS_PROP_NORMAL &&
-        JS_VALUE_GET_TAG(pr->u.value) == JS_TAG_OBJECT) {
-        JSObject *func = JS_VALUE_GET_OBJ(pr->u.value);
+    JSValue *bound = prs ? js_bound_method(prs, pr) : NULL;
+    if (bound) {
+        JSObject *getter = pr->u.getset.getter;
+        JSObject *func = JS_VALUE_GET_OBJ(*bound);
+        hot_add_block(s, getter, sizeof(*getter));
+        hot_add_block(s, getter->u.c_function_data_record, sizeof(JSCFunctionDataRecord) + sizeof(JSValue));
         hot_add_block(s, func, sizeof(*func));
         hot_add(s, &ctx->rt->class_array[func->class_id], sizeof(JSClass));
         hot_add(s, func->u.opaque, 64);

@@ -67,18 +67,20 @@ pub struct ConnectTarget {
 const DEFAULT_HOST: &str = "localhost";
 
 /// `connect(port, host?)` or `connect({ port, host, tls, tags })`. The outer error is a script's exception, the
-/// inner one a connect that failed before it began.
+/// inner one a connect that failed before it began, with the tags it was to have.
 pub fn connect_target<'js>(
     ctx: &Ctx<'js>,
     first: Option<Value<'js>>,
     second: Option<Value<'js>>,
-) -> rquickjs::Result<Result<ConnectTarget, TcpError>> {
-    let wrong =
-        || TcpError::new(Method::Connect, "ERR_INVALID_ARG_TYPE", "invalid type: expected integer or object");
-    let Some(first) = first else { return Ok(Err(wrong())) };
+) -> rquickjs::Result<Result<ConnectTarget, (TcpError, Tags)>> {
+    let wrong = |tags| {
+        let text = "invalid type: expected integer or object";
+        Ok(Err((TcpError::new(Method::Connect, "ERR_INVALID_ARG_TYPE", text), tags)))
+    };
+    let Some(first) = first else { return wrong(Tags::new()) };
     let as_options = first.as_object().filter(|_| !first.is_array() && !first.is_function());
     let Some(options) = as_options else {
-        let Some(port) = port_number(&first) else { return Ok(Err(wrong())) };
+        let Some(port) = port_number(&first) else { return wrong(Tags::new()) };
         let host = match second {
             Some(host) if !host.is_undefined() && !host.is_null() => host.get::<Coerced<String>>()?.0,
             _ => DEFAULT_HOST.to_owned(),
@@ -86,7 +88,7 @@ pub fn connect_target<'js>(
         return Ok(Ok(ConnectTarget { port, host, tls: false, tags: Tags::new() }));
     };
     let port: Value<'js> = options.get("port")?;
-    let Some(port) = port_number(&port) else { return Ok(Err(wrong())) };
+    let Some(port) = port_number(&port) else { return wrong(tags(ctx, options)?) };
     let host: Value<'js> = options.get("host")?;
     let host = if host.is_undefined() || host.is_null() {
         DEFAULT_HOST.to_owned()
@@ -127,10 +129,14 @@ pub fn with_bytes<'js, R>(
         });
     }
     let Some(object) = data.as_object() else { return Ok(Err(wrong())) };
-    match crate::bytes::of_object(ctx, object)? {
+    match crate::bytes::of_object(ctx, object) {
         // The bytes are used before any script can run again.
-        Some(view) => Ok(Ok(f(view.as_slice()))),
-        None => Ok(Err(wrong())),
+        Ok(Some(view)) => Ok(Ok(f(view.as_slice()))),
+        Ok(None) => Ok(Err(wrong())),
+        Err(_) => {
+            let text = crate::failure::to_text(ctx, &ctx.catch());
+            Ok(Err(TcpError::new(Method::Write, "ERR_INVALID_ARG_TYPE", text)))
+        }
     }
 }
 

@@ -15,6 +15,7 @@ const CLASS: &str = "(class TCPError extends Error {
     this.name = 'TCPError'; this.method = method; this.message = message; this.code = code
   }
   toString() { return `TCP error during ${this.method}: ${this.message}` }
+  error() { return this.toString() }
 })";
 
 /// The operation an error belongs to.

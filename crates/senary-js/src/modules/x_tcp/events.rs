@@ -7,7 +7,7 @@ use rquickjs::{Class, Ctx, Function, Value};
 
 use super::SocketObject;
 use super::error::{Method, TcpError};
-use super::socket::{QueuedWrite, SocketCore, State};
+use super::socket::{CutOff, SocketCore, State};
 use crate::memory::Chunk;
 use crate::prefetch::extent;
 use crate::promise::Resolvers;
@@ -57,7 +57,7 @@ pub enum SocketEvent {
     /// The peer has closed its side.
     PeerClosed,
     /// `destroy()` was called; the writes it cut off.
-    Destroyed(std::collections::VecDeque<QueuedWrite>),
+    Destroyed(CutOff),
 }
 
 pub fn dispatch(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, event: SocketEvent) -> rquickjs::Result<()> {
@@ -140,9 +140,13 @@ pub fn dispatch(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, event: SocketEvent) -> r
                 Ok(())
             }
         }
-        SocketEvent::Destroyed(writes) => {
-            refuse_writes(ctx, socket, writes)?;
+        SocketEvent::Destroyed(cut_off) => {
+            refuse_writes(ctx, socket, cut_off)?;
             let connecting = socket.connecting.take();
+            if connecting.is_some() {
+                // An attempt that came to nothing, whoever gave it up.
+                socket.count(socket.metrics.errors);
+            }
             finish(ctx, socket)?;
             connecting.map_or(Ok(()), |promise| refuse_destroyed(ctx, promise))
         }
@@ -169,8 +173,7 @@ fn listens(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, name: EventName) -> bool {
 }
 
 fn closed_by_peer(ctx: &Ctx<'_>, socket: &Rc<SocketCore>) -> rquickjs::Result<()> {
-    let writes = socket.close();
-    refuse_writes(ctx, socket, writes)?;
+    refuse_writes(ctx, socket, socket.close())?;
     finish(ctx, socket)
 }
 
@@ -182,16 +185,16 @@ fn finish(ctx: &Ctx<'_>, socket: &Rc<SocketCore>) -> rquickjs::Result<()> {
     result
 }
 
-fn refuse_writes(
-    ctx: &Ctx<'_>,
-    socket: &Rc<SocketCore>,
-    writes: std::collections::VecDeque<QueuedWrite>,
-) -> rquickjs::Result<()> {
-    for write in writes {
+fn refuse_writes(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, cut_off: CutOff) -> rquickjs::Result<()> {
+    let route = cut_off.route.map(|(local, remote)| format!("write tcp {local}->{remote}: "));
+    let route = route.unwrap_or_default();
+    for write in cut_off.writes {
         socket.count_partial(&write);
         socket.count_with(socket.metrics.errors, &write.tags);
-        let message =
-            format!("failed to write data after {} bytes: use of closed network connection", write.written);
+        let message = format!(
+            "failed to write data after {} bytes: {route}use of closed network connection",
+            write.written
+        );
         let error = TcpError::new(Method::Write, "EPIPE", message).to_value(ctx)?;
         call(ctx, socket, EventName::Error, Some(error.clone()))?;
         write.waiting.reject(ctx, error)?;

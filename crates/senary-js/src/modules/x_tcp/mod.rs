@@ -10,13 +10,14 @@ mod io;
 mod socket;
 
 use std::cell::RefCell;
+use std::ffi::c_int;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use rquickjs::class::{JsClass, Readable, Trace, Tracer};
 use rquickjs::function::{Constructor, FromParam, Opt, ParamRequirement, ParamsAccessor};
 use rquickjs::object::Accessor;
-use rquickjs::{Class, Coerced, Ctx, Function, JsLifetime, Object, Persistent, Value};
+use rquickjs::{Class, Coerced, Ctx, Function, JsLifetime, Object, Persistent, Value, qjs};
 
 pub use events::{SocketEvent, dispatch};
 pub use socket::SocketCore;
@@ -47,11 +48,9 @@ impl<'js> FromParam<'js> for Receiver<'js> {
     }
 
     fn from_param<'a>(params: &mut ParamsAccessor<'a, 'js>) -> rquickjs::Result<Self> {
-        Class::from_value(&params.this()).map(Self).map_err(|_| {
-            let text = "called on something that is no Socket: a method that is handed on needs its socket, as in \
-                        `() => socket.destroy()`";
-            errors::throw_type_error(params.ctx(), text)
-        })
+        Class::from_value(&params.this())
+            .map(Self)
+            .map_err(|_| errors::throw_type_error(params.ctx(), "called on something that is no Socket"))
     }
 }
 
@@ -96,22 +95,17 @@ fn connect<'js>(
     if core.vu.phase.is_init() {
         return Err(errors::throw_go_error(&ctx, "connecting in the init context is not supported"));
     }
-    let refusal = match core.state.get() {
-        State::Disconnected => None,
-        State::Opening => Some(("EALREADY", "a connect is already under way on this socket")),
-        State::Open => Some(("EISCONN", "the socket is already connected")),
-        State::Destroyed => {
-            Some(("ERR_SOCKET_CLOSED", "the socket is destroyed; make a new one to connect again"))
-        }
-    };
-    if let Some((code, text)) = refusal {
-        let error = TcpError::new(Method::Connect, code, text).to_value(&ctx)?;
-        return settled(&ctx, Err(error));
+    if let Some(refusal) = core.state.get().refuses_connect() {
+        return settled(&ctx, Err(refusal.to_value(&ctx)?));
     }
     let mut target = match arguments::connect_target(&ctx, first.0, second.0)? {
         Ok(target) => target,
-        Err(error) => return refuse(&ctx, &this.0, error, &Vec::new()),
+        Err((error, tags)) => return refuse(&ctx, &this.0, error, &tags),
     };
+    // Once more: getters of the options are script, too.
+    if let Some(refusal) = core.state.get().refuses_connect() {
+        return settled(&ctx, Err(refusal.to_value(&ctx)?));
+    }
     anchor(&ctx, &this.0);
     let (promise, resolvers) = pending(&ctx)?;
     core.connecting.replace(Some(resolvers));
@@ -243,7 +237,7 @@ fn on<'js>(
     handler: Opt<Value<'js>>,
 ) -> rquickjs::Result<()> {
     let name = event.0.map(|c| c.0).unwrap_or_default();
-    let handler = match handler.0 {
+    let handler = match handler.0.filter(|handler| !handler.is_undefined() && !handler.is_null()) {
         None => None,
         Some(value) => match value.as_function() {
             Some(function) => Some(function.clone()),
@@ -291,6 +285,20 @@ fn refuse<'js>(
     settled(ctx, Err(value))
 }
 
+unsafe extern "C" {
+    fn JS_DefineBoundMethod(ctx: *mut qjs::JSContext, proto: qjs::JSValue, func: qjs::JSValue) -> c_int;
+}
+
+/// A method that scripts may take off its socket: `setTimeout(socket.destroy, 100)`, `const { write } = socket`.
+fn bound_method<'js>(proto: &Object<'js>, function: &Function<'js>) -> rquickjs::Result<()> {
+    let ctx = proto.ctx();
+    // SAFETY: both are objects of this context, and alive; the engine takes references of its own.
+    match unsafe { JS_DefineBoundMethod(ctx.as_raw().as_ptr(), proto.as_raw(), function.as_raw()) } {
+        0.. => Ok(()),
+        _ => Err(rquickjs::Error::Exception),
+    }
+}
+
 /// Keeps the object alive until its last event was told.
 fn anchor<'js>(ctx: &Ctx<'js>, this: &Class<'js, SocketObject<'js>>) {
     let object = this.borrow();
@@ -321,7 +329,7 @@ impl<'js> JsClass<'js> for SocketObject<'js> {
     fn prototype(ctx: &Ctx<'js>) -> rquickjs::Result<Option<Object<'js>>> {
         let proto = Object::new(ctx.clone())?;
         let method = |name: &str, function: rquickjs::Result<Function<'js>>| {
-            proto.set(name, function?.with_name(name)?)
+            bound_method(&proto, &function?.with_name(name)?)
         };
         method("connect", Function::new(ctx.clone(), connect))?;
         method("write", Function::new(ctx.clone(), write))?;

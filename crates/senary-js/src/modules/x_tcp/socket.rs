@@ -22,7 +22,7 @@ use tokio::task::AbortHandle;
 
 use super::SocketObject;
 use super::arguments::Tags;
-use super::error::TcpError;
+use super::error::{Method, TcpError};
 use super::events::SocketEvent;
 use crate::event_loop::Event;
 use crate::memory::Charge;
@@ -49,6 +49,19 @@ impl State {
             Self::Destroyed => "destroyed",
         }
     }
+
+    /// Why a `connect()` changes nothing in this state.
+    pub fn refuses_connect(self) -> Option<TcpError> {
+        let (code, text) = match self {
+            Self::Disconnected => return None,
+            Self::Opening => ("EALREADY", "a connect is already under way on this socket"),
+            Self::Open => ("EISCONN", "the socket is already connected"),
+            Self::Destroyed => {
+                ("ERR_SOCKET_CLOSED", "the socket is destroyed; make a new one to connect again")
+            }
+        };
+        Some(TcpError::new(Method::Connect, code, text))
+    }
 }
 
 /// Bytes the kernel did not take yet, and who waits for them.
@@ -62,6 +75,12 @@ pub struct QueuedWrite {
     pub _charge: Charge,
 }
 
+/// Writes that the end of a connection cut off, and between which addresses it was.
+pub struct CutOff {
+    pub writes: VecDeque<QueuedWrite>,
+    pub route: Option<(SocketAddr, SocketAddr)>,
+}
+
 /// Whom a socket talks to, as its tags say it.
 struct Endpoint {
     host: String,
@@ -72,7 +91,7 @@ struct Endpoint {
 impl Endpoint {
     fn tags(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
         let ip = self.ip.as_deref().map(|ip| ("ip", ip));
-        [("proto", "TCP"), ("host", &self.host), ("port", &self.port)].into_iter().chain(ip)
+        [("host", self.host.as_str()), ("port", &self.port)].into_iter().chain(ip)
     }
 }
 
@@ -199,21 +218,22 @@ impl SocketCore {
     }
 
     /// Any state → destroyed. The stream is closed, its time recorded; queued writes come back to be refused.
-    pub fn close(&self) -> VecDeque<QueuedWrite> {
+    pub fn close(&self) -> CutOff {
         self.state.set(State::Destroyed);
+        let writes = std::mem::take(&mut *self.writes.borrow_mut());
+        let route = if writes.is_empty() { None } else { self.addresses() };
         self.close_stream();
         if !self.io_running.get()
             && let Some(task) = self.task.take()
         {
             task.abort();
         }
-        std::mem::take(&mut *self.writes.borrow_mut())
+        CutOff { writes, route }
     }
 
     /// Closes at the abnormal end of an iteration; no handler will run.
     pub fn abandon(&self) {
-        let writes = self.close();
-        writes.iter().for_each(|write| self.count_partial(write));
+        self.close().writes.iter().for_each(|write| self.count_partial(write));
         self.connecting.take();
         self.anchor.take();
     }
@@ -321,7 +341,8 @@ impl SocketCore {
     fn tags_with(&self, tags: &Tags) -> TagSetId {
         let (connect, endpoint) = (self.connect_tags.borrow(), self.endpoint.borrow());
         let endpoint = endpoint.iter().flat_map(Endpoint::tags);
-        let own = pairs(&self.constructor_tags).chain(pairs(&connect)).chain(endpoint).chain(pairs(tags));
+        let own = pairs(&self.constructor_tags).chain(pairs(&connect)).chain([("proto", "TCP")]);
+        let own = own.chain(endpoint).chain(pairs(tags));
         let under = self.vu.tags.id();
         self.vu.worker.record(|r| r.derive(under, own))
     }
