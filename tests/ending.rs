@@ -267,6 +267,22 @@ fn an_endless_chain_of_promises_ends_with_its_scenario() {
     cut_short("export default async function () { for (;;) await null }");
 }
 
+/// What the engine does itself in one call ends with its scenario, too.
+#[test]
+fn endless_builtins_end_with_their_scenario() {
+    for call in [
+        "new Array(2 ** 32 - 1).join()",
+        "new Array(2 ** 32 - 1).reverse()",
+        "new Array(2 ** 32 - 1).indexOf(1)",
+        "[].concat({ length: 2 ** 32 - 1, [Symbol.isConcatSpreadable]: true })",
+        "/(a+)+b/.test('a'.repeat(50))",
+        "'a'.repeat(1e7).includes('a'.repeat(1e6) + 'b'); for (;;) {}",
+        "'a'.repeat(1e7).indexOf('a'.repeat(1e6) + 'b'); for (;;) {}",
+    ] {
+        cut_short(&format!("export default function () {{ {call} }}"));
+    }
+}
+
 #[test]
 fn endless_timers_end_with_their_scenario() {
     cut_short(
