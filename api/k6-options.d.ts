@@ -50,8 +50,8 @@ declare module "k6/options" {
     tlsCipherSuites?: string[]
     /**
      * Client certificates, as PEM texts, for servers that ask for one: the first that is for their name and suits what
-     * they accept is shown. `domains` are names, or begin with `*`; without them it is for any server. `password` has no
-     * effect: encrypted keys are refused.
+     * they accept is shown. `domains` are names, or begin with `*`; without them it is for any server. `password` opens
+     * a key that is encrypted as `openssl rsa -traditional` does it (`DEK-Info`); encrypted PKCS#8 is refused.
      */
     tlsAuth?: { cert: string; key: string; password?: string; domains?: string[] }[]
 

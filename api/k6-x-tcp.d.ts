@@ -41,7 +41,8 @@ declare module "k6/x/tcp" {
     /**
      * Whether to speak TLS, from the first byte on: a plain connection cannot change to it later (no STARTTLS). The
      * certificate is checked against the system's roots (or `SSL_CERT_FILE`) and the host; the options `tlsVersion`,
-     * `tlsCipherSuites`, `tlsAuth` and `insecureSkipTLSVerify` of the test apply.
+     * `tlsCipherSuites`, `tlsAuth` and `insecureSkipTLSVerify` of the test apply. Sessions are not resumed: each connection
+     * makes a full handshake.
      */
     tls?: boolean
     /** Tags on every metric of this connection. */
@@ -80,7 +81,8 @@ declare module "k6/x/tcp" {
      * - from this machine: `EMFILE`, `ENFILE` (open files), `EAGAIN` (threads), `EADDRNOTAVAIL` (local ports, or a source
      *   address that is not this machine's), `EAFNOSUPPORT` (a source address of the other family);
      * - TLS: `ERR_TLS_CERT_EXPIRED`, `ERR_TLS_CERT_ALTNAME_INVALID`, `ERR_TLS_CERT_UNKNOWN_AUTHORITY`,
-     *   `ERR_TLS_NOT_TLS`, `ERR_TLS_ALERT`, `ERR_TLS_HANDSHAKE`;
+     *   `ERR_TLS_CERT_INVALID`, `ERR_TLS_NOT_TLS`, `ERR_TLS_ALERT`, `ERR_TLS_HANDSHAKE`, and `EPROTO` for what a peer
+     *   does wrong later;
      * - the use of the socket: `ENOTCONN` (write without a connection), `EALREADY` and `EISCONN` (a second connect),
      *   `ERR_SOCKET_CLOSED` (connect after `destroy()`, or destroyed while connecting), `ERR_INVALID_ARG_TYPE`,
      *   `ERR_INVALID_ENCODING`.

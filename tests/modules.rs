@@ -122,6 +122,7 @@ fn a_module_that_cannot_be_had_ends_the_start() {
     outcome.expect_code(107);
     outcome.expect_text(&format!("couldn't be retrieved from the resolved url \\\"{url}\\\""));
     outcome.expect_text("TLS with localhost failed");
+    outcome.expect_text("tls: failed to verify certificate: x509: certificate signed by unknown authority");
 }
 
 #[test]

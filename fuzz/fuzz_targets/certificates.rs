@@ -27,8 +27,12 @@ fuzz_target!(|bytes: &[u8]| {
     let text = String::from_utf8_lossy(bytes);
     let key = senary_js::fuzzing::pem("PRIVATE KEY", bytes);
     for (cert, key) in [(text.as_ref(), text.as_ref()), (pem.as_str(), key.as_str())] {
-        let certificate =
-            ClientCertificate { cert: cert.to_owned(), key: key.to_owned(), password: None, domains: vec![] };
+        let certificate = ClientCertificate {
+            cert: cert.to_owned(),
+            key: key.to_owned(),
+            password: Some("password".to_owned()),
+            domains: vec![],
+        };
         let options = TlsOptions {
             insecure_skip_verify: true,
             client_certificates: vec![certificate],

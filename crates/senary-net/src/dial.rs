@@ -106,7 +106,7 @@ impl Dialer {
                 let alert = error.raw_os_error().and_then(|_| stream.unread_alert());
                 let error =
                     alert.map_or(error, |alert| io::Error::other(rustls::Error::AlertReceived(alert)));
-                Err(tls::handshake_error(error, target.host))
+                Err(tls::handshake_error(&error, target.host, || stream.failed_at(to)))
             }
             Err(_) => Err(NetError::Tls { code: "ETIMEDOUT", text: "i/o timeout".to_owned() }),
         }
@@ -197,8 +197,12 @@ fn bind(socket: &Socket, ip: IpAddr, route: Route) -> Result<(), NetError> {
 
 /// SNI carries names only: an address is verified, but not sent.
 fn server_name(host: &str) -> Result<ServerName<'static>, NetError> {
-    ServerName::try_from(host.trim_start_matches('[').trim_end_matches(']').to_owned()).map_err(|_| {
-        NetError::Tls { code: "ERR_TLS_SERVER_NAME", text: format!("tls: invalid server name {host:?}") }
+    let name = host.trim_start_matches('[').trim_end_matches(']');
+    // The zone of an address is this machine's business.
+    let name = name.split('%').next().unwrap_or_default();
+    ServerName::try_from(name.to_owned()).map_err(|_| NetError::Tls {
+        code: "ERR_TLS_SERVER_NAME",
+        text: format!("tls: invalid server name {host:?}"),
     })
 }
 

@@ -42,6 +42,9 @@ pub enum NetError {
     /// The peer has ended TLS, and says why.
     #[error("remote error: tls: {text}")]
     TlsAlert { text: String },
+    /// What the peer sends is not what TLS has there.
+    #[error("{text}")]
+    TlsBroken { text: String },
     #[error("read tcp {local}->{remote}: read: {}", io_text(.error))]
     Read { local: SocketAddr, remote: SocketAddr, error: io::Error },
     #[error("write tcp {local}->{remote}: write: {}", io_text(.error))]
@@ -82,6 +85,7 @@ impl NetError {
             Self::Threads { .. } => "EAGAIN",
             Self::Lookup { code, .. } | Self::Tls { code, .. } => code,
             Self::TlsAlert { .. } => "ERR_TLS_ALERT",
+            Self::TlsBroken { .. } => "EPROTO",
             Self::Dial { error, .. }
             | Self::OpenFiles { error, .. }
             | Self::LocalIp { error, .. }
@@ -93,23 +97,50 @@ impl NetError {
 
 pub(crate) fn io_code(error: &io::Error) -> &'static str {
     use io::ErrorKind as Kind;
-    match (Errno::from_io_error(error), error.kind()) {
-        (Some(Errno::MFILE), _) => "EMFILE",
-        (Some(Errno::NFILE), _) => "ENFILE",
-        (Some(Errno::AFNOSUPPORT), _) => "EAFNOSUPPORT",
-        (_, Kind::ConnectionRefused) => "ECONNREFUSED",
-        (_, Kind::ConnectionReset) => "ECONNRESET",
-        (_, Kind::ConnectionAborted) => "ECONNABORTED",
-        (_, Kind::BrokenPipe) => "EPIPE",
-        (_, Kind::TimedOut) => "ETIMEDOUT",
-        (_, Kind::AddrNotAvailable) => "EADDRNOTAVAIL",
-        (_, Kind::AddrInUse) => "EADDRINUSE",
-        (_, Kind::HostUnreachable) => "EHOSTUNREACH",
-        (_, Kind::NetworkUnreachable) => "ENETUNREACH",
-        (_, Kind::PermissionDenied) => "EACCES",
-        _ => "EIO",
+    let known = Errno::from_io_error(error).and_then(|errno| CODES.iter().find(|(of, _)| *of == errno));
+    match (known, error.kind()) {
+        (Some((_, code)), _) => code,
+        // Those that no system call has failed with.
+        (None, Kind::ConnectionRefused) => "ECONNREFUSED",
+        (None, Kind::ConnectionReset) => "ECONNRESET",
+        (None, Kind::BrokenPipe) => "EPIPE",
+        (None, Kind::TimedOut) => "ETIMEDOUT",
+        (None, _) => "EIO",
     }
 }
+
+/// What the calls of a socket fail with.
+const CODES: [(Errno, &str); 29] = [
+    (Errno::ACCESS, "EACCES"),
+    (Errno::ADDRINUSE, "EADDRINUSE"),
+    (Errno::ADDRNOTAVAIL, "EADDRNOTAVAIL"),
+    (Errno::AFNOSUPPORT, "EAFNOSUPPORT"),
+    (Errno::AGAIN, "EAGAIN"),
+    (Errno::ALREADY, "EALREADY"),
+    (Errno::CONNABORTED, "ECONNABORTED"),
+    (Errno::CONNREFUSED, "ECONNREFUSED"),
+    (Errno::CONNRESET, "ECONNRESET"),
+    (Errno::HOSTDOWN, "EHOSTDOWN"),
+    (Errno::HOSTUNREACH, "EHOSTUNREACH"),
+    (Errno::INVAL, "EINVAL"),
+    (Errno::ISCONN, "EISCONN"),
+    (Errno::MFILE, "EMFILE"),
+    (Errno::MSGSIZE, "EMSGSIZE"),
+    (Errno::NETDOWN, "ENETDOWN"),
+    (Errno::NETRESET, "ENETRESET"),
+    (Errno::NETUNREACH, "ENETUNREACH"),
+    (Errno::NFILE, "ENFILE"),
+    (Errno::NOBUFS, "ENOBUFS"),
+    (Errno::NODEV, "ENODEV"),
+    (Errno::NOMEM, "ENOMEM"),
+    (Errno::NOPROTOOPT, "ENOPROTOOPT"),
+    (Errno::NOTCONN, "ENOTCONN"),
+    (Errno::PERM, "EPERM"),
+    (Errno::PIPE, "EPIPE"),
+    (Errno::PROTO, "EPROTO"),
+    (Errno::PROTONOSUPPORT, "EPROTONOSUPPORT"),
+    (Errno::TIMEDOUT, "ETIMEDOUT"),
+];
 
 /// The kernel's words as Go prints them: lower case, without the number.
 pub fn io_text(error: &io::Error) -> String {

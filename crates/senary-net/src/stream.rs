@@ -64,7 +64,7 @@ impl Stream {
             Ok(()) => Ok(buf.filled().len()),
             // A peer that closes TLS without saying goodbye has closed all the same.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
-            Err(error) => Err(tls::alert(&error).unwrap_or_else(|| {
+            Err(error) => Err(tls::ended(&error).unwrap_or_else(|| {
                 let (local, remote) = self.ends();
                 NetError::Read { local, remote, error }
             })),
@@ -135,11 +135,7 @@ impl Stream {
 
     /// Both ends, for the text of an error.
     fn ends(&self) -> (SocketAddr, SocketAddr) {
-        let unknown = match self.remote {
-            SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
-            SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
-        };
-        (self.local_addr().unwrap_or(unknown), self.remote)
+        (self.counted().local_addr(self.remote), self.remote)
     }
 }
 
@@ -186,11 +182,27 @@ impl WireBytes {
 pub(crate) struct Counted {
     stream: TcpStream,
     wire: Rc<WireBytes>,
+    /// The last thing that failed was a write.
+    failed_write: bool,
 }
 
 impl Counted {
     pub(crate) fn new(stream: TcpStream, wire: Rc<WireBytes>) -> Self {
-        Self { stream, wire }
+        Self { stream, wire, failed_write: false }
+    }
+
+    /// What failed, and between whom, in the reference's words: `read tcp 127.0.0.1:5->127.0.0.1:6: read`.
+    pub(crate) fn failed_at(&self, remote: SocketAddr) -> String {
+        let call = if self.failed_write { "write" } else { "read" };
+        format!("{call} tcp {}->{remote}: {call}", self.local_addr(remote))
+    }
+
+    /// Unspecified if the kernel does not know it any more.
+    fn local_addr(&self, remote: SocketAddr) -> SocketAddr {
+        self.stream.local_addr().unwrap_or_else(|_| match remote {
+            SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+            SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
+        })
     }
 
     /// The alert that is the next thing to read, if it is not encrypted yet, as in a handshake of TLS 1.2.
@@ -237,9 +249,10 @@ impl AsyncRead for Counted {
 
 impl AsyncWrite for Counted {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        let n = ready!(Pin::new(&mut self.stream).poll_write(cx, data))?;
-        self.wire.add_sent(n);
-        Poll::Ready(Ok(n))
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, data));
+        self.failed_write = written.is_err();
+        self.wire.add_sent(*written.as_ref().unwrap_or(&0));
+        Poll::Ready(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

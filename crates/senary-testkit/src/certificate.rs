@@ -5,9 +5,11 @@ use std::sync::{Arc, OnceLock};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose, date_time_ymd,
 };
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::sign::{CertifiedKey, Signer, SigningKey, SingleCertAndKey};
+use rustls::{RootCertStore, ServerConfig, SignatureAlgorithm, SignatureScheme};
 
 /// What is right or wrong with a server's certificate, for a client that trusts [`Certificate::authority_pem`] and
 /// asks for `localhost`, `127.0.0.1`, or `modules.test` that a proxy leads to.
@@ -19,12 +21,38 @@ pub enum Certificate {
     WrongName,
     /// Signed by nobody but itself.
     SelfSigned,
+    /// The same, and an authority besides, as `openssl req -x509` makes them: [`Certificate::own_authority_pem`].
+    OwnAuthority,
+    /// Has its name where names were before there was a place for them.
+    CommonName,
+    /// For `localhost`, but for no address.
+    NoAddress,
+    /// Of the first version of X.509, as `openssl x509 -req` makes them; its own authority: [`Certificate::version_1_pem`].
+    Version1,
+    /// Its key is an RSA key of 1024 bits; the server signs with zeros.
+    ShortKey,
+    /// Signed by the authority, but the server has another key.
+    OthersKey,
 }
+
+/// With its key.
+const VERSION_1: &str = include_str!("certificates/version1.pem");
+const SHORT_KEY: &str = include_str!("certificates/short_key.pem");
 
 impl Certificate {
     /// The authority behind all but the self-signed one; its PEM text, for `SSL_CERT_FILE`.
     pub fn authority_pem() -> String {
         authority().pem()
+    }
+
+    /// The certificate of [`Certificate::OwnAuthority`].
+    pub fn own_authority_pem() -> String {
+        own_authority().0.pem()
+    }
+
+    /// The certificate of [`Certificate::Version1`], and its key.
+    pub fn version_1_pem() -> &'static str {
+        VERSION_1
     }
 
     /// A certificate of the authority for a client, and its key, as PEM texts.
@@ -39,23 +67,6 @@ impl Certificate {
 
     /// With `asking`, clients must show a certificate of the authority.
     pub(crate) fn server_config(self, asking: bool) -> Arc<ServerConfig> {
-        let key = KeyPair::generate().expect("a key");
-        let names = match self {
-            Self::WrongName => vec!["somebody.else.test".to_owned()],
-            _ => ["localhost", "127.0.0.1", "modules.test"].map(str::to_owned).to_vec(),
-        };
-        let mut params = CertificateParams::new(names).expect("names");
-        if self == Self::Expired {
-            params.not_before = date_time_ymd(2001, 1, 1);
-            params.not_after = date_time_ymd(2002, 1, 1);
-        }
-        let certificate = match self {
-            Self::SelfSigned => params.self_signed(&key),
-            _ => params.signed_by(&key, authority()),
-        }
-        .expect("a certificate");
-        let chain = vec![CertificateDer::from(certificate.der().to_vec())];
-        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
@@ -68,7 +79,82 @@ impl Certificate {
         } else {
             builder.with_no_client_auth()
         };
-        Arc::new(builder.with_single_cert(chain, key).expect("a TLS configuration"))
+        // Not rustls's own way, which refuses what servers are here to show.
+        Arc::new(builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(self.certified_key()))))
+    }
+
+    fn certified_key(self) -> CertifiedKey {
+        let read = |pem: &str| vec![CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate")];
+        match self {
+            Self::OwnAuthority => {
+                let (certificate, key) = own_authority();
+                return CertifiedKey::new(vec![certificate.der().clone()], signing_key(key));
+            }
+            Self::Version1 => {
+                let key = PrivateKeyDer::from_pem_slice(VERSION_1.as_bytes()).expect("a key");
+                return CertifiedKey::new(read(VERSION_1), load(key));
+            }
+            Self::ShortKey => return CertifiedKey::new(read(SHORT_KEY), Arc::new(Zeros)),
+            _ => {}
+        }
+        let names = match self {
+            Self::WrongName => &["somebody.else.test", "*.else.test"][..],
+            Self::NoAddress => &["localhost"],
+            Self::CommonName => &[],
+            _ => &["localhost", "127.0.0.1", "modules.test"],
+        };
+        let names = names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let mut params = CertificateParams::new(names).expect("names");
+        if self == Self::CommonName {
+            params.distinguished_name.push(rcgen::DnType::CommonName, "localhost");
+        }
+        if self == Self::Expired {
+            params.not_before = date_time_ymd(2001, 1, 1);
+            params.not_after = date_time_ymd(2002, 1, 1);
+        }
+        let key = KeyPair::generate().expect("a key");
+        let certificate = match self {
+            Self::SelfSigned => params.self_signed(&key),
+            _ => params.signed_by(&key, authority()),
+        }
+        .expect("a certificate");
+        let key = match self {
+            Self::OthersKey => KeyPair::generate().expect("a key"),
+            _ => key,
+        };
+        CertifiedKey::new(vec![certificate.der().clone()], signing_key(&key))
+    }
+}
+
+fn signing_key(key: &KeyPair) -> Arc<dyn SigningKey> {
+    load(PrivateKeyDer::try_from(key.serialize_der()).expect("a key"))
+}
+
+fn load(key: PrivateKeyDer<'_>) -> Arc<dyn SigningKey> {
+    rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).expect("a key")
+}
+
+/// Signs anything with zeros.
+#[derive(Debug)]
+struct Zeros;
+
+impl SigningKey for Zeros {
+    fn choose_scheme(&self, _: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
+        Some(Box::new(Zeros))
+    }
+
+    fn algorithm(&self) -> SignatureAlgorithm {
+        SignatureAlgorithm::RSA
+    }
+}
+
+impl Signer for Zeros {
+    fn sign(&self, _: &[u8]) -> Result<Vec<u8>, rustls::Error> {
+        Ok(vec![0; 1024 / 8])
+    }
+
+    fn scheme(&self) -> SignatureScheme {
+        SignatureScheme::RSA_PSS_SHA256
     }
 }
 
@@ -78,6 +164,17 @@ fn client_pem(
     let key = KeyPair::generate().expect("a key");
     let params = CertificateParams::new(vec!["client.test".to_owned()]).expect("a name");
     (sign(params, &key).expect("a certificate").pem(), key.serialize_pem())
+}
+
+fn own_authority() -> &'static (rcgen::Certificate, KeyPair) {
+    static CERTIFICATE: OnceLock<(rcgen::Certificate, KeyPair)> = OnceLock::new();
+    CERTIFICATE.get_or_init(|| {
+        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let mut params = CertificateParams::new(names).expect("names");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("a key");
+        (params.self_signed(&key).expect("a certificate"), key)
+    })
 }
 
 fn authority() -> &'static CertifiedIssuer<'static, KeyPair> {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use rustls::HandshakeKind;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -34,6 +35,7 @@ struct Books {
     accepted: AtomicU64,
     open: AtomicU64,
     bytes: AtomicU64,
+    resumed: AtomicU64,
     pages: Mutex<Vec<Page>>,
     /// Where connections of the server's own come from, which are not in the books.
     own: Mutex<Vec<SocketAddr>>,
@@ -154,6 +156,11 @@ impl Server {
         self.books.accepted.load(Ordering::SeqCst)
     }
 
+    /// TLS sessions that went on from an earlier connection's.
+    pub fn resumed(&self) -> u64 {
+        self.books.resumed.load(Ordering::SeqCst)
+    }
+
     /// Connections that are open at this moment.
     pub fn open(&self) -> u64 {
         self.books.open.load(Ordering::SeqCst)
@@ -250,12 +257,18 @@ async fn accept(
             continue;
         }
         stream.set_nodelay(true).ok();
+        let books = books.clone();
         let (behaviour, tls, entry) = (behaviour.clone(), tls.clone(), Entry::new(books.clone(), peer));
         tokio::task::spawn_local(async move {
             let connection = match tls {
                 None => Connection::plain(stream, entry),
                 Some(tls) => match tls.accept(stream).await {
-                    Ok(stream) => Connection::tls(stream, entry),
+                    Ok(stream) => {
+                        if stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed) {
+                            books.resumed.fetch_add(1, Ordering::SeqCst);
+                        }
+                        Connection::tls(stream, entry)
+                    }
                     // A client that does not like the certificate; its own books tell.
                     Err(_) => return,
                 },

@@ -132,7 +132,8 @@ async fn exchange(
         let failed = |reason: String| WebError::Tls { host: host.clone(), reason };
         let name = ServerName::try_from(host.clone()).map_err(|e| failed(e.to_string()))?;
         let connector = TlsConnector::from(tls(&host).map_err(failed)?);
-        Box::new(connector.connect(name, stream).await.map_err(|e| failed(e.to_string()))?)
+        let connected = connector.connect(name, stream).await;
+        Box::new(connected.map_err(|e| failed(senary_net::tls::handshake_text(&e, &host)))?)
     } else {
         Box::new(stream)
     };

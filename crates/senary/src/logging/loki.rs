@@ -307,7 +307,8 @@ async fn encrypt(
 ) -> io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
     let config = tls.config(host).map_err(io::Error::other)?;
     let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).map_err(io::Error::other)?;
-    TlsConnector::from(config).connect(name, stream).await
+    let connected = TlsConnector::from(config).connect(name, stream).await;
+    connected.map_err(|error| io::Error::other(senary_net::tls::handshake_text(&error, host)))
 }
 
 async fn send<S>(stream: S, request: Request<Full<Bytes>>) -> io::Result<()>

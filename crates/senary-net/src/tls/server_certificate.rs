@@ -1,0 +1,305 @@
+//! Whether a server's certificate is believed: judged as Go does it, over what webpki finds of chains and names.
+//!
+//! webpki reads nothing but version 3 of X.509, takes no authority's certificate for a server's, and looks at the chain
+//! before the name. Servers under test show what they have: a certificate that is trusted by itself is believed, whatever
+//! it says it is for, and where nothing is verified, anything that has a key is.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
+use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{
+    CertificateError, DigitallySignedStruct, Error, ExtendedKeyPurpose, OtherError, RootCertStore,
+    SignatureScheme,
+};
+use webpki::RawPublicKeyEntity;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
+use x509_parser::public_key::PublicKey;
+
+/// The shortest RSA keys, in bits, whose signatures the cryptographic library checks.
+const SHORTEST_RSA: usize = 2048;
+
+/// What only this module objects to.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+pub(super) enum Objection {
+    #[error("certificate relies on legacy Common Name field, use SANs instead")]
+    CommonName,
+    #[error("server sent certificate containing RSA key smaller than {SHORTEST_RSA} bits: {0} bits")]
+    ShortKey(usize),
+    #[error("invalid signature by the server certificate")]
+    Signature,
+}
+
+impl From<Objection> for Error {
+    fn from(objection: Objection) -> Self {
+        let other = OtherError(Arc::new(objection));
+        match objection {
+            Objection::Signature => Self::Other(other),
+            _ => CertificateError::Other(other).into(),
+        }
+    }
+}
+
+/// Believes what roots vouch for.
+#[derive(Debug)]
+pub(super) struct Verification {
+    /// `None` where there are no roots.
+    webpki: Option<Arc<WebPkiServerVerifier>>,
+    /// The roots' certificates, as digests.
+    trusted: HashSet<Vec<u8>>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl Verification {
+    /// What cannot be read is no root.
+    pub(super) fn new(roots: Vec<CertificateDer<'_>>, provider: Arc<CryptoProvider>) -> Self {
+        let trusted = roots.iter().map(|root| digest_of(root)).collect();
+        let mut store = RootCertStore::empty();
+        store.add_parsable_certificates(roots);
+        let algorithms = provider.signature_verification_algorithms;
+        let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider).build().ok();
+        Self { webpki, trusted, algorithms }
+    }
+}
+
+fn digest_of(certificate: &[u8]) -> Vec<u8> {
+    digest(&SHA256, certificate).as_ref().to_vec()
+}
+
+impl ServerCertVerifier for Verification {
+    fn verify_server_cert(
+        &self,
+        der: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if let Ok((_, certificate)) = x509_parser::parse_x509_certificate(der) {
+            check_time(&certificate, now)?;
+            check_name(der, &certificate, server)?;
+            if let Some(bits) = short_rsa(&certificate) {
+                return Err(Objection::ShortKey(bits).into());
+            }
+            if self.trusted.contains(&digest_of(der)) {
+                return check_purpose(&certificate).map(|()| ServerCertVerified::assertion());
+            }
+            if certificate.is_ca() && certificate.issuer() == certificate.subject() {
+                return Err(CertificateError::UnknownIssuer.into());
+            }
+        }
+        match &self.webpki {
+            Some(webpki) => webpki.verify_server_cert(der, intermediates, server, ocsp, now),
+            None => Err(CertificateError::UnknownIssuer.into()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12(message, certificate, signature, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13(message, certificate, signature, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+/// `insecureSkipTLSVerify`: whoever answers is believed, but its signatures still have to be right. Those that cannot be
+/// checked, with short keys, are taken for it: a certificate that nobody vouches for proves nothing anyway.
+#[derive(Debug)]
+pub(super) struct NoVerification {
+    pub(super) provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for NoVerification {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        if has_short_rsa(certificate) {
+            return Ok(HandshakeSignatureValid::assertion());
+        }
+        verify_tls12(message, certificate, signature, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        if has_short_rsa(certificate) {
+            return Ok(HandshakeSignatureValid::assertion());
+        }
+        verify_tls13(message, certificate, signature, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// As rustls does it, with the key alone: it may stand in a certificate of any version.
+fn verify_tls12(
+    message: &[u8],
+    certificate: &CertificateDer<'_>,
+    signature: &DigitallySignedStruct,
+    algorithms: &WebPkiSupportedAlgorithms,
+) -> Result<HandshakeSignatureValid, Error> {
+    let key = public_key(certificate)?;
+    let key = RawPublicKeyEntity::try_from(&key).map_err(|_| CertificateError::BadEncoding)?;
+    let mapped = algorithms.mapping.iter().find(|(scheme, _)| *scheme == signature.scheme);
+    let possible = mapped.map_or(&[][..], |(_, algorithms)| algorithms);
+    // A scheme of TLS 1.2 leaves the curve open.
+    let is_right = |algorithm: &&dyn rustls::pki_types::SignatureVerificationAlgorithm| {
+        key.verify_signature(*algorithm, message, signature.signature()).is_ok()
+    };
+    match possible.iter().any(is_right) {
+        true => Ok(HandshakeSignatureValid::assertion()),
+        false => Err(Objection::Signature.into()),
+    }
+}
+
+fn verify_tls13(
+    message: &[u8],
+    certificate: &CertificateDer<'_>,
+    signature: &DigitallySignedStruct,
+    algorithms: &WebPkiSupportedAlgorithms,
+) -> Result<HandshakeSignatureValid, Error> {
+    let key = public_key(certificate)?;
+    rustls::crypto::verify_tls13_signature_with_raw_key(message, &key, signature, algorithms).map_err(
+        |error| match error {
+            Error::InvalidCertificate(_) => Objection::Signature.into(),
+            error => error,
+        },
+    )
+}
+
+fn public_key(certificate: &[u8]) -> Result<SubjectPublicKeyInfoDer<'_>, Error> {
+    let (_, certificate) =
+        x509_parser::parse_x509_certificate(certificate).map_err(|_| CertificateError::BadEncoding)?;
+    Ok(SubjectPublicKeyInfoDer::from(certificate.tbs_certificate.subject_pki.raw))
+}
+
+/// The length of an RSA key that is shorter than what can be checked.
+fn short_rsa(certificate: &X509Certificate<'_>) -> Option<usize> {
+    match certificate.public_key().parsed() {
+        Ok(PublicKey::RSA(key)) => Some(key.key_size()).filter(|bits| *bits < SHORTEST_RSA),
+        _ => None,
+    }
+}
+
+fn has_short_rsa(certificate: &[u8]) -> bool {
+    let parsed = x509_parser::parse_x509_certificate(certificate);
+    parsed.is_ok_and(|(_, certificate)| short_rsa(&certificate).is_some())
+}
+
+fn check_time(certificate: &X509Certificate<'_>, now: UnixTime) -> Result<(), Error> {
+    // Before 1970: long ago in any case.
+    let unix = |seconds: i64| {
+        UnixTime::since_unix_epoch(std::time::Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
+    };
+    let validity = certificate.validity();
+    let not_before = unix(validity.not_before.timestamp());
+    let not_after = unix(validity.not_after.timestamp());
+    if now < not_before {
+        return Err(CertificateError::NotValidYetContext { time: now, not_before }.into());
+    }
+    if now > not_after {
+        return Err(CertificateError::ExpiredContext { time: now, not_after }.into());
+    }
+    Ok(())
+}
+
+fn check_name(
+    der: &CertificateDer<'_>,
+    certificate: &X509Certificate<'_>,
+    server: &ServerName<'_>,
+) -> Result<(), Error> {
+    let names = match certificate.subject_alternative_name() {
+        Ok(names) => names.map(|extension| extension.value.general_names.as_slice()),
+        Err(_) => return Err(CertificateError::BadEncoding.into()),
+    };
+    let Some(names) = names else {
+        let mut common = certificate.subject().iter_common_name().filter_map(|name| name.as_str().ok());
+        if common.any(|name| matches_host(name, &server.to_str())) {
+            return Err(Objection::CommonName.into());
+        }
+        return Err(CertificateError::NotValidForNameContext {
+            expected: server.to_owned(),
+            presented: Vec::new(),
+        }
+        .into());
+    };
+    if verify_server_name(&ParsedCertificate::try_from(der)?, server).is_ok() {
+        return Ok(());
+    }
+    let presented = names.iter().filter_map(|name| match (name, server) {
+        (GeneralName::IPAddress(octets), ServerName::IpAddress(_)) => {
+            address(octets).map(|ip| ip.to_string())
+        }
+        (GeneralName::DNSName(name), ServerName::DnsName(_)) => Some((*name).to_owned()),
+        _ => None,
+    });
+    let presented = presented.collect();
+    Err(CertificateError::NotValidForNameContext { expected: server.to_owned(), presented }.into())
+}
+
+fn address(octets: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(octets).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from)).ok()
+}
+
+/// Whether a common name, which may begin with `*.`, is that of a host.
+fn matches_host(name: &str, host: &str) -> bool {
+    let rest = |text: &str| text.split_once('.').map(|(_, rest)| rest.to_ascii_lowercase());
+    match name.strip_prefix("*.") {
+        Some(domain) => rest(host) == Some(domain.to_ascii_lowercase()),
+        None => name.eq_ignore_ascii_case(host),
+    }
+}
+
+/// What webpki looks at too, for a certificate that it does not see.
+fn check_purpose(certificate: &X509Certificate<'_>) -> Result<(), Error> {
+    match certificate.extended_key_usage() {
+        Ok(Some(usage)) if !usage.value.any && !usage.value.server_auth => {
+            let required = ExtendedKeyPurpose::ServerAuth;
+            Err(CertificateError::InvalidPurposeContext { required, presented: Vec::new() }.into())
+        }
+        Ok(_) => Ok(()),
+        Err(_) => Err(CertificateError::BadEncoding.into()),
+    }
+}
