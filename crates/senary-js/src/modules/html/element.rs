@@ -11,9 +11,9 @@ use rquickjs::{Class, Coerced, Ctx, Function, IntoJs, JsLifetime, Object, Persis
 
 use super::document::Document;
 use super::form::{self, ControlValue};
-use super::method;
-use super::nodes::Nodes;
+use super::nodes::{Nodes, Test};
 use super::selection::Selection;
+use super::{markup, method};
 use crate::source::bytecode;
 
 const KINDS: &str = include_str!("elements.js");
@@ -187,7 +187,7 @@ fn query_selector<'js>(
 }
 
 fn matches(this: Elements<'_>, selector: Opt<Coerced<String>>) -> bool {
-    selector.0.is_some_and(|selector| this.0.borrow().node().is(&selector.0))
+    selector.0.is_some_and(|selector| Test::selector(&selector.0).passes(&this.0.borrow().node()))
 }
 
 fn with_other<'js>(ctx: &Ctx<'js>, test: fn(&Element, &Element) -> bool) -> rquickjs::Result<Function<'js>> {
@@ -262,7 +262,7 @@ impl<'js> JsClass<'js> for Element {
         set("className", plain(ctx, attr("class")))?;
         set("lang", plain(ctx, attr("lang")))?;
         set("classList", plain(ctx, class_list))?;
-        set("innerHTML", plain(ctx, |node| node.inner_html().to_string()))?;
+        set("innerHTML", plain(ctx, markup::inner))?;
         set("textContent", plain(ctx, |node| node.text().to_string()))?;
         set(
             "toString",

@@ -2,15 +2,17 @@
 //! (<https://grafana.com/docs/k6/latest/javascript-api/k6-html/>)
 //!
 //! A [`Document`] is parsed once and shared by all that refers to it: a [`Selection`] is a list of its nodes, an
-//! [`Element`](element::Element) one of them. What is asked of them is asked of the tree ([`nodes`]); forms have rules
-//! of their own ([`form`]).
+//! [`Element`](element::Element) one of them. What is asked of them is asked of the tree ([`nodes`], by [`selector`]s
+//! and as [`markup`]); forms have rules of their own ([`form`]).
 
 mod document;
 mod element;
 mod form;
+mod markup;
 mod nesting;
 mod nodes;
 mod selection;
+mod selector;
 
 use std::rc::Rc;
 

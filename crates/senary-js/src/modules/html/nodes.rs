@@ -5,10 +5,11 @@
 
 use std::rc::Rc;
 
-use dom_query::{Matcher, NodeId, NodeRef};
+use dom_query::{NodeId, NodeRef};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::document::Document;
+use super::selector::Selector;
 use crate::memory::Charge;
 
 /// Nodes of one document, and the list they were found from.
@@ -56,19 +57,20 @@ impl Met {
 
 /// What elements can be tested for.
 pub enum Test {
-    Selector(Option<Matcher>),
+    /// `None` is passed by nothing: the selector cannot be parsed.
+    Selector(Option<Selector>),
     /// Being one of these.
     Among(Vec<NodeId>),
 }
 
 impl Test {
     pub fn selector(selector: &str) -> Self {
-        Self::Selector(Matcher::new(selector).ok())
+        Self::Selector(Selector::parse(selector))
     }
 
     pub fn passes(&self, node: &NodeRef<'_>) -> bool {
         match self {
-            Self::Selector(matcher) => matcher.as_ref().is_some_and(|matcher| node.is_match(matcher)),
+            Self::Selector(selector) => selector.as_ref().is_some_and(|selector| selector.matches(node)),
             Self::Among(ids) => ids.contains(&node.id),
         }
     }
@@ -113,7 +115,7 @@ impl Nodes {
 
     /// The elements below these that match.
     pub fn find(&self, selector: &str) -> Vec<NodeId> {
-        let Ok(matcher) = Matcher::new(selector) else { return Vec::new() };
+        let Some(selector) = Selector::parse(selector) else { return Vec::new() };
         let (mut met, mut searched) = (Met::default(), FxHashSet::default());
         for node in self.iter() {
             // What is below one of them is below those it is in.
@@ -121,15 +123,15 @@ impl Nodes {
                 continue;
             }
             searched.insert(node.id);
-            met.add_all(below(&node).filter(|n| n.is_match(&matcher)).map(|n| n.id));
+            met.add_all(below(&node).filter(|n| selector.matches(n)).map(|n| n.id));
         }
         met.ids
     }
 
     /// The first element below these that matches.
     pub fn find_first(&self, selector: &str) -> Option<NodeId> {
-        let matcher = Matcher::new(selector).ok()?;
-        self.iter().find_map(|node| below(&node).find(|n| n.is_match(&matcher)).map(|n| n.id))
+        let selector = Selector::parse(selector)?;
+        self.iter().find_map(|node| below(&node).find(|n| selector.matches(n)).map(|n| n.id))
     }
 
     /// Those of `ids` that are below one of these.
@@ -226,7 +228,7 @@ impl Nodes {
 }
 
 /// All nodes below one.
-fn below<'a>(node: &NodeRef<'a>) -> impl Iterator<Item = NodeRef<'a>> {
+pub fn below<'a>(node: &NodeRef<'a>) -> impl Iterator<Item = NodeRef<'a>> {
     node.descendants_it()
 }
 

@@ -10,8 +10,8 @@ use rquickjs::{Array, Class, Coerced, Ctx, Function, IntoJs, JsLifetime, Object,
 use super::document::Document;
 use super::element::Element;
 use super::form::{self, ControlValue};
-use super::method;
 use super::nodes::{Nodes, Step, Test};
+use super::{markup, method};
 use crate::errors;
 
 /// Before the names of attributes that `data()` reads.
@@ -225,7 +225,7 @@ fn text<'js>(ctx: Ctx<'js>, this: Selections<'js>) -> rquickjs::Result<String> {
 }
 
 fn html(this: Selections<'_>) -> String {
-    nodes(&this).first().map(|node| node.inner_html().to_string()).unwrap_or_default()
+    nodes(&this).first().map(|node| markup::inner(&node)).unwrap_or_default()
 }
 
 fn attr<'js>(
