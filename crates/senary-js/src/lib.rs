@@ -20,6 +20,7 @@ mod globals;
 mod json;
 pub mod memory;
 mod modules;
+mod native;
 pub mod percent;
 mod prefetch;
 mod promise;

@@ -13,6 +13,7 @@ use sha2::Digest;
 
 use super::encoding::bytes_argument;
 use crate::errors;
+use crate::native;
 
 /// Random bytes a script may ask for at once: what an `ArrayBuffer` can hold.
 const MAX_RANDOM: f64 = i32::MAX as f64;
@@ -27,13 +28,13 @@ pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
             state.update(&bytes_argument(&ctx, data.0)?);
             encode(&ctx, state.result(), encoding.0)
         };
-        add(algorithm.name(), Function::new(ctx.clone(), hash))?;
+        add(algorithm.name(), native::function(ctx, hash))?;
     }
-    add("hmac", Function::new(ctx.clone(), hmac))?;
-    add("createHash", Function::new(ctx.clone(), create_hash))?;
-    add("createHMAC", Function::new(ctx.clone(), create_hmac))?;
-    add("hexEncode", Function::new(ctx.clone(), hex_encode))?;
-    add("randomBytes", Function::new(ctx.clone(), random_bytes))?;
+    add("hmac", native::function(ctx, hmac))?;
+    add("createHash", native::function(ctx, create_hash))?;
+    add("createHMAC", native::function(ctx, create_hmac))?;
+    add("hexEncode", native::function(ctx, hex_encode))?;
+    add("randomBytes", native::function(ctx, random_bytes))?;
     Ok(module)
 }
 
@@ -260,8 +261,8 @@ impl<'js> JsClass<'js> for Hasher {
 
     fn prototype(ctx: &Ctx<'js>) -> rquickjs::Result<Option<Object<'js>>> {
         let proto = Object::new(ctx.clone())?;
-        proto.set("update", Function::new(ctx.clone(), update)?.with_name("update")?)?;
-        proto.set("digest", Function::new(ctx.clone(), digest)?.with_name("digest")?)?;
+        proto.set("update", native::function(ctx, update)?.with_name("update")?)?;
+        proto.set("digest", native::function(ctx, digest)?.with_name("digest")?)?;
         Ok(Some(proto))
     }
 

@@ -19,7 +19,7 @@ use rquickjs::{Array, Class, Coerced, Ctx, Function, JsLifetime, Object, Proxy, 
 use super::frozen;
 use super::phase::VuPhase;
 use crate::vu::core::vu_of;
-use crate::{bytes, errors};
+use crate::{bytes, errors, native};
 
 const SHARED_ARRAY: &str = "SharedArray";
 const LENGTH: &str = "length";
@@ -154,7 +154,7 @@ impl Elements {
 
 pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
     let module = Object::new(ctx.clone())?;
-    let constructor = Function::new(ctx.clone(), construct)?.with_name(SHARED_ARRAY)?.with_constructor(true);
+    let constructor = native::function(ctx, construct)?.with_name(SHARED_ARRAY)?.with_constructor(true);
     // Instances are arrays and nothing else, so `instanceof` may as well say so.
     let array: Object<'js> = ctx.globals().get("Array")?;
     constructor.prop("prototype", array.get::<_, Object<'js>>("prototype")?)?;
@@ -379,11 +379,11 @@ impl<'js> JsClass<'js> for Handler {
 
     fn prototype(ctx: &Ctx<'js>) -> rquickjs::Result<Option<Object<'js>>> {
         let proto = Object::new(ctx.clone())?;
-        proto.set("get", Function::new(ctx.clone(), get)?)?;
-        proto.set("has", Function::new(ctx.clone(), has)?)?;
-        proto.set("ownKeys", Function::new(ctx.clone(), own_keys)?)?;
-        proto.set("getOwnPropertyDescriptor", Function::new(ctx.clone(), own_property)?)?;
-        let refuse = Function::new(ctx.clone(), refuse)?;
+        proto.set("get", native::function(ctx, get)?)?;
+        proto.set("has", native::function(ctx, has)?)?;
+        proto.set("ownKeys", native::function(ctx, own_keys)?)?;
+        proto.set("getOwnPropertyDescriptor", native::function(ctx, own_property)?)?;
+        let refuse = native::function(ctx, refuse)?;
         for trap in ["set", "defineProperty", "deleteProperty", "preventExtensions", "setPrototypeOf"] {
             proto.set(trap, refuse.clone())?;
         }

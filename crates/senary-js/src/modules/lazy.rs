@@ -4,6 +4,8 @@ use rquickjs::function::This;
 use rquickjs::object::{Accessor, Property};
 use rquickjs::{Ctx, Object, Value};
 
+use crate::native::Checked;
+
 /// Makes the value of a property.
 pub type Make = for<'js> fn(&Ctx<'js>) -> rquickjs::Result<Value<'js>>;
 
@@ -20,7 +22,7 @@ pub fn property<'js>(object: &Object<'js>, name: &'static str, make: Make) -> rq
         Ok::<_, rquickjs::Error>(value)
     };
     let set = move |owner: This<Object<'js>>, value: Value<'js>| settle(&owner, name, value);
-    object.prop(name, Accessor::new(get, set).configurable().enumerable())
+    object.prop(name, Accessor::new(Checked(get), Checked(set)).configurable().enumerable())
 }
 
 fn settle<'js>(owner: &Object<'js>, name: &str, value: Value<'js>) -> rquickjs::Result<()> {

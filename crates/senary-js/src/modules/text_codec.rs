@@ -7,10 +7,13 @@ use std::cell::RefCell;
 use rquickjs::class::{JsClass, Readable, Trace, Tracer};
 use rquickjs::function::{Constructor, Opt, This};
 use rquickjs::object::Accessor;
-use rquickjs::{Class, Coerced, Ctx, Function, JsLifetime, Object, TypedArray, Value};
+use rquickjs::{Class, Coerced, Ctx, JsLifetime, Object, TypedArray, Value};
 
 use super::lazy;
-use crate::{bytes, errors};
+use crate::{
+    bytes, errors,
+    native::{self, Checked},
+};
 
 const TEXT_ENCODER: &str = "TextEncoder";
 const TEXT_DECODER: &str = "TextDecoder";
@@ -180,17 +183,14 @@ impl Decoder {
 struct TextEncoder;
 
 /// A `TextDecoder`.
-struct TextDecoder(RefCell<Decoder>);
+pub struct TextDecoder(RefCell<Decoder>);
 
 fn new_encoder(ctx: Ctx<'_>) -> rquickjs::Result<Class<'_, TextEncoder>> {
     Class::instance(ctx, TextEncoder)
 }
 
-fn encode<'js>(
-    ctx: Ctx<'js>,
-    _: This<Class<'js, TextEncoder>>,
-    input: Opt<Value<'js>>,
-) -> rquickjs::Result<TypedArray<'js, u8>> {
+/// Scripts take it off its encoder: `const { encode } = new TextEncoder()`.
+fn encode<'js>(ctx: Ctx<'js>, input: Opt<Value<'js>>) -> rquickjs::Result<TypedArray<'js, u8>> {
     let text = match input.0.filter(|input| !input.is_undefined()) {
         Some(input) => bytes::text_of(&input.get::<Coerced<rquickjs::String<'js>>>()?.0)?,
         None => String::new(),
@@ -262,9 +262,9 @@ impl<'js> JsClass<'js> for TextEncoder {
 
     fn prototype(ctx: &Ctx<'js>) -> rquickjs::Result<Option<Object<'js>>> {
         let proto = Object::new(ctx.clone())?;
-        proto.set("encode", Function::new(ctx.clone(), encode)?.with_name("encode")?)?;
+        proto.set("encode", native::function(ctx, encode)?.with_name("encode")?)?;
         let encoding = |_: This<Class<'js, TextEncoder>>| Encoding::Utf8.name();
-        proto.prop("encoding", Accessor::from(encoding).enumerable().configurable())?;
+        proto.prop("encoding", Accessor::from(Checked(encoding)).enumerable().configurable())?;
         Ok(Some(proto))
     }
 
@@ -291,13 +291,13 @@ impl<'js> JsClass<'js> for TextDecoder {
     fn prototype(ctx: &Ctx<'js>) -> rquickjs::Result<Option<Object<'js>>> {
         type This_<'js> = This<Class<'js, TextDecoder>>;
         let proto = Object::new(ctx.clone())?;
-        proto.set("decode", Function::new(ctx.clone(), decode)?.with_name("decode")?)?;
+        proto.set("decode", native::function(ctx, decode)?.with_name("decode")?)?;
         let encoding = |this: This_<'js>| this.0.borrow().0.borrow().encoding.name();
-        proto.prop("encoding", Accessor::from(encoding).enumerable().configurable())?;
+        proto.prop("encoding", Accessor::from(Checked(encoding)).enumerable().configurable())?;
         let fatal = |this: This_<'js>| this.0.borrow().0.borrow().fatal;
-        proto.prop("fatal", Accessor::from(fatal).enumerable().configurable())?;
+        proto.prop("fatal", Accessor::from(Checked(fatal)).enumerable().configurable())?;
         let ignore_bom = |this: This_<'js>| this.0.borrow().0.borrow().ignore_bom;
-        proto.prop("ignoreBOM", Accessor::from(ignore_bom).enumerable().configurable())?;
+        proto.prop("ignoreBOM", Accessor::from(Checked(ignore_bom)).enumerable().configurable())?;
         Ok(Some(proto))
     }
 
@@ -378,7 +378,7 @@ mod tests {
         with_context(|ctx| {
             install(ctx).unwrap();
             assert_eq!(
-                run(ctx, "return new TextEncoder().encode('aé☃😀\\ud800')"),
+                run(ctx, "const { encode } = new TextEncoder(); return encode('aé☃😀\\ud800')"),
                 "97,195,169,226,152,131,240,159,152,128,239,191,189"
             );
             assert_eq!(

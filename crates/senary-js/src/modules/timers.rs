@@ -9,16 +9,17 @@ use rquickjs::{Coerced, Ctx, Function, Object, Persistent, Value};
 
 use crate::errors;
 use crate::event_loop::Timer;
+use crate::native;
 use crate::vu::core::vu_of;
 
 pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
     let module = Object::new(ctx.clone())?;
     let add =
         |name: &str, function: rquickjs::Result<Function<'js>>| module.set(name, function?.with_name(name)?);
-    add("setTimeout", Function::new(ctx.clone(), set_timeout))?;
-    add("setInterval", Function::new(ctx.clone(), set_interval))?;
-    add("clearTimeout", Function::new(ctx.clone(), clear))?;
-    add("clearInterval", Function::new(ctx.clone(), clear))?;
+    add("setTimeout", native::function(ctx, set_timeout))?;
+    add("setInterval", native::function(ctx, set_interval))?;
+    add("clearTimeout", native::function(ctx, clear))?;
+    add("clearInterval", native::function(ctx, clear))?;
     Ok(module)
 }
 

@@ -26,6 +26,7 @@ use super::syntax::NAMESPACE;
 use super::{ModuleSource, ModuleStore, SourceError, bytecode, function_text, stack};
 use crate::errors;
 use crate::modules::{self, phase::VuPhase};
+use crate::native;
 
 /// Before a CommonJS module's text, on its first line so that line numbers stay right.
 const COMMONJS_HEAD: &str = "(function (module, exports) {";
@@ -178,7 +179,7 @@ fn declare<'js>(
             Ok(Specifier::File(url) | Specifier::Remote(url) | Specifier::Native(url)) => Ok(url),
             Err(error) => Err(throw_source(&ctx, &error)),
         };
-        module.meta()?.set("resolve", Function::new(ctx.clone(), resolve_url)?.with_name("resolve")?)?;
+        module.meta()?.set("resolve", native::function(ctx, resolve_url)?.with_name("resolve")?)?;
     }
     Ok(module)
 }

@@ -8,17 +8,17 @@ use std::sync::Arc;
 use rquickjs::class::{JsClass, Readable, Trace, Tracer};
 use rquickjs::function::{Constructor, Opt, This};
 use rquickjs::object::Accessor;
-use rquickjs::{Class, Coerced, Ctx, Function, IntoJs, JsLifetime, Object, Value};
+use rquickjs::{Class, Coerced, Ctx, IntoJs, JsLifetime, Object, Value};
 
 use crate::source::files;
-use crate::{bytes, errors, promise};
+use crate::{bytes, errors, native, promise};
 
 /// Values of `SeekMode`.
 const MODES: [(&str, u32); 3] = [("Start", 0), ("Current", 1), ("End", 2)];
 
 pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
     let module = Object::new(ctx.clone())?;
-    module.set("open", Function::new(ctx.clone(), open)?.with_name("open")?)?;
+    module.set("open", native::function(ctx, open)?.with_name("open")?)?;
     let modes = Object::new(ctx.clone())?;
     for (name, value) in MODES {
         modes.set(name, value)?;
@@ -153,9 +153,9 @@ impl<'js> JsClass<'js> for File {
 
     fn prototype(ctx: &Ctx<'js>) -> rquickjs::Result<Option<Object<'js>>> {
         let prototype = Object::new(ctx.clone())?;
-        prototype.set("stat", Function::new(ctx.clone(), stat)?.with_name("stat")?)?;
-        prototype.set("read", Function::new(ctx.clone(), read)?.with_name("read")?)?;
-        prototype.set("seek", Function::new(ctx.clone(), seek)?.with_name("seek")?)?;
+        prototype.set("stat", native::function(ctx, stat)?.with_name("stat")?)?;
+        prototype.set("read", native::function(ctx, read)?.with_name("read")?)?;
+        prototype.set("seek", native::function(ctx, seek)?.with_name("seek")?)?;
         prototype
             .prop("path", Accessor::from(|this: ThisFile<'js>| this.0.borrow().path.clone()).enumerable())?;
         Ok(Some(prototype))

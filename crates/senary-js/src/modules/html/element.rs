@@ -4,16 +4,17 @@
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 
-use dom_query::{NodeId, NodeRef};
+use dom_query::{Attr, NodeId, NodeRef};
 use rquickjs::class::{JsClass, Readable, Trace, Tracer};
 use rquickjs::function::{Constructor, Opt, This};
 use rquickjs::{Class, Coerced, Ctx, Function, IntoJs, JsLifetime, Object, Persistent, Value};
 
 use super::document::Document;
 use super::form::{self, ControlValue};
+use super::markup;
 use super::nodes::{Nodes, Test};
 use super::selection::Selection;
-use super::{markup, method};
+use crate::native;
 use crate::source::bytecode;
 
 const KINDS: &str = include_str!("elements.js");
@@ -25,8 +26,12 @@ pub struct Element {
 
 type Elements<'js> = This<Class<'js, Element>>;
 
-/// Gives the prototype of elements with a tag, if it is not that of all.
-struct Kinds(Persistent<Function<'static>>);
+/// What `elements.js` makes.
+struct Kinds {
+    /// Gives the prototype of elements with a tag, if it is not that of all.
+    kind: Persistent<Function<'static>>,
+    attribute: Persistent<Function<'static>>,
+}
 
 // SAFETY: `Persistent` values are not bound to `'js`.
 unsafe impl<'js> JsLifetime<'js> for Kinds {
@@ -37,9 +42,12 @@ unsafe impl<'js> JsLifetime<'js> for Kinds {
 pub fn install(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
     static BYTECODE: OnceLock<Arc<[u8]>> = OnceLock::new();
     let make = bytecode::evaluate_script(ctx, "elements", KINDS, &BYTECODE)?;
-    let kinds: Function<'_> = make.get::<Function<'_>>()?.call((Class::<Element>::prototype(ctx)?,))?;
+    let made: Object<'_> = make.get::<Function<'_>>()?.call((Class::<Element>::prototype(ctx)?,))?;
+    let function =
+        |name: &str| Ok::<_, rquickjs::Error>(Persistent::save(ctx, made.get::<_, Function<'_>>(name)?));
+    let kinds = Kinds { kind: function("kind")?, attribute: function("attribute")? };
     // Fails only while userdata is being read, which nobody does here.
-    let _ = ctx.store_userdata(Kinds(Persistent::save(ctx, kinds)));
+    let _ = ctx.store_userdata(kinds);
     Ok(())
 }
 
@@ -47,7 +55,7 @@ impl Element {
     pub fn value<'js>(ctx: &Ctx<'js>, document: &Rc<Document>, id: NodeId) -> rquickjs::Result<Value<'js>> {
         let element = Class::instance(ctx.clone(), Self { document: document.clone(), id })?;
         let name = document.tree.get_unchecked(&id).node_name();
-        let kinds = ctx.userdata::<Kinds>().map(|kinds| kinds.0.clone());
+        let kinds = ctx.userdata::<Kinds>().map(|kinds| kinds.kind.clone());
         if let (Some(name), Some(kinds)) = (name, kinds)
             && let Some(prototype) =
                 kinds.restore(ctx)?.call::<_, Option<Object<'js>>>((name.to_string(),))?
@@ -117,7 +125,7 @@ fn plain<'js, R: IntoJs<'js> + 'js>(
     ctx: &Ctx<'js>,
     read: impl Fn(&NodeRef<'_>) -> R + 'js,
 ) -> rquickjs::Result<Function<'js>> {
-    Function::new(ctx.clone(), move |this: Elements<'js>| read(&this.0.borrow().node()))
+    native::function(ctx, move |this: Elements<'js>| read(&this.0.borrow().node()))
 }
 
 /// Methods that give another node.
@@ -125,7 +133,7 @@ fn to_node<'js>(
     ctx: &Ctx<'js>,
     go: for<'a> fn(&NodeRef<'a>) -> Option<NodeRef<'a>>,
 ) -> rquickjs::Result<Function<'js>> {
-    Function::new(ctx.clone(), move |ctx: Ctx<'js>, this: Elements<'js>| {
+    native::function(ctx, move |ctx: Ctx<'js>, this: Elements<'js>| {
         let element = this.0.borrow();
         other(&ctx, &element, go(&element.node()))
     })
@@ -133,29 +141,36 @@ fn to_node<'js>(
 
 /// Methods that give nodes found by a text.
 fn to_nodes<'js>(ctx: &Ctx<'js>, go: fn(&Element, &str) -> Vec<NodeId>) -> rquickjs::Result<Function<'js>> {
-    Function::new(ctx.clone(), move |ctx: Ctx<'js>, this: Elements<'js>, text: Opt<Coerced<String>>| {
+    native::function(ctx, move |ctx: Ctx<'js>, this: Elements<'js>, text: Opt<Coerced<String>>| {
         let element = this.0.borrow();
         let found = go(&element, &text.0.map(|text| text.0).unwrap_or_default());
         others(&ctx, &element, found)
     })
 }
 
-/// An attribute by name; `{ name, value }` of all, each also under its name.
+/// All attributes in their order, each also under its name.
 fn attributes<'js>(ctx: Ctx<'js>, this: Elements<'js>) -> rquickjs::Result<Value<'js>> {
     let attributes = rquickjs::Array::new(ctx.clone())?;
-    for (index, attribute) in this.0.borrow().node().attrs().iter().enumerate() {
-        let node = attribute_node(&ctx, &attribute.name.local, &attribute.value)?;
+    let element = this.0.borrow();
+    let element = element.node().element_ref();
+    for (index, attribute) in element.iter().flat_map(|element| &element.attrs).enumerate() {
+        let node = attribute_node(&ctx, &this, attribute)?;
         attributes.set(index, node.clone())?;
         attributes.as_object().set(&*attribute.name.local, node)?;
     }
     Ok(attributes.into_value())
 }
 
-fn attribute_node<'js>(ctx: &Ctx<'js>, name: &str, value: &str) -> rquickjs::Result<Object<'js>> {
-    let node = Object::new(ctx.clone())?;
-    node.set("name", name)?;
-    node.set("value", value)?;
-    Ok(node)
+fn attribute_node<'js>(
+    ctx: &Ctx<'js>,
+    owner: &Elements<'js>,
+    attribute: &Attr,
+) -> rquickjs::Result<Object<'js>> {
+    let make =
+        ctx.userdata::<Kinds>().map(|kinds| kinds.attribute.clone()).ok_or(rquickjs::Error::Unknown)?;
+    let name = &attribute.name;
+    let prefix = name.prefix.as_deref().unwrap_or_default();
+    make.restore(ctx)?.call((&*name.local, &*attribute.value, owner.0.clone(), &*name.ns, prefix))
 }
 
 fn get_attribute(this: Elements<'_>, name: Opt<Coerced<String>>) -> Option<String> {
@@ -168,8 +183,10 @@ fn get_attribute_node<'js>(
     name: Opt<Coerced<String>>,
 ) -> rquickjs::Result<Option<Object<'js>>> {
     let Some(name) = name.0.map(|name| name.0.to_ascii_lowercase()) else { return Ok(None) };
-    let value = this.0.borrow().node().attr(&name);
-    value.map(|value| attribute_node(&ctx, &name, &value)).transpose()
+    let element = this.0.borrow();
+    let element = element.node().element_ref();
+    let attribute = element.as_ref().and_then(|e| e.attrs.iter().find(|a| *a.name.local == name));
+    attribute.map(|attribute| attribute_node(&ctx, &this, attribute)).transpose()
 }
 
 fn has_attribute(this: Elements<'_>, name: Opt<Coerced<String>>) -> bool {
@@ -191,7 +208,7 @@ fn matches(this: Elements<'_>, selector: Opt<Coerced<String>>) -> bool {
 }
 
 fn with_other<'js>(ctx: &Ctx<'js>, test: fn(&Element, &Element) -> bool) -> rquickjs::Result<Function<'js>> {
-    Function::new(ctx.clone(), move |this: Elements<'js>, other: Opt<Value<'js>>| {
+    native::function(ctx, move |this: Elements<'js>, other: Opt<Value<'js>>| {
         let Some(other) = other.0.and_then(|other| Class::<Element>::from_value(&other).ok()) else {
             return false;
         };
@@ -251,7 +268,7 @@ impl<'js> JsClass<'js> for Element {
         let attr = |name: &'static str| {
             move |node: &NodeRef<'_>| node.attr(name).map(|value| value.to_string()).unwrap_or_default()
         };
-        set("selection", method(ctx, selection))?;
+        set("selection", native::function(ctx, selection))?;
         set("nodeName", plain(ctx, node_name))?;
         set("nodeType", plain(ctx, node_type))?;
         set(
@@ -281,10 +298,10 @@ impl<'js> JsClass<'js> for Element {
         set("childElementCount", plain(ctx, |node| node.element_children().len() as u32))?;
         set("hasAttributes", plain(ctx, |node| !node.attrs().is_empty()))?;
         set("hasChildNodes", plain(ctx, |node| node.first_child().is_some()))?;
-        set("attributes", method(ctx, attributes))?;
-        set("getAttribute", method(ctx, get_attribute))?;
-        set("getAttributeNode", method(ctx, get_attribute_node))?;
-        set("hasAttribute", method(ctx, has_attribute))?;
+        set("attributes", native::function(ctx, attributes))?;
+        set("getAttribute", native::function(ctx, get_attribute))?;
+        set("getAttributeNode", native::function(ctx, get_attribute_node))?;
+        set("hasAttribute", native::function(ctx, has_attribute))?;
         set("firstChild", to_node(ctx, |node| node.first_child()))?;
         set("lastChild", to_node(ctx, |node| node.last_child()))?;
         set("firstElementChild", to_node(ctx, |node| node.first_element_child()))?;
@@ -298,7 +315,7 @@ impl<'js> JsClass<'js> for Element {
         set("ownerDocument", to_node(ctx, |node| Some(node.tree.root())))?;
         set("childNodes", to_nodes(ctx, |element, _| element.nodes().contents()))?;
         set("children", to_nodes(ctx, |element, _| element.nodes().children()))?;
-        set("querySelector", method(ctx, query_selector))?;
+        set("querySelector", native::function(ctx, query_selector))?;
         set("querySelectorAll", to_nodes(ctx, |element, selector| element.nodes().find(selector)))?;
         set(
             "getElementsByTagName",
@@ -326,11 +343,11 @@ impl<'js> JsClass<'js> for Element {
                     .collect()
             }),
         )?;
-        set("matches", method(ctx, matches))?;
+        set("matches", native::function(ctx, matches))?;
         set("contains", with_other(ctx, contains))?;
         set("isSameNode", with_other(ctx, is_same))?;
         set("isEqualNode", with_other(ctx, is_equal))?;
-        let hidden = rquickjs::object::Property::from(method(ctx, control_value)?);
+        let hidden = rquickjs::object::Property::from(native::function(ctx, control_value)?);
         prototype.prop("_value", hidden)?;
         Ok(Some(prototype))
     }

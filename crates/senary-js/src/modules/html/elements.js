@@ -109,7 +109,7 @@
     del: edited,
     ins: edited,
     embed: { ...texts('src type'), width: text('width'), height: text('height') },
-    fieldset: { ...truths('disabled'), form: owner.form, name: text('name'), type: () => 'fieldset', elements: within('button,fieldset,input,keygen,object,output,select,textarea') },
+    fieldset: { ...truths('disabled'), form: owner.form, name: text('name'), type: () => 'fieldset', validity: () => undefined, elements: within('button,fieldset,input,keygen,object,output,select,textarea') },
     form: {
       ...texts('name target action'), ...truths('noValidate'), acceptCharset: text('accept-charset'),
       autocomplete: word('autocomplete', ['on', 'off']), elements: within('button,fieldset,input,keygen,object,output,select,textarea'),
@@ -121,7 +121,7 @@
     img: { ...size, ...texts('alt name sizes src srcset'), currentSrc: text('src'), crossOrigin: text('crossorigin'), isMap: truth('ismap'), useMap: text('usemap'), longDesc: text('longdesc') },
     input: {
       ...owner, ...submitter, ...size, ...texts('accept alt autocomplete dirName max min name pattern placeholder src step'), ...truths('checked multiple readOnly required'),
-      accessKey: text('accesskey'), defaultChecked: truth('checked'), defaultValue: text('value'), indeterminate: () => false, list() { const id = this.getAttribute('list'); return id === undefined ? undefined : byId(this, id); },
+      readonly: truth('readonly'), accessKey: text('accesskey'), defaultChecked: truth('checked'), defaultValue: text('value'), indeterminate: () => false, list() { const id = this.getAttribute('list'); return id === undefined ? undefined : byId(this, id); },
       maxLength: number('maxlength', -1), minLength: number('minlength', -1), size: number('size', 20),
       type: word('type', ['text', 'button', 'checkbox', 'color', 'date', 'datetime', 'datetime-local', 'email', 'file', 'hidden', 'image', 'month', 'number', 'password', 'radio', 'range', 'reset', 'search', 'submit', 'tel', 'time', 'url', 'week']),
       valueAsNumber() { return Number.parseFloat(this.value()); },
@@ -178,7 +178,7 @@
       sectionRowIndex() { return this.parentElement()?.children().filter((e) => e.nodeName() === 'tr').findIndex((e) => e.isSameNode(this)) ?? -1; },
     },
     textarea: {
-      ...owner, ...texts('autocomplete dirName name placeholder wrap'), ...truths('autofocus disabled readOnly required'), accessKey: text('accesskey'), cols: number('cols', 20), rows: number('rows', 2),
+      ...owner, ...texts('autocomplete dirName name placeholder wrap'), ...truths('autofocus disabled readOnly required'), readonly: truth('readonly'), accessKey: text('accesskey'), cols: number('cols', 20), rows: number('rows', 2),
       maxLength: number('maxlength', -1), minLength: number('minlength', -1), type: () => 'textarea', defaultValue() { return this.textContent(); }, length() { return this.value().length; },
     },
     time: { dateTime() { return this.getAttribute('datetime') ?? this.textContent(); }, datetime() { return this.dateTime(); } },
@@ -188,8 +188,25 @@
     video: { ...media, ...size, poster: text('poster') },
   };
 
+  // Listed are a name and a value, the rest can be asked for.
+  class Attribute {
+    #namespace;
+    #prefix;
+    constructor(name, value, ownerElement, namespace, prefix) {
+      this.name = name;
+      this.value = value;
+      Object.defineProperty(this, 'ownerElement', { value: ownerElement });
+      this.#namespace = namespace;
+      this.#prefix = prefix;
+    }
+    localName() { return this.name; }
+    namespaceURI() { return this.#namespace; }
+    prefix() { return this.#prefix; }
+  }
+  const attribute = (...of) => new Attribute(...of);
+
   const made = new Map();
-  return (name) => {
+  const kind = (name) => {
     if (!Object.hasOwn(kinds, name)) return undefined;
     let prototype = made.get(name);
     if (prototype === undefined) {
@@ -198,4 +215,5 @@
     }
     return prototype;
   };
+  return { kind, attribute };
 })

@@ -16,25 +16,20 @@ mod selector;
 
 use std::rc::Rc;
 
-use rquickjs::function::{IntoJsFunc, Opt};
-use rquickjs::{Ctx, Function, Object, Value};
+use rquickjs::function::Opt;
+use rquickjs::{Ctx, Object, Value};
 
 use self::document::Document;
 use self::nodes::Nodes;
 use self::selection::Selection;
 use crate::vu::core::VuHandle;
-use crate::{bytes, errors};
+use crate::{bytes, errors, native};
 
 pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
     element::install(ctx)?;
     let module = Object::new(ctx.clone())?;
-    module.set("parseHTML", Function::new(ctx.clone(), parse_html)?.with_name("parseHTML")?)?;
+    module.set("parseHTML", native::function(ctx, parse_html)?.with_name("parseHTML")?)?;
     Ok(module)
-}
-
-/// A method of one of the classes.
-fn method<'js, F: IntoJsFunc<'js, P> + 'js, P>(ctx: &Ctx<'js>, f: F) -> rquickjs::Result<Function<'js>> {
-    Function::new(ctx.clone(), f)
 }
 
 fn parse_html<'js>(ctx: Ctx<'js>, source: Opt<Value<'js>>) -> rquickjs::Result<Value<'js>> {
@@ -116,6 +111,12 @@ mod tests {
                 "2,2,1,-1",
             ),
             ("doc.find('[').size() + doc.find('li').filter(':::').size()", "0"),
+            ("ids(doc.find('li:contains(\"2\")').add(':root').add('li[class!=x]:first-child'))", "b,,a"),
+            ("ids(doc.find('li').filter(':has(b)'))", "b"),
+            ("ids(doc.find('li').not(':matches(^[12])'))", "c"),
+            ("ids(doc.find('#i').closest(':haschild(b)'))", "b"),
+            ("doc.find('#b').is(':nth-last-child(2)')", "true"),
+            ("doc.find('ul').html().slice(-37)", "<b id=\"i\">2</b></li><li id=\"c\">3</li>"),
         ] {
             assert_eq!(with_document(LIST, &format!("return {code}")), expected, "{code}");
         }
@@ -145,6 +146,10 @@ mod tests {
             (
                 "[e.attributes().length, e.attributes()[0].name, e.attributes().class.value, e.getAttributeNode('ID').value].join()",
                 "5,id,x y,b",
+            ),
+            (
+                "((a) => [a.ownerElement.id(), a.localName(), a.namespaceURI(), a.prefix(), JSON.stringify(a)].join())(e.getAttributeNode('id'))",
+                r#"b,id,,,{"name":"id","value":"b"}"#,
             ),
             (
                 "[e.hasAttribute('Class'), e.getAttribute('nope'), e.hasAttributes(), e.hasChildNodes(), e.childElementCount()].join()",
@@ -178,7 +183,7 @@ mod tests {
     #[test]
     fn kinds_of_elements_have_what_they_are_for() {
         let html = "<a href='https://u:p@Host.test:81/p/q?x=1#h' rel='a b' target=_blank>go</a>
-            <form id=f name=n action=/do method=POST><label for=i id=l>L</label><input id=i value=v maxlength=5 required type=EMAIL>
+            <form id=f name=n action=/do method=POST><label for=i id=l>L</label><input id=i value=v maxlength=5 required readonly type=EMAIL>
             <select id=s multiple><option value=1>one<option selected>two<option selected disabled>three</select><textarea>t</textarea><button formmethod=get>b</button></form>
             <table><tr><td id=c1><td id=c2 colspan=2></table><img src=x.png width=7><progress max=4 value=1></progress>";
         let get = |selector: &str, code: &str| {
@@ -199,9 +204,9 @@ mod tests {
         assert_eq!(
             get(
                 "#i",
-                "e.value(), e.type(), e.required(), e.disabled(), e.maxLength(), e.minLength(), e.form().id(), e.labels()[0].id()"
+                "e.value(), e.type(), e.required(), e.readOnly(), e.readonly(), e.disabled(), e.maxLength(), e.minLength(), e.form().id(), e.labels()[0].id()"
             ),
-            "v,email,true,false,5,-1,f,l"
+            "v,email,true,true,true,false,5,-1,f,l"
         );
         assert_eq!(get("#l", "e.control().id(), e.htmlFor()"), "i,i");
         assert_eq!(
@@ -241,7 +246,17 @@ mod tests {
             assert!(
                 run(ctx, "html.parseHTML('<p>').find('p').filter(5)").starts_with("TypeError: a selector")
             );
-            assert!(run(ctx, "html.parseHTML('<p>').find('p').each()").starts_with("TypeError"));
+            for (code, expected) in [
+                ("p.each(5)", "TypeError: each() needs a function, not a number"),
+                ("p.map()", "TypeError: map() needs an argument"),
+                (
+                    "const { text } = p; text()",
+                    "TypeError: text() belongs to a Selection, and cannot be used with undefined",
+                ),
+            ] {
+                let code = format!("const p = html.parseHTML('<p>').find('p'); {code}");
+                assert_eq!(run(ctx, &code), expected, "{code}");
+            }
         });
     }
 }

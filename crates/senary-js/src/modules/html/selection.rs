@@ -10,9 +10,10 @@ use rquickjs::{Array, Class, Coerced, Ctx, Function, IntoJs, JsLifetime, Object,
 use super::document::Document;
 use super::element::Element;
 use super::form::{self, ControlValue};
+use super::markup;
 use super::nodes::{Nodes, Step, Test};
-use super::{markup, method};
 use crate::errors;
+use crate::native;
 
 /// Before the names of attributes that `data()` reads.
 const DATA: &str = "data-";
@@ -403,7 +404,7 @@ fn serialize_object<'js>(ctx: Ctx<'js>, this: Selections<'js>) -> rquickjs::Resu
 
 /// A method that goes from each node to others, which an optional argument filters.
 fn going<'js>(ctx: &Ctx<'js>, go: fn(&Nodes) -> Vec<NodeId>) -> rquickjs::Result<Function<'js>> {
-    Function::new(ctx.clone(), move |ctx: Ctx<'js>, this: Selections<'js>, filter: Opt<Value<'js>>| {
+    native::function(ctx, move |ctx: Ctx<'js>, this: Selections<'js>, filter: Opt<Value<'js>>| {
         let nodes = nodes(&this);
         let ids = filtered(&ctx, &nodes, go(&nodes), filter)?;
         found(&ctx, &nodes, ids)
@@ -418,7 +419,7 @@ fn going_until<'js>(ctx: &Ctx<'js>, step: Step) -> rquickjs::Result<Function<'js
         let ids = filtered(&ctx, &nodes, nodes.walk(step, until.as_ref()), filter)?;
         found(&ctx, &nodes, ids)
     };
-    Function::new(ctx.clone(), go)
+    native::function(ctx, go)
 }
 
 impl<'js> Trace<'js> for Selection {
@@ -439,33 +440,33 @@ impl<'js> JsClass<'js> for Selection {
         let set = |name: &str, function: rquickjs::Result<Function<'js>>| {
             prototype.set(name, function?.with_name(name)?)
         };
-        set("find", method(ctx, find))?;
-        set("single", method(ctx, single))?;
-        set("add", method(ctx, add))?;
-        set("filter", method(ctx, filter))?;
-        set("not", method(ctx, not))?;
-        set("is", method(ctx, is))?;
-        set("has", method(ctx, has))?;
-        set("closest", method(ctx, closest))?;
-        set("end", method(ctx, end))?;
-        set("eq", method(ctx, eq))?;
-        set("first", method(ctx, first))?;
-        set("last", method(ctx, last))?;
-        set("slice", method(ctx, slice))?;
-        set("size", method(ctx, size))?;
-        set("text", method(ctx, text))?;
-        set("html", method(ctx, html))?;
-        set("attr", method(ctx, attr))?;
-        set("val", method(ctx, val))?;
-        set("data", method(ctx, data))?;
-        set("each", method(ctx, each))?;
-        set("map", method(ctx, map))?;
-        set("get", method(ctx, get))?;
-        set("toArray", method(ctx, to_array))?;
-        set("index", method(ctx, index))?;
-        set("serialize", method(ctx, serialize))?;
-        set("serializeArray", method(ctx, serialize_array))?;
-        set("serializeObject", method(ctx, serialize_object))?;
+        set("find", native::function(ctx, find))?;
+        set("single", native::function(ctx, single))?;
+        set("add", native::function(ctx, add))?;
+        set("filter", native::function(ctx, filter))?;
+        set("not", native::function(ctx, not))?;
+        set("is", native::function(ctx, is))?;
+        set("has", native::function(ctx, has))?;
+        set("closest", native::function(ctx, closest))?;
+        set("end", native::function(ctx, end))?;
+        set("eq", native::function(ctx, eq))?;
+        set("first", native::function(ctx, first))?;
+        set("last", native::function(ctx, last))?;
+        set("slice", native::function(ctx, slice))?;
+        set("size", native::function(ctx, size))?;
+        set("text", native::function(ctx, text))?;
+        set("html", native::function(ctx, html))?;
+        set("attr", native::function(ctx, attr))?;
+        set("val", native::function(ctx, val))?;
+        set("data", native::function(ctx, data))?;
+        set("each", native::function(ctx, each))?;
+        set("map", native::function(ctx, map))?;
+        set("get", native::function(ctx, get))?;
+        set("toArray", native::function(ctx, to_array))?;
+        set("index", native::function(ctx, index))?;
+        set("serialize", native::function(ctx, serialize))?;
+        set("serializeArray", native::function(ctx, serialize_array))?;
+        set("serializeObject", native::function(ctx, serialize_object))?;
         set("children", going(ctx, Nodes::children))?;
         set("contents", going(ctx, Nodes::contents))?;
         set("parent", going(ctx, |nodes| nodes.step(Step::Up)))?;

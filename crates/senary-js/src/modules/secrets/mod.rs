@@ -13,11 +13,11 @@ use std::sync::Arc;
 
 use rquickjs::function::Opt;
 use rquickjs::object::Property;
-use rquickjs::{Coerced, Ctx, Function, IntoJs, JsLifetime, Object, Value};
+use rquickjs::{Coerced, Ctx, IntoJs, JsLifetime, Object, Value};
 
 use self::config::ConfigError;
 use self::url::UrlSource;
-use crate::{errors, promise};
+use crate::{errors, native, promise};
 
 /// The sources of secrets of a test; clones share them.
 #[derive(Clone, Default)]
@@ -182,7 +182,7 @@ pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
     let get = move |ctx: Ctx<'js>, key: Opt<Coerced<String>>| {
         of_default.promise(&ctx, of_default.default_source(), key.0.map(|key| key.0).unwrap_or_default())
     };
-    all.set("get", Function::new(ctx.clone(), get)?.with_name("get")?)?;
+    all.set("get", native::function(ctx, get)?.with_name("get")?)?;
     let source = move |ctx: Ctx<'js>, name: Opt<Coerced<String>>| {
         let name = name.0.map(|name| name.0).unwrap_or_default();
         let index = secrets.source(&name).map_err(|error| thrown(&ctx, &error))?;
@@ -191,10 +191,10 @@ pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
             of_source.promise(&ctx, Ok(index), key.0.map(|key| key.0).unwrap_or_default())
         };
         let object = Object::new(ctx.clone())?;
-        object.set("get", Function::new(ctx.clone(), get)?.with_name("get")?)?;
+        object.set("get", native::function(&ctx, get)?.with_name("get")?)?;
         Ok::<_, rquickjs::Error>(object)
     };
-    all.set("source", Function::new(ctx.clone(), source)?.with_name("source")?)?;
+    all.set("source", native::function(ctx, source)?.with_name("source")?)?;
     all.prop("default", Property::from(all.clone()))?;
     Ok(all)
 }

@@ -22,6 +22,7 @@ use self::error::{CryptoError, Name};
 use self::key::{CRYPTO_KEY, CryptoKey};
 use super::crypto::hex;
 use super::lazy;
+use crate::native;
 
 /// Bytes `getRandomValues` fills at once, by its specification.
 const MAX_RANDOM: usize = 65536;
@@ -30,9 +31,9 @@ const MAX_RANDOM: usize = 65536;
 pub fn install(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
     lazy::global(ctx, "crypto", |ctx| {
         let crypto = Object::new(ctx.clone())?;
-        let random_values = Function::new(ctx.clone(), get_random_values)?.with_name("getRandomValues")?;
+        let random_values = native::function(ctx, get_random_values)?.with_name("getRandomValues")?;
         crypto.set("getRandomValues", random_values)?;
-        crypto.set("randomUUID", Function::new(ctx.clone(), random_uuid)?.with_name("randomUUID")?)?;
+        crypto.set("randomUUID", native::function(ctx, random_uuid)?.with_name("randomUUID")?)?;
         lazy::property(&crypto, "subtle", subtle::object)?;
         lazy::property(&crypto, CRYPTO_KEY, CryptoKey::constructor)?;
         Ok(crypto.into_value())

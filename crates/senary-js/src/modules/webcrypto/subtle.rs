@@ -6,7 +6,7 @@
 use std::num::NonZeroU32;
 
 use rquickjs::function::{IntoJsFunc, Rest};
-use rquickjs::{ArrayBuffer, Ctx, Function, Object, Value};
+use rquickjs::{ArrayBuffer, Ctx, Object, Value};
 
 use super::algorithm::{Algorithm, Hash, KeyKind, Parameters, Usage, buffer, integer, text};
 use super::background;
@@ -16,6 +16,7 @@ use super::jwk::Jwk;
 use super::key::{CryptoKey, Key};
 use super::lc::Direction;
 use super::operations::{self, Cipher, Derivation, Signing};
+use crate::native;
 use crate::promise;
 use crate::vu::core::VuHandle;
 
@@ -110,7 +111,7 @@ const METHODS: [(&str, Begin); 12] = [
 pub fn object<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Value<'js>> {
     let subtle = Object::new(ctx.clone())?;
     for (name, begin) in METHODS {
-        subtle.set(name, Function::new(ctx.clone(), method(begin))?.with_name(name)?)?;
+        subtle.set(name, native::function(ctx, method(begin))?.with_name(name)?)?;
     }
     Ok(subtle.into_value())
 }

@@ -1,0 +1,117 @@
+//! Functions for scripts. What one cannot be called with is refused in one way, and by its name.
+
+use rquickjs::function::{IntoJsFunc, ParamRequirement, Params};
+use rquickjs::{Ctx, Error, Function, Value};
+
+use crate::errors;
+
+/// A function for scripts; its refusals use the name it is given later.
+pub fn function<'js, P, F>(ctx: &Ctx<'js>, call: F) -> rquickjs::Result<Function<'js>>
+where
+    P: 'js,
+    F: IntoJsFunc<'js, P> + 'js,
+{
+    let length = F::param_requirements().min();
+    Function::new(ctx.clone(), Checked(call))?.with_length(length)
+}
+
+/// A native function whose refusals are told in words of its own; also for what has no name, as getters.
+pub struct Checked<F>(pub F);
+
+/// Tells the parameters of what is checked from its own.
+pub struct Of<P>(std::marker::PhantomData<P>);
+
+impl<'js, P, F: IntoJsFunc<'js, P>> IntoJsFunc<'js, Of<P>> for Checked<F> {
+    fn param_requirements() -> ParamRequirement {
+        ParamRequirement::any()
+    }
+
+    fn call<'a>(&self, params: Params<'a, 'js>) -> rquickjs::Result<Value<'js>> {
+        let (ctx, function) = (params.ctx().clone(), params.function());
+        let checked = params.check_params(F::param_requirements());
+        let refused = match checked.and_then(|()| self.0.call(params)) {
+            Err(error @ (Error::FromJs { .. } | Error::MissingArgs { .. })) => error,
+            other => return other,
+        };
+        // Script may have made the name something else, or a getter that throws.
+        let name = function.as_object().map(|function| function.get::<_, String>("name"));
+        let name = name.and_then(|name| name.inspect_err(|_| drop(ctx.catch())).ok());
+        let what = match name.unwrap_or_default() {
+            name if name.is_empty() => "this".to_owned(),
+            name => format!("{name}()"),
+        };
+        Err(errors::throw_type_error(&ctx, &refusal(&what, &refused)))
+    }
+}
+
+fn refusal(what: &str, error: &Error) -> String {
+    match error {
+        Error::MissingArgs { expected: 1, .. } => format!("{what} needs an argument"),
+        Error::MissingArgs { expected, given } => format!("{what} needs {expected} arguments, not {given}"),
+        // Only classes are capitalized, and only `this` is of a class.
+        Error::FromJs { from, to, .. } if to.starts_with(|c: char| c.is_ascii_uppercase()) => {
+            format!("{what} belongs to a {to}, and cannot be used with {}", described(from))
+        }
+        Error::FromJs { from, to, .. } => format!("{what} needs {}, not {}", described(to), described(from)),
+        other => other.to_string(),
+    }
+}
+
+/// A type of the engine's in the words of the language.
+fn described(kind: &str) -> String {
+    match kind {
+        "undefined" | "null" => kind.to_owned(),
+        "bool" => "a boolean".to_owned(),
+        "int" | "float" => "a number".to_owned(),
+        kind if kind.starts_with(['a', 'e', 'i', 'o', 'u']) => format!("an {kind}"),
+        kind => format!("a {kind}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rquickjs::function::This;
+    use rquickjs::object::Accessor;
+    use rquickjs::{Class, Function};
+
+    use super::*;
+    use crate::modules::text_codec::{self, TextDecoder};
+    use crate::testing::{run, with_context};
+
+    fn set<'js, P: 'js>(ctx: &Ctx<'js>, name: &str, call: impl IntoJsFunc<'js, P> + 'js) {
+        ctx.globals().set(name, function(ctx, call).unwrap().with_name(name).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn refusals_name_the_function_and_what_it_needs() {
+        with_context(|ctx| {
+            text_codec::install(ctx).unwrap();
+            set(ctx, "two", |_: Value<'_>, _: Value<'_>| ());
+            set(ctx, "each", |call: Function<'_>| call.call::<_, ()>(()));
+            set(ctx, "decoded", |_: This<Class<'_, TextDecoder>>| ());
+            let getter = Accessor::from(Checked(|_: This<Class<'_, TextDecoder>>| 1));
+            ctx.globals().prop("encoding", getter).unwrap();
+            for (code, expected) in [
+                ("two(1)", "TypeError: two() needs 2 arguments, not 1"),
+                ("each()", "TypeError: each() needs an argument"),
+                ("each(5)", "TypeError: each() needs a function, not a number"),
+                ("each(() => { throw new RangeError('mine') })", "RangeError: mine"),
+                (
+                    "decoded()",
+                    "TypeError: decoded() belongs to a TextDecoder, and cannot be used with undefined",
+                ),
+                (
+                    "globalThis.encoding",
+                    "TypeError: this belongs to a TextDecoder, and cannot be used with an object",
+                ),
+                (
+                    "Object.defineProperty(two, 'name', { get() { throw 1 } }); two()",
+                    "TypeError: this needs 2 arguments, not 0",
+                ),
+                ("return [two.length, each.name, each.length]", "2,each,1"),
+            ] {
+                assert_eq!(run(ctx, code), expected, "{code}");
+            }
+        });
+    }
+}
