@@ -11,6 +11,7 @@ use senary_metrics::builtin;
 
 use crate::errors;
 use crate::modules::metrics::tags_of;
+use crate::native;
 use crate::vu::core::{VuCore, vu_of};
 use crate::vu::tags::GROUP_SEPARATOR;
 
@@ -25,11 +26,11 @@ pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
     let module = Object::new(ctx.clone())?;
     let add =
         |name: &str, function: rquickjs::Result<Function<'js>>| module.set(name, function?.with_name(name)?);
-    add("check", Function::new(ctx.clone(), check))?;
-    add("fail", Function::new(ctx.clone(), fail))?;
-    add("group", Function::new(ctx.clone(), group))?;
-    add("sleep", Function::new(ctx.clone(), sleep))?;
-    add("randomSeed", Function::new(ctx.clone(), random_seed))?;
+    add("check", native::function(ctx, check))?;
+    add("fail", native::function(ctx, fail))?;
+    add("group", native::function(ctx, group))?;
+    add("sleep", native::function(ctx, sleep))?;
+    add("randomSeed", native::function(ctx, random_seed))?;
     Ok(module)
 }
 
@@ -48,7 +49,12 @@ fn check<'js>(
         return Err(errors::throw_go_error(&ctx, "no checks provided to `check`"));
     };
     let own = match tags.0.filter(|t| !t.is_undefined() && !t.is_null()) {
-        Some(tags) => tags_of(&ctx, &tags, String::new)?,
+        Some(tags) if tags.is_object() => tags_of(&ctx, &tags, String::new)?,
+        // What a number or a text has as an object: nothing, or its characters.
+        Some(plain) => {
+            let object: Function<'js> = ctx.globals().get("Object")?;
+            tags_of(&ctx, &object.call((plain,))?, String::new)?
+        }
         None => Vec::new(),
     };
     let Some(checks) = checks.as_object() else { return Ok(true) };
@@ -159,5 +165,5 @@ fn random_seed<'js>(ctx: Ctx<'js>, seed: Opt<Coerced<f64>>) -> rquickjs::Result<
         ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
     };
     let math: Object<'js> = ctx.globals().get("Math")?;
-    math.set("random", Function::new(ctx.clone(), random)?.with_name("random")?)
+    math.set("random", native::function(&ctx, random)?.with_name("random")?)
 }
