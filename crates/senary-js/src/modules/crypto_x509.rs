@@ -21,12 +21,13 @@ use x509_parser::x509::SubjectPublicKeyInfo;
 use super::crypto::hex;
 use super::encoding::bytes_argument;
 use crate::errors;
+use crate::native;
 
 pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
     let module = Object::new(ctx.clone())?;
     let add = |name: &str, describe: Describe| {
         let function = move |ctx: Ctx<'js>, pem: Opt<Value<'js>>| with_certificate(&ctx, pem.0, describe);
-        module.set(name, Function::new(ctx.clone(), function)?.with_name(name)?)
+        module.set(name, native::function(ctx, function)?.with_name(name)?)
     };
     add("parse", |ctx, certificate, der| Ok(parsed(ctx, certificate, der)?.into_value()))?;
     add("getAltNames", |ctx, certificate, _| strings(ctx, alt_names(certificate)))?;
@@ -343,6 +344,6 @@ Zkuw0HdPV6UpvQS5dTvOoH8d+sU02VdrxA==
         check("x509.parse(rsa.slice(0, -40))", "GoError: failed to decode certificate PEM file");
         let junk = "x509.getSubject('-----BEGIN CERTIFICATE-----\\nAQID\\n-----END CERTIFICATE-----\\n')";
         check(junk, "GoError: failed to parse certificate");
-        check("x509.getIssuer()", "GoError: invalid type undefined, expected string, []byte or ArrayBuffer");
+        check("x509.getIssuer()", "GoError: invalid type <nil>, expected string, []byte or ArrayBuffer");
     }
 }

@@ -5,14 +5,14 @@ use base64::Engine;
 use base64::alphabet::{self, Alphabet};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use rquickjs::function::Opt;
-use rquickjs::{ArrayBuffer, Coerced, Ctx, Function, Object, Value};
+use rquickjs::{ArrayBuffer, Coerced, Ctx, Object, Value};
 
-use crate::{bytes, errors};
+use crate::{bytes, errors, native};
 
 pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
     let module = Object::new(ctx.clone())?;
-    module.set("b64encode", Function::new(ctx.clone(), b64encode)?.with_name("b64encode")?)?;
-    module.set("b64decode", Function::new(ctx.clone(), b64decode)?.with_name("b64decode")?)?;
+    module.set("b64encode", native::function(ctx, b64encode)?.with_name("b64encode")?)?;
+    module.set("b64decode", native::function(ctx, b64decode)?.with_name("b64decode")?)?;
     Ok(module)
 }
 
@@ -133,11 +133,30 @@ pub fn bytes_argument<'js>(ctx: &Ctx<'js>, value: Option<Value<'js>>) -> rquickj
     match bytes::of_value(ctx, &value)? {
         Some(bytes) => Ok(bytes),
         None => {
-            let text = format!("invalid type {}, expected string, []byte or ArrayBuffer", value.type_name());
+            let text = format!("invalid type {}, expected string, []byte or ArrayBuffer", go_type(&value));
             Err(errors::throw_go_error(ctx, &text))
         }
     }
 }
+
+/// A value's type as the reference names it.
+fn go_type(value: &Value<'_>) -> &'static str {
+    // A whole number is one, however the engine keeps it.
+    let is_whole = |number: f64| number.fract() == 0.0 && number.abs() <= MAX_SAFE_INTEGER;
+    match value {
+        value if value.is_undefined() || value.is_null() => "<nil>",
+        value if value.is_bool() => "bool",
+        value if value.as_number().is_some_and(is_whole) => "int64",
+        value if value.is_number() => "float64",
+        value if value.is_array() => "[]interface {}",
+        value if value.is_function() => "func(sobek.FunctionCall) sobek.Value",
+        value if value.is_object() => "map[string]interface {}",
+        value => value.type_name(),
+    }
+}
+
+/// `Number.MAX_SAFE_INTEGER`.
+const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
 
 #[cfg(test)]
 mod tests {
@@ -195,6 +214,29 @@ mod tests {
         }
         assert_eq!(Form::Std.decode(b"YW\r\nJj\n"), Ok(b"abc".to_vec()));
         assert_eq!(Form::Std.decode(b"aGl="), Ok(b"hi".to_vec()), "bits behind the last byte do not matter");
+    }
+
+    #[test]
+    fn types_have_the_names_of_the_reference() {
+        with_context(|ctx| {
+            ctx.globals().set("encoding", exports(ctx).unwrap()).unwrap();
+            for (value, name) in [
+                ("", "<nil>"),
+                ("null", "<nil>"),
+                ("true", "bool"),
+                ("5", "int64"),
+                ("5e10", "int64"),
+                ("1e300", "float64"),
+                ("0.5", "float64"),
+                ("[1]", "[]interface {}"),
+                ("{}", "map[string]interface {}"),
+                ("() => 1", "func(sobek.FunctionCall) sobek.Value"),
+            ] {
+                let expected =
+                    format!("GoError: invalid type {name}, expected string, []byte or ArrayBuffer");
+                assert_eq!(run(ctx, &format!("encoding.b64encode({value})")), expected, "{value}");
+            }
+        });
     }
 
     #[test]
