@@ -9,15 +9,17 @@ use std::sync::Arc;
 
 use rquickjs::class::{JsClass, Readable, Trace, Tracer};
 use rquickjs::function::{Constructor, Opt, This};
-use rquickjs::{Class, Coerced, Ctx, Function, JsLifetime, Object, Value};
+use rquickjs::{Class, Coerced, Ctx, JsLifetime, Object, Value};
 
 use super::fs::File;
 use crate::modules::data;
-use crate::{errors, promise};
+use crate::modules::phase::VuPhase;
+use crate::source::loader::only_in_init;
+use crate::{errors, native, promise};
 
 pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
     let module = Object::new(ctx.clone())?;
-    module.set("parse", Function::new(ctx.clone(), parse)?.with_name("parse")?)?;
+    module.set("parse", native::function(ctx, parse)?.with_name("parse")?)?;
     let construct = |ctx: Ctx<'js>, file: Opt<Value<'js>>, options: Opt<Value<'js>>| {
         let parser = Parser::new(&ctx, file.0, options.0)?;
         Class::instance(ctx, parser)
@@ -85,6 +87,27 @@ impl Options {
     }
 }
 
+/// Where in a field a reader is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Field {
+    Start,
+    Plain,
+    Quoted,
+    /// Behind a quote that ends the field, or is the first of two.
+    Closed,
+}
+
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// Why there is no next row.
+#[derive(Debug, thiserror::Error)]
+pub enum CsvError {
+    #[error("record on line {line}: extraneous or missing \" in quoted-field")]
+    Quote { line: usize },
+    #[error(transparent)]
+    Read(#[from] csv::Error),
+}
+
 /// Rows of a file, one after the other.
 pub struct Rows {
     reader: csv::Reader<Cursor<Arc<[u8]>>>,
@@ -105,11 +128,15 @@ impl Rows {
     }
 
     /// The next row that the options ask for.
-    pub fn next(&mut self) -> Result<Option<csv::ByteRecord>, csv::Error> {
+    pub fn next(&mut self) -> Result<Option<csv::ByteRecord>, CsvError> {
         let mut record = csv::ByteRecord::new();
         loop {
             if self.line > self.options.to_line || !self.reader.read_byte_record(&mut record)? {
                 return Ok(None);
+            }
+            let is_last = self.reader.position().byte() == self.reader.get_ref().get_ref().len() as u64;
+            if let Some(start) = record.position().filter(|_| is_last) {
+                self.check_quotes(start.byte())?;
             }
             let line = self.line;
             self.line += 1;
@@ -119,6 +146,31 @@ impl Rows {
                 return Ok(Some(record));
             }
         }
+    }
+
+    /// Whether the quotes of the last row, which starts there, are closed: the library takes the end of the file for
+    /// the end of an open one.
+    fn check_quotes(&self, start: u64) -> Result<(), CsvError> {
+        let data: &[u8] = self.reader.get_ref().get_ref();
+        let (before, row) = data.split_at_checked(start as usize).unwrap_or((data, &[]));
+        let state = row.strip_prefix(BYTE_ORDER_MARK).unwrap_or(row).iter().fold(
+            Field::Start,
+            |state, byte| match (state, *byte) {
+                (Field::Start | Field::Closed, b'"') => Field::Quoted,
+                (Field::Quoted, b'"') => Field::Closed,
+                (Field::Quoted, _) => Field::Quoted,
+                (_, b'\r' | b'\n') => Field::Start,
+                (_, byte) if byte == self.options.delimiter => Field::Start,
+                _ => Field::Plain,
+            },
+        );
+        if state != Field::Quoted {
+            return Ok(());
+        }
+        // Empty lines, and the second half of a line break, may still stand before the row.
+        let breaks =
+            row.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).filter(|byte| **byte == b'\n');
+        Err(CsvError::Quote { line: 1 + memchr::memchr_iter(b'\n', before).count() + breaks.count() })
     }
 
     /// A row as JSON: an array of its fields, or an object of those that have a column.
@@ -150,6 +202,7 @@ fn parse_now<'js>(
     file: Option<Value<'js>>,
     options: Option<Value<'js>>,
 ) -> rquickjs::Result<Value<'js>> {
+    refuse_after_init(ctx, "csv.parse")?;
     let (path, data) = source(ctx, "parse()", file)?;
     let options = Options::from_script(ctx, options)?;
     // The file's content and what is made of it decide which array it is; script can name no such array.
@@ -161,6 +214,14 @@ fn parse_now<'js>(
         }
         Ok(())
     })
+}
+
+/// A file that is read while the load runs would be read by each iteration again.
+fn refuse_after_init(ctx: &Ctx<'_>, function: &str) -> rquickjs::Result<()> {
+    match ctx.userdata::<VuPhase>().is_some_and(|phase| !phase.is_init()) {
+        true => Err(errors::throw_go_error(ctx, &only_in_init(function))),
+        false => Ok(()),
+    }
 }
 
 fn source<'js>(
@@ -178,7 +239,7 @@ fn source<'js>(
     }
 }
 
-fn thrown(ctx: &Ctx<'_>, error: &csv::Error) -> rquickjs::Error {
+fn thrown(ctx: &Ctx<'_>, error: &CsvError) -> rquickjs::Error {
     errors::throw_go_error(ctx, &format!("cannot parse the csv file: {error}"))
 }
 
@@ -191,6 +252,7 @@ impl Parser {
         file: Option<Value<'js>>,
         options: Option<Value<'js>>,
     ) -> rquickjs::Result<Self> {
+        refuse_after_init(ctx, "csv.Parser")?;
         let (_, data) = source(ctx, "Parser constructor", file)?;
         Ok(Self(RefCell::new(Rows::new(data, Options::from_script(ctx, options)?))))
     }
@@ -228,7 +290,7 @@ impl<'js> JsClass<'js> for Parser {
 
     fn prototype(ctx: &Ctx<'js>) -> rquickjs::Result<Option<Object<'js>>> {
         let prototype = Object::new(ctx.clone())?;
-        prototype.set("next", Function::new(ctx.clone(), next)?.with_name("next")?)?;
+        prototype.set("next", native::function(ctx, next)?.with_name("next")?)?;
         Ok(Some(prototype))
     }
 
@@ -280,10 +342,39 @@ mod tests {
         assert_eq!(rows("a;b,c\n\nd", semicolons), [r#"["a","b,c"]"#, r#"["d"]"#]);
     }
 
+    #[test]
+    fn quotes_are_closed() {
+        let line_of_error = |text: &str| {
+            let mut rows = Rows::new(text.as_bytes().into(), Options::default());
+            std::iter::from_fn(|| rows.next().transpose()).find_map(|row| match row {
+                Err(CsvError::Quote { line }) => Some(line),
+                other => other.map(|_| None).unwrap(),
+            })
+        };
+        for (text, line) in [
+            ("a,\"b", 1),
+            ("a\nb,\"\"\"\n\nc", 2),
+            ("\"", 1),
+            ("a\r\n\"b\"\"", 2),
+            ("\"a\"\"\"\"\n", 1),
+            ("\u{feff}\"", 1),
+        ] {
+            assert_eq!(line_of_error(text), Some(line), "{text:?}");
+        }
+        for text in
+            ["", "\"a\"", "\"a\"\"\"", "a\"b", "a\"\"b", "a,b\"", "a \"b\" c\n", "\"a\"b\"", "\"\",\"\"\n"]
+        {
+            assert_eq!(line_of_error(text), None, "{text:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn any_text_is_read(text in "[a-c,\"\n\r☃]{0,40}", as_objects in any::<bool>()) {
-            rows(&text, Options { as_objects, ..Options::default() });
+            let mut rows = Rows::new(text.as_bytes().into(), Options { as_objects, ..Options::default() });
+            while let Ok(Some(record)) = rows.next() {
+                rows.json(&record);
+            }
         }
 
         #[test]
