@@ -166,6 +166,15 @@ impl Curve {
         Self::ALL.into_iter().find(|curve| curve.name() == name)
     }
 
+    /// What JSON Web Keys call signatures on the curve.
+    pub fn jwk_signature(self) -> &'static str {
+        match self {
+            Self::P256 => "ES256",
+            Self::P384 => "ES384",
+            Self::P521 => "ES512",
+        }
+    }
+
     /// Bytes of a coordinate.
     pub fn length(self) -> usize {
         match self {

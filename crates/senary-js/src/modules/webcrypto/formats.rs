@@ -214,6 +214,10 @@ fn import_ec(data: KeyData, algorithm: Algorithm, curve: Curve, purpose: Purpose
             if jwk.crv.as_deref() != Some(curve.name()) {
                 return Err(CryptoError::data(format!("the JWK's crv must be {:?}", curve.name())));
             }
+            let is_other = |alg: &str| algorithm == Algorithm::Ecdsa && alg != curve.jwk_signature();
+            if jwk.alg.as_deref().is_some_and(is_other) {
+                return Err(CryptoError::data(format!("the JWK's alg must be {:?}", curve.jwk_signature())));
+            }
             let coordinate = |name, member: &Option<String>| match decode(name, member)? {
                 number if number.len() == curve.length() => Ok(number),
                 _ => Err(CryptoError::data(format!("the JWK's {name} does not have the curve's length"))),
@@ -329,8 +333,11 @@ pub enum Generated {
     Pair { public: Key, private: Key },
 }
 
-/// The library makes no longer moduli.
-const RSA_BITS: std::ops::RangeInclusive<u32> = 256..=16384;
+/// Shorter moduli protect nothing; the library makes no longer ones.
+const RSA_BITS: std::ops::RangeInclusive<u32> = 1024..=16384;
+
+/// The library makes moduli of a multiple of these bits, and would make a shorter one of others.
+const RSA_STEP: u32 = 128;
 
 /// Bits of an HMAC key: more is a mistake.
 const MAX_HMAC_BITS: u32 = 8 << 20;
@@ -359,12 +366,16 @@ impl Generation {
             Self::Rsa { algorithm, hash, modulus_length, exponent } => {
                 Self::check_pair(algorithm, &purpose)?;
                 let exponent = der::trimmed(&exponent);
+                if !RSA_BITS.contains(&modulus_length) || modulus_length % RSA_STEP != 0 {
+                    let (least, most) = (RSA_BITS.start(), RSA_BITS.end());
+                    return Err(CryptoError::operation(format!(
+                        "modulusLength must be a multiple of {RSA_STEP} from {least} to {most}, not {modulus_length}"
+                    )));
+                }
                 // Even numbers and one are no exponents; the library wants no more than 33 bits.
                 let is_odd = exponent.last().is_some_and(|last| last & 1 == 1);
-                if !is_odd || exponent == [1] || !RSA_BITS.contains(&modulus_length) {
-                    return Err(CryptoError::operation(
-                        "no RSA key has that modulusLength and publicExponent",
-                    ));
+                if !is_odd || exponent == [1] {
+                    return Err(CryptoError::operation("no RSA key has that publicExponent"));
                 }
                 let private = Pkey::generate_rsa(modulus_length, exponent)?;
                 let details = rsa_details(&private, hash)?;

@@ -285,7 +285,20 @@ fn rsa() {
     rejects(&generate(1024, "[2]", "['sign']"), "OperationError");
     rejects(&generate(1024, "[1]", "['sign']"), "OperationError");
     rejects(&generate(1024, "[]", "['sign']"), "OperationError");
-    rejects(&generate(0, "[3]", "['sign']"), "OperationError");
+    for modulus in [0, 512, 1000, 1023, 1025, 16512, u32::MAX] {
+        rejects(&generate(modulus, "[3]", "['sign']"), "OperationError");
+    }
+    check(
+        &format!("return await {}.catch((error) => error.message)", generate(1025, "[3]", "['sign']")),
+        "modulusLength must be a multiple of 128 from 1024 to 16384, not 1025",
+    );
+    check(
+        &format!(
+            "return (await {}).publicKey.algorithm.modulusLength",
+            generate(1152, "[1, 0, 1]", "['sign']")
+        ),
+        "1152",
+    );
     rejects(&generate(1024, "[3]", "['verify']"), "SyntaxError");
     rejects(&generate(1024, "[3]", "['encrypt']"), "SyntaxError");
     rejects(
@@ -353,6 +366,13 @@ fn elliptic_curves() {
     rejects(&ecdsa("new Uint8Array(65).fill(4)", "raw", "P-256", "['verify']"), "DataError");
     rejects(&ecdsa("{ ...EC_JWK, d: EC_JWK.x }", "jwk", "P-384", "['sign']"), "DataError");
     rejects(&ecdsa("{ ...EC_JWK, x: 'AQ' }", "jwk", "P-384", "['sign']"), "DataError");
+    rejects(&ecdsa("{ ...EC_JWK, alg: 'ES256' }", "jwk", "P-384", "['sign']"), "DataError");
+    rejects(&ecdsa("{ ...EC_JWK, alg: 'ES512' }", "jwk", "P-384", "['sign']"), "DataError");
+    check(
+        "const import_ = async (alg, name, usages) => (await s.importKey('jwk', { ...EC_JWK, alg }, { name, namedCurve: 'P-384' }, true, usages)).type;
+         return [await import_('ES384', 'ECDSA', ['sign']), await import_('ECDH-ES', 'ECDH', ['deriveBits'])]",
+        "private,private",
+    );
     rejects(&ecdsa("bytes(EC_SPKI)", "spki", "secp256k1", "['verify']"), "NotSupportedError");
     rejects(&ecdsa("bytes(EC_SPKI)", "spki", "P-384", "['sign']"), "SyntaxError");
     rejects(&ecdsa("bytes(EC_PKCS8)", "pkcs8", "P-384", "[]"), "SyntaxError");
