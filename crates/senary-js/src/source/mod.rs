@@ -136,7 +136,7 @@ pub struct ModuleStore {
     /// Whether what is not among the contents may be looked for elsewhere.
     closed: bool,
     /// URLs of files that were looked for and not found.
-    missing: Mutex<BTreeSet<String>>,
+    missing: Mutex<BTreeMap<String, std::io::ErrorKind>>,
     locked: AtomicBool,
     cancel: CancellationToken,
 }
@@ -398,11 +398,12 @@ impl ModuleStore {
         if self.closed {
             return Err(std::io::ErrorKind::NotFound.into());
         }
+        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
         if self.is_locked() {
-            return Err(std::io::ErrorKind::NotFound.into());
+            return Err(missing.get(&url).copied().unwrap_or(std::io::ErrorKind::NotFound).into());
         }
-        let bytes = std::fs::read(path).inspect_err(|_| {
-            self.missing.lock().unwrap_or_else(PoisonError::into_inner).insert(url.clone());
+        let bytes = std::fs::read(path).inspect_err(|error| {
+            missing.insert(url.clone(), error.kind());
         })?;
         let bytes: Arc<[u8]> = bytes.into();
         Ok(self.contents_now().entry(url).or_insert(bytes).clone())
@@ -412,7 +413,7 @@ impl ModuleStore {
     pub(crate) fn is_known_file(&self, path: &Path) -> bool {
         let url = specifier::url_of(path);
         self.contents_now().contains_key(&url)
-            || self.missing.lock().unwrap_or_else(PoisonError::into_inner).contains(&url)
+            || self.missing.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&url)
     }
 
     /// An error at a place of a module as it was compiled.
