@@ -41,6 +41,9 @@ declare module "k6/crypto" {
   export function createHMAC(algorithm: Algorithm, key: Data): Hasher
   export function hexEncode(data: Data): string
   export function randomBytes(count: number): ArrayBuffer
+
+  const crypto: typeof import("k6/crypto")
+  export default crypto
 }
 
 /** X.509 certificates, from their PEM text. */
@@ -81,4 +84,7 @@ declare module "k6/crypto/x509" {
   export function getAltNames(pem: string): string[]
   export function getIssuer(pem: string): Issuer
   export function getSubject(pem: string): Subject
+
+  const x509: typeof import("k6/crypto/x509")
+  export default x509
 }

@@ -7,4 +7,7 @@ declare module "k6/data" {
   export const SharedArray: {
     new <T = unknown>(name: string, build: () => T[]): readonly T[]
   }
+
+  const data: typeof import("k6/data")
+  export default data
 }

@@ -7,4 +7,7 @@ declare module "k6/encoding" {
   export function b64decode(text: string, alphabet?: Alphabet): ArrayBuffer
   /** With `"s"`, as text. */
   export function b64decode(text: string, alphabet: Alphabet | undefined, format: "s"): string
+
+  const encoding: typeof import("k6/encoding")
+  export default encoding
 }

@@ -13,6 +13,9 @@ declare module "k6/experimental/fs" {
   }
 
   export function open(path: string): Promise<File>
+
+  const fs: typeof import("k6/experimental/fs")
+  export default fs
 }
 
 /** CSV files: whole, or row by row. */
@@ -34,6 +37,7 @@ declare module "k6/experimental/csv" {
   /** All rows, held once per process. In the init context only. */
   export function parse(file: File, options?: Options): Promise<readonly Row[]>
 
+  /** Made in the init context, and used by iterations. */
   export class Parser {
     constructor(file: File, options?: Options)
     next(): Promise<{ done: boolean; value: Row }>
@@ -51,4 +55,7 @@ declare module "k6/experimental/streams" {
   export const WritableStreamDefaultController: typeof globalThis.WritableStreamDefaultController
   export const WritableStreamDefaultWriter: typeof globalThis.WritableStreamDefaultWriter
   export const CountQueuingStrategy: typeof globalThis.CountQueuingStrategy
+
+  const streams: typeof import("k6/experimental/streams")
+  export default streams
 }

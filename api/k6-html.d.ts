@@ -1,4 +1,8 @@
-/** HTML, searched by CSS selectors. */
+/**
+ * HTML, searched by CSS selectors. Besides those of the standard there are `:checked`, `:disabled`, `:enabled`, `:input`,
+ * `:contains("text")` and `:containsOwn("text")` (upper or lower case), `:matches(pattern)`, `:matchesOwn(pattern)`,
+ * `:haschild(selector)`, `[name!="value"]` and `[name#=pattern]`. What is no selector matches nothing.
+ */
 declare module "k6/html" {
   /** Throws a `RangeError` for a document with more than 10,000 elements within each other. */
   export function parseHTML(source: string): Selection
@@ -9,6 +13,7 @@ declare module "k6/html" {
   export interface Selection {
     size(): number
     text(): string
+    /** What is inside the first element. Quotes are escaped, and elements that hold nothing end with a slash. */
     html(): string
     attr(name: string, otherwise?: string): string | undefined
     /** `data-*` attributes; values that are JSON are parsed. */
@@ -56,6 +61,16 @@ declare module "k6/html" {
     serializeObject(): { [name: string]: string }
   }
 
+  /** An attribute of an element. */
+  export interface Attribute {
+    name: string
+    value: string
+    readonly ownerElement: Element
+    localName(): string
+    namespaceURI(): string
+    prefix(): string
+  }
+
   /** One node. What is a property in browsers is a method here; elements of a kind have those of their kind too. */
   export interface Element {
     nodeName(): string
@@ -73,9 +88,9 @@ declare module "k6/html" {
     isDefaultNamespace(): boolean
 
     /** In order; each also under its name. */
-    attributes(): { name: string; value: string }[]
+    attributes(): Attribute[]
     getAttribute(name: string): string | undefined
-    getAttributeNode(name: string): { name: string; value: string } | undefined
+    getAttributeNode(name: string): Attribute | undefined
     hasAttribute(name: string): boolean
     hasAttributes(): boolean
 
@@ -108,4 +123,7 @@ declare module "k6/html" {
     /** `href()` of links, `value()` of inputs, `rows()` of tables, and so on. */
     [ofItsKind: string]: any
   }
+
+  const html: typeof import("k6/html")
+  export default html
 }

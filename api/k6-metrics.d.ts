@@ -27,4 +27,7 @@ declare module "k6/metrics" {
   export class Rate extends Metric {}
   /** A distribution. Thresholds: `avg`, `min`, `max`, `med`, `p(N)`. */
   export class Trend extends Metric {}
+
+  const metrics: typeof import("k6/metrics")
+  export default metrics
 }

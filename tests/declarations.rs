@@ -53,8 +53,7 @@ export default function () {{
   for (const [name, module, declared] of [
 {list}  ]) {{
     const missing = declared.filter((key) => module[key] === undefined)
-    // Every module has a default export; only those that are meant to be used by it declare it.
-    const unknown = Object.keys(module).filter((key) => key !== "default" && !declared.includes(key))
+    const unknown = Object.keys(module).filter((key) => !declared.includes(key))
     if (missing.length || unknown.length) console.error(name, "lacks", missing, "and has", unknown)
   }}
   console.log("compared")

@@ -125,3 +125,21 @@ export default function () { enough() }";
         .expect_text("test aborted: enough at enough (file:///")
         .expect_text("script.js:4:");
 }
+
+#[test]
+fn there_are_more_globals_and_import_is_one_of_them() {
+    let script = "
+import './lib.js';
+const { md5 } = await import('k6/crypto');
+export default async function () {
+  const { text } = await import('./lib.js');
+  const { b64encode } = await import('k6/encoding');
+  const late = await import('./late.js').catch((error) => error.message);
+  console.log(md5('x', 'hex').length, text, b64encode('a'), late);
+  console.log([atob, btoa, queueMicrotask, DOMException].map((global) => typeof global).join(), typeof performance.now());
+}";
+    let program = Program::script(BINARY, script).file("lib.js", "export const text = 'lib'");
+    let outcome = program.file("late.js", "export {}").run();
+    outcome.expect_code(0).expect_text("32 lib YQ== the module").expect_text("was not previously resolved");
+    outcome.expect_text("function,function,function,function number");
+}

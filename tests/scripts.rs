@@ -489,3 +489,84 @@ fn a_top_level_await_without_end_is_told() {
     let script = "await new Promise(() => {})\nexport default function () {}";
     run("test.js", script, &[], &[]).expect_code(107).expect_text("a top-level await of the script waits");
 }
+
+#[test]
+fn tags_of_a_check_may_be_anything() {
+    let script = "
+import { check } from 'k6';
+export default function () {
+  for (const tags of [5, true, 'ab', Symbol('s'), [], { own: 1 }]) check(1, { [typeof tags]: true }, tags);
+}";
+    let outcome = run("test.js", script, &[], &["--out", "json=out.json"]);
+    outcome.expect_code(0).expect_text("checks_succeeded...: 100.00% 6 out of 6");
+    let samples = outcome.file("out.json");
+    let tags = |check: &str| {
+        let line = samples
+            .lines()
+            .rev()
+            .find(|line| line.contains(&format!("\"check\":\"{check}\"")))
+            .expect("a sample");
+        let sample: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        sample["data"]["tags"].as_object().expect("tags").clone()
+    };
+    assert_eq!(tags("number").len(), tags("boolean").len());
+    assert_eq!(tags("string").len(), tags("number").len() + 2);
+    assert_eq!((&tags("string")["0"], &tags("string")["1"]), (&"a".into(), &"b".into()));
+    assert_eq!(tags("object")["own"], "1");
+}
+
+/// What the first pass over the init code could not open, the later ones cannot, for the same reason.
+#[test]
+fn what_cannot_be_opened_cannot_be_later() {
+    let script = "
+import { open as openFile } from 'k6/experimental/fs';
+const reasons = [];
+for (const path of ['.', './none.txt']) {
+  try { open(path) } catch (error) { reasons.push(error.message) }
+  await openFile(path).catch((error) => reasons.push(error.message));
+}
+if (__VU > 0) try { open('./users.csv') } catch (error) { reasons.push(error.message) }
+export default function () { reasons.forEach((reason) => console.log(reason)) }";
+    let outcome = run("test.js", script, &[USERS], &[]);
+    outcome.expect_code(0);
+    assert_eq!(outcome.log_lines(r#"open() can't be used with directories, path: ".""#).len(), 2);
+    assert_eq!(outcome.log_lines("none.txt: no such file or directory").len(), 2);
+    outcome.expect_text(r#"weren't previously opened during initialization (__VU==0), path: "./users.csv""#);
+}
+
+#[test]
+fn csv_files_are_read_in_the_init_context() {
+    let script = "
+import { open as openFile } from 'k6/experimental/fs';
+import csv from 'k6/experimental/csv';
+const file = await openFile('./users.csv');
+const broken = await openFile('./broken.csv');
+await csv.parse(broken).catch((error) => console.log('broken', error.message));
+const parser = new csv.Parser(broken);
+export default async function () {
+  console.log('first', (await parser.next()).value.join());
+  await parser.next().catch((error) => console.log('second', error.message));
+  await csv.parse(file).catch((error) => console.log('parse', error.message));
+  try { new csv.Parser(file) } catch (error) { console.log('parser', error.message) }
+}";
+    let outcome = run("test.js", script, &[USERS, ("broken.csv", "a,b\n\"c,d\ne")], &[]);
+    outcome.expect_code(0).expect_text("first a,b");
+    for (line, reason) in [
+        ("broken", r#"record on line 2: extraneous or missing " in quoted-field"#),
+        ("second", r#"record on line 2: extraneous or missing " in quoted-field"#),
+        ("parse", r#"the "csv.parse" function is only available in the init stage"#),
+        ("parser", r#"the "csv.Parser" function is only available in the init stage"#),
+    ] {
+        let logged = outcome.log_lines(&format!("{line} "));
+        assert!(logged.iter().any(|logged| logged.contains(reason)), "{line}: {logged:?}");
+    }
+}
+
+#[test]
+fn a_module_resolves_what_it_is_given() {
+    let script = "
+let reason;
+try { import.meta.resolve() } catch (error) { reason = String(error) }
+export default () => console.log(reason)";
+    run("test.js", script, &[], &[]).expect_code(0).expect_text("TypeError: resolve() needs an argument");
+}
