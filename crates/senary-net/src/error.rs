@@ -152,3 +152,24 @@ pub fn io_text(error: &io::Error) -> String {
         None => String::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_system_calls_have_the_kernels_names() {
+        for (errno, code) in [
+            (Errno::INVAL, "EINVAL"),
+            (Errno::PERM, "EPERM"),
+            (Errno::ACCESS, "EACCES"),
+            (Errno::NOBUFS, "ENOBUFS"),
+            (Errno::NETDOWN, "ENETDOWN"),
+            (Errno::CONNREFUSED, "ECONNREFUSED"),
+            (Errno::IO, "EIO"),
+        ] {
+            assert_eq!(io_code(&errno.into()), code);
+        }
+        assert_eq!(io_code(&io::ErrorKind::ConnectionRefused.into()), "ECONNREFUSED");
+    }
+}

@@ -4,7 +4,7 @@
 //! by `select` and `policy`, kept for `ttl` whatever the record says.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -243,7 +243,7 @@ impl Resolver {
     /// The address to dial for a name and a port. Only a name the system must look up takes time.
     pub async fn resolve(&self, host: &str, port: u16) -> Result<SocketAddr, NetError> {
         let lower = host.to_lowercase();
-        let literal = lower.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok();
+        let literal = literal(host);
         if literal.is_none()
             && let Some(pattern) = self.blocked.iter().find(|p| p.matches(&lower))
         {
@@ -253,10 +253,13 @@ impl Resolver {
         let mapped = self.hosts.iter().find(|e| e.pattern.matches(&with_port) || e.pattern.matches(&lower));
         let (ip, port) = match (mapped, literal) {
             (Some(entry), _) => (entry.ip, entry.port.unwrap_or(port)),
-            (None, Some(ip)) => (ip, port),
+            (None, Some((ip, _))) => (ip, port),
             (None, None) => (self.look_up(host, &lower).await?, port),
         };
-        let address = SocketAddr::new(peer_of(ip), port);
+        let mut address = SocketAddr::new(peer_of(ip), port);
+        if let (None, Some((_, Some(zone))), SocketAddr::V6(v6)) = (mapped, literal, &mut address) {
+            v6.set_scope_id(interface(ip, zone));
+        }
         match self.blacklist.iter().find(|range| range.contains(address.ip())) {
             Some(range) => Err(NetError::BlacklistedIp { ip: address.ip(), range: range.to_string() }),
             None => Ok(address),
@@ -328,10 +331,46 @@ fn peer_of(ip: IpAddr) -> IpAddr {
     }
 }
 
-/// RFC 1035 §2.3.4 lengths; labels are not empty.
+/// An address, with or without brackets, and its zone: the interface of `fe80::1%eth0`.
+fn literal(host: &str) -> Option<(IpAddr, Option<&str>)> {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    match bare.split_once('%') {
+        Some((ip, zone)) => Some((IpAddr::V6(ip.parse().ok()?), Some(zone))),
+        None => Some((bare.parse().ok()?, None)),
+    }
+}
+
+/// The number of an interface; 0 where there is no such one, to which nothing connects.
+fn interface(ip: IpAddr, zone: &str) -> u32 {
+    if let Ok(number) = zone.parse() {
+        return number;
+    }
+    // Of an address the system asks nobody.
+    let mut found = (format!("{ip}%{zone}"), 0).to_socket_addrs().into_iter().flatten();
+    found
+        .find_map(|address| if let SocketAddr::V6(v6) = address { Some(v6.scope_id()) } else { None })
+        .unwrap_or(0)
+}
+
+/// Go's idea of a name, which is RFC 1035's with underscores and leading digits.
 fn is_dns_name(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
-    !name.is_empty() && name.len() <= 253 && name.split('.').all(|l| !l.is_empty() && l.len() <= 63)
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_'))
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    name.len() <= 253 && name.split('.').all(is_label) && !is_number(name)
+}
+
+/// What the C library takes for an IPv4 address, and nobody else: `127.1`, `0x7f000001`, `2130706433`.
+fn is_number(name: &str) -> bool {
+    let is_part = |part: &str| match part.strip_prefix("0x") {
+        Some(digits) => digits.bytes().all(|c| c.is_ascii_hexdigit()),
+        None => part.bytes().all(|c| c.is_ascii_digit()),
+    };
+    name.split('.').all(is_part)
 }
 
 /// Source addresses for outgoing connections, spread over VUs.
@@ -419,6 +458,44 @@ mod tests {
         assert_eq!(error("x.bad.test").await, "hostname (x.bad.test) is in a blocked pattern (*.bad.test)");
         assert_eq!(error("a.test").await, "IP (127.0.0.2) is in a blacklisted range (127.0.0.0/8)");
         assert_eq!(error("not..valid").await, "lookup not..valid: no such host");
+    }
+
+    /// The C library takes numbers for addresses, and looks no name up in `/etc/hosts` that ends in a dot.
+    #[tokio::test]
+    async fn names_are_what_go_takes_for_names() {
+        let resolver = resolver(&[], &[], &[]);
+        for number in
+            ["127", "127.1", "0x7f.1", "0x7f000001", "2130706433", "0177.0.0.1", "1.2.3.4.5", "127.1."]
+        {
+            let error = resolver.resolve(number, 1).await.unwrap_err();
+            assert_eq!(
+                (error.code(), error.to_string()),
+                ("ENOTFOUND", format!("lookup {number}: no such host"))
+            );
+        }
+        for wrong in ["a b", "-a.test", "a-", "a..test", "", ".", "ü.test", "a/b", "127.0.0.1%lo"] {
+            assert_eq!(resolver.resolve(wrong, 1).await.unwrap_err().code(), "ENOTFOUND", "{wrong}");
+        }
+        for name in ["localhost", "localhost.", "LocalHost."] {
+            assert!(resolver.resolve(name, 1).await.unwrap().ip().is_loopback(), "{name}");
+        }
+        assert!(is_dns_name("_srv.3com.test") && is_dns_name("x0x7f.1") && is_dns_name("a-b."));
+    }
+
+    #[tokio::test]
+    async fn an_address_keeps_its_zone() {
+        let resolver = resolver(&[], &[], &["fe80::2/128"]);
+        for (host, address) in [
+            ("fe80::1%7", "[fe80::1%7]:80"),
+            ("[fe80::1%7]", "[fe80::1%7]:80"),
+            ("fe80::1", "[fe80::1]:80"),
+            ("fe80::1%there is none", "[fe80::1]:80"),
+        ] {
+            assert_eq!(resolver.resolve(host, 80).await.unwrap().to_string(), address);
+        }
+        assert_eq!(resolver.resolve("fe80::2%7", 80).await.unwrap_err().code(), "ERR_BLACKLISTED_IP");
+        #[cfg(target_os = "linux")]
+        assert_eq!(resolver.resolve("fe80::1%lo", 80).await.unwrap().to_string(), "[fe80::1%1]:80");
     }
 
     #[test]
