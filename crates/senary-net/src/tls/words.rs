@@ -220,3 +220,73 @@ fn alert_text(alert: AlertDescription) -> String {
     };
     text.to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rustls::{ContentType, HandshakeType, OtherError};
+
+    use super::*;
+
+    /// What scripts and people read has no Rust in it, whatever rustls comes up with.
+    #[test]
+    fn no_error_is_printed_as_rust_writes_it() {
+        let other = || OtherError(Arc::new(io::Error::other("in words")));
+        let certificate = |error: CertificateError| Error::InvalidCertificate(error);
+        let errors = [
+            Error::InappropriateMessage {
+                expect_types: vec![ContentType::Handshake],
+                got_type: ContentType::ApplicationData,
+            },
+            Error::InappropriateHandshakeMessage {
+                expect_types: vec![HandshakeType::ServerHello],
+                got_type: HandshakeType::Finished,
+            },
+            Error::InvalidMessage(InvalidMessage::MissingData("ServerHello")),
+            Error::InvalidMessage(InvalidMessage::InvalidContentType),
+            Error::NoCertificatesPresented,
+            Error::UnsupportedNameType,
+            Error::DecryptError,
+            Error::EncryptError,
+            Error::PeerIncompatible(PeerIncompatible::ServerRejectedEncryptedClientHello(None)),
+            Error::PeerIncompatible(PeerIncompatible::NoCipherSuitesInCommon),
+            Error::PeerMisbehaved(PeerMisbehaved::SelectedUnofferedPsk),
+            Error::AlertReceived(AlertDescription::Unknown(200)),
+            Error::FailedToGetRandomBytes,
+            Error::PeerSentOversizedRecord,
+            Error::BadMaxFragmentSize,
+            Error::Other(other()),
+            certificate(CertificateError::BadEncoding),
+            certificate(CertificateError::Expired),
+            certificate(CertificateError::UnknownRevocationStatus),
+            certificate(CertificateError::InvalidOcspResponse),
+            certificate(CertificateError::BadSignature),
+            certificate(CertificateError::ApplicationVerificationFailure),
+            certificate(CertificateError::Other(other())),
+            certificate(CertificateError::Other(OtherError(Arc::new(webpki::Error::CaUsedAsEndEntity)))),
+        ];
+        for error in errors {
+            let (code, text) = tls_error(&error, "host.test");
+            assert!(code.starts_with("ERR_TLS_"), "{code}");
+            let is_camel_case = |word: &str| {
+                let upper = word.chars().filter(|c| c.is_uppercase()).count();
+                upper > 1 && word.chars().any(char::is_lowercase)
+            };
+            let rust = text.contains(['{', '[']) || text.contains("::") || text.split(' ').any(is_camel_case);
+            assert!(!rust && !text.ends_with(": "), "{text}");
+        }
+        let misbehaved = Error::PeerMisbehaved(PeerMisbehaved::SelectedUnofferedPsk);
+        assert_eq!(tls_error(&misbehaved, "").1, "tls: the server misbehaved: selected unoffered psk");
+    }
+
+    #[test]
+    fn many_names_are_counted() {
+        let expected = ServerName::try_from("host.test").unwrap();
+        let names = |n: usize| (0..n).map(|i| format!("{i}.test")).collect::<Vec<_>>();
+        let wrong = |n| wrong_name(&expected, &names(n), "host.test");
+        assert_eq!(wrong(0), "certificate is not valid for any names, but wanted to match host.test");
+        assert_eq!(wrong(2), "certificate is valid for 0.test, 1.test, not host.test");
+        assert_eq!(wrong(101), "certificate is valid for 101 names, but none matched host.test");
+    }
+}
