@@ -1,12 +1,13 @@
 //! A parsed document, and the memory that it and what is made of it take: they are the script's, and count for its VU.
 
 use std::ops::Deref;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use dom_query::TreeNode;
 use rquickjs::Ctx;
 
 use crate::memory::{Charge, Memory};
+use crate::vu::core::VuCore;
 
 /// Bytes of a node: the tree's own record of it, and its texts and attributes, which are blocks of their own.
 const NODE: usize = size_of::<TreeNode>() + 64;
@@ -17,6 +18,7 @@ const LARGEST_TEXT: usize = 1 << 29;
 pub struct Document {
     parsed: dom_query::Document,
     memory: Option<Rc<Memory>>,
+    vu: Weak<VuCore>,
     _charge: Option<Charge>,
 }
 
@@ -25,8 +27,9 @@ pub struct Document {
 pub struct TooLarge;
 
 impl Document {
-    /// `memory`: whose it is; nobody's in tests.
-    pub fn parse(source: &str, memory: Option<Rc<Memory>>) -> Result<Self, TooLarge> {
+    /// `vu`: whose it is; nobody's in tests.
+    pub fn parse(source: &str, vu: Option<&Rc<VuCore>>) -> Result<Self, TooLarge> {
+        let memory = vu.map(|vu| vu.memory.clone());
         // Before it is parsed, for then it would be too late: mostly, a tag is a node, or ends one that has a text.
         let expected = size(memchr::memchr_iter(b'<', source.as_bytes()).count(), source);
         if memory.as_ref().is_some_and(|memory| memory.limit().0 < expected) {
@@ -34,7 +37,8 @@ impl Document {
         }
         let parsed = dom_query::Document::from(source);
         let charge = memory.as_ref().map(|memory| memory.charge(size(parsed.tree.len(), source)));
-        Ok(Self { parsed, memory, _charge: charge })
+        let vu = vu.map(Rc::downgrade).unwrap_or_default();
+        Ok(Self { parsed, memory, vu, _charge: charge })
     }
 
     /// Counts bytes of what is made of the document, for as long as the result lives.
@@ -45,6 +49,11 @@ impl Document {
     /// Stops a script that keeps more than it may.
     pub fn check(&self, ctx: &Ctx<'_>) -> rquickjs::Result<()> {
         self.memory.as_ref().map_or(Ok(()), |memory| memory.check(ctx))
+    }
+
+    /// Asked between the steps of a long search: false if the script must stop. Other VUs take their turns here.
+    pub fn may_go_on(&self) -> bool {
+        self.vu.upgrade().is_none_or(|vu| !vu.must_stop())
     }
 
     /// Bytes of text that may be made of it.

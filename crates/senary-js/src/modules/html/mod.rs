@@ -49,8 +49,8 @@ fn parse_html<'js>(ctx: Ctx<'js>, source: Opt<Value<'js>>) -> rquickjs::Result<V
 
 /// A selection of a whole document.
 pub fn parse<'js>(ctx: &Ctx<'js>, source: &str) -> rquickjs::Result<Value<'js>> {
-    let memory = ctx.userdata::<VuHandle>().map(|vu| vu.0.memory.clone());
-    let Ok(document) = Document::parse(source, memory) else {
+    let vu = ctx.userdata::<VuHandle>().map(|vu| vu.0.clone());
+    let Ok(document) = Document::parse(source, vu.as_ref()) else {
         return Err(errors::throw_range_error(
             ctx,
             "the HTML document is larger than --vu-memory-limit allows",

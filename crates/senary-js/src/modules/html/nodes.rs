@@ -60,7 +60,7 @@ pub enum Test {
     /// `None` is passed by nothing: the selector cannot be parsed.
     Selector(Option<Selector>),
     /// Being one of these.
-    Among(Vec<NodeId>),
+    Among(FxHashSet<NodeId>),
 }
 
 impl Test {
@@ -123,7 +123,7 @@ impl Nodes {
                 continue;
             }
             searched.insert(node.id);
-            met.add_all(below(&node).filter(|n| selector.matches(n)).map(|n| n.id));
+            met.add_all(self.candidates(&node).filter(|n| selector.matches(n)).map(|n| n.id));
         }
         met.ids
     }
@@ -131,18 +131,33 @@ impl Nodes {
     /// The first element below these that matches.
     pub fn find_first(&self, selector: &str) -> Option<NodeId> {
         let selector = Selector::parse(selector)?;
-        self.iter().find_map(|node| below(&node).find(|n| selector.matches(n)).map(|n| n.id))
+        self.iter().find_map(|node| self.candidates(&node).find(|n| selector.matches(n)).map(|n| n.id))
+    }
+
+    /// All below one of these, or as many as there is time for.
+    fn candidates<'a>(&self, node: &NodeRef<'a>) -> impl Iterator<Item = NodeRef<'a>> {
+        below(node).take_while(|_| self.document.may_go_on())
+    }
+
+    /// Those of `ids` that pass.
+    pub fn passing(&self, ids: &[NodeId], test: &Test) -> Vec<NodeId> {
+        let looked_at = ids.iter().take_while(|_| self.document.may_go_on());
+        looked_at.copied().filter(|id| test.passes(&self.node(*id))).collect()
     }
 
     /// Those of `ids` that are below one of these.
     pub fn below_among(&self, ids: &[NodeId]) -> Vec<NodeId> {
-        let is_below = |id: &NodeId| self.node(*id).ancestors_it(None).any(|a| self.ids.contains(&a.id));
+        let these: FxHashSet<_> = self.ids.iter().collect();
+        let is_below = |id: &NodeId| self.node(*id).ancestors_it(None).any(|a| these.contains(&a.id));
         ids.iter().copied().filter(is_below).collect()
     }
 
     /// The elements of these that have what passes below them.
     pub fn having(&self, test: &Test) -> Vec<NodeId> {
-        self.iter().filter(|node| below(node).any(|n| test.passes(&n))).map(|node| node.id).collect()
+        self.iter()
+            .filter(|node| self.candidates(node).any(|n| test.passes(&n)))
+            .map(|node| node.id)
+            .collect()
     }
 
     /// Each node's nearest element that passes, itself or above.

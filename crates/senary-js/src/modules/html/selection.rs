@@ -6,6 +6,7 @@ use dom_query::NodeId;
 use rquickjs::class::{JsClass, Readable, Trace, Tracer};
 use rquickjs::function::{Constructor, Opt, This};
 use rquickjs::{Array, Class, Coerced, Ctx, Function, IntoJs, JsLifetime, Object, Value};
+use rustc_hash::FxHashSet;
 
 use super::document::Document;
 use super::element::Element;
@@ -37,7 +38,7 @@ fn found<'js>(ctx: &Ctx<'js>, from: &Rc<Nodes>, ids: Vec<NodeId>) -> rquickjs::R
 /// An argument that names nodes: a selector, a selection, or an element. Nodes of another document match nothing.
 fn test<'js>(ctx: &Ctx<'js>, nodes: &Nodes, argument: &Value<'js>) -> rquickjs::Result<Test> {
     if let Some(ids) = ids_of(nodes, argument) {
-        return Ok(Test::Among(ids));
+        return Ok(Test::Among(ids.into_iter().collect()));
     }
     if argument.is_string() {
         return Ok(Test::selector(&argument.get::<Coerced<String>>()?.0));
@@ -72,7 +73,7 @@ fn filtered<'js>(
         None => Ok(ids),
         Some(argument) => {
             let test = test(ctx, nodes, &argument)?;
-            Ok(ids.into_iter().filter(|id| test.passes(&nodes.node(*id))).collect())
+            Ok(nodes.passing(&ids, &test))
         }
     }
 }
@@ -86,7 +87,7 @@ fn passing<'js>(
     let Some(argument) = given(argument) else { return Ok(Vec::new()) };
     let Some(function) = argument.as_function() else {
         let test = test(ctx, nodes, &argument)?;
-        return Ok(nodes.iter().filter(|node| test.passes(node)).map(|node| node.id).collect());
+        return Ok(nodes.passing(&nodes.ids, &test));
     };
     let mut passing = Vec::new();
     for (index, id) in nodes.ids.iter().enumerate() {
@@ -153,7 +154,7 @@ fn filter<'js>(ctx: Ctx<'js>, this: Selections<'js>, what: Opt<Value<'js>>) -> r
 
 fn not<'js>(ctx: Ctx<'js>, this: Selections<'js>, what: Opt<Value<'js>>) -> rquickjs::Result<Value<'js>> {
     let nodes = nodes(&this);
-    let passing = passing(&ctx, &nodes, what)?;
+    let passing: FxHashSet<_> = passing(&ctx, &nodes, what)?.into_iter().collect();
     found(&ctx, &nodes, nodes.ids.iter().copied().filter(|id| !passing.contains(id)).collect())
 }
 

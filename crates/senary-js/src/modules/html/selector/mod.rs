@@ -3,8 +3,8 @@
 //! They are those of the reference. Texts of `:contains()` are found in upper or lower case, and need quotes unless
 //! they are names; patterns need none, and end with the bracket they stand in. A blank element is `:empty`.
 //!
-//! Nobody can interrupt it: chains are not searched again where they cannot begin, and what was found out about places
-//! and descendants is remembered. So a selector is for one document, which does not change.
+//! Nobody can interrupt the look at one element: chains are not searched again where they cannot begin, and what was
+//! found out about places and descendants is remembered. So a selector is for one document, which does not change.
 
 mod parser;
 
