@@ -387,6 +387,57 @@ export default async function () {
     assert_eq!(server.bytes(), 1 << 20);
 }
 
+/// The same of what the peer sends once the socket is destroyed: its end says so at once, the connection lasts until the
+/// peer has everything.
+#[test]
+fn what_was_written_arrives_though_the_peer_speaks_afterwards() {
+    let behaviour = Behaviour::SpeaksLate { words: "250 OK", pause: Duration::from_millis(200) };
+    let plain = Server::start(behaviour.clone());
+    let tls = Server::start_tls(behaviour, Certificate::Valid);
+    let script = r#"
+import { Socket } from "k6/x/tcp"
+export const options = { iterations: 3 }
+export default async function () {
+  for (const [port, tls] of [[__ENV.TCP_PORT, false], [__ENV.TLS_PORT, true]]) {
+    const socket = new Socket()
+    const closed = new Promise((resolve) => socket.on("close", resolve))
+    await socket.connect({ port, host: "127.0.0.1", tls })
+    await socket.write(new Uint8Array(300_000))
+    socket.destroy()
+    await closed
+    console.log("closed", socket.ready_state, socket.bytes_written)
+  }
+}
+"#;
+    let program = Program::script(BINARY, script).target(&plain).env("TLS_PORT", tls.port());
+    let program = program.args(["--insecure-skip-tls-verify", "--summary-trend-stats", "count"]);
+    let outcome = program.within(BOUND).run();
+    outcome.expect_code(0).expect_text("closed destroyed 300000").expect_value("tcp_errors", "count", 0.0);
+    outcome.expect_value("tcp_socket_duration", "count", 6.0);
+    assert!(plain.all_closed(BOUND) && tls.all_closed(BOUND));
+    assert_eq!((plain.bytes(), tls.bytes()), (900_000, 900_000));
+}
+
+/// However many peers do not close, connections to them are given up.
+#[test]
+fn few_connections_wait_for_their_peers_and_not_for_long() {
+    let server = Server::start(Behaviour::NeverReads);
+    let script = r#"
+import { Socket } from "k6/x/tcp"
+export const options = { iterations: 200 }
+export default async function () {
+  const socket = new Socket()
+  await socket.connect(__ENV.TCP_PORT, __ENV.TCP_HOST)
+  await socket.write("hello")
+  socket.destroy()
+}
+"#;
+    let program = Program::script(BINARY, script).target(&server).open_files(OPEN_FILES);
+    let outcome = program.args(["--summary-trend-stats", "count"]).within(BOUND).run();
+    outcome.expect_code(0).expect_value("tcp_errors", "count", 0.0);
+    outcome.expect_value("tcp_sockets", "count", 200.0).expect_value("tcp_socket_duration", "count", 200.0);
+}
+
 /// Writes that are not awaited and then `destroy()`: TLS does as plain TCP does.
 #[test]
 fn a_last_word_over_tls_arrives() {

@@ -5,6 +5,7 @@
 pub mod dial;
 pub mod echo;
 pub mod error;
+pub mod farewell;
 pub mod limits;
 mod local_ports;
 mod lookup;

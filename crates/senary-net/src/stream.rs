@@ -20,7 +20,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use crate::error::NetError;
-use crate::tls;
+use crate::{farewell, tls};
+
+/// A peer that says something has read what it answers: that many bytes are taken for it, or as many as it says.
+const ANSWERED: usize = 16 * 1024;
 
 /// The reference's, for the silence before the first probe and between two.
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -28,6 +31,8 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 pub struct Stream {
     inner: Inner,
     remote: SocketAddr,
+    /// What was written, in bytes, and not answered yet as far as one can tell.
+    unanswered: usize,
 }
 
 enum Inner {
@@ -37,11 +42,11 @@ enum Inner {
 
 impl Stream {
     pub(crate) fn plain(stream: Counted, remote: SocketAddr) -> Self {
-        Self { inner: Inner::Plain(stream), remote }
+        Self { inner: Inner::Plain(stream), remote, unanswered: 0 }
     }
 
     pub(crate) fn tls(stream: TlsStream<Counted>, remote: SocketAddr) -> Self {
-        Self { inner: Inner::Tls(Box::new(stream)), remote }
+        Self { inner: Inner::Tls(Box::new(stream)), remote, unanswered: 0 }
     }
 
     /// Asked of the kernel: most connections live and die without anybody wanting to know.
@@ -61,7 +66,15 @@ impl Stream {
             Inner::Tls(stream) => Pin::new(stream.as_mut()).poll_read(cx, &mut buf),
         };
         Poll::Ready(match ready!(read) {
-            Ok(()) => Ok(buf.filled().len()),
+            Ok(()) => {
+                let read = buf.filled().len();
+                self.unanswered = match read {
+                    // Nothing more can come that would reset the connection.
+                    0 => 0,
+                    read => self.unanswered.saturating_sub(read.max(ANSWERED)),
+                };
+                Ok(read)
+            }
             // A peer that closes TLS without saying goodbye has closed all the same.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
             Err(error) => Err(tls::ended(&error).unwrap_or_else(|| {
@@ -85,6 +98,9 @@ impl Stream {
             },
             Inner::Tls(stream) => try_write_tls(Pin::new(stream.as_mut()), data),
         };
+        if let Ok((n, _)) = &written {
+            self.unanswered += n;
+        }
         written.map_err(|error| self.write_error(error))
     }
 
@@ -93,7 +109,9 @@ impl Stream {
             Inner::Plain(stream) => Pin::new(stream).poll_write(cx, data),
             Inner::Tls(stream) => Pin::new(stream.as_mut()).poll_write(cx, data),
         };
-        Poll::Ready(ready!(written).map_err(|error| self.write_error(error)))
+        let written = ready!(written);
+        self.unanswered += written.as_ref().unwrap_or(&0);
+        Poll::Ready(written.map_err(|error| self.write_error(error)))
     }
 
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NetError>> {
@@ -111,14 +129,24 @@ impl Stream {
         SockRef::from(&self.counted().stream).set_tcp_keepalive(&probes)
     }
 
-    /// Says goodbye where the protocol has a word for it; dropping the stream closes it.
-    pub fn say_goodbye(&mut self) {
+    /// Ends the connection without holding up the caller. What was written arrives, if the peer takes it within a moment.
+    pub fn close(mut self) {
         if let Inner::Tls(stream) = &mut self.inner {
             let mut cx = Context::from_waker(Waker::noop());
-            // As much as the kernel takes at once: a peer that does not read is not waited for.
+            // As much of the goodbye as the kernel takes at once.
             let _ = Pin::new(stream.as_mut()).poll_shutdown(&mut cx);
         }
         self.counted().forget_unread();
+        if self.unanswered == 0 {
+            return;
+        }
+        match self.inner {
+            Inner::Plain(counted) => farewell::say(counted.stream, None),
+            Inner::Tls(stream) => {
+                let (counted, tls) = stream.into_inner();
+                farewell::say(counted.stream, tls.wants_write().then(|| Box::new(tls)));
+            }
+        }
     }
 
     fn counted(&self) -> &Counted {

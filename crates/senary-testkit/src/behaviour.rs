@@ -36,6 +36,11 @@ pub enum Behaviour {
         greeting: &'static str,
         pause: Duration,
     },
+    /// Pauses, says something, then reads to the end; the kernel's receive buffer is small.
+    SpeaksLate {
+        words: &'static str,
+        pause: Duration,
+    },
     /// Accepts, then neither reads nor writes; the kernel's receive buffer is small.
     NeverReads,
     /// Answers the first input with what is no TLS, then closes.
@@ -70,7 +75,9 @@ impl Behaviour {
     /// The receive buffer the listener asks for, where the kernel's default would hide the behaviour.
     pub(crate) fn receive_buffer(&self) -> Option<usize> {
         match self {
-            Self::SlowReader { .. } | Self::ReadsLate { .. } | Self::NeverReads => Some(SMALL_BUFFER),
+            Self::SlowReader { .. } | Self::ReadsLate { .. } | Self::SpeaksLate { .. } | Self::NeverReads => {
+                Some(SMALL_BUFFER)
+            }
             Self::Briefly { behaviour, .. } => behaviour.receive_buffer(),
             _ => None,
         }
@@ -111,6 +118,11 @@ impl Behaviour {
             Self::ReadsLate { greeting, pause } => {
                 c.write(greeting.as_bytes()).await?;
                 tokio::time::sleep(*pause).await;
+                c.read_to_end().await
+            }
+            Self::SpeaksLate { words, pause } => {
+                tokio::time::sleep(*pause).await;
+                c.write(words.as_bytes()).await?;
                 c.read_to_end().await
             }
             Self::NeverReads => std::future::pending().await,

@@ -78,6 +78,7 @@ async fn main_line(args: &RunArgs, global: &GlobalSettings, env: &Environment) -
     drop(progress);
     report::warn_of_nothing_done(&ended);
     let reported = report::write(&ended, finished.results, text, global.no_color).await;
+    senary_net::farewell::all_said();
     ended.linger().await;
     ended.verdict(outcome.and(reported), finished.crossed)
 }

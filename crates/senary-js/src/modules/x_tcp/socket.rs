@@ -349,8 +349,8 @@ impl SocketCore {
 
     fn close_stream(&self) {
         // Script may be called from the I/O task only while the stream is not borrowed.
-        if let Some(mut stream) = self.stream.take() {
-            stream.say_goodbye();
+        if let Some(stream) = self.stream.take() {
+            stream.close();
         }
         self.account_wire_bytes();
         if let Some(opened) = self.opened_at.take() {

@@ -1,0 +1,156 @@
+//! The end of connections that were closed right after something was written: half-closed, and kept until the peer has closed
+//! too.
+//!
+//! A connection that is closed is reset by what the peer sends afterwards, and what was written to it and is not read yet is
+//! lost. The script has long gone on, and so has its worker: this happens on a thread of its own. Time, bytes and the number
+//! of such connections are bounded; beyond that they are simply closed.
+
+use std::io::{self, Write};
+use std::net::{Shutdown, TcpStream as Socket};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use rustix::process::{Resource, getrlimit};
+use rustls::ClientConnection;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// How long a peer may take to close.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How much it may say until then, in bytes.
+const MOST_BYTES: usize = 16 << 20;
+/// Connections at a time, and the part of the files this process may open.
+const MOST: u64 = 256;
+const PART_OF_FILES: u64 = 8;
+
+/// How many farewells are being said.
+static UNDER_WAY: Mutex<u64> = Mutex::new(0);
+static SAID: Condvar = Condvar::new();
+
+/// A connection that has had its last word from the script.
+struct Farewell {
+    socket: Socket,
+    /// TLS that may hold back some of it.
+    tls: Option<Box<ClientConnection>>,
+    _place: Place,
+}
+
+/// Closes a connection once its peer has heard everything; at once if too many are waiting for that already.
+pub(crate) fn say(stream: TcpStream, tls: Option<Box<ClientConnection>>) {
+    let Some(place) = Place::take() else { return };
+    let (Some(queue), Ok(socket)) = (queue(), stream.into_std()) else { return };
+    if tls.is_none() && socket.shutdown(Shutdown::Write).is_err() {
+        return;
+    }
+    // If the thread has ended, it is closed here.
+    let _ = queue.send(Farewell { socket, tls, _place: place });
+}
+
+/// Waits until all farewells are said, which takes a second at most. For the end of a process, which would cut them short.
+pub fn all_said() {
+    let said = SAID.wait_timeout_while(under_way(), PATIENCE, |under_way| *under_way > 0);
+    drop(said.unwrap_or_else(PoisonError::into_inner));
+}
+
+fn under_way() -> MutexGuard<'static, u64> {
+    UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One of few.
+struct Place;
+
+impl Place {
+    fn take() -> Option<Self> {
+        static LIMIT: OnceLock<u64> = OnceLock::new();
+        let limit = *LIMIT.get_or_init(|| {
+            getrlimit(Resource::Nofile).current.map_or(MOST, |files| MOST.min(files / PART_OF_FILES))
+        });
+        let mut under_way = under_way();
+        (*under_way < limit).then(|| {
+            *under_way += 1;
+            Self
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut under_way = under_way();
+        *under_way -= 1;
+        if *under_way == 0 {
+            SAID.notify_all();
+        }
+    }
+}
+
+/// To the thread, which is started when it is first needed; `None` if the system gives none.
+fn queue() -> Option<&'static UnboundedSender<Farewell>> {
+    static QUEUE: OnceLock<Option<UnboundedSender<Farewell>>> = OnceLock::new();
+    let start = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+        let (sender, farewells) = unbounded_channel();
+        let thread = std::thread::Builder::new().name("farewell".to_owned());
+        thread.spawn(move || tokio::task::LocalSet::new().block_on(&runtime, serve(farewells))).ok()?;
+        Some(sender)
+    };
+    QUEUE.get_or_init(start).as_ref()
+}
+
+async fn serve(mut farewells: UnboundedReceiver<Farewell>) {
+    while let Some(farewell) = farewells.recv().await {
+        tokio::task::spawn_local(async move {
+            // A peer that is gone, or too slow, is not waited for.
+            let _ = tokio::time::timeout(PATIENCE, farewell.say()).await;
+        });
+    }
+}
+
+impl Farewell {
+    async fn say(self) -> io::Result<()> {
+        let Self { socket, mut tls, _place } = self;
+        let stream = TcpStream::from_std(socket)?;
+        let mut scrap = vec![0; 16 * 1024];
+        let mut heard = 0;
+        while heard < MOST_BYTES {
+            let interest =
+                if tls.is_some() { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
+            let ready = stream.ready(interest).await?;
+            if let Some(connection) = &mut tls
+                && ready.is_writable()
+            {
+                while connection.wants_write() {
+                    match connection.write_tls(&mut Now(&stream)) {
+                        Ok(_) => {}
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                        Err(error) => return Err(error),
+                    }
+                }
+                if !connection.wants_write() {
+                    tls = None;
+                    socket2::SockRef::from(&stream).shutdown(Shutdown::Write)?;
+                }
+            }
+            match stream.try_read(&mut scrap) {
+                Ok(0) => return Ok(()),
+                Ok(read) => heard += read,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes what the kernel takes now.
+struct Now<'a>(&'a TcpStream);
+
+impl Write for Now<'_> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.0.try_write(data)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
