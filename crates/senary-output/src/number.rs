@@ -89,21 +89,26 @@ pub fn duration(milliseconds: f64) -> String {
     if !milliseconds.is_finite() {
         return fixed(milliseconds, 0);
     }
+    if milliseconds == 0.0 {
+        return "0s".to_owned();
+    }
     // Whole nanoseconds first: cutting decimals off must not depend on binary fractions.
     let nanos = (milliseconds * 1e6).round();
-    let sign = if nanos < 0.0 { "-" } else { "" };
-    let nanos = nanos.abs() as u64;
+    if nanos < 0.0 {
+        // No time is negative; of numbers that were called times all digits are shown.
+        return format!("{}ns", nanos as i64);
+    }
+    let nanos = nanos as u64;
     let (per_unit, unit) = match nanos {
-        0 => return "0s".to_owned(),
-        n if n < 1_000 => return format!("{sign}{n}ns"),
+        n if n < 1_000 => return format!("{n}ns"),
         n if n < 1_000_000 => (1_000, "µs"),
         n if n < 1_000_000_000 => (1_000_000, "ms"),
         n if n < 60_000_000_000 => (1_000_000_000, "s"),
-        n => return sign.to_owned() + &minutes(n / 1_000_000_000),
+        n => return minutes(n / 1_000_000_000),
     };
     let hundredths = nanos / (per_unit / 100);
     let text = trimmed(format!("{}.{:02}", hundredths / 100, hundredths % 100));
-    format!("{sign}{text}{unit}")
+    format!("{text}{unit}")
 }
 
 fn minutes(seconds: u64) -> String {
@@ -224,7 +229,8 @@ mod tests {
     fn durations_are_cut_not_rounded() {
         for (ms, text) in [
             (0.0, "0s"),
-            (0.0000004, "0s"),
+            (0.0000004, "0ns"),
+            (-0.0000004, "0ns"),
             (0.000123, "123ns"),
             (0.0123, "12.3µs"),
             (0.3925, "392.5µs"),
@@ -239,7 +245,7 @@ mod tests {
             (60_000.0, "1m0s"),
             (75_000.0, "1m15s"),
             (3_723_000.0, "1h2m3s"),
-            (-5.0, "-5ms"),
+            (-5.0, "-5000000ns"),
         ] {
             assert_eq!(duration(ms), text, "{ms}");
         }

@@ -1,6 +1,6 @@
 //! Writing what `handleSummary()` returned: to standard output, standard error, and files.
 
-use std::fs;
+use std::fs::File;
 use std::io::{self, Write};
 
 /// What could not be written; everything else was. The text is the reference's.
@@ -17,14 +17,22 @@ pub fn save(
 ) -> Result<(), SaveError> {
     let mut failures = Vec::new();
     for (target, bytes) in contents {
-        let result = match &**target {
+        let failed = |doing: &str, error: io::Error| {
+            format!("could not {doing} '{target}': {}", crate::file::describe(target, &error))
+        };
+        let written = match &**target {
             "stdout" => print(stdout, bytes),
             "stderr" => print(stderr, bytes),
-            path => fs::write(path, bytes),
+            path => match File::create(path) {
+                Ok(mut file) => file.write_all(bytes),
+                Err(error) => {
+                    failures.push(failed("open", error));
+                    continue;
+                }
+            },
         };
-        if let Err(error) = result {
-            failures
-                .push(format!("could not write to '{target}': {}", crate::file::describe(target, &error)));
+        if let Err(error) = written {
+            failures.push(failed("write to", error));
         }
     }
     if failures.is_empty() { Ok(()) } else { Err(SaveError(failures)) }
@@ -37,6 +45,8 @@ fn print(to: &mut dyn Write, bytes: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -56,7 +66,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             format!(
-                "Could not save some summary information:\n\t- could not write to '{missing}': open {missing}: no such file or directory"
+                "Could not save some summary information:\n\t- could not open '{missing}': open {missing}: no such file or directory"
             )
         );
         assert_eq!((&*stdout, &*stderr), (&b"out"[..], &b"err"[..]));
