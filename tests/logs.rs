@@ -1,6 +1,8 @@
 //! Where log lines go, and that none is lost on the way.
 
-use senary_testkit::Program;
+use std::time::Duration;
+
+use senary_testkit::{Behaviour, Program, Server, Signal};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_senary");
 
@@ -44,13 +46,66 @@ fn a_log_file_that_cannot_be_opened_is_an_error() {
     let program = Program::script(BINARY, "export default function () {}");
     let outcome = program.args(["--log-output=file=no/such/folder/run.log"]).run();
     outcome.expect_code(255);
-    assert_eq!(outcome.log_lines("no/such/folder/run.log").len(), 1);
+    assert_eq!(outcome.log_lines("provided directory 'no/such/folder' does not exist").len(), 1);
+}
+
+/// Nothing is ever logged that is graver than an error.
+#[test]
+fn a_log_of_the_gravest_lines_stays_empty() {
+    for level in ["fatal", "panic"] {
+        let program = Program::script(BINARY, "export default function () { throw new Error('no') }");
+        let outcome = program.arg(format!("--log-output=file=run.log,level={level}")).run();
+        outcome.expect_code(0);
+        assert_eq!(outcome.file("run.log"), "");
+    }
+}
+
+#[test]
+fn the_level_of_the_log_is_not_the_consoles() {
+    let program = Program::script(BINARY, "export default function () { console.log('said so') }");
+    let outcome =
+        program.args(["--log-output=file=run.log,level=error", "--console-output=console.txt"]).run();
+    outcome.expect_code(0);
+    assert_eq!((&*outcome.file("run.log"), &*outcome.file("console.txt")), ("", "said so\n"));
 }
 
 #[test]
 fn a_log_server_that_is_away_holds_nobody_up() {
     // Nobody listens on port 1.
-    let program = Program::script(BINARY, MANY);
-    let outcome = program.args(["--log-output=loki=http://127.0.0.1:1/push"]).run();
-    outcome.expect_code(0).expect_text("could not send the log");
+    let program = Program::new(BINARY).file("script.js", MANY).args(["run", "--quiet", "script.js"]);
+    let outcome = program.args(["--log-format=json", "--log-output=loki=http://127.0.0.1:1/push"]).run();
+    outcome.expect_code(0);
+    let lines = outcome.stderr.lines().map(|line| {
+        let line: serde_json::Value = serde_json::from_str(line).expect("every line is JSON");
+        assert_eq!(line["level"], "error", "{line}");
+        format!("{} {}", line["msg"], line["error"])
+    });
+    let expected = [
+        r#""could not send the log to http://127.0.0.1:1/push" "connection refused""#,
+        r#""20000 log messages did not reach Loki" null"#,
+    ];
+    assert_eq!(lines.collect::<Vec<_>>(), expected);
+}
+
+/// A log server that takes everything and answers nothing.
+#[test]
+fn a_log_server_without_answers_holds_the_end_up_for_a_while_or_until_a_signal() {
+    let server = Server::start(Behaviour::Sink);
+    let run = || {
+        let program = Program::script(BINARY, "export default function () { console.log('said so') }");
+        program.arg(format!("--log-output=loki=http://{}/push", server.address())).start()
+    };
+    let outcome = run().finish();
+    outcome.expect_code(0).expect_text("1 log messages did not reach Loki");
+    // A push may take ten seconds.
+    assert!(outcome.elapsed < Duration::from_secs(9), "it took {:?}", outcome.elapsed);
+
+    let mut running = run();
+    running.wait_for("TOTAL RESULTS");
+    // Between the summary and the end of the run a signal would be the first of two.
+    std::thread::sleep(Duration::from_millis(500));
+    running.signal(Signal::INT);
+    let outcome = running.finish();
+    outcome.expect_code(0);
+    assert_eq!(outcome.stderr, "", "nobody waited until it was clear what is lost");
 }

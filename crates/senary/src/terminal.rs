@@ -10,6 +10,12 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// Whether something is a terminal that knows colours and how to move its cursor. One that calls itself dumb knows
+/// neither: it is written to like a file.
+pub fn is_terminal(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("TERM").is_none_or(|name| name != "dumb")
+}
+
 const HIDE_CURSOR: &str = "\x1b[?25l";
 const SHOW_CURSOR: &str = "\x1b[?25h";
 const ERASE_LINE_END: &str = "\x1b[K";
@@ -41,7 +47,7 @@ impl Terminal {
     /// Standard output, if it is a terminal.
     pub fn stdout() -> Option<Arc<Self>> {
         let stdout = io::stdout();
-        stdout.is_terminal().then(|| Arc::new(Self::new(Box::new(stdout), Box::new(stdout_size))))
+        is_terminal(&stdout).then(|| Arc::new(Self::new(Box::new(stdout), Box::new(stdout_size))))
     }
 
     fn new(out: Box<dyn Write + Send>, size: Box<dyn Fn() -> Size + Send + Sync>) -> Self {
@@ -54,7 +60,7 @@ impl Terminal {
             |fd: io::Result<std::os::fd::OwnedFd>| Some(File::from(fd.ok()?).metadata().ok()?.rdev());
         let stdout = device(io::stdout().as_fd().try_clone_to_owned());
         stdout.is_some()
-            && io::stderr().is_terminal()
+            && is_terminal(&io::stderr())
             && stdout == device(io::stderr().as_fd().try_clone_to_owned())
     }
 

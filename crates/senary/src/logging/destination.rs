@@ -8,7 +8,8 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
 use log::LevelFilter;
 
 use super::backlog::Line;
-use super::{LogError, loki, parse_level, stderr_is_terminal, stdout_is_terminal};
+use super::{LogError, loki, parse_level};
+use crate::terminal::is_terminal;
 
 /// What `--log-output` says.
 #[derive(Debug)]
@@ -26,7 +27,7 @@ impl Target {
             ("stderr" | "", "") => Ok(Self::Stderr),
             ("stdout", "") => Ok(Self::Stdout),
             ("none", "") => Ok(Self::None),
-            ("file", settings) if !settings.is_empty() => Self::parse_file(settings),
+            ("file", settings) if text.contains('=') => Self::parse_file(settings),
             ("loki", settings) => Ok(Self::Loki(Box::new(loki::Config::parse(settings)?))),
             _ => Err(LogError::UnsupportedOutput(text.to_owned())),
         }
@@ -36,11 +37,14 @@ impl Target {
     fn parse_file(settings: &str) -> Result<Self, LogError> {
         let mut parts = settings.split(',');
         let path = PathBuf::from(parts.next().unwrap_or_default());
+        if path.as_os_str().is_empty() {
+            return Err(LogError::NoPath);
+        }
         let mut level = LevelFilter::Trace;
         for part in parts {
-            match part.split_once('=') {
-                Some(("level", name)) => level = parse_level(name)?,
-                _ => return Err(LogError::UnknownSetting { kind: "file", key: part.to_owned() }),
+            match part.split_once('=').unwrap_or((part, "")) {
+                ("level", name) => level = parse_level(name)?,
+                (key, _) => return Err(LogError::UnknownFileSetting(key.to_owned())),
             }
         }
         Ok(Self::File { path, level })
@@ -57,8 +61,8 @@ impl Target {
 
     pub fn is_terminal(&self) -> bool {
         match self {
-            Self::Stderr => stderr_is_terminal(),
-            Self::Stdout => stdout_is_terminal(),
+            Self::Stderr => is_terminal(&io::stderr()),
+            Self::Stdout => is_terminal(&io::stdout()),
             _ => false,
         }
     }
@@ -79,8 +83,8 @@ impl Output {
 
     fn is_terminal(&self) -> bool {
         match self {
-            Self::Stderr => stderr_is_terminal(),
-            Self::Stdout => stdout_is_terminal(),
+            Self::Stderr => is_terminal(&io::stderr()),
+            Self::Stdout => is_terminal(&io::stdout()),
             Self::None | Self::File { .. } => false,
         }
     }
@@ -229,7 +233,14 @@ mod tests {
         assert_eq!(refused("pigeon"), "unsupported log output 'pigeon'");
         assert_eq!(refused("file"), "unsupported log output 'file'");
         assert_eq!(refused("file=x,level=loud"), "not a valid log level: \"loud\"");
-        assert_eq!(refused("file=x,size=1"), "unknown log file setting \"size=1\"");
+        assert_eq!(refused("file=x,size=1"), "unknown logfile config key size");
+        assert_eq!(refused("file=x,size"), "unknown logfile config key size");
+        assert_eq!(refused("file="), "filepath must not be empty");
+        assert_eq!(refused("file=,level=info"), "filepath must not be empty");
+        for level in ["fatal", "panic"] {
+            let target = Target::parse(&format!("file=x,level={level}")).unwrap();
+            assert_eq!(target.level(), LevelFilter::Off, "nothing is ever logged as grave as {level}");
+        }
     }
 
     /// Lines reach the output they were meant for, in their order, all of them before a flush is answered.

@@ -1,9 +1,10 @@
 //! Log lines to a Loki server, a batch per push period, on a thread of its own. The run never waits for it: what is
-//! above the limit of a period is counted and reported instead.
+//! above the limit of a period is counted and reported instead. What goes wrong is said elsewhere: each error once, and
+//! at the end what was lost.
 //! (<https://grafana.com/docs/loki/latest/reference/loki-http-api/#ingest-logs>)
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -11,7 +12,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::{Request, Uri};
 use hyper_util::rt::TokioIo;
-use log::LevelFilter;
+use log::{Level, LevelFilter};
 use senary_net::{Tls, TlsOptions};
 use serde_json::{Map, Value, json};
 use tokio::net::TcpStream;
@@ -91,7 +92,7 @@ impl Config {
                         config.labels.insert(name.to_owned(), value.to_owned());
                     }
                     Some(("header", name)) => config.headers.push((name.to_owned(), value.to_owned())),
-                    _ => return Err(LogError::UnknownSetting { kind: "loki", key: key.to_owned() }),
+                    _ => return Err(LogError::UnknownLokiSetting(key.to_owned())),
                 },
             }
         }
@@ -126,9 +127,16 @@ fn split_outside_brackets(text: &str) -> Vec<String> {
     parts
 }
 
+/// Who is told what goes wrong.
+type Fallback = Arc<dyn Fn(&Entry) + Send + Sync>;
+
+/// Different errors that are told of; an answer may have anything in it.
+const ERRORS: usize = 10;
+
 /// Where lines wait for the next push.
 pub struct Loki {
     shared: Arc<Shared>,
+    fallback: Fallback,
     limit: usize,
     max_size: usize,
 }
@@ -143,20 +151,30 @@ struct Shared {
 struct State {
     lines: Vec<Entry>,
     dropped: u64,
+    /// Lines of the push under way, and of those that failed.
+    under_way: u64,
+    lost: u64,
     /// Pushes that were asked for, and those that were made.
     asked: u64,
     made: u64,
 }
 
 impl Loki {
-    pub fn start(config: Config) -> io::Result<Self> {
+    pub fn start(config: Config, fallback: Fallback) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let (limit, max_size) = (config.limit, config.max_size);
         let tls = Tls::new(TlsOptions::default()).map_err(io::Error::other)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let thread = Pusher { config, tls, shared: shared.clone(), runtime, has_failed: false };
-        std::thread::Builder::new().name("senary-loki".into()).spawn(move || thread.run())?;
-        Ok(Self { shared, limit, max_size })
+        let pusher = Pusher {
+            config,
+            tls,
+            shared: shared.clone(),
+            fallback: fallback.clone(),
+            runtime,
+            told: Vec::new(),
+        };
+        std::thread::Builder::new().name("senary-loki".into()).spawn(move || pusher.run())?;
+        Ok(Self { shared, fallback, limit, max_size })
     }
 
     pub fn push(&self, mut entry: Entry) {
@@ -169,7 +187,7 @@ impl Loki {
         }
     }
 
-    /// Pushes at once, and waits for it until the deadline.
+    /// Pushes at once, and waits for it until the deadline. Says what was lost: this is the end.
     pub fn flush(&self, deadline: Instant) {
         let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.asked += 1;
@@ -178,20 +196,33 @@ impl Loki {
         while state.made < wanted {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return;
+                break;
             }
             let waited = self.shared.changed.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+        let lost = state.lost + state.under_way + state.lines.len() as u64 + state.dropped;
+        drop(state);
+        if lost > 0 {
+            (self.fallback)(&complaint(format!("{lost} log messages did not reach Loki"), None));
+        }
     }
+}
+
+/// What goes wrong with Loki, as an entry of the log.
+fn complaint(message: String, error: Option<String>) -> Entry {
+    let fields = error.map(|error| ("error".to_owned(), Value::from(error))).into_iter().collect();
+    Entry { level: Level::Error, message, fields, time: SystemTime::now() }
 }
 
 struct Pusher {
     config: Config,
     tls: Tls,
     shared: Arc<Shared>,
+    fallback: Fallback,
     runtime: tokio::runtime::Runtime,
-    has_failed: bool,
+    /// The errors that were told of.
+    told: Vec<String>,
 }
 
 impl Pusher {
@@ -210,29 +241,35 @@ impl Pusher {
             let asked = state.asked;
             let lines = std::mem::take(&mut state.lines);
             let dropped = std::mem::take(&mut state.dropped);
+            let all = lines.len() as u64 + dropped;
+            state.under_way = all;
             drop(state);
-            if !lines.is_empty() || dropped > 0 {
-                self.push(&body(&self.config, &lines, dropped));
-            }
+            let arrived = all == 0 || self.push(&body(&self.config, &lines, dropped));
             let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.under_way = 0;
+            if !arrived {
+                state.lost += all;
+            }
             state.made = asked;
             self.shared.changed.notify_all();
         }
     }
 
-    fn push(&mut self, body: &Value) {
+    /// Whether it arrived.
+    fn push(&mut self, body: &Value) -> bool {
         let result = self.runtime.block_on(async {
             let pushed =
                 tokio::time::timeout(PUSH_TIMEOUT, post(&self.config, &self.tls, body.to_string())).await;
             pushed.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
         });
-        // Once is enough, and there is no log to say it in.
-        if let Err(error) = result
-            && !std::mem::replace(&mut self.has_failed, true)
-        {
-            // Not even there, perhaps.
-            let _ = writeln!(io::stderr(), "could not send the log to {}: {error}", self.config.url);
+        let Err(error) = result else { return true };
+        let error = senary_js::source::io_text(&error);
+        if !self.told.contains(&error) && self.told.len() < ERRORS {
+            let message = format!("could not send the log to {}", self.config.url);
+            (self.fallback)(&complaint(message, Some(error.clone())));
+            self.told.push(error);
         }
+        false
     }
 }
 
@@ -339,8 +376,6 @@ mod tests {
     use std::io::{BufRead, BufReader, Read, Write};
     use std::net::TcpListener;
 
-    use log::Level;
-
     use super::*;
 
     fn entry(level: Level, message: &str, fields: &[(&str, &str)]) -> Entry {
@@ -416,7 +451,10 @@ mod tests {
             (head, serde_json::from_slice::<Value>(&body).unwrap())
         });
         let config = Config::parse(&format!("{url},pushPeriod=1h,limit=2,header.X-Scope-OrgID=me")).unwrap();
-        let loki = Loki::start(config).unwrap();
+        let complaints = Arc::new(Mutex::new(Vec::new()));
+        let heard = complaints.clone();
+        let hear = move |entry: &Entry| heard.lock().unwrap().push(entry.message.clone());
+        let loki = Loki::start(config, Arc::new(hear)).unwrap();
         for n in 0..5 {
             loki.push(entry(Level::Info, &format!("line {n}"), &[]));
         }
@@ -427,5 +465,6 @@ mod tests {
         assert_eq!(body["streams"][0]["values"][1][1], "line 1");
         let dropped = body["streams"][1]["values"][0][1].as_str().unwrap();
         assert!(dropped.starts_with("3 log messages were dropped"), "{dropped}");
+        assert_eq!(*complaints.lock().unwrap(), [""; 0]);
     }
 }

@@ -10,11 +10,11 @@ mod format;
 mod loki;
 
 use std::fs::File;
-use std::io::{self, IsTerminal};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
@@ -24,6 +24,8 @@ use senary_js::source::io_text;
 use backlog::Backlog;
 use destination::{Channel, Message, Output};
 use format::{Entry, Format};
+
+use crate::terminal::is_terminal;
 
 #[cfg(fuzzing)]
 pub use destination::Target;
@@ -35,6 +37,8 @@ pub const CONSOLE: &str = "console";
 const REDACTED: &str = "***SECRET_REDACTED***";
 /// How long the end of the program waits for lines to be written.
 const DRAIN: Duration = Duration::from_secs(5);
+/// How much of that is left for lines that are written here, once Loki was waited for.
+const LAST_LINES: Duration = Duration::from_millis(500);
 /// Lines that may wait to be written.
 const QUEUE: usize = 8192;
 /// And their bytes.
@@ -58,8 +62,14 @@ pub enum LogError {
     UnsupportedOutput(String),
     #[error("not a valid log level: {0:?}")]
     Level(String),
-    #[error("unknown log {kind} setting {key:?}")]
-    UnknownSetting { kind: &'static str, key: String },
+    #[error("unknown logfile config key {0}")]
+    UnknownFileSetting(String),
+    #[error("unknown log loki setting {0:?}")]
+    UnknownLokiSetting(String),
+    #[error("filepath must not be empty")]
+    NoPath,
+    #[error("provided directory '{}' does not exist", .0.display())]
+    NoFolder(PathBuf),
     #[error("invalid value {value:?} of the log setting {key}: {reason}")]
     InvalidSetting { key: String, value: String, reason: String },
     #[error("could not open the log file {path:?}: {}", io_text(.reason))]
@@ -71,7 +81,9 @@ pub enum LogError {
 /// The one log of the process.
 struct Logger {
     format: Format,
+    /// What is logged at all, and what the output takes of it; a file of the console's own takes everything.
     level: LevelFilter,
+    output_level: LevelFilter,
     /// Set once it is known; until then the console's lines go to the log.
     console_file: AtomicBool,
     sender: SyncSender<Message>,
@@ -88,21 +100,36 @@ static ANY_SECRETS: AtomicBool = AtomicBool::new(false);
 pub fn init(settings: &Settings) -> Result<(), LogError> {
     let level = if settings.verbose { LevelFilter::Debug } else { LevelFilter::Info };
     let target = destination::Target::parse(settings.output.as_deref().unwrap_or("stderr"))?;
-    let level = level.min(target.level());
+    let output_level = level.min(target.level());
+    let (sender, receiver) = sync_channel(QUEUE);
+    let (started, zone) = (Instant::now(), TimeZone::system());
     let mut format = Format::parse(settings.format.as_deref(), settings.no_color, target.is_terminal());
     let mut loki = None;
     let output = match target {
         destination::Target::Stderr => Output::Stderr,
         destination::Target::Stdout => Output::Stdout,
         destination::Target::None => Output::None,
-        destination::Target::File { path, .. } => Output::file(open(&path)?),
+        destination::Target::File { path, .. } => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            if let Some(folder) = folder.filter(|folder| !folder.exists()) {
+                return Err(LogError::NoFolder(folder.to_owned()));
+            }
+            Output::file(open(&path)?)
+        }
         destination::Target::Loki(config) => {
+            // What goes wrong with Loki is said on standard error.
+            let is_terminal = is_terminal(&io::stderr());
+            let fallback = Format::parse(settings.format.as_deref(), settings.no_color, is_terminal);
+            let (sender, zone) = (sender.clone(), zone.clone());
+            let say = move |entry: &Entry| {
+                let line = fallback.line(entry, started.elapsed(), &zone);
+                let _ = sender.send(Message::Line(Channel::Log, BACKLOG.line(line)));
+            };
             format = Format::Raw;
-            loki = Some(loki::Loki::start(*config).map_err(LogError::Start)?);
-            Output::None
+            loki = Some(loki::Loki::start(*config, Arc::new(say)).map_err(LogError::Start)?);
+            Output::Stderr
         }
     };
-    let (sender, receiver) = sync_channel(QUEUE);
     std::thread::Builder::new()
         .name("senary-log".into())
         .spawn(move || destination::write(output, &receiver))
@@ -110,11 +137,12 @@ pub fn init(settings: &Settings) -> Result<(), LogError> {
     let logger = Logger {
         format,
         level,
+        output_level,
         console_file: AtomicBool::new(false),
         sender,
         loki,
-        started: Instant::now(),
-        zone: TimeZone::system(),
+        started,
+        zone,
     };
     let logger = LOGGER.get_or_init(|| logger);
     log::set_max_level(level);
@@ -158,18 +186,29 @@ pub fn terminal_through(write: impl Fn(&str) + Send + 'static) {
 /// Waits until everything logged so far is written, but not for ever. To be called before the process ends.
 pub fn flush() {
     let deadline = Instant::now() + DRAIN;
-    flush_lines();
     if let Some(loki) = LOGGER.get().and_then(|logger| logger.loki.as_ref()) {
-        loki.flush(deadline);
+        // What it has to complain of is written below.
+        loki.flush(deadline - LAST_LINES);
     }
+    flush_lines_until(deadline);
 }
 
 /// As [`flush`], of what is written here: nobody far away is waited for.
 pub fn flush_lines() {
+    flush_lines_until(Instant::now() + DRAIN);
+}
+
+fn flush_lines_until(deadline: Instant) {
     let Some(logger) = LOGGER.get() else { return };
     let (done, is_done) = sync_channel(1);
     if logger.sender.send(Message::Flush(done)).is_ok() {
-        let _ = is_done.recv_timeout(DRAIN);
+        let _ = is_done.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+    }
+}
+
+impl Logger {
+    fn goes_to_console_file(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == CONSOLE && self.console_file.load(Ordering::Acquire)
     }
 }
 
@@ -177,7 +216,8 @@ impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         // Not what crates of others have to tell each other.
         let is_ours = metadata.target() == CONSOLE || metadata.target().starts_with(env!("CARGO_PKG_NAME"));
-        is_ours && metadata.level() <= self.level
+        let most = if self.goes_to_console_file(metadata) { self.level } else { self.output_level };
+        is_ours && metadata.level() <= most
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -189,7 +229,7 @@ impl Log for Logger {
             let secrets = SECRETS.read().unwrap_or_else(PoisonError::into_inner);
             entry.replace(|text| hide(text, &secrets));
         }
-        let channel = if record.target() == CONSOLE && self.console_file.load(Ordering::Acquire) {
+        let channel = if self.goes_to_console_file(record.metadata()) {
             // The file has no other source.
             entry.fields.remove("source");
             Channel::Console
@@ -239,7 +279,9 @@ fn parse_level(name: &str) -> Result<LevelFilter, LogError> {
         "debug" => LevelFilter::Debug,
         "info" => LevelFilter::Info,
         "warn" | "warning" => LevelFilter::Warn,
-        "error" | "fatal" | "panic" => LevelFilter::Error,
+        "error" => LevelFilter::Error,
+        // Graver than anything that is logged here.
+        "fatal" | "panic" => LevelFilter::Off,
         _ => return Err(LogError::Level(name.to_owned())),
     })
 }
@@ -253,16 +295,6 @@ fn level_name(level: Level) -> &'static str {
         Level::Debug => "debug",
         Level::Trace => "trace",
     }
-}
-
-/// Whether standard error is a terminal.
-fn stderr_is_terminal() -> bool {
-    io::stderr().is_terminal()
-}
-
-/// Whether standard output is a terminal.
-fn stdout_is_terminal() -> bool {
-    io::stdout().is_terminal()
 }
 
 #[cfg(test)]
