@@ -13,6 +13,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
+use senary_testkit::Program;
 use tempfile::TempDir;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_senary");
@@ -29,6 +30,8 @@ struct Screen {
     /// What is left of an escape sequence that has not ended.
     pending: String,
     colors: usize,
+    /// How often it was told something that is no text.
+    controls: usize,
     /// How often it was fed the test's own [`MARK`].
     marks: usize,
 }
@@ -56,6 +59,7 @@ impl Screen {
     }
 
     fn control(&mut self, sequence: &str) {
+        self.controls += 1;
         match sequence {
             "[?25l" => self.cursor_hidden = true,
             "[?25h" => self.cursor_hidden = false,
@@ -123,6 +127,11 @@ const COLUMNS: u16 = 110;
 
 impl OnTerminal {
     fn start(arguments: &[&str], script: &str) -> Self {
+        Self::start_as("xterm", arguments, script)
+    }
+
+    /// On a terminal that calls itself `term`.
+    fn start_as(term: &str, arguments: &[&str], script: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("script.js"), script).expect("a file");
         // Whoever inherited it would keep it open.
@@ -142,6 +151,7 @@ impl OnTerminal {
             .arg("script.js")
             .current_dir(folder.path())
             .env_clear()
+            .env("TERM", term)
             .stdin(end())
             .stdout(end())
             .stderr(end())
@@ -384,6 +394,47 @@ fn without_colours_and_without_a_word() {
     assert!(screen.text().contains("default ✓ [==="), "{}", screen.text());
     let (code, screen) = OnTerminal::start(&["run", "--quiet", "--summary-mode=disabled"], script).finish();
     assert_eq!((code, screen.text().trim()), (Some(0), ""));
+}
+
+/// It knows neither colours nor how to move its cursor.
+#[test]
+fn a_dumb_terminal_is_written_to_like_a_file() {
+    let script = r#"
+export default function () { console.log("said so") }
+export function handleSummary({ state }) { console.log(state.isStdOutTTY, state.isStdErrTTY) }
+"#;
+    let (code, screen) = OnTerminal::start_as("dumb", &["run"], script).finish();
+    let text = screen.text();
+    assert_eq!((code, screen.controls), (Some(0), 0), "{text}");
+    for line in
+        ["level=info msg=\"said so\" source=console", "level=info msg=\"false false\"", "default ✓ [ 100% ]"]
+    {
+        assert!(text.contains(line), "{line:?} in\n{text}");
+    }
+}
+
+/// Off a terminal: blocks of lines, the last one after the summary.
+#[test]
+fn blocks_end_with_how_the_scenarios_ended() {
+    let script = r#"
+import { sleep } from "k6"
+export const options = { scenarios: {
+  late: { executor: "shared-iterations", vus: 1, iterations: 5, maxDuration: "1s", gracefulStop: "0s", exec: "late" },
+  soon: { executor: "shared-iterations", vus: 1, iterations: 1 },
+} }
+export default function () {}
+export function late() { sleep(60) }
+export function teardown() { sleep(2.5) }
+"#;
+    let program = Program::new(BINARY).file("script.js", script).args(["run", "script.js"]).within(BOUND);
+    let outcome = program.run();
+    let text = &outcome.expect_code(0).stdout;
+    let place = |what: &str| text.rfind(what).unwrap_or_else(|| panic!("no {what:?} in\n{text}"));
+    let (teardown, summary, last) = (place("teardown()"), place("TOTAL RESULTS"), place("running ("));
+    assert!(teardown < summary && summary < last, "{text}");
+    for block in [&text[teardown..summary], &text[last..]] {
+        assert!(block.contains("late ✗ [   0% ]") && block.contains("soon ✓ [ 100% ]"), "{block}");
+    }
 }
 
 /// The window is closed. Without a controlling terminal nobody sends a signal about it: the run goes on.

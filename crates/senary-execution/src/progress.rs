@@ -47,7 +47,7 @@ pub enum ScenarioStatus {
     /// No iteration starts any more; some have not ended.
     Stopping,
     Done,
-    /// The run ended before the scenario did.
+    /// The run ended before the scenario did, or its time before its iterations.
     Interrupted,
 }
 
@@ -139,9 +139,16 @@ impl ScenarioState {
         }
     }
 
+    /// Whether iterations that it should have run to their end are missing.
+    fn is_unfinished(&self) -> bool {
+        self.share.iterations.is_some() && self.fraction() < 1.0
+    }
+
     fn status(&self) -> ScenarioStatus {
         match (self.started.get(), self.ended.get()) {
-            (_, Some(_)) if self.interrupted.load(Ordering::Relaxed) => ScenarioStatus::Interrupted,
+            (_, Some(_)) if self.interrupted.load(Ordering::Relaxed) || self.is_unfinished() => {
+                ScenarioStatus::Interrupted
+            }
             (_, Some(_)) => ScenarioStatus::Done,
             (None, None) => ScenarioStatus::Waiting,
             (Some(started), None) => {

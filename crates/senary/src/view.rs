@@ -1,6 +1,6 @@
 //! What a person sees of a run while it goes on: its description, then its progress.
 
-use std::io::{IsTerminal, Write, stdout};
+use std::io::{Write, stdout};
 use std::sync::Arc;
 
 use senary_execution::LoadPlan;
@@ -12,7 +12,7 @@ use crate::logging;
 use crate::options::GlobalSettings;
 use crate::phase::Phase;
 use crate::progress::{Display, Headline, Progress, Running, Snapshot};
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, is_terminal};
 use crate::test_run::TestRun;
 
 /// How much is shown, and where.
@@ -29,7 +29,7 @@ impl View {
             // Log lines appear above the bars instead of in the middle of them.
             logging::terminal_through(move |text| terminal.print(text));
         }
-        Self { quiet: global.quiet, color: stdout().is_terminal() && !global.no_color, terminal }
+        Self { quiet: global.quiet, color: is_terminal(&stdout()) && !global.no_color, terminal }
     }
 
     /// Prints the banner and the plan.
@@ -41,6 +41,11 @@ impl View {
         let text = banner::text(&banner::Description { script, outputs: &outputs, plan, color: self.color });
         // Whoever closed our output does not want to read about it.
         let _ = stdout().write_all(text.as_bytes());
+    }
+
+    /// Whether progress is redrawn in place.
+    pub fn has_bars(&self) -> bool {
+        self.terminal.is_some()
     }
 
     /// Shows how far the run is until the result is dropped.
@@ -62,7 +67,7 @@ impl View {
                 }
                 Phase::PausedBeforeRun => Headline::Stage("paused"),
                 Phase::Setup => Headline::Stage("setup()"),
-                Phase::Teardown => Headline::Stage("teardown()"),
+                Phase::Teardown => Headline::Teardown,
                 Phase::Running | Phase::Ended | Phase::Interrupted | Phase::MarkedFailed => {
                     Headline::Running(Running {
                         elapsed: state.run_duration(),

@@ -31,8 +31,10 @@ pub enum Headline {
     Preparing(&'static str),
     /// VUs are being made.
     InitializingVus { initialized: u64, planned: u64 },
-    /// Waiting, or running one of the functions that run once: `paused`, `setup()`, `teardown()`.
+    /// Before the load: `paused`, `setup()`.
     Stage(&'static str),
+    /// After the load: it stays in sight.
+    Teardown,
     /// The load is on, or is over.
     Running(Running),
 }

@@ -24,7 +24,7 @@ pub enum Style {
 
 /// All lines of a snapshot.
 pub fn lines(snapshot: &Snapshot, style: Style) -> Vec<String> {
-    let started = matches!(snapshot.headline, Headline::Running(_));
+    let started = matches!(snapshot.headline, Headline::Running(_) | Headline::Teardown);
     let rows: Vec<Row> = snapshot.scenarios.iter().map(|s| Row::of_scenario(s, started)).collect();
     let layout = Layout::new(&rows, style);
     let head = match &snapshot.headline {
@@ -35,6 +35,7 @@ pub fn lines(snapshot: &Snapshot, style: Style) -> Vec<String> {
             layout.line(&Row::of_stage("Init", fraction, format!("{initialized}/{planned} VUs initialized")))
         }
         Headline::Stage(stage) => layout.line(&Row::of_stage("Run", 1.0, (*stage).to_owned())),
+        Headline::Teardown => layout.line(&Row::of_stage("Run", 1.0, "teardown()".to_owned())),
     };
     [head].into_iter().chain(rows.iter().map(|row| layout.line(row))).collect()
 }
@@ -393,6 +394,11 @@ late • [   0% ] waiting  1.0s";
             "Init      [   0% ] Starting outputs\ndefault   [   0% ]"
         );
         assert_eq!(text(Headline::Stage("setup()")), "Run       [ 100% ] setup()\ndefault   [   0% ]");
+        let mut over = scenario("default", "constant-vus", 1.0, 3.0, 3);
+        over.status = ScenarioStatus::Done;
+        let teardown = Snapshot { headline: Headline::Teardown, scenarios: vec![over] };
+        let expected = "Run       [ 100% ] teardown()\ndefault ✓ [ 100% ] 2 VUs  3s";
+        assert_eq!(lines(&teardown, Style::Percent).join("\n"), expected);
     }
 
     #[test]
