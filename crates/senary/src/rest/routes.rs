@@ -2,7 +2,6 @@
 
 use hyper::{Method, StatusCode};
 use senary_js::percent;
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::{RunControl, documents, process};
@@ -78,6 +77,10 @@ pub fn respond(run: &dyn RunControl, method: &Method, path: &str, body: &[u8]) -
             body: process::text(&run.status()),
         },
         _ if is_route(path) => Reply::wrong_verb(),
+        // To whoever wants a profile, `ok` would be a broken one.
+        _ if ["/debug/pprof", "/debug/vars"].iter().any(|debug| path.starts_with(debug)) => {
+            Reply::not_found("Senary has no profiles and variables of Go")
+        }
         _ => Reply::text(StatusCode::OK, "ok"),
     }
 }
@@ -87,30 +90,54 @@ fn is_route(path: &str) -> bool {
     ROUTES.contains(&path) || path.starts_with("/v1/metrics/") || path.starts_with("/v1/groups/")
 }
 
-/// The body of a PATCH: what is missing, or null, stays as it is.
-#[derive(Deserialize)]
+/// What a PATCH asks for: what is missing, or null, stays as it is.
 struct StatusPatch {
-    data: StatusData,
-}
-
-#[derive(Deserialize)]
-struct StatusData {
-    attributes: StatusAttributes,
-}
-
-#[derive(Deserialize)]
-struct StatusAttributes {
     paused: Option<bool>,
     stopped: Option<bool>,
     vus: Option<i64>,
-    #[serde(rename = "vus-max")]
     vus_max: Option<i64>,
 }
 
+impl StatusPatch {
+    fn parse(body: &[u8]) -> Result<Self, String> {
+        let document: Value = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+        let attributes = member(member(&document, "data")?, "attributes")?;
+        let truth = |name| scalar(attributes, name, Value::as_bool, "true or false");
+        let number = |name| scalar(attributes, name, Value::as_i64, "a whole number");
+        Ok(Self {
+            paused: truth("paused")?,
+            stopped: truth("stopped")?,
+            vus: number("vus")?,
+            vus_max: number("vus-max")?,
+        })
+    }
+}
+
+/// A member of an object, null if there is none.
+fn member<'a>(of: &'a Value, name: &str) -> Result<&'a Value, String> {
+    match of {
+        Value::Null => Ok(of),
+        Value::Object(members) => Ok(members.get(name).unwrap_or(&Value::Null)),
+        _ => Err(format!("expected an object with {name:?} in it, and not {of}")),
+    }
+}
+
+fn scalar<T>(
+    of: &Value,
+    name: &str,
+    read: impl Fn(&Value) -> Option<T>,
+    what: &str,
+) -> Result<Option<T>, String> {
+    match member(of, name)? {
+        Value::Null => Ok(None),
+        value => read(value).map(Some).ok_or_else(|| format!("{name:?} should be {what}, and not {value}")),
+    }
+}
+
 fn patch_status(run: &dyn RunControl, body: &[u8]) -> Reply {
-    let patch = match serde_json::from_slice::<StatusPatch>(body) {
-        Ok(patch) => patch.data.attributes,
-        Err(error) => return Reply::error(StatusCode::BAD_REQUEST, "Invalid data", &error.to_string()),
+    let patch = match StatusPatch::parse(body) {
+        Ok(patch) => patch,
+        Err(error) => return Reply::error(StatusCode::BAD_REQUEST, "Invalid data", &error),
     };
     if patch.stopped == Some(true) {
         run.stop();
@@ -269,11 +296,22 @@ mod tests {
 
     #[test]
     fn what_is_no_status_is_refused() {
-        for body in ["{nonsense", "", "{}", r#"{"data":{"attributes":{"paused":1}}}"#] {
+        for body in ["{nonsense", "", "5", "[]", r#"{"data":7}"#, r#"{"data":{"attributes":{"paused":1}}}"#] {
             let (code, reply) = ask_running("PATCH", "/v1/status", body);
             assert_eq!(code, 400);
             assert!(reply.starts_with(r#"{"errors":[{"status":"400","title":"Invalid data","#), "{reply}");
+            assert!(!reply.contains("struct"), "what it is in this program is nobody's business: {reply}");
         }
+    }
+
+    #[test]
+    fn what_is_not_asked_for_stays_as_it_is() {
+        let run = run(true);
+        let status = ask(&run, "GET", "/v1/status", "");
+        for body in ["{}", "null", r#"{"data":null}"#, r#"{"data":{}}"#, r#"{"data":{"attributes":{}}}"#] {
+            assert_eq!(ask(&run, "PATCH", "/v1/status", body), status, "{body}");
+        }
+        assert_eq!(patch(&run, r#"{"paused":null,"stopped":null,"vus-max":null}"#), status);
     }
 
     #[test]
@@ -304,7 +342,9 @@ mod tests {
 
     #[test]
     fn what_is_not_there() {
-        for path in ["/v1/metrics/nothing", "/v1/groups/0"] {
+        for path in
+            ["/v1/metrics/nothing", "/v1/groups/0", "/debug/pprof/", "/debug/pprof/heap", "/debug/vars/"]
+        {
             let (code, reply) = ask_running("GET", path, "");
             assert_eq!(code, 404);
             assert!(reply.contains(r#""title":"Not Found""#), "{reply}");
