@@ -154,11 +154,51 @@ export function handleSummary() { console.log("summing up"); sleep(3600) }
 #[test]
 fn a_lingering_run_is_let_go_by_any_signal() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
-        let mut running =
-            Program::script(BINARY, "export default function () {}").arg("--linger").within(BOUND).start();
+        let program = Program::new(BINARY).file("script.js", "export default function () {}").within(BOUND);
+        let mut running = program.args(["run", "--linger", "script.js"]).start();
         running.wait_for("--linger was enabled").signal(signal);
         running.finish().expect_code(0).expect_text("TOTAL RESULTS");
     }
+}
+
+#[test]
+fn a_quiet_run_lingers_without_a_word() {
+    let program = Program::script(BINARY, "export default function () {}").arg("--linger").within(BOUND);
+    let mut running = program.start();
+    running.wait_for("TOTAL RESULTS").signal(Signal::INT);
+    let outcome = running.finish();
+    outcome.expect_code(0);
+    assert!(!outcome.stdout.contains("linger"), "{}", outcome.stdout);
+}
+
+/// As nohup starts it: whoever does that does not want it to end with the terminal.
+#[test]
+fn an_ignored_hangup_stays_ignored() {
+    let script = r#"
+import { sleep } from "k6"
+export default function () { console.log("here"); sleep(1); console.log("it went on") }
+"#;
+    let program = Program::script(BINARY, script).under(r#"trap "" HUP && exec "$@""#).within(BOUND);
+    let mut running = program.start();
+    running.wait_for("here").signal(Signal::HUP);
+    running.finish().expect_code(0).expect_text("it went on");
+}
+
+/// The run is over: only what the script says of it itself still counts.
+#[test]
+fn abort_in_handle_summary_changes_nothing() {
+    let ending = |call: &str| {
+        let script = format!(
+            "import exec from 'k6/execution'
+export default function () {{}}
+export function handleSummary() {{ exec.test.{call}('says no'); return {{ stdout: 'mine' }} }}"
+        );
+        Program::script(BINARY, &script).within(BOUND).run()
+    };
+    let aborted = ending("abort");
+    aborted.expect_code(0).expect_text("TOTAL RESULTS");
+    assert_eq!(aborted.log_lines("test aborted: says no").len(), 1, "{}", aborted.stderr);
+    ending("fail").expect_code(110).expect_text("mine");
 }
 
 #[test]

@@ -212,6 +212,32 @@ fn a_paused_test_is_stopped_too() {
     assert!(said([&stopped], "shared").is_empty());
 }
 
+/// Whoever stops it may want to know what came of it: only a signal ends a lingering process.
+#[test]
+fn a_stopped_test_lingers() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("script.js");
+    let script = "import { sleep } from 'k6'\nexport default function () { sleep(Number(__ENV.SECONDS)) }";
+    std::fs::write(&path, script).expect("a file");
+    for (number, seconds, phase, code) in [(13, "3600", 10, 103), (14, "0", 9, 0)] {
+        let mut instance = Instance::start(number, &["--linger", "-e", &format!("SECONDS={seconds}")], &path);
+        instance.let_go();
+        let is_before = phase == 10;
+        if is_before {
+            instance.wait_until("it runs", |status| status["vus"] == 1);
+        } else {
+            instance.wait_until("it is over", |status| status["status"] == 9);
+        }
+        assert_eq!(instance.patch(json!({"stopped": true}))["stopped"], true);
+        instance.wait_until("it is over", |status| status["status"] == phase);
+        // Time to end, if it did.
+        std::thread::sleep(Duration::from_secs(1));
+        assert_eq!(instance.status().expect("it still answers")["stopped"], true);
+        instance.running.signal(Signal::INT);
+        instance.finish().expect_code(code);
+    }
+}
+
 #[test]
 fn setup_runs_once_for_all_instances() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -570,3 +570,38 @@ try { import.meta.resolve() } catch (error) { reason = String(error) }
 export default () => console.log(reason)";
     run("test.js", script, &[], &[]).expect_code(0).expect_text("TypeError: resolve() needs an argument");
 }
+
+/// One line each, with its reason, in the reference's words.
+#[test]
+fn a_summary_that_cannot_be_handled_is_said_once() {
+    let run = |body: &str| {
+        let script = format!("export default function () {{}}\nexport function handleSummary() {{ {body} }}");
+        let program = Program::new(BINARY).file("script.js", &script).args(["run", "--quiet", "script.js"]);
+        let outcome = program.run();
+        outcome.expect_code(0).expect_text("TOTAL RESULTS");
+        assert_eq!(outcome.log_lines("level=error").len(), 1, "{}", outcome.stderr);
+        outcome
+    };
+    let thrown = run("throw new Error('broken report')");
+    thrown.expect_text("msg=\"Error: broken report").expect_text("hint=\"script exception\"");
+    let no_map = run("return [1]");
+    no_map.expect_text(
+        "msg=\"failed to handle the end-of-test summary\" error=\"handleSummary() should return a map with string keys\"",
+    );
+    for (value, kind) in [
+        ("5", "int64"),
+        ("2 / 2", "int64"),
+        ("1.5", "float64"),
+        ("true", "bool"),
+        ("[1]", "[]interface {}"),
+        ("{ a: 1 }", "map[string]interface {}"),
+        ("null", "<nil>"),
+        ("new Date()", "time.Time"),
+        ("() => 1", "func(sobek.FunctionCall) sobek.Value"),
+    ] {
+        let refused = run(&format!("return {{ stdout: {value} }}"));
+        refused.expect_text(&format!(
+            "msg=\"failed to handle the end-of-test summary\" error=\"error handling summary object stdout: invalid type {kind}, it needs to be a string or ArrayBuffer\""
+        ));
+    }
+}

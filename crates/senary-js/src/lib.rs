@@ -17,6 +17,7 @@ pub mod failure;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod globals;
+mod go_type;
 mod json;
 pub mod memory;
 mod modules;

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bundle::{Bundle, HANDLE_SUMMARY, SETUP, TEARDOWN};
 use crate::factory::{LifecycleError, exported, init_vu};
 use crate::failure::{self, ScriptFailure};
+use crate::go_type::go_type;
 use crate::json;
 use crate::settings::VuSettings;
 use crate::vu::VuInner;
@@ -174,7 +175,7 @@ fn summary_files<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Result<Option<Summar
                 value.as_object().map(|o| crate::bytes::of_object(ctx, o)).transpose().map_err(failed)?;
             match view.flatten() {
                 Some(view) => view.as_slice().to_vec(),
-                None => return Err(LifecycleError::SummaryValue { key, kind: value.type_name() }),
+                None => return Err(LifecycleError::SummaryValue { key, kind: go_type(&value) }),
             }
         };
         files.push((key, bytes));

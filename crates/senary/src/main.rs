@@ -7,7 +7,7 @@ use senary::cli::{self, Cli, Command};
 use senary::environment::Environment;
 use senary::exit_code::Failure;
 use senary::options::GlobalSettings;
-use senary::{archive, completion, deps, echo, features, inspect, logging, new, run, version};
+use senary::{archive, completion, deps, echo, features, inspect, logging, new, run, signals, version};
 use senary_js::Proxies;
 
 fn main() -> ExitCode {
@@ -20,14 +20,15 @@ fn main() -> ExitCode {
     Proxies::new(|name| env.get(name)).install();
     let result = start_log(&global).and_then(|()| follow(parsed?, &global, &env));
     let code = match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(failure) => {
             failure.log();
-            ExitCode::from(failure.code())
+            failure.code()
         }
     };
+    signals::is_ending(code);
     logging::flush();
-    code
+    ExitCode::from(code)
 }
 
 fn start_log(global: &GlobalSettings) -> Result<(), Failure> {

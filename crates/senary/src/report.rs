@@ -1,8 +1,9 @@
 //! What is said at the end: `handleSummary()` or the default text, and `--summary-export`.
 //! (<https://grafana.com/docs/k6/latest/results-output/end-of-test/custom-summary/>)
 
-use std::io::{IsTerminal, stderr, stdout};
+use std::io::{stderr, stdout};
 
+use senary_js::LifecycleError;
 use senary_js::bundle::HANDLE_SUMMARY;
 use senary_js::stages::SummaryFiles;
 use senary_metrics::Results;
@@ -12,29 +13,34 @@ use tokio_util::sync::CancellationToken;
 use crate::exit_code::{Failure, Stage};
 use crate::options::SummaryMode;
 use crate::saturation;
+use crate::terminal::is_terminal;
 use crate::test_run::{Ended, run_stage};
 
 /// Writes the summary. What goes wrong with it is logged and changes nothing about how the run ended; but whoever ends
 /// `handleSummary()` by a signal ends the run.
-pub async fn write(ended: &Ended, results: Results, script: String, no_color: bool) -> Result<(), Failure> {
+pub async fn write(
+    ended: &Ended,
+    results: Results,
+    script: String,
+    no_color: bool,
+    signalled: &CancellationToken,
+) -> Result<(), Failure> {
     let settings = &ended.plan.summary;
     let summary = Summary::new(results, options(ended, script, no_color));
     let data = if settings.new_machine_readable { summary.machine_readable() } else { summary.legacy_json() };
     let (mut is_default, mut outcome) = (true, Ok(()));
-    let files = match custom(ended, data.to_string()).await {
+    let files = match custom(ended, data.to_string(), signalled).await {
         Ok(Some(files)) => {
             is_default = false;
             files
         }
         Ok(None) => default_files(ended, &summary),
-        Err(failure @ Failure::Stopped(_)) => {
+        Err(failure @ Failure::Stopped(_)) if signalled.is_cancelled() => {
             outcome = Err(failure);
             default_files(ended, &summary)
         }
         Err(failure) => {
-            failure.log();
-            let error = failure.to_string();
-            log::error!(error = error.as_str(); "failed to handle the end-of-test summary");
+            log_failure(&failure);
             default_files(ended, &summary)
         }
     };
@@ -52,25 +58,41 @@ pub async fn write(ended: &Ended, results: Results, script: String, no_color: bo
         saturation::warn(ended);
     }
     // Logged lines come before what they lead up to, where both go to one screen.
-    crate::logging::flush();
+    crate::logging::flush_lines();
     if let Err(error) = save(&contents, &mut stdout().lock(), &mut stderr().lock()) {
-        let error = error.to_string();
-        log::error!(error = error.as_str(); "failed to handle the end-of-test summary");
+        log_unhandled(&error.to_string());
     }
     outcome
 }
 
+/// What a script throws says itself where it went wrong; of what it returns somebody has to.
+fn log_failure(failure: &Failure) {
+    match failure {
+        Failure::Lifecycle(
+            LifecycleError::SummaryNotAFunction
+            | LifecycleError::SummaryNoMap
+            | LifecycleError::SummaryValue { .. },
+        ) => log_unhandled(&failure.to_string()),
+        _ => failure.log(),
+    }
+}
+
+fn log_unhandled(error: &str) {
+    log::error!(error = error; "failed to handle the end-of-test summary");
+}
+
 /// What the script's `handleSummary()` wants written, if it has one and that returns something.
-async fn custom(ended: &Ended, data: String) -> Result<Option<SummaryFiles>, Failure> {
+async fn custom(
+    ended: &Ended,
+    data: String,
+    signalled: &CancellationToken,
+) -> Result<Option<SummaryFiles>, Failure> {
     if !ended.bundle.exports_anything_as(HANDLE_SUMMARY) {
         return Ok(None);
     }
     let limit = ended.plan.handle_summary_timeout;
-    // A run that was ended early still has a summary; then only a second signal ends that.
-    let interrupt = match ended.shutdown.reason() {
-        Some(_) => CancellationToken::new(),
-        None => ended.shutdown.token().child_token(),
-    };
+    // A run that was ended by a signal still has a summary; then only a second one ends that.
+    let interrupt = if signalled.is_cancelled() { CancellationToken::new() } else { signalled.child_token() };
     run_stage(&ended.stages, Stage::HandleSummary, limit, interrupt, move |stages, interrupt| {
         stages.handle_summary(&data, interrupt)
     })
@@ -88,7 +110,7 @@ fn default_files(ended: &Ended, summary: &Summary) -> SummaryFiles {
 
 fn options(ended: &Ended, script: String, no_color: bool) -> SummaryOptions {
     let settings = &ended.plan.summary;
-    let is_terminal = stdout().is_terminal();
+    let stdout_is_terminal = is_terminal(&stdout());
     let setup_data = ended.stages.settings.setup_data.get();
     SummaryOptions {
         full: settings.mode == SummaryMode::Full,
@@ -96,9 +118,9 @@ fn options(ended: &Ended, script: String, no_color: bool) -> SummaryOptions {
         trend_stats: settings.trend_stats.iter().filter_map(|stat| TrendStat::parse(stat).ok()).collect(),
         time_unit: TimeUnit::parse(&settings.time_unit).ok().flatten(),
         no_color,
-        colored: is_terminal && !no_color,
-        stdout_is_terminal: is_terminal,
-        stderr_is_terminal: stderr().is_terminal(),
+        colored: stdout_is_terminal && !no_color,
+        stdout_is_terminal,
+        stderr_is_terminal: is_terminal(&stderr()),
         setup_data: setup_data.and_then(|json| serde_json::from_str(&json).ok()),
         script,
         version: crate::version::REFERENCE_VERSION.to_owned(),

@@ -35,7 +35,7 @@ pub fn event_loop() -> Result<Runtime, Failure> {
 
 async fn main_line(args: &RunArgs, global: &GlobalSettings, env: &Environment) -> Result<(), Failure> {
     let shutdown = Shutdown::new();
-    signals::watch(shutdown.clone())
+    let signalled = signals::watch(shutdown.clone())
         .map_err(|e| Failure::System { doing: "watching for signals", reason: e.to_string() })?;
     let open_files = senary_net::limits::raise_open_files();
 
@@ -73,13 +73,15 @@ async fn main_line(args: &RunArgs, global: &GlobalSettings, env: &Environment) -
     let outcome = run.execute().await;
     let (ended, finished) = run.finish().await;
 
-    // Results → summary → exit code. What the load had to say last stands above the bars that stay.
+    // Results → summary → exit code. What the load had to say last stands above the bars that stay; of blocks, the last
+    // one follows the summary.
     logging::flush_lines();
-    drop(progress);
+    let last_block = (!view.has_bars()).then_some(progress);
     report::warn_of_nothing_done(&ended);
-    let reported = report::write(&ended, finished.results, text, global.no_color).await;
+    let reported = report::write(&ended, finished.results, text, global.no_color, &signalled).await;
+    drop(last_block);
     senary_net::farewell::all_said();
-    ended.linger().await;
+    ended.linger(&signalled, global.quiet).await;
     ended.verdict(outcome.and(reported), finished.crossed)
 }
 

@@ -234,16 +234,19 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// With `--linger`, stays until a signal comes.
-    pub async fn linger(&self) {
-        if self.plan.linger && self.shutdown.reason().is_none() {
+    /// With `--linger`, stays until a signal has come: whoever stops the run over the REST API may ask for its figures.
+    pub async fn linger(&self, signalled: &CancellationToken, quiet: bool) {
+        if !self.plan.linger {
+            return;
+        }
+        if !quiet && !signalled.is_cancelled() {
             // Whoever closed our output does not want to read about it.
             let _ = writeln!(
                 stdout(),
                 "The test is done, but --linger was enabled, so k6 is waiting for Ctrl+C to continue..."
             );
-            self.shutdown.token().cancelled().await;
         }
+        signalled.cancelled().await;
     }
 
     /// How the run ended: what went wrong first counts, then what the script said, then whether the figures can be

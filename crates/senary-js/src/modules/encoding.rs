@@ -7,6 +7,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use rquickjs::function::Opt;
 use rquickjs::{ArrayBuffer, Coerced, Ctx, Object, Value};
 
+use crate::go_type::go_type;
 use crate::{bytes, errors, native};
 
 pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
@@ -138,25 +139,6 @@ pub fn bytes_argument<'js>(ctx: &Ctx<'js>, value: Option<Value<'js>>) -> rquickj
         }
     }
 }
-
-/// A value's type as the reference names it.
-fn go_type(value: &Value<'_>) -> &'static str {
-    // A whole number is one, however the engine keeps it.
-    let is_whole = |number: f64| number.fract() == 0.0 && number.abs() <= MAX_SAFE_INTEGER;
-    match value {
-        value if value.is_undefined() || value.is_null() => "<nil>",
-        value if value.is_bool() => "bool",
-        value if value.as_number().is_some_and(is_whole) => "int64",
-        value if value.is_number() => "float64",
-        value if value.is_array() => "[]interface {}",
-        value if value.is_function() => "func(sobek.FunctionCall) sobek.Value",
-        value if value.is_object() => "map[string]interface {}",
-        value => value.type_name(),
-    }
-}
-
-/// `Number.MAX_SAFE_INTEGER`.
-const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
 
 #[cfg(test)]
 mod tests {
