@@ -154,7 +154,7 @@ export default function () {}";
 fn what_cannot_be_read_or_written_is_said_in_words() {
     for args in [
         &["--config", "nowhere/config.json"][..],
-        &["--log-output", "file=nowhere/log"],
+        &["--console-output", "nowhere/console"],
         &["--out", "json=nowhere/samples"],
         &["--secret-source", "file=nowhere/secrets"],
     ] {
