@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use rustc_hash::FxHashMap;
+use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{LocalSet, spawn_local};
 use tokio_util::sync::CancellationToken;
@@ -157,17 +158,24 @@ impl<F: VuFactory> Hire<F> {
         meter: Arc<WorkerMeter>,
         context: impl FnOnce() -> Rc<WorkerContext> + Send + 'static,
     ) -> io::Result<WorkerThread> {
+        // The thread comes first: should there be none, no runtime is left to drop, which the caller's own would not
+        // allow.
+        let (hand, handed) = std::sync::mpsc::sync_channel::<Runtime>(1);
+        let (end, ended) = oneshot::channel();
+        let thread = std::thread::Builder::new().name(format!("worker-{}", self.index)).spawn(move || {
+            // Without a runtime nobody waits for this thread.
+            let Ok(runtime) = handed.recv() else { return };
+            let (_end, local, context) = (end, LocalSet::new(), context());
+            context.meter.adopt_thread();
+            runtime.block_on(local.run_until(self.work(factory, striping, context)));
+        })?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .on_thread_park(move || idle::before_sleep(&meter))
             .on_thread_unpark(idle::after_sleep)
             .build()?;
-        let (end, ended) = oneshot::channel();
-        let thread = std::thread::Builder::new().name(format!("worker-{}", self.index)).spawn(move || {
-            let (_end, local, context) = (end, LocalSet::new(), context());
-            context.meter.adopt_thread();
-            runtime.block_on(local.run_until(self.work(factory, striping, context)));
-        })?;
+        // It waits for nothing else.
+        let _ = hand.send(runtime);
         Ok(WorkerThread { thread, ended })
     }
 

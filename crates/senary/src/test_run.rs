@@ -11,6 +11,7 @@ use senary_execution::{
     Clock, ExecutionState, ProgressWatch, Saturation, Scheduler, SchedulerOptions, Shutdown, StopReason,
 };
 use senary_js::derived_options::DerivedOptions;
+use senary_js::source::io_text;
 use senary_js::{Bundle, JsVuFactory, LifecycleError, Stages, VuSettings, bundle, settings::SetupData};
 use senary_metrics::Engine;
 use senary_metrics::engine::Crossed;
@@ -95,7 +96,7 @@ impl TestRun {
         };
         let factory = Arc::new(JsVuFactory::new(bundle.clone(), settings.clone()));
         let scheduler = Scheduler::new(plan.load.clone(), options, factory)
-            .map_err(|e| Failure::System { doing: "starting the workers", reason: e.to_string() })?;
+            .map_err(|e| Failure::System { doing: "starting the workers", reason: io_text(&e) })?;
         let stages = Stages {
             bundle: bundle.clone(),
             settings,
