@@ -162,10 +162,10 @@ impl SegmentTuple {
     /// one segment before and one after.
     pub fn new(segment: Option<Segment>, sequence: Option<SegmentSequence>) -> Result<Self, SegmentError> {
         let segment = segment.unwrap_or(Segment::FULL);
-        let sequence = sequence.unwrap_or_else(|| SegmentSequence(vec![segment])).filled();
-        let sequence = SegmentSequence(sequence);
+        let given = sequence.unwrap_or_else(|| SegmentSequence(vec![segment]));
+        let sequence = SegmentSequence(given.filled());
         let Some(index) = sequence.0.iter().position(|s| *s == segment) else {
-            let (segment, sequence) = (segment.to_string(), sequence.to_string());
+            let (segment, sequence) = (segment.to_string(), given.to_string());
             return Err(SegmentError::NotInSequence { segment, sequence });
         };
         let (cycle, shares) = shares_of(&sequence.0).ok_or(SegmentError::TooFine)?;
