@@ -3,6 +3,7 @@
 //!
 //! Values are nanoseconds in an `i64`, as in Go, so that negative durations can be told from missing ones.
 
+use std::num::{IntErrorKind, ParseIntError};
 use std::time::Duration;
 
 /// Why a text is no duration. The texts are the reference's.
@@ -14,6 +15,14 @@ pub enum DurationError {
     MissingUnit(String),
     #[error("time: unknown unit {unit:?} in duration {text:?}")]
     UnknownUnit { unit: String, text: String },
+    /// The number in front of `d`.
+    #[error("strconv.ParseInt: parsing {0:?}: invalid syntax")]
+    Days(String),
+    #[error("strconv.ParseInt: parsing {0:?}: value out of range")]
+    TooManyDays(String),
+    /// What stands behind the days has a sign of its own.
+    #[error("invalid time format '{0}'")]
+    SignedRest(String),
 }
 
 const NANOS: [(&str, i128); 8] = [
@@ -26,6 +35,8 @@ const NANOS: [(&str, i128); 8] = [
     ("m", 60_000_000_000),
     ("h", 3_600_000_000_000),
 ];
+
+const NANOS_PER_DAY: i64 = 86_400_000_000_000;
 
 /// More digits behind a point are worth less than a nanosecond, whatever the unit.
 const FRACTION_DIGITS: usize = 18;
@@ -72,18 +83,33 @@ pub fn parse_go(text: &str) -> Result<i64, DurationError> {
     i64::try_from(if negative { -total } else { total }).map_err(|_| invalid())
 }
 
-/// Parses what options accept: Go's grammar, days in front of it (`1d2h`), or a bare number of milliseconds.
+/// Parses what options accept: Go's grammar, whole days in front of it (`1d2h`), or a bare number of milliseconds.
 pub fn parse_extended(text: &str) -> Result<i64, DurationError> {
     if let Ok(ms) = text.parse::<f64>() {
         return from_millis(ms).ok_or_else(|| DurationError::Invalid(text.to_owned()));
     }
     let Some(at) = text.find('d') else { return parse_go(text) };
-    let days: f64 = text[..at].parse().map_err(|_| DurationError::Invalid(text.to_owned()))?;
-    let rest = &text[at + 1..];
+    let (days, rest) = (parse_days(text, &text[..at])?, &text[at + 1..]);
+    if rest.starts_with('-') {
+        return Err(DurationError::SignedRest(rest.to_owned()));
+    }
     let rest = if rest.is_empty() { 0 } else { parse_go(rest)? };
-    let days = from_millis(days * 86_400_000.0).ok_or_else(|| DurationError::Invalid(text.to_owned()))?;
-    let sum = if text.starts_with('-') { days.checked_sub(rest) } else { days.checked_add(rest) };
+    let rest = if text.starts_with('-') { -rest } else { rest };
+    let sum = days.checked_mul(NANOS_PER_DAY).and_then(|days| days.checked_add(rest));
     sum.ok_or_else(|| DurationError::Invalid(text.to_owned()))
+}
+
+/// A whole number of days; what does not even look like a number was not meant as one.
+fn parse_days(text: &str, days: &str) -> Result<i64, DurationError> {
+    days.parse().map_err(|error: ParseIntError| match error.kind() {
+        IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => DurationError::TooManyDays(days.to_owned()),
+        _ if days.contains(|c: char| c.is_ascii_digit())
+            && !days.contains(|c: char| c.is_ascii_whitespace()) =>
+        {
+            DurationError::Days(days.to_owned())
+        }
+        _ => DurationError::Invalid(text.to_owned()),
+    })
 }
 
 /// Milliseconds to nanoseconds; `None` for what does not fit.
@@ -152,6 +178,31 @@ mod tests {
         assert_eq!(format_nanos(1_500_000_000), "1.5s");
         assert_eq!(format_nanos(0), "0s");
         assert_eq!(format_nanos(3_600_000_000_000), "1h0m0s");
+    }
+
+    #[test]
+    fn days_are_whole() {
+        for (text, expected) in [
+            ("-1d2h", Ok(-26 * 3_600_000_000_000)),
+            ("0d", Ok(0)),
+            ("+1d", Ok(NANOS_PER_DAY)),
+            ("1.5d", Err("strconv.ParseInt: parsing \"1.5\": invalid syntax")),
+            ("1d-1h", Err("invalid time format '-1h'")),
+            ("1d-", Err("invalid time format '-'")),
+            ("1d5", Err("time: missing unit in duration \"5\"")),
+            ("1d1d", Err("time: unknown unit \"d\" in duration \"1d\"")),
+            ("200000d", Err("time: invalid duration \"200000d\"")),
+            (
+                "99999999999999999999d",
+                Err("strconv.ParseInt: parsing \"99999999999999999999\": value out of range"),
+            ),
+            ("ten seconds", Err("time: invalid duration \"ten seconds\"")),
+            ("10 seconds", Err("time: invalid duration \"10 seconds\"")),
+            ("d", Err("time: invalid duration \"d\"")),
+        ] {
+            let expected = expected.map_err(str::to_owned);
+            assert_eq!(parse_extended(text).map_err(|e| e.to_string()), expected, "{text}");
+        }
     }
 
     proptest! {
