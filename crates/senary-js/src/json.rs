@@ -1,12 +1,12 @@
 //! What leaves a script as JSON: its options, and what `setup()` hands on.
 //!
 //! `JSON.stringify` leaves functions out and turns `NaN` into null. A test that runs with less than was written is
-//! worse than an error, so both are refused, as the reference does.
+//! worse than an error, so both are refused, as the reference does. A `BigInt` is a number.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use rquickjs::{Coerced, Ctx, Function, Value};
+use rquickjs::{Coerced, Ctx, Function, Type, Value};
 
 use crate::errors;
 use crate::failure::ScriptFailure;
@@ -19,7 +19,7 @@ pub enum JsonError {
     /// `NaN` or an infinity.
     #[error("json: unsupported value: {value}{}", place(.key))]
     Number { value: String, key: String },
-    /// A getter or a `toJSON` that threw, a cycle, a BigInt.
+    /// A getter or a `toJSON` that threw, a cycle.
     #[error("{0}")]
     Script(ScriptFailure),
 }
@@ -33,6 +33,13 @@ pub fn of<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Result<Option<String>, Json
     let refused: Rc<RefCell<Option<JsonError>>> = Rc::default();
     let refuse = refused.clone();
     let check = move |ctx: Ctx<'js>, key: Value<'js>, value: Value<'js>| {
+        let value = match value.type_of() {
+            Type::BigInt => {
+                let digits = value.get::<Coerced<String>>()?.0;
+                Value::new_number(ctx.clone(), digits.parse().unwrap_or(f64::NAN))
+            }
+            _ => value,
+        };
         if !value.is_function() && value.as_float().is_none_or(f64::is_finite) {
             return Ok(value);
         }
