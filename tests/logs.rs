@@ -25,13 +25,15 @@ fn a_file_has_every_line_at_the_end() {
 
 #[test]
 fn the_console_has_a_file_of_its_own() {
-    let script = format!("console.log('init');\n{MANY}");
+    let script = format!("console.log('init');\n{MANY}\nexport const setup = () => console.log('set up');");
     let program = Program::script(BINARY, &script);
     let outcome = program.args(["--log-format=raw", "--console-output=console.txt"]).run();
     outcome.expect_code(0);
     let text = outcome.file("console.txt");
-    assert!(text.starts_with("init\n") && text.contains(&expected()));
-    assert!(outcome.log_lines("line ").is_empty());
+    assert!(text.starts_with("set up\n") && text.contains(&expected()));
+    assert!(outcome.log_lines("line ").is_empty() && outcome.log_lines("set up").is_empty());
+    // What init code says stands in the log, each time it runs.
+    assert!(!text.contains("init") && outcome.log_lines("init").len() > 1);
 }
 
 #[test]

@@ -11,9 +11,13 @@ use rustc_hash::FxHashSet;
 
 use crate::bytes;
 use crate::modules::lazy;
+use crate::modules::phase::VuPhase;
 
 /// The `log` target of lines scripts write.
 pub const TARGET: &str = "console";
+
+/// That of lines of their init code, which stay in the log where a file takes the others.
+pub const INIT_TARGET: &str = module_path!();
 
 /// The value of the field `source` of these lines.
 pub const SOURCE: &str = "console";
@@ -47,9 +51,11 @@ fn make<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Value<'js>> {
     let console = Object::new(ctx.clone())?;
     for (name, level) in METHODS {
         let write = move |ctx: Ctx<'js>, arguments: Rest<Value<'js>>| {
-            if log::log_enabled!(target: TARGET, level) {
+            let is_init = ctx.userdata::<VuPhase>().is_some_and(|phase| phase.is_init());
+            let target = if is_init { INIT_TARGET } else { TARGET };
+            if log::log_enabled!(target: target, level) {
                 let text = format(&ctx, &arguments.0)?;
-                log::log!(target: TARGET, level, source = SOURCE; "{text}");
+                log::log!(target: target, level, source = SOURCE; "{text}");
             }
             Ok::<_, rquickjs::Error>(())
         };
