@@ -11,6 +11,10 @@ use crate::file::{LineFile, describe};
 use crate::output::{Output, OutputContext};
 use crate::time::TimeWriter;
 
+/// What a configuration file calls the keys of an argument.
+const FILE_KEYS: [(&str, &str); 3] =
+    [("file_name", "fileName"), ("save_interval", "saveInterval"), ("time_format", "timeFormat")];
+
 /// How the rows are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CsvConfig {
@@ -41,9 +45,15 @@ impl CsvConfig {
     pub(crate) fn consolidate(argument: Option<&str>, context: &OutputContext) -> Result<Self, String> {
         let mut config = Self::default();
         let collector = context.collectors.and_then(|collectors| collectors.get("csv"));
-        for (key, value) in collector.and_then(|c| c.as_object()).into_iter().flatten() {
-            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            config.set(key, &value)?;
+        for (name, value) in collector.and_then(|c| c.as_object()).into_iter().flatten() {
+            // The file has names of its own, and others mean nothing there.
+            let Some((_, key)) = FILE_KEYS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) else {
+                continue;
+            };
+            if !value.is_null() {
+                let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                config.set(key, &value)?;
+            }
         }
         let variables = [
             ("K6_CSV_FILENAME", "fileName"),
@@ -300,6 +310,22 @@ mod tests {
         OutputContext { env, collectors, system_tags: &[] }
     }
 
+    #[test]
+    fn a_configuration_file_has_names_of_its_own() {
+        let nothing: &dyn Fn(&str) -> Option<String> = &|_| None;
+        let of = |csv: serde_json::Value| {
+            let collectors = json!({"csv": csv, "json": {"x": 1}});
+            CsvConfig::consolidate(None, &context(nothing, Some(&collectors)))
+        };
+        let config = of(json!({"file_name": "a", "SAVE_INTERVAL": "2s", "time_format": "rfc3339"})).unwrap();
+        let save_interval = Duration::from_secs(2);
+        let time_format = TimeFormat::Rfc3339;
+        assert_eq!(config, CsvConfig { file_name: "a".to_owned(), save_interval, time_format });
+        assert_eq!(of(json!({"save_interval": 500})).unwrap().save_interval, Duration::from_millis(500));
+        assert_eq!(of(json!({"fileName": "a", "more": [1], "file_name": null})), Ok(CsvConfig::default()));
+        assert!(of(json!({"time_format": "moon"})).is_err());
+    }
+
     /// The file after one sample.
     fn written(
         format: TimeFormat,
@@ -363,7 +389,7 @@ hits,1795451192,2.000000,\"with \"\"quotes\"\"\",,\"other=b,c&kind=a\",vu=1&iter
             _ => None,
         };
         let file =
-            json!({ "csv": { "fileName": "from-file", "timeFormat": "rfc3339", "saveInterval": "5s" } });
+            json!({ "csv": { "file_name": "from-file", "time_format": "rfc3339", "save_interval": "5s" } });
         let read = |argument, env, file| CsvConfig::consolidate(argument, &context(env, file));
         assert_eq!(read(None, &none, None), Ok(CsvConfig::default()));
         let config = read(None, &env, Some(&file)).unwrap();

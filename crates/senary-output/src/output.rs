@@ -42,7 +42,12 @@ enum Kind {
     Csv,
     /// One that the reference has.
     Missing(&'static str),
+    /// One that the reference once had.
+    Removed(&'static str),
 }
+
+/// What the reference has removed, and says so.
+const REMOVED: [&str; 3] = ["datadog", "kafka", "statsd"];
 
 /// What the reference lists.
 const KNOWN: [&str; 9] = [
@@ -86,10 +91,14 @@ impl OutputSpec {
         let kind = match name {
             "json" => Kind::Json,
             "csv" => Kind::Csv,
-            other => match KNOWN.iter().find(|known| **known == other) {
-                Some(known) => Kind::Missing(known),
-                None => return Err(OutputError::UnknownType(other.to_owned())),
-            },
+            other => {
+                let among = |names: &[&'static str]| names.iter().find(|name| **name == other).copied();
+                match (among(&REMOVED), among(&KNOWN)) {
+                    (Some(name), _) => Kind::Removed(name),
+                    (None, Some(name)) => Kind::Missing(name),
+                    (None, None) => return Err(OutputError::UnknownType(other.to_owned())),
+                }
+            }
         };
         Ok(Self { kind, argument })
     }
@@ -106,6 +115,9 @@ impl OutputSpec {
                 .map(|output| Box::new(output) as Box<dyn Output>)
                 .map_err(not_created("csv")),
             Kind::Missing(kind) => Err(not_created(kind)("Senary does not have it yet".to_owned())),
+            Kind::Removed(kind) => Err(not_created(kind)(
+                "it was removed from k6, and Senary does not have it either".to_owned(),
+            )),
         }
     }
 }
@@ -115,7 +127,7 @@ impl fmt::Display for OutputSpec {
         f.write_str(match self.kind {
             Kind::Json => "json",
             Kind::Csv => "csv",
-            Kind::Missing(name) => name,
+            Kind::Missing(name) | Kind::Removed(name) => name,
         })?;
         self.argument.iter().try_for_each(|argument| write!(f, "={argument}"))
     }
@@ -152,5 +164,13 @@ mod tests {
             OutputSpec::parse("influxdb").unwrap().create(&context).err().unwrap().to_string(),
             "could not create the 'influxdb' output: Senary does not have it yet"
         );
+        for kind in ["kafka", "datadog", "statsd"] {
+            assert_eq!(
+                OutputSpec::parse(kind).unwrap().create(&context).err().unwrap().to_string(),
+                format!(
+                    "could not create the '{kind}' output: it was removed from k6, and Senary does not have it either"
+                )
+            );
+        }
     }
 }
