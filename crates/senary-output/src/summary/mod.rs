@@ -21,12 +21,12 @@ use crate::number::TimeUnit;
 use group::Group;
 
 /// How a summary is made.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct SummaryOptions {
     /// Also every group and scenario on its own, and all metrics of HTTP. The engine must have been asked for
     /// the breakdown.
     pub full: bool,
-    /// `summaryTrendStats`; none is as good as the default ones.
+    /// `summaryTrendStats`.
     pub trend_stats: Vec<TrendStat>,
     /// `summaryTimeUnit`.
     pub time_unit: Option<TimeUnit>,
@@ -44,6 +44,24 @@ pub struct SummaryOptions {
     pub version: String,
     /// What speaks against the figures: shown at the end of the text, and nowhere else.
     pub remarks: Vec<Remark>,
+}
+
+impl Default for SummaryOptions {
+    fn default() -> Self {
+        Self {
+            full: false,
+            trend_stats: TrendStat::defaults(),
+            time_unit: None,
+            no_color: false,
+            colored: false,
+            stdout_is_terminal: false,
+            stderr_is_terminal: false,
+            setup_data: None,
+            script: String::new(),
+            version: String::new(),
+            remarks: Vec::new(),
+        }
+    }
 }
 
 /// Something that has to be known to judge the figures.
@@ -106,10 +124,7 @@ struct Part {
 }
 
 impl Summary {
-    pub fn new(results: Results, mut options: SummaryOptions) -> Self {
-        if options.trend_stats.is_empty() {
-            options.trend_stats = TrendStat::defaults();
-        }
+    pub fn new(results: Results, options: SummaryOptions) -> Self {
         let Results { metrics, checks, groups, parts, duration } = results;
         let evaluate = |found: Vec<senary_metrics::engine::MetricResult>| -> Vec<Metric> {
             let found = found.into_iter().map(|metric| Metric::new(metric, &options.trend_stats, duration));
