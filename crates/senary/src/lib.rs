@@ -27,6 +27,7 @@ pub mod run;
 pub mod saturation;
 pub mod script;
 pub mod signals;
+pub mod template;
 pub mod terminal;
 pub mod test_run;
 pub mod version;

@@ -7,6 +7,7 @@ use std::path::Path;
 use senary_js::source::io_text;
 
 use crate::cli::NewArgs;
+use crate::template::{TemplateError, render};
 
 const DEFAULT_FILE: &str = "script.js";
 const DEFAULT_TEMPLATE: &str = "minimal";
@@ -18,8 +19,8 @@ const TEMPLATES: [(&str, &str); 2] = [
 ];
 
 /// What templates may say instead of what is not known before.
-const SCRIPT_NAME: &str = "{{ .ScriptName }}";
-const PROJECT_ID: &str = "{{ .ProjectID }}";
+const SCRIPT_NAME: &str = "ScriptName";
+const PROJECT_ID: &str = "ProjectID";
 
 /// Why there is no new script.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +33,8 @@ pub enum NewError {
     Browser,
     #[error("could not read the template {path:?}: {}", io_text(.error))]
     Template { path: String, error: io::Error },
+    #[error("could not follow the template {template:?}: {error}")]
+    Rendering { template: String, error: TemplateError },
     #[error("could not write {path:?}: {}", io_text(.error))]
     Write { path: String, error: io::Error },
 }
@@ -48,8 +51,13 @@ pub fn run(args: &NewArgs) -> Result<String, NewError> {
     if args.project_id.is_some() && !text.contains(PROJECT_ID) {
         log::warn!("--project-id has no effect: the template does not mention a project");
     }
+    let field = |name: &str| match name {
+        SCRIPT_NAME => Some(file),
+        PROJECT_ID => Some(args.project_id.as_deref().unwrap_or_default()),
+        _ => None,
+    };
     let text =
-        text.replace(SCRIPT_NAME, file).replace(PROJECT_ID, args.project_id.as_deref().unwrap_or_default());
+        render(&text, field).map_err(|error| NewError::Rendering { template: template.to_owned(), error })?;
     write(file, &text, force)?;
     Ok(format!("New script created: {file} ({template} template).\n"))
 }
@@ -137,9 +145,14 @@ mod tests {
     #[test]
     fn templates_of_ones_own() {
         let folder = folder();
-        fs::write(folder.path("t.js"), "// {{ .ScriptName }} of {{ .ProjectID }}").unwrap();
+        let template = "// {{.ScriptName}}{{ if .ProjectID }} of {{ .ProjectID }}{{ else }} alone{{ end }}";
+        fs::write(folder.path("t.js"), template).unwrap();
         folder.run("a.js", Some(&folder.path("t.js")), false).unwrap();
         assert_eq!(folder.text("a.js"), format!("// {} of 7", folder.path("a.js")));
+        fs::write(folder.path("t.js"), "\n{{ range .Lines }}").unwrap();
+        let error = folder.run("b.js", Some(&folder.path("t.js")), false).unwrap_err().to_string();
+        assert!(error.starts_with("could not follow the template ") && error.contains("line 2: "), "{error}");
+        assert!(!Path::new(&folder.path("b.js")).exists());
     }
 
     #[test]
