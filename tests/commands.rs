@@ -139,6 +139,33 @@ fn lingering_ends_with_an_interrupt() {
 }
 
 #[test]
+fn an_archive_keeps_what_its_options_come_to() {
+    let metadata = |script: &str, arguments: &[&str]| {
+        let program = Program::new(BINARY).file("s.js", script).args(["archive", "-O", "a.tar", "s.js"]);
+        let archive = program.args(arguments.iter().copied()).run().expect_code(0).file("a.tar");
+        let json = &archive[archive.find('{').expect("the metadata")..];
+        let mut values = serde_json::Deserializer::from_str(json).into_iter::<serde_json::Value>();
+        (values.next().expect("an object").expect("JSON"), archive)
+    };
+    let (plain, _) = metadata("export default function () {}", &[]);
+    let options = &plain["options"];
+    assert_eq!(options["summaryTrendStats"].to_string(), r#"["avg","min","med","max","p(90)","p(95)"]"#);
+    assert_eq!(options["systemTags"][0], "check");
+    assert_eq!(options["scenarios"], serde_json::Value::Null);
+
+    let script = "
+import exec from 'k6/execution';
+export default function () {
+  const { systemTags, executionSegment } = exec.test.options;
+  console.log('runs as', JSON.stringify(systemTags), executionSegment);
+}";
+    let (metadata, archive) = metadata(script, &["--system-tags", "", "--execution-segment", "100%"]);
+    assert_eq!(metadata["options"]["executionSegment"], "0:1");
+    let run = Program::new(BINARY).args(["run", "--quiet", "--log-format=raw", "-"]).stdin(archive).run();
+    run.expect_code(0).expect_text("runs as [] 0:1");
+}
+
+#[test]
 fn dependencies_are_listed_without_running_the_script() {
     let program = |script: &str| {
         Program::new(BINARY)
@@ -151,6 +178,10 @@ fn dependencies_are_listed_without_running_the_script() {
     outcome.expect_code(0);
     let expected = "Build Dependencies:\n  k6/x/tcp: *\n\nImports:\n  file://DIR/lib/b.ts\n  file://DIR/test.js\n  k6\n  k6/x/tcp\n\nCustom Build Required: no\n";
     assert_eq!(outcome.stdout.replace(&folder.display().to_string(), "DIR"), expected);
+
+    let none =
+        Program::new(BINARY).file("test.js", "import './b.js'").file("b.js", "").args(["deps", "test.js"]);
+    none.run().expect_code(0).expect_text("Build Dependencies: (none)\n\nImports:\n  file://");
 
     let script = "'use k6 >= 99'\nimport 'k6/x/faker'\nimport './lib/b.ts'";
     let outcome = Program::new(BINARY)

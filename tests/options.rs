@@ -168,3 +168,93 @@ fn what_cannot_be_read_or_written_is_said_in_words() {
         );
     }
 }
+
+#[test]
+fn flags_and_variables_are_judged_before_the_script_is_read() {
+    let refused = |program: Program, code, text: &str| {
+        let outcome = program.args(["--log-format=raw"]).run();
+        outcome.expect_code(code);
+        assert_eq!(outcome.log_lines(text).len(), 1, "{text}: {}", outcome.stderr);
+    };
+    let program = || Program::script(BINARY, "throw new Error('it ran')");
+    let not_boolean = "env var 'K6_NO_THRESHOLDS' is not a valid boolean value: strconv.ParseBool: parsing";
+    for (name, value, code, text) in [
+        ("K6_NO_THRESHOLDS", "", 255, &*format!("{not_boolean} \"\": invalid syntax")),
+        ("K6_NO_THRESHOLDS", "banana", 255, &format!("{not_boolean} \"banana\": invalid syntax")),
+        ("K6_PAUSED", "0", 104, "of the environment variable K6_PAUSED: expected true or false"),
+        ("K6_NO_USAGE_REPORT", "banana", 104, "K6_NO_USAGE_REPORT: expected true or false"),
+    ] {
+        refused(program().env(name, value), code, text);
+    }
+    for (args, text) in [
+        (["-s", "5:1"], "error for stage 0: time: missing unit in duration \"5\""),
+        (["--block-hostnames", "a*b"], "invalid hostname pattern 'a*b'"),
+        (["--workers", "0"], "give a number from 1"),
+        (["---vus", "2"], "bad flag syntax: ---vus"),
+    ] {
+        refused(program().args(args), 255, text);
+    }
+    refused(program().args(["--type", "wasm"]), 255, "unknown or unspecified test type 'wasm' for 'file:///");
+}
+
+#[test]
+fn outputs_that_are_gone_say_so() {
+    let program = || Program::script(BINARY, "export default function () {}").args(["--log-format=raw"]);
+    for kind in ["kafka", "datadog", "statsd"] {
+        let outcome = program().args(["-o", kind]).run();
+        outcome
+            .expect_code(255)
+            .expect_text(&format!("could not create the '{kind}' output: it was removed"));
+    }
+    program().env("K6_OUT", ",").run().expect_code(255).expect_text("invalid output type ''");
+}
+
+#[test]
+fn what_has_no_effect_is_warned_of() {
+    let script = "export default function () {}";
+    let program = Program::script(BINARY, script)
+        .file("config.json", r#"{"webDashboard": true}"#)
+        .args(["--config", "config.json", "--profiling-enabled", "--traces-output", "otel"])
+        .args(["--compatibility-mode", "experimental_enhanced", "--log-format=raw"]);
+    let outcome = program.run();
+    outcome.expect_code(0);
+    for text in [
+        "webDashboard (K6_WEB_DASHBOARD) has no effect",
+        "--profiling-enabled has no effect",
+        "--traces-output has no effect",
+        "\"experimental_enhanced\" is deprecated",
+    ] {
+        assert_eq!(outcome.log_lines(text).len(), 1, "{text}: {}", outcome.stderr);
+    }
+}
+
+#[test]
+fn big_integers_are_numbers_in_options() {
+    let script = "
+import exec from 'k6/execution';
+export const options = { vus: 2n, iterations: 5n };
+export default function () { console.log('of', exec.test.options.scenarios.default.iterations) }";
+    let outcome = run(script, &["--log-format=raw"]);
+    outcome.expect_code(0);
+    assert_eq!(outcome.log_lines("of 5").len(), 5);
+}
+
+#[test]
+fn samples_may_go_without_system_tags() {
+    let script = "
+export const options = { systemTags: ['nosuch'] };
+export default function () {}";
+    let outcome = run(script, &["--out", "json=samples.json"]);
+    outcome.expect_code(0);
+    let samples = outcome.file("samples.json");
+    let points = samples.lines().filter(|line| line.contains("\"type\":\"Point\""));
+    let tagged: Vec<_> = points.filter(|line| line.contains("scenario") || line.contains("group")).collect();
+    assert!(samples.contains("iterations") && tagged.is_empty(), "{tagged:?}");
+}
+
+#[test]
+fn a_summary_may_go_without_statistics() {
+    let outcome = run("export default function () {}", &["--summary-trend-stats", ""]);
+    outcome.expect_code(0).expect_text("iteration_duration");
+    assert!(!outcome.stdout.contains("avg="), "{}", outcome.stdout);
+}

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use senary::options::{parse_bool, parse_int, parse_stages, split_list};
+use senary::options::{parse_bool, parse_int, parse_int_literal, parse_stages, split_csv, split_list};
 use senary_metrics::metric::MetricType;
 use senary_metrics::sink::Sink;
 use senary_metrics::submetric::Selector;
@@ -31,7 +31,8 @@ fuzz_target!(|text: &str| {
             assert_eq!(duration::parse_go(&duration::format_nanos(nanos)), Ok(nanos), "{nanos}");
         }
     }
-    let _ = (parse_int(text), parse_bool(text), parse_stages(&split_list(text)));
+    let _ = (parse_int(text), parse_int_literal(text), parse_bool(text));
+    let _ = (parse_stages(&split_list(text)), parse_stages(&split_csv(&[text.to_owned()])));
 });
 
 fn distinct(tags: &[(String, String)]) -> Vec<(&str, &str)> {

@@ -26,9 +26,9 @@ pub enum ConfigError {
     HostAddress(String),
     #[error("invalid DNS TTL: {0}")]
     DnsTtl(String),
-    #[error("invalid DNS select: {0}; use first, random or roundRobin")]
+    #[error("{0} does not belong to DNSSelect values; use first, random or roundRobin")]
     DnsSelect(String),
-    #[error("invalid DNS policy: {0}; use preferIPv4, preferIPv6, onlyIPv4, onlyIPv6 or any")]
+    #[error("{0} does not belong to DNSPolicy values; use preferIPv4, preferIPv6, onlyIPv4, onlyIPv6 or any")]
     DnsPolicy(String),
     #[error("unknown TLS version '{0}'")]
     TlsVersion(String),
@@ -77,9 +77,9 @@ impl Default for DnsConfig {
 impl std::str::FromStr for DnsSelect {
     type Err = ConfigError;
     fn from_str(text: &str) -> Result<Self, ConfigError> {
-        match text.to_ascii_lowercase().as_str() {
+        match text {
             "first" => Ok(Self::First),
-            "roundrobin" => Ok(Self::RoundRobin),
+            "roundRobin" => Ok(Self::RoundRobin),
             "random" => Ok(Self::Random),
             _ => Err(ConfigError::DnsSelect(text.to_owned())),
         }
@@ -89,11 +89,11 @@ impl std::str::FromStr for DnsSelect {
 impl std::str::FromStr for DnsPolicy {
     type Err = ConfigError;
     fn from_str(text: &str) -> Result<Self, ConfigError> {
-        match text.to_ascii_lowercase().as_str() {
-            "preferipv4" => Ok(Self::PreferIpv4),
-            "preferipv6" => Ok(Self::PreferIpv6),
-            "onlyipv4" => Ok(Self::OnlyIpv4),
-            "onlyipv6" => Ok(Self::OnlyIpv6),
+        match text {
+            "preferIPv4" => Ok(Self::PreferIpv4),
+            "preferIPv6" => Ok(Self::PreferIpv6),
+            "onlyIPv4" => Ok(Self::OnlyIpv4),
+            "onlyIPv6" => Ok(Self::OnlyIpv6),
             "any" => Ok(Self::Any),
             _ => Err(ConfigError::DnsPolicy(text.to_owned())),
         }

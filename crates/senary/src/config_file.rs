@@ -1,5 +1,6 @@
 //! The JSON config file: the lowest layer of options, and what only `run` takes.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use senary_js::source::io_text;
@@ -17,6 +18,7 @@ pub struct ConfigFile {
     pub features: Option<Vec<String>>,
     pub fail_on_saturation: Option<bool>,
     pub vu_memory_limit: Option<ByteSize>,
+    pub web_dashboard: Option<bool>,
     /// Settings of outputs, by the outputs' names.
     pub collectors: Map<String, Value>,
     pub unknown: Unknown,
@@ -49,14 +51,15 @@ impl std::fmt::Display for ConfigPath {
 }
 
 impl ConfigPath {
-    /// The flag, the variable, or the reference's default place.
+    /// The flag, the variable, or the reference's default place. Whoever names that place asks for nothing else.
     pub fn find(flag: Option<&str>, env: &Environment) -> Option<Self> {
-        if let Some(path) = flag.or_else(|| env.get("K6_CONFIG")) {
-            return Some(Self::Given(path.into()));
-        }
         let home = || env.get("HOME").map(|home| Path::new(home).join(".config"));
-        let folder = env.get("XDG_CONFIG_HOME").map(PathBuf::from).or_else(home)?;
-        Some(Self::Default(folder.join("k6").join("config.json")))
+        let folder = env.get("XDG_CONFIG_HOME").map(PathBuf::from).or_else(home);
+        let default = folder.map(|folder| folder.join("k6").join("config.json"));
+        match flag.or_else(|| env.get("K6_CONFIG")).map(PathBuf::from) {
+            Some(path) if default.as_ref() != Some(&path) => Some(Self::Given(path)),
+            _ => default.map(Self::Default),
+        }
     }
 }
 
@@ -71,15 +74,19 @@ impl ConfigFile {
                 log::debug!("reading the configuration file {}", path.display());
                 text
             }
-            Err(reason) if must_be_there => return Err(ConfigFileError::Unreadable { path, reason }),
-            Err(reason) => {
-                log::debug!("there is no configuration file {}: {reason}", path.display());
+            Err(reason) if !must_be_there && reason.kind() == ErrorKind::NotFound => {
+                log::debug!("there is no configuration file {}", path.display());
                 return Ok(Self::default());
             }
+            Err(reason) => return Err(ConfigFileError::Unreadable { path, reason }),
         };
         let not_json = |reason: String| ConfigFileError::NotJson { path: path.clone(), reason };
         let value: Value = serde_json::from_str(&text).map_err(|e| not_json(e.to_string()))?;
-        let Value::Object(object) = value else { return Err(not_json("it is something else".to_owned())) };
+        let object = match value {
+            Value::Object(object) => object,
+            Value::Null => Map::new(),
+            _ => return Err(not_json("it is something else".to_owned())),
+        };
         Self::decode(object).map_err(|reason| ConfigFileError::Invalid { path, reason })
     }
 
@@ -90,21 +97,37 @@ impl ConfigFile {
         let linger = take::<bool>(&mut object, "linger", &mut unknown)?;
         let fail_on_saturation = take::<bool>(&mut object, "failOnSaturation", &mut unknown)?;
         let vu_memory_limit = take::<ByteSize>(&mut object, "vuMemoryLimit", &mut unknown)?;
-        let features = match object.remove("features") {
-            None | Some(Value::Null) => None,
+        let features = match remove(&mut object, "features") {
+            None => None,
             Some(Value::String(list)) => Vec::parse(&list)?,
             Some(list) => Vec::decode(&list, &mut unknown).map_err(|e| e.within("features"))?,
         };
-        let collectors = match object.remove("collectors") {
+        let collectors = match remove(&mut object, "collectors") {
+            None => Map::new(),
             Some(Value::Object(collectors)) => collectors,
-            _ => Map::new(),
+            Some(other) => {
+                let reason = format!("expected an object with the settings of each output, found {other}");
+                return Err(Invalid::new(reason).within("collectors"));
+            }
         };
-        // Known, and of no use here: nothing is reported, uploaded or shown in a browser.
-        for ignored in ["noUsageReport", "noArchiveUpload", "webDashboard", "secretSource"] {
-            object.remove(ignored);
+        let web_dashboard = take::<bool>(&mut object, "webDashboard", &mut unknown)?;
+        // Known, and of no use here: nothing is reported or uploaded.
+        for ignored in ["noUsageReport", "noArchiveUpload"] {
+            take::<bool>(&mut object, ignored, &mut unknown)?;
         }
+        remove(&mut object, "secretSource");
         let options = Options::decode(&Value::Object(object), &mut unknown)?;
-        Ok(Self { options, out, linger, features, fail_on_saturation, vu_memory_limit, collectors, unknown })
+        Ok(Self {
+            options,
+            out,
+            linger,
+            features,
+            fail_on_saturation,
+            vu_memory_limit,
+            web_dashboard,
+            collectors,
+            unknown,
+        })
     }
 }
 
@@ -113,8 +136,17 @@ fn take<T: OptionValue>(
     key: &str,
     unknown: &mut Unknown,
 ) -> Result<Option<T>, Invalid> {
-    match object.remove(key) {
-        None | Some(Value::Null) => Ok(None),
+    match remove(object, key) {
+        None => Ok(None),
         Some(value) => T::decode(&value, unknown).map_err(|e| e.within(key)),
     }
+}
+
+/// Takes out the value of that name, or of that name in another letter case; null is none.
+fn remove(object: &mut Map<String, Value>, key: &str) -> Option<Value> {
+    let is_meant = |name: &&String| name.eq_ignore_ascii_case(key);
+    let mut names: Vec<String> = object.keys().filter(is_meant).cloned().collect();
+    names.sort_by_key(|name| name == key);
+    let values: Vec<Value> = names.iter().filter_map(|name| object.shift_remove(name)).collect();
+    values.into_iter().next_back().filter(|value| !value.is_null())
 }

@@ -35,7 +35,7 @@ struct Report {
 /// The list as text or JSON, with its newline.
 pub fn run(args: &DepsArgs, env: &Environment) -> Result<String, Failure> {
     let runtime = RuntimeSettings::new(&args.runtime, env, false)?;
-    let store = script::read(&args.script[0], runtime.source_type)?.into_store(&Shutdown::new());
+    let store = script::read(&args.script[0], runtime.source_type.as_deref())?.into_store(&Shutdown::new());
     let dependencies = store.dependencies().map_err(|error| Failure::Init {
         script: args.script[0].clone(),
         error: LifecycleError::Source { url: store.entry.url.clone(), error },
@@ -65,15 +65,12 @@ impl Report {
 
     fn text(&self) -> String {
         let dependency = |(name, range): (&String, &String)| format!("  {name}: {range}\n");
-        let mut dependencies: String = self.build_dependencies.iter().map(dependency).collect();
-        if dependencies.is_empty() {
-            dependencies.push_str("  (none)\n");
-        }
+        let dependencies: String = self.build_dependencies.iter().map(dependency).collect();
+        let dependencies =
+            if dependencies.is_empty() { " (none)\n".to_owned() } else { format!("\n{dependencies}") };
         let imports: String = self.imports.iter().map(|name| format!("  {name}\n")).collect();
         let required = if self.custom_build_required { "yes" } else { "no" };
-        format!(
-            "Build Dependencies:\n{dependencies}\nImports:\n{imports}\nCustom Build Required: {required}\n"
-        )
+        format!("Build Dependencies:{dependencies}\nImports:\n{imports}\nCustom Build Required: {required}\n")
     }
 }
 

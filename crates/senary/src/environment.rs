@@ -17,6 +17,11 @@ impl Environment {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// A variable's value, be it empty.
+    pub fn raw(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
     /// Whether a variable is there, be it empty.
     pub fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)

@@ -57,6 +57,9 @@ pub enum Failure {
     /// The script's file cannot be read.
     #[error(transparent)]
     Unreadable(SourceError),
+    /// What `--type` says of it is no type there is.
+    #[error("unknown or unspecified test type '{kind}' for '{url}': use js or archive")]
+    UnknownType { kind: String, url: String },
     #[error(transparent)]
     Archive(#[from] ArchiveError),
     #[error("no exported functions in script; what virtual users do is `export default function () {{ … }}`")]
@@ -115,8 +118,7 @@ impl Failure {
             Self::Timeout { stage: Stage::HandleSummary, .. } => 102,
             Self::Stopped(StopReason::RestApi) => 103,
             Self::Plan(_) => 104,
-            Self::Options(OptionsError::Flag(_)) => 255,
-            Self::Options(_) => 104,
+            Self::Options(error) => error.exit_code(),
             Self::Secrets(_) => 104,
             Self::Stopped(StopReason::Signal { .. }) => 105,
             Self::RestApi(_) => 106,
@@ -142,6 +144,7 @@ impl Failure {
             | Self::Settings(_)
             | Self::Log(_)
             | Self::Unreadable(_)
+            | Self::UnknownType { .. }
             | Self::Archive(_)
             | Self::NoExports
             | Self::Output(_)

@@ -34,8 +34,12 @@ fn main() -> ExitCode {
 fn start_log(global: &GlobalSettings) -> Result<(), Failure> {
     logging::init(&global.log).or_else(|error| {
         logging::init(&logging::Settings::default())?;
-        Err(error.into())
-    })
+        Err(Failure::from(error))
+    })?;
+    if global.profiling {
+        log::warn!("--profiling-enabled has no effect, there is no profiler to serve");
+    }
+    Ok(())
 }
 
 fn follow(cli: Cli, global: &GlobalSettings, env: &Environment) -> Result<(), Failure> {
@@ -47,8 +51,8 @@ fn follow(cli: Cli, global: &GlobalSettings, env: &Environment) -> Result<(), Fa
         Command::Help(text) => print(text.as_bytes()),
         Command::Archive(args) => archive::run(&args, global, env),
         Command::New(args) => print(new::run(&args).map_err(command)?.as_bytes()),
-        Command::Version(args) => print(version::text(args.json).as_bytes()),
-        Command::Features(args) => print(features::list(args.json).as_bytes()),
+        Command::Version(args) => print(version::text(args.json.unwrap_or_default()).as_bytes()),
+        Command::Features(args) => print(features::list(args.json.unwrap_or_default()).as_bytes()),
         Command::Completion(args) => print(&completion::script(&args.shell[0]).map_err(command)?),
     }
 }

@@ -14,7 +14,7 @@ use crate::background::Background;
 use crate::environment::Environment;
 use crate::exit_code::Failure;
 use crate::logging;
-use crate::options::{GlobalSettings, RuntimeSettings, SourceType};
+use crate::options::{GlobalSettings, RuntimeSettings};
 
 /// A test as it was found.
 #[derive(Debug)]
@@ -32,12 +32,18 @@ struct Archived {
     contents: BTreeMap<String, Arc<[u8]>>,
 }
 
-/// Reads a test; `-` is standard input. Which kind it is shows in its first bytes, unless `kind` says it.
-pub fn read(name: &str, kind: Option<SourceType>) -> Result<Test, Failure> {
+/// Reads a test; `-` is standard input. Which kind it is shows in its first bytes, unless `kind` says it: `js` or
+/// `archive`.
+pub fn read(name: &str, kind: Option<&str>) -> Result<Test, Failure> {
     let cwd = std::env::current_dir()
         .map_err(|e| Failure::System { doing: "finding the working directory", reason: e.to_string() })?;
     let (url, bytes) = read_file(name, &cwd).map_err(Failure::Unreadable)?;
-    let is_archive = kind.map_or_else(|| Archive::is_archive(&bytes), |kind| kind == SourceType::Archive);
+    let is_archive = match kind {
+        None => Archive::is_archive(&bytes),
+        Some("js") => false,
+        Some("archive") => true,
+        Some(kind) => return Err(Failure::UnknownType { kind: kind.to_owned(), url }),
+    };
     if !is_archive {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         return Ok(Test { source: ScriptSource { url, text }, archived: None });

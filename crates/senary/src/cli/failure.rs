@@ -14,6 +14,8 @@ pub enum UsageError {
     UnknownFlag { flag: String, similar: Option<String> },
     #[error("unknown shorthand flag: {letter:?} in {flag}")]
     UnknownShorthand { letter: char, flag: String },
+    #[error("bad flag syntax: {0}")]
+    BadSyntax(String),
     #[error("unknown command {command:?} for {PROGRAM:?}{}", suggestion(.similar))]
     UnknownCommand { command: String, similar: Option<String> },
     #[error("unexpected argument {argument:?}: this command takes flags only{}", suggestion(.similar))]
@@ -28,6 +30,9 @@ pub enum UsageError {
     ArgumentCount { received: usize, hint: String },
     #[error("accepts at most 1 arg(s), received {received}")]
     TooManyArguments { received: usize },
+    /// The flag of another address.
+    #[error("--address is that of the REST API, and `{PROGRAM} echo` has none: use --listen {address}")]
+    EchoAddress { address: String },
     #[error("{0}")]
     Other(String),
 }
@@ -54,8 +59,16 @@ impl UsageError {
         Self::UnknownCommand { command: command.to_owned(), similar }
     }
 
-    /// The same, of a flag at the end of `args` that was typed short: `-u`.
+    /// The same, of a flag as it stands in `args`: at their end it may be short, `-u`, and it may be no flag at all,
+    /// `---vus=2`.
     pub(super) fn typed(self, args: &[OsString]) -> Self {
+        if let Self::UnknownFlag { flag, .. } = &self
+            && (flag == "--" || flag.starts_with("---"))
+        {
+            let is_meant = |arg: &&str| arg.len() > 2 && arg.starts_with(flag.as_str());
+            let arg = args.iter().filter_map(|arg| arg.to_str()).find(is_meant);
+            return Self::BadSyntax(arg.unwrap_or(flag).to_owned());
+        }
         let last = args.last().and_then(|arg| arg.to_str()).unwrap_or_default();
         let short = last.strip_prefix('-').filter(|letters| !letters.starts_with('-'));
         match (self, short.and_then(|letters| letters.chars().next_back())) {

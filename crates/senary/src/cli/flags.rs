@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::options::{ByteSize, Nanos, parse_bool, parse_go_duration, parse_int, parse_size};
+use crate::options::{ByteSize, Nanos, parse_bool, parse_go_duration, parse_int_literal, parse_size};
 
 const HTTP: &str = "HTTP options (accepted, but without effect yet)";
 const GLOBAL: &str = "Global options";
@@ -39,21 +39,21 @@ pub struct GlobalFlags {
     #[arg(long, global = true, value_name = "SOURCE")]
     pub secret_source: Vec<String>,
     /// Print help
-    #[arg(short, long, global = true)]
-    pub help: bool,
+    #[arg(short, long, global = true, value_parser = parse_bool)]
+    pub help: Option<bool>,
 }
 
 /// Flags that set an option of the test.
 #[derive(Clone, Debug, Default, Args)]
 pub struct OptionFlags {
     /// Number of VUs [default: 1]
-    #[arg(short = 'u', long, value_name = "N", value_parser = parse_int)]
+    #[arg(short = 'u', long, value_name = "N", value_parser = parse_int_literal)]
     pub vus: Option<i64>,
     /// How long to run, e.g. 1m30s
     #[arg(short, long, value_name = "DURATION", value_parser = parse_go_duration)]
     pub duration: Option<Nanos>,
     /// Number of iterations, shared by all VUs
-    #[arg(short, long, value_name = "N", value_parser = parse_int)]
+    #[arg(short, long, value_name = "N", value_parser = parse_int_literal)]
     pub iterations: Option<i64>,
     /// Ramp to a number of VUs, as DURATION:TARGET (repeatable)
     #[arg(short, long, value_name = "STAGE")]
@@ -139,16 +139,16 @@ pub struct ResultFlags {
 #[command(next_help_heading = HTTP)]
 pub struct HttpFlags {
     /// Follow at most this many redirects
-    #[arg(long, value_name = "N", value_parser = parse_int)]
+    #[arg(long, value_name = "N", value_parser = parse_int_literal)]
     pub max_redirects: Option<i64>,
     /// Requests of a batch at a time
-    #[arg(long, value_name = "N", value_parser = parse_int)]
+    #[arg(long, value_name = "N", value_parser = parse_int_literal)]
     pub batch: Option<i64>,
     /// Requests of a batch to one host at a time
-    #[arg(long, value_name = "N", value_parser = parse_int)]
+    #[arg(long, value_name = "N", value_parser = parse_int_literal)]
     pub batch_per_host: Option<i64>,
     /// Requests per second, at most
-    #[arg(long, value_name = "N", value_parser = parse_int)]
+    #[arg(long, value_name = "N", value_parser = parse_int_literal)]
     pub rps: Option<i64>,
     /// The User-Agent header
     #[arg(long, value_name = "TEXT")]
@@ -226,14 +226,14 @@ pub struct RunFlags {
     /// Accepted, but without effect: no usage is ever reported
     #[arg(long, value_parser = parse_bool)]
     pub no_usage_report: Option<bool>,
-    /// Turn on experimental features: freeze-env, merge-run-tags (separated by commas)
+    /// Turn on experimental features: freeze-env, merge-run-tags (separated by commas, repeatable)
     #[arg(long, value_name = "FEATURES")]
-    pub features: Option<String>,
+    pub features: Vec<String>,
     /// Start an echo server for the test; scripts find it in __ENV.TCP_HOST and __ENV.TCP_PORT
     #[arg(long, value_parser = parse_bool)]
     pub with_echo: Option<bool>,
     /// Number of threads that run VUs [default: one per core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_workers)]
     pub workers: Option<usize>,
     /// Exit with 120 if the generator itself was the bottleneck
     #[arg(long, value_parser = parse_bool)]
@@ -315,6 +315,14 @@ pub struct EchoArgs {
     /// Speak TLS under a certificate made on the spot, which is printed
     #[arg(long, value_parser = parse_bool)]
     pub tls: Option<bool>,
+}
+
+/// At least one.
+fn parse_workers(text: &str) -> Result<usize, String> {
+    match parse_int_literal(text)?.try_into() {
+        Ok(workers @ 1..) => Ok(workers),
+        _ => Err("give a number from 1, or leave the flag out for one worker per core".to_owned()),
+    }
 }
 
 impl OptionFlags {

@@ -17,6 +17,8 @@ use clap::builder::ValueParser;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
 
+use crate::options::parse_bool;
+
 /// The name of the program in texts.
 pub const PROGRAM: &str = "senary";
 
@@ -46,16 +48,20 @@ pub enum Command {
 #[derive(Debug, Default, clap::Args)]
 pub struct VersionArgs {
     /// Print the version as JSON
-    #[arg(long)]
-    pub json: bool,
+    #[arg(long, value_parser = parse_bool)]
+    pub json: Option<bool>,
+    #[arg(hide = true)]
+    pub ignored: Vec<String>,
 }
 
 /// Lists the experimental features.
 #[derive(Debug, Default, clap::Args)]
 pub struct FeaturesArgs {
     /// Print the list as JSON
-    #[arg(long)]
-    pub json: bool,
+    #[arg(long, value_parser = parse_bool)]
+    pub json: Option<bool>,
+    #[arg(hide = true)]
+    pub ignored: Vec<String>,
 }
 
 #[derive(Debug, Parser)]
@@ -72,8 +78,8 @@ struct Root {
     #[command(flatten)]
     global: GlobalFlags,
     /// Print the version
-    #[arg(long)]
-    version: bool,
+    #[arg(long, value_parser = parse_bool)]
+    version: Option<bool>,
     #[command(subcommand)]
     command: Option<Commands>,
 }
@@ -116,8 +122,8 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, UsageError
     let root = Root::from_arg_matches_mut(&mut matches).map_err(|e| UsageError::from_clap(&e, &command()))?;
     let global = root.global;
     let command = match root.command {
-        _ if global.help => Command::Help(help(subcommand.as_deref())?),
-        None if root.version => Command::Version(VersionArgs::default()),
+        _ if global.help == Some(true) => Command::Help(help(subcommand.as_deref())?),
+        None if root.version == Some(true) => Command::Version(VersionArgs::default()),
         None => Command::Help(help(None)?),
         Some(Commands::Help { command }) => Command::Help(help(command.first().map(String::as_str))?),
         Some(Commands::Run(args)) => {
@@ -148,7 +154,10 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, UsageError
             exactly_one(&args.shell, "the name of a shell, e.g. bash")?;
             Command::Completion(args)
         }
-        Some(Commands::Echo(args)) => Command::Echo(args),
+        Some(Commands::Echo(args)) => match global.address {
+            None => Command::Echo(args),
+            Some(address) => return Err(UsageError::EchoAddress { address }),
+        },
     };
     Ok(Cli { global, command })
 }
@@ -193,7 +202,7 @@ pub fn shown_command() -> clap::Command {
     for_each_argument(Root::command(), &|arg| match (is_switch(&arg), arg.is_positional()) {
         (true, _) => arg.num_args(0).action(ArgAction::SetTrue),
         (false, true) => {
-            let is_required = arg.get_id() != "file";
+            let is_required = arg.get_id() != "file" && !arg.is_hide_set();
             arg.num_args(1).action(ArgAction::Set).required(is_required)
         }
         (false, false) => arg,
@@ -290,6 +299,9 @@ mod tests {
         for (args, text) in [
             (&["s.js", "--warp", "9"][..], "unknown flag: --warp"),
             (&["s.js", "--iteration", "9"], "unknown flag: --iteration, did you mean --iterations?"),
+            (&["s.js", "---vus", "9"], "bad flag syntax: ---vus"),
+            (&["s.js", "---vus=9"], "bad flag syntax: ---vus=9"),
+            (&["s.js", "--=9"], "bad flag syntax: --=9"),
             (&["s.js", "-x"], "unknown shorthand flag: 'x' in -x"),
             (&["s.js", "--vus"], "flag needs an argument: --vus"),
             (&["s.js", "-u"], "flag needs an argument: 'u' in -u"),
@@ -301,6 +313,18 @@ mod tests {
             (
                 &["s.js", "--no-setup=perhaps"],
                 "invalid argument \"perhaps\" for \"--no-setup\" flag: strconv.ParseBool: parsing \"perhaps\": invalid syntax",
+            ),
+            (
+                &["s.js", "-u", "08"],
+                "invalid argument \"08\" for \"-u, --vus\" flag: strconv.ParseInt: parsing \"08\": invalid syntax",
+            ),
+            (
+                &["s.js", "--workers", "many"],
+                "invalid argument \"many\" for \"--workers\" flag: strconv.ParseInt: parsing \"many\": invalid syntax",
+            ),
+            (
+                &["s.js", "--workers", "0"],
+                "invalid argument \"0\" for \"--workers\" flag: give a number from 1, or leave the flag out for one worker per core",
             ),
             (
                 &["s.js", "--duration", "5"],
@@ -322,6 +346,33 @@ mod tests {
             assert_eq!(parse(["senary", command].map(OsString::from)).unwrap_err().to_string(), text);
             assert_eq!(parse(["senary", "help", command].map(OsString::from)).unwrap_err().to_string(), text);
         }
+    }
+
+    #[test]
+    fn numbers_of_flags_may_be_written_as_in_programs() {
+        for (text, number) in
+            [("0x3", 3), ("1_0", 10), ("0b11", 3), ("0o17", 15), ("010", 8), ("-0x3", -3), ("0", 0)]
+        {
+            let args = run(&["s.js", "-u", text, "--batch", text, &format!("--rps={text}")]).unwrap();
+            let http = &args.options.http;
+            assert_eq!(
+                (args.options.vus, http.batch, http.rps),
+                (Some(number), Some(number), Some(number)),
+                "{text}"
+            );
+        }
+        assert_eq!(run(&["s.js", "--workers", "0x2"]).unwrap().config.workers, Some(2));
+    }
+
+    #[test]
+    fn what_is_too_much_is_passed_over_or_refused() {
+        let command = |args: &[&str]| parse(args.iter().map(OsString::from)).map(|cli| cli.command);
+        assert!(matches!(command(&["senary", "version", "x"]), Ok(Command::Version(_))));
+        assert!(matches!(command(&["senary", "features", "x", "--json=false"]), Ok(Command::Features(_))));
+        assert!(matches!(command(&["senary", "run", "--help=false", "x"]), Ok(Command::Run(_))));
+        assert!(matches!(command(&["senary", "--help=true", "run"]), Ok(Command::Help(_))));
+        let refused = command(&["senary", "echo", "--address", ":1"]).unwrap_err().to_string();
+        assert_eq!(refused, "--address is that of the REST API, and `senary echo` has none: use --listen :1");
     }
 
     #[test]

@@ -3,31 +3,36 @@
 
 use std::collections::BTreeMap;
 
-use senary_execution::{Segment, SegmentError, SegmentSequence};
+use senary_execution::{Segment, SegmentSequence};
 use senary_metrics::spelling::nearest;
+use senary_net::ConfigError;
+use senary_net::resolve::HostPattern;
 use serde_json::{Map, Value};
 
 use super::place::line_of;
 use super::scenarios::{ExecutorOption, ScenarioOption, Scenarios};
 use super::types::{SystemTagSet, parse_stages};
-use super::value::{ByteSize, Invalid, OptionValue, Raw, Unknown, split_list};
+use super::value::{ByteSize, Invalid, OptionValue, Raw, Unknown, split_csv, split_list};
 use super::{DnsOption, Options};
 use crate::cli::{OptionFlags, RunFlags};
 use crate::config_file::{ConfigFile, ConfigFileError, ConfigPath};
 use crate::environment::Environment;
 use crate::features::{FEATURES, FREEZE_ENV, MERGE_RUN_TAGS};
 
-/// Why there are no options to work with.
+/// Why there are no options to work with; exit code 104 unless it says otherwise.
 #[derive(Debug, thiserror::Error)]
 pub enum OptionsError {
-    /// A flag's value; exit code 255, all others are 104.
+    /// A flag's value; exit code 255.
     #[error("{0}")]
     Flag(String),
+    /// Something that summaries cannot say of a trend, whoever asks for it; exit code 255.
+    #[error("{0}")]
+    TrendStat(String),
     #[error("{0}")]
     Environment(Invalid),
     #[error(transparent)]
     ConfigFile(#[from] ConfigFileError),
-    #[error("could not initialize '{script}': the options are not valid{}: {reason}", place(.line))]
+    #[error("could not initialize '{script}': parsing options from script got error{}: {reason}", place(.line))]
     Script { script: String, line: Option<usize>, reason: Invalid },
     #[error("using `{0}` and `{1}` options simultaneously is not allowed")]
     Conflict(&'static str, &'static str),
@@ -36,9 +41,9 @@ pub enum OptionsError {
 }
 
 impl OptionsError {
-    pub fn exit_code(&self) -> i32 {
+    pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Flag(_) => 255,
+            Self::Flag(_) | Self::TrendStat(_) => 255,
             _ => 104,
         }
     }
@@ -165,24 +170,22 @@ impl Given {
                 "these flags have no effect yet, HTTP is not supported: {flags}"
             )));
         }
-        let dashboard = super::parse_variable::<bool>(env, "K6_WEB_DASHBOARD");
-        if dashboard.map_err(OptionsError::Environment)? == Some(true) {
-            given.notes.push(Note::warning("K6_WEB_DASHBOARD has no effect yet, there is no web dashboard"));
+        let switch = |name| super::parse_variable::<bool>(env, name).map_err(OptionsError::Environment);
+        if switch("K6_WEB_DASHBOARD")?.or(file.web_dashboard) == Some(true) {
+            given.notes.push(Note::warning(
+                "webDashboard (K6_WEB_DASHBOARD) has no effect yet, there is no web dashboard",
+            ));
         }
+        // Nothing is ever reported, but what is no answer is none here either.
+        switch("K6_NO_USAGE_REPORT")?;
         if let Some(out) = env.get("K6_OUT") {
-            given.out = split_list(out);
+            given.out = out.split(',').map(|out| out.trim().to_owned()).collect();
         }
-        if let Some(linger) = super::parse_variable(env, "K6_LINGER").map_err(OptionsError::Environment)? {
-            given.linger = linger;
-        }
+        given.linger = switch("K6_LINGER")?.unwrap_or(given.linger);
         if let Some(features) = env.get("K6_FEATURES") {
             given.features = split_list(features);
         }
-        if let Some(fail) =
-            super::parse_variable(env, "K6_FAIL_ON_SATURATION").map_err(OptionsError::Environment)?
-        {
-            given.fail_on_saturation = fail;
-        }
+        given.fail_on_saturation = switch("K6_FAIL_ON_SATURATION")?.unwrap_or(given.fail_on_saturation);
         let limit = super::parse_variable(env, "K6_VU_MEMORY_LIMIT").map_err(OptionsError::Environment)?;
         given.vu_memory_limit = limit.or(given.vu_memory_limit);
         if let Some(run) = run {
@@ -192,8 +195,8 @@ impl Given {
             given.linger = run.linger.unwrap_or(given.linger);
             given.fail_on_saturation = run.fail_on_saturation.unwrap_or(given.fail_on_saturation);
             given.vu_memory_limit = run.vu_memory_limit.or(given.vu_memory_limit);
-            if let Some(features) = &run.features {
-                given.features = split_list(features);
+            if !run.features.is_empty() {
+                given.features = run.features.iter().flat_map(|list| split_list(list)).collect();
             }
         }
         Ok(given)
@@ -224,8 +227,9 @@ impl Given {
             let note = Note { level: log::Level::Error, ..Note::warning("Unknown feature flag") };
             notes.push(note.with("feature", feature));
         }
-        let mut options = self.file;
-        let layers = [("script", script), ("env", self.environment), ("cli", self.cli)];
+        let mut options = Options::default();
+        let layers =
+            [("config", self.file), ("script", script), ("env", self.environment), ("cli", self.cli)];
         for (name, layer) in layers {
             lay(&mut options, layer, name, is_on(MERGE_RUN_TAGS.name), &mut notes);
         }
@@ -233,12 +237,14 @@ impl Given {
             let tag = format!("k6_feature_{}", feature.replace('-', "_"));
             options.tags.get_or_insert_default().insert(tag, "true".to_owned());
         }
+        let default_stats = || ["avg", "min", "med", "max", "p(90)", "p(95)"].map(str::to_owned).to_vec();
+        for stat in options.summary_trend_stats.get_or_insert_with(default_stats) {
+            crate::plan::check_trend_stat(stat).map_err(OptionsError::TrendStat)?;
+        }
+        options.system_tags.get_or_insert_default();
         let as_given = options.clone();
         derive_scenarios(&mut options, &mut notes)?;
         log::debug!("the options of all layers: {}", Value::from(options.to_json()));
-        let default_stats = || ["avg", "min", "med", "max", "p(90)", "p(95)"].map(str::to_owned).to_vec();
-        options.summary_trend_stats.get_or_insert_with(default_stats);
-        options.system_tags.get_or_insert_default();
         Ok(Consolidated {
             options,
             as_given,
@@ -251,12 +257,16 @@ impl Given {
     }
 }
 
-/// Lays a layer over lower ones. Whoever says anything about execution says all of it.
-fn lay(options: &mut Options, layer: Options, name: &str, merge_tags: bool, notes: &mut Vec<Note>) {
+/// Lays a layer over lower ones. Whoever says anything about execution says all of it; stages without a duration and
+/// no tags at all say nothing.
+fn lay(options: &mut Options, mut layer: Options, name: &str, merge_tags: bool, notes: &mut Vec<Note>) {
+    if let Some(stages) = &mut layer.stages {
+        stages.retain(|stage| stage.duration.is_some());
+    }
+    layer.tags.take_if(|tags| tags.is_empty());
     let shortcuts = layer.duration.is_some() || layer.iterations.is_some() || layer.stages.is_some();
     if shortcuts || layer.scenarios.is_some() {
-        let displaced = options.scenarios.take().is_some_and(|scenarios| !scenarios.is_empty());
-        if displaced && layer.scenarios.is_none() {
+        if options.scenarios.take().is_some() {
             notes.push(Note::warning(format!(
                 "{name:?} level configuration overrode scenarios configuration entirely"
             )));
@@ -273,30 +283,29 @@ fn lay(options: &mut Options, layer: Options, name: &str, merge_tags: bool, note
     }
 }
 
-/// Turns the shortcuts `iterations`, `duration`, `stages` and `vus` into the scenario they stand for.
+/// Turns the shortcuts `iterations`, `duration`, `stages` and `vus` into the scenario they stand for. Beside them no
+/// scenarios are allowed, not even none; without any stages, stages are.
 fn derive_scenarios(options: &mut Options, notes: &mut Vec<Note>) -> Result<(), OptionsError> {
     let has_stages = options.stages.as_ref().is_some_and(|stages| !stages.is_empty());
+    let set_scenarios = options.scenarios.is_some();
     let has_scenarios = options.scenarios.as_ref().is_some_and(|scenarios| !scenarios.is_empty());
     let refuse = |is_set: bool, a, b| if is_set { Err(OptionsError::Conflict(a, b)) } else { Ok(()) };
     let vus = options.vus;
     let executor = if let Some(iterations) = options.iterations {
         refuse(has_stages, "iterations", "stages")?;
-        refuse(has_scenarios, "iterations", "scenarios")?;
+        refuse(set_scenarios, "iterations", "scenarios")?;
         let max_duration = options.duration;
         ExecutorOption::SharedIterations { vus, iterations: Some(iterations), max_duration }
     } else if let Some(duration) = options.duration {
         refuse(has_stages, "duration", "stages")?;
-        refuse(has_scenarios, "duration", "scenarios")?;
+        refuse(set_scenarios, "duration", "scenarios")?;
         if duration.0 <= 0 {
             return Err(OptionsError::ZeroDuration);
         }
         ExecutorOption::ConstantVus { vus, duration: Some(duration) }
     } else if has_stages {
-        refuse(has_scenarios, "stages", "scenarios")?;
-        let mut stages = options.stages.clone();
-        if let Some(stages) = &mut stages {
-            stages.retain(|stage| stage.duration.is_some());
-        }
+        refuse(set_scenarios, "stages", "scenarios")?;
+        let stages = options.stages.clone();
         ExecutorOption::RampingVus { start_vus: vus, stages, graceful_ramp_down: None }
     } else if let Some(vus) = vus {
         if has_scenarios {
@@ -354,17 +363,28 @@ impl OptionFlags {
     fn to_options(&self) -> Result<Options, OptionsError> {
         let Self { execution, network, results, http, .. } = self;
         let flag = |e: Invalid| OptionsError::Flag(e.to_string());
-        let net = |e: senary_net::ConfigError| OptionsError::Flag(e.to_string());
-        let segment = |e: SegmentError| OptionsError::Flag(e.to_string());
-        execution.execution_segment.as_deref().map(str::parse::<Segment>).transpose().map_err(segment)?;
-        let sequence = execution.execution_segment_sequence.as_deref().map(str::parse::<SegmentSequence>);
-        sequence.transpose().map_err(segment)?;
-        let list = |values: &[String]| Some(values.iter().flat_map(|v| split_list(v)).collect::<Vec<_>>());
-        let list = |values: &[String]| list(values).filter(|values| !values.is_empty());
+        let net = |e: ConfigError| OptionsError::Flag(e.to_string());
+        let segment = execution.execution_segment.as_deref().map(Segment::parse);
+        let sequence = execution.execution_segment_sequence.as_deref().map(SegmentSequence::parse);
+        // A list that was given may be empty, and then wins over others.
+        let list = |values: &[String]| (!values.is_empty()).then(|| split_csv(values));
         let stages = list(&self.stage).map(|texts| parse_stages(&texts)).transpose().map_err(flag)?;
+        if let Some(at) = stages.iter().flatten().position(|stage| stage.duration.is_none()) {
+            return Err(OptionsError::Flag(format!("stage {at} doesn't have a specified duration")));
+        }
         let blacklist_ips = list(&network.blacklist_ip);
         for range in blacklist_ips.iter().flatten() {
-            senary_net::resolve::Cidr::parse(range).map_err(net)?;
+            senary_net::resolve::Cidr::parse(range).map_err(|_| {
+                OptionsError::Flag(format!(
+                    "error parsing blacklist-ip '{range}': invalid CIDR address: {range}"
+                ))
+            })?;
+        }
+        let block_hostnames = list(&network.block_hostnames);
+        for pattern in block_hostnames.iter().flatten() {
+            if HostPattern::parse(pattern).is_none() {
+                return Err(net(ConfigError::HostnamePattern(pattern.clone())));
+            }
         }
         let summary_trend_stats = list(&results.summary_trend_stats);
         for stat in summary_trend_stats.iter().flatten() {
@@ -373,7 +393,8 @@ impl OptionFlags {
         if let Some(unit) = &results.summary_time_unit {
             crate::plan::check_time_unit(unit).map_err(OptionsError::Flag)?;
         }
-        if let Some(ips) = &network.local_ips {
+        let local_ips = network.local_ips.clone().filter(|ips| !ips.is_empty());
+        if let Some(ips) = &local_ips {
             senary_net::LocalIps::parse(ips).map_err(net)?;
         }
         let tags = self.tag.iter().map(|tag| parse_tag(tag)).collect::<Result<BTreeMap<_, _>, _>>()?;
@@ -382,8 +403,8 @@ impl OptionFlags {
             duration: self.duration,
             iterations: self.iterations,
             stages,
-            execution_segment: execution.execution_segment.clone(),
-            execution_segment_sequence: execution.execution_segment_sequence.clone(),
+            execution_segment: segment.transpose().map_err(flag)?.flatten(),
+            execution_segment_sequence: sequence.transpose().map_err(flag)?.flatten(),
             paused: self.paused,
             no_setup: self.no_setup,
             no_teardown: self.no_teardown,
@@ -391,13 +412,13 @@ impl OptionFlags {
             min_iteration_duration: execution.min_iteration_duration,
             throw: self.throw,
             blacklist_ips,
-            block_hostnames: list(&network.block_hostnames),
+            block_hostnames,
             summary_trend_stats,
             summary_time_unit: results.summary_time_unit.clone(),
-            system_tags: list(&results.system_tags).as_deref().and_then(SystemTagSet::of),
+            system_tags: list(&results.system_tags).as_deref().map(SystemTagSet::of),
             tags: (!tags.is_empty()).then_some(tags),
             console_output: results.console_output.clone(),
-            local_ips: network.local_ips.clone(),
+            local_ips,
             dns: network.dns.as_deref().map(DnsOption::parse).transpose().map_err(flag)?.flatten(),
             max_redirects: http.max_redirects,
             batch: http.batch,
@@ -415,10 +436,13 @@ impl OptionFlags {
 
 /// `name=value`, both of them there.
 fn parse_tag(text: &str) -> Result<(String, String), OptionsError> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() && !value.is_empty() => {
-            Ok((name.to_owned(), value.to_owned()))
-        }
-        _ => Err(OptionsError::Flag(format!("error parsing tag '{text}': expected name=value"))),
-    }
+    let missing = match text.split_once('=').unwrap_or((text, "")) {
+        ("", "") if text.is_empty() => "string",
+        ("", _) => "name",
+        (_, "") => "value",
+        (name, value) => return Ok((name.to_owned(), value.to_owned())),
+    };
+    Err(OptionsError::Flag(format!(
+        "error parsing tag '{text}': invalid tag, empty {missing}; tags are written name=value"
+    )))
 }

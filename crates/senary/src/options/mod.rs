@@ -16,25 +16,27 @@ mod value;
 pub use layers::{Consolidated, Given, Note, OptionsError, ScriptOptions};
 pub use place::{line_of, line_of_value};
 pub use scenarios::{ExecutorOption, ScenarioOption, Scenarios};
-pub use settings::{GlobalSettings, RuntimeSettings, SettingsError, SourceType, SummaryMode};
+pub use settings::{GlobalSettings, RuntimeSettings, SettingsError, SummaryMode};
 pub use types::{
     DnsOption, Hosts, StageOption, SystemTagSet, Thresholds, TlsAuth, TlsVersions, parse_stages,
 };
 pub use value::{
     ByteSize, Invalid, Nanos, OptionValue, Raw, Unknown, parse_bool, parse_go_duration, parse_int,
-    parse_size, split_list,
+    parse_int_literal, parse_size, split_csv, split_list,
 };
 
 use std::collections::BTreeMap;
 
+use senary_execution::{Segment, SegmentSequence};
 use serde_json::{Map, Value};
 use value::Fields;
 
 use crate::environment::Environment;
 
-/// One row per option: its field, its type, its JSON key, and its environment variable if it has one.
+/// One row per option: its field, its type, its JSON key, and its environment variables if it has any, the first of
+/// which wins.
 macro_rules! options {
-    ($($(#[$doc:meta])* $field:ident: $type:ty = $key:literal $(, $env:literal)?;)*) => {
+    ($($(#[$doc:meta])* $field:ident: $type:ty = $key:literal $(, $env:literal)*;)*) => {
         /// One layer of options, or all of them consolidated. `None` is "not set".
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct Options {
@@ -49,7 +51,7 @@ macro_rules! options {
             /// The layer of the environment.
             pub fn from_environment(env: &Environment) -> Result<Self, Invalid> {
                 Ok(Self {
-                    $($field: None$(.or(parse_variable(env, $env)?))?,)*
+                    $($field: None$(.or(parse_variable(env, $env)?))*,)*
                 })
             }
 
@@ -83,8 +85,8 @@ options! {
     iterations: i64 = "iterations", "K6_ITERATIONS";
     stages: Vec<StageOption> = "stages", "K6_STAGES";
     scenarios: Scenarios = "scenarios";
-    execution_segment: String = "executionSegment";
-    execution_segment_sequence: String = "executionSegmentSequence";
+    execution_segment: Segment = "executionSegment";
+    execution_segment_sequence: SegmentSequence = "executionSegmentSequence";
     no_setup: bool = "noSetup", "K6_NO_SETUP";
     setup_timeout: Nanos = "setupTimeout", "K6_SETUP_TIMEOUT";
     no_teardown: bool = "noTeardown", "K6_NO_TEARDOWN";
@@ -100,7 +102,7 @@ options! {
     insecure_skip_tls_verify: bool = "insecureSkipTLSVerify", "K6_INSECURE_SKIP_TLS_VERIFY";
     tls_cipher_suites: Vec<String> = "tlsCipherSuites", "K6_TLS_CIPHER_SUITES";
     tls_version: TlsVersions = "tlsVersion", "K6_TLS_VERSION";
-    tls_auth: Vec<TlsAuth> = "tlsAuth", "K6_TLS_AUTH";
+    tls_auth: Vec<TlsAuth> = "tlsAuth", "K6_TLS_AUTH", "K6_TLSAUTH";
     throw: bool = "throw", "K6_THROW";
     thresholds: Thresholds = "thresholds", "K6_THRESHOLDS";
     blacklist_ips: Vec<String> = "blacklistIPs", "K6_BLACKLIST_IPS";
@@ -179,6 +181,9 @@ impl Options {
         let mut all = self.encode_fields();
         for key in NOT_IN_JSON {
             object.insert(key.to_owned(), all.remove(key).unwrap_or_default());
+        }
+        if self.system_tags.as_ref().is_some_and(|tags| tags.iter().next().is_none()) {
+            object.insert("systemTags".to_owned(), Value::Array(Vec::new()));
         }
         object
     }

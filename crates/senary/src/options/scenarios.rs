@@ -238,6 +238,9 @@ impl OptionValue for Scenarios {
         for (name, value) in
             value.as_object().ok_or_else(|| Invalid::new("expected an object of scenarios"))?
         {
+            // Null says as little of a scenario as an object without anything in it.
+            let nothing = Value::Object(Map::new());
+            let value = if value.is_null() { &nothing } else { value };
             let scenario = ScenarioOption::decode(name, value).map_err(|e| e.within(name))?;
             scenarios.insert(name.clone(), scenario);
         }

@@ -13,12 +13,10 @@ pub enum SettingsError {
     CompatibilityMode(String),
     #[error("invalid summary mode {0:?}: use compact, full or disabled")]
     SummaryMode(String),
-    #[error("invalid type {0:?}: use js or archive")]
-    Type(String),
     #[error("invalid environment variable name '{0}'")]
     EnvName(String),
-    #[error("invalid value {value:?} of the environment variable {name}: {reason}")]
-    Variable { name: &'static str, value: String, reason: String },
+    #[error("env var '{name}' is not a valid boolean value: {reason}")]
+    Switch { name: &'static str, reason: String },
 }
 
 /// What holds for every command.
@@ -31,6 +29,8 @@ pub struct GlobalSettings {
     pub config: Option<ConfigPath>,
     pub quiet: bool,
     pub no_color: bool,
+    /// Somebody wants to look into the program while it runs.
+    pub profiling: bool,
     pub log: crate::logging::Settings,
     /// `type=settings`, in the order given.
     pub secret_sources: Vec<String>,
@@ -51,6 +51,7 @@ impl GlobalSettings {
             config: ConfigPath::find(flags.config.as_deref(), env),
             quiet: flags.quiet.unwrap_or_default(),
             no_color,
+            profiling: flags.profiling_enabled.unwrap_or_else(|| env.has("K6_PROFILING_ENABLED")),
             log: crate::logging::Settings {
                 output: text(&flags.log_output, "K6_LOG_OUTPUT"),
                 format: text(&flags.log_format, "K6_LOG_FORMAT"),
@@ -70,16 +71,11 @@ pub enum SummaryMode {
     Disabled,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SourceType {
-    Js,
-    Archive,
-}
-
 /// How a script is loaded, and what becomes of its results.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RuntimeSettings {
-    pub source_type: Option<SourceType>,
+    /// What the file is said to be.
+    pub source_type: Option<String>,
     /// No `global` in scripts.
     pub base_compatibility: bool,
     /// `__ENV` as far as the command line and the environment say: later ones win.
@@ -102,25 +98,21 @@ impl RuntimeSettings {
         include_system_env: bool,
     ) -> Result<Self, SettingsError> {
         let text = |flag: &Option<String>, name| flag.clone().or_else(|| env.get(name).map(str::to_owned));
-        let switch = |flag: Option<bool>, name: &'static str, default| match (flag, env.get(name)) {
+        let switch = |flag: Option<bool>, name: &'static str, default| match (flag, env.raw(name)) {
             (Some(flag), _) => Ok(flag),
             (None, None) => Ok(default),
-            (None, Some(value)) => parse_bool(value).map_err(|reason| SettingsError::Variable {
-                name,
-                value: value.to_owned(),
-                reason,
-            }),
+            (None, Some(value)) => parse_bool(value).map_err(|reason| SettingsError::Switch { name, reason }),
         };
         let base_compatibility = match text(&flags.compatibility_mode, "K6_COMPATIBILITY_MODE").as_deref() {
-            None | Some("" | "extended" | "experimental_enhanced") => false,
+            None | Some("" | "extended") => false,
+            Some("experimental_enhanced") => {
+                log::warn!(
+                    "the compatibility mode \"experimental_enhanced\" is deprecated: \"extended\", the default, does the same"
+                );
+                false
+            }
             Some("base") => true,
             Some(other) => return Err(SettingsError::CompatibilityMode(other.to_owned())),
-        };
-        let source_type = match text(&flags.r#type, "K6_TYPE").as_deref() {
-            None | Some("") => None,
-            Some("js") => Some(SourceType::Js),
-            Some("archive") => Some(SourceType::Archive),
-            Some(other) => return Err(SettingsError::Type(other.to_owned())),
         };
         let summary_mode = match text(&flags.summary_mode, "K6_SUMMARY_MODE").as_deref() {
             None | Some("" | "compact") => SummaryMode::Compact,
@@ -145,7 +137,7 @@ impl RuntimeSettings {
             script_env.push((name.to_owned(), value.to_owned()));
         }
         Ok(Self {
-            source_type,
+            source_type: text(&flags.r#type, "K6_TYPE").filter(|name| !name.is_empty()),
             base_compatibility,
             env: script_env,
             freeze_env: false,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Consolidated, Given, OptionValue, Options, OptionsError, ScriptOptions, Unknown};
 use crate::cli::{self, Command, RunArgs};
-use crate::config_file::ConfigPath;
+use crate::config_file::{ConfigFile, ConfigPath};
 use crate::environment::Environment;
 
 /// The layers of a test; what is not said is not set.
@@ -57,8 +57,8 @@ fn run_args(args: &[&str]) -> RunArgs {
 fn each_layer_wins_over_those_below() {
     let rows: &[(&str, Value, Value, (&str, &str), &[&str])] = &[
         ("paused", json!(false), json!(true), ("K6_PAUSED", "false"), &["--paused"]),
-        ("noSetup", json!(true), json!(false), ("K6_NO_SETUP", "1"), &["--no-setup=false"]),
-        ("noTeardown", json!(true), json!(false), ("K6_NO_TEARDOWN", "T"), &["--no-teardown=false"]),
+        ("noSetup", json!(true), json!(false), ("K6_NO_SETUP", "true"), &["--no-setup=false"]),
+        ("noTeardown", json!(true), json!(false), ("K6_NO_TEARDOWN", "true"), &["--no-teardown=false"]),
         ("setupTimeout", json!("1s"), json!(2000), ("K6_SETUP_TIMEOUT", "3s"), &[]),
         ("teardownTimeout", json!("1s"), json!("2s"), ("K6_TEARDOWN_TIMEOUT", "3000"), &[]),
         ("handleSummaryTimeout", json!("1s"), json!("2s"), ("K6_HANDLE_SUMMARY_TIMEOUT", "3s"), &[]),
@@ -278,6 +278,15 @@ fn whoever_speaks_of_execution_speaks_of_all_of_it() {
     assert_eq!(by_env.warnings(), ["\"env\" level configuration overrode scenarios configuration entirely"]);
     let vus = Case { script: scenarios.clone(), args: &["-u", "3"], ..Case::default() };
     assert_eq!(vus.warnings(), ["`vus=3` overrides scenarios configuration"]);
+    // None are some, too, if they were set; a script's win over a file's.
+    for lower in [scenarios.clone(), json!({"scenarios": {}})] {
+        let by_scenarios = Case { file: lower, script: scenarios.clone(), ..Case::default() };
+        assert_eq!(
+            by_scenarios.warnings(),
+            ["\"script\" level configuration overrode scenarios configuration entirely"]
+        );
+        assert!(by_scenarios.options()["scenarios"]["a"].is_object());
+    }
     // Lower ones are gone, so there is nothing to conflict with.
     let stages =
         Case { script: json!({"duration": "1s", "iterations": 3}), args: &["-s", "1s:1"], ..Case::default() };
@@ -295,10 +304,170 @@ fn conflicts_within_a_layer_are_refused() {
         (json!({"duration": "1s", "stages": stages}), "duration", "stages"),
         (json!({"duration": "1s", "scenarios": scenarios}), "duration", "scenarios"),
         (json!({"stages": stages, "scenarios": scenarios}), "stages", "scenarios"),
+        (json!({"iterations": 1, "scenarios": {}}), "iterations", "scenarios"),
+        (json!({"duration": "1s", "scenarios": {}}), "duration", "scenarios"),
+        (json!({"stages": stages, "scenarios": {}}), "stages", "scenarios"),
     ] {
         assert_eq!(error(script), format!("using `{a}` and `{b}` options simultaneously is not allowed"));
     }
     assert_eq!(error(json!({"duration": 0})), "`duration` option should be more than 0");
+}
+
+#[test]
+fn stages_without_a_duration_are_none() {
+    let warning =
+        "`stages` was explicitly set to an empty value, running the script with 1 iteration in 1 VU";
+    let stages = json!({"stages": [{"target": 1}]});
+    for case in [
+        Case { script: stages.clone(), ..Case::default() },
+        Case { file: stages.clone(), ..Case::default() },
+        Case { script: json!({"duration": "1s"}), env: &[("K6_STAGES", ":5")], ..Case::default() },
+        Case { script: json!({"duration": "1s"}), args: &["-s", ""], ..Case::default() },
+    ] {
+        assert_eq!(case.warnings(), [warning]);
+        assert_eq!(case.options()["scenarios"]["default"]["executor"], "per-vu-iterations");
+    }
+    let beside = Case { script: json!({"iterations": 1, "stages": [{"target": 1}]}), ..Case::default() };
+    assert_eq!(beside.options()["scenarios"]["default"]["executor"], "shared-iterations");
+    let quoted = Case { args: &["-s", r#""1s:1","2s:0""#], ..Case::default() };
+    assert_eq!(
+        quoted.options()["scenarios"]["default"]["stages"],
+        json!([{"duration": "1s", "target": 1}, {"duration": "2s", "target": 0}])
+    );
+    // Targets are decimal everywhere.
+    let octal = Case { args: &["-s", "1s:010"], ..Case::default() };
+    assert_eq!(octal.options()["scenarios"]["default"]["stages"][0]["target"], 10);
+}
+
+#[test]
+fn lists_may_be_given_empty() {
+    let default = Case::default().options();
+    let of = |key: &str, script: Value, args: &[&str]| {
+        Case { script: json!({ (key): script }), args, ..Case::default() }.options()[key].clone()
+    };
+    assert_eq!(of("summaryTrendStats", json!(["avg"]), &["--summary-trend-stats", ""]), json!([]));
+    assert_eq!(of("systemTags", json!(["nosuch"]), &[]), json!([]));
+    assert_eq!(of("systemTags", json!(["vu"]), &["--system-tags", "nosuch"]), json!([]));
+    assert_eq!(of("systemTags", json!(["vu"]), &["--system-tags", ""]), json!([]));
+    assert_eq!(of("systemTags", json!([]), &[]), default["systemTags"]);
+    assert_eq!(of("systemTags", json!([]), &["--system-tags", " vu,iter"]), json!(["iter"]));
+    assert_eq!(of("tags", json!({"a": "b"}), &[]), json!({"a": "b"}));
+    let tags = Case { file: json!({"tags": {"a": "b"}}), script: json!({"tags": {}}), ..Case::default() };
+    assert_eq!(tags.options()["tags"], json!({"a": "b"}));
+    assert_eq!(Case { args: &["--local-ips", ""], ..Case::default() }.options()["localIPs"], Value::Null);
+}
+
+#[test]
+fn segments_are_written_as_fractions() {
+    let of = |script: Value, args: &[&str]| {
+        let options = Case { script, args, ..Case::default() }.options();
+        [options["executionSegment"].clone(), options["executionSegmentSequence"].clone()]
+    };
+    let script = json!({"executionSegment": "50%", "executionSegmentSequence": "0,0.5,1"});
+    assert_eq!(of(script, &[]), ["0:1/2", "0,1/2,1"]);
+    let args = ["--execution-segment", "0.25:2/4", "--execution-segment-sequence", "0,25%,0.5,1"];
+    assert_eq!(of(json!({}), &args), ["1/4:1/2", "0,1/4,1/2,1"]);
+    // Nothing is the whole test, and no sequence.
+    let args = ["--execution-segment", "", "--execution-segment-sequence", ""];
+    assert_eq!(of(json!({"executionSegment": "50%"}), &args), [json!("0:1"), Value::Null]);
+    let error = Case { script: json!({"executionSegment": "1:0"}), ..Case::default() }.error();
+    assert!(
+        error.contains("options.executionSegment: segment start(1.00) must be less than its end"),
+        "{error}"
+    );
+}
+
+#[test]
+fn variables_are_read_as_json_has_them() {
+    for (name, text, expected) in [
+        ("K6_PAUSED", "true", Ok(json!(true))),
+        ("K6_PAUSED", "false", Ok(json!(false))),
+        ("K6_PAUSED", "null", Ok(Value::Null)),
+        ("K6_PAUSED", "", Ok(Value::Null)),
+        ("K6_PAUSED", "0", Err("expected true or false")),
+        ("K6_PAUSED", "1", Err("expected true or false")),
+        ("K6_PAUSED", "T", Err("expected true or false")),
+        ("K6_PAUSED", "TRUE", Err("expected true or false")),
+        ("K6_RPS", "null", Ok(Value::Null)),
+        ("K6_RPS", "10", Ok(json!(10))),
+        ("K6_RPS", "0x3", Err("strconv.ParseInt: parsing \"0x3\": invalid syntax")),
+        ("K6_LINGER", "0", Err("expected true or false")),
+        ("K6_WEB_DASHBOARD", "1", Err("expected true or false")),
+        ("K6_NO_USAGE_REPORT", "banana", Err("expected true or false")),
+    ] {
+        let case = Case { env: &[(name, text)], ..Case::default() };
+        let key = if name == "K6_PAUSED" { "paused" } else { "rps" };
+        match expected {
+            Ok(value) => assert_eq!(case.options()[key], value, "{name}={text}"),
+            Err(reason) => {
+                let error = case.consolidate().unwrap_err();
+                assert_eq!(error.exit_code(), 104);
+                let expected = format!("invalid value {text:?} of the environment variable {name}: {reason}");
+                assert_eq!(error.to_string(), expected);
+            }
+        }
+    }
+    let auth = r#"[{"cert": "c", "key": "k"}]"#;
+    for name in ["K6_TLS_AUTH", "K6_TLSAUTH"] {
+        let case = Case { env: &[(name, auth)], ..Case::default() };
+        assert_eq!(case.options()["tlsAuth"][0]["cert"], "c", "{name}");
+    }
+}
+
+#[test]
+fn statistics_that_are_none_are_told_alone() {
+    let wrong = json!({"summaryTrendStats": ["avg", "mode"], "setupTimeout": 0});
+    for case in [
+        Case { file: wrong.clone(), ..Case::default() },
+        Case { script: wrong, ..Case::default() },
+        Case { env: &[("K6_SUMMARY_TREND_STATS", "mode")], ..Case::default() },
+        Case { args: &["--summary-trend-stats", "mode"], ..Case::default() },
+    ] {
+        let error = case.consolidate().unwrap_err();
+        assert_eq!(error.exit_code(), 255);
+        assert!(error.to_string().starts_with("invalid trend stat 'mode', unknown format"), "{error}");
+    }
+}
+
+#[test]
+fn a_config_file_says_more_than_options() {
+    let file = |text: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.json");
+        std::fs::write(&path, text).unwrap();
+        ConfigFile::read(&ConfigPath::Given(path)).map_err(|e| e.to_string())
+    };
+    assert_eq!(file("null"), Ok(ConfigFile::default()));
+    let read =
+        file(r#"{"OUT": ["json"], "Linger": true, "FEATURES": "freeze-env", "Collectors": {"csv": {}}}"#);
+    let read = read.unwrap();
+    assert_eq!((read.out, read.linger), (Some(vec!["json".to_owned()]), Some(true)));
+    assert_eq!(read.features, Some(vec!["freeze-env".to_owned()]));
+    assert!(read.collectors.contains_key("csv") && read.unknown.is_empty());
+    assert_eq!(file(r#"{"LINGER": true, "linger": null}"#).unwrap().linger, None);
+    for (text, expected) in [
+        (r#"{"noUsageReport": 5}"#, "noUsageReport: expected true or false, found 5"),
+        (r#"{"webDashboard": "x"}"#, "webDashboard: expected true or false, found \"x\""),
+        (r#"{"collectors": 5}"#, "collectors: expected an object with the settings of each output, found 5"),
+        ("[]", "is no JSON object"),
+    ] {
+        let error = file(text).unwrap_err();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn a_config_file_nobody_asked_for_may_be_missing_and_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let default = folder.path().join("k6/config.json");
+    let (home, default) = (folder.path().to_str().unwrap(), default.to_str().unwrap());
+    let env: Environment = [("XDG_CONFIG_HOME", home)].into_iter().collect();
+    let read = |flag| ConfigFile::read(&ConfigPath::find(flag, &env).unwrap()).map_err(|e| e.to_string());
+    assert_eq!(read(None), Ok(ConfigFile::default()));
+    assert_eq!(read(Some(default)), Ok(ConfigFile::default()));
+    assert!(read(Some("nowhere.json")).unwrap_err().ends_with("no such file or directory"));
+    std::fs::create_dir_all(default).unwrap();
+    assert!(read(None).unwrap_err().starts_with("could not read the configuration file"));
 }
 
 #[test]
@@ -316,6 +485,13 @@ fn features_decide_over_tags() {
         case(&[("K6_FEATURES", "merge-run-tags")], &["--tag", "b=cli", "--features", "freeze-env"]),
         json!({"b": "cli", "k6_feature_freeze_env": "true"})
     );
+    assert_eq!(
+        case(&[], &["--tag", "b=cli", "--features", "freeze-env", "--features", "merge-run-tags"]),
+        json!({
+            "a": "script", "b": "cli",
+            "k6_feature_freeze_env": "true", "k6_feature_merge_run_tags": "true"
+        })
+    );
     let unknown = Case { args: &["--features", "time-travel"], ..Case::default() }.consolidate().unwrap();
     assert_eq!(unknown.notes[0].text, "Unknown feature flag");
     assert_eq!(unknown.notes[0].level, log::Level::Error);
@@ -327,7 +503,7 @@ fn errors_say_where() {
     let text = error(json!({"duration": "ten seconds"}));
     assert_eq!(
         text,
-        "could not initialize 'script.js': the options are not valid: options.duration: time: invalid duration \"ten seconds\""
+        "could not initialize 'script.js': parsing options from script got error: options.duration: time: invalid duration \"ten seconds\""
     );
     assert!(
         error(json!("fast please")).contains("options: expected an object of options, found \"fast please\"")
@@ -336,6 +512,7 @@ fn errors_say_where() {
     assert!(error(json!({"vus": 1.5})).contains("options.vus: expected a whole number, found 1.5"));
     let scenario = |scenario: Value| error(json!({"scenarios": {"a": scenario}}));
     assert!(scenario(json!({})).contains("scenario 'a' doesn't have a specified executor type"));
+    assert!(scenario(Value::Null).contains("scenario 'a' doesn't have a specified executor type"));
     assert!(scenario(json!({"executor": "x"})).contains("unknown executor type 'x'"));
     let colour = json!({"executor": "constant-vus", "colour": "red"});
     assert!(scenario(colour).contains("json: unknown field \"colour\""));
@@ -346,14 +523,24 @@ fn errors_say_where() {
     for (args, text) in [
         (["-s", "soon:many"], "error for stage 0: time: invalid duration \"soon\""),
         (["-s", ":5"], "stage 0 doesn't have a specified duration"),
-        (["--tag", "justname"], "error parsing tag 'justname'"),
+        (["-s", "5:1"], "error for stage 0: time: missing unit in duration \"5\""),
+        (["-s", "1s:1,1d:1"], "error for stage 1: time: unknown unit \"d\" in duration \"1d\""),
+        (["-s", "1s:010x"], "error for stage 0: strconv.ParseInt: parsing \"010x\": invalid syntax"),
+        (["--tag", "justname"], "error parsing tag 'justname': invalid tag, empty value"),
+        (["--tag", "a="], "error parsing tag 'a=': invalid tag, empty value"),
+        (["--tag", "="], "error parsing tag '=': invalid tag, empty name"),
+        (["--tag", ""], "error parsing tag '': invalid tag, empty string"),
         (["--summary-time-unit", "h"], "invalid summary time unit 'h', use 's', 'ms' or 'us'"),
         (["--summary-trend-stats", "avg,mode"], "invalid trend stat 'mode', unknown format"),
         (["--execution-segment", "2/3:1/3"], "must be less than its end"),
         (["--dns", "speed=1"], "unknown DNS configuration field: speed"),
         (["--dns", "ttl="], "no value for key ttl"),
+        (["--dns", "foo"], "no value for key foo"),
         (["--dns", "ttl=soon"], "invalid DNS TTL: soon"),
-        (["--blacklist-ip", "10.0.0.0"], "failed to parse CIDR '10.0.0.0'"),
+        (["--dns", "policy=ANY"], "ANY does not belong to DNSPolicy values"),
+        (["--dns", "select=First"], "First does not belong to DNSSelect values"),
+        (["--blacklist-ip", "x"], "error parsing blacklist-ip 'x': invalid CIDR address: x"),
+        (["--block-hostnames", "ok.test,a*b"], "invalid hostname pattern 'a*b'"),
         (["--local-ips", "x"], "invalid local IPs 'x'"),
     ] {
         let error = Case { args: &args, ..Case::default() }.consolidate().unwrap_err();

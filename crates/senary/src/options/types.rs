@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use senary_execution::{Segment, SegmentError, SegmentSequence};
 use senary_metrics::threshold::ThresholdSpec;
 use senary_net::resolve::{DnsPolicy, DnsSelect};
 use serde_json::{Map, Value, json};
 
-use super::value::{Fields, Invalid, Nanos, OptionValue, Unknown, decode_list, parse_int, split_list};
+use super::value::{
+    Fields, Invalid, Nanos, OptionValue, Unknown, decode_list, parse_go_duration, parse_int, split_list,
+};
 
 /// A stage as written: either part may be missing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,12 +27,12 @@ impl OptionValue for StageOption {
         Ok(Some(stage))
     }
 
-    /// `duration:target`.
+    /// `duration:target`; Go's durations alone.
     fn parse(text: &str) -> Result<Option<Self>, Invalid> {
         let (duration, target) = text.split_once(':').unwrap_or((text, ""));
         let mut stage = Self::default();
         if !duration.is_empty() {
-            stage.duration = Nanos::parse(duration)?;
+            stage.duration = Some(parse_go_duration(duration).map_err(Invalid::new)?);
         }
         if !target.is_empty() {
             stage.target = Some(parse_int(target).map_err(Invalid::new)?);
@@ -57,18 +60,44 @@ impl OptionValue for Vec<StageOption> {
     }
 }
 
-/// Stages of the command line and the environment; each must have a duration.
+/// Stages of the command line and the environment.
 pub fn parse_stages(texts: &[String]) -> Result<Vec<StageOption>, Invalid> {
-    let mut stages = Vec::new();
-    for (at, text) in texts.iter().enumerate() {
-        let error = |e: Invalid| Invalid::new(format!("error for stage {at}: {e}"));
-        let stage = StageOption::parse(text).map_err(error)?.unwrap_or_default();
-        if stage.duration.is_none() {
-            return Err(Invalid::new(format!("stage {at} doesn't have a specified duration")));
-        }
-        stages.push(stage);
+    let error = |at: usize, e: Invalid| Invalid::new(format!("error for stage {at}: {e}"));
+    let stage = |(at, text): (usize, &String)| {
+        StageOption::parse(text).map(Option::unwrap_or_default).map_err(|e| error(at, e))
+    };
+    texts.iter().enumerate().map(stage).collect()
+}
+
+impl OptionValue for Segment {
+    fn decode(value: &Value, unknown: &mut Unknown) -> Result<Option<Self>, Invalid> {
+        Self::parse(&String::decode(value, unknown)?.unwrap_or_default())
     }
-    Ok(stages)
+
+    /// Nothing is the whole test.
+    fn parse(text: &str) -> Result<Option<Self>, Invalid> {
+        text.parse().map(Some).map_err(|e: SegmentError| Invalid::new(e.to_string()))
+    }
+
+    fn encode(&self) -> Value {
+        self.to_string().into()
+    }
+}
+
+impl OptionValue for SegmentSequence {
+    fn decode(value: &Value, unknown: &mut Unknown) -> Result<Option<Self>, Invalid> {
+        Self::parse(&String::decode(value, unknown)?.unwrap_or_default())
+    }
+
+    /// Nothing is none.
+    fn parse(text: &str) -> Result<Option<Self>, Invalid> {
+        let sequence = Some(text).filter(|text| !text.is_empty()).map(str::parse);
+        sequence.transpose().map_err(|e: SegmentError| Invalid::new(e.to_string()))
+    }
+
+    fn encode(&self) -> Value {
+        self.to_string().into()
+    }
 }
 
 /// The `dns` option; each part can be set on its own.
@@ -129,7 +158,9 @@ impl OptionValue for DnsOption {
     fn parse(text: &str) -> Result<Option<Self>, Invalid> {
         let mut dns = Self::default();
         for part in split_list(text) {
-            let (key, value) = part.split_once('=').unwrap_or((&part, ""));
+            let Some((key, value)) = part.split_once('=') else {
+                return Err(Invalid::new(format!("no value for key {part}")));
+            };
             let field = match key {
                 "ttl" => &mut dns.ttl,
                 "select" => &mut dns.select,
@@ -337,11 +368,10 @@ impl Default for SystemTagSet {
 }
 
 impl SystemTagSet {
-    /// `None` for a set without any known name: then the default holds.
-    pub fn of(names: &[String]) -> Option<Self> {
+    /// Those of these names that there are; there may be none.
+    pub fn of(names: &[String]) -> Self {
         let known = SYSTEM_TAGS.iter().map(|(name, _)| *name);
-        let set: BTreeSet<_> = known.filter(|known| names.iter().any(|name| name == known)).collect();
-        (!set.is_empty()).then_some(Self(set))
+        Self(known.filter(|known| names.iter().any(|name| name == known)).collect())
     }
 
     pub fn has(&self, name: &str) -> bool {
@@ -354,15 +384,19 @@ impl SystemTagSet {
 }
 
 impl OptionValue for SystemTagSet {
+    /// An empty list is not set: the default holds.
     fn decode(value: &Value, unknown: &mut Unknown) -> Result<Option<Self>, Invalid> {
-        Ok(Self::of(&Vec::decode(value, unknown)?.unwrap_or_default()))
+        let names = Vec::decode(value, unknown)?.unwrap_or_default();
+        Ok((!names.is_empty()).then(|| Self::of(&names)))
     }
 
     fn parse(text: &str) -> Result<Option<Self>, Invalid> {
-        Ok(Self::of(&split_list(text)))
+        Ok(Some(Self::of(&split_list(text))))
     }
 
+    /// A set without any tag is written as a name that is none, or it would be read as not set.
     fn encode(&self) -> Value {
-        self.iter().map(Value::from).collect::<Vec<_>>().into()
+        let names: Vec<_> = self.iter().map(Value::from).collect();
+        if names.is_empty() { json!([""]) } else { names.into() }
     }
 }

@@ -38,7 +38,8 @@ pub trait OptionValue: Sized {
     /// From JSON that is not null. `None` if the value means "not set".
     fn decode(value: &Value, unknown: &mut Unknown) -> Result<Option<Self>, Invalid>;
 
-    /// From an environment variable that is not empty. JSON unless a type says otherwise.
+    /// From an environment variable that is not empty; `None` if its text means "not set". JSON unless a type says
+    /// otherwise.
     fn parse(text: &str) -> Result<Option<Self>, Invalid> {
         let value = serde_json::from_str(text).map_err(|e| Invalid::new(format!("expected JSON: {e}")))?;
         Self::decode(&value, &mut Unknown::new())
@@ -120,6 +121,9 @@ impl OptionValue for ByteSize {
     }
 }
 
+/// A variable with this text is as good as none.
+const UNSET: &str = "null";
+
 /// A value nobody here looks into.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Raw(pub Value);
@@ -141,6 +145,30 @@ pub fn parse_int(text: &str) -> Result<i64, String> {
     text.parse().map_err(|_| format!("strconv.ParseInt: parsing {text:?}: value out of range"))
 }
 
+/// Go's `strconv.ParseInt` for numbers as its programs write them: `0x1f`, `0b11`, `0o17`, `017`, `1_000`.
+pub fn parse_int_literal(text: &str) -> Result<i64, String> {
+    let invalid = || format!("strconv.ParseInt: parsing {text:?}: invalid syntax");
+    let (sign, digits) = match text.strip_prefix(['-', '+']) {
+        Some(digits) => (&text[..1], digits),
+        None => ("", text),
+    };
+    let (radix, prefix) = match digits.get(..2) {
+        Some("0x" | "0X") => (16, 2),
+        Some("0b" | "0B") => (2, 2),
+        Some("0o" | "0O") => (8, 2),
+        Some(_) if digits.starts_with('0') => (8, 1),
+        _ => (10, 0),
+    };
+    let digits = &digits[prefix..];
+    // An underscore stands between digits, or between the prefix and the first of them.
+    let digits = digits.strip_prefix('_').filter(|_| prefix > 0).unwrap_or(digits);
+    if digits.split('_').any(|group| group.is_empty() || !group.chars().all(|c| c.is_digit(radix))) {
+        return Err(invalid());
+    }
+    let number = i64::from_str_radix(&format!("{sign}{}", digits.replace('_', "")), radix);
+    number.map_err(|_| format!("strconv.ParseInt: parsing {text:?}: value out of range"))
+}
+
 /// Go's `strconv.ParseBool`, its texts included.
 pub fn parse_bool(text: &str) -> Result<bool, String> {
     match text {
@@ -160,8 +188,14 @@ impl OptionValue for bool {
         value.as_bool().map(Some).ok_or_else(|| expected("true or false", value))
     }
 
+    /// Stricter than flags: these are the texts of JSON.
     fn parse(text: &str) -> Result<Option<Self>, Invalid> {
-        parse_bool(text).map(Some).map_err(Invalid::new)
+        match text {
+            "true" => Ok(Some(true)),
+            "false" => Ok(Some(false)),
+            UNSET => Ok(None),
+            _ => Err(Invalid::new("expected true or false")),
+        }
     }
 
     fn encode(&self) -> Value {
@@ -174,12 +208,15 @@ impl OptionValue for i64 {
         match value {
             Value::Number(n) => n.as_i64().map(Some).ok_or_else(|| expected("a whole number", value)),
             Value::String(text) if text.is_empty() => Ok(None),
-            Value::String(text) => Self::parse(text),
+            Value::String(text) => parse_int(text).map(Some).map_err(Invalid::new),
             _ => Err(expected("a whole number", value)),
         }
     }
 
     fn parse(text: &str) -> Result<Option<Self>, Invalid> {
+        if text == UNSET {
+            return Ok(None);
+        }
         parse_int(text).map(Some).map_err(Invalid::new)
     }
 
@@ -292,6 +329,19 @@ pub fn decode_list<T: OptionValue>(
         list.extend(T::decode(item, unknown).map_err(|e| e.within(&at.to_string()))?);
     }
     Ok(list)
+}
+
+/// The values of a flag that takes lists and may be repeated: CSV, so that a value in quotes may have commas. Given as
+/// the empty text alone, it is an empty list.
+pub fn split_csv(texts: &[String]) -> Vec<String> {
+    let mut values = Vec::new();
+    for text in texts {
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
+        // One line, and text that is UTF-8 already: there is nothing to fail.
+        let line = reader.records().next().and_then(Result::ok).unwrap_or_default();
+        values.extend(line.iter().map(str::to_owned));
+    }
+    values
 }
 
 /// The parts of a comma-separated text, without blanks around them.

@@ -156,6 +156,8 @@ fn judge_executor(option: &ExecutorOption, faults: &mut Faults) -> ExecutorConfi
             let stages = stages.as_deref().unwrap_or_default();
             let checked =
                 faults.count(start_vus, start_vus >= 0, "the number of start VUs can't be negative");
+            let text = format!("the number of start VUs exceeds max limit of {MAX_TARGET}");
+            faults.check(start_vus <= MAX_TARGET, text);
             faults.check(
                 start_vus > 0 || stages.iter().any(|stage| stage.target.is_some_and(|target| target > 0)),
                 "either startVUs or one of the stages' target values must be greater than 0",

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use senary_execution::{LoadPlan, Scenario, SegmentError, SegmentTuple};
+use senary_execution::{LoadPlan, Scenario, SegmentTuple};
 use senary_js::settings::SystemTags;
 use senary_metrics::engine::{Engine, ThresholdPlan};
 use senary_metrics::spelling::nearest;
@@ -12,7 +12,7 @@ use senary_metrics::{Registry, TagSet};
 use senary_net::{ClientCertificate, Dialer, LocalIps, Resolver, Tls, TlsOptions};
 use serde_json::{Map, Value};
 
-use super::summary::{check_time_unit, check_trend_stat};
+use super::summary::check_time_unit;
 use super::{advice, scenario};
 use crate::options::{Consolidated, Nanos, Options, RuntimeSettings, SummaryMode, line_of, line_of_value};
 
@@ -112,9 +112,6 @@ impl TestPlan {
         let teardown_timeout = timeout(options.teardown_timeout, "teardownTimeout", 60, &mut problems);
         let handle_summary_timeout =
             timeout(options.handle_summary_timeout, "handleSummaryTimeout", 120, &mut problems);
-        for stat in options.summary_trend_stats.iter().flatten() {
-            problems.extend(check_trend_stat(stat).err());
-        }
         let mut time_unit = options.summary_time_unit.clone().unwrap_or_default();
         if let Err(problem) = check_time_unit(&time_unit) {
             // Scripts that say something else have always been run.
@@ -217,12 +214,8 @@ fn scenarios(options: &Options, script: &ScriptFacts<'_>, problems: &mut Vec<Str
 }
 
 fn segment(options: &Options) -> Result<SegmentTuple, String> {
-    // Nothing is not set, and stands for the whole.
-    let set = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-    let segment = set(&options.execution_segment).map(|text| text.parse()).transpose();
-    let sequence = set(&options.execution_segment_sequence).map(|text| text.parse()).transpose();
-    let text = |e: SegmentError| e.to_string();
-    SegmentTuple::new(segment.map_err(text)?, sequence.map_err(text)?).map_err(text)
+    let (segment, sequence) = (options.execution_segment, options.execution_segment_sequence.clone());
+    SegmentTuple::new(segment, sequence).map_err(|e| e.to_string())
 }
 
 fn timeout(option: Option<Nanos>, name: &str, default: i64, problems: &mut Vec<String>) -> Duration {
@@ -421,7 +414,6 @@ mod tests {
                 "executionSegmentSequence": "0,1/2,1",
                 "setupTimeout": 0,
                 "teardownTimeout": "-1s",
-                "summaryTrendStats": ["avg", "mode", "p(101)"],
                 "thresholds": {"iterations": ["count is big", "p(95)<200", "count>1"], "nope": ["count>0"], "iterations{a}": []},
                 "hosts": {"a": "b"},
                 "tlsVersion": "tls9",
@@ -434,8 +426,6 @@ mod tests {
             "provided segment 0:1/3 can't be found in sequence 0,1/2,1",
             "setupTimeout must be positive",
             "teardownTimeout must be positive",
-            "invalid trend stat 'mode'",
-            "invalid percentile trend stat value 'p(101)', provide a number between 0 and 100",
             "failed parsing threshold expression \"count is big\"; reason: malformed threshold expression",
             "invalid threshold \"p(95)<200\" applied on metric iterations",
             "tag expression is malformed",
