@@ -761,13 +761,18 @@ export default async function () {
 "#;
     let port = peer.address().port();
     let program = Program::script(BINARY, script).env("TCP_HOST", "127.0.0.1").env("TCP_PORT", port);
-    let program = program.env("ROUNDS", ROUNDS).args(["--workers", "1"]).open_files(OPEN_FILES).within(BOUND);
+    let program = program
+        .env("ROUNDS", ROUNDS)
+        .args(["--workers", "1", "--summary-trend-stats", "count,min"])
+        .open_files(OPEN_FILES)
+        .within(BOUND);
     let outcome = program.run();
     outcome.expect_code(0);
     let events = "events: opening false  close ERR_SOCKET_CLOSED destroyed";
     assert_eq!(outcome.log_lines(events).len() as u64, ROUNDS, "{}", outcome.stderr);
     // Attempts that came to nothing count, whoever gave them up.
     outcome.expect_value("tcp_sockets", "count", 0.0).expect_value("tcp_errors", "count", ROUNDS as f64);
+    assert!(outcome.measured("tcp_socket_connecting", "min") >= 19.0);
 }
 
 /// Neither the handshake of TCP nor that of TLS is waited for longer than thirty seconds.

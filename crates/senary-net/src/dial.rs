@@ -1,7 +1,9 @@
 //! Connecting: resolve, TCP handshake, TLS handshake, each step timed on its own.
 //!
-//! Cancelling is dropping the future. Times of steps that were taken are reported also when a later one fails.
+//! Cancelling is dropping the future. The [`Attempt`] has the times of the steps that were taken, also when a later one
+//! fails or the whole is given up.
 
+use std::cell::Cell;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -50,43 +52,79 @@ pub struct Timings {
     pub tls_handshaking: Option<Duration>,
 }
 
-/// What became of a connect.
-pub struct Dialed {
-    pub result: Result<Stream, NetError>,
-    pub timings: Timings,
-    /// Once known, also if the connect failed afterwards.
-    pub ip: Option<IpAddr>,
+/// How far a connect is.
+#[derive(Debug, Default)]
+pub struct Attempt {
+    timings: Cell<Timings>,
+    /// The step that is being taken, and since when.
+    step: Cell<Option<(Step, Instant)>>,
+    ip: Cell<Option<IpAddr>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Resolve,
+    Connect,
+    Handshake,
+}
+
+impl Attempt {
+    /// Of the steps taken until now; one that is being taken has lasted until now.
+    pub fn timings(&self) -> Timings {
+        let mut timings = self.timings.get();
+        if let Some((step, since)) = self.step.get() {
+            let of_step = match step {
+                Step::Resolve => &mut timings.resolving,
+                Step::Connect => &mut timings.connecting,
+                Step::Handshake => &mut timings.tls_handshaking,
+            };
+            *of_step = Some(since.elapsed());
+        }
+        timings
+    }
+
+    /// The host's address, once it is known.
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.ip.get()
+    }
+
+    fn begin(&self, step: Step) {
+        self.step.set(Some((step, Instant::now())));
+    }
+
+    fn end(&self) {
+        self.timings.set(self.timings());
+        self.step.set(None);
+    }
 }
 
 impl Dialer {
     /// Connects. What moves over the wire is added to `wire`, from the first byte of a handshake on.
-    pub async fn dial(&self, target: &Target<'_>, wire: &Rc<WireBytes>) -> Dialed {
-        let mut timings = Timings::default();
-        let mut ip = None;
-        let result = self.connect(target, wire, &mut timings, &mut ip).await;
-        if let Err(error) = &result {
-            limits::advise(error);
-        }
-        Dialed { result, timings, ip }
+    pub async fn dial(
+        &self,
+        target: &Target<'_>,
+        wire: &Rc<WireBytes>,
+        attempt: &Attempt,
+    ) -> Result<Stream, NetError> {
+        self.connect(target, wire, attempt).await.inspect_err(limits::advise)
     }
 
     async fn connect(
         &self,
         target: &Target<'_>,
         wire: &Rc<WireBytes>,
-        timings: &mut Timings,
-        ip: &mut Option<IpAddr>,
+        attempt: &Attempt,
     ) -> Result<Stream, NetError> {
         let port = u16::try_from(target.port).map_err(|_| NetError::InvalidPort { port: target.port })?;
-        let started = Instant::now();
+        attempt.begin(Step::Resolve);
         let resolved = self.resolver.resolve(target.host, port).await;
-        timings.resolving = Some(started.elapsed());
+        attempt.end();
         let to = resolved?;
-        *ip = Some(to.ip());
+        attempt.ip.set(Some(to.ip()));
 
-        let started = Instant::now();
+        attempt.begin(Step::Connect);
         let connected = connect_tcp(to, target.local_ip).await;
-        timings.connecting = Some(started.elapsed());
+        attempt.end();
         let stream = Counted::new(connected?, wire.clone());
         if !target.tls {
             return Ok(Stream::plain(stream, to));
@@ -94,10 +132,10 @@ impl Dialer {
 
         let config = self.tls.config(target.host)?;
         let name = server_name(target.host)?;
-        let started = Instant::now();
+        attempt.begin(Step::Handshake);
         let connecting = tokio_rustls::TlsConnector::from(config).connect(name, stream).into_fallible();
         let handshake = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await;
-        timings.tls_handshaking = Some(started.elapsed());
+        attempt.end();
         match handshake {
             Ok(Ok(stream)) => Ok(Stream::tls(stream, to)),
             Ok(Err((error, stream))) => {

@@ -13,7 +13,7 @@ pub mod resolve;
 pub mod stream;
 pub mod tls;
 
-pub use dial::{Dialed, Dialer, Target, Timings};
+pub use dial::{Attempt, Dialer, Target, Timings};
 pub use echo::EchoServer;
 pub use error::NetError;
 pub use resolve::{ConfigError, DnsConfig, LocalIps, Resolver};

@@ -143,8 +143,8 @@ pub fn dispatch(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, event: SocketEvent) -> r
         SocketEvent::Destroyed(cut_off) => {
             refuse_writes(ctx, socket, cut_off)?;
             let connecting = socket.connecting.take();
-            if connecting.is_some() {
-                // An attempt that came to nothing, whoever gave it up.
+            // An attempt that came to nothing, whoever gave it up.
+            if socket.record_attempt() {
                 socket.count(socket.metrics.errors);
             }
             finish(ctx, socket)?;

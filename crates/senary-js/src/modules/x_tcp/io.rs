@@ -33,20 +33,17 @@ pub async fn run(socket: Rc<SocketCore>, target: ConnectTarget) {
     let local_ip = socket.vu.settings.local_ips.as_ref().and_then(|ips| ips.of_vu(socket.vu.id.in_instance));
     let dialer = socket.vu.settings.dialer.clone();
     let target = Target { host: &target.host, port: target.port, tls: target.tls, local_ip };
-    let dialed = dialer.dial(&target, &socket.wire).await;
+    let attempt = socket.attempt.borrow().clone().unwrap_or_default();
+    let dialed = dialer.dial(&target, &socket.wire, &attempt).await;
     socket.account_wire_bytes();
-    let exhausted = dialed.result.as_ref().is_err_and(NetError::is_exhaustion);
-    socket.vu.worker.meter.connected(exhausted);
-    if let Some(ip) = dialed.ip {
-        socket.resolved(ip);
-    }
-    match dialed.result {
+    socket.vu.worker.meter.connected(dialed.as_ref().is_err_and(NetError::is_exhaustion));
+    socket.record_attempt();
+    match dialed {
         Ok(stream) => {
-            socket.connected(stream, &dialed.timings);
+            socket.connected(stream);
             socket.emit_from_io(SocketEvent::Connected);
         }
         Err(error) => {
-            socket.record_timings(&dialed.timings);
             let error = socket.failed(TcpError::from_net(Method::Connect, &error), &Vec::new());
             socket.emit_from_io(SocketEvent::ConnectFailed(error));
             run_script(&socket);

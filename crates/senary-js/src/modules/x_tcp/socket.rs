@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use rquickjs::{Class, Persistent};
 use senary_metrics::{MetricId, SeriesId, TagSetId};
-use senary_net::{Stream, Timings, WireBytes};
+use senary_net::{Attempt, Stream, WireBytes};
 use tokio::task::AbortHandle;
 
 use super::SocketObject;
@@ -131,6 +131,8 @@ pub struct SocketCore {
     /// The I/O task is on the stack: it looks for changes itself.
     pub io_running: Cell<bool>,
     task: RefCell<Option<AbortHandle>>,
+    /// How far the connect is that is under way.
+    pub attempt: RefCell<Option<Rc<Attempt>>>,
     /// The promise of the `connect()` under way.
     pub connecting: RefCell<Option<Resolvers>>,
     pub hot: HotLines,
@@ -165,6 +167,7 @@ impl SocketCore {
             io_waker: RefCell::default(),
             io_running: Cell::new(false),
             task: RefCell::default(),
+            attempt: RefCell::default(),
             connecting: RefCell::default(),
             anchor: RefCell::default(),
         })
@@ -186,6 +189,7 @@ impl SocketCore {
         self.connect_tags.replace(tags);
         self.endpoint.replace(Some(Endpoint { host, port: port.to_string(), ip: None }));
         self.known_series.borrow_mut().clear();
+        self.attempt.replace(Some(Rc::default()));
         self.vu.live_sockets.borrow_mut().insert(self.id, self.clone());
     }
 
@@ -194,7 +198,7 @@ impl SocketCore {
     }
 
     /// The host's address, once it is known.
-    pub fn resolved(&self, ip: IpAddr) {
+    fn resolved(&self, ip: IpAddr) {
         if let Some(endpoint) = &mut *self.endpoint.borrow_mut() {
             endpoint.ip = Some(ip.to_string());
         }
@@ -202,8 +206,7 @@ impl SocketCore {
     }
 
     /// opening → (event) → open; the stream is here already, so that nothing can get lost.
-    pub fn connected(self: &Rc<Self>, stream: Stream, timings: &Timings) {
-        self.record_timings(timings);
+    pub fn connected(self: &Rc<Self>, stream: Stream) {
         self.count(self.metrics.sockets);
         self.stream.replace(Some(stream));
         let now = Instant::now();
@@ -287,7 +290,13 @@ impl SocketCore {
         error
     }
 
-    pub fn record_timings(&self, timings: &Timings) {
+    /// What is known of a connect that is over, however it ended; whether one was under way.
+    pub fn record_attempt(&self) -> bool {
+        let Some(attempt) = self.attempt.take() else { return false };
+        if let Some(ip) = attempt.ip() {
+            self.resolved(ip);
+        }
+        let timings = attempt.timings();
         let steps = [
             (self.metrics.resolving, timings.resolving),
             (self.metrics.connecting, timings.connecting),
@@ -298,6 +307,7 @@ impl SocketCore {
                 self.record(metric, milliseconds(duration));
             }
         }
+        true
     }
 
     /// Moves what the wire counted to the VU's totals.
