@@ -137,9 +137,10 @@ pub struct VuStep {
 /// way down from above.
 pub fn vu_steps(start_vus: u64, stages: &[Stage], striping: &Striping) -> Vec<VuStep> {
     let mut steps = vec![VuStep { at: Duration::ZERO, vus: striping.scale(start_vus) }];
+    // Of steps up at one time the last counts; a step down after them leaves the peak, which has to be there.
     let mut push = |at: Duration, vus: u64| match steps.last_mut() {
         Some(last) if last.vus == vus => {}
-        Some(last) if last.at == at => last.vus = vus,
+        Some(last) if last.at == at && last.vus < vus => last.vus = vus,
         _ => steps.push(VuStep { at, vus }),
     };
     let (mut begins, mut from) = (Duration::ZERO, start_vus);
@@ -167,9 +168,9 @@ pub fn vu_steps(start_vus: u64, stages: &[Stage], striping: &Striping) -> Vec<Vu
 /// its iteration, and may be wanted again meanwhile. At `end` all are free.
 pub fn reserved_vus(steps: &[VuStep], graceful_ramp_down: Duration, end: Duration) -> Vec<VuStep> {
     let mut reserved: Vec<VuStep> = Vec::new();
-    let mut push = |at: Duration, vus: u64| match reserved.last_mut() {
+    let mut push = |at: Duration, vus: u64, after_peak: bool| match reserved.last_mut() {
         Some(last) if last.vus == vus => {}
-        Some(last) if last.at == at => last.vus = vus,
+        Some(last) if last.at == at && !after_peak => last.vus = vus,
         _ => reserved.push(VuStep { at, vus }),
     };
     // The numbers that count at a moment are those of the last `graceful_ramp_down`. Of them only such are kept
@@ -180,7 +181,7 @@ pub fn reserved_vus(steps: &[VuStep], graceful_ramp_down: Duration, end: Duratio
             window.pop_front();
             // At the step's own time the step decides.
             if let Some(&(_, vus)) = window.front().filter(|_| until < step.at) {
-                push(until, vus);
+                push(until, vus, false);
             }
         }
         while window.back().is_some_and(|(_, vus)| *vus <= step.vus) {
@@ -189,11 +190,11 @@ pub fn reserved_vus(steps: &[VuStep], graceful_ramp_down: Duration, end: Duratio
         let until = steps.get(at + 1).map_or(end, |next| next.at.saturating_add(graceful_ramp_down));
         window.push_back((until.min(end), step.vus));
         if let Some(&(_, vus)) = window.front() {
-            push(step.at, vus);
+            push(step.at, vus, at > 0 && steps[at - 1].at == step.at);
         }
     }
     while let Some((until, _)) = window.pop_front() {
-        push(until, window.front().map_or(0, |(_, vus)| *vus));
+        push(until, window.front().map_or(0, |(_, vus)| *vus), false);
     }
     reserved
 }
@@ -329,6 +330,19 @@ mod tests {
         assert_eq!(reserved_vus(&steps(&[(0, 0)]), ms(5), ms(4000)), steps(&[(0, 0)]));
     }
 
+    /// A peak that is left the moment it is reached needs its VUs all the same, with and without grace.
+    #[test]
+    fn a_peak_without_duration_is_reserved() {
+        let stage = |duration, target| Stage { duration: ms(duration), target };
+        let plan = [stage(2000, 5), stage(0, 1), stage(1000, 1)];
+        let raw = vu_steps(0, &plan, &Striping::everything());
+        assert_eq!(raw[raw.len() - 2..], steps(&[(2000, 5), (2000, 1)]));
+        for grace in [0, 100, 30_000] {
+            let most = reserved_vus(&raw, ms(grace), ms(3000)).iter().map(|step| step.vus).max();
+            assert_eq!(most, Some(5), "{grace}");
+        }
+    }
+
     #[test]
     fn the_end_comes_before_a_longer_grace() {
         let raw = steps(&[(0, 5), (1000, 2), (2000, 0)]);
@@ -430,7 +444,7 @@ mod tests {
             let regular: Duration = plan.iter().map(|s| s.duration).sum();
             let end = regular + ms(1000);
             let reserved = reserved_vus(&raw, ms(grace), end);
-            prop_assert!(reserved.windows(2).all(|w| w[0].at < w[1].at && w[0].vus != w[1].vus));
+            prop_assert!(reserved.windows(2).all(|w| w[0].at < w[1].at || (w[0].at == w[1].at && w[0].vus > w[1].vus)));
             prop_assert_eq!(at(&reserved, end), 0);
             let time = ms(time);
             if time < end {
