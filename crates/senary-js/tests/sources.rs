@@ -50,7 +50,9 @@ impl Files {
         let mut runtime = RuntimeOptions::default();
         if let Some(expected) = expected {
             runtime.env = [("EXPECTED".to_owned(), expected.to_string())].into();
-            source.text.push_str(CHECK);
+            // The comment that names a source map stays the last.
+            let end = source.text.rfind("\n//# sourceMappingURL=").unwrap_or(source.text.len());
+            source.text.insert_str(end, CHECK);
         }
         let shutdown = Shutdown::new();
         let bundle = Bundle::load(source, runtime, Registry::new(), &shutdown);
@@ -432,6 +434,18 @@ fn what_cannot_be_imported_says_so() {
         assert!(found.contains(text), "{specifier}: {found}");
         assert!(found.contains("(imported at file:///") && found.ends_with("/script.js:1:8)"), "{found}");
     };
+    let helpers = ("lib/helpers.ts", "export const x: number = 1;");
+    let index = ("pack/index.js", "exports.x = 1;");
+    let data = ("d.json", "{ \"a\": 1 }");
+    for (import, hint) in [
+        ("./lib/helpers", "but \"./lib/helpers.ts\" is there: names are taken as they are"),
+        ("./pack", "but \"./pack/index.js\" is there"),
+        ("./d.json", "JSON is no module: read it by JSON.parse(open(...))"),
+    ] {
+        let script = format!("import x from '{import}';\nexport default () => x;");
+        let text = error(&[("script.js", &script), helpers, index, data]);
+        assert!(text.contains(hint), "{text}");
+    }
     has("./not-there.js", r#"The moduleSpecifier "./not-there.js" couldn't be found on local disk"#);
     has("lodash", r#"The moduleSpecifier "lodash" couldn't be recognised as something k6 supports."#);
     has("http://h/x.js", "only supported schemes for imports are file and https, URL has `http`");

@@ -447,9 +447,10 @@ impl ModuleStore {
             };
             return Ok(String::from_utf8_lossy(&bytes).into_owned());
         }
-        let bytes = self.read(&specifier::path_of(url)).map_err(|reason| SourceError::NotFound {
+        let path = specifier::path_of(url);
+        let bytes = self.read(&path).map_err(|reason| SourceError::NotFound {
             specifier: specifier.to_owned(),
-            reason: io_text(&reason),
+            reason: io_text(&reason) + &meant_instead(&path, specifier),
         })?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
@@ -614,6 +615,8 @@ fn parse(url: &str, text: &str) -> Result<Parsed, SourceError> {
         Err(mut error) if !may_be_typescript => {
             if syntax::parse(text, true).is_ok() {
                 error.message.push_str(" (this is TypeScript: the name of such a file must end in .ts)");
+            } else if path.ends_with(".json") {
+                error.message.push_str(" (JSON is no module: read it by JSON.parse(open(...)))");
             }
             Err(error)
         }
@@ -633,6 +636,26 @@ fn fetch(url: &str, specifier: &str, cancel: &CancellationToken) -> Result<Vec<u
         url: url.to_owned(),
         reason: error.to_string(),
     })
+}
+
+/// What bundlers and Node.js find by a name without its extension, or by that of a folder.
+fn meant_instead(path: &Path, specifier: &str) -> String {
+    let endings = [".js", ".ts", ".mjs", ".cjs", "/index.js", "/index.ts"];
+    let exists = |ending: &&str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        Path::new(&name).is_file()
+    };
+    match endings.into_iter().find(exists) {
+        Some(ending) => {
+            let name = specifier.trim_end_matches('/');
+            format!(
+                ", but {:?} is there: names are taken as they are, with their extension",
+                format!("{name}{ending}")
+            )
+        }
+        None => String::new(),
+    }
 }
 
 /// The source of a map, relative to the script it belongs to.

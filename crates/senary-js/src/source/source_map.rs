@@ -48,10 +48,11 @@ struct Json {
     mappings: String,
 }
 
-/// The URL in the last `sourceMappingURL` comment of a script.
+/// The URL in the `sourceMappingURL` comment a script ends in. Those before belong to what was bundled into it, or are
+/// text.
 pub fn url_in(code: &str) -> Option<&str> {
-    let (at, mark) = MARKS.iter().filter_map(|mark| code.rfind(mark).map(|at| (at, mark))).max()?;
-    let url = code[at + mark.len()..].lines().next().unwrap_or_default().trim();
+    let last = code.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
+    let url = MARKS.iter().find_map(|mark| last.strip_prefix(mark))?.trim();
     (!url.is_empty()).then_some(url)
 }
 
@@ -207,6 +208,8 @@ mod tests {
     #[test]
     fn comments_and_data_urls() {
         assert_eq!(url_in("x\n//# sourceMappingURL=a.map\n//# sourceMappingURL=b.map \n"), Some("b.map"));
+        assert_eq!(url_in("x = 'a\\n//# sourceMappingURL=a.map\\n';\n"), None);
+        assert_eq!(url_in("x\n//# sourceMappingURL=a.map\n})"), None);
         assert_eq!(url_in("x // nothing"), None);
         assert_eq!(inline("b.map"), None);
         assert_eq!(inline("data:application/json;base64,e30="), Some(Ok(b"{}".to_vec())));
