@@ -312,6 +312,21 @@ fn what_setup_hands_on_must_be_json() {
     }
 }
 
+/// What `JSON.stringify` makes nothing of is handed on as k6 does it.
+#[test]
+fn setup_hands_on_sets_maps_and_bytes() {
+    let script = r#"
+export function setup() {
+  return { set: new Set([1, { a: new Set(["b"]) }]), map: new Map([["k", [2]]]), bytes: new Uint8Array([1, 2]), numbers: new Int16Array([-1, 300]), big: 3n }
+}
+export default function (data) { console.log(JSON.stringify(data)) }
+"#;
+    let outcome = run("test.js", script, &[], &[]);
+    outcome.expect_code(0).expect_text(
+        r#"{"set":[1,{"a":["b"]}],"map":[["k",[2]]],"bytes":"AQI=","numbers":[-1,300],"big":3}"#,
+    );
+}
+
 #[test]
 fn a_metric_is_a_name_and_a_function_to_add() {
     let script = r#"

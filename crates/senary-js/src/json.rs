@@ -1,13 +1,17 @@
 //! What leaves a script as JSON: its options, and what `setup()` hands on.
 //!
 //! `JSON.stringify` leaves functions out and turns `NaN` into null. A test that runs with less than was written is
-//! worse than an error, so both are refused, as the reference does. A `BigInt` is a number.
+//! worse than an error, so both are refused, as the reference does. A `BigInt` is a number; sets, maps and arrays of
+//! numbers are lists, bytes are base64: `JSON.stringify` would leave nothing of them.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use rquickjs::{Coerced, Ctx, Function, Type, Value};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rquickjs::{Coerced, Ctx, Function, IntoJs, Object, Type, Value, qjs};
 
+use crate::bytes;
 use crate::errors;
 use crate::failure::ScriptFailure;
 
@@ -28,6 +32,28 @@ fn place(key: &str) -> String {
     if key.is_empty() { String::new() } else { format!(" (in {key:?})") }
 }
 
+/// What stands for an object of the engine's own kinds: `Set` and `Map` as lists, bytes as base64.
+fn plain<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> rquickjs::Result<Value<'js>> {
+    let raw = value.as_raw();
+    // SAFETY: the value is alive; these only look at its tag and class.
+    let (is_list, array) =
+        unsafe { (qjs::JS_IsSet(raw) || qjs::JS_IsMap(raw), qjs::JS_GetTypedArrayType(raw)) };
+    const BYTES: [i32; 2] = [
+        qjs::JSTypedArrayEnum_JS_TYPED_ARRAY_UINT8 as i32,
+        qjs::JSTypedArrayEnum_JS_TYPED_ARRAY_UINT8C as i32,
+    ];
+    if BYTES.contains(&array) {
+        let object = value.as_object().map(|object| bytes::of_object(ctx, object)).transpose()?.flatten();
+        let text = object.map(|view| STANDARD.encode(view.as_slice())).unwrap_or_default();
+        return text.into_js(ctx);
+    }
+    if is_list || array >= 0 {
+        let array: Object<'js> = ctx.globals().get("Array")?;
+        return array.get::<_, Function<'js>>("from")?.call((value,));
+    }
+    Ok(value)
+}
+
 /// The value as JSON; `None` for `undefined`.
 pub fn of<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Result<Option<String>, JsonError> {
     let refused: Rc<RefCell<Option<JsonError>>> = Rc::default();
@@ -38,6 +64,7 @@ pub fn of<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Result<Option<String>, Json
                 let digits = value.get::<Coerced<String>>()?.0;
                 Value::new_number(ctx.clone(), digits.parse().unwrap_or(f64::NAN))
             }
+            Type::Object => plain(&ctx, value)?,
             _ => value,
         };
         if !value.is_function() && value.as_float().is_none_or(f64::is_finite) {
