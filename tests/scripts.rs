@@ -620,3 +620,22 @@ fn a_summary_that_cannot_be_handled_is_said_once() {
         ));
     }
 }
+
+/// Dates as text, as scripts know them from k6: with the zone's name, and of 24 hours.
+#[test]
+fn dates_have_their_zone_and_24_hours() {
+    let script = r#"
+export default function () {
+  const date = new Date(1704459600000)
+  console.log(`${date} | ${date.toTimeString()} | ${date.toLocaleString()} | ${date.toLocaleTimeString()}`)
+  console.log("again:", Date.parse(String(date)) === +date, new Date(NaN).toString())
+}
+"#;
+    let zones =
+        [("UTC", "13:00:00 GMT+0000 (UTC)", "13:00:00"), ("EST5EDT", "08:00:00 GMT-0500 (EST)", "08:00:00")];
+    for (zone, time, local) in zones {
+        let program = Program::script(BINARY, script).env("TZ", zone).args(["--log-format=raw"]);
+        let text = format!("Fri Jan 05 2024 {time} | {time} | 01/05/2024, {local} | {local}");
+        program.run().expect_code(0).expect_text(&text).expect_text("again: true Invalid Date");
+    }
+}

@@ -57752,6 +57752,19 @@ static JSValue set_date_field(JSContext *ctx, JSValueConst this_val,
    part: 1=date, 2=time 3=all
    XXX: should use a variant of strftime().
  */
+/* Senary: " (UTC)", or nothing if the zone has no name; its length */
+static int get_timezone_name(JSContext *ctx, JSValueConst date, char *buf, size_t size)
+{
+    double time;
+    time_t ti;
+    struct tm tm;
+
+    if (JS_ThisTimeValue(ctx, &time, date) || !isfinite(time))
+        return 0;
+    ti = floor(time / 1000);
+    return localtime_r(&ti, &tm) ? strftime(buf, size, " (%Z)", &tm) : 0;
+}
+
 static JSValue get_date_string(JSContext *ctx, JSValueConst this_val,
                                int argc, JSValueConst *argv, int magic)
 {
@@ -57842,7 +57855,8 @@ static JSValue get_date_string(JSContext *ctx, JSValueConst this_val,
             /* tz is >= 0, can use % */
             pos += snprintf(buf + pos, sizeof(buf) - pos,
                             "%02d%02d", tz / 60, tz % 60);
-            /* XXX: tack the time zone code? */
+            /* Senary: the name of the zone, as where the time is told by Go */
+            pos += get_timezone_name(ctx, this_val, buf + pos, sizeof(buf) - pos);
             break;
         case 2:
             pos += snprintf(buf + pos, sizeof(buf) - pos,
@@ -57850,8 +57864,7 @@ static JSValue get_date_string(JSContext *ctx, JSValueConst this_val,
             break;
         case 3:
             pos += snprintf(buf + pos, sizeof(buf) - pos,
-                            "%02d:%02d:%02d %cM", (h + 11) % 12 + 1, m, s,
-                            (h < 12) ? 'A' : 'P');
+                            "%02d:%02d:%02d", h, m, s); /* Senary: of 24 hours */
             break;
         }
     }
