@@ -23,7 +23,8 @@ struct Console;
 
 impl log::Log for Console {
     fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
-        metadata.target() == "console"
+        // Lines of init code, and the others.
+        ["senary_js::console", "console"].contains(&metadata.target())
     }
 
     fn log(&self, record: &log::Record<'_>) {
