@@ -17,15 +17,18 @@ use crate::vu::core::{throw_uncatchable, vu_of};
 
 const FACADE: &str = "(function (n) {
   const getters = (o, table) => { for (const k of Object.keys(table)) Object.defineProperty(o, k, { get: table[k], enumerable: true }); return o };
-  const own = (keys, k) => typeof k === 'string' && keys().includes(k);
+  const own = (get, k) => typeof k === 'string' ? get(k) : undefined;
   const store = (get, set, keys) => new Proxy({}, {
-    get: (o, k) => own(keys, k) ? get(k) : Reflect.get(o, k),
+    get: (o, k) => own(get, k) ?? Reflect.get(o, k),
     set: (_, k, v) => typeof k === 'string' && (set(k, v), true),
     defineProperty: (_, k, d) => typeof k === 'string' && 'value' in d && d.configurable !== false && (set(k, d.value), true),
-    deleteProperty: (_, k) => { if (own(keys, k)) set(k, undefined, true); return true },
-    has: (o, k) => own(keys, k) || Reflect.has(o, k),
+    deleteProperty: (_, k) => { if (own(get, k) !== undefined) set(k, undefined, true); return true },
+    has: (o, k) => own(get, k) !== undefined || Reflect.has(o, k),
     ownKeys: () => keys(),
-    getOwnPropertyDescriptor: (_, k) => own(keys, k) ? { value: get(k), writable: true, enumerable: true, configurable: true } : undefined,
+    getOwnPropertyDescriptor: (_, k) => {
+      const value = own(get, k);
+      return value === undefined ? undefined : { value, writable: true, enumerable: true, configurable: true };
+    },
   });
   const freeze = (o) => { if (o !== null && typeof o === 'object') { Object.values(o).forEach(freeze); Object.freeze(o) } return o };
   let options;
