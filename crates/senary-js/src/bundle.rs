@@ -14,10 +14,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::factory::{self, LifecycleError};
 use crate::json::{self, JsonError};
+use crate::modules;
 use crate::modules::data::SharedArrays;
 use crate::modules::secrets::Secrets;
-use crate::settings::{SetupData, SystemTags, TcpMetrics, VuSettings};
-use crate::source::{ModuleStore, ScriptSource};
+use crate::settings::{SetupData, SystemTags, VuSettings};
+use crate::source::{ModuleStore, ScriptSource, loader};
 
 /// What decides how a script is run, before its options are known.
 #[derive(Clone, Debug, Default)]
@@ -42,8 +43,18 @@ pub struct Bundle {
     pub(crate) shared_arrays: SharedArrays,
     options: serde_json::Value,
     exports: Vec<String>,
-    /// Names of exports that are no functions.
+    /// Names of exports that are not functions.
     values: Vec<String>,
+    opens_files: bool,
+}
+
+/// What is known of a script once its init code has run.
+#[derive(Default)]
+struct Found {
+    options: serde_json::Value,
+    exports: Vec<String>,
+    values: Vec<String>,
+    opens_files: bool,
 }
 
 /// The name the options are exported under.
@@ -85,17 +96,18 @@ impl Bundle {
             options: serde_json::Value::Null,
             exports: Vec::new(),
             values: Vec::new(),
+            opens_files: false,
         };
         let state = Arc::new(ExecutionState::new());
         // Nothing may be measured yet, so nobody receives samples.
         let worker =
             WorkerContext::new(ProducerId(0), Clock::new(), state, shutdown.clone(), Arc::new(|_| {}));
         let local = tokio::task::LocalSet::new();
-        let (options, exports, values) =
-            local.block_on(&executor, bundle.first_init(&worker, shutdown.token()))?;
-        bundle.options = options;
-        bundle.exports = exports;
-        bundle.values = values;
+        let found = local.block_on(&executor, bundle.first_init(&worker, shutdown.token()))?;
+        bundle.options = found.options;
+        bundle.exports = found.exports;
+        bundle.values = found.values;
+        bundle.opens_files = found.opens_files;
         bundle.store.lock();
         Ok(bundle)
     }
@@ -130,9 +142,9 @@ impl Bundle {
         self.has_export(name) || self.values.iter().any(|value| value == name)
     }
 
-    /// Whether the script imports `k6/x/tcp`.
-    pub fn uses_sockets(&self) -> bool {
-        self.registry.get(TcpMetrics::SOCKETS).is_some()
+    /// Whether the script imports a module whose objects are open files, as connections are.
+    pub fn opens_files(&self) -> bool {
+        self.opens_files
     }
 
     pub fn registry(&self) -> &Registry {
@@ -149,7 +161,7 @@ impl Bundle {
         &self,
         worker: &Rc<WorkerContext>,
         interrupt: &CancellationToken,
-    ) -> Result<(serde_json::Value, Vec<String>, Vec<String>), LifecycleError> {
+    ) -> Result<Found, LifecycleError> {
         self.link()?;
         let settings = Arc::new(init_settings()?);
         let id = VuId { in_instance: 0, in_test: 0 };
@@ -176,7 +188,9 @@ impl Bundle {
                 error => LifecycleError::Options(error.to_string()),
             })?;
             let options = json.and_then(|j| serde_json::from_str(&j).ok()).unwrap_or_default();
-            Ok((options, names, values))
+            let natives = loader::natives_imported(ctx).map_err(thrown)?;
+            let opens_files = natives.iter().any(|name| modules::native(name).is_some_and(|m| m.opens_files));
+            Ok(Found { options, exports: names, values, opens_files })
         });
         inner.abandon();
         found

@@ -1,7 +1,7 @@
 //! The event loop of a VU: what waits to run, what keeps an iteration alive, and who wakes it.
 //!
 //! I/O never calls script: it queues an [`Event`] here and wakes the VU. Timers are kept by due time. What an
-//! event does when its turn comes is decided where it is dispatched (`vu`, `x_tcp`).
+//! event does when its turn comes, the event knows itself.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -12,12 +12,13 @@ use std::time::{Duration, Instant};
 use rquickjs::{Ctx, Function, Persistent, Value};
 use rustc_hash::FxHashMap;
 
-use crate::modules::x_tcp::{SocketCore, SocketEvent};
+use crate::live::{Live, LiveId};
 use crate::promise::Resolvers;
 
 /// Something whose turn comes on the VU's own stack.
 pub enum Event {
-    Socket(Rc<SocketCore>, SocketEvent),
+    /// Something live has one thing more to tell.
+    Live(Rc<dyn Live>),
     Callback(Box<dyn for<'js> FnOnce(&Ctx<'js>) -> rquickjs::Result<()>>),
 }
 
@@ -36,6 +37,9 @@ pub struct EventLoop {
     /// Operations under way whose completion will queue an event, and the promises they settle.
     operations: RefCell<FxHashMap<u64, Resolvers>>,
     next_operation: Cell<u64>,
+    /// What may still call script, and therefore holds the iteration open.
+    live: RefCell<FxHashMap<LiveId, Rc<dyn Live>>>,
+    next_live: Cell<u64>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -75,9 +79,39 @@ impl EventLoop {
         self.operations.borrow_mut().remove(&id)
     }
 
+    /// A name for something live.
+    pub fn new_live_id(&self) -> LiveId {
+        let number = self.next_live.get();
+        self.next_live.set(number + 1);
+        LiveId::new(number)
+    }
+
+    /// The iteration lasts until this is released.
+    pub fn hold(&self, id: LiveId, live: Rc<dyn Live>) {
+        self.live.borrow_mut().insert(id, live);
+    }
+
+    /// The iteration need not wait for this any more.
+    pub fn release(&self, id: LiveId) {
+        self.live.borrow_mut().remove(&id);
+    }
+
+    /// The VU is back from a blocking call.
+    pub fn wake_live(&self) {
+        self.live.borrow().values().for_each(|live| live.wake());
+    }
+
+    /// Closes everything live; no script runs any more.
+    pub fn abandon_live(&self) {
+        // Taken out first: what is closed may look at the event loop.
+        let live = std::mem::take(&mut *self.live.borrow_mut());
+        live.into_values().for_each(|live| live.abandon());
+    }
+
     /// Whether nothing is left that could run script: the iteration is over.
     pub fn is_done(&self) -> bool {
         self.operations.borrow().is_empty()
+            && self.live.borrow().is_empty()
             && self.queue.borrow().is_empty()
             && self.timers.borrow().by_id.is_empty()
     }
@@ -153,7 +187,11 @@ impl EventLoop {
         drop(timers);
         // Taken out first: an event's destructor may look at the queue.
         let queued = std::mem::take(&mut *self.queue.borrow_mut());
-        drop(queued);
+        for event in queued {
+            if let Event::Live(live) = event {
+                live.discard();
+            }
+        }
         drop(std::mem::take(&mut *self.operations.borrow_mut()));
         stopped
     }

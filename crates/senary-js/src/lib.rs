@@ -19,6 +19,7 @@ pub mod fuzzing;
 mod globals;
 mod go_type;
 mod json;
+mod live;
 pub mod memory;
 mod modules;
 mod native;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use senary_metrics::{MetricId, MetricType, Registry, TagSet, ValueType, registry::RegistryError};
+use senary_metrics::TagSet;
 use senary_net::{Dialer, LocalIps};
 
 use crate::derived_options::DerivedOptions;
@@ -54,42 +54,5 @@ impl SetupData {
 
     pub fn set(&self, json: Option<String>) {
         *self.json.write().unwrap_or_else(PoisonError::into_inner) = json.map(Arc::from);
-    }
-}
-
-/// The metrics of `k6/x/tcp`; registered when a script first imports the module.
-#[derive(Clone, Copy, Debug)]
-pub struct TcpMetrics {
-    pub sockets: MetricId,
-    pub resolving: MetricId,
-    pub connecting: MetricId,
-    pub tls_handshaking: MetricId,
-    pub duration: MetricId,
-    pub reads: MetricId,
-    pub writes: MetricId,
-    pub errors: MetricId,
-    pub timeouts: MetricId,
-    pub partial_writes: MetricId,
-}
-
-impl TcpMetrics {
-    /// The metric that counts connections.
-    pub const SOCKETS: &str = "tcp_sockets";
-
-    pub fn register(registry: &Registry) -> Result<Self, RegistryError> {
-        let counter = |name| registry.get_or_register(name, MetricType::Counter, ValueType::Default);
-        let time = |name| registry.get_or_register(name, MetricType::Trend, ValueType::Time);
-        Ok(Self {
-            sockets: counter(Self::SOCKETS)?,
-            resolving: time("tcp_socket_resolving")?,
-            connecting: time("tcp_socket_connecting")?,
-            tls_handshaking: time("tcp_tls_handshaking")?,
-            duration: time("tcp_socket_duration")?,
-            reads: counter("tcp_reads")?,
-            writes: counter("tcp_writes")?,
-            errors: counter("tcp_errors")?,
-            timeouts: counter("tcp_timeouts")?,
-            partial_writes: counter("tcp_partial_writes")?,
-        })
     }
 }

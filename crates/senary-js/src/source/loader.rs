@@ -350,13 +350,18 @@ fn native<'js>(ctx: &Ctx<'js>, name: &str) -> rquickjs::Result<Object<'js>> {
     if let Some(known) = with_loaded(ctx, |loaded| loaded.natives.borrow().get(name).cloned())? {
         return known.restore(ctx);
     }
-    let exports = match modules::exports_of(name) {
-        Some(exports) => exports(ctx)?,
+    let exports = match modules::native(name) {
+        Some(module) => (module.exports)(ctx)?,
         None => return Err(throw_source(ctx, &SourceError::NoNative(modules::why_missing(name)))),
     };
     let kept = Persistent::save(ctx, exports.clone());
     with_loaded(ctx, |loaded| loaded.natives.borrow_mut().insert(name.to_owned(), kept))?;
     Ok(exports)
+}
+
+/// Names of the native modules that the script of this context has imported so far.
+pub fn natives_imported(ctx: &Ctx<'_>) -> rquickjs::Result<Vec<String>> {
+    with_loaded(ctx, |loaded| loaded.natives.borrow().keys().cloned().collect())
 }
 
 /// Runs a CommonJS module once; what it exports, in a cycle so far.

@@ -88,7 +88,7 @@ pub struct Dependencies {
 
 /// Whether Senary has a module of that name.
 pub fn has_native(name: &str) -> bool {
-    modules::exports_of(name).is_some()
+    modules::native(name).is_some()
 }
 
 /// One script module of a test.
@@ -306,7 +306,7 @@ impl ModuleStore {
         let find = || {
             let target = specifier::resolve(&module.url, &import.specifier)?;
             let is_module = match (&target, target.url()) {
-                (Specifier::Native(name), _) if modules::exports_of(name).is_none() => {
+                (Specifier::Native(name), _) if modules::native(name).is_none() => {
                     return Err(SourceError::NoNative(modules::why_missing(name)));
                 }
                 (_, Some(url)) => self.module(url, &import.specifier)?.parsed.is_module,

@@ -1,4 +1,4 @@
-//! The part of a VU that native code may reach while script runs: its event loop, tags, counters, sockets.
+//! The part of a VU that native code may reach while script runs: its event loop, tags and counters.
 //!
 //! It holds no JavaScript context: natives own references to it, so it must not own them back.
 
@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rquickjs::{Ctx, Error, JsLifetime};
-use rustc_hash::FxHashMap;
 use senary_execution::{Activation, Iteration, VuId, WorkerContext};
 use senary_metrics::{MetricId, Registry, SeriesId, Timestamp, builtin};
 use tokio_util::sync::CancellationToken;
@@ -18,8 +17,7 @@ use crate::coroutine::{BlockGate, Blocked, Resume};
 use crate::event_loop::EventLoop;
 use crate::memory::Memory;
 use crate::modules::phase::VuPhase;
-use crate::modules::x_tcp::SocketCore;
-use crate::settings::{TcpMetrics, VuSettings};
+use crate::settings::VuSettings;
 use crate::vu::VuInner;
 use crate::vu::tags::VuTags;
 
@@ -45,10 +43,6 @@ pub struct VuCore {
     pub iterations_in_scenario: Cell<u64>,
     pub data_sent: Cell<u64>,
     pub data_received: Cell<u64>,
-    /// Sockets that hold the iteration: connecting or open.
-    pub live_sockets: RefCell<FxHashMap<u64, Rc<SocketCore>>>,
-    pub next_socket: Cell<u64>,
-    pub tcp_metrics: OnceCell<TcpMetrics>,
     /// Warnings that were given already; they are given once per VU.
     warned: RefCell<Vec<String>>,
     /// The script of this VU called `exec.test.abort()`.
@@ -105,9 +99,6 @@ impl VuCore {
             iterations_in_scenario: Cell::new(0),
             data_sent: Cell::new(0),
             data_received: Cell::new(0),
-            live_sockets: RefCell::default(),
-            next_socket: Cell::new(0),
-            tcp_metrics: OnceCell::new(),
             warned: RefCell::default(),
             aborted: Cell::new(false),
             last_break: Cell::new(Instant::now()),

@@ -22,7 +22,6 @@ use self::core::VuCore;
 use crate::coroutine::{self, Entered, Resume, Suspended};
 use crate::event_loop::Event;
 use crate::failure::{self, ScriptFailure};
-use crate::modules::x_tcp;
 use crate::timers;
 
 /// Work that starts a run; called on the script's stack.
@@ -135,10 +134,7 @@ impl VuInner {
 
     /// Closes what an abnormal end left behind: sockets, timers, queued events. No handler runs.
     pub(crate) fn abandon(&self) {
-        let sockets: Vec<_> = self.core.live_sockets.borrow_mut().drain().map(|(_, s)| s).collect();
-        for socket in sockets {
-            socket.abandon();
-        }
+        self.core.events.abandon_live();
         for (id, is_interval) in self.core.events.clear() {
             let name = if is_interval { "setInterval" } else { "setTimeout" };
             log::warn!("{name} {id} was stopped because the VU iteration was interrupted");
@@ -196,16 +192,10 @@ impl VuInner {
             Some(suspended) => {
                 let turn = self.settle(suspended.resume(resume));
                 // Sockets that were not read while the VU was blocked may go on.
-                self.wake_sockets();
+                self.core.events.wake_live();
                 turn
             }
             None => Turn::Waiting,
-        }
-    }
-
-    fn wake_sockets(&self) {
-        for socket in self.core.live_sockets.borrow().values() {
-            socket.wake();
         }
     }
 
@@ -274,7 +264,7 @@ impl VuInner {
                     return Ok(Turn::Waiting);
                 };
                 call_timer(ctx, callback, arguments).map_err(|e| ScriptFailure::from_error(ctx, e))?;
-            } else if self.core.events.is_done() && self.core.live_sockets.borrow().is_empty() {
+            } else if self.core.events.is_done() {
                 return Ok(Turn::Ended(Ok(())));
             } else {
                 return Ok(Turn::Waiting);
@@ -286,7 +276,7 @@ impl VuInner {
 
     fn dispatch(&self, ctx: &Ctx<'_>, event: Event) -> rquickjs::Result<()> {
         match event {
-            Event::Socket(socket, event) => x_tcp::dispatch(ctx, &socket, event),
+            Event::Live(live) => live.deliver(ctx),
             Event::Callback(callback) => callback(ctx),
         }
     }

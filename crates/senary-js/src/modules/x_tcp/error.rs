@@ -73,7 +73,8 @@ unsafe impl<'js> rquickjs::JsLifetime<'js> for ErrorClass {
 
 pub fn install(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
     static BYTECODE: OnceLock<Arc<[u8]>> = OnceLock::new();
-    let class: Constructor<'_> = bytecode::evaluate_script(ctx, super::NAME, CLASS, &BYTECODE)?.get()?;
+    let class: Constructor<'_> =
+        bytecode::evaluate_script(ctx, super::MODULE.name, CLASS, &BYTECODE)?.get()?;
     // Fails only while userdata is being read, which nobody does here.
     let _ = ctx.store_userdata(ErrorClass(Persistent::save(ctx, class)));
     Ok(())

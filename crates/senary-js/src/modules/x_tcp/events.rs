@@ -8,6 +8,7 @@ use rquickjs::{Class, Ctx, Function, Value};
 use super::SocketObject;
 use super::error::{Method, TcpError};
 use super::socket::{CutOff, SocketCore, State};
+use crate::live::Live;
 use crate::memory::Chunk;
 use crate::prefetch::extent;
 use crate::promise::Resolvers;
@@ -60,7 +61,30 @@ pub enum SocketEvent {
     Destroyed(CutOff),
 }
 
-pub fn dispatch(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, event: SocketEvent) -> rquickjs::Result<()> {
+impl Live for SocketCore {
+    fn deliver(self: Rc<Self>, ctx: &Ctx<'_>) -> rquickjs::Result<()> {
+        let next = self.inbox.borrow_mut().pop_front();
+        next.map_or(Ok(()), |event| dispatch(ctx, &self, event))
+    }
+
+    fn discard(&self) {
+        // Taken out first: its destructor may look at the socket.
+        let next = self.inbox.borrow_mut().pop_front();
+        drop(next);
+    }
+
+    fn wake(&self) {
+        SocketCore::wake(self);
+    }
+
+    fn abandon(&self) {
+        self.close().writes.iter().for_each(|write| self.count_partial(write));
+        self.connecting.take();
+        self.anchor.take();
+    }
+}
+
+fn dispatch(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, event: SocketEvent) -> rquickjs::Result<()> {
     match event {
         SocketEvent::Connected => {
             // A socket destroyed meanwhile has its own event behind this one.

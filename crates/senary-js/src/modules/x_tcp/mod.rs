@@ -7,6 +7,7 @@ mod arguments;
 mod error;
 mod events;
 mod io;
+mod metrics;
 mod socket;
 
 use std::cell::RefCell;
@@ -19,19 +20,16 @@ use rquickjs::function::{Constructor, FromParam, Opt, ParamRequirement, ParamsAc
 use rquickjs::object::Accessor;
 use rquickjs::{Class, Coerced, Ctx, Function, JsLifetime, Object, Persistent, Value, qjs};
 
-pub use events::{SocketEvent, dispatch};
-pub use socket::SocketCore;
-
 use crate::errors;
+use crate::modules::NativeModule;
 use crate::promise::{pending, settled};
-use crate::settings::TcpMetrics;
 use crate::vu::core::vu_of;
 use error::{Method, TcpError};
-use events::{EVENT_COUNT, EventName};
-use socket::{NO_CONNECTION, QueuedWrite, State};
+use events::{EVENT_COUNT, EventName, SocketEvent};
+use metrics::TcpMetrics;
+use socket::{NO_CONNECTION, QueuedWrite, SocketCore, State};
 
-/// The module's name in scripts.
-pub const NAME: &str = "k6/x/tcp";
+pub const MODULE: NativeModule = NativeModule { name: "k6/x/tcp", exports, opens_files: true };
 
 /// The script's object: the socket and who listens to it.
 pub struct SocketObject<'js> {
@@ -54,12 +52,10 @@ impl<'js> FromParam<'js> for Receiver<'js> {
     }
 }
 
-pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
+fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
     let vu = vu_of(ctx)?;
-    if vu.tcp_metrics.get().is_none() {
-        let metrics =
-            TcpMetrics::register(&vu.registry).map_err(|e| errors::throw_go_error(ctx, &e.to_string()))?;
-        let _ = vu.tcp_metrics.set(metrics);
+    if TcpMetrics::of(ctx).is_none() {
+        TcpMetrics::install(ctx, &vu.registry).map_err(|e| errors::throw_go_error(ctx, &e.to_string()))?;
         error::install(ctx)?;
     }
     let module = Object::new(ctx.clone())?;
@@ -72,7 +68,7 @@ fn construct<'js>(
     options: Opt<Value<'js>>,
 ) -> rquickjs::Result<Class<'js, SocketObject<'js>>> {
     let vu = vu_of(&ctx)?;
-    let Some(metrics) = vu.tcp_metrics.get().copied() else {
+    let Some(metrics) = TcpMetrics::of(&ctx) else {
         return Err(errors::throw_error(&ctx, "the module k6/x/tcp is not loaded"));
     };
     let tags = match arguments::options(&ctx, options.0.as_ref(), "tcp.socketOptions")? {

@@ -24,11 +24,12 @@ use super::SocketObject;
 use super::arguments::Tags;
 use super::error::{Method, TcpError};
 use super::events::SocketEvent;
+use super::metrics::TcpMetrics;
 use crate::event_loop::Event;
+use crate::live::LiveId;
 use crate::memory::Charge;
 use crate::prefetch::HotLines;
 use crate::promise::Resolvers;
-use crate::settings::TcpMetrics;
 use crate::vu::core::VuCore;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +106,7 @@ struct KnownSeries {
 }
 
 pub struct SocketCore {
-    pub id: u64,
+    id: LiveId,
     pub vu: Rc<VuCore>,
     pub metrics: TcpMetrics,
     pub state: Cell<State>,
@@ -121,6 +122,8 @@ pub struct SocketCore {
     pub bytes_written: Cell<u64>,
     pub bytes_read: Cell<u64>,
     pub writes: RefCell<VecDeque<QueuedWrite>>,
+    /// What script has not been told yet; the event loop has one entry for each.
+    pub inbox: RefCell<VecDeque<SocketEvent>>,
     /// `Refused` events that wait for their turn.
     pub refusals: Cell<u32>,
     /// A `data` event waits for its turn; nothing more is read until it had it.
@@ -142,10 +145,8 @@ pub struct SocketCore {
 
 impl SocketCore {
     pub fn new(vu: Rc<VuCore>, metrics: TcpMetrics, constructor_tags: Tags) -> Rc<Self> {
-        let id = vu.next_socket.get();
-        vu.next_socket.set(id + 1);
         Rc::new(Self {
-            id,
+            id: vu.events.new_live_id(),
             vu,
             metrics,
             state: Cell::new(State::Disconnected),
@@ -160,6 +161,7 @@ impl SocketCore {
             bytes_read: Cell::new(0),
             writes: RefCell::default(),
             hot: HotLines::default(),
+            inbox: RefCell::default(),
             refusals: Cell::new(0),
             data_queued: Cell::new(false),
             idle_timeout: Cell::new(None),
@@ -175,12 +177,14 @@ impl SocketCore {
 
     /// Queues an event for the script.
     pub fn emit(self: &Rc<Self>, event: SocketEvent) {
-        self.vu.events.push(Event::Socket(self.clone(), event));
+        self.inbox.borrow_mut().push_back(event);
+        self.vu.events.push(Event::Live(self.clone()));
     }
 
     /// As [`emit`](Self::emit), from the I/O task: it lets the VU run afterwards, so nobody need be woken.
     pub fn emit_from_io(self: &Rc<Self>, event: SocketEvent) {
-        self.vu.events.push_quietly(Event::Socket(self.clone(), event));
+        self.inbox.borrow_mut().push_back(event);
+        self.vu.events.push_quietly(Event::Live(self.clone()));
     }
 
     /// disconnected → opening.
@@ -190,7 +194,7 @@ impl SocketCore {
         self.endpoint.replace(Some(Endpoint { host, port: port.to_string(), ip: None }));
         self.known_series.borrow_mut().clear();
         self.attempt.replace(Some(Rc::default()));
-        self.vu.live_sockets.borrow_mut().insert(self.id, self.clone());
+        self.vu.events.hold(self.id, self.clone());
     }
 
     pub fn set_task(&self, task: AbortHandle) {
@@ -234,13 +238,6 @@ impl SocketCore {
         CutOff { writes, route }
     }
 
-    /// Closes at the abnormal end of an iteration; no handler will run.
-    pub fn abandon(&self) {
-        self.close().writes.iter().for_each(|write| self.count_partial(write));
-        self.connecting.take();
-        self.anchor.take();
-    }
-
     /// Lets go of the script's object if no event is to come.
     pub fn let_go_if_unused(&self) {
         if self.state.get() == State::Disconnected && self.refusals.get() == 0 {
@@ -250,7 +247,7 @@ impl SocketCore {
 
     /// The iteration need not wait for this socket any more.
     pub fn release(&self) {
-        self.vu.live_sockets.borrow_mut().remove(&self.id);
+        self.vu.events.release(self.id);
     }
 
     /// Wakes the I/O task to look at what changed.
