@@ -4,21 +4,14 @@
 //! resumes it later. When no script is on the stack a VU holds no coroutine: stacks are pooled per worker.
 //! What blocks, and for how long, is the event loop's business.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::ptr::NonNull;
 use std::time::Instant;
 
-use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
-/// Virtual size; only touched pages cost memory. About 1,400 JavaScript frames fit; under the sanitizer they are larger.
-const STACK_SIZE: usize = 1024 * 1024 * if cfg!(feature = "sanitizer") { 4 } else { 1 };
-
-/// What the engine may use of a stack: the rest is for native code called from the deepest frame.
-pub const MAX_SCRIPT_STACK: usize = STACK_SIZE / 32 * 29;
-
-/// Stacks kept per worker for reuse; more exist while more VUs are blocked.
-const POOLED_STACKS: usize = 64;
+use crate::slice_clock;
+use crate::stack::{self, ScriptStack};
 
 /// Why a coroutine gave the worker back.
 #[derive(Clone, Copy, Debug)]
@@ -43,25 +36,23 @@ pub enum Entered<R> {
 /// Script code waiting in the middle of a native call. It must be resumed to its end: dropping it would unwind
 /// through script frames, which a script's `catch` can swallow for ever.
 pub struct Suspended<R> {
-    coroutine: Coroutine<Resume, Blocked, R, DefaultStack>,
+    coroutine: Coroutine<Resume, Blocked, Left<R>, ScriptStack>,
 }
 
-thread_local! {
-    // A resource of the worker, not of any VU.
-    static STACKS: RefCell<Vec<DefaultStack>> = const { RefCell::new(Vec::new()) };
+/// What is left when script has run.
+pub struct Left<R> {
+    pub result: R,
+    /// Whether it needed so much of its stack that the memory is to be given back.
+    pub stack_is_deep: bool,
 }
 
 /// Runs `body` on a pooled stack until it ends or blocks through `gate`.
 pub fn enter<R: 'static>(
     gate: &BlockGate,
-    body: impl FnOnce() -> R + 'static,
+    body: impl FnOnce() -> Left<R> + 'static,
 ) -> std::io::Result<Entered<R>> {
-    let stack = match STACKS.with_borrow_mut(Vec::pop) {
-        Some(stack) => stack,
-        None => DefaultStack::new(STACK_SIZE)?,
-    };
     let gate = gate.clone();
-    let coroutine = Coroutine::with_stack(stack, move |yielder, _| {
+    let coroutine = Coroutine::with_stack(stack::take()?, move |yielder, _| {
         gate.slot.set(Some(NonNull::from(yielder)));
         let result = body();
         gate.slot.set(None);
@@ -72,16 +63,14 @@ pub fn enter<R: 'static>(
 
 impl<R: 'static> Suspended<R> {
     pub fn resume(mut self, with: Resume) -> Entered<R> {
-        match self.coroutine.resume(with) {
+        let stretch = slice_clock::enter();
+        let entered = self.coroutine.resume(with);
+        drop(stretch);
+        match entered {
             CoroutineResult::Yield(blocked) => Entered::Blocked(self, blocked),
-            CoroutineResult::Return(result) => {
-                let stack = self.coroutine.into_stack();
-                STACKS.with_borrow_mut(|stacks| {
-                    if stacks.len() < POOLED_STACKS {
-                        stacks.push(stack);
-                    }
-                });
-                Entered::Finished(result)
+            CoroutineResult::Return(left) => {
+                stack::give_back(self.coroutine.into_stack(), left.stack_is_deep);
+                Entered::Finished(left.result)
             }
         }
     }

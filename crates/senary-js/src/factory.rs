@@ -11,7 +11,6 @@ use senary_execution::{VuFactory, VuId, WorkerContext};
 use tokio_util::sync::CancellationToken;
 
 use crate::bundle::{Bundle, OPTIONS};
-use crate::coroutine::MAX_SCRIPT_STACK;
 use crate::failure::ScriptFailure;
 use crate::memory::Memory;
 use crate::modules::phase::Phase;
@@ -104,7 +103,6 @@ pub(crate) async fn init_vu(
     timers::watch();
     let memory = Memory::new(bundle.runtime.memory_limit);
     let runtime = Runtime::new().map_err(engine)?;
-    runtime.set_max_stack_size(MAX_SCRIPT_STACK);
     runtime.set_loader(loader::ScriptResolver, loader::ScriptLoader);
     let context = Context::full(&runtime).map_err(engine)?;
     let core = VuCore::new(

@@ -27,7 +27,9 @@ pub mod percent;
 mod prefetch;
 mod promise;
 pub mod settings;
+mod slice_clock;
 pub mod source;
+mod stack;
 pub mod stages;
 #[cfg(test)]
 mod testing;

@@ -6,13 +6,15 @@ use std::thread::JoinHandle;
 
 use rquickjs::{Context, Ctx, Runtime};
 
-use crate::coroutine::MAX_SCRIPT_STACK;
 use crate::errors;
+
+/// Tests run on the stacks of their threads.
+const STACK_SIZE: usize = 900_000;
 
 /// Runs `test` in a fresh context with the error classes every script has.
 pub fn with_context(test: impl for<'js> FnOnce(&Ctx<'js>)) {
     let runtime = Runtime::new().unwrap();
-    runtime.set_max_stack_size(MAX_SCRIPT_STACK);
+    runtime.set_max_stack_size(STACK_SIZE);
     let context = Context::full(&runtime).unwrap();
     context.with(|ctx| {
         errors::install(&ctx).unwrap();

@@ -973,43 +973,86 @@ static int unicode_get_cc(uint32_t c)
     }
 }
 
-static void sort_cc(int *buf, int len)
+/* Senary: what the steps of a normalization have in common */
+typedef struct {
+    void *opaque;
+    DynBufReallocFunc *realloc_func;
+    UnicodePollFunc *poll;
+    uint32_t turns;
+} NormalizeContext;
+
+/* Senary: whether to give up, asked now and then */
+static inline bool normalize_stops(NormalizeContext *nc)
 {
-    int i, j, k, cc, cc1, start, ch1;
+    return (++nc->turns & 0xfff) == 0 && nc->poll(nc->opaque) != 0;
+}
+
+/* Senary: runs up to here are sorted in place */
+#define SHORT_RUN 32
+
+/* Senary: a stable sort of a run of marks by their class, of which there are few; in
+   linear time. Returns -1 without memory. */
+static int sort_cc_run(NormalizeContext *nc, int *buf, int len)
+{
+    int i, j, k, cc, ch, *copy;
+    uint32_t starts[257];
+
+    if (len <= SHORT_RUN) {
+        for (j = 1; j < len; j++) {
+            ch = buf[j];
+            cc = unicode_get_cc(ch);
+            for (k = j - 1; k >= 0 && unicode_get_cc(buf[k]) > cc; k--)
+                buf[k + 1] = buf[k];
+            buf[k + 1] = ch;
+        }
+        return 0;
+    }
+    copy = nc->realloc_func(nc->opaque, NULL, len * sizeof(int));
+    if (!copy)
+        return -1;
+    memset(starts, 0, sizeof(starts));
+    for (i = 0; i < len; i++) {
+        copy[i] = buf[i];
+        starts[unicode_get_cc(buf[i]) + 1]++;
+    }
+    for (i = 0; i < 256; i++)
+        starts[i + 1] += starts[i];
+    for (i = 0; i < len; i++)
+        buf[starts[unicode_get_cc(copy[i])]++] = copy[i];
+    nc->realloc_func(nc->opaque, copy, 0);
+    return 0;
+}
+
+static int sort_cc(NormalizeContext *nc, int *buf, int len)
+{
+    int i, j;
 
     for(i = 0; i < len; i++) {
-        cc = unicode_get_cc(buf[i]);
-        if (cc != 0) {
-            start = i;
-            j = i + 1;
-            while (j < len) {
-                ch1 = buf[j];
-                cc1 = unicode_get_cc(ch1);
-                if (cc1 == 0)
-                    break;
-                k = j - 1;
-                while (k >= start) {
-                    if (unicode_get_cc(buf[k]) <= cc1)
-                        break;
-                    buf[k + 1] = buf[k];
-                    k--;
-                }
-                buf[k + 1] = ch1;
-                j++;
+        if (normalize_stops(nc))
+            return -1;
+        if (unicode_get_cc(buf[i]) != 0) {
+            for (j = i + 1; j < len && unicode_get_cc(buf[j]) != 0; j++) {
+                if (normalize_stops(nc))
+                    return -1;
             }
+            if (sort_cc_run(nc, buf + i, j - i))
+                return -1;
             i = j;
         }
     }
+    return 0;
 }
 
-static void to_nfd_rec(DynBuf *dbuf,
-                       const int *src, int src_len, int is_compat)
+static int to_nfd_rec(NormalizeContext *nc, DynBuf *dbuf,
+                      const int *src, int src_len, int is_compat)
 {
     uint32_t c, v;
     int i, l;
     uint32_t res[UNICODE_DECOMP_LEN_MAX];
 
     for(i = 0; i < src_len; i++) {
+        if (normalize_stops(nc))
+            return -1;
         c = src[i];
         if (c >= 0xac00 && c < 0xd7a4) {
             /* Hangul decomposition */
@@ -1022,12 +1065,17 @@ static void to_nfd_rec(DynBuf *dbuf,
         } else {
             l = unicode_decomp_char(res, c, is_compat);
             if (l) {
-                to_nfd_rec(dbuf, (int *)res, l, is_compat);
+                if (to_nfd_rec(nc, dbuf, (int *)res, l, is_compat))
+                    return -1;
             } else {
                 dbuf_put_u32(dbuf, c);
             }
         }
+        /* Senary: each of what follows would try, and throw, again */
+        if (dbuf_error(dbuf))
+            return -1;
     }
+    return 0;
 }
 
 /* return 0 if not found */
@@ -1048,11 +1096,13 @@ static int compose_pair(uint32_t c0, uint32_t c1)
 
 int unicode_normalize(uint32_t **pdst, const uint32_t *src, int src_len,
                       UnicodeNormalizationEnum n_type,
-                      void *opaque, DynBufReallocFunc *realloc_func)
+                      void *opaque, DynBufReallocFunc *realloc_func,
+                      UnicodePollFunc *poll)
 {
     int *buf, buf_len, i, p, starter_pos, cc, last_cc, out_len;
     bool is_compat;
     DynBuf dbuf_s, *dbuf = &dbuf_s;
+    NormalizeContext nc = { opaque, realloc_func, poll, 0 };
     
     if (src_len == 0) {
         *pdst = NULL;
@@ -1078,16 +1128,18 @@ int unicode_normalize(uint32_t **pdst, const uint32_t *src, int src_len,
     not_latin1: ;
     }
 
-    to_nfd_rec(dbuf, (const int *)src, src_len, is_compat);
-    if (dbuf_error(dbuf)) {
+    if (to_nfd_rec(&nc, dbuf, (const int *)src, src_len, is_compat)) {
     fail:
+        /* Senary: it kept the memory */
+        dbuf_free(dbuf);
         *pdst = NULL;
         return -1;
     }
     buf = (int *)dbuf->buf;
     buf_len = dbuf->size / sizeof(int);
 
-    sort_cc(buf, buf_len);
+    if (sort_cc(&nc, buf, buf_len))
+        goto fail;
 
     if (buf_len <= 1 || (n_type & 1) != 0) {
         /* NFD / NFKD */
@@ -1100,6 +1152,8 @@ int unicode_normalize(uint32_t **pdst, const uint32_t *src, int src_len,
     while (i < buf_len) {
         /* find the starter character and test if it is blocked from
            the character at 'i' */
+        if (normalize_stops(&nc))
+            goto fail;
         last_cc = unicode_get_cc(buf[i]);
         starter_pos = out_len - 1;
         while (starter_pos >= 0) {
@@ -1110,6 +1164,8 @@ int unicode_normalize(uint32_t **pdst, const uint32_t *src, int src_len,
                 goto next;
             last_cc = 256;
             starter_pos--;
+            if (normalize_stops(&nc))
+                goto fail;
         }
         if (starter_pos >= 0 &&
             (p = compose_pair(buf[starter_pos], buf[i])) != 0) {

@@ -218,6 +218,10 @@ typedef enum JSErrorEnum {
 } JSErrorEnum;
 
 #define JS_MAX_LOCAL_VARS 65535
+/* Senary: arguments that a call of a list may have; memory is the real limit */
+#define JS_MAX_CALL_ARGS (1 << 27)
+/* Senary: arguments that are copied to the stack */
+#define JS_MAX_STACK_ARGS 1024
 #define JS_STACK_SIZE_MAX 65534
 #define JS_STRING_LEN_MAX ((1 << 30) - 1)
 // 1,024 bytes is about the cutoff point where it starts getting
@@ -371,6 +375,7 @@ struct JSRuntime {
     JSMallocState malloc_state;
     JSThreadShared *shared;
     bool memory_refused; /* Senary: see JS_GetMemoryUse */
+    uint8_t *interrupt_flag; /* Senary: see JS_SetInterruptFlag */
     const char *rt_info;
 
     JSClassID js_class_id_alloc; /* counter for user defined classes */
@@ -393,6 +398,10 @@ struct JSRuntime {
     uintptr_t stack_size; /* in bytes, 0 if no limit */
     uintptr_t stack_top;
     uintptr_t stack_limit; /* lower stack limit */
+    /* Senary: see JS_SetShallowStackSize */
+    uintptr_t shallow_stack_size; /* in bytes, 0 if all of it is */
+    uintptr_t stack_end; /* stack_limit once the stack is deep */
+    bool stack_is_deep;
 
     JSValue current_exception;
     /* true if inside an out of memory error, to avoid recursing */
@@ -457,8 +466,8 @@ typedef struct JSStackFrame {
     struct JSVarRef **var_refs; /* references to arguments or local variables */
     uint8_t *cur_pc; /* only used in bytecode functions : PC of the
                         instruction after the call */
+    uint32_t arg_count; /* Senary: as many as there is memory for */
     uint16_t var_ref_count; /* number of var refs */
-    uint16_t arg_count;
     bool is_strict_mode;
     bool is_constructor; /* true if invoked as a constructor (new) */
     /* only used in generators. Current stack pointer value. NULL if
@@ -576,9 +585,8 @@ enum {
     JS_BUILTIN_ITERATOR_ZIP_KEYED,
 };
 
-/* must be large enough to have a negligible runtime cost and small
-   enough to call the interrupt callback often. */
-#define JS_INTERRUPT_COUNTER_INIT 10000
+/* Senary: that of runtimes nobody interrupts */
+static uint8_t js_no_interrupt_flag;
 
 struct JSContext {
     JSGCObjectHeader header; /* must come first */
@@ -634,8 +642,9 @@ struct JSContext {
     uint64_t random_state;
     uint32_t hash_seed;
 
-    /* when the counter reaches zero, JSRutime.interrupt_handler is called */
-    int interrupt_counter;
+    /* when it is not zero, JSRuntime.interrupt_handler is called. Senary: see
+       JS_SetInterruptFlag */
+    uint8_t *interrupt_flag;
 
     struct list_head loaded_modules; /* list of JSModuleDef.link */
 
@@ -1525,6 +1534,11 @@ static JSValue js_promise_then(JSContext *ctx, JSValueConst this_val,
                                int argc, JSValueConst *argv);
 static JSValue js_promise_resolve_thenable_job(JSContext *ctx,
                                                int argc, JSValueConst *argv);
+static inline __exception int js_poll_interrupts(JSContext *ctx);
+
+/* Senary: looks up at every 65,536th turn of a loop that does very little */
+#define js_poll_at(ctx, i) (unlikely(((i) & 0xffff) == 0) && js_poll_interrupts(ctx))
+
 static bool js_string_eq(JSString *p1, JSString *p2);
 static int js_string_compare(JSString *p1, JSString *p2);
 static int JS_SetPropertyValue(JSContext *ctx, JSValueConst this_obj,
@@ -2053,6 +2067,14 @@ static void js_thread_shared_release(JSRuntime *rt)
     }
 }
 
+/* Senary: the script is to look up at once, for it may have to go */
+static no_inline void js_refuse_memory(JSRuntime *rt)
+{
+    rt->memory_refused = true;
+    if (rt->interrupt_flag != &js_no_interrupt_flag)
+        __atomic_store_n(rt->interrupt_flag, 1, __ATOMIC_RELAXED);
+}
+
 void *js_calloc_rt(JSRuntime *rt, size_t count, size_t size)
 {
     void *ptr;
@@ -2068,7 +2090,7 @@ void *js_calloc_rt(JSRuntime *rt, size_t count, size_t size)
     s = &rt->malloc_state;
     /* When malloc_limit is 0 (unlimited), malloc_limit - 1 will be SIZE_MAX. */
     if (unlikely(s->malloc_size + (count * size) > s->malloc_limit - 1)) {
-        rt->memory_refused = true;
+        js_refuse_memory(rt);
         return NULL;
     }
 
@@ -2093,7 +2115,7 @@ void *js_malloc_rt(JSRuntime *rt, size_t size)
     s = &rt->malloc_state;
     /* When malloc_limit is 0 (unlimited), malloc_limit - 1 will be SIZE_MAX. */
     if (unlikely(s->malloc_size + size > s->malloc_limit - 1)) {
-        rt->memory_refused = true;
+        js_refuse_memory(rt);
         return NULL;
     }
 
@@ -2139,7 +2161,7 @@ void *js_realloc_rt(JSRuntime *rt, void *ptr, size_t size)
     s = &rt->malloc_state;
     /* When malloc_limit is 0 (unlimited), malloc_limit - 1 will be SIZE_MAX. */
     if (s->malloc_size + size - old_size > s->malloc_limit - 1) {
-        rt->memory_refused = true;
+        js_refuse_memory(rt);
         return NULL;
     }
 
@@ -2382,11 +2404,19 @@ static inline uintptr_t js_get_stack_pointer(void)
 #endif
 }
 
+/* Senary: see JS_SetShallowStackSize */
+static no_inline bool js_deepen_stack(JSRuntime *rt, uintptr_t sp)
+{
+    rt->stack_limit = rt->stack_end;
+    rt->stack_is_deep = true;
+    return sp < rt->stack_limit;
+}
+
 static inline bool js_check_stack_overflow(JSRuntime *rt, size_t alloca_size)
 {
     uintptr_t sp;
     sp = js_get_stack_pointer() - alloca_size;
-    return unlikely(sp < rt->stack_limit);
+    return unlikely(sp < rt->stack_limit) && js_deepen_stack(rt, sp);
 }
 
 JSRuntime *JS_NewRuntime2(const JSMallocFunctions *mf, void *opaque)
@@ -2402,6 +2432,7 @@ JSRuntime *JS_NewRuntime2(const JSMallocFunctions *mf, void *opaque)
     if (!rt)
         return NULL;
     rt->mf = *mf;
+    rt->interrupt_flag = &js_no_interrupt_flag;
     if (!rt->mf.js_malloc_usable_size) {
         /* use dummy function if none provided */
         rt->mf.js_malloc_usable_size = js_malloc_usable_size_unknown;
@@ -2950,6 +2981,7 @@ JSContext *JS_NewContextRaw(JSRuntime *rt)
         return NULL;
     }
     ctx->rt = rt;
+    ctx->interrupt_flag = rt->interrupt_flag;
     list_add_tail(&ctx->link, &rt->context_list);
     for(i = 0; i < rt->class_count; i++)
         ctx->class_proto[i] = JS_NULL;
@@ -3225,6 +3257,9 @@ static void update_stack_limit(JSRuntime *rt)
         rt->stack_limit = rt->stack_top - rt->stack_size;
     }
 #endif
+    rt->stack_end = rt->stack_limit;
+    if (rt->shallow_stack_size != 0 && rt->shallow_stack_size < rt->stack_size)
+        rt->stack_limit = rt->stack_top - rt->shallow_stack_size;
 }
 
 void JS_SetMaxStackSize(JSRuntime *rt, size_t stack_size)
@@ -4567,9 +4602,29 @@ static no_inline int string_buffer_putc16_slow(StringBuffer *s, uint32_t c)
     return 0;
 }
 
+/* Senary: long texts are built in many small steps; this looks up at every some
+   thousandth, and fails as if memory were out */
+static inline int string_buffer_poll(StringBuffer *s)
+{
+    /* two of them, since some steps take two places */
+    if (unlikely((s->len & 4095) < 2) && js_poll_interrupts(s->ctx))
+        return string_buffer_set_error(s);
+    return 0;
+}
+
+/* Senary: as above, for steps of any length */
+static inline int string_buffer_poll_always(StringBuffer *s)
+{
+    if (unlikely(js_poll_interrupts(s->ctx)))
+        return string_buffer_set_error(s);
+    return 0;
+}
+
 /* 0 <= c <= 0xff */
 static int string_buffer_putc8(StringBuffer *s, uint32_t c)
 {
+    if (string_buffer_poll(s))
+        return -1;
     if (unlikely(s->len >= s->size)) {
         if (string_buffer_realloc(s, s->len + 1, c))
             return -1;
@@ -4585,6 +4640,8 @@ static int string_buffer_putc8(StringBuffer *s, uint32_t c)
 /* 0 <= c <= 0xffff */
 static int string_buffer_putc16(StringBuffer *s, uint32_t c)
 {
+    if (string_buffer_poll(s))
+        return -1;
     if (likely(s->len < s->size)) {
         if (s->is_wide_char) {
             str16(s->str)[s->len++] = c;
@@ -4612,6 +4669,8 @@ static no_inline int string_buffer_putc_slow(StringBuffer *s, uint32_t c)
 /* 0 <= c <= 0x10ffff */
 static inline int string_buffer_putc(StringBuffer *s, uint32_t c)
 {
+    if (string_buffer_poll(s))
+        return -1;
     if (likely(s->len < s->size)) {
         if (s->is_wide_char) {
             if (c < 0x10000) {
@@ -4651,10 +4710,24 @@ static int string_getc(JSString *p, int *pidx)
     return c;
 }
 
+/* Senary: what is copied between two looks at the interrupt */
+#define JS_COPY_PIECE (1 << 18)
+
 static int string_buffer_write8(StringBuffer *s, const uint8_t *p, int len)
 {
     int i;
 
+    if (string_buffer_poll_always(s))
+        return -1;
+    if (unlikely(len > JS_COPY_PIECE)) {
+        /* Senary: the room for all of it is made at once */
+        if (s->len + len > s->size && string_buffer_realloc(s, s->len + len, 0))
+            return -1;
+        for (; len > JS_COPY_PIECE; p += JS_COPY_PIECE, len -= JS_COPY_PIECE) {
+            if (string_buffer_write8(s, p, JS_COPY_PIECE))
+                return -1;
+        }
+    }
     if (s->len + len > s->size) {
         if (string_buffer_realloc(s, s->len + len, 0))
             return -1;
@@ -4675,6 +4748,17 @@ static int string_buffer_write16(StringBuffer *s, const uint16_t *p, int len)
 {
     int c = 0, i;
 
+    if (string_buffer_poll_always(s))
+        return -1;
+    if (unlikely(len > JS_COPY_PIECE)) {
+        /* Senary: as in string_buffer_write8; a text of 16 bits is to be wide */
+        if (s->len + len > s->size && string_buffer_realloc(s, s->len + len, 0x100))
+            return -1;
+        for (; len > JS_COPY_PIECE; p += JS_COPY_PIECE, len -= JS_COPY_PIECE) {
+            if (string_buffer_write16(s, p, JS_COPY_PIECE))
+                return -1;
+        }
+    }
     for (i = 0; i < len; i++) {
         c |= p[i];
     }
@@ -4976,8 +5060,15 @@ const char *JS_ToCStringLen2(JSContext *ctx, size_t *plen, JSValueConst val1,
            strings, which is the most common case.
          */
         count = 0;
-        for (pos = 0; pos < len; pos++) {
-            count += src[pos] >> 7;
+        for (pos = 0; pos < len;) {
+            int end = min_int(len - pos, JS_COPY_PIECE) + pos;
+            for (; pos < end; pos++)
+                count += src[pos] >> 7;
+            /* Senary: in pieces */
+            if (pos < len && js_poll_interrupts(ctx)) {
+                JS_FreeValue(ctx, val);
+                goto fail;
+            }
         }
         if (count == 0 && str->kind == JS_STRING_KIND_NORMAL) {
             if (plen)
@@ -4989,6 +5080,11 @@ const char *JS_ToCStringLen2(JSContext *ctx, size_t *plen, JSValueConst val1,
             goto fail;
         q = str8(str_new);
         for (pos = 0; pos < len; pos++) {
+            if (js_poll_at(ctx, pos + 1)) {
+                js_free(ctx, str_new);
+                JS_FreeValue(ctx, val);
+                goto fail;
+            }
             c = src[pos];
             if (c < 0x80) {
                 *q++ = c;
@@ -5002,12 +5098,23 @@ const char *JS_ToCStringLen2(JSContext *ctx, size_t *plen, JSValueConst val1,
         /* Allocate 3 bytes per 16 bit code point. Surrogate pairs may
            produce 4 bytes but use 2 code points.
          */
+        /* Senary: no overflow */
+        if (len > INT32_MAX / 4) {
+            JS_ThrowOutOfMemory(ctx);
+            JS_FreeValue(ctx, val);
+            goto fail;
+        }
         str_new = js_alloc_string(ctx, len * 3, 0);
         if (!str_new)
             goto fail;
         q = str8(str_new);
         pos = 0;
         while (pos < len) {
+            if (js_poll_at(ctx, (pos >> 1) + 1)) {
+                js_free(ctx, str_new);
+                JS_FreeValue(ctx, val);
+                goto fail;
+            }
             c = src[pos++];
             if (c < 0x80) {
                 *q++ = c;
@@ -8512,6 +8619,17 @@ JSValue JS_NewError(JSContext *ctx)
     return obj;
 }
 
+/* Senary: what making an error may take beyond the limit of memory */
+#define JS_ERROR_RESERVE (1 << 20)
+
+/* Senary: for natives that fail for want of memory and throw nothing, lest the
+   script catch a value that is none */
+static no_inline void js_throw_at_least(JSContext *ctx)
+{
+    if (JS_IsUninitialized(ctx->rt->current_exception))
+        JS_ThrowOutOfMemory(ctx);
+}
+
 static JSValue JS_MakeError2(JSContext *ctx, JSErrorEnum error_num,
                              bool add_backtrace, const char *message)
 {
@@ -8554,7 +8672,13 @@ JS_ThrowError2(JSContext *ctx, JSErrorEnum error_num, bool add_backtrace,
 {
     JSValue obj;
 
+    /* Senary: that memory is out must not make it a null that is thrown */
+    JSMallocState *ms = &ctx->rt->malloc_state;
+    size_t limit = ms->malloc_limit;
+    if (limit != 0)
+        ms->malloc_limit = limit + JS_ERROR_RESERVE;
     obj = JS_MakeError(ctx, error_num, add_backtrace, fmt, ap);
+    ms->malloc_limit = limit;
     if (unlikely(JS_IsException(obj))) {
         /* out of memory: throw JS_NULL to avoid recursing */
         obj = JS_NULL;
@@ -8761,7 +8885,6 @@ static void JS_ThrowInterrupted(JSContext *ctx)
 static no_inline __exception int __js_poll_interrupts(JSContext *ctx)
 {
     JSRuntime *rt = ctx->rt;
-    ctx->interrupt_counter = JS_INTERRUPT_COUNTER_INIT;
     if (rt->interrupt_handler) {
         if (rt->interrupt_handler(rt, rt->interrupt_opaque)) {
             JS_ThrowInterrupted(ctx);
@@ -8773,11 +8896,48 @@ static no_inline __exception int __js_poll_interrupts(JSContext *ctx)
 
 static inline __exception int js_poll_interrupts(JSContext *ctx)
 {
-    if (unlikely(--ctx->interrupt_counter <= 0)) {
+    /* Senary: as time passes, not as steps are made; see JS_SetInterruptFlag */
+    if (unlikely(__atomic_load_n(ctx->interrupt_flag, __ATOMIC_RELAXED))) {
         return __js_poll_interrupts(ctx);
     } else {
         return 0;
     }
+}
+
+/* Senary: a memmove that gives way. Whoever is interrupted leaves a part of it
+   undone. */
+static __exception int js_memmove(JSContext *ctx, uint8_t *dst, const uint8_t *src, size_t len)
+{
+    size_t pos, piece;
+
+    if (likely(len <= JS_COPY_PIECE)) {
+        memmove(dst, src, len);
+        return 0;
+    }
+    for (pos = 0; pos < len; pos += piece) {
+        piece = len - pos < JS_COPY_PIECE ? len - pos : JS_COPY_PIECE;
+        if (dst <= src)
+            memmove(dst + pos, src + pos, piece);
+        else
+            memmove(dst + (len - pos - piece), src + (len - pos - piece), piece);
+        if (js_poll_interrupts(ctx))
+            return -1;
+    }
+    return 0;
+}
+
+/* Senary: as js_memmove */
+static __exception int js_memset(JSContext *ctx, uint8_t *dst, int c, size_t len)
+{
+    size_t piece;
+
+    for (; len != 0; dst += piece, len -= piece) {
+        piece = len < JS_COPY_PIECE ? len : JS_COPY_PIECE;
+        memset(dst, c, piece);
+        if (js_poll_interrupts(ctx))
+            return -1;
+    }
+    return 0;
 }
 
 /* return -1 (exception) or true/false */
@@ -9688,6 +9848,10 @@ static int __exception JS_GetOwnPropertyNamesInternal(JSContext *ctx,
                                                JS_MKPTR(JS_TAG_OBJECT, p)))
                     return -1;
                 for(i = 0; i < exotic_count; i++) {
+                    if (js_poll_interrupts(ctx)) {
+                        js_free_prop_enum(ctx, tab_exotic, exotic_count);
+                        return -1;
+                    }
                     atom = tab_exotic[i].atom;
                     kind = JS_AtomGetKind(ctx, atom);
                     if (((flags >> kind) & 1) != 0) {
@@ -10192,6 +10356,11 @@ static int JS_TryGetPropertyInt64(JSContext *ctx, JSValueConst obj, int64_t idx,
     JSAtom prop;
     int present;
 
+    /* Senary: loops of natives over arrays can take for ever */
+    if (js_poll_interrupts(ctx)) {
+        *pval = JS_EXCEPTION;
+        return -1;
+    }
     if (likely(JS_VALUE_GET_TAG(obj) == JS_TAG_OBJECT &&
                (uint64_t)idx <= INT32_MAX)) {
         /* fast path for array and typed array access */
@@ -10201,11 +10370,6 @@ static int JS_TryGetPropertyInt64(JSContext *ctx, JSValueConst obj, int64_t idx,
     }
     val = JS_EXCEPTION;
     present = -1;
-    /* Senary: loops over what is no fast array can take for ever */
-    if (js_poll_interrupts(ctx)) {
-        *pval = val;
-        return present;
-    }
     prop = JS_NewAtomInt64(ctx, idx);
     if (likely(prop != JS_ATOM_NULL)) {
         present = JS_HasProperty(ctx, obj, prop);
@@ -10227,6 +10391,9 @@ JSValue JS_GetPropertyInt64(JSContext *ctx, JSValueConst obj, int64_t idx)
     JSAtom prop;
     JSValue val;
 
+    /* Senary: as in JS_TryGetPropertyInt64 */
+    if (js_poll_interrupts(ctx))
+        return JS_EXCEPTION;
     if (likely(JS_VALUE_GET_TAG(obj) == JS_TAG_OBJECT &&
                (uint64_t)idx <= INT32_MAX)) {
         /* fast path for array and typed array access */
@@ -10234,9 +10401,6 @@ JSValue JS_GetPropertyInt64(JSContext *ctx, JSValueConst obj, int64_t idx)
         if (js_get_fast_array_element(ctx, p, idx, &val))
             return val;
     }
-    /* Senary: as in JS_TryGetPropertyInt64 */
-    if (js_poll_interrupts(ctx))
-        return JS_EXCEPTION;
     prop = JS_NewAtomInt64(ctx, idx);
     if (prop == JS_ATOM_NULL)
         return JS_EXCEPTION;
@@ -10638,9 +10802,16 @@ static JSValue js_allocate_fast_array(JSContext *ctx, int64_t len)
             JS_FreeValue(ctx, arr);
             return JS_EXCEPTION;
         }
-        p->u.array.count = len;
-        for(i = 0; i < len; i++)
+        /* Senary: the count grows with what is there, for the collector may
+           run in between */
+        for(i = 0; i < len; i++) {
             p->u.array.u.values[i] = JS_UNDEFINED;
+            p->u.array.count = i + 1;
+            if (js_poll_at(ctx, i)) {
+                JS_FreeValue(ctx, arr);
+                return JS_EXCEPTION;
+            }
+        }
         /* update the 'length' field */
         set_value(ctx, &p->prop[0].u.value, js_int32(len));
     }
@@ -11098,6 +11269,11 @@ int JS_SetPropertyInt64(JSContext *ctx, JSValueConst this_obj,
     JSAtom prop;
     int res;
 
+    /* Senary: as in JS_TryGetPropertyInt64 */
+    if (js_poll_interrupts(ctx)) {
+        JS_FreeValue(ctx, val);
+        return -1;
+    }
     if ((uint64_t)idx <= INT32_MAX) {
         /* fast path for fast arrays */
         return JS_SetPropertyValue(ctx, this_obj, js_int32(idx), val,
@@ -11665,6 +11841,11 @@ int JS_DefinePropertyValueValue(JSContext *ctx, JSValueConst this_obj,
 int JS_DefinePropertyValueUint32(JSContext *ctx, JSValueConst this_obj,
                                  uint32_t idx, JSValue val, int flags)
 {
+    /* Senary: as in JS_TryGetPropertyInt64 */
+    if (js_poll_interrupts(ctx)) {
+        JS_FreeValue(ctx, val);
+        return -1;
+    }
     return JS_DefinePropertyValueValue(ctx, this_obj, js_uint32(idx),
                                        val, flags);
 }
@@ -11672,6 +11853,11 @@ int JS_DefinePropertyValueUint32(JSContext *ctx, JSValueConst this_obj,
 int JS_DefinePropertyValueInt64(JSContext *ctx, JSValueConst this_obj,
                                 int64_t idx, JSValue val, int flags)
 {
+    /* Senary: as in JS_TryGetPropertyInt64 */
+    if (js_poll_interrupts(ctx)) {
+        JS_FreeValue(ctx, val);
+        return -1;
+    }
     return JS_DefinePropertyValueValue(ctx, this_obj, js_int64(idx),
                                        val, flags);
 }
@@ -11709,6 +11895,11 @@ int JS_DefinePropertyGetSet(JSContext *ctx, JSValueConst this_obj,
 static int JS_CreateDataPropertyUint32(JSContext *ctx, JSValueConst this_obj,
                                        int64_t idx, JSValue val, int flags)
 {
+    /* Senary: as in JS_TryGetPropertyInt64 */
+    if (js_poll_interrupts(ctx)) {
+        JS_FreeValue(ctx, val);
+        return -1;
+    }
     return JS_DefinePropertyValueValue(ctx, this_obj, js_int64(idx),
                                        val, flags | JS_PROP_CONFIGURABLE |
                                        JS_PROP_ENUMERABLE | JS_PROP_WRITABLE);
@@ -11720,6 +11911,10 @@ static int JS_DefinePropertyValueInt64Const(JSContext *ctx, JSValueConst this_ob
 {
     JSAtom atom;
     int ret;
+
+    /* Senary: as in JS_TryGetPropertyInt64 */
+    if (js_poll_interrupts(ctx))
+        return -1;
     atom = JS_ValueToAtom(ctx, js_int64(idx));
     if (unlikely(atom == JS_ATOM_NULL))
         return -1;
@@ -12061,6 +12256,9 @@ int JS_DeletePropertyInt64(JSContext *ctx, JSValueConst obj, int64_t idx, int fl
     JSAtom prop;
     int res;
 
+    /* Senary: as in JS_TryGetPropertyInt64 */
+    if (js_poll_interrupts(ctx))
+        return -1;
     if ((uint64_t)idx <= JS_ATOM_MAX_INT) {
         /* fast path for fast arrays */
         return JS_DeleteProperty(ctx, obj, __JS_AtomFromUInt32(idx), flags);
@@ -12570,7 +12768,7 @@ static js_limb_t js_mp_add_mul1(js_limb_t *tabr, const js_limb_t *taba, js_limb_
 }
 
 /* size of the result : op1_size + op2_size. */
-static void js_mp_mul_basecase(js_limb_t *result,
+static int js_mp_mul_basecase(JSContext *ctx, js_limb_t *result,
                             const js_limb_t *op1, js_limb_t op1_size,
                             const js_limb_t *op2, js_limb_t op2_size)
 {
@@ -12579,9 +12777,12 @@ static void js_mp_mul_basecase(js_limb_t *result,
 
     result[op1_size] = js_mp_mul1(result, op1, op1_size, op2[0], 0);
     for(i=1;i<op2_size;i++) {
+        if (js_poll_interrupts(ctx))
+            return -1;
         r = js_mp_add_mul1(result + i, op1, op1_size, op2[i]);
         result[i + op1_size] = r;
     }
+    return 0;
 }
 
 /* tabr[] -= taba[] * b. Return the value to substract to the high
@@ -12661,7 +12862,7 @@ static js_limb_t js_mp_div1norm(js_limb_t *tabr, const js_limb_t *taba, js_limb_
    - 1] must be >= 1 << (JS_LIMB_BITS - 1). na - nb must be >= 0. 'taba'
    is modified and contains the remainder (nb limbs). tabq[0..na-nb]
    contains the quotient with tabq[na - nb] <= 1. */
-static void js_mp_divnorm(js_limb_t *tabq, js_limb_t *taba, js_limb_t na,
+static int js_mp_divnorm(JSContext *ctx, js_limb_t *tabq, js_limb_t *taba, js_limb_t na,
                        const js_limb_t *tabb, js_limb_t nb)
 {
     js_limb_t r, a, c, q, v, b1, b1_inv, n, dummy_r;
@@ -12670,7 +12871,7 @@ static void js_mp_divnorm(js_limb_t *tabq, js_limb_t *taba, js_limb_t na,
     b1 = tabb[nb - 1];
     if (nb == 1) {
         taba[0] = js_mp_div1norm(tabq, taba, na, b1, 0);
-        return;
+        return 0;
     }
     n = na - nb;
 
@@ -12694,6 +12895,8 @@ static void js_mp_divnorm(js_limb_t *tabq, js_limb_t *taba, js_limb_t na,
     }
 
     for(i = n - 1; i >= 0; i--) {
+        if (js_poll_interrupts(ctx))
+            return -1;
         if (unlikely(taba[i + nb] >= b1)) {
             q = -1;
         } else if (b1_inv) {
@@ -12726,6 +12929,7 @@ static void js_mp_divnorm(js_limb_t *tabq, js_limb_t *taba, js_limb_t na,
         }
         tabq[i] = q;
     }
+    return 0;
 }
 
 /* 1 <= shift <= JS_LIMB_BITS - 1 */
@@ -13016,7 +13220,10 @@ static JSBigInt *js_bigint_mul(JSContext *ctx, const JSBigInt *a,
     r = js_bigint_new(ctx, a->len + b->len);
     if (!r)
         return NULL;
-    js_mp_mul_basecase(r->tab, a->tab, a->len, b->tab, b->len);
+    if (js_mp_mul_basecase(ctx, r->tab, a->tab, a->len, b->tab, b->len)) {
+        js_free(ctx, r);
+        return NULL;
+    }
     /* correct the result if negative operands (no overflow is
        possible) */
     if (js_bigint_sign(a))
@@ -13106,7 +13313,12 @@ static JSBigInt *js_bigint_divrem(JSContext *ctx, const JSBigInt *a,
 
     //    js_bigint_dump1(ctx, "a", r->tab, na);
     //    js_bigint_dump1(ctx, "b", tabb, nb);
-    js_mp_divnorm(q->tab, r->tab, na, tabb, nb);
+    if (js_mp_divnorm(ctx, q->tab, r->tab, na, tabb, nb)) {
+        js_free(ctx, q);
+        js_free(ctx, r);
+        js_free(ctx, tabb);
+        return NULL;
+    }
     js_free(ctx, tabb);
 
     if (is_rem) {
@@ -13318,15 +13530,15 @@ static JSBigInt *js_bigint_pow(JSContext *ctx, const JSBigInt *a, JSBigInt *b)
     memcpy(r->tab, a->tab, a->len * sizeof(a->tab[0]));
     for(i = n_bits - 2; i >= 0; i--) {
         r1 = js_bigint_mul(ctx, r, r);
+        js_free(ctx, r);
         if (!r1)
             return NULL;
-        js_free(ctx, r);
         r = r1;
         if ((e >> i) & 1) {
             r1 = js_bigint_mul(ctx, r, a);
+            js_free(ctx, r);
             if (!r1)
                 return NULL;
-            js_free(ctx, r);
             r = r1;
         }
     }
@@ -13619,6 +13831,10 @@ static JSBigInt *js_bigint_from_string(JSContext *ctx,
         len = 1;
         r->tab[0] = 0;
         for(;;) {
+            if (js_poll_interrupts(ctx)) {
+                js_free(ctx, r);
+                return NULL;
+            }
             /* XXX: slow */
             v = 0;
             for(i = 0; i < digits_per_limb; i++) {
@@ -13800,6 +14016,11 @@ static JSValue js_bigint_to_string1(JSContext *ctx, JSValueConst val, int radix)
             radix_base = js_radix_base_table[radix - 2];
             len = r->len;
             for(;;) {
+                if (js_poll_interrupts(ctx)) {
+                    js_free(ctx, tmp);
+                    js_free(ctx, buf);
+                    return JS_EXCEPTION;
+                }
                 /* remove leading zero limbs */
                 while (len > 1 && r->tab[len - 1] == 0)
                     len--;
@@ -16941,6 +17162,10 @@ static JSValue build_for_in_iterator(JSContext *ctx, JSValue obj)
                                    JS_GPN_STRING_MASK | JS_GPN_ENUM_ONLY))
             goto fail;
         for(i = 0; i < tab_atom_count; i++) {
+            if (js_poll_interrupts(ctx)) {
+                js_free_prop_enum(ctx, tab_atom, tab_atom_count);
+                goto fail;
+            }
             JS_SetPropertyInternal(ctx, enum_obj, tab_atom[i].atom, JS_NULL, 0);
         }
         js_free_prop_enum(ctx, tab_atom, tab_atom_count);
@@ -17120,6 +17345,9 @@ static JSValue JS_IteratorNext2(JSContext *ctx, JSValueConst enum_obj,
                 args[0] = JS_UNDEFINED;
                 argv = args;
             }
+            /* Senary: it makes no call that would look up */
+            if (js_poll_interrupts(ctx))
+                goto fail;
             func = p->u.cfunc.c_function;
             return func.iterator_next(ctx, enum_obj, argc, argv,
                                       pdone, p->u.cfunc.magic);
@@ -17547,6 +17775,8 @@ static __exception int JS_CopyDataProperties(JSContext *ctx,
         return -1;
 
     for (i = 0; i < tab_atom_count; i++) {
+        if (js_poll_interrupts(ctx))
+            goto exception;
         if (pexcl) {
             ret = JS_GetOwnPropertyInternal(ctx, NULL, pexcl, tab_atom[i].atom);
             if (ret) {
@@ -18088,6 +18318,8 @@ static JSValue js_call_c_function(JSContext *ctx, JSValueConst func_obj,
     }
 
     rt->current_stack_frame = sf->prev_frame;
+    if (unlikely(JS_IsException(ret_val)))
+        js_throw_at_least(ctx);
     return ret_val;
 }
 
@@ -18097,15 +18329,23 @@ static JSValue js_call_bound_function(JSContext *ctx, JSValueConst func_obj,
 {
     JSObject *p;
     JSBoundFunction *bf;
-    JSValueConst *arg_buf, new_target;
+    JSValueConst *arg_buf, *heap_buf = NULL, new_target;
+    JSValue ret;
     int arg_count, i;
 
     p = JS_VALUE_GET_OBJ(func_obj);
     bf = p->u.bound_function;
     arg_count = bf->argc + argc;
-    if (js_check_stack_overflow(ctx->rt, sizeof(JSValue) * arg_count))
-        return JS_ThrowStackOverflow(ctx);
-    arg_buf = alloca(sizeof(JSValue) * arg_count);
+    /* Senary: any number of them */
+    if (arg_count > JS_MAX_STACK_ARGS) {
+        arg_buf = heap_buf = js_malloc(ctx, sizeof(JSValue) * (size_t)arg_count);
+        if (!arg_buf)
+            return JS_EXCEPTION;
+    } else {
+        if (js_check_stack_overflow(ctx->rt, sizeof(JSValue) * arg_count))
+            return JS_ThrowStackOverflow(ctx);
+        arg_buf = alloca(sizeof(JSValue) * arg_count);
+    }
     for(i = 0; i < bf->argc; i++) {
         arg_buf[i] = bf->argv[i];
     }
@@ -18116,12 +18356,14 @@ static JSValue js_call_bound_function(JSContext *ctx, JSValueConst func_obj,
         new_target = this_obj;
         if (js_same_value(ctx, func_obj, new_target))
             new_target = bf->func_obj;
-        return JS_CallConstructor2(ctx, bf->func_obj, new_target,
-                                   arg_count, arg_buf);
+        ret = JS_CallConstructor2(ctx, bf->func_obj, new_target,
+                                  arg_count, arg_buf);
     } else {
-        return JS_Call(ctx, bf->func_obj, bf->this_val,
-                       arg_count, arg_buf);
+        ret = JS_Call(ctx, bf->func_obj, bf->this_val,
+                      arg_count, arg_buf);
     }
+    js_free(ctx, heap_buf);
+    return ret;
 }
 
 /* argument of OP_special_object */
@@ -21026,6 +21268,7 @@ static JSValue JS_CallInternal(JSContext *caller_ctx, JSValueConst func_obj,
         }
     }
  exception:
+    js_throw_at_least(ctx);
     if (needs_backtrace(rt->current_exception)
     || JS_IsUndefined(ctx->error_back_trace)) {
         sf->cur_pc = pc;
@@ -23237,6 +23480,9 @@ static __exception int next_token(JSParseState *s)
         return -1;
     }
 
+    /* Senary: what one token can take is bounded; texts of megabytes are not */
+    if (js_poll_interrupts(s->ctx))
+        return -1;
     free_token(s, &s->token);
 
     p = s->last_ptr = s->buf_ptr;
@@ -23888,6 +24134,9 @@ static __exception int json_next_token(JSParseState *s)
         return -1;
     }
 
+    /* Senary: as in next_token */
+    if (js_poll_interrupts(s->ctx))
+        return -1;
     json_free_token(s, &s->token);
 
     p = s->last_ptr = s->buf_ptr;
@@ -24417,10 +24666,19 @@ not_found:
 }
 
 /* find a variable declaration in a given scope */
+/* Senary: whether no variable of the function has that name, wherever it is
+   declared: then there is no need to look at one after the other */
+static bool is_new_name(JSFunctionDef *fd, JSAtom name)
+{
+    return fd->vars_htab && find_var_htab(fd, name) == -1;
+}
+
 static int find_var_in_scope(JSContext *ctx, JSFunctionDef *fd,
                              JSAtom name, int scope_level)
 {
     int scope_idx;
+    if (is_new_name(fd, name))
+        return -1;
     for(scope_idx = fd->scopes[scope_level].first; scope_idx >= 0;
         scope_idx = fd->vars[scope_idx].scope_next) {
         if (fd->vars[scope_idx].scope_level != scope_level)
@@ -24449,6 +24707,8 @@ static int find_var_in_child_scope(JSContext *ctx, JSFunctionDef *fd,
                                    JSAtom name, int scope_level)
 {
     int i;
+    if (is_new_name(fd, name))
+        return -1;
     for(i = 0; i < fd->var_count; i++) {
         JSVarDef *vd = &fd->vars[i];
         if (vd->var_name == name && vd->scope_level == 0) {
@@ -24485,6 +24745,8 @@ static JSGlobalVar *find_lexical_global_var(JSFunctionDef *fd, JSAtom name)
 static int find_lexical_decl(JSContext *ctx, JSFunctionDef *fd, JSAtom name,
                              int scope_idx, bool check_catch_var)
 {
+    if (is_new_name(fd, name))
+        scope_idx = -1;
     while (scope_idx >= 0) {
         JSVarDef *vd = &fd->vars[scope_idx];
         if (vd->var_name == name &&
@@ -25524,6 +25786,8 @@ static int find_private_class_field(JSContext *ctx, JSFunctionDef *fd,
                                     JSAtom name, int scope_level)
 {
     int idx;
+    if (is_new_name(fd, name))
+        return -1;
     idx = fd->scopes[scope_level].first;
     while (idx != -1) {
         if (fd->vars[idx].scope_level != scope_level)
@@ -35351,6 +35615,9 @@ static __exception int resolve_variables(JSContext *ctx, JSFunctionDef *s)
     line_num = 0; /* avoid warning */
     col_num = 0;
     for (pos = 0; pos < bc_len; pos = pos_next) {
+        /* Senary: each may look at all variables */
+        if (js_poll_interrupts(ctx))
+            goto fail;
         op = bc_buf[pos];
         len = opcode_info[op].size;
         pos_next = pos + len;
@@ -36929,6 +37196,8 @@ static __exception int compute_stack_size(JSContext *ctx,
         goto fail;
 
     while (s->pc_stack_len > 0) {
+        if (js_poll_interrupts(ctx))
+            goto fail;
         pos = s->pc_stack[--s->pc_stack_len];
         stack_len = s->stack_level_tab[pos];
         catch_pos = s->catch_pos_tab[pos];
@@ -41451,6 +41720,8 @@ static __exception int JS_ObjectDefineProperties(JSContext *ctx,
     //      modifying the object. This would require allocating an array
     //      JSPropertyDescriptor and use 2 separate loops.
     for(i = 0; i < len; i++) {
+        if (js_poll_interrupts(ctx))
+            goto exception;
         JS_FreeValue(ctx, desc);
         desc = JS_GetProperty(ctx, props, atoms[i].atom);
         if (JS_IsException(desc))
@@ -41716,6 +41987,8 @@ static JSValue js_object_getOwnPropertyDescriptors(JSContext *ctx, JSValueConst 
         JSValue atomValue, desc;
         JSValueConst args[2];
 
+        if (js_poll_interrupts(ctx))
+            goto exception;
         atomValue = JS_AtomToValue(ctx, props[i].atom);
         if (JS_IsException(atomValue))
             goto exception;
@@ -41763,6 +42036,8 @@ static JSValue JS_GetOwnPropertyNames2(JSContext *ctx, JSValueConst obj1,
         goto exception;
     for(j = i = 0; i < len; i++) {
         JSAtom atom = atoms[i].atom;
+        if (js_poll_interrupts(ctx))
+            goto exception;
         if (flags & JS_GPN_ENUM_ONLY) {
             int desc_flags, res;
 
@@ -42169,6 +42444,8 @@ static JSValue js_object_seal(JSContext *ctx, JSValueConst this_val,
         int prop_flags;
         JSAtom prop = props[i].atom;
 
+        if (js_poll_interrupts(ctx))
+            goto exception;
         desc_flags = JS_PROP_THROW | JS_PROP_HAS_CONFIGURABLE;
         if (freeze_flag) {
             res = JS_GetOwnPropertyFlagsInternal(ctx, &prop_flags, p, prop);
@@ -42211,6 +42488,9 @@ static JSValue js_object_isSealed(JSContext *ctx, JSValueConst this_val,
     for(i = 0; i < len; i++) {
         int prop_flags;
         JSAtom prop = props[i].atom;
+
+        if (js_poll_interrupts(ctx))
+            goto exception;
 
         res = JS_GetOwnPropertyFlagsInternal(ctx, &prop_flags, p, prop);
         if (res < 0)
@@ -42666,10 +42946,9 @@ static JSValue *build_arg_list(JSContext *ctx, uint32_t *plen,
     }
     if (js_get_length32(ctx, &len, array_arg))
         return NULL;
-    if (len > JS_MAX_LOCAL_VARS) {
-        // XXX: check for stack overflow?
+    if (len > JS_MAX_CALL_ARGS) {
         JS_ThrowRangeError(ctx, "too many arguments in function call (only %d allowed)",
-                           JS_MAX_LOCAL_VARS);
+                           JS_MAX_CALL_ARGS);
         return NULL;
     }
     /* avoid allocating 0 bytes */
@@ -42681,6 +42960,10 @@ static JSValue *build_arg_list(JSContext *ctx, uint32_t *plen,
         p->fast_array &&
         len == p->u.array.count) {
         for(i = 0; i < len; i++) {
+            if (js_poll_at(ctx, i + 1)) {
+                free_arg_list(ctx, tab, i);
+                return NULL;
+            }
             tab[i] = js_dup(p->u.array.u.values[i]);
         }
     } else {
@@ -43213,6 +43496,8 @@ static int JS_CopySubArray(JSContext *ctx,
                 l = min_int64(l, from + 1);
                 l = min_int64(l, to + 1);
                 for(j = 0; j < l; j++) {
+                    if (js_poll_at(ctx, j + 1))
+                        goto exception;
                     set_value(ctx, &p->u.array.u.values[to - j],
                               js_dup(p->u.array.u.values[from - j]));
                 }
@@ -43220,11 +43505,15 @@ static int JS_CopySubArray(JSContext *ctx,
                 l = min_int64(l, len - from);
                 l = min_int64(l, len - to);
                 for(j = 0; j < l; j++) {
+                    if (js_poll_at(ctx, j + 1))
+                        goto exception;
                     set_value(ctx, &p->u.array.u.values[to + j],
                               js_dup(p->u.array.u.values[from + j]));
                 }
             }
             i += l;
+            if (js_poll_interrupts(ctx))
+                goto exception;
         } else {
             fromPresent = JS_TryGetPropertyInt64(ctx, obj, from, &val);
             if (fromPresent < 0)
@@ -43558,11 +43847,11 @@ static JSValue js_array_with(JSContext *ctx, JSValueConst this_val,
     i = 0;
     pval = p->u.array.u.values;
     if (js_get_fast_array(ctx, obj, &arrp, &count32) && count32 == len) {
-        for (; i < idx; i++, pval++)
-            *pval = js_dup(arrp[i]);
-        *pval = js_dup(argv[1]);
-        for (i++, pval++; i < len; i++, pval++)
-            *pval = js_dup(arrp[i]);
+        for (; i < len; i++, pval++) {
+            if (js_poll_at(ctx, i))
+                goto exception;
+            *pval = js_dup(i == idx ? argv[1] : arrp[i]);
+        }
     } else {
         for (; i < idx; i++, pval++)
             if (-1 == JS_TryGetPropertyInt64(ctx, obj, i, pval))
@@ -44003,6 +44292,8 @@ static JSValue js_array_includes(JSContext *ctx, JSValueConst this_val,
         }
         if (js_get_fast_array(ctx, obj, &arrp, &count)) {
             for (; n < count; n++) {
+                if (js_poll_at(ctx, n))
+                    goto exception;
                 if (js_strict_eq2(ctx, argv[0], arrp[n],
                                   JS_EQ_SAME_VALUE_ZERO)) {
                     goto done;
@@ -44052,6 +44343,8 @@ static JSValue js_array_indexOf(JSContext *ctx, JSValueConst this_val,
         }
         if (js_get_fast_array(ctx, obj, &arrp, &count)) {
             for (; n < count; n++) {
+                if (js_poll_at(ctx, n))
+                    goto exception;
                 if (js_strict_eq2(ctx, argv[0], arrp[n], JS_EQ_STRICT)) {
                     goto done;
                 }
@@ -44103,6 +44396,8 @@ static JSValue js_array_lastIndexOf(JSContext *ctx, JSValueConst this_val,
         }
         if (js_get_fast_array(ctx, obj, &arrp, &count) && count == len) {
             for (; n >= 0; n--) {
+                if (js_poll_at(ctx, n))
+                    goto exception;
                 if (js_strict_eq2(ctx, argv[0], arrp[n],
                                   JS_EQ_STRICT)) {
                     goto done;
@@ -44433,6 +44728,10 @@ static JSValue js_array_reverse(JSContext *ctx, JSValueConst this_val,
 
         if (count32 > 1) {
             for (ll = 0, hh = count32 - 1; ll < hh; ll++, hh--) {
+                if (js_poll_at(ctx, ll)) {
+                    lval = JS_UNDEFINED;
+                    goto exception;
+                }
                 lval = arrp[ll];
                 arrp[ll] = arrp[hh];
                 arrp[hh] = lval;
@@ -44510,8 +44809,11 @@ static JSValue js_array_toReversed(JSContext *ctx, JSValueConst this_val,
         i = len - 1;
         pval = p->u.array.u.values;
         if (js_get_fast_array(ctx, obj, &arrp, &count32) && count32 == len) {
-            for (; i >= 0; i--, pval++)
+            for (; i >= 0; i--, pval++) {
+                if (js_poll_at(ctx, i))
+                    goto exception;
                 *pval = js_dup(arrp[i]);
+            }
         } else {
             // Query order is observable; test262 expects descending order.
             for (; i >= 0; i--, pval++) {
@@ -44685,12 +44987,18 @@ static JSValue js_array_toSpliced(JSContext *ctx, JSValueConst this_val,
     last = &p->u.array.u.values[newlen];
 
     if (js_get_fast_array(ctx, obj, &arrp, &count32) && count32 == len) {
-        for (i = 0; i < start; i++, pval++)
+        for (i = 0; i < start; i++, pval++) {
+            if (js_poll_at(ctx, i))
+                goto exception;
             *pval = js_dup(arrp[i]);
+        }
         for (j = 0; j < add; j++, pval++)
             *pval = js_dup(argv[2 + j]);
-        for (i += del; i < len; i++, pval++)
+        for (i += del; i < len; i++, pval++) {
+            if (js_poll_at(ctx, i))
+                goto exception;
             *pval = js_dup(arrp[i]);
+        }
     } else {
         for (i = 0; i < start; i++, pval++)
             if (-1 == JS_TryGetPropertyInt64(ctx, obj, i, pval))
@@ -44883,6 +45191,8 @@ static int js_array_cmp_generic(const void *a, const void *b, void *opaque) {
 
     if (psc->exception)
         return 0;
+    if (js_poll_interrupts(ctx))
+        goto exception;
 
     if (psc->has_method) {
         argv[0] = ap->val;
@@ -45043,8 +45353,11 @@ static JSValue js_array_toSorted(JSContext *ctx, JSValueConst this_val,
         i = 0;
         pval = p->u.array.u.values;
         if (js_get_fast_array(ctx, obj, &arrp, &count32) && count32 == len) {
-            for (; i < len; i++, pval++)
+            for (; i < len; i++, pval++) {
+                if (js_poll_at(ctx, i))
+                    goto exception;
                 *pval = js_dup(arrp[i]);
+            }
         } else {
             for (; i < len; i++, pval++) {
                 if (-1 == JS_TryGetPropertyInt64(ctx, obj, i, pval))
@@ -47429,12 +47742,18 @@ slow_path:
     return r;
 }
 
-static int string_cmp(JSString *p1, JSString *p2, int x1, int x2, int len)
+/* Senary: returns -2 for an exception */
+static int string_cmp(JSContext *ctx, JSString *p1, JSString *p2, int x1, int x2, int len, int *pres)
 {
     int i, c1, c2;
+    *pres = 0;
     for (i = 0; i < len; i++) {
-        if ((c1 = string_get(p1, x1 + i)) != (c2 = string_get(p2, x2 + i)))
-            return c1 - c2;
+        if (js_poll_at(ctx, i + 1))
+            return -2;
+        if ((c1 = string_get(p1, x1 + i)) != (c2 = string_get(p2, x2 + i))) {
+            *pres = c1 - c2;
+            break;
+        }
     }
     return 0;
 }
@@ -47459,27 +47778,174 @@ static int string_indexof_char(JSString *p, int c, int from)
     return -1;
 }
 
-static int string_indexof(JSString *p1, JSString *p2, int from)
+/* Senary: a text, or a text read from its end */
+typedef struct {
+    JSString *p;
+    int first, step;
+} StringView;
+
+static inline int string_view_get(const StringView *v, int i)
 {
-    /* assuming 0 <= from <= p1->len */
-    int c, i, j, len1 = p1->len, len2 = p2->len;
-    if (len2 == 0)
-        return from;
-#ifdef __linux__
-    /* Senary: the loop below is quadratic, and nothing interrupts it */
-    if (!p1->is_wide_char && !p2->is_wide_char) {
-        const uint8_t *found = memmem(str8(p1) + from, len1 - from, str8(p2), len2);
-        return found ? found - str8(p1) : -1;
+    return string_get(v->p, v->first + v->step * i);
+}
+
+/* Senary: where the larger one begins of the greatest suffixes of the needle, by
+   one order of characters or its opposite, and its period. The two-way algorithm
+   of Crochemore and Perrin compares from there. */
+static __exception int string_critical_place(JSContext *ctx, const StringView *needle, int len,
+                                             bool opposite, int *pplace, int *pperiod)
+{
+    int place = -1, next = 0, k = 1, period = 1, c1, c2, turns = 0;
+
+    while (next + k < len) {
+        if (js_poll_at(ctx, ++turns))
+            return -2;
+        c1 = string_view_get(needle, place + k);
+        c2 = string_view_get(needle, next + k);
+        if (c1 == c2) {
+            if (k == period) {
+                next += period;
+                k = 1;
+            } else {
+                k++;
+            }
+        } else if ((c1 > c2) != opposite) {
+            next += k;
+            k = 1;
+            period = next - place;
+        } else {
+            place = next++;
+            k = period = 1;
+        }
     }
-#endif
-    for (i = from, c = string_get(p2, 0); i + len2 <= len1; i = j + 1) {
-        j = string_indexof_char(p1, c, i);
-        if (j < 0 || j + len2 > len1)
+    *pplace = place;
+    *pperiod = period;
+    return 0;
+}
+
+/* Senary: the first place of a needle in a text, in linear time and without memory.
+   Returns -1 if there is none, -2 for an exception. */
+static int string_search(JSContext *ctx, const StringView *text, int text_len,
+                         const StringView *needle, int len)
+{
+    int place, period, place1, period1, known, known_after, i, k, pos, turns = 0;
+
+    if (string_critical_place(ctx, needle, len, false, &place, &period) ||
+        string_critical_place(ctx, needle, len, true, &place1, &period1))
+        return -2;
+    if (place1 > place) {
+        place = place1;
+        period = period1;
+    }
+    known_after = len - period;
+    for (i = 0; i <= place; i++) {
+        if (js_poll_at(ctx, i + 1))
+            return -2;
+        if (string_view_get(needle, i) != string_view_get(needle, i + period)) {
+            /* no period: nothing is known after a step */
+            known_after = 0;
+            period = max_int(place, len - place - 1) + 1;
             break;
-        if (!string_cmp(p1, p2, j + 1, 1, len2 - 1))
-            return j;
+        }
+    }
+    known = 0;
+    for (pos = 0; pos <= text_len - len;) {
+        for (k = max_int(place + 1, known); k < len; k++) {
+            if (js_poll_at(ctx, ++turns))
+                return -2;
+            if (string_view_get(needle, k) != string_view_get(text, pos + k))
+                break;
+        }
+        if (k < len) {
+            pos += k - place;
+            known = 0;
+            if (js_poll_at(ctx, ++turns))
+                return -2;
+            continue;
+        }
+        for (k = place + 1; k > known; k--) {
+            if (js_poll_at(ctx, ++turns))
+                return -2;
+            if (string_view_get(needle, k - 1) != string_view_get(text, pos + k - 1))
+                break;
+        }
+        if (k <= known)
+            return pos;
+        pos += period;
+        known = known_after;
     }
     return -1;
+}
+
+/* Senary: needles up to here are compared in place after place */
+#define JS_SHORT_NEEDLE 16
+
+/* Senary: needles up to here are left to the C library */
+#define JS_LONG_NEEDLE 65536
+
+/* Senary: of 8 bits, by the C library, in pieces; -2 for an exception */
+#ifdef __linux__
+static int string_indexof8(JSContext *ctx, const uint8_t *text, int len1,
+                           const uint8_t *needle, int len2, int from)
+{
+    const uint8_t *found;
+    int pos, piece;
+
+    for (pos = from; len1 - pos >= len2; pos += piece) {
+        piece = min_int(len1 - pos - (len2 - 1), 1 << 20);
+        found = memmem(text + pos, piece + len2 - 1, needle, len2);
+        if (found)
+            return found - text;
+        if (piece == 1 << 20 && js_poll_interrupts(ctx))
+            return -2;
+    }
+    return -1;
+}
+#endif
+
+/* Senary: in linear time; returns -2 for an exception */
+static int string_indexof(JSContext *ctx, JSString *p1, JSString *p2, int from)
+{
+    /* assuming 0 <= from <= p1->len */
+    int c, i, k, len1 = p1->len, len2 = p2->len, pos;
+    if (len2 == 0)
+        return from;
+    if (js_poll_interrupts(ctx))
+        return -2;
+#ifdef __linux__
+    if (!p1->is_wide_char && !p2->is_wide_char && len2 <= JS_LONG_NEEDLE)
+        return string_indexof8(ctx, str8(p1), len1, str8(p2), len2, from);
+#endif
+    if (len2 > JS_SHORT_NEEDLE) {
+        StringView text = { p1, from, 1 }, needle = { p2, 0, 1 };
+        pos = string_search(ctx, &text, len1 - from, &needle, len2);
+        return pos < 0 ? pos : from + pos;
+    }
+    c = string_get(p2, 0);
+    for (i = from; i + len2 <= len1; i++) {
+        if (js_poll_at(ctx, i - from + 1))
+            return -2;
+        if (string_get(p1, i) != c)
+            continue;
+        for (k = 1; k < len2 && string_get(p1, i + k) == string_get(p2, k); k++)
+            continue;
+        if (k == len2)
+            return i;
+    }
+    return -1;
+}
+
+/* Senary: the last place that is no further than `start`; -1 if there is none,
+   -2 for an exception */
+static int string_last_indexof(JSContext *ctx, JSString *p1, JSString *p2, int start)
+{
+    int len2 = p2->len, end = start + len2, pos;
+    StringView text = { p1, end - 1, -1 }, needle = { p2, len2 - 1, -1 };
+
+    if (len2 == 0)
+        return start;
+    pos = string_search(ctx, &text, end, &needle, len2);
+    return pos < 0 ? pos : end - pos - len2;
 }
 
 static int64_t string_advance_index(JSString *p, int64_t index, bool unicode)
@@ -47512,6 +47978,10 @@ static JSValue js_string_isWellFormed(JSContext *ctx, JSValueConst this_val,
         goto done; // by definition well-formed
 
     for (i = 0, n = p->len; i < n; i++) {
+        if (js_poll_at(ctx, (i >> 1) + 1)) {
+            ret = JS_EXCEPTION;
+            goto done;
+        }
         c = str16(p)[i];
         if (!is_surrogate(c))
             continue;
@@ -47554,6 +48024,10 @@ static JSValue js_string_toWellFormed(JSContext *ctx, JSValueConst this_val,
 
     p = JS_VALUE_GET_STRING(ret);
     for (i = 0, n = p->len; i < n; i++) {
+        if (js_poll_at(ctx, (i >> 1) + 1)) {
+            JS_FreeValue(ctx, ret);
+            return JS_EXCEPTION;
+        }
         c = str16(p)[i];
         if (!is_surrogate(c))
             continue;
@@ -47573,7 +48047,7 @@ static JSValue js_string_indexOf(JSContext *ctx, JSValueConst this_val,
                                  int argc, JSValueConst *argv, int lastIndexOf)
 {
     JSValue str, v;
-    int i, len, v_len, pos, start, stop, ret, inc;
+    int len, v_len, pos, start, stop, ret, inc;
     JSString *p;
     JSString *p1;
 
@@ -47616,17 +48090,12 @@ static JSValue js_string_indexOf(JSContext *ctx, JSValueConst this_val,
     ret = -1;
     if (len >= v_len && inc * (stop - start) >= 0 && !lastIndexOf) {
         /* Senary: not one place after the other */
-        ret = string_indexof(p, p1, start);
+        ret = string_indexof(ctx, p, p1, start);
     } else if (len >= v_len && inc * (stop - start) >= 0) {
-        for (i = start;; i += inc) {
-            if (!string_cmp(p, p1, i, 0, v_len)) {
-                ret = i;
-                break;
-            }
-            if (i == stop)
-                break;
-        }
+        ret = string_last_indexof(ctx, p, p1, start);
     }
+    if (ret == -2)
+        goto fail;
     JS_FreeValue(ctx, str);
     JS_FreeValue(ctx, v);
     return js_int32(ret);
@@ -47685,10 +48154,16 @@ static JSValue js_string_includes(JSContext *ctx, JSValueConst this_val,
     }
     if (start >= 0 && start <= stop) {
         /* Senary: not one place after the other */
-        if (magic == 0)
-            ret = string_indexof(p, p1, start) >= 0;
-        else
-            ret = !string_cmp(p, p1, start, 0, v_len);
+        if (magic == 0) {
+            ret = string_indexof(ctx, p, p1, start);
+            if (ret == -2)
+                goto fail;
+            ret = ret >= 0;
+        } else {
+            if (string_cmp(ctx, p, p1, start, 0, v_len, &ret))
+                goto fail;
+            ret = !ret;
+        }
     }
  done:
     JS_FreeValue(ctx, str);
@@ -47788,6 +48263,7 @@ static JSValue js_string___GetSubstitution(JSContext *ctx, JSValueConst this_val
     JSValue capture, name, s;
     uint32_t position, len, matched_len, captures_len;
     int i, j, j0, k, k1;
+    bool ends = true; /* Senary: whether a name can end at all */
     int c, c1;
     StringBuffer b_s, *b = &b_s;
     JSString *sp, *rp;
@@ -47822,6 +48298,8 @@ static JSValue js_string___GetSubstitution(JSContext *ctx, JSValueConst this_val
         j = string_indexof_char(rp, '$', i);
         if (j < 0 || j + 1 >= len)
             break;
+        if (js_poll_interrupts(ctx))
+            goto exception;
         string_buffer_concat(b, rp, i, j);
         j0 = j++;
         c = string_get(rp, j++);
@@ -47861,7 +48339,8 @@ static JSValue js_string___GetSubstitution(JSContext *ctx, JSValueConst this_val
                 goto norep;
             }
         } else if (c == '<' && !JS_IsUndefined(namedCaptures)) {
-            k = string_indexof_char(rp, '>', j);
+            k = ends ? string_indexof_char(rp, '>', j) : -1;
+            ends = k >= 0;
             if (k < 0)
                 goto norep;
             name = js_sub_string(ctx, rp, j, k);
@@ -47951,7 +48430,9 @@ static JSValue js_string_replace(JSContext *ctx, JSValueConst this_val,
             else
                 pos = endOfLastMatch + 1;
         } else {
-            pos = string_indexof(sp, searchp, endOfLastMatch);
+            pos = string_indexof(ctx, sp, searchp, endOfLastMatch);
+            if (pos == -2)
+                goto exception;
         }
         if (pos < 0) {
             if (is_first) {
@@ -47981,7 +48462,10 @@ static JSValue js_string_replace(JSContext *ctx, JSValueConst this_val,
             goto exception;
 
         string_buffer_concat(b, sp, endOfLastMatch, pos);
-        string_buffer_concat_value_free(b, repl_str);
+        if (string_buffer_concat_value_free(b, repl_str)) {
+            repl_str = JS_UNDEFINED;
+            goto exception;
+        }
         endOfLastMatch = pos + searchp->len;
         is_first = false;
         if (!is_replaceAll)
@@ -48062,7 +48546,9 @@ static JSValue js_string_split(JSContext *ctx, JSValueConst this_val,
     }
     q = p;
     for (q = p; (q += !r) <= s - r - !r; q = p = e + r) {
-        e = string_indexof(sp, rp, q);
+        e = string_indexof(ctx, sp, rp, q);
+        if (e == -2)
+            goto exception;
         if (e < 0)
             break;
         T = js_sub_string(ctx, sp, p, e);
@@ -48285,7 +48771,8 @@ static JSValue js_string_repeat(JSContext *ctx, JSValueConst this_val,
         string_buffer_fill(b, string_get(p, 0), n);
     } else {
         while (n-- > 0) {
-            string_buffer_concat(b, p, 0, len);
+            if (string_buffer_concat(b, p, 0, len))
+                break;
         }
     }
     JS_FreeValue(ctx, str);
@@ -48311,15 +48798,20 @@ static JSValue js_string_trim(JSContext *ctx, JSValueConst this_val,
     b = len = p->len;
     if (magic & 1) {
         while (a < len && lre_is_space(string_get(p, a)))
-            a++;
+            if (js_poll_at(ctx, ++a))
+                goto fail;
     }
     if (magic & 2) {
         while (b > a && lre_is_space(string_get(p, b - 1)))
-            b--;
+            if (js_poll_at(ctx, --b))
+                goto fail;
     }
     ret = js_sub_string(ctx, p, a, b);
     JS_FreeValue(ctx, str);
     return ret;
+fail:
+    JS_FreeValue(ctx, str);
+    return JS_EXCEPTION;
 }
 
 /* return 0 if before the first char */
@@ -48384,10 +48876,22 @@ static int to_utf32_buf(JSContext *ctx, JSString *p, uint32_t **pbuf)
     n = p->len;
     b = js_malloc(ctx, max_int(1, n) * sizeof(*b));
     if (b)
-        for (i = j = 0; i < n;)
+        for (i = j = 0; i < n;) {
             b[j++] = string_getc(p, &i);
+            if (js_poll_at(ctx, j)) {
+                js_free(ctx, b);
+                *pbuf = NULL;
+                return -1;
+            }
+        }
     *pbuf = b;
     return j;
+}
+
+/* Senary: gives way in the middle of a normalization */
+static int js_poll_normalize(void *opaque)
+{
+    return js_poll_interrupts(opaque);
 }
 
 static JSValue js_string_localeCompare(JSContext *ctx, JSValueConst this_val,
@@ -48419,7 +48923,7 @@ static JSValue js_string_localeCompare(JSContext *ctx, JSValueConst this_val,
 
     // TODO(bnoordhuis) skip normalization when input is latin1
     an = unicode_normalize(&ts, as, an, UNICODE_NFC, ctx,
-                           (DynBufReallocFunc *)js_realloc);
+                           (DynBufReallocFunc *)js_realloc, js_poll_normalize);
     if (an == -1)
         goto exception;
     js_free(ctx, as);
@@ -48427,16 +48931,19 @@ static JSValue js_string_localeCompare(JSContext *ctx, JSValueConst this_val,
 
     // TODO(bnoordhuis) skip normalization when input is latin1
     bn = unicode_normalize(&ts, bs, bn, UNICODE_NFC, ctx,
-                           (DynBufReallocFunc *)js_realloc);
+                           (DynBufReallocFunc *)js_realloc, js_poll_normalize);
     if (bn == -1)
         goto exception;
     js_free(ctx, bs);
     bs = ts;
 
     n = min_int(an, bn);
-    for (i = 0; i < n; i++)
+    for (i = 0; i < n; i++) {
+        if (js_poll_at(ctx, i + 1))
+            goto exception;
         if (as[i] != bs[i])
             break;
+    }
     if (i < n)
         cmp = compare_u32(as[i], bs[i]);
     else
@@ -48569,7 +49076,7 @@ static JSValue js_string_normalize(JSContext *ctx, JSValueConst this_val,
     }
 
     out_len = unicode_normalize(&out_buf, buf, buf_len, n_type,
-                                ctx->rt, (DynBufReallocFunc *)js_realloc_rt);
+                                ctx, (DynBufReallocFunc *)js_realloc, js_poll_normalize);
     js_free(ctx, buf);
     if (out_len < 0)
         return JS_EXCEPTION;
@@ -49823,7 +50330,8 @@ int lre_check_timeout(void *opaque)
 {
     JSContext *ctx = opaque;
     JSRuntime *rt = ctx->rt;
-    return (rt->interrupt_handler &&
+    return (__atomic_load_n(ctx->interrupt_flag, __ATOMIC_RELAXED) &&
+            rt->interrupt_handler &&
             rt->interrupt_handler(rt, rt->interrupt_opaque));
 }
 
@@ -50167,6 +50675,8 @@ static JSValue JS_RegExpDelete(JSContext *ctx, JSValueConst this_val, JSValue ar
     for (;;) {
         if (last_index > str->len)
             break;
+        if (js_poll_interrupts(ctx))
+            goto fail;
 
         ret = lre_exec(capture, re_bytecode,
                        str_buf, last_index, str->len, shift, ctx);
@@ -52898,14 +53408,51 @@ static int js_proxy_delete_property(JSContext *ctx, JSValueConst obj,
 }
 
 /* return the index of the property or -1 if not found */
-static int find_prop_key(const JSPropertyEnum *tab, int n, JSAtom atom)
+/* Senary: the places of atoms in a list of them, by a hash */
+typedef struct {
+    const JSPropertyEnum *tab;
+    uint32_t *places; /* one more than the place, 0 if it is free */
+    uint32_t mask;
+} PropKeyTable;
+
+/* Senary: where the place of an atom is, or would be */
+static uint32_t *prop_key_slot(const PropKeyTable *t, JSAtom atom)
 {
-    int i;
-    for(i = 0; i < n; i++) {
-        if (tab[i].atom == atom)
-            return i;
+    uint32_t i = hash32(atom);
+    for (;; i++) {
+        uint32_t *slot = &t->places[i & t->mask];
+        if (*slot == 0 || t->tab[*slot - 1].atom == atom)
+            return slot;
     }
-    return -1;
+}
+
+static int find_prop_key(const PropKeyTable *t, JSAtom atom)
+{
+    return (int)*prop_key_slot(t, atom) - 1;
+}
+
+/* Senary: returns -1 for an exception, 0 if an atom is there twice, else 1; the
+   places are to be freed in any case */
+static int prop_key_table_init(JSContext *ctx, PropKeyTable *t, const JSPropertyEnum *tab, uint32_t len)
+{
+    uint32_t i, size = 4, *slot;
+
+    while (size < (uint64_t)len * 2 && size < 1u << 31)
+        size *= 2;
+    t->tab = tab;
+    t->mask = size - 1;
+    t->places = js_calloc(ctx, size, sizeof(*t->places));
+    if (!t->places)
+        return -1;
+    for (i = 0; i < len; i++) {
+        if (js_poll_at(ctx, i))
+            return -1;
+        slot = prop_key_slot(t, tab[i].atom);
+        if (*slot != 0)
+            return 0;
+        *slot = i + 1;
+    }
+    return 1;
 }
 
 static int js_proxy_get_own_property_names(JSContext *ctx,
@@ -52919,6 +53466,7 @@ static int js_proxy_get_own_property_names(JSContext *ctx,
     JSPropertyEnum *tab, *tab2;
     JSAtom atom;
     int res, is_extensible, idx;
+    PropKeyTable keys = { NULL, NULL, 0 };
 
     s = get_proxy_method(ctx, &method, obj, JS_ATOM_ownKeys);
     if (!s)
@@ -52979,13 +53527,13 @@ static int js_proxy_get_own_property_names(JSContext *ctx,
         len++;
     }
 
-    /* check duplicate properties (XXX: inefficient, could store the
-     * properties an a temporary object to use the hash) */
-    for(i = 1; i < len; i++) {
-        if (find_prop_key(tab, i, tab[i].atom) >= 0) {
-            JS_ThrowTypeError(ctx, "proxy: duplicate property");
-            goto fail;
-        }
+    /* check duplicate properties. Senary: not one after the other */
+    res = prop_key_table_init(ctx, &keys, tab, len);
+    if (res < 0)
+        goto fail;
+    if (!res) {
+        JS_ThrowTypeError(ctx, "proxy: duplicate property");
+        goto fail;
     }
 
     is_extensible = JS_IsExtensible(ctx, s->target);
@@ -53001,6 +53549,8 @@ static int js_proxy_get_own_property_names(JSContext *ctx,
                                JS_GPN_STRING_MASK | JS_GPN_SYMBOL_MASK))
         goto fail;
     for(i = 0; i < len2; i++) {
+        if (js_poll_interrupts(ctx))
+            goto fail;
         if (s->is_revoked) {
             JS_ThrowTypeErrorRevokedProxy(ctx);
             goto fail;
@@ -53013,7 +53563,7 @@ static int js_proxy_get_own_property_names(JSContext *ctx,
                 goto fail;
             if (res) {  /* safety, property should be found */
                 if (!(desc_flags & JS_PROP_CONFIGURABLE) || !is_extensible) {
-                    idx = find_prop_key(tab, len, tab2[i].atom);
+                    idx = find_prop_key(&keys, tab2[i].atom);
                     if (idx < 0) {
                         JS_ThrowTypeError(ctx, "proxy: target property must be present in proxy ownKeys");
                         goto fail;
@@ -53035,12 +53585,14 @@ static int js_proxy_get_own_property_names(JSContext *ctx,
         }
     }
 
+    js_free(ctx, keys.places);
     js_free_prop_enum(ctx, tab2, len2);
     JS_FreeValue(ctx, prop_array);
     *ptab = tab;
     *plen = len;
     return 0;
  fail:
+    js_free(ctx, keys.places);
     js_free_prop_enum(ctx, tab2, len2);
     js_free_prop_enum(ctx, tab, len);
     JS_FreeValue(ctx, prop_array);
@@ -53615,13 +54167,14 @@ static JSMapRecord *map_find_record(JSContext *ctx, JSMapState *s,
     return NULL;
 }
 
-static void map_hash_resize(JSContext *ctx, JSMapState *s)
+static int map_hash_resize(JSContext *ctx, JSMapState *s)
 {
     uint32_t new_hash_size, i, h;
     struct list_head *new_hash_table, *el;
     JSMapRecord *mr;
+    uint32_t turns = 0;
+    int ret = 0;
 
-    /* XXX: no reporting of memory allocation failure */
     if (s->hash_size == 1)
         new_hash_size = 4;
     else
@@ -53629,12 +54182,16 @@ static void map_hash_resize(JSContext *ctx, JSMapState *s)
     new_hash_table = js_realloc(ctx, s->hash_table,
                                 sizeof(new_hash_table[0]) * new_hash_size);
     if (!new_hash_table)
-        return;
+        return -1;
 
     for(i = 0; i < new_hash_size; i++)
         init_list_head(&new_hash_table[i]);
 
     list_for_each(el, &s->records) {
+        /* Senary: nobody looks things up meanwhile; it is done to its end. The
+           collector may run, but takes nothing from maps that are not weak. */
+        if (ret == 0 && !s->is_weak && js_poll_at(ctx, ++turns))
+            ret = -1;
         mr = list_entry(el, JSMapRecord, link);
         if (!mr->empty) {
             h = map_hash_key(ctx, mr->key) & (new_hash_size - 1);
@@ -53644,6 +54201,7 @@ static void map_hash_resize(JSContext *ctx, JSMapState *s)
     s->hash_table = new_hash_table;
     s->hash_size = new_hash_size;
     s->record_count_threshold = new_hash_size * 2;
+    return ret;
 }
 
 static JSWeakRefRecord **get_first_weak_ref(JSValueConst key)
@@ -53673,12 +54231,15 @@ static JSMapRecord *map_add_record(JSContext *ctx, JSMapState *s,
     uint32_t h;
     JSMapRecord *mr;
 
+    if (js_poll_interrupts(ctx))
+        return NULL;
     mr = js_malloc(ctx, sizeof(*mr));
     if (!mr)
         return NULL;
     mr->ref_count = 1;
     mr->map = s;
     mr->empty = false;
+    mr->value = JS_UNDEFINED; /* Senary: the collector may run below */
     if (s->is_weak) {
         JSWeakRefRecord *wr = js_malloc(ctx, sizeof(*wr));
         if (!wr) {
@@ -53697,7 +54258,8 @@ static JSMapRecord *map_add_record(JSContext *ctx, JSMapState *s,
     list_add_tail(&mr->link, &s->records);
     s->record_count++;
     if (s->record_count >= s->record_count_threshold) {
-        map_hash_resize(ctx, s);
+        if (map_hash_resize(ctx, s))
+            return NULL;
     }
     return mr;
 }
@@ -53882,6 +54444,9 @@ static JSValue js_map_clear(JSContext *ctx, JSValueConst this_val,
     if (!s)
         return JS_EXCEPTION;
     list_for_each_safe(el, el1, &s->records) {
+        /* Senary: the collector may run, and takes records of weak ones only */
+        if (!s->is_weak && js_poll_interrupts(ctx))
+            return JS_EXCEPTION;
         mr = list_entry(el, JSMapRecord, link);
         map_delete_record(ctx->rt, s, mr);
     }
@@ -59810,6 +60375,22 @@ static JSValue js_array_buffer_transfer(JSContext *ctx, JSValueConst this_val,
                                            JS_CLASS_ARRAY_BUFFER);
         goto fini;
     }
+    /* Senary: memory that somebody else allocated is copied: he need not know how
+       to make it larger or smaller */
+    if (new_len != abuf->byte_length && abuf->realloc_func != js_array_buffer_realloc) {
+        JSArrayBuffer *to;
+        ret = js_array_buffer_constructor2(ctx, JS_UNDEFINED, new_len, pmax_len,
+                                           JS_CLASS_ARRAY_BUFFER);
+        if (JS_IsException(ret))
+            return JS_EXCEPTION;
+        to = JS_GetOpaque(ret, JS_CLASS_ARRAY_BUFFER);
+        if (js_memmove(ctx, to->data, abuf->data, min_int64(new_len, abuf->byte_length))) {
+            JS_FreeValue(ctx, ret);
+            return JS_EXCEPTION;
+        }
+        JS_DetachArrayBuffer(ctx, this_val);
+        goto fini;
+    }
     bs = abuf->data;
     old_len = abuf->byte_length;
     realloc_func = abuf->realloc_func;
@@ -59987,7 +60568,8 @@ static JSValue js_array_buffer_slice(JSContext *ctx,
             JS_ThrowTypeErrorDetachedArrayBuffer(ctx);
         goto fail;
     }
-    memcpy(new_abuf->data, abuf->data + start, new_len);
+    if (js_memmove(ctx, new_abuf->data, abuf->data + start, new_len))
+        goto fail;
     new_abuf->immutable = immutable;
     return new_obj;
  fail:
@@ -60279,8 +60861,9 @@ static JSValue js_typed_array_set_internal(JSContext *ctx,
         /* copying between typed objects */
         if (src_p->class_id == p->class_id) {
             /* same type, use memmove */
-            memmove(dest_abuf->data + dest_ta->offset + (offset << shift),
-                    src_abuf->data + src_ta->offset, src_len << shift);
+            if (js_memmove(ctx, dest_abuf->data + dest_ta->offset + (offset << shift),
+                           src_abuf->data + src_ta->offset, src_len << shift))
+                goto fail;
             goto done;
         }
         if (dest_abuf->data == src_abuf->data) {
@@ -60698,9 +61281,10 @@ static JSValue js_typed_array_copyWithin(JSContext *ctx, JSValueConst this_val,
     count = min_int(count, space);
     if (count > 0) {
         shift = typed_array_size_log2(p->class_id);
-        memmove(p->u.array.u.uint8_ptr + (to << shift),
-                p->u.array.u.uint8_ptr + (from << shift),
-                count << shift);
+        if (js_memmove(ctx, p->u.array.u.uint8_ptr + ((size_t)to << shift),
+                       p->u.array.u.uint8_ptr + ((size_t)from << shift),
+                       (size_t)count << shift))
+            return JS_EXCEPTION;
     }
     return js_dup(this_val);
 }
@@ -60776,21 +61360,28 @@ static JSValue js_typed_array_fill(JSContext *ctx, JSValueConst this_val,
     switch(shift) {
     case 0:
         if (k < final) {
-            memset(p->u.array.u.uint8_ptr + k, v64, final - k);
+            if (js_memset(ctx, p->u.array.u.uint8_ptr + k, v64, final - k))
+                return JS_EXCEPTION;
         }
         break;
     case 1:
         for(; k < final; k++) {
+            if (js_poll_at(ctx, k))
+                return JS_EXCEPTION;
             p->u.array.u.uint16_ptr[k] = v64;
         }
         break;
     case 2:
         for(; k < final; k++) {
+            if (js_poll_at(ctx, k))
+                return JS_EXCEPTION;
             p->u.array.u.uint32_ptr[k] = v64;
         }
         break;
     case 3:
         for(; k < final; k++) {
+            if (js_poll_at(ctx, k))
+                return JS_EXCEPTION;
             p->u.array.u.uint64_ptr[k] = v64;
         }
         break;
@@ -61004,12 +61595,18 @@ static JSValue js_typed_array_indexOf(JSContext *ctx, JSValueConst this_val,
             v = v64;
             if (inc > 0) {
                 pp = NULL;
-                if (pv)
-                    pp = memchr(pv + k, v, len - k);
+                /* Senary: in pieces */
+                for (; pv && !pp && k < len; k += min_int(len - k, JS_COPY_PIECE)) {
+                    if (js_poll_interrupts(ctx))
+                        goto exception;
+                    pp = memchr(pv + k, v, min_int(len - k, JS_COPY_PIECE));
+                }
                 if (pp)
                     res = pp - pv;
             } else {
                 for (; k != stop; k += inc) {
+                if (js_poll_at(ctx, k))
+                    goto exception;
                     if (pv[k] == v) {
                         res = k;
                         break;
@@ -61030,6 +61627,8 @@ static JSValue js_typed_array_indexOf(JSContext *ctx, JSValueConst this_val,
             pv = p->u.array.u.uint16_ptr;
             v = v64;
             for (; k != stop; k += inc) {
+                if (js_poll_at(ctx, k))
+                    goto exception;
                 if (pv[k] == v) {
                     res = k;
                     break;
@@ -61049,6 +61648,8 @@ static JSValue js_typed_array_indexOf(JSContext *ctx, JSValueConst this_val,
             pv = p->u.array.u.uint32_ptr;
             v = v64;
             for (; k != stop; k += inc) {
+                if (js_poll_at(ctx, k))
+                    goto exception;
                 if (pv[k] == v) {
                     res = k;
                     break;
@@ -61065,6 +61666,8 @@ static JSValue js_typed_array_indexOf(JSContext *ctx, JSValueConst this_val,
             if (special != special_includes)
                 goto done;
             for (; k != stop; k += inc) {
+                if (js_poll_at(ctx, k))
+                    goto exception;
                 if (isfp16nan(pv[k])) {
                     res = k;
                     break;
@@ -61074,6 +61677,8 @@ static JSValue js_typed_array_indexOf(JSContext *ctx, JSValueConst this_val,
             // special case: includes also finds negative zero
             const uint16_t *pv = p->u.array.u.fp16_ptr;
             for (; k != stop; k += inc) {
+                if (js_poll_at(ctx, k))
+                    goto exception;
                 if (isfp16zero(pv[k])) {
                     res = k;
                     break;
@@ -61082,6 +61687,8 @@ static JSValue js_typed_array_indexOf(JSContext *ctx, JSValueConst this_val,
         } else if (hf = tofp16(d), d == fromfp16(hf)) {
             const uint16_t *pv = p->u.array.u.fp16_ptr;
             for (; k != stop; k += inc) {
+                if (js_poll_at(ctx, k))
+                    goto exception;
                 if (pv[k] == hf) {
                     res = k;
                     break;
@@ -61098,6 +61705,8 @@ static JSValue js_typed_array_indexOf(JSContext *ctx, JSValueConst this_val,
             if (special != special_includes)
                 goto done;
             for (; k != stop; k += inc) {
+                if (js_poll_at(ctx, k))
+                    goto exception;
                 if (isnan(pv[k])) {
                     res = k;
                     break;
@@ -61106,6 +61715,8 @@ static JSValue js_typed_array_indexOf(JSContext *ctx, JSValueConst this_val,
         } else if ((f = (float)d) == d) {
             const float *pv = p->u.array.u.float_ptr;
             for (; k != stop; k += inc) {
+                if (js_poll_at(ctx, k))
+                    goto exception;
                 if (pv[k] == f) {
                     res = k;
                     break;
@@ -61122,6 +61733,8 @@ static JSValue js_typed_array_indexOf(JSContext *ctx, JSValueConst this_val,
             if (special != special_includes)
                 goto done;
             for (; k != stop; k += inc) {
+                if (js_poll_at(ctx, k))
+                    goto exception;
                 if (isnan(pv[k])) {
                     res = k;
                     break;
@@ -61130,6 +61743,8 @@ static JSValue js_typed_array_indexOf(JSContext *ctx, JSValueConst this_val,
         } else {
             const double *pv = p->u.array.u.double_ptr;
             for (; k != stop; k += inc) {
+                if (js_poll_at(ctx, k))
+                    goto exception;
                 if (pv[k] == d) {
                     res = k;
                     break;
@@ -61150,6 +61765,8 @@ static JSValue js_typed_array_indexOf(JSContext *ctx, JSValueConst this_val,
             pv = p->u.array.u.uint64_ptr;
             v = v64;
             for (; k != stop; k += inc) {
+                if (js_poll_at(ctx, k))
+                    goto exception;
                 if (pv[k] == v) {
                     res = k;
                     break;
@@ -61268,6 +61885,8 @@ static JSValue js_typed_array_reverse(JSContext *ctx, JSValueConst this_val,
                 uint8_t *p2 = p1 + len - 1;
                 while (p1 < p2) {
                     uint8_t v = *p1;
+                    if (js_poll_at(ctx, (p2 - p1) >> 1))
+                        return JS_EXCEPTION;
                     *p1++ = *p2;
                     *p2-- = v;
                 }
@@ -61279,6 +61898,8 @@ static JSValue js_typed_array_reverse(JSContext *ctx, JSValueConst this_val,
                 uint16_t *p2 = p1 + len - 1;
                 while (p1 < p2) {
                     uint16_t v = *p1;
+                    if (js_poll_at(ctx, (p2 - p1) >> 1))
+                        return JS_EXCEPTION;
                     *p1++ = *p2;
                     *p2-- = v;
                 }
@@ -61290,6 +61911,8 @@ static JSValue js_typed_array_reverse(JSContext *ctx, JSValueConst this_val,
                 uint32_t *p2 = p1 + len - 1;
                 while (p1 < p2) {
                     uint32_t v = *p1;
+                    if (js_poll_at(ctx, (p2 - p1) >> 1))
+                        return JS_EXCEPTION;
                     *p1++ = *p2;
                     *p2-- = v;
                 }
@@ -61301,6 +61924,8 @@ static JSValue js_typed_array_reverse(JSContext *ctx, JSValueConst this_val,
                 uint64_t *p2 = p1 + len - 1;
                 while (p1 < p2) {
                     uint64_t v = *p1;
+                    if (js_poll_at(ctx, (p2 - p1) >> 1))
+                        return JS_EXCEPTION;
                     *p1++ = *p2;
                     *p2-- = v;
                 }
@@ -61385,10 +62010,14 @@ static JSValue js_typed_array_slice(JSContext *ctx, JSValueConst this_val,
                    in increasing order, observable when the species
                    constructor returns a view over the same buffer that
                    overlaps the source ahead of it */
-                for (n = 0; n < nbytes; n++)
+                for (n = 0; n < nbytes; n++) {
+                    if (js_poll_at(ctx, n))
+                        goto exception;
                     dst[n] = src[n];
+                }
             } else {
-                memmove(dst, src, nbytes);
+                if (js_memmove(ctx, dst, src, nbytes))
+                    goto exception;
             }
         } else {
         slow_path:
@@ -61472,56 +62101,96 @@ static int js_cmp_doubles(double x, double y)
     else             return signbit(y) ? 1 : 0;
 }
 
+struct TA_sort_context {
+    JSContext *ctx;
+    int exception;
+    JSValueConst arr;
+    JSValueConst cmp;
+    JSValue (*getfun)(JSContext *ctx, const void *a);
+    int elt_size;
+};
+
+/* Senary: whether the order does not matter any more */
+static inline bool js_TA_stops(struct TA_sort_context *psc)
+{
+    if (likely(!psc->exception && !js_poll_interrupts(psc->ctx)))
+        return false;
+    psc->exception = 1;
+    return true;
+}
+
 static int js_TA_cmp_int8(const void *a, const void *b, void *opaque) {
+    if (js_TA_stops(opaque))
+        return 0;
     return *(const int8_t *)a - *(const int8_t *)b;
 }
 
 static int js_TA_cmp_uint8(const void *a, const void *b, void *opaque) {
+    if (js_TA_stops(opaque))
+        return 0;
     return *(const uint8_t *)a - *(const uint8_t *)b;
 }
 
 static int js_TA_cmp_int16(const void *a, const void *b, void *opaque) {
+    if (js_TA_stops(opaque))
+        return 0;
     return *(const int16_t *)a - *(const int16_t *)b;
 }
 
 static int js_TA_cmp_uint16(const void *a, const void *b, void *opaque) {
+    if (js_TA_stops(opaque))
+        return 0;
     return *(const uint16_t *)a - *(const uint16_t *)b;
 }
 
 static int js_TA_cmp_int32(const void *a, const void *b, void *opaque) {
+    if (js_TA_stops(opaque))
+        return 0;
     int32_t x = *(const int32_t *)a;
     int32_t y = *(const int32_t *)b;
     return (y < x) - (y > x);
 }
 
 static int js_TA_cmp_uint32(const void *a, const void *b, void *opaque) {
+    if (js_TA_stops(opaque))
+        return 0;
     uint32_t x = *(const uint32_t *)a;
     uint32_t y = *(const uint32_t *)b;
     return (y < x) - (y > x);
 }
 
 static int js_TA_cmp_int64(const void *a, const void *b, void *opaque) {
+    if (js_TA_stops(opaque))
+        return 0;
     int64_t x = *(const int64_t *)a;
     int64_t y = *(const int64_t *)b;
     return (y < x) - (y > x);
 }
 
 static int js_TA_cmp_uint64(const void *a, const void *b, void *opaque) {
+    if (js_TA_stops(opaque))
+        return 0;
     uint64_t x = *(const uint64_t *)a;
     uint64_t y = *(const uint64_t *)b;
     return (y < x) - (y > x);
 }
 
 static int js_TA_cmp_float16(const void *a, const void *b, void *opaque) {
+    if (js_TA_stops(opaque))
+        return 0;
     return js_cmp_doubles(fromfp16(*(const uint16_t *)a),
                           fromfp16(*(const uint16_t *)b));
 }
 
 static int js_TA_cmp_float32(const void *a, const void *b, void *opaque) {
+    if (js_TA_stops(opaque))
+        return 0;
     return js_cmp_doubles(*(const float *)a, *(const float *)b);
 }
 
 static int js_TA_cmp_float64(const void *a, const void *b, void *opaque) {
+    if (js_TA_stops(opaque))
+        return 0;
     return js_cmp_doubles(*(const double *)a, *(const double *)b);
 }
 
@@ -61568,15 +62237,6 @@ static JSValue js_TA_get_float32(JSContext *ctx, const void *a) {
 static JSValue js_TA_get_float64(JSContext *ctx, const void *a) {
     return js_float64(*(const double *)a);
 }
-
-struct TA_sort_context {
-    JSContext *ctx;
-    int exception;
-    JSValueConst arr;
-    JSValueConst cmp;
-    JSValue (*getfun)(JSContext *ctx, const void *a);
-    int elt_size;
-};
 
 static int js_TA_cmp_generic(const void *a, const void *b, void *opaque) {
     struct TA_sort_context *psc = opaque;
@@ -62033,7 +62693,8 @@ static JSValue js_typed_array_constructor_ta(JSContext *ctx,
         goto fail;
     if (p->class_id == classid) {
         /* same type: copy the content */
-        memcpy(abuf->data, src_abuf->data + ta->offset, abuf->byte_length);
+        if (js_memmove(ctx, abuf->data, src_abuf->data + ta->offset, abuf->byte_length))
+            goto fail;
     } else {
         for(i = 0; i < len; i++) {
             JSValue val;
@@ -65258,6 +65919,37 @@ JSValue JS_GetFunctionSource(JSContext *ctx, JSValueConst func, int *start, int 
     *start = b->source_start;
     *len = b->source_len;
     return JS_AtomToString(ctx, b->filename);
+}
+
+/* Senary: the byte that says when the interrupt handler is to be asked: not zero.
+   Another thread may set it at any time; the handler clears it. A script that
+   takes its time in few and long steps is asked as one of many short ones is.
+   The byte must live as long as the runtime. Without one nobody is asked. */
+void JS_SetInterruptFlag(JSRuntime *rt, uint8_t *flag)
+{
+    struct list_head *el;
+    rt->interrupt_flag = flag;
+    list_for_each(el, &rt->context_list) {
+        JSContext *ctx = list_entry(el, JSContext, link);
+        ctx->interrupt_flag = flag;
+    }
+}
+
+/* Senary: the part of the stack that nobody has to hear of. The first call that
+   needs more of it makes the stack a deep one until JS_UpdateStackTop, so that
+   its pages can be given back. */
+void JS_SetShallowStackSize(JSRuntime *rt, size_t size)
+{
+    rt->shallow_stack_size = size;
+    update_stack_limit(rt);
+}
+
+/* Senary: whether the stack became deep since the last call of this */
+bool JS_TakeStackIsDeep(JSRuntime *rt)
+{
+    bool is_deep = rt->stack_is_deep;
+    rt->stack_is_deep = false;
+    return is_deep;
 }
 
 /* Senary: bytes this runtime has allocated, and whether it was ever refused

@@ -1150,6 +1150,9 @@ JS_EXTERN bool JS_IsPromise(JSValueConst val);
 JS_EXTERN void JS_PromiseMarkAsHandled(JSContext *ctx, JSValueConst promise);
 /* Senary: see the definitions */
 JS_EXTERN size_t JS_GetMemoryUse(JSRuntime *rt, bool *refused);
+JS_EXTERN void JS_SetInterruptFlag(JSRuntime *rt, uint8_t *flag);
+JS_EXTERN void JS_SetShallowStackSize(JSRuntime *rt, size_t size);
+JS_EXTERN bool JS_TakeStackIsDeep(JSRuntime *rt);
 JS_EXTERN int JS_DefineBoundMethod(JSContext *ctx, JSValueConst proto, JSValueConst func);
 JS_EXTERN bool JS_HasModuleRun(JSContext *ctx, const char *name);
 JS_EXTERN JSValue JS_TakeThrowPlace(JSContext *ctx, JSValueConst thrown);

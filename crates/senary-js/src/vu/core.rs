@@ -5,7 +5,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rquickjs::{Ctx, Error, JsLifetime};
 use senary_execution::{Activation, Iteration, VuId, WorkerContext};
@@ -18,11 +18,9 @@ use crate::event_loop::EventLoop;
 use crate::memory::Memory;
 use crate::modules::phase::VuPhase;
 use crate::settings::VuSettings;
+use crate::slice_clock;
 use crate::vu::VuInner;
 use crate::vu::tags::VuTags;
-
-/// How long busy script may keep its worker to itself.
-const SLICE: Duration = Duration::from_millis(10);
 
 pub struct VuCore {
     pub id: VuId,
@@ -47,8 +45,6 @@ pub struct VuCore {
     warned: RefCell<Vec<String>>,
     /// The script of this VU called `exec.test.abort()`.
     pub aborted: Cell<bool>,
-    /// When script of this VU last gave the worker back because it had had it for long.
-    last_break: Cell<Instant>,
     pub shell: OnceCell<Weak<VuInner>>,
     /// What the script takes.
     pub memory: Rc<Memory>,
@@ -101,7 +97,6 @@ impl VuCore {
             data_received: Cell::new(0),
             warned: RefCell::default(),
             aborted: Cell::new(false),
-            last_break: Cell::new(Instant::now()),
             shell: OnceCell::new(),
             memory,
         })
@@ -175,18 +170,27 @@ impl VuCore {
         }
     }
 
-    /// Asked by the engine every few microseconds of busy script, and by long rows of promise jobs: whether script
-    /// must stop. Script that has had the worker for long gives it back here, so that other VUs go on.
+    /// Whether script must stop: asked by the engine, and by natives that take long, whenever the worker's clock says so.
+    /// Script that has had the worker for 10 ms gives it back here, so that other VUs go on.
     pub fn must_stop(&self) -> bool {
+        if !slice_clock::is_due() {
+            return false;
+        }
+        // The clock goes on saying so, for a native may not pass on that it was stopped.
         if self.interrupt.is_raised() || self.memory.is_exhausted() {
             return true;
         }
-        let now = Instant::now();
-        if now.duration_since(self.last_break.get()) < SLICE {
-            return false;
+        slice_clock::restart();
+        let resumed = self.gate.block(Blocked { until: Instant::now() });
+        if resumed == Some(Resume::Cancel) {
+            slice_clock::hurry();
         }
-        self.last_break.set(now);
-        self.gate.block(Blocked { until: now }) == Some(Resume::Cancel)
+        resumed == Some(Resume::Cancel)
+    }
+
+    /// For natives that take long: gives the worker back if it is time, and throws if script must stop.
+    pub fn give_way(&self, ctx: &Ctx<'_>) -> rquickjs::Result<()> {
+        if self.must_stop() { Err(throw_uncatchable(ctx, "interrupted")) } else { Ok(()) }
     }
 
     /// `__ENV` and `exec` read the scenario from here.
@@ -195,7 +199,7 @@ impl VuCore {
     }
 }
 
-/// Whether script of a VU must stop, as the engine's interrupt handler asks every few microseconds.
+/// Whether script of a VU must stop.
 #[derive(Clone, Default)]
 pub struct Interrupt {
     inner: Rc<InterruptInner>,

@@ -19,10 +19,14 @@ use rquickjs::{Context, Ctx, Function, Object, Persistent, Runtime, Value, qjs};
 use tokio_util::sync::CancellationToken;
 
 use self::core::VuCore;
-use crate::coroutine::{self, Entered, Resume, Suspended};
+use crate::coroutine::{self, Entered, Left, Resume, Suspended};
 use crate::event_loop::Event;
 use crate::failure::{self, ScriptFailure};
-use crate::timers;
+use crate::{slice_clock, stack, timers};
+
+unsafe extern "C" {
+    fn JS_SetInterruptFlag(rt: *mut qjs::JSRuntime, flag: *mut u8);
+}
 
 /// Work that starts a run; called on the script's stack.
 pub type Job = Box<dyn for<'js> FnOnce(&Ctx<'js>) -> rquickjs::Result<()>>;
@@ -30,8 +34,8 @@ pub type Job = Box<dyn for<'js> FnOnce(&Ctx<'js>) -> rquickjs::Result<()>>;
 /// Events a VU may handle before other VUs of its worker get their turn.
 const EVENTS_PER_TURN: usize = 128;
 
-/// Promise jobs between two looks at the interrupt.
-const JOBS_PER_CHECK: usize = 1024;
+/// Promise jobs of an iteration that was ended, which may yet run into the void.
+const JOBS_OF_THE_ABANDONED: usize = 1024;
 
 /// Where a run stands after a turn.
 pub(crate) enum Turn {
@@ -145,7 +149,7 @@ impl VuInner {
         // the void, so that the next iteration starts with an empty queue.
         self.core.interrupt.raise();
         self.with_script(|ctx| {
-            for _ in 0..JOBS_PER_CHECK {
+            for _ in 0..JOBS_OF_THE_ABANDONED {
                 if !matches!(execute_job(ctx), JobResult::Ran | JobResult::Threw) {
                     break;
                 }
@@ -155,17 +159,23 @@ impl VuInner {
         self.rejections.borrow_mut().clear();
     }
 
-    /// Runs native code with the context outside of any run, on the caller's stack.
+    /// Runs native code with the context outside of any run. It may call script, which cannot give the worker back here.
     pub(crate) fn with_script<R>(&self, f: impl FnOnce(&Ctx<'_>) -> R) -> R {
-        self.context.with(|ctx| {
-            update_stack_top(&ctx);
-            f(&ctx)
+        let _stretch = slice_clock::enter();
+        stack::run(|| {
+            self.context.with(|ctx| {
+                update_stack_top(&ctx);
+                let result = f(&ctx);
+                // SAFETY: the runtime is alive and entered.
+                let is_deep = unsafe { stack::take_is_deep(runtime_of(&ctx)) };
+                (result, is_deep)
+            })
         })
     }
 
     fn turn(self: &Rc<Self>, job: Option<Job>) -> Turn {
         let this = self.clone();
-        match coroutine::enter(&self.core.gate, move || this.run_turn(job)) {
+        match coroutine::enter(&self.core.gate, move || this.run_on_stack(job)) {
             Ok(entered) => self.settle(entered),
             Err(error) => Turn::Ended(Err(ScriptFailure::NoStack(error.to_string()))),
         }
@@ -229,6 +239,13 @@ impl VuInner {
         turn
     }
 
+    fn run_on_stack(&self, job: Option<Job>) -> Left<Turn> {
+        let result = self.run_turn(job);
+        // SAFETY: the runtime is alive; nobody else uses it, for script of this VU runs here only.
+        let stack_is_deep = self.context.with(|ctx| unsafe { stack::take_is_deep(runtime_of(&ctx)) });
+        Left { result, stack_is_deep }
+    }
+
     /// The body of a turn; on the script's stack.
     fn run_turn(&self, job: Option<Job>) -> Turn {
         self.context.with(|ctx| {
@@ -283,19 +300,14 @@ impl VuInner {
 
     /// Runs promise jobs until none is left; then nobody may have left a rejection unhandled.
     fn run_jobs(&self, ctx: &Ctx<'_>) -> Result<(), ScriptFailure> {
-        let mut left = JOBS_PER_CHECK;
         loop {
             match execute_job(ctx) {
                 JobResult::None => break,
                 JobResult::Ran => {}
                 JobResult::Threw => return Err(ScriptFailure::from_error(ctx, rquickjs::Error::Exception)),
             }
-            left -= 1;
-            if left == 0 {
-                left = JOBS_PER_CHECK;
-                if self.core.must_stop() {
-                    return Err(ScriptFailure::Interrupted);
-                }
+            if self.core.must_stop() {
+                return Err(ScriptFailure::Interrupted);
             }
         }
         if self.rejections.borrow().is_empty() {
@@ -326,6 +338,11 @@ impl VuInner {
     fn watch_interrupt(&self) {
         let core = self.core.clone();
         self.runtime.set_interrupt_handler(Some(Box::new(move || core.must_stop())));
+        // SAFETY: the runtime is alive and belongs to this thread; the flag of a thread lives for ever.
+        self.context.with(|ctx| unsafe {
+            stack::limit(runtime_of(&ctx));
+            JS_SetInterruptFlag(runtime_of(&ctx), slice_clock::flag());
+        });
     }
 }
 
@@ -380,8 +397,7 @@ fn execute_job(ctx: &Ctx<'_>) -> JobResult {
     // SAFETY: the runtime is the one this context belongs to; it is entered (the caller holds a `Ctx`), and
     // the engine only writes the context pointer.
     let result = unsafe {
-        let runtime = qjs::JS_GetRuntime(ctx.as_raw().as_ptr());
-        qjs::JS_ExecutePendingJob(runtime, &mut of)
+        qjs::JS_ExecutePendingJob(runtime_of(ctx), &mut of)
     };
     match result {
         0 => JobResult::None,
@@ -393,5 +409,10 @@ fn execute_job(ctx: &Ctx<'_>) -> JobResult {
 /// Tells the engine which stack it is on; without it every call would fail as a stack overflow.
 fn update_stack_top(ctx: &Ctx<'_>) {
     // SAFETY: the runtime is alive and entered; the call only reads the stack pointer.
-    unsafe { qjs::JS_UpdateStackTop(qjs::JS_GetRuntime(ctx.as_raw().as_ptr())) }
+    unsafe { qjs::JS_UpdateStackTop(runtime_of(ctx)) }
+}
+
+fn runtime_of(ctx: &Ctx<'_>) -> *mut qjs::JSRuntime {
+    // SAFETY: the context is alive; the call reads a field.
+    unsafe { qjs::JS_GetRuntime(ctx.as_raw().as_ptr()) }
 }
