@@ -11,7 +11,7 @@ use std::time::Instant;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
 use crate::slice_clock;
-use crate::stack::{self, ScriptStack};
+use crate::stack::{self, Room, ScriptStack};
 
 /// Why a coroutine gave the worker back.
 #[derive(Clone, Copy, Debug)]
@@ -49,12 +49,14 @@ pub struct Left<R> {
 /// Runs `body` on a pooled stack until it ends or blocks through `gate`.
 pub fn enter<R: 'static>(
     gate: &BlockGate,
-    body: impl FnOnce() -> Left<R> + 'static,
+    body: impl FnOnce(Room) -> Left<R> + 'static,
 ) -> std::io::Result<Entered<R>> {
     let gate = gate.clone();
-    let coroutine = Coroutine::with_stack(stack::take()?, move |yielder, _| {
+    let stack = stack::take()?;
+    let room = stack.room();
+    let coroutine = Coroutine::with_stack(stack, move |yielder, _| {
         gate.slot.set(Some(NonNull::from(yielder)));
-        let result = body();
+        let result = body(room);
         gate.slot.set(None);
         result
     });

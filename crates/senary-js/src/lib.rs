@@ -16,6 +16,7 @@ pub mod factory;
 pub mod failure;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod give_way;
 mod globals;
 mod go_type;
 mod json;

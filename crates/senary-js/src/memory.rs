@@ -84,7 +84,7 @@ impl Memory {
     }
 
     /// Stops a script that has passed its limit, by an error that it cannot catch. For native code that keeps much at a
-    /// time: the engine looks only after thousands of steps of a script, and each of them may be such a call.
+    /// time: the engine looks only every few milliseconds.
     pub fn check(&self, ctx: &Ctx<'_>) -> rquickjs::Result<()> {
         if self.is_exhausted() { Err(throw_uncatchable(ctx, "out of memory")) } else { Ok(()) }
     }
@@ -277,6 +277,27 @@ mod tests {
         drop(context);
         drop(runtime);
         assert_eq!((memory.native.get(), Rc::strong_count(&memory)), (0, 1));
+    }
+
+    /// A chunk's bytes are not the engine's, which copies them where it would make its own larger or smaller.
+    #[test]
+    fn chunks_can_be_transferred() {
+        let memory = Memory::new(None);
+        let runtime = Runtime::new().unwrap();
+        Context::full(&runtime).unwrap().with(|ctx| {
+            memory.belongs_to(&ctx);
+            for (length, expected) in [("10", "5,0:10"), ("2", "5:2"), ("", "5:5"), ("0", ":0"), ("5", "5:5")] {
+                ctx.globals().set("chunk", Chunk::copy_of(&memory, &[5; 5]).into_uint8_array(&ctx).unwrap()).unwrap();
+                let code = format!(
+                    "const b = new Uint8Array(chunk.buffer.transfer({length})); \
+                     [...new Set(b)].join() + ':' + b.length + (chunk.length === 0 && chunk.buffer.detached ? '' : '!')"
+                );
+                let found: String = ctx.eval(format!("{{ {code} }}")).unwrap();
+                assert_eq!(found, expected, "{length}");
+            }
+        });
+        drop(runtime);
+        assert_eq!(memory.native.get(), 0);
     }
 
     #[test]

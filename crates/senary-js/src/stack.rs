@@ -17,11 +17,15 @@ unsafe extern "C" {
     fn JS_TakeStackIsDeep(rt: *mut qjs::JSRuntime) -> bool;
 }
 
-/// Virtual size. About 45,000 JavaScript frames fit; under the sanitizer they are larger.
-const STACK_SIZE: usize = (32 << 20) * if cfg!(feature = "sanitizer") { 4 } else { 1 };
+/// Frames are larger under the sanitizer.
+const SCALE: usize = if cfg!(feature = "sanitizer") { 4 } else { 1 };
 
-/// What the engine may use of a stack: the rest is for native code called from the deepest frame.
-const MAX_SCRIPT_STACK: usize = STACK_SIZE / 64 * 63;
+/// Virtual sizes. About 45,000 JavaScript frames fit into the first. Where the system has no such range of addresses left
+/// (`ulimit -v`), the second has to do.
+const SIZES: [usize; 2] = [(32 << 20) * SCALE, (1 << 20) * SCALE];
+
+/// What the engine must leave of a stack to native code called from the deepest frame.
+const NATIVE_RESERVE: usize = (96 << 10) * SCALE;
 
 /// Script that takes no more leaves its pages to the next one.
 const SHALLOW: usize = 256 << 10;
@@ -38,7 +42,7 @@ thread_local! {
 pub fn take() -> io::Result<ScriptStack> {
     match STACKS.with_borrow_mut(Vec::pop) {
         Some(stack) => Ok(stack),
-        None => ScriptStack::new(STACK_SIZE),
+        None => ScriptStack::new(SIZES[0]).or_else(|_| ScriptStack::new(SIZES[1])),
     }
 }
 
@@ -55,22 +59,29 @@ pub fn give_back(stack: ScriptStack, is_deep: bool) {
 }
 
 /// Runs native code that may call script on a stack of the pool. It tells whether it went deep.
-pub fn run<R>(body: impl FnOnce() -> (R, bool)) -> R {
-    // Where there is no room for a stack, the iterations say so; what runs here is called for small things then.
-    let Ok(mut stack) = take() else { return body().0 };
-    let (result, is_deep) = corosensei::on_stack(&mut stack, body);
+pub fn run<R>(body: impl FnOnce(Room) -> (R, bool)) -> R {
+    // Where there is no room for a stack, the iterations say so; the thread's own has a little.
+    let Ok(mut stack) = take() else { return body(Room(NATIVE_RESERVE)).0 };
+    let room = stack.room();
+    let (result, is_deep) = corosensei::on_stack(&mut stack, || body(room));
     give_back(stack, is_deep);
     result
 }
 
-/// Tells an engine how much of a stack its script may use.
+/// Bytes of a stack that an engine may use.
+#[derive(Clone, Copy, Debug)]
+pub struct Room(usize);
+
+/// Tells an engine which stack it is on, and how much of it its script may use. Without it every call would fail as a
+/// stack overflow.
 ///
 /// # Safety
-/// The runtime is alive, and used by nobody else meanwhile.
-pub unsafe fn limit(runtime: *mut qjs::JSRuntime) {
+/// The runtime is alive, and used by nobody else meanwhile; the stack that this is called on has the room.
+pub unsafe fn enter(runtime: *mut qjs::JSRuntime, room: Room) {
     unsafe {
-        qjs::JS_SetMaxStackSize(runtime, MAX_SCRIPT_STACK as _);
+        qjs::JS_SetMaxStackSize(runtime, room.0 as _);
         JS_SetShallowStackSize(runtime, SHALLOW as _);
+        qjs::JS_UpdateStackTop(runtime);
     }
 }
 
@@ -94,7 +105,12 @@ impl ScriptStack {
         let length = size + guard;
         // SAFETY: a fresh mapping that nobody knows of yet, at an address of the kernel's choice.
         let start = unsafe {
-            rustix::mm::mmap_anonymous(null_mut(), length, ProtFlags::empty(), MapFlags::PRIVATE | MapFlags::NORESERVE)?
+            rustix::mm::mmap_anonymous(
+                null_mut(),
+                length,
+                ProtFlags::empty(),
+                MapFlags::PRIVATE | MapFlags::NORESERVE,
+            )?
         };
         let stack = Self { start: start.cast(), length };
         // SAFETY: what lies behind the guard is within the mapping.
@@ -107,6 +123,10 @@ impl ScriptStack {
             let _ = rustix::mm::madvise(usable, size, Advice::LinuxNoHugepage);
         }
         Ok(stack)
+    }
+
+    pub fn room(&self) -> Room {
+        Room(self.length - rustix::param::page_size() - NATIVE_RESERVE)
     }
 
     /// Gives the memory of the deep part back to the system; the addresses stay.

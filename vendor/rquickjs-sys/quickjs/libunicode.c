@@ -1012,15 +1012,23 @@ static int sort_cc_run(NormalizeContext *nc, int *buf, int len)
         return -1;
     memset(starts, 0, sizeof(starts));
     for (i = 0; i < len; i++) {
+        if (normalize_stops(nc))
+            goto stop;
         copy[i] = buf[i];
         starts[unicode_get_cc(buf[i]) + 1]++;
     }
     for (i = 0; i < 256; i++)
         starts[i + 1] += starts[i];
-    for (i = 0; i < len; i++)
+    for (i = 0; i < len; i++) {
+        if (normalize_stops(nc))
+            goto stop;
         buf[starts[unicode_get_cc(copy[i])]++] = copy[i];
+    }
     nc->realloc_func(nc->opaque, copy, 0);
     return 0;
+ stop:
+    nc->realloc_func(nc->opaque, copy, 0);
+    return -1;
 }
 
 static int sort_cc(NormalizeContext *nc, int *buf, int len)

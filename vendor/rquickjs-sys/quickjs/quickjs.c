@@ -4604,20 +4604,25 @@ static no_inline int string_buffer_putc16_slow(StringBuffer *s, uint32_t c)
 
 /* Senary: long texts are built in many small steps; this looks up at every some
    thousandth, and fails as if memory were out */
-static inline int string_buffer_poll(StringBuffer *s)
-{
-    /* two of them, since some steps take two places */
-    if (unlikely((s->len & 4095) < 2) && js_poll_interrupts(s->ctx))
-        return string_buffer_set_error(s);
-    return 0;
-}
-
-/* Senary: as above, for steps of any length */
-static inline int string_buffer_poll_always(StringBuffer *s)
+static no_inline int string_buffer_poll_now(StringBuffer *s)
 {
     if (unlikely(js_poll_interrupts(s->ctx)))
         return string_buffer_set_error(s);
     return 0;
+}
+
+static inline int string_buffer_poll(StringBuffer *s)
+{
+    /* two of them, since some steps take two places */
+    if (unlikely((s->len & 4095) < 2))
+        return string_buffer_poll_now(s);
+    return 0;
+}
+
+/* Senary: whether a step of some length is one to look up at */
+static inline bool string_buffer_is_long_step(StringBuffer *s, int len)
+{
+    return unlikely((s->len + len) >> 16 != s->len >> 16);
 }
 
 /* 0 <= c <= 0xff */
@@ -4713,21 +4718,42 @@ static int string_getc(JSString *p, int *pidx)
 /* Senary: what is copied between two looks at the interrupt */
 #define JS_COPY_PIECE (1 << 18)
 
+static int string_buffer_write8(StringBuffer *s, const uint8_t *p, int len);
+static int string_buffer_write16(StringBuffer *s, const uint16_t *p, int len);
+
+/* Senary: looks up, and writes the pieces of a text of 8 or 16 bits but for the
+   last one */
+static no_inline int string_buffer_write_long(StringBuffer *s, const uint8_t **pp, int *plen, int is_wide)
+{
+    const int step = JS_COPY_PIECE / 4;
+    int ret;
+
+    if (string_buffer_poll_now(s))
+        return -1;
+    /* the room for all of it is made at once; a text of 16 bits is to be wide */
+    if (*plen > JS_COPY_PIECE && s->len + *plen > s->size &&
+        string_buffer_realloc(s, s->len + *plen, is_wide ? 0x100 : 0))
+        return -1;
+    while (*plen > step) {
+        if (string_buffer_poll_now(s))
+            return -1;
+        /* less than what makes it a long step again, unless a boundary is near */
+        ret = is_wide ? string_buffer_write16(s, (const uint16_t *)*pp, step)
+                      : string_buffer_write8(s, *pp, step);
+        if (ret)
+            return -1;
+        *pp += (size_t)step << is_wide;
+        *plen -= step;
+    }
+    return 0;
+}
+
 static int string_buffer_write8(StringBuffer *s, const uint8_t *p, int len)
 {
     int i;
 
-    if (string_buffer_poll_always(s))
+    if (string_buffer_is_long_step(s, len) && string_buffer_write_long(s, (const uint8_t **)&p, &len, 0))
         return -1;
-    if (unlikely(len > JS_COPY_PIECE)) {
-        /* Senary: the room for all of it is made at once */
-        if (s->len + len > s->size && string_buffer_realloc(s, s->len + len, 0))
-            return -1;
-        for (; len > JS_COPY_PIECE; p += JS_COPY_PIECE, len -= JS_COPY_PIECE) {
-            if (string_buffer_write8(s, p, JS_COPY_PIECE))
-                return -1;
-        }
-    }
     if (s->len + len > s->size) {
         if (string_buffer_realloc(s, s->len + len, 0))
             return -1;
@@ -4748,17 +4774,8 @@ static int string_buffer_write16(StringBuffer *s, const uint16_t *p, int len)
 {
     int c = 0, i;
 
-    if (string_buffer_poll_always(s))
+    if (string_buffer_is_long_step(s, len) && string_buffer_write_long(s, (const uint8_t **)&p, &len, 1))
         return -1;
-    if (unlikely(len > JS_COPY_PIECE)) {
-        /* Senary: as in string_buffer_write8; a text of 16 bits is to be wide */
-        if (s->len + len > s->size && string_buffer_realloc(s, s->len + len, 0x100))
-            return -1;
-        for (; len > JS_COPY_PIECE; p += JS_COPY_PIECE, len -= JS_COPY_PIECE) {
-            if (string_buffer_write16(s, p, JS_COPY_PIECE))
-                return -1;
-        }
-    }
     for (i = 0; i < len; i++) {
         c |= p[i];
     }
@@ -4905,6 +4922,28 @@ static JSValue string_buffer_end(StringBuffer *s)
     return JS_MKPTR(JS_TAG_STRING, str);
 }
 
+/* Senary: as JS_NewStringLen, of a long text. A piece ends where a character
+   begins, or where none does. */
+static JSValue js_new_long_string(JSContext *ctx, const char *buf, size_t buf_len)
+{
+    StringBuffer b_s, *b = &b_s;
+    size_t piece;
+
+    string_buffer_init(ctx, b, buf_len < JS_STRING_LEN_MAX / 2 ? buf_len : 0);
+    for (; buf_len != 0; buf += piece, buf_len -= piece) {
+        piece = buf_len;
+        if (piece > JS_COPY_PIECE) {
+            piece = JS_COPY_PIECE;
+            while (piece > JS_COPY_PIECE - 4 && (buf[piece] & 0xc0) == 0x80)
+                piece--;
+        }
+        /* it fails as soon as the script is to stop */
+        if (string_buffer_concat_value_free(b, JS_NewStringLen(ctx, buf, piece)))
+            break;
+    }
+    return string_buffer_end(b);
+}
+
 /* create a string from a UTF-8 buffer */
 JSValue JS_NewStringLen(JSContext *ctx, const char *buf, size_t buf_len)
 {
@@ -4914,6 +4953,8 @@ JSValue JS_NewStringLen(JSContext *ctx, const char *buf, size_t buf_len)
 
     if (unlikely(buf_len <= 0))
         return js_empty_string(ctx->rt);
+    if (unlikely(buf_len > 4 * JS_COPY_PIECE))
+        return js_new_long_string(ctx, buf, buf_len);
 
     /* Compute string kind and length: 7-bit, 8-bit, 16-bit, 16-bit UTF-16 */
     kind = utf8_scan(buf, buf_len, &len);
@@ -8901,6 +8942,16 @@ static inline __exception int js_poll_interrupts(JSContext *ctx)
         return __js_poll_interrupts(ctx);
     } else {
         return 0;
+    }
+}
+
+/* Senary: gives way where nothing can fail. Should the script have to go, the flag
+   stays set, and it goes at its next step. */
+static void js_give_way(JSContext *ctx)
+{
+    if (js_poll_interrupts(ctx)) {
+        JS_FreeValue(ctx, ctx->rt->current_exception);
+        ctx->rt->current_exception = JS_UNINITIALIZED;
     }
 }
 
@@ -14179,6 +14230,8 @@ static JSValue js_atof(JSContext *ctx, const char *str, const char **pp,
                               p != p_start + 1 || p[-1] != '0') &&
                 js_to_digit((uint8_t)p[1]) < radix)) {
         p++;
+        if (js_poll_at(ctx, p - p_start))
+            return JS_EXCEPTION;
     }
     if (!(flags & ATOD_INT_ONLY) && radix == 10) {
         if (*p == '.' && (p > p_start || js_to_digit((uint8_t)p[1]) < radix)) {
@@ -14222,6 +14275,10 @@ static JSValue js_atof(JSContext *ctx, const char *str, const char **pp,
     if (is_neg)
         buf[j++] = '-';
     for (i = 0; i < len; i++) {
+        if (js_poll_at(ctx, i + 1)) {
+            val = JS_EXCEPTION;
+            goto done;
+        }
         if (p_start[i] != '_')
             buf[j++] = p_start[i];
     }
@@ -36295,6 +36352,8 @@ static __exception int resolve_labels(JSContext *ctx, JSFunctionDef *s)
 
     for (pos = 0; pos < bc_len; pos = pos_next) {
         int val;
+        /* Senary: it cannot fail in the middle */
+        js_give_way(ctx);
         op = bc_buf[pos];
         len = opcode_info[op].size;
         pos_next = pos + len;
@@ -51030,8 +51089,11 @@ static int value_buffer_init(JSContext *ctx, ValueBuffer *b)
 
 static void value_buffer_free(ValueBuffer *b)
 {
-    while (b->len > 0)
+    while (b->len > 0) {
         JS_FreeValue(b->ctx, b->arr[--b->len]);
+        if (!JS_HasException(b->ctx))
+            js_give_way(b->ctx);
+    }
     if (b->arr != b->def)
         js_free(b->ctx, b->arr);
     b->arr = b->def;
@@ -62108,15 +62170,23 @@ struct TA_sort_context {
     JSValueConst cmp;
     JSValue (*getfun)(JSContext *ctx, const void *a);
     int elt_size;
+    uint8_t *flag; /* Senary: the context's interrupt flag, or one that is set */
 };
+
+static no_inline bool js_TA_poll(struct TA_sort_context *psc)
+{
+    static uint8_t is_set = 1;
+    if (!psc->exception && !js_poll_interrupts(psc->ctx))
+        return false;
+    psc->exception = 1;
+    psc->flag = &is_set;
+    return true;
+}
 
 /* Senary: whether the order does not matter any more */
 static inline bool js_TA_stops(struct TA_sort_context *psc)
 {
-    if (likely(!psc->exception && !js_poll_interrupts(psc->ctx)))
-        return false;
-    psc->exception = 1;
-    return true;
+    return unlikely(__atomic_load_n(psc->flag, __ATOMIC_RELAXED)) && js_TA_poll(psc);
 }
 
 static int js_TA_cmp_int8(const void *a, const void *b, void *opaque) {
@@ -62307,6 +62377,7 @@ static JSValue js_typed_array_sort(JSContext *ctx, JSValueConst this_val,
         return JS_ThrowTypeErrorArrayBufferOOB(ctx);
 
     tsc.ctx = ctx;
+    tsc.flag = ctx->interrupt_flag;
     tsc.exception = 0;
     tsc.arr = this_val;
     tsc.cmp = argv[0];
@@ -64797,13 +64868,18 @@ static const char b64_flags_url[256] = {
     ['-']=K_VAL,['_']=K_VAL,
 };
 
-static size_t b64_encode(const uint8_t *src, size_t len, char *dst,
+/* Senary: natives without a way to fail, or whose failure is another one, give
+   way too. Should the script have to go, the flag stays set, and it goes at its
+   next step. */
+static size_t b64_encode(JSContext *ctx, const uint8_t *src, size_t len, char *dst,
                          const unsigned char *alpha)
 {
     size_t i = 0, j = 0;
     size_t main_len = (len / 3) * 3;
 
     for (; i < main_len; i += 3, j += 4) {
+        if (js_poll_at(ctx, (j >> 2) + 1))
+            return 0;
         uint32_t v = 65536*src[i] + 256*src[i + 1] + src[i + 2];
         dst[j + 0] = alpha[(v >> 18) & 63];
         dst[j + 1] = alpha[(v >> 12) & 63];
@@ -64830,7 +64906,7 @@ static size_t b64_encode(const uint8_t *src, size_t len, char *dst,
 
 /* Implements https://infra.spec.whatwg.org/#forgiving-base64-decode */
 static size_t
-b64_decode(const char *src, size_t len, uint8_t *dst, int *err)
+b64_decode(JSContext *ctx, const char *src, size_t len, uint8_t *dst, int *err)
 {
     size_t i, j;
     uint32_t acc;
@@ -64840,6 +64916,10 @@ b64_decode(const char *src, size_t len, uint8_t *dst, int *err)
     acc = 0;
     seen = 0;
     for (i = 0, j = 0; i < len; i++) {
+        if (js_poll_at(ctx, i + 1)) {
+            *err = 1;
+            return 0;
+        }
         ch = (unsigned char)src[i];
         if ((b64_flags[ch] & K_WS))
             continue;
@@ -64908,6 +64988,8 @@ static JSValue js_btoa(JSContext *ctx, JSValueConst this_val,
         if (unlikely(!tmp))
             goto fail;
         for (size_t i = 0; i < len; i++) {
+            if (js_poll_at(ctx, i + 1))
+                goto fail;
             uint32_t c = src[i];
             if (unlikely(c > 0xFF)) {
                 JS_ThrowDOMException(ctx, "InvalidCharacterError",
@@ -64934,7 +65016,11 @@ static JSValue js_btoa(JSContext *ctx, JSValueConst this_val,
         goto fail;
 
     outp = str8(ostr);
-    written = b64_encode(in8, len, (char *)outp, b64_enc);
+    written = b64_encode(ctx, in8, len, (char *)outp, b64_enc);
+    if (written == 0 && len != 0) {
+        js_free_string(ctx->rt, ostr);
+        goto fail;
+    }
     outp[written] = '\0';
     ostr->len = out_len;
     ret = JS_MKPTR(JS_TAG_STRING, ostr);
@@ -64965,6 +65051,8 @@ static JSValue js_atob(JSContext *ctx, JSValueConst this_val,
     if (likely(!s->is_wide_char)) {
         const uint8_t *p = (const uint8_t *)str8(s);
         for (size_t i = 0; i < slen; i++) {
+            if (js_poll_at(ctx, i + 1))
+                goto fail;
             if (unlikely(p[i] & 0x80)) {
                 JS_ThrowDOMException(ctx, "InvalidCharacterError",
                     "The string to be decoded is not correctly encoded");
@@ -64978,6 +65066,8 @@ static JSValue js_atob(JSContext *ctx, JSValueConst this_val,
         if (unlikely(!tmp))
             goto fail;
         for (size_t i = 0; i < slen; i++) {
+            if (js_poll_at(ctx, i + 1))
+                goto fail;
             if (unlikely(src[i] > 0x7F)) {
                 JS_ThrowDOMException(ctx, "InvalidCharacterError",
                     "The string to be decoded is not correctly encoded");
@@ -65004,7 +65094,7 @@ static JSValue js_atob(JSContext *ctx, JSValueConst this_val,
 
     outp = str8(ostr);
     err = 0;
-    out_len = b64_decode((const char *)in, slen, outp, &err);
+    out_len = b64_decode(ctx, (const char *)in, slen, outp, &err);
 
     if (unlikely(err)) {
         js_free_string(ctx->rt, ostr);
@@ -65058,7 +65148,7 @@ static size_t b64_skip_ws(const char *src, size_t len, size_t index,
    *p_read: set to number of input characters consumed
    *p_err: set to 1 on error, 0 on success
    Returns: number of bytes written to dst */
-static size_t from_base64(const char *src, size_t src_len,
+static size_t from_base64(JSContext *ctx, const char *src, size_t src_len,
                           uint8_t *dst, size_t max_len,
                           const char *flags, int last_chunk,
                           size_t *p_read, int *p_err)
@@ -65078,6 +65168,10 @@ static size_t from_base64(const char *src, size_t src_len,
     /* Fast path: decode complete groups of 4 valid characters.
        Breaks out on whitespace, padding, invalid chars, or capacity. */
     while (index + 4 <= src_len && written + 3 <= max_len) {
+        if (js_poll_at(ctx, (index >> 2) + 1)) {
+            *p_err = 1;
+            return 0;
+        }
         uint8_t f = flags[(unsigned char)src[index]]
                   & flags[(unsigned char)src[index + 1]]
                   & flags[(unsigned char)src[index + 2]]
@@ -65128,6 +65222,10 @@ static size_t from_base64(const char *src, size_t src_len,
 
         unsigned char ch = src[index++];
 
+        if (js_poll_at(ctx, index)) {
+            *p_err = 1;
+            return 0;
+        }
         if (ch == '=') {
             if (seen < 2) {
                 *p_err = 1;
@@ -65222,9 +65320,11 @@ static int u8a_hex_nibble(unsigned char ch)
     return -1;
 }
 
-static size_t u8a_hex_encode(const uint8_t *src, size_t len, char *dst)
+static size_t u8a_hex_encode(JSContext *ctx, const uint8_t *src, size_t len, char *dst)
 {
     for (size_t i = 0; i < len; i++) {
+        if (js_poll_at(ctx, i + 1))
+            return 0;
         dst[i * 2]     = u8a_hex_digits[src[i] >> 4];
         dst[i * 2 + 1] = u8a_hex_digits[src[i] & 0xF];
     }
@@ -65233,7 +65333,7 @@ static size_t u8a_hex_encode(const uint8_t *src, size_t len, char *dst)
 
 /* Decode hex string to bytes.
    Returns bytes written. Sets *p_read to chars consumed, *p_err on error. */
-static size_t u8a_hex_decode(const char *src, size_t src_len,
+static size_t u8a_hex_decode(JSContext *ctx, const char *src, size_t src_len,
                              uint8_t *dst, size_t max_len,
                              size_t *p_read, int *p_err)
 {
@@ -65246,6 +65346,10 @@ static size_t u8a_hex_decode(const char *src, size_t src_len,
     }
 
     while (i < src_len && written < max_len) {
+        if (js_poll_at(ctx, written + 1)) {
+            *p_err = 1;
+            return 0;
+        }
         int hi = u8a_hex_nibble(src[i]);
         int lo = u8a_hex_nibble(src[i + 1]);
         if (hi < 0 || lo < 0) {
@@ -65430,8 +65534,12 @@ static JSValue js_uint8array_to_base64(JSContext *ctx, JSValueConst this_val,
         return JS_EXCEPTION;
 
     dst = (char *)str8(ostr);
-    written = b64_encode(data, len, dst,
+    written = b64_encode(ctx, data, len, dst,
                          alphabet == B64_ALPHABET_BASE64URL ? b64url_enc : b64_enc);
+    if (written == 0 && len != 0) {
+        js_free_string(ctx->rt, ostr);
+        return JS_EXCEPTION;
+    }
     if (omit_padding) {
         while (written > 0 && dst[written - 1] == '=')
             written--;
@@ -65465,7 +65573,10 @@ static JSValue js_uint8array_to_hex(JSContext *ctx, JSValueConst this_val,
     if (!ostr)
         return JS_EXCEPTION;
 
-    u8a_hex_encode(data, len, (char *)str8(ostr));
+    if (u8a_hex_encode(ctx, data, len, (char *)str8(ostr)) != out_len) {
+        js_free_string(ctx->rt, ostr);
+        return JS_EXCEPTION;
+    }
     str8(ostr)[out_len] = '\0';
     return JS_MKPTR(JS_TAG_STRING, ostr);
 }
@@ -65510,7 +65621,7 @@ static JSValue js_uint8array_from_base64(JSContext *ctx, JSValueConst this_val,
         return JS_EXCEPTION;
     }
 
-    decoded_len = from_base64(str, str_len, buf, out_cap,
+    decoded_len = from_base64(ctx, str, str_len, buf, out_cap,
                               alphabet == B64_ALPHABET_BASE64URL
                                   ? b64_flags_url : b64_flags,
                               last_chunk, &read_pos, &err);
@@ -65550,7 +65661,7 @@ static JSValue js_uint8array_from_hex(JSContext *ctx, JSValueConst this_val,
         return JS_EXCEPTION;
     }
 
-    decoded_len = u8a_hex_decode(str, str_len, buf, out_cap, &read_pos, &err);
+    decoded_len = u8a_hex_decode(ctx, str, str_len, buf, out_cap, &read_pos, &err);
     JS_FreeCString(ctx, str);
 
     if (err) {
@@ -65629,7 +65740,7 @@ static JSValue js_uint8array_set_from_base64(JSContext *ctx,
         return JS_EXCEPTION;
     }
 
-    decoded_len = from_base64(str, str_len, data, len,
+    decoded_len = from_base64(ctx, str, str_len, data, len,
                               alphabet == B64_ALPHABET_BASE64URL
                                   ? b64_flags_url : b64_flags,
                               last_chunk, &read_pos, &err);
@@ -65672,7 +65783,7 @@ static JSValue js_uint8array_set_from_hex(JSContext *ctx,
         return JS_EXCEPTION;
     }
 
-    decoded_len = u8a_hex_decode(str, str_len, data, len, &read_pos, &err);
+    decoded_len = u8a_hex_decode(ctx, str, str_len, data, len, &read_pos, &err);
     JS_FreeCString(ctx, str);
 
     if (err)

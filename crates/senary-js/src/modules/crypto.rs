@@ -13,6 +13,7 @@ use sha2::Digest;
 
 use super::encoding::bytes_argument;
 use crate::errors;
+use crate::give_way::{PIECE, give_way, in_pieces};
 use crate::native;
 
 /// Random bytes a script may ask for at once: what an `ArrayBuffer` can hold.
@@ -25,7 +26,7 @@ pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
     for algorithm in Algorithm::ALL {
         let hash = move |ctx: Ctx<'js>, data: Opt<Value<'js>>, encoding: Opt<Coerced<String>>| {
             let mut state = algorithm.hash();
-            state.update(&bytes_argument(&ctx, data.0)?);
+            in_pieces(&ctx, &bytes_argument(&ctx, data.0)?, |piece| state.update(piece))?;
             encode(&ctx, state.result(), encoding.0)
         };
         add(algorithm.name(), native::function(ctx, hash))?;
@@ -192,9 +193,24 @@ fn hmac<'js>(
     data: Opt<Value<'js>>,
     encoding: Opt<Coerced<String>>,
 ) -> rquickjs::Result<Value<'js>> {
-    let mut state = algorithm(&ctx, name.0)?.hmac(&bytes_argument(&ctx, key.0)?);
-    state.update(&bytes_argument(&ctx, data.0)?);
+    let mut state = keyed(&ctx, algorithm(&ctx, name.0)?, key.0)?;
+    in_pieces(&ctx, &bytes_argument(&ctx, data.0)?, |piece| state.update(piece))?;
     encode(&ctx, state.result(), encoding.0)
+}
+
+/// An HMAC that has its key. Of a long one the hash is the key, by definition.
+fn keyed<'js>(
+    ctx: &Ctx<'js>,
+    algorithm: Algorithm,
+    key: Option<Value<'js>>,
+) -> rquickjs::Result<Box<dyn State>> {
+    let key = bytes_argument(ctx, key)?;
+    if key.len() <= PIECE {
+        return Ok(algorithm.hmac(&key));
+    }
+    let mut hash = algorithm.hash();
+    in_pieces(ctx, &key, |piece| hash.update(piece))?;
+    Ok(algorithm.hmac(&hash.result()))
 }
 
 fn create_hash<'js>(ctx: Ctx<'js>, name: Opt<Coerced<String>>) -> rquickjs::Result<Class<'js, Hasher>> {
@@ -207,12 +223,14 @@ fn create_hmac<'js>(
     name: Opt<Coerced<String>>,
     key: Opt<Value<'js>>,
 ) -> rquickjs::Result<Class<'js, Hasher>> {
-    let state = algorithm(&ctx, name.0)?.hmac(&bytes_argument(&ctx, key.0)?);
+    let state = keyed(&ctx, algorithm(&ctx, name.0)?, key.0)?;
     Class::instance(ctx, Hasher(RefCell::new(state)))
 }
 
 fn hex_encode<'js>(ctx: Ctx<'js>, data: Opt<Value<'js>>) -> rquickjs::Result<String> {
-    Ok(hex(&bytes_argument(&ctx, data.0)?))
+    let mut text = String::new();
+    in_pieces(&ctx, &bytes_argument(&ctx, data.0)?, |piece| text.push_str(&hex(piece)))?;
+    Ok(text)
 }
 
 fn random_bytes<'js>(ctx: Ctx<'js>, size: Opt<Coerced<f64>>) -> rquickjs::Result<ArrayBuffer<'js>> {
@@ -224,7 +242,10 @@ fn random_bytes<'js>(ctx: Ctx<'js>, size: Opt<Coerced<f64>>) -> rquickjs::Result
     let (size, failed) = (size as usize, |what: &str| errors::throw_range_error(&ctx, what));
     bytes.try_reserve_exact(size).map_err(|_| failed("not enough memory"))?;
     bytes.resize(size, 0u8);
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| failed("no random numbers can be had"))?;
+    for piece in bytes.chunks_mut(PIECE) {
+        aws_lc_rs::rand::fill(piece).map_err(|_| failed("no random numbers can be had"))?;
+        give_way(&ctx)?;
+    }
     ArrayBuffer::new_copy(ctx, bytes)
 }
 
@@ -233,8 +254,7 @@ struct Hasher(RefCell<Box<dyn State>>);
 
 fn update<'js>(ctx: Ctx<'js>, this: This<Class<'js, Hasher>>, data: Opt<Value<'js>>) -> rquickjs::Result<()> {
     let data = bytes_argument(&ctx, data.0)?;
-    this.0.borrow().0.borrow_mut().update(&data);
-    Ok(())
+    in_pieces(&ctx, &data, |piece| this.0.borrow().0.borrow_mut().update(piece))
 }
 
 fn digest<'js>(

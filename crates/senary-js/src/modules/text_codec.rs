@@ -10,6 +10,7 @@ use rquickjs::object::Accessor;
 use rquickjs::{Class, Coerced, Ctx, JsLifetime, Object, TypedArray, Value};
 
 use super::lazy;
+use crate::give_way::{PIECE, give_way};
 use crate::{
     bytes, errors,
     native::{self, Checked},
@@ -235,9 +236,18 @@ fn decode<'js>(
             }
         }
     };
+    let malformed = |Malformed| errors::throw_type_error(&ctx, "unable to decode text; malformed input");
     let decoder = this.0.borrow();
-    let decoded = decoder.0.borrow_mut().decode(view.as_ref().map_or(&[], |view| view.as_slice()), stream);
-    decoded.map_err(|Malformed| errors::throw_type_error(&ctx, "unable to decode text; malformed input"))
+    let mut input = view.as_ref().map_or(&[][..], |view| view.as_slice());
+    let mut text = String::new();
+    while input.len() > PIECE {
+        let (piece, rest) = input.split_at(PIECE);
+        text.push_str(&decoder.0.borrow_mut().decode(piece, true).map_err(malformed)?);
+        input = rest;
+        give_way(&ctx)?;
+    }
+    text.push_str(&decoder.0.borrow_mut().decode(input, stream).map_err(malformed)?);
+    Ok(text)
 }
 
 fn flag(options: Option<&Value<'_>>, name: &str) -> rquickjs::Result<bool> {

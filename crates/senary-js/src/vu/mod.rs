@@ -22,6 +22,7 @@ use self::core::VuCore;
 use crate::coroutine::{self, Entered, Left, Resume, Suspended};
 use crate::event_loop::Event;
 use crate::failure::{self, ScriptFailure};
+use crate::stack::Room;
 use crate::{slice_clock, stack, timers};
 
 unsafe extern "C" {
@@ -162,9 +163,9 @@ impl VuInner {
     /// Runs native code with the context outside of any run. It may call script, which cannot give the worker back here.
     pub(crate) fn with_script<R>(&self, f: impl FnOnce(&Ctx<'_>) -> R) -> R {
         let _stretch = slice_clock::enter();
-        stack::run(|| {
+        stack::run(|room| {
             self.context.with(|ctx| {
-                update_stack_top(&ctx);
+                enter_stack(&ctx, room);
                 let result = f(&ctx);
                 // SAFETY: the runtime is alive and entered.
                 let is_deep = unsafe { stack::take_is_deep(runtime_of(&ctx)) };
@@ -175,7 +176,7 @@ impl VuInner {
 
     fn turn(self: &Rc<Self>, job: Option<Job>) -> Turn {
         let this = self.clone();
-        match coroutine::enter(&self.core.gate, move || this.run_on_stack(job)) {
+        match coroutine::enter(&self.core.gate, move |room| this.run_on_stack(job, room)) {
             Ok(entered) => self.settle(entered),
             Err(error) => Turn::Ended(Err(ScriptFailure::NoStack(error.to_string()))),
         }
@@ -239,17 +240,17 @@ impl VuInner {
         turn
     }
 
-    fn run_on_stack(&self, job: Option<Job>) -> Left<Turn> {
-        let result = self.run_turn(job);
+    fn run_on_stack(&self, job: Option<Job>, room: Room) -> Left<Turn> {
+        let result = self.run_turn(job, room);
         // SAFETY: the runtime is alive; nobody else uses it, for script of this VU runs here only.
         let stack_is_deep = self.context.with(|ctx| unsafe { stack::take_is_deep(runtime_of(&ctx)) });
         Left { result, stack_is_deep }
     }
 
     /// The body of a turn; on the script's stack.
-    fn run_turn(&self, job: Option<Job>) -> Turn {
+    fn run_turn(&self, job: Option<Job>, room: Room) -> Turn {
         self.context.with(|ctx| {
-            update_stack_top(&ctx);
+            enter_stack(&ctx, room);
             let turn = self.run_events(&ctx, job);
             if self.core.memory.is_exhausted() {
                 return Turn::Ended(Err(self.out_of_memory()));
@@ -339,10 +340,7 @@ impl VuInner {
         let core = self.core.clone();
         self.runtime.set_interrupt_handler(Some(Box::new(move || core.must_stop())));
         // SAFETY: the runtime is alive and belongs to this thread; the flag of a thread lives for ever.
-        self.context.with(|ctx| unsafe {
-            stack::limit(runtime_of(&ctx));
-            JS_SetInterruptFlag(runtime_of(&ctx), slice_clock::flag());
-        });
+        self.context.with(|ctx| unsafe { JS_SetInterruptFlag(runtime_of(&ctx), slice_clock::flag()) });
     }
 }
 
@@ -396,9 +394,7 @@ fn execute_job(ctx: &Ctx<'_>) -> JobResult {
     let mut of = std::ptr::null_mut();
     // SAFETY: the runtime is the one this context belongs to; it is entered (the caller holds a `Ctx`), and
     // the engine only writes the context pointer.
-    let result = unsafe {
-        qjs::JS_ExecutePendingJob(runtime_of(ctx), &mut of)
-    };
+    let result = unsafe { qjs::JS_ExecutePendingJob(runtime_of(ctx), &mut of) };
     match result {
         0 => JobResult::None,
         n if n > 0 => JobResult::Ran,
@@ -406,10 +402,10 @@ fn execute_job(ctx: &Ctx<'_>) -> JobResult {
     }
 }
 
-/// Tells the engine which stack it is on; without it every call would fail as a stack overflow.
-fn update_stack_top(ctx: &Ctx<'_>) {
-    // SAFETY: the runtime is alive and entered; the call only reads the stack pointer.
-    unsafe { qjs::JS_UpdateStackTop(runtime_of(ctx)) }
+/// Tells the engine which stack it is on.
+fn enter_stack(ctx: &Ctx<'_>, room: Room) {
+    // SAFETY: the runtime is alive and entered; the room is that of the stack that script was just switched to.
+    unsafe { stack::enter(runtime_of(ctx), room) }
 }
 
 fn runtime_of(ctx: &Ctx<'_>) -> *mut qjs::JSRuntime {

@@ -12,6 +12,7 @@ use rquickjs::function::{Constructor, Opt, This};
 use rquickjs::{Class, Coerced, Ctx, JsLifetime, Object, Value};
 
 use super::fs::File;
+use crate::give_way::give_way;
 use crate::modules::data;
 use crate::modules::phase::VuPhase;
 use crate::source::loader::only_in_init;
@@ -211,6 +212,7 @@ fn parse_now<'js>(
         let mut rows = Rows::new(data, options);
         while let Some(record) = rows.next().map_err(|e| thrown(ctx, &e))? {
             elements.push(&rows.json(&record));
+            give_way(ctx)?;
         }
         Ok(())
     })

@@ -4,6 +4,9 @@ use std::ops::Deref;
 use std::rc::{Rc, Weak};
 
 use dom_query::TreeNode;
+use html5ever::tendril::{StrTendril, TendrilSink};
+use html5ever::tree_builder::TreeBuilderOpts;
+use html5ever::{ParseOpts, parse_document};
 use rquickjs::Ctx;
 
 use crate::memory::{Charge, Memory};
@@ -22,6 +25,9 @@ pub struct Document {
     _charge: Option<Charge>,
 }
 
+/// Bytes of source between two looks at the clock.
+const PIECE: usize = 32 << 10;
+
 /// It would take more than the script of a VU may.
 #[derive(Debug)]
 pub struct TooLarge;
@@ -35,7 +41,7 @@ impl Document {
         if memory.as_ref().is_some_and(|memory| memory.limit().0 < expected) {
             return Err(TooLarge);
         }
-        let parsed = dom_query::Document::from(source);
+        let parsed = parse_in_pieces(source, vu);
         let charge = memory.as_ref().map(|memory| memory.charge(size(parsed.tree.len(), source)));
         let vu = vu.map(Rc::downgrade).unwrap_or_default();
         Ok(Self { parsed, memory, vu, _charge: charge })
@@ -68,6 +74,20 @@ impl Deref for Document {
     fn deref(&self) -> &dom_query::Document {
         &self.parsed
     }
+}
+
+/// Parses as `dom_query` itself does, and gives the worker back now and then. A script that must stop gets less of the
+/// document, and stops at its next step.
+fn parse_in_pieces(mut source: &str, vu: Option<&Rc<VuCore>>) -> dom_query::Document {
+    let tree_builder = TreeBuilderOpts { scripting_enabled: false, ..TreeBuilderOpts::default() };
+    let options = ParseOpts { tree_builder, ..ParseOpts::default() };
+    let mut parser = parse_document(dom_query::Document::default(), options);
+    while !source.is_empty() && vu.is_none_or(|vu| !vu.must_stop()) {
+        let (piece, rest) = source.split_at(source.floor_char_boundary(PIECE));
+        parser.process(StrTendril::from(piece));
+        source = rest;
+    }
+    parser.finish()
 }
 
 fn size(nodes: usize, source: &str) -> usize {

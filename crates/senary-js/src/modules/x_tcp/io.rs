@@ -20,8 +20,7 @@ use super::events::SocketEvent;
 use super::socket::{QueuedWrite, SocketCore, State};
 use crate::memory::Chunk;
 
-/// In bytes. One per worker: what a read returns is copied out at once. It is also the largest chunk, and scripts turn
-/// chunks into text by `String.fromCharCode(...data)`: the engine takes 65,535 arguments.
+/// In bytes. One per worker: what a read returns is copied out at once. It is also the largest chunk.
 const READ_BUFFER: usize = 63 * 1024;
 
 thread_local! {

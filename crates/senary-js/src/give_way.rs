@@ -1,0 +1,37 @@
+//! How native code that takes long lets other VUs go on in the middle of it.
+//!
+//! Script of the same VU does not run meanwhile, so whatever a native holds is as it left it. What belongs to a VU's
+//! garbage collector may be looked at, though: nothing of that may be borrowed mutably.
+
+use rquickjs::Ctx;
+
+use crate::slice_clock;
+use crate::vu::core::vu_of;
+
+/// Bytes to be worked on between two looks at the clock. A multiple of three and of four, as base64 likes it.
+pub const PIECE: usize = 3 << 16;
+
+/// Gives the worker back if the script has had it for long, and throws if the script must stop.
+pub fn give_way(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
+    if !slice_clock::is_due() {
+        return Ok(());
+    }
+    match vu_of(ctx) {
+        Ok(vu) => vu.give_way(ctx),
+        // Where there is no VU, nobody waits.
+        Err(_) => {
+            ctx.catch();
+            slice_clock::restart();
+            Ok(())
+        }
+    }
+}
+
+/// Works on bytes piece by piece.
+pub fn in_pieces(ctx: &Ctx<'_>, bytes: &[u8], mut work: impl FnMut(&[u8])) -> rquickjs::Result<()> {
+    for piece in bytes.chunks(PIECE) {
+        work(piece);
+        give_way(ctx)?;
+    }
+    Ok(())
+}
