@@ -38,7 +38,7 @@ impl Ran {
             }
         }
         match sink {
-            Sink::Counter(sink) => sink.value,
+            Sink::Counter(sink) => sink.value(),
             _ => unreachable!(),
         }
     }

@@ -6,12 +6,14 @@
 
 pub mod duration;
 pub mod engine;
+mod histogram;
 pub mod metric;
 pub mod registry;
 pub mod sample;
 pub mod sink;
 pub mod spelling;
 pub mod submetric;
+mod sum;
 pub mod tags;
 pub mod threshold;
 

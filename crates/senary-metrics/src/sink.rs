@@ -1,13 +1,13 @@
 //! Sinks: what the samples of one metric (or sub-metric) add up to.
 //!
 //! Counters, gauges and rates fold at once. A trend keeps every value up to [`EXACT_VALUES`], then goes on in a
-//! histogram whose error is at most 0.1 %, so that memory stays constant however long a test runs.
+//! histogram whose error is at most 0.1 %, so that memory stays bounded however long a test runs. Sums are exact.
 
-use hdrhistogram::Histogram;
-
+use crate::histogram::Histogram;
 use crate::metric::MetricType;
+use crate::sum::Sum;
 
-/// Values a trend keeps exactly (8 MB); below this its percentiles are the reference's to the last digit.
+/// Values a trend keeps exactly (8 MB); up to these its percentiles are the reference's to the last digit.
 pub const EXACT_VALUES: usize = 1 << 20;
 
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub enum Sink {
 
 #[derive(Clone, Debug, Default)]
 pub struct CounterSink {
-    pub value: f64,
+    sum: Sum,
     pub samples: u64,
 }
 
@@ -41,23 +41,18 @@ pub struct RateSink {
 #[derive(Clone, Debug)]
 pub struct TrendSink {
     count: u64,
-    sum: f64,
+    sum: Sum,
     min: f64,
     max: f64,
-    values: Vec<f64>,
-    sorted: bool,
-    beyond: Option<Box<Histograms>>,
+    values: Values,
 }
 
-/// Positive and negative values apart: a histogram holds only magnitudes. Magnitudes are kept as multiples
-/// of 10⁻⁶ (a nanosecond, where the value is milliseconds).
+/// The distribution of a trend.
 #[derive(Clone, Debug)]
-struct Histograms {
-    positive: Histogram<u64>,
-    negative: Histogram<u64>,
+enum Values {
+    Exact { values: Vec<f64>, sorted: bool, most: usize },
+    Beyond(Box<Histogram>),
 }
-
-const UNITS_PER_VALUE: f64 = 1e6;
 
 impl Sink {
     pub fn new(kind: MetricType) -> Self {
@@ -72,7 +67,7 @@ impl Sink {
     pub fn add(&mut self, value: f64) {
         match self {
             Self::Counter(s) => {
-                s.value += value;
+                s.sum.add(value);
                 s.samples += 1;
             }
             Self::Gauge(s) => {
@@ -100,6 +95,12 @@ impl Sink {
     }
 }
 
+impl CounterSink {
+    pub fn value(&self) -> f64 {
+        self.sum.value()
+    }
+}
+
 impl RateSink {
     /// The share of samples that were not zero; 0 without samples.
     pub fn rate(&self) -> f64 {
@@ -109,29 +110,33 @@ impl RateSink {
 
 impl Default for TrendSink {
     fn default() -> Self {
-        Self { count: 0, sum: 0.0, min: 0.0, max: 0.0, values: Vec::new(), sorted: true, beyond: None }
+        Self::exact_up_to(EXACT_VALUES)
     }
 }
 
 impl TrendSink {
+    /// A trend that keeps so many values exactly.
+    pub fn exact_up_to(most: usize) -> Self {
+        let values = Values::Exact { values: Vec::new(), sorted: true, most };
+        Self { count: 0, sum: Sum::default(), min: 0.0, max: 0.0, values }
+    }
+
     pub fn add(&mut self, value: f64) {
-        self.min = if self.count == 0 { value } else { self.min.min(value) };
-        self.max = if self.count == 0 { value } else { self.max.max(value) };
+        self.take_bounds(value, value);
         self.count += 1;
-        self.sum += value;
-        match &mut self.beyond {
-            Some(histograms) => histograms.add(value),
-            None => {
-                self.values.push(value);
-                self.sorted = false;
-                if self.values.len() >= EXACT_VALUES {
-                    self.beyond = Histograms::of(&self.values);
-                    if self.beyond.is_some() {
-                        self.values = Vec::new();
-                    }
-                }
-            }
+        self.sum.add(value);
+        self.values.add(value);
+    }
+
+    /// Adds the values of another trend. Split over many trends, values add up to what one trend would have had.
+    pub fn merge(&mut self, other: &Self) {
+        if other.count == 0 {
+            return;
         }
+        self.take_bounds(other.min, other.max);
+        self.count += other.count;
+        self.sum.merge(&other.sum);
+        self.values.merge(&other.values);
     }
 
     pub fn count(&self) -> u64 {
@@ -139,7 +144,7 @@ impl TrendSink {
     }
 
     pub fn avg(&self) -> f64 {
-        if self.count == 0 { 0.0 } else { self.sum / self.count as f64 }
+        if self.count == 0 { 0.0 } else { self.sum.mean(self.count) }
     }
 
     pub fn min(&self) -> f64 {
@@ -156,54 +161,82 @@ impl TrendSink {
             return 0.0;
         }
         let rank = (percentile / 100.0).clamp(0.0, 1.0) * (self.count - 1) as f64;
-        if let Some(histograms) = &self.beyond {
-            return histograms.at(rank.round() as u64).max(self.min).min(self.max);
-        }
-        if !self.sorted {
-            self.values.sort_unstable_by(f64::total_cmp);
-            self.sorted = true;
-        }
-        let below = self.values[rank.floor() as usize];
-        let above = self.values[rank.ceil() as usize];
-        if below == above { below } else { below + (above - below) * rank.fract() }
-    }
-}
-
-impl Histograms {
-    fn of(values: &[f64]) -> Option<Box<Self>> {
-        // Three significant digits: an error of at most 0.1 %. The range grows with the values.
-        let new = || Histogram::<u64>::new(3).ok();
-        let mut histograms = Box::new(Self { positive: new()?, negative: new()? });
-        histograms.positive.auto(true);
-        histograms.negative.auto(true);
-        for &value in values {
-            histograms.add(value);
-        }
-        Some(histograms)
-    }
-
-    fn add(&mut self, value: f64) {
-        // Saturates at 2⁶² units: values beyond are told apart only by the trend's own minimum and maximum.
-        let units = (value.abs() * UNITS_PER_VALUE).round().min((1u64 << 62) as f64) as u64;
-        let side = if value < 0.0 { &mut self.negative } else { &mut self.positive };
-        // Cannot fail: the histogram resizes itself and the value is below its limit.
-        let _ = side.record(units);
-    }
-
-    fn at(&self, rank: u64) -> f64 {
-        let negatives = self.negative.len();
-        let units = if rank < negatives {
-            -(value_at(&self.negative, negatives - 1 - rank) as f64)
-        } else {
-            value_at(&self.positive, rank - negatives) as f64
+        self.values.sort();
+        let (min, max, last) = (self.min, self.max, self.count - 1);
+        let at = |rank: f64| match &self.values {
+            Values::Exact { values, .. } => values[rank as usize],
+            // The smallest and the largest value are known exactly.
+            Values::Beyond(_) if rank <= 0.0 => min,
+            Values::Beyond(_) if rank as u64 >= last => max,
+            Values::Beyond(histogram) => histogram.at(rank as u64),
         };
-        units / UNITS_PER_VALUE
+        let (below, above) = (at(rank.floor()), at(rank.ceil()));
+        between(below, above, rank.fract())
+    }
+
+    fn take_bounds(&mut self, min: f64, max: f64) {
+        self.min = if self.count == 0 { min } else { self.min.min(min) };
+        self.max = if self.count == 0 { max } else { self.max.max(max) };
     }
 }
 
-fn value_at(histogram: &Histogram<u64>, rank: u64) -> u64 {
-    let share = (rank + 1) as f64 / histogram.len().max(1) as f64;
-    histogram.value_at_quantile(share.min(1.0))
+/// The number that far on the way from one to the other.
+fn between(below: f64, above: f64, share: f64) -> f64 {
+    if below == above {
+        return below;
+    }
+    let way = above - below;
+    // From one end of the numbers to the other is further than a number can say.
+    if way.is_finite() { below + way * share } else { below * (1.0 - share) + above * share }
+}
+
+impl Values {
+    fn add(&mut self, value: f64) {
+        match self {
+            Self::Beyond(histogram) => histogram.add(value),
+            Self::Exact { values, sorted, most } if values.len() < *most => {
+                values.push(value);
+                *sorted = false;
+            }
+            Self::Exact { .. } => self.go_beyond().add(value),
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        match (self, other) {
+            (Self::Exact { values, sorted, most }, Self::Exact { values: more, .. })
+                if values.len() + more.len() <= *most =>
+            {
+                values.extend(more);
+                *sorted = false;
+            }
+            (this, Self::Exact { values: more, .. }) => {
+                let histogram = this.go_beyond();
+                more.iter().for_each(|value| histogram.add(*value));
+            }
+            (this, Self::Beyond(more)) => this.go_beyond().merge(more),
+        }
+    }
+
+    /// Moves exact values into a histogram.
+    fn go_beyond(&mut self) -> &mut Histogram {
+        if let Self::Exact { values, .. } = self {
+            let mut histogram = Box::<Histogram>::default();
+            values.iter().for_each(|value| histogram.add(*value));
+            *self = Self::Beyond(histogram);
+        }
+        match self {
+            Self::Beyond(histogram) => histogram,
+            Self::Exact { .. } => unreachable!("they were just moved"),
+        }
+    }
+
+    fn sort(&mut self) {
+        if let Self::Exact { values, sorted: sorted @ false, .. } = self {
+            values.sort_unstable_by(f64::total_cmp);
+            *sorted = true;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -225,29 +258,102 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_bound_the_error_stays_small() {
+    fn the_bound_is_where_it_is_said_to_be() {
         let mut trend = TrendSink::default();
-        let n = EXACT_VALUES * 2;
-        for i in 0..n {
-            trend.add(i as f64 / 1000.0 - 100.0);
+        for i in 0..EXACT_VALUES {
+            trend.add(i as f64);
         }
-        assert!(trend.values.is_empty());
-        for p in [1.0, 25.0, 50.0, 99.9] {
-            let exact = (n - 1) as f64 * p / 100.0 / 1000.0 - 100.0;
-            let got = trend.percentile(p);
-            assert!((got - exact).abs() <= exact.abs() * 0.001 + 0.002, "p({p}) {got} instead of {exact}");
+        assert!(matches!(trend.values, Values::Exact { .. }));
+        assert_eq!(trend.percentile(50.0), (EXACT_VALUES - 1) as f64 / 2.0);
+        trend.add(0.0);
+        assert!(matches!(trend.values, Values::Beyond(_)));
+    }
+
+    #[test]
+    fn beyond_the_bound_the_error_stays_small_at_every_magnitude() {
+        for unit in [1e-320, 1e-300, 1e-9, 1e-3, 1.0, 1e13, 1.7e15, 1e300] {
+            let mut trend = TrendSink::default();
+            let n = EXACT_VALUES * 2;
+            for i in 0..n {
+                trend.add(unit * (i % 7) as f64);
+            }
+            for p in [1.0, 25.0, 50.0, 99.9] {
+                let rank = (n - 1) as f64 * p / 100.0;
+                let exact = unit * (rank as usize / n.div_ceil(7)) as f64;
+                let got = trend.percentile(p);
+                assert!((got - exact).abs() <= exact * 0.001, "p({p}) {got:e} instead of {exact:e}");
+            }
         }
-        assert_eq!(trend.min(), -100.0);
+    }
+
+    #[test]
+    fn beyond_the_bound_ranks_are_interpolated() {
+        let mut trend = TrendSink::exact_up_to(2);
+        for value in [1.0, 1.0, 100.0, 100.0] {
+            trend.add(value);
+        }
+        assert_eq!(trend.percentile(50.0), 50.5);
+        for value in [-3.0, -3.0, -3.0, -3.0] {
+            trend.add(value);
+        }
+        assert_eq!(trend.percentile(50.0), -1.0);
+    }
+
+    #[test]
+    fn a_counter_goes_on_counting_where_doubles_have_gaps() {
+        let mut sink = Sink::new(MetricType::Counter);
+        for value in [9_007_199_254_740_992.0, 1.0, 1.0, 1.0, 1.0] {
+            sink.add(value);
+        }
+        let Sink::Counter(counter) = sink else { unreachable!() };
+        assert_eq!(counter.value(), 9_007_199_254_740_996.0);
+    }
+
+    /// Numbers of all magnitudes and both signs.
+    fn finite() -> impl Strategy<Value = f64> {
+        let any = prop::num::f64::NORMAL | prop::num::f64::SUBNORMAL | prop::num::f64::ZERO;
+        prop_oneof![any, -1e3..1e3, -2.0..2.0]
+    }
+
+    fn of(values: &[f64], most: usize) -> TrendSink {
+        let mut trend = TrendSink::exact_up_to(most);
+        values.iter().for_each(|value| trend.add(*value));
+        trend
     }
 
     proptest! {
         #[test]
         fn any_values_are_survived(values in prop::collection::vec(prop::num::f64::ANY, 0..50), p in 0.0f64..100.0) {
-            let mut trend = TrendSink::default();
-            for value in values {
-                trend.add(value);
+            for most in [0, 10, 100] {
+                let mut trend = of(&values, most);
+                let _ = (trend.percentile(p), trend.avg());
             }
-            let _ = (trend.percentile(p), trend.avg());
+        }
+
+        #[test]
+        fn a_percentile_of_a_histogram_is_within_a_thousandth(
+            values in prop::collection::vec(finite(), 1..80), p in 0.0f64..=100.0
+        ) {
+            let (mut exact, mut close) = (of(&values, 80), of(&values, 0));
+            for p in [p, 0.0, 50.0, 100.0] {
+                let (exact, close) = (exact.percentile(p), close.percentile(p));
+                let error = (close - exact).abs();
+                prop_assert!(error <= exact.abs() / 1000.0, "p({p}) {close:e} instead of {exact:e}");
+            }
+        }
+
+        #[test]
+        fn trends_merge_into_the_trend_of_all(
+            values in prop::collection::vec(finite(), 1..60), at in 0usize..60, most in 0usize..60, p in 0.0f64..=100.0
+        ) {
+            let (left, right) = values.split_at(at.min(values.len()));
+            let (mut whole, mut merged) = (of(&values, most), of(left, most));
+            merged.merge(&of(right, most));
+            prop_assert_eq!(merged.percentile(p), whole.percentile(p));
+            prop_assert_eq!(
+                (merged.count(), merged.avg(), merged.min(), merged.max()),
+                (whole.count(), whole.avg(), whole.min(), whole.max())
+            );
         }
     }
 }

@@ -151,10 +151,10 @@ impl Aggregation {
     /// The aggregation's value; `None` if a sink of this type has none.
     pub fn of(self, sink: &mut Sink, elapsed: f64) -> Option<f64> {
         Some(match (self, sink) {
-            (Self::Count, Sink::Counter(s)) => s.value,
+            (Self::Count, Sink::Counter(s)) => s.value(),
             (Self::Rate, Sink::Counter(s)) => {
                 if elapsed > 0.0 {
-                    s.value / elapsed
+                    s.value() / elapsed
                 } else {
                     0.0
                 }

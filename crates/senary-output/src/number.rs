@@ -84,6 +84,9 @@ pub fn size(bytes: f64) -> String {
     format!("{text} {}", UNITS[unit])
 }
 
+/// From here on nanoseconds are not told apart: some three hundred years.
+const MOST_NANOS: f64 = 1e19;
+
 /// Milliseconds in the unit that suits them: `392.5µs`, `16.4ms`, `1.23s`, `1m15s`.
 pub fn duration(milliseconds: f64) -> String {
     if !milliseconds.is_finite() {
@@ -96,7 +99,10 @@ pub fn duration(milliseconds: f64) -> String {
     let nanos = (milliseconds * 1e6).round();
     if nanos < 0.0 {
         // No time is negative; of numbers that were called times all digits are shown.
-        return format!("{}ns", nanos as i64);
+        return if nanos.is_finite() { fixed(nanos, 0) + "ns" } else { fixed(milliseconds, 0) + "ms" };
+    }
+    if nanos >= MOST_NANOS {
+        return minutes((milliseconds / 1e3).floor());
     }
     let nanos = nanos as u64;
     let (per_unit, unit) = match nanos {
@@ -104,18 +110,18 @@ pub fn duration(milliseconds: f64) -> String {
         n if n < 1_000_000 => (1_000, "µs"),
         n if n < 1_000_000_000 => (1_000_000, "ms"),
         n if n < 60_000_000_000 => (1_000_000_000, "s"),
-        n => return minutes(n / 1_000_000_000),
+        n => return minutes((n / 1_000_000_000) as f64),
     };
     let hundredths = nanos / (per_unit / 100);
     let text = trimmed(format!("{}.{:02}", hundredths / 100, hundredths % 100));
     format!("{text}{unit}")
 }
 
-fn minutes(seconds: u64) -> String {
-    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-        (0, m, s) => format!("{m}m{s}s"),
-        (h, m, s) => format!("{h}h{m}m{s}s"),
-    }
+/// Of whole seconds, however many.
+fn minutes(seconds: f64) -> String {
+    let hours = (seconds / 3600.0).floor();
+    let (m, s) = ((seconds % 3600.0 / 60.0).floor(), seconds % 60.0);
+    if hours == 0.0 { format!("{m}m{s}s") } else { format!("{hours}h{m}m{s}s") }
 }
 
 /// The share of `part` in `whole` in percent, its decimals after the second cut off. Nothing out of nothing
@@ -246,6 +252,10 @@ mod tests {
             (75_000.0, "1m15s"),
             (3_723_000.0, "1h2m3s"),
             (-5.0, "-5000000ns"),
+            (-1e15, "-1000000000000000000000ns"),
+            // Microseconds since 1970 that were called milliseconds, and more.
+            (1.7e15, "472222222h13m20s"),
+            (1e18, "277777777777h46m40s"),
         ] {
             assert_eq!(duration(ms), text, "{ms}");
         }

@@ -403,7 +403,7 @@ mod tests {
 
     fn iterations(results: &Results) -> f64 {
         match &results.metrics[0].sink {
-            Sink::Counter(sink) => sink.value,
+            Sink::Counter(sink) => sink.value(),
             other => panic!("{other:?}"),
         }
     }

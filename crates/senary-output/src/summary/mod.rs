@@ -3,11 +3,14 @@
 //! `data` makes the JSON documents, `text` the default text, `save` writes what a script wants written. All of
 //! it is made of finished [`Results`]; who prints it and when is the binary's business.
 
+mod collation;
 mod data;
 mod group;
 mod save;
 mod text;
 mod trend_stat;
+
+use std::cmp::Ordering;
 
 use senary_metrics::engine::ThresholdResult;
 use senary_metrics::sink::Sink;
@@ -18,6 +21,7 @@ pub use save::{SaveError, save};
 pub use trend_stat::{TrendStat, TrendStatError};
 
 use crate::number::TimeUnit;
+use collation::compare;
 use group::Group;
 
 /// How a summary is made.
@@ -44,6 +48,8 @@ pub struct SummaryOptions {
     pub version: String,
     /// What speaks against the figures: shown at the end of the text, and nowhere else.
     pub remarks: Vec<Remark>,
+    /// Why `--strict` takes the run for a failure; shown at the end of the text.
+    pub objections: Vec<String>,
 }
 
 impl Default for SummaryOptions {
@@ -60,6 +66,7 @@ impl Default for SummaryOptions {
             script: String::new(),
             version: String::new(),
             remarks: Vec::new(),
+            objections: Vec::new(),
         }
     }
 }
@@ -130,7 +137,7 @@ impl Summary {
             let found = found.into_iter().map(|metric| Metric::new(metric, &options.trend_stats, duration));
             let mut metrics: Vec<_> = found.collect();
             // Sub-metrics follow their parent, wherever the brace would sort.
-            metrics.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+            metrics.sort_by(Metric::compare);
             metrics
         };
         let lines = |wanted: &dyn Fn(&senary_metrics::engine::CheckResult) -> bool| {
@@ -173,8 +180,8 @@ impl Metric {
     fn new(result: senary_metrics::engine::MetricResult, stats: &[TrendStat], duration: f64) -> Self {
         let values = match result.sink {
             Sink::Counter(sink) => {
-                let rate = if duration > 0.0 { sink.value / duration } else { 0.0 };
-                Values::Counter { count: sink.value, rate }
+                let count = sink.value();
+                Values::Counter { count, rate: if duration > 0.0 { count / duration } else { 0.0 } }
             }
             Sink::Gauge(sink) => Values::Gauge { value: sink.value, min: sink.min, max: sink.max },
             Sink::Rate(sink) => Values::Rate { passes: sink.trues, total: sink.total },
@@ -200,18 +207,24 @@ impl Metric {
         }
     }
 
-    fn sort_key(&self) -> (&str, &str) {
+    fn compare(&self, other: &Self) -> Ordering {
+        let (own, others) = (self.sort_key(), other.sort_key());
+        compare(own.0, others.0).then_with(|| compare(&own.1, &others.1))
+    }
+
+    /// The metric's name, and which part of it this is.
+    fn sort_key(&self) -> (&str, String) {
         match &self.parent {
-            Some((parent, suffix)) => (parent, suffix),
-            None => (&self.name, ""),
+            Some((parent, suffix)) => (parent, format!("{{{suffix}}}")),
+            None => (&self.name, String::new()),
         }
     }
 }
 
-/// Passed checks and all checks, if there were any.
+/// Passed checks and all checks, if there were any or a threshold asks for them.
 fn all_checks(metrics: &[Metric]) -> Option<(u64, u64)> {
     metrics.iter().find_map(|metric| match metric.values {
-        Values::Rate { passes, total } if metric.name == "checks" && total > 0 => Some((passes, total)),
+        Values::Rate { passes, total } if metric.name == "checks" => Some((passes, total)),
         _ => None,
     })
 }

@@ -59,7 +59,7 @@ fn resource(metric: &mut MetricResult, elapsed: f64) -> Value {
 fn sample(sink: &mut Sink, elapsed: f64) -> Value {
     let values = match sink {
         Sink::Counter(s) => {
-            vec![("count", s.value), ("rate", if elapsed > 0.0 { s.value / elapsed } else { 0.0 })]
+            vec![("count", s.value()), ("rate", if elapsed > 0.0 { s.value() / elapsed } else { 0.0 })]
         }
         Sink::Gauge(s) => vec![("value", s.value)],
         Sink::Rate(s) => vec![("rate", s.rate())],

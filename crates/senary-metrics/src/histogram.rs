@@ -1,0 +1,198 @@
+//! A histogram of any floating-point numbers, from the smallest to the largest, positive and negative.
+//!
+//! A bucket holds the numbers that agree in their sign, their exponent and the first ten bits behind the leading one. So it
+//! is narrower than a thousandth of every number in it, and numbers of up to eleven bits have it to themselves or begin it.
+//! Only counts are kept, so two histograms add up to the one that all their numbers together would have made.
+
+/// Bits behind the leading one that tell buckets apart.
+const BITS: u32 = 10;
+const BUCKETS: usize = 1 << BITS;
+
+/// Bits behind the leading one.
+const MANTISSA: u32 = f64::MANTISSA_DIGITS - 1;
+
+/// Every exponent there is, infinity's and those of subnormal numbers included, and one for none.
+const PAGES: usize = (1 << (63 - MANTISSA)) + MANTISSA as usize;
+
+/// A subnormal number times this is a normal one.
+const LIFT_BITS: u32 = 64;
+const LIFT: f64 = (1_u128 << LIFT_BITS) as f64;
+
+/// Counts of the numbers that have one exponent.
+type Page = Box<[u64; BUCKETS]>;
+
+#[derive(Clone, Debug, Default)]
+pub struct Histogram {
+    negative: Magnitudes,
+    zeros: u64,
+    positive: Magnitudes,
+}
+
+/// The numbers of one sign.
+#[derive(Clone, Debug, Default)]
+struct Magnitudes {
+    /// By exponent; none at all before there is a number.
+    pages: Vec<Option<Page>>,
+    count: u64,
+    /// The smallest one, exactly. Between it and zero a rank is interpolated, and there no error is small enough.
+    least: f64,
+}
+
+impl Histogram {
+    pub fn add(&mut self, number: f64) {
+        if number == 0.0 {
+            self.zeros += 1;
+        } else if number.is_sign_negative() {
+            self.negative.add(-number);
+        } else {
+            self.positive.add(number);
+        }
+    }
+
+    /// The number at a rank, counted from 0 for the smallest.
+    pub fn at(&self, rank: u64) -> f64 {
+        let negatives = self.negative.count;
+        if rank < negatives {
+            -self.negative.at(negatives - 1 - rank)
+        } else if rank - negatives < self.zeros {
+            0.0
+        } else {
+            self.positive.at(rank - negatives - self.zeros)
+        }
+    }
+
+    /// Adds the numbers of another histogram.
+    pub fn merge(&mut self, other: &Self) {
+        self.negative.merge(&other.negative);
+        self.zeros += other.zeros;
+        self.positive.merge(&other.positive);
+    }
+}
+
+impl Magnitudes {
+    fn add(&mut self, magnitude: f64) {
+        self.take_least(magnitude);
+        self.count += 1;
+        let (page, bucket) = place(magnitude);
+        self.page(page)[bucket] += 1;
+    }
+
+    fn at(&self, rank: u64) -> f64 {
+        if rank == 0 {
+            return self.least;
+        }
+        let mut below = 0;
+        for (exponent, page) in self.pages.iter().enumerate() {
+            let Some(page) = page else { continue };
+            for (bucket, count) in page.iter().enumerate() {
+                below += count;
+                if rank < below {
+                    return least_of(exponent, bucket);
+                }
+            }
+        }
+        self.least
+    }
+
+    fn merge(&mut self, other: &Self) {
+        if other.count == 0 {
+            return;
+        }
+        self.take_least(other.least);
+        self.count += other.count;
+        for (exponent, page) in other.pages.iter().enumerate() {
+            let Some(page) = page else { continue };
+            for (count, more) in self.page(exponent).iter_mut().zip(page.iter()) {
+                *count += more;
+            }
+        }
+    }
+
+    fn take_least(&mut self, magnitude: f64) {
+        if self.count == 0 || magnitude.total_cmp(&self.least).is_lt() {
+            self.least = magnitude;
+        }
+    }
+
+    fn page(&mut self, exponent: usize) -> &mut Page {
+        if self.pages.is_empty() {
+            self.pages.resize(PAGES, None);
+        }
+        self.pages[exponent].get_or_insert_with(|| Box::new([0; BUCKETS]))
+    }
+}
+
+/// Where a magnitude above zero is counted. Places are in the order of the magnitudes.
+fn place(magnitude: f64) -> (usize, usize) {
+    let is_subnormal = magnitude < f64::MIN_POSITIVE;
+    let bits = if is_subnormal { magnitude * LIFT } else { magnitude }.to_bits();
+    let exponent = (bits >> MANTISSA) as usize + MANTISSA as usize;
+    let page = if is_subnormal { exponent - LIFT_BITS as usize } else { exponent };
+    (page, (bits >> (MANTISSA - BITS)) as usize % BUCKETS)
+}
+
+/// The smallest magnitude of a place.
+fn least_of(page: usize, bucket: usize) -> f64 {
+    let number = |exponent: usize| {
+        f64::from_bits(((exponent as u64) << MANTISSA) | ((bucket as u64) << (MANTISSA - BITS)))
+    };
+    match page.checked_sub(MANTISSA as usize) {
+        Some(exponent @ 1..) => number(exponent),
+        _ => number(page + LIFT_BITS as usize - MANTISSA as usize) / LIFT,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn places_are_in_order_over_all_magnitudes() {
+        let mut last = (0, 0);
+        let numbers = [f64::from_bits(1), f64::MIN_POSITIVE.next_down(), f64::MIN_POSITIVE, 1.0, f64::MAX];
+        for number in numbers.into_iter().chain([f64::INFINITY]) {
+            let place = place(number);
+            assert!(place > last, "{number:e}");
+            last = place;
+        }
+        assert_eq!(last.0 + 1, PAGES);
+    }
+
+    #[test]
+    fn short_numbers_are_kept_exactly() {
+        let numbers = (1..=2048).map(f64::from).chain([0.5, 0.125, 3072.0, f64::from_bits(1)]);
+        for number in numbers {
+            let (page, bucket) = place(number);
+            assert_eq!(least_of(page, bucket), number);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_bucket_is_narrower_than_a_thousandth(
+            number in prop::num::f64::POSITIVE | prop::num::f64::NORMAL | prop::num::f64::SUBNORMAL
+        ) {
+            let (page, bucket) = place(number);
+            let least = least_of(page, bucket);
+            prop_assert!(least <= number && number - least <= number / 1000.0, "{number:e} in {least:e}");
+            prop_assert_eq!(place(least), (page, bucket));
+        }
+
+        #[test]
+        fn histograms_add_up(numbers in prop::collection::vec(prop::num::f64::ANY, 1..60), at in 0usize..60) {
+            let of = |numbers: &[f64]| {
+                let mut histogram = Histogram::default();
+                numbers.iter().for_each(|number| histogram.add(*number));
+                histogram
+            };
+            let (left, right) = numbers.split_at(at.min(numbers.len()));
+            let (whole, mut sum) = (of(&numbers), of(left));
+            sum.merge(&of(right));
+            for rank in 0..numbers.len() as u64 {
+                prop_assert_eq!(sum.at(rank).to_bits(), whole.at(rank).to_bits());
+            }
+        }
+    }
+}
