@@ -103,6 +103,37 @@ fn a_plan_of_more_sockets_than_files_is_warned_of() {
     assert_eq!(warned(none, "300", &[]), [""; 0]);
 }
 
+/// Every VU that sleeps has a stack, and every stack two memory maps.
+#[test]
+fn a_plan_of_more_stacks_than_memory_maps_is_warned_of() {
+    let most = std::fs::read_to_string("/proc/sys/vm/max_map_count").expect("a limit");
+    let most: u64 = most.trim().parse().expect("a number");
+    if most > 200_000 {
+        eprintln!("not tested: so many VUs would take too long");
+        return;
+    }
+    let warned = |script: &str, vus: u64, is_expected: bool| {
+        let mut running =
+            Program::script(BINARY, script).args(["--vus", &vus.to_string(), "--duration=1s"]).start();
+        if is_expected {
+            running.wait_for("memory maps");
+        } else {
+            std::thread::sleep(Duration::from_secs(2));
+        }
+        // Not all of them need be made.
+        running.signal(Signal::INT);
+        let outcome = running.finish();
+        outcome.log_lines("memory maps").iter().map(|line| (*line).to_owned()).collect::<Vec<_>>()
+    };
+    let sleeps = "import { sleep } from 'k6'\nexport default function () { sleep(1) }";
+    let [warning] = &warned(sleeps, most / 2, true)[..] else { panic!("one warning expected") };
+    for text in [&*format!("only {most} are allowed"), "vm.max_map_count="] {
+        assert!(warning.contains(text), "{warning}");
+    }
+    assert_eq!(warned("export default function () {}", most / 2, false), [""; 0]);
+    assert_eq!(warned(sleeps, 10, false), [""; 0]);
+}
+
 /// Waits at a gate; then looks a name up, connects to an address, and leaves teardown behind.
 const THREADS: &str = r#"
 import { Socket } from "k6/x/tcp"

@@ -135,6 +135,40 @@ export default async function () {
     outcome.expect_text("connects failed for want of descriptors, threads, ports or addresses");
 }
 
+/// More VUs that sleep at once than there is memory for their stacks.
+#[test]
+fn stacks_that_run_out_are_the_generators_limit() {
+    const VUS: usize = 600;
+    let script = format!(
+        r#"
+import {{ sleep }} from "k6"
+import {{ Counter }} from "k6/metrics"
+const ran = new Counter("ran")
+export const options = {{
+  scenarios: {{ a: {{ executor: "per-vu-iterations", vus: {VUS}, iterations: 1, maxDuration: "60s" }} }},
+  thresholds: {{ iterations_failed: ["count<1"] }},
+}}
+export default function () {{ ran.add(1); sleep(3) }}
+"#
+    );
+    let command = format!(
+        "ulimit -v 600000; exec {BINARY} run -q --workers=2 --fail-on-saturation --summary-export=summary.json script.js"
+    );
+    let program = Program::new("/bin/sh").file("script.js", &script).args(["-c", &command]).within(BOUND);
+    let outcome = program.run();
+    outcome.expect_code(120).expect_text(BOTTLENECK).expect_text("for want of stacks");
+    let (ran, dropped) = (outcome.measured("ran", "count"), outcome.measured("dropped_iterations", "count"));
+    assert!(ran > 0.0 && dropped > 0.0, "{ran} ran, {dropped} were dropped");
+    assert_eq!(ran + dropped, VUS as f64);
+    outcome.expect_value("iterations", "count", ran);
+    assert!(
+        outcome.measured("iteration_duration", "min") >= 3000.0,
+        "only iterations that ran have a duration"
+    );
+    assert_eq!(outcome.log_lines("Out of stacks").len(), 1, "said once: {}", outcome.stderr);
+    assert_eq!(outcome.log_lines("kB of address space").len(), 1, "and before: {}", outcome.stderr);
+}
+
 #[test]
 fn an_output_that_holds_the_workers_up_is_named() {
     let script = r#"

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 use senary_metrics::{Recorder, TagSet, Timestamp, builtin};
 
-use crate::saturation::{Evidence, LATE_START, Saturation, Scheduled, Window, WorkerWindow};
+use crate::saturation::{Counts, Evidence, LATE_START, Saturation, Scheduled, Window, WorkerWindow};
 use crate::worker::FLUSH_EVERY;
 
 /// Counts of one worker, written by it alone. All times are nanoseconds.
@@ -29,6 +29,7 @@ pub struct WorkerMeter {
     late_starts: AtomicU64,
     connects: AtomicU64,
     exhausted: AtomicU64,
+    stackless: AtomicU64,
     /// Time it let others have, since the thread began.
     given_away: AtomicU64,
     /// The system's file on the worker's thread.
@@ -46,6 +47,7 @@ impl Default for WorkerMeter {
             late_starts: AtomicU64::new(0),
             connects: AtomicU64::new(0),
             exhausted: AtomicU64::new(0),
+            stackless: AtomicU64::new(0),
             given_away: AtomicU64::new(0),
             thread: OnceLock::new(),
         }
@@ -81,6 +83,11 @@ impl WorkerMeter {
     pub fn connected(&self, exhausted: bool) {
         self.connects.fetch_add(1, Ordering::Relaxed);
         self.exhausted.fetch_add(u64::from(exhausted), Ordering::Relaxed);
+    }
+
+    /// An iteration did not begin, or not go on, because this machine had no stack left for it.
+    pub fn ran_out_of_stacks(&self) {
+        self.stackless.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The worker had nothing to do and let other threads go first for so long.
@@ -201,9 +208,9 @@ impl Meter {
     /// The scenarios have ended. A last window that is short is not judged, but what was counted in it counts.
     pub(crate) fn end(&self) {
         self.look_back(LEAST_LAST_WINDOW);
-        let (connects, exhausted) = (self.count(|w| &w.connects), self.count(|w| &w.exhausted));
+        let last = self.counted();
         let mut state = self.lock();
-        state.evidence.add_connects(connects, exhausted);
+        state.evidence.add_counts(&last);
         state.last = None;
     }
 
@@ -233,8 +240,15 @@ impl Meter {
             workers: workers.collect(),
             cpu: now.cpu.saturating_sub(before.cpu),
             held_up: now.held_up.saturating_sub(before.held_up),
+            counts: self.counted(),
+        }
+    }
+
+    fn counted(&self) -> Counts {
+        Counts {
             connects: self.count(|worker| &worker.connects),
             exhausted: self.count(|worker| &worker.exhausted),
+            stackless: self.count(|worker| &worker.stackless),
         }
     }
 
@@ -270,7 +284,7 @@ pub(crate) fn record(window: &Window, recorder: &mut Recorder, tags: &TagSet, ti
     for (metric, value) in [
         (builtin::SENARY_CPU, cpu),
         (builtin::SENARY_HELD_UP, milliseconds(window.held_up)),
-        (builtin::SENARY_EXHAUSTED, window.exhausted as f64),
+        (builtin::SENARY_EXHAUSTED, (window.counts.exhausted + window.counts.stackless) as f64),
     ] {
         let series = recorder.series(metric, run);
         recorder.record(series, value, time);

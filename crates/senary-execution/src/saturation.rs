@@ -57,9 +57,17 @@ pub struct Window {
     pub cpu: Duration,
     /// Time that all workers together were held up by outputs.
     pub held_up: Duration,
+    pub counts: Counts,
+}
+
+/// What was tried, and what of it failed because this machine had nothing left for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
     pub connects: u64,
-    /// Connects that failed because descriptors, threads, ports or addresses of this machine were used up.
+    /// Connects that failed because descriptors, threads, ports or addresses were used up.
     pub exhausted: u64,
+    /// Iterations that did not begin, or were cut short, because stacks were used up.
+    pub stackless: u64,
 }
 
 impl WorkerWindow {
@@ -98,6 +106,8 @@ pub enum Finding {
     Outputs { during: Duration, held_up: Duration },
     /// Connects failed for want of descriptors, threads, ports or addresses.
     Exhausted { failed: u64, connects: u64 },
+    /// Iterations did not run, or not to their end, for want of stacks.
+    Stackless { iterations: u64 },
 }
 
 /// What came of a run; `findings` is empty if nothing speaks against its figures.
@@ -126,8 +136,7 @@ pub(crate) struct Evidence {
     start_lag: Duration,
     outputs: Sustained,
     held_up: Duration,
-    connects: u64,
-    exhausted: u64,
+    counts: Counts,
 }
 
 /// How long something was the case, in total and at a stretch.
@@ -192,13 +201,14 @@ impl Evidence {
         if is_held_up {
             self.held_up += window.held_up;
         }
-        self.add_connects(window.connects, window.exhausted);
+        self.add_counts(&window.counts);
         self.before = Some(window.clone());
     }
 
-    pub(crate) fn add_connects(&mut self, connects: u64, exhausted: u64) {
-        self.connects += connects;
-        self.exhausted += exhausted;
+    pub(crate) fn add_counts(&mut self, counts: &Counts) {
+        self.counts.connects += counts.connects;
+        self.counts.exhausted += counts.exhausted;
+        self.counts.stackless += counts.stackless;
     }
 
     /// `cores`: how many the process may use.
@@ -223,8 +233,13 @@ impl Evidence {
         if self.outputs.is_enough(self.watched) {
             findings.push(Finding::Outputs { during: self.outputs.total, held_up: self.held_up });
         }
-        if self.exhausted > 0 && self.exhausted as f64 >= self.connects as f64 * EXHAUSTED {
-            findings.push(Finding::Exhausted { failed: self.exhausted, connects: self.connects });
+        let Counts { connects, exhausted, stackless } = self.counts;
+        if exhausted > 0 && exhausted as f64 >= connects as f64 * EXHAUSTED {
+            findings.push(Finding::Exhausted { failed: exhausted, connects });
+        }
+        // The load that was asked for is missing, however little of it.
+        if stackless > 0 {
+            findings.push(Finding::Stackless { iterations: stackless });
         }
         Saturation { watched: self.watched, findings }
     }
@@ -315,8 +330,17 @@ mod tests {
 
     #[test]
     fn a_machine_without_ports() {
-        let with = |connects, exhausted| judge([Window { connects, exhausted, ..window(1, 0, 0) }]).len();
+        let with = |connects, exhausted| {
+            let counts = Counts { connects, exhausted, stackless: 0 };
+            judge([Window { counts, ..window(1, 0, 0) }]).len()
+        };
         assert_eq!((with(1000, 0), with(1000, 9), with(1000, 10), with(1, 1)), (0, 0, 1, 1));
+    }
+
+    #[test]
+    fn a_machine_without_stacks() {
+        let counts = Counts { stackless: 1, ..Counts::default() };
+        assert_eq!(judge([Window { counts, ..window(1, 0, 0) }]), [Finding::Stackless { iterations: 1 }]);
     }
 
     #[test]

@@ -351,7 +351,7 @@ impl<F: VuFactory> Inner<F> {
         if options.scenario_tag {
             tags = tags.with("scenario", &scenario.name);
         }
-        let dropped = DroppedIterations { tags, name_vu: options.vu_tag };
+        let dropped = DroppedIterations { tags, name_vu: options.vu_tag, end: self.end.clone() };
         Arc::new(ActiveScenario {
             state: state.clone(),
             numbering,

@@ -42,7 +42,7 @@ pub trait Vu: 'static {
     fn activate(&mut self, activation: &Arc<Activation>);
 
     /// Runs one iteration to its end, and records its samples (`iterations`, `iteration_duration` and the
-    /// byte counts among them). When `interrupt` is cancelled it must end at once, with
+    /// byte counts among them), none if it cannot begin. When `interrupt` is cancelled it must end at once, with
     /// [`IterationOutcome::Interrupted`].
     fn run_iteration(
         &mut self,
@@ -58,6 +58,8 @@ pub enum IterationOutcome {
     Complete,
     /// It was cut short; it does not count.
     Interrupted,
+    /// The machine gave nothing to run it on, so that it was dropped.
+    NotBegun,
 }
 
 /// The numbers of an iteration within its scenario, from 0.

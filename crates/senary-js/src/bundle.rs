@@ -147,6 +147,11 @@ impl Bundle {
         self.opens_files
     }
 
+    /// Whether a VU may be in the middle of a call for long, and hold a stack.
+    pub fn blocks(&self) -> bool {
+        self.store.mentions("sleep")
+    }
+
     pub fn registry(&self) -> &Registry {
         &self.registry
     }

@@ -30,9 +30,15 @@ pub enum ScriptFailure {
         "the script passed the memory limit of {limit} per VU: let it keep less, or raise --vu-memory-limit"
     )]
     OutOfMemory { limit: Size },
-    /// No stack could be had to run on.
-    #[error("cannot allocate a stack to run the script on ({0}); use fewer VUs or raise vm.max_map_count")]
-    NoStack(String),
+    /// The machine gave no stack to run on.
+    #[error(
+        "cannot allocate a stack to run the script on ({reason}); use fewer VUs or raise vm.max_map_count"
+    )]
+    NoStack {
+        reason: String,
+        /// Whether the script was on its way already.
+        has_begun: bool,
+    },
 }
 
 impl ScriptFailure {

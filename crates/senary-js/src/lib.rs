@@ -39,6 +39,7 @@ mod vu;
 mod web;
 
 pub use bundle::{Bundle, RuntimeOptions};
+pub use stack::STACK_SIZE;
 pub use factory::{JsVuFactory, LifecycleError};
 pub use failure::ScriptFailure;
 pub use modules::secrets::{Secrets, config::ConfigError as SecretConfigError};

@@ -24,6 +24,9 @@ const SCALE: usize = if cfg!(feature = "sanitizer") { 4 } else { 1 };
 /// (`ulimit -v`), the second has to do.
 const SIZES: [usize; 2] = [(32 << 20) * SCALE, (1 << 20) * SCALE];
 
+/// The addresses that a VU which waits in the middle of script needs at least.
+pub const STACK_SIZE: usize = SIZES[1];
+
 /// What the engine must leave of a stack to native code called from the deepest frame.
 const NATIVE_RESERVE: usize = (96 << 10) * SCALE;
 

@@ -50,7 +50,7 @@ impl Stages {
         self.call(TEARDOWN, self.sink.clone(), data.as_deref(), interrupt, |_, _| Ok(()))
     }
 
-    /// Runs `handleSummary()`; `None` if it returned nothing. Samples it causes count for nothing any more.
+    /// Runs `handleSummary()`; `None` if it returned nothing, which an empty object is not. Samples it causes count for nothing any more.
     pub fn handle_summary(
         &self,
         data: &str,
@@ -180,5 +180,5 @@ fn summary_files<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Result<Option<Summar
         };
         files.push((key, bytes));
     }
-    Ok((!files.is_empty()).then_some(files))
+    Ok(Some(files))
 }

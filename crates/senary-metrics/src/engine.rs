@@ -73,6 +73,8 @@ pub struct Crossed {
 pub struct ThresholdResult {
     pub spec: ThresholdSpec,
     pub ok: bool,
+    /// Whether anything was measured that it could judge.
+    pub has_data: bool,
     /// The aggregation as written, and its value at the last evaluation.
     pub method: String,
     pub value: f64,
@@ -268,7 +270,7 @@ impl Engine {
     }
 
     /// What came of the run so far. Metrics without samples, and those about the generator itself, are in it only if
-    /// somebody watches them.
+    /// a threshold names them or a part of them.
     pub fn results(&mut self, elapsed: f64) -> Results {
         let mut metrics = Vec::new();
         for metric in self.registry.all() {
@@ -281,7 +283,7 @@ impl Engine {
             let sink = self.slot_of.get(&Owner::Metric(metric.id)).map(|&slot| self.slots[slot].sink.clone());
             let sink = sink.unwrap_or_else(|| Sink::new(metric.kind));
             let is_shown = !sink.is_empty() && !builtin::is_own(metric.id);
-            if is_shown || !thresholds.is_empty() {
+            if is_shown || !watched.is_empty() {
                 metrics.push(MetricResult {
                     name: metric.name.to_string(),
                     kind: metric.kind,
@@ -342,7 +344,8 @@ impl Engine {
                 });
             }
             let method = expression.method.clone();
-            let result = ThresholdResult { spec: spec.clone(), ok: true, method, value: 0.0 };
+            let result =
+                ThresholdResult { spec: spec.clone(), ok: true, has_data: false, method, value: 0.0 };
             thresholds.push(Watch { expression, result });
         }
         let owner = match selector.suffix {
@@ -455,11 +458,14 @@ impl Engine {
 
     fn check_thresholds(&mut self, elapsed: f64, with_empty: bool) -> Crossed {
         let mut crossed = Crossed::default();
+        let has_run = self.has_run();
         for watched in &mut self.watched {
             let sink = &mut self.slots[watched.slot].sink;
             if sink.is_empty() && !with_empty {
                 continue;
             }
+            // A count of nothing is 0, where something ran that could have counted. A share of nothing is nothing.
+            let has_data = !sink.is_empty() || (has_run && matches!(sink, Sink::Counter(_)));
             let empty_rate = sink.is_empty() && matches!(sink, Sink::Rate(_));
             let mut failed = false;
             for watch in &mut watched.thresholds {
@@ -467,6 +473,7 @@ impl Engine {
                 // A rate without samples has nothing to fail by.
                 watch.result.ok = holds || empty_rate;
                 watch.result.value = value;
+                watch.result.has_data = has_data;
                 failed |= !watch.result.ok;
                 let spec = &watch.result.spec;
                 let delayed = (elapsed * 1e9) as i64 <= spec.delay_abort_eval && spec.delay_abort_eval > 0;
@@ -478,6 +485,12 @@ impl Engine {
         }
         crossed.metrics.sort_unstable();
         crossed
+    }
+
+    /// Whether an iteration has ended.
+    fn has_run(&self) -> bool {
+        let iterations = self.slot_of.get(&Owner::Metric(builtin::ITERATIONS));
+        iterations.is_some_and(|&slot| !self.slots[slot].sink.is_empty())
     }
 
     fn parts(&self) -> Vec<Part> {
@@ -506,151 +519,4 @@ impl Engine {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sample::{ProducerId, Recorder, Timestamp};
-    use crate::tags::TagSet;
-
-    fn spec(source: &str) -> ThresholdSpec {
-        ThresholdSpec { source: source.into(), abort_on_fail: false, delay_abort_eval: 0 }
-    }
-
-    #[test]
-    fn samples_reach_metric_and_submetric() {
-        let registry = Registry::new();
-        let hits = registry.get_or_register("hits", MetricType::Counter, ValueType::Default).unwrap();
-        let plan = vec![
-            ("hits{kind:a}".to_owned(), vec![spec("count==3")]),
-            ("hits".to_owned(), vec![spec("count>100")]),
-            ("checks".to_owned(), vec![spec("rate>0.9")]),
-        ];
-        let mut engine = Engine::new(registry, &plan, true, false).unwrap();
-        let mut recorder = Recorder::new(ProducerId(0));
-        let a = recorder.intern(&TagSet::new([("kind", "a")]));
-        let b = recorder.intern(&TagSet::new([("kind", "b")]));
-        for (tags, value) in [(a, 1.0), (b, 10.0), (a, 2.0)] {
-            let series = recorder.series(hits, tags);
-            recorder.record(series, value, Timestamp(0));
-        }
-        engine.ingest(&recorder.take_batch().unwrap());
-        let crossed = engine.finish(1.0);
-        assert_eq!(crossed.metrics, ["hits"]);
-        let results = engine.results(1.0);
-        let value = |name: &str| match &results.metrics.iter().find(|m| m.name == name).unwrap().sink {
-            Sink::Counter(s) => s.value,
-            _ => unreachable!(),
-        };
-        assert_eq!((value("hits"), value("hits{kind:a}")), (13.0, 3.0));
-    }
-
-    #[test]
-    fn a_breakdown_tells_scenarios_and_their_groups_apart() {
-        let sums = |breakdown| {
-            let mut engine = Engine::new(Registry::new(), &Vec::new(), true, breakdown).unwrap();
-            let mut recorder = Recorder::new(ProducerId(0));
-            for (scenario, group, value) in [("a", "", 1.0), ("b", "::g", 10.0), ("a", "::g", 100.0)] {
-                let tags = TagSet::new([("scenario", scenario), ("group", group)]);
-                let tags = recorder.intern(&tags);
-                let series = recorder.series(builtin::DATA_SENT, tags);
-                recorder.record(series, value, Timestamp(0));
-            }
-            engine.ingest(&recorder.take_batch().unwrap());
-            let sum = |metrics: &[MetricResult]| match &metrics[0].sink {
-                Sink::Counter(sink) => sink.value,
-                _ => unreachable!(),
-            };
-            let results = engine.results(1.0);
-            let parts = results.parts.iter().map(|part| {
-                (part.scenario.to_string(), part.group.as_deref().map(str::to_owned), sum(&part.metrics))
-            });
-            (sum(&results.metrics), parts.collect::<Vec<_>>())
-        };
-        let part =
-            |scenario: &str, group: Option<&str>, sum| (scenario.to_owned(), group.map(str::to_owned), sum);
-        assert_eq!(sums(false), (111.0, vec![]));
-        assert_eq!(
-            sums(true),
-            (
-                111.0,
-                vec![
-                    part("a", None, 101.0),
-                    part("b", None, 10.0),
-                    part("b", Some("::g"), 10.0),
-                    part("a", Some("::g"), 100.0),
-                ]
-            )
-        );
-    }
-
-    #[test]
-    fn names_without_end_are_counted_together() {
-        let mut engine = Engine::new(Registry::new(), &Vec::new(), true, true).unwrap();
-        let mut recorder = Recorder::new(ProducerId(0));
-        for n in 0..3 * MOST_NAMES {
-            let (group, check) = (format!("::outer::{n}"), format!("check {n}"));
-            let tags = TagSet::new([("group", group.as_str()), ("check", check.as_str()), ("scenario", "s")]);
-            let tags = recorder.intern(&tags);
-            let series = recorder.series(builtin::CHECKS, tags);
-            recorder.record(series, (n % 2) as f64, Timestamp(0));
-            engine.ingest(&recorder.take_batch().unwrap());
-            recorder.forget_if_full();
-        }
-        let notices = engine.take_notices();
-        assert_eq!(notices, [Notice::Groups(MOST_NAMES), Notice::Checks(MOST_NAMES)]);
-        let results = engine.results(1.0);
-        assert_eq!((results.groups.len(), results.parts.len()), (MOST_NAMES, MOST_NAMES));
-        // All of them are somewhere.
-        let passes: u64 = results.checks.iter().map(|check| check.passes).sum();
-        let fails: u64 = results.checks.iter().map(|check| check.fails).sum();
-        assert_eq!((passes, fails), (15_000, 15_000));
-        let last = results.checks.last().unwrap();
-        assert_eq!((&*last.name, last.passes + last.fails), (OTHER_CHECKS, 20_000));
-    }
-
-    #[test]
-    fn a_producer_that_starts_over_is_understood() {
-        let registry = Registry::new();
-        let plan = vec![("iterations{odd:true}".to_owned(), vec![spec("count>0")])];
-        let mut engine = Engine::new(registry, &plan, true, false).unwrap();
-        let mut recorder = Recorder::new(ProducerId(0));
-        for n in 0..120_000 {
-            let odd = if n % 2 == 1 { "true" } else { "false" };
-            let tags = recorder.intern(&TagSet::new([("id", n.to_string().as_str()), ("odd", odd)]));
-            let series = recorder.series(builtin::ITERATIONS, tags);
-            recorder.record(series, 1.0, Timestamp(0));
-            if n % 1000 == 0 {
-                engine.ingest(&recorder.take_batch().unwrap());
-                recorder.forget_if_full();
-            }
-        }
-        engine.ingest(&recorder.take_batch().unwrap());
-        assert_eq!(engine.take_notices(), [Notice::Series(120_000)]);
-        assert!(engine.routes[0].len() < 60_000, "{}", engine.routes[0].len());
-        let sums: Vec<f64> = engine
-            .results(1.0)
-            .metrics
-            .iter()
-            .map(|metric| match &metric.sink {
-                Sink::Counter(sink) => sink.value,
-                _ => unreachable!(),
-            })
-            .collect();
-        assert_eq!(sums, [120_000.0, 60_000.0]);
-    }
-
-    #[test]
-    fn thresholds_are_refused_before_the_run() {
-        let refuse = |metric: &str, source: &str| {
-            let plan = vec![(metric.to_owned(), vec![spec(source)])];
-            Engine::new(Registry::new(), &plan, true, false).err().unwrap().to_string()
-        };
-        assert_eq!(
-            refuse("nope", "count>1"),
-            "invalid threshold defined on nope; reason: no metric name \"nope\" found"
-        );
-        assert_eq!(
-            refuse("iterations", "p(95)>100"),
-            "invalid threshold \"p(95)>100\" applied on metric iterations; reason: unsupported aggregation method p on metric of type counter. supported aggregation methods for this metric are: count, rate"
-        );
-    }
-}
+mod tests;

@@ -23,7 +23,13 @@ pub mod builtin {
     pub const DATA_SENT: MetricId = MetricId(7);
     pub const DATA_RECEIVED: MetricId = MetricId(8);
 
-    // What the generator measures of itself, after everything the reference has.
+    // What Senary counts beyond the reference, and only where it happens.
+    /// Iterations that ended by an exception or an unhandled rejection. They count as `iterations`, too.
+    pub const ITERATIONS_FAILED: MetricId = MetricId(ADDED);
+    /// Iterations that were cut short from outside. They do not count as `iterations`.
+    pub const ITERATIONS_INTERRUPTED: MetricId = MetricId(ADDED + 1);
+
+    // What the generator measures of itself, after everything else.
     /// Percent of its time in which a worker had something to do.
     pub const SENARY_WORKER_BUSY: MetricId = MetricId(OWN);
     /// How late a worker's event loop was at the worst.
@@ -37,8 +43,10 @@ pub mod builtin {
     /// Connects that failed because this machine had no descriptor, port or address left.
     pub const SENARY_EXHAUSTED: MetricId = MetricId(OWN + 5);
 
-    /// The first of them.
+    /// The first of those about the generator.
     const OWN: u32 = ALL.len() as u32 - 6;
+    /// The first of those that the reference does not have.
+    const ADDED: u32 = OWN - 2;
 
     /// Whether a metric is about the generator and not about the test: outputs and thresholds have it, summaries
     /// only if a threshold names it.
@@ -76,6 +84,8 @@ pub mod builtin {
         ("ws_session_duration", Trend, Time),
         ("ws_connecting", Trend, Time),
         ("grpc_req_duration", Trend, Time),
+        ("iterations_failed", Counter, Default),
+        ("iterations_interrupted", Counter, Default),
         ("senary_worker_busy", Trend, Default),
         ("senary_worker_lag", Trend, Time),
         ("senary_start_lag", Trend, Time),
@@ -190,6 +200,8 @@ mod tests {
         for (name, id) in [
             ("vus", builtin::VUS),
             ("data_received", builtin::DATA_RECEIVED),
+            ("iterations_failed", builtin::ITERATIONS_FAILED),
+            ("iterations_interrupted", builtin::ITERATIONS_INTERRUPTED),
             ("senary_worker_busy", builtin::SENARY_WORKER_BUSY),
             ("senary_worker_lag", builtin::SENARY_WORKER_LAG),
             ("senary_start_lag", builtin::SENARY_START_LAG),

@@ -1,4 +1,4 @@
-//! What the machine allows this process, open files, threads and local ports, and what a user can do where it is not enough.
+//! What the machine allows this process, open files, threads, local ports and memory maps, and what a user can do where it is not enough.
 
 use std::fs::{File, read_dir};
 use std::io;
@@ -33,6 +33,44 @@ pub(crate) fn out_of_open_files() -> Option<io::Error> {
 /// Whether the process (EMFILE) or the system (ENFILE) has as many files open as it may.
 pub(crate) fn is_out_of_open_files(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+}
+
+/// How many memory maps this process may have; `None` where the system does not tell.
+pub fn max_memory_maps() -> Option<u64> {
+    std::fs::read_to_string("/proc/sys/vm/max_map_count").ok()?.trim().parse().ok()
+}
+
+/// How many memory maps this process has.
+pub fn memory_maps() -> Option<u64> {
+    Some(std::fs::read("/proc/self/maps").ok()?.iter().filter(|byte| **byte == b'\n').count() as u64)
+}
+
+/// How much address space this process may have, and has, in bytes; `None`: as much as it likes.
+pub fn address_space() -> Option<(u64, u64)> {
+    let limit = getrlimit(Resource::As).current?;
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:"))?;
+    let kibibytes: u64 = size.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some((limit, kibibytes * 1024))
+}
+
+/// Says what to do where no stack can be had: once per process.
+pub fn advise_on_stacks(error: &io::Error) {
+    static STACKS: Once = Once::new();
+    STACKS.call_once(|| {
+        let reason = match (memory_maps(), max_memory_maps()) {
+            // Some are taken and given back all the time.
+            (Some(maps), Some(most)) if maps + most / 100 >= most => {
+                format!("this process has {maps} memory maps, and may have {most}: raise the sysctl vm.max_map_count")
+            }
+            _ => "allow this process more memory (`ulimit -v`; MemoryMax= of systemd; --memory of docker)".to_owned(),
+        };
+        log::warn!(
+            "Out of stacks ({error}): a VU needs one while its script runs or sleeps. Until others are done, iterations \
+            do not begin and count as dropped, or are cut short and count as interrupted. Use fewer VUs, or else: {reason}. \
+            This is not said again"
+        );
+    });
 }
 
 /// Says what to do about a limit that a connect ran into: once per process, whose limits they are.

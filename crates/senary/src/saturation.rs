@@ -55,6 +55,12 @@ pub fn remarks(ended: &Ended) -> Vec<Remark> {
             advice: "raise the limit of open files (ulimit -n), use more addresses (--local-ips), or close sockets earlier"
                 .to_owned(),
         },
+        Finding::Stackless { iterations } => Remark {
+            text: format!("{iterations} iterations did not run, or not to their end, for want of stacks"),
+            advice: "use fewer VUs, allow more memory maps (sysctl vm.max_map_count) or memory (ulimit -v), or spread the test \
+                over machines (--execution-segment)"
+                .to_owned(),
+        },
     }
     };
     saturation.findings.iter().map(remark).collect()

@@ -82,6 +82,7 @@ impl<F: VuFactory> ArrivalRate<F> {
 }
 
 /// When the iterations of this process start.
+#[derive(Clone)]
 struct Schedule {
     arrivals: Arrivals,
     numbering: Striping,
@@ -117,9 +118,10 @@ async fn pace_on_thread<F: VuFactory>(
 ) {
     let (ended, mut end) = oneshot::channel::<()>();
     let (stop, name) = (token.clone(), format!("pacer-{}", desk.active.state.labels().0));
+    let (on_thread, at, from) = (schedule.clone(), desk.clone(), present.clone());
     let pacer = thread::Builder::new().name(name).spawn(move || {
         let _ended = ended;
-        for due in schedule {
+        for due in on_thread {
             loop {
                 if stop.is_cancelled() {
                     return;
@@ -129,7 +131,7 @@ async fn pace_on_thread<F: VuFactory>(
                     _ => break,
                 }
             }
-            desk.start_iteration(due, &present);
+            at.start_iteration(due, &from);
         }
     });
     match pacer.map(PacerThread) {
@@ -139,7 +141,11 @@ async fn pace_on_thread<F: VuFactory>(
                 let _ = end.await;
             }
         }
-        Err(error) => log::error!("No thread can be started to pace iterations: {error}"),
+        Err(error) => {
+            let (scenario, executor) = desk.active.state.labels();
+            log::warn!(executor, scenario; "Iterations start less punctually: there is no thread to pace them ({error})");
+            token.run_until_cancelled(pace(schedule, &desk, &present)).await;
+        }
     }
 }
 

@@ -40,6 +40,9 @@ const TAKE_PATIENCE: Duration = Duration::from_millis(400);
 const STREAK_ITERATIONS: u32 = 32;
 const STREAK_TIME: Duration = Duration::from_micros(500);
 
+/// A VU whose iteration the machine could not run waits for so long before the next: others may be done by then.
+const NOTHING_TO_RUN_ON: Duration = Duration::from_millis(100);
+
 /// Runs one scenario, whose time has come, to its end.
 pub(crate) async fn run<F: VuFactory>(mut run: ScenarioRun<F>) {
     let scenario = run.active.state.clone();
@@ -290,6 +293,10 @@ impl<'a, F: VuFactory> ActiveVu<'a, F> {
                 self.pad(begun).await;
             }
             IterationOutcome::Interrupted => run.add_interrupted_iteration(worker),
+            IterationOutcome::NotBegun => {
+                self.record_dropped(1);
+                self.wait(NOTHING_TO_RUN_ON).await;
+            }
         }
     }
 
@@ -297,9 +304,13 @@ impl<'a, F: VuFactory> ActiveVu<'a, F> {
     async fn pad(&mut self, begun: Instant) {
         let least = self.scenario.min_iteration_duration;
         if !least.is_zero() && self.now - begun < least {
-            self.interrupt.run_until_cancelled(sleep_until(begun + least)).await;
-            self.now = Instant::now();
+            self.wait(least - (self.now - begun)).await;
         }
+    }
+
+    async fn wait(&mut self, time: Duration) {
+        self.interrupt.run_until_cancelled(sleep_until(self.now + time)).await;
+        self.now = Instant::now();
     }
 
     /// Lets others run if this VU kept its worker long enough.
@@ -327,10 +338,15 @@ pub(crate) struct DroppedIterations {
     pub(crate) tags: TagSet,
     /// Whether samples that belong to one VU name it.
     pub(crate) name_vu: bool,
+    /// The end of the whole run. What an abort leaves undone was not dropped.
+    pub(crate) end: CancellationToken,
 }
 
 impl DroppedIterations {
     pub(crate) fn record(&self, recorder: &mut Recorder, time: Timestamp, count: u64, vu: Option<VuId>) {
+        if self.end.is_cancelled() {
+            return;
+        }
         let tags = recorder.intern(&self.tags);
         let series = recorder.series(builtin::DROPPED_ITERATIONS, tags);
         match vu.filter(|_| self.name_vu) {

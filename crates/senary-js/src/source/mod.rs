@@ -149,6 +149,15 @@ impl ScriptSource {
     }
 }
 
+impl ModuleStore {
+    /// Whether a word stands in the script, or in anything it loaded.
+    pub fn mentions(&self, word: &str) -> bool {
+        let contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut texts = contents.values().map(|text| &**text).chain([self.entry.text.as_bytes()]);
+        texts.any(|text| memchr::memmem::find(text, word.as_bytes()).is_some())
+    }
+}
+
 /// What is at a path or a URL, or comes from standard input for `-`, and its URL.
 pub fn read_file(path: &str, cwd: &Path) -> Result<(String, Vec<u8>), SourceError> {
     let not_found = |reason: std::io::Error| SourceError::NotFound {

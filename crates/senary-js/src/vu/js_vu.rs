@@ -2,13 +2,14 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rquickjs::{Function, Persistent, Value};
 use senary_execution::{Activation, Iteration, IterationOutcome, Vu};
 use senary_metrics::builtin;
 use tokio_util::sync::CancellationToken;
 
+use super::core::VuCore;
 use super::tags::SCENARIO;
 use super::{VuInner, cancel_blocked};
 use crate::bundle::Bundle;
@@ -101,11 +102,11 @@ impl JsVu {
             ),
             ScriptFailure::Rejection(_)
             | ScriptFailure::NeverEvaluated
-            | ScriptFailure::NoStack(_)
             | ScriptFailure::OutOfMemory { .. } => {
                 log::error!(executor, scenario; "{failure}");
             }
-            ScriptFailure::Interrupted => {}
+            // What to do about missing stacks is said once for all of them.
+            ScriptFailure::Interrupted | ScriptFailure::NoStack { .. } => {}
         }
     }
 }
@@ -153,13 +154,13 @@ impl Vu for JsVu {
             self.log(failure);
             self.inner.abandon();
         }
-        let now = core.now();
-        let interrupted = matches!(outcome, Err(ScriptFailure::Interrupted)) && !core.aborted.get();
-        if !interrupted {
-            core.record_at(builtin::ITERATION_DURATION, duration.as_secs_f64() * 1e3, now);
-            core.record_at(builtin::ITERATIONS, 1.0, now);
+        let end = End::of(&outcome, core.aborted.get());
+        if end == End::NotBegun {
+            core.iterations_begun.set(core.iterations_begun.get() - 1);
+            core.iterations_in_scenario.set(core.iterations_in_scenario.get() - 1);
+            return IterationOutcome::NotBegun;
         }
-        core.record_data(now);
+        end.record(&core, duration);
         if matches!(outcome, Err(ScriptFailure::OutOfMemory { .. })) {
             self.is_broken = true;
             if !interrupt.is_cancelled() {
@@ -167,7 +168,48 @@ impl Vu for JsVu {
                 let _ = self.start_over(interrupt).await;
             }
         }
-        if interrupted { IterationOutcome::Interrupted } else { IterationOutcome::Complete }
+        if end == End::Interrupted { IterationOutcome::Interrupted } else { IterationOutcome::Complete }
+    }
+}
+
+/// How an iteration ended, as metrics tell it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Returned,
+    Failed,
+    /// From outside, or because the machine had nothing left to go on with.
+    Interrupted,
+    NotBegun,
+}
+
+impl End {
+    fn of(outcome: &Result<(), ScriptFailure>, has_aborted: bool) -> Self {
+        match outcome {
+            Ok(()) => Self::Returned,
+            // An iteration that ends the test by `exec.test.abort()` did what it was to do.
+            Err(ScriptFailure::Interrupted) if has_aborted => Self::Returned,
+            Err(ScriptFailure::Interrupted | ScriptFailure::NoStack { has_begun: true, .. }) => {
+                Self::Interrupted
+            }
+            Err(ScriptFailure::NoStack { has_begun: false, .. }) => Self::NotBegun,
+            Err(_) => Self::Failed,
+        }
+    }
+
+    fn record(self, core: &VuCore, duration: Duration) {
+        let now = core.now();
+        match self {
+            Self::NotBegun => return,
+            Self::Interrupted => core.record_at(builtin::ITERATIONS_INTERRUPTED, 1.0, now),
+            Self::Returned | Self::Failed => {
+                core.record_at(builtin::ITERATION_DURATION, duration.as_secs_f64() * 1e3, now);
+                core.record_at(builtin::ITERATIONS, 1.0, now);
+            }
+        }
+        if self == Self::Failed {
+            core.record_at(builtin::ITERATIONS_FAILED, 1.0, now);
+        }
+        core.record_data(now);
     }
 }
 

@@ -175,10 +175,14 @@ impl VuInner {
     }
 
     fn turn(self: &Rc<Self>, job: Option<Job>) -> Turn {
-        let this = self.clone();
+        let (this, has_begun) = (self.clone(), job.is_none());
         match coroutine::enter(&self.core.gate, move |room| this.run_on_stack(job, room)) {
             Ok(entered) => self.settle(entered),
-            Err(error) => Turn::Ended(Err(ScriptFailure::NoStack(error.to_string()))),
+            Err(error) => {
+                self.core.worker.meter.ran_out_of_stacks();
+                senary_net::limits::advise_on_stacks(&error);
+                Turn::Ended(Err(ScriptFailure::NoStack { reason: error.to_string(), has_begun }))
+            }
         }
     }
 
