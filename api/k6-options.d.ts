@@ -27,6 +27,11 @@ declare module "k6/options" {
     minIterationDuration?: Duration
     /** Warnings about values become exceptions. */
     throw?: boolean
+    /**
+     * Senary's own: a run that proves nothing is a failure, with exit code 121. That is one in which a threshold had no
+     * data, every iteration failed, or none was completed.
+     */
+    strict?: boolean
 
     /** `avg`, `min`, `med`, `max`, `count`, `p(N)`. */
     summaryTrendStats?: string[]

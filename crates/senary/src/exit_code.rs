@@ -86,6 +86,9 @@ pub enum Failure {
     /// Only where `--fail-on-saturation` asks for it.
     #[error("the generator was the bottleneck (--fail-on-saturation): {}", .0.join("; "))]
     Saturated(Vec<String>),
+    /// Only where `--strict` asks for it.
+    #[error("this run proves nothing (--strict): {}", .0.join("; "))]
+    ProvesNothing(Vec<String>),
     /// What the machine would not give: threads, descriptors, files.
     #[error("{doing}: {reason}")]
     System { doing: &'static str, reason: String },
@@ -140,6 +143,7 @@ impl Failure {
             Self::MarkedFailed => 110,
             // Well above what the reference uses, and below what shells do.
             Self::Saturated(_) => 120,
+            Self::ProvesNothing(_) => 121,
             Self::Usage(_)
             | Self::Settings(_)
             | Self::Log(_)

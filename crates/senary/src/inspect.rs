@@ -10,7 +10,7 @@ use crate::cli::InspectArgs;
 use crate::environment::Environment;
 use crate::exit_code::Failure;
 use crate::options::{Given, GlobalSettings, Note, RuntimeSettings, ScriptOptions};
-use crate::plan::{ScriptFacts, TestPlan};
+use crate::plan::{ScriptFacts, TestPlan, judge_thresholds};
 use crate::run::event_loop;
 use crate::script;
 
@@ -35,17 +35,20 @@ async fn inspect(
     let registry = Registry::new();
     let bundle = script::load(test, &runtime, secrets, &registry, &Shutdown::new()).await?;
     let options = ScriptOptions { name, text: &text, json: bundle.options() };
+    let facts = ScriptFacts { exports: bundle.exports(), registry: &registry, name, text: &text };
     if !args.execution_requirements.unwrap_or_default() {
         let mut notes = Vec::new();
         let options = options.decode(&mut notes)?;
         notes.iter().for_each(Note::log);
+        if args.strict.unwrap_or_default() {
+            judge_thresholds(&options, &facts)?;
+        }
         return Ok(options.to_json());
     }
     let given = Given::read(None, None, env, global.config.as_ref())?;
     let consolidated = given.consolidate(&options)?;
     consolidated.notes.iter().for_each(Note::log);
     let mut json = consolidated.options.to_json();
-    let facts = ScriptFacts { exports: bundle.exports(), registry: &registry, name, text: &text };
     let load = TestPlan::new(consolidated, &runtime, &facts)?.load;
     json.insert("totalDuration".to_owned(), duration::format_go(load.max_duration()).into());
     json.insert("maxVUs".to_owned(), load.max_vus().into());

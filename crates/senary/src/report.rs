@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::exit_code::{Failure, Stage};
 use crate::options::SummaryMode;
-use crate::saturation;
 use crate::terminal::is_terminal;
 use crate::test_run::{Ended, run_stage};
+use crate::{saturation, verdict};
 
 /// Writes the summary. What goes wrong with it is logged and changes nothing about how the run ended; but whoever ends
 /// `handleSummary()` by a signal ends the run.
@@ -125,11 +125,16 @@ fn options(ended: &Ended, script: String, no_color: bool) -> SummaryOptions {
         script,
         version: crate::version::REFERENCE_VERSION.to_owned(),
         remarks: saturation::remarks(ended),
+        objections: ended.objections.clone(),
     }
 }
 
-/// Tells of a run in which nothing was done.
-pub fn warn_of_nothing_done(ended: &Ended) {
+/// Tells of a run in which nothing was done, or nothing that thresholds could be judged by.
+pub fn warn_of_nothing_done(ended: &Ended, results: &Results) {
+    if !ended.has_run {
+        // There is a reason, and it has been told.
+        return;
+    }
     const NOTHING: &str = "No script iterations fully finished, consider making the test duration longer";
     match (ended.state.full_iterations(), ended.state.interrupted_iterations()) {
         (0, 0) => log::warn!("{NOTHING}"),
@@ -140,4 +145,5 @@ pub fn warn_of_nothing_done(ended: &Ended) {
         }
         _ => {}
     }
+    verdict::warn_of_missing(results);
 }

@@ -21,7 +21,7 @@ use crate::options::{Given, GlobalSettings, RuntimeSettings, ScriptOptions};
 use crate::plan::{ScriptFacts, TestPlan};
 use crate::rest::Server;
 use crate::test_run::TestRun;
-use crate::{logging, open_files, report, script, signals, view};
+use crate::{logging, open_files, report, script, signals, stacks, view};
 
 pub fn run(args: &RunArgs, global: &GlobalSettings, env: &Environment) -> Result<(), Failure> {
     event_loop()?.block_on(main_line(args, global, env))
@@ -69,6 +69,7 @@ async fn main_line(args: &RunArgs, global: &GlobalSettings, env: &Environment) -
     let run = TestRun::start(plan, Arc::new(bundle), outputs, worker_count(args), shutdown)?;
     let _api = serve_api(&run, global)?;
     open_files::warn_if_too_few(&run, open_files, echo.is_some());
+    stacks::warn_if_too_few(&run);
     let progress = view.follow(&run)?;
     let outcome = run.execute().await;
     let (ended, finished) = run.finish().await;
@@ -77,7 +78,7 @@ async fn main_line(args: &RunArgs, global: &GlobalSettings, env: &Environment) -
     // one follows the summary.
     logging::flush_lines();
     let last_block = (!view.has_bars()).then_some(progress);
-    report::warn_of_nothing_done(&ended);
+    report::warn_of_nothing_done(&ended, &finished.results);
     let reported = report::write(&ended, finished.results, text, global.no_color, &signalled).await;
     drop(last_block);
     senary_net::farewell::all_said();

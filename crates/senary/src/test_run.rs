@@ -3,7 +3,7 @@
 //! `run` says when what happens; this says how. The scheduler, the pipeline and the stages are others' rooms.
 
 use std::io::{Write, stdout};
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use crate::gate::Gate;
 use crate::options::SummaryMode;
 use crate::phase::{Phase, PhaseCell};
 use crate::plan::TestPlan;
-use crate::{saturation, script};
+use crate::{saturation, script, verdict};
 
 /// A run under way.
 pub struct TestRun {
@@ -40,6 +40,8 @@ pub struct TestRun {
     pub control: Arc<Control>,
     scheduler: Scheduler<JsVuFactory>,
     pub pipeline: Pipeline,
+    /// Whether scenarios were started.
+    has_run: AtomicBool,
 }
 
 /// Producers of samples besides the workers: the scheduler's own comes right after them.
@@ -130,6 +132,7 @@ impl TestRun {
             control: Arc::new(control),
             scheduler,
             pipeline,
+            has_run: AtomicBool::new(false),
         })
     }
 
@@ -152,6 +155,7 @@ impl TestRun {
         let ran = match set_up {
             Ok(()) => {
                 self.enter(Phase::Running);
+                self.has_run.store(true, Ordering::Relaxed);
                 self.scheduler.run().await;
                 let torn_down = self.tear_down().await;
                 self.go_on().and(torn_down)
@@ -177,7 +181,10 @@ impl TestRun {
         self.scheduler.close().await;
         let finished = self.pipeline.finish(self.state.run_duration().as_secs_f64());
         self.control.keep(&finished.results);
+        let objections = if self.plan.strict { verdict::objections(&finished.results) } else { Vec::new() };
         let ended = Ended {
+            has_run: self.has_run.into_inner(),
+            objections,
             plan: self.plan,
             bundle: self.bundle,
             stages: self.stages,
@@ -229,8 +236,12 @@ pub struct Ended {
     pub bundle: Arc<Bundle>,
     pub stages: Arc<Stages>,
     pub state: Arc<ExecutionState>,
+    /// Whether scenarios were started.
+    pub has_run: bool,
     /// Whether the generator held the run back.
     pub saturation: Saturation,
+    /// What makes the run a failure with `--strict`.
+    pub objections: Vec<String>,
     pub shutdown: Shutdown,
 }
 
@@ -251,7 +262,8 @@ impl Ended {
     }
 
     /// How the run ended: what went wrong first counts, then what the script said, then whether the figures can be
-    /// trusted (if that matters), then the thresholds, which are judged by these figures.
+    /// trusted (if that matters), then the thresholds, which are judged by these figures, then whether there were figures
+    /// (if that matters).
     pub fn verdict(&self, outcome: Result<(), Failure>, crossed: Crossed) -> Result<(), Failure> {
         outcome?;
         if self.state.is_marked_failed() {
@@ -270,7 +282,8 @@ impl Ended {
             let remarks = saturation::remarks(self).into_iter().map(|remark| remark.text);
             return Err(Failure::Saturated(remarks.collect()));
         }
-        crossed
+        crossed?;
+        if self.objections.is_empty() { Ok(()) } else { Err(Failure::ProvesNothing(self.objections.clone())) }
     }
 }
 

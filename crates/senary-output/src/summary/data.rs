@@ -44,9 +44,7 @@ impl Summary {
                 object
             }),
         });
-        if let Some(setup) = &options.setup_data {
-            data["setup_data"] = setup.clone();
-        }
+        self.add_setup_data(&mut data);
         data
     }
 
@@ -78,7 +76,7 @@ impl Summary {
 
     /// The file of `--summary-export`.
     pub fn export_json(&self) -> Vec<u8> {
-        pretty(&json!({
+        let mut data = json!({
             "root_group": keyed_group(&self.root),
             "metrics": self.by_name(|metric| {
                 let mut flat = values(metric);
@@ -93,7 +91,15 @@ impl Summary {
                 }
                 Value::Object(flat)
             }),
-        }))
+        });
+        self.add_setup_data(&mut data);
+        pretty(&data)
+    }
+
+    fn add_setup_data(&self, data: &mut Value) {
+        if let Some(setup) = &self.options.setup_data {
+            data["setup_data"] = setup.clone();
+        }
     }
 
     /// The file of `--summary-export` with `--new-machine-readable-summary`.
@@ -114,7 +120,7 @@ impl Summary {
                 "name": name,
                 "type": "rate",
                 "contains": "default",
-                "values": { "rate": number::json(matches as f64 / total as f64), "matches": matches, "total": total },
+                "values": { "rate": rate_of(matches, total), "matches": matches, "total": total },
             })
         };
         let lines = self
@@ -137,14 +143,18 @@ fn described(metric: &Metric) -> Value {
         Values::Counter { count, .. } => json!({ "count": number::json(*count) }),
         Values::Gauge { .. } => Value::Object(values(metric)),
         Values::Rate { passes, total } => {
-            let rate = *passes as f64 / (*total).max(1) as f64;
-            json!({ "rate": number::json(rate), "matches": passes, "total": total })
+            json!({ "rate": rate_of(*passes, *total), "matches": passes, "total": total })
         }
         Values::Trend { all, .. } => {
             all.iter().map(|(stat, figure)| (stat.key(), number::json(*figure))).collect()
         }
     };
     json!({ "name": metric.name, "type": metric.kind.as_str(), "contains": metric.contains.as_str(), "values": values })
+}
+
+/// Nothing out of nothing is 0.
+fn rate_of(part: u64, whole: u64) -> Value {
+    number::json(part as f64 / whole.max(1) as f64)
 }
 
 fn values(metric: &Metric) -> Map<String, Value> {
@@ -158,7 +168,7 @@ fn values(metric: &Metric) -> Map<String, Value> {
             ("max".into(), number::json(*max)),
         ],
         Values::Rate { passes, total } => vec![
-            ("rate".into(), number::json(*passes as f64 / (*total).max(1) as f64)),
+            ("rate".into(), rate_of(*passes, *total)),
             ("passes".into(), (*passes).into()),
             ("fails".into(), (total - passes).into()),
         ],

@@ -64,6 +64,9 @@ pub struct OptionFlags {
     /// Throw exceptions where there would be warnings
     #[arg(short = 'w', long, value_parser = parse_bool)]
     pub throw: Option<bool>,
+    /// Exit with 121 if the run proves nothing: thresholds had no data, every iteration failed, or none was completed
+    #[arg(long, value_parser = parse_bool)]
+    pub strict: Option<bool>,
     /// Don't run setup()
     #[arg(long, value_parser = parse_bool)]
     pub no_setup: Option<bool>,
@@ -248,6 +251,9 @@ pub struct InspectArgs {
     /// The script, an archive, or - for standard input
     #[arg(value_name = "SCRIPT")]
     pub script: Vec<String>,
+    /// Fail if a threshold cannot be judged: if nothing registers its metric, or it is malformed
+    #[arg(long, value_parser = parse_bool)]
+    pub strict: Option<bool>,
     /// Add how long the test may take and how many VUs it may need
     #[arg(long, value_parser = parse_bool)]
     pub execution_requirements: Option<bool>,

@@ -411,6 +411,7 @@ impl OptionFlags {
             insecure_skip_tls_verify: network.insecure_skip_tls_verify,
             min_iteration_duration: execution.min_iteration_duration,
             throw: self.throw,
+            strict: self.strict,
             blacklist_ips,
             block_hostnames,
             summary_trend_stats,

@@ -121,6 +121,8 @@ options! {
     no_cookies_reset: bool = "noCookiesReset", "K6_NO_COOKIES_RESET";
     discard_response_bodies: bool = "discardResponseBodies", "K6_DISCARD_RESPONSE_BODIES";
     features: Raw = "features";
+    /// Senary's own: a run that proves nothing is a failure.
+    strict: bool = "strict", "SENARY_STRICT";
     /// Not for scripts to set.
     console_output: String = "consoleOutput", "K6_CONSOLE_OUTPUT";
     /// Not for scripts to set.
@@ -168,6 +170,9 @@ impl Options {
         }
         if self.cloud.is_none() {
             object.shift_remove("cloud");
+        }
+        if self.strict.is_none() {
+            object.shift_remove("strict");
         }
         object
     }

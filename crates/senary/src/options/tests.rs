@@ -69,6 +69,7 @@ fn each_layer_wins_over_those_below() {
         ("userAgent", json!("a"), json!("b"), ("K6_USER_AGENT", "c"), &["--user-agent", "d"]),
         ("httpDebug", json!("a"), json!("b"), ("K6_HTTP_DEBUG", "c"), &["--http-debug"]),
         ("throw", json!(true), json!(false), ("K6_THROW", "true"), &["-w=false"]),
+        ("strict", json!(true), json!(false), ("SENARY_STRICT", "true"), &["--strict=false"]),
         (
             "insecureSkipTLSVerify",
             json!(true),

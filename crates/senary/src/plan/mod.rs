@@ -6,4 +6,4 @@ mod summary;
 mod test_plan;
 
 pub use summary::{check_time_unit, check_trend_stat};
-pub use test_plan::{PlanError, ScriptFacts, SummarySettings, TestPlan};
+pub use test_plan::{PlanError, ScriptFacts, SummarySettings, TestPlan, judge_thresholds};

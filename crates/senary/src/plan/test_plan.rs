@@ -72,6 +72,8 @@ pub struct TestPlan {
     pub linger: bool,
     /// A generator that was the bottleneck is a failure.
     pub fail_on_saturation: bool,
+    /// A run that proves nothing is a failure.
+    pub strict: bool,
     pub min_iteration_duration: Duration,
     pub throw: bool,
     pub dialer: Arc<Dialer>,
@@ -167,6 +169,7 @@ impl TestPlan {
             paused: options.paused.unwrap_or_default(),
             linger: consolidated.linger,
             fail_on_saturation: consolidated.fail_on_saturation,
+            strict: options.strict.unwrap_or_default(),
             min_iteration_duration: options.min_iteration_duration.unwrap_or_default().duration(),
             throw: options.throw.unwrap_or_default(),
             dialer: Arc::new(Dialer { resolver: Arc::new(resolver), tls }),
@@ -224,6 +227,14 @@ fn timeout(option: Option<Nanos>, name: &str, default: i64, problems: &mut Vec<S
         problems.push(format!("{name} must be positive"));
     }
     timeout.duration()
+}
+
+/// Whether all thresholds of some options are ones that a run could judge: above all, on metrics that there are.
+pub fn judge_thresholds(options: &Options, script: &ScriptFacts<'_>) -> Result<(), PlanError> {
+    let thresholds: ThresholdPlan = options.thresholds.clone().unwrap_or_default().into_iter().collect();
+    let mut problems = Vec::new();
+    check_thresholds(&thresholds, script, &mut problems);
+    if problems.is_empty() { Ok(()) } else { Err(PlanError { problems }) }
 }
 
 /// One at a time, so that users hear of all that is wrong.

@@ -1,0 +1,222 @@
+//! What a run says about itself: iterations that failed or were cut short, and thresholds that nothing was measured for.
+
+use std::time::Duration;
+
+use senary_testkit::Program;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_senary");
+const BOUND: Duration = Duration::from_secs(60);
+
+/// One iteration of each kind of end, and two that are still asleep when their time is over.
+const ENDS: &str = r#"
+import { sleep } from "k6"
+export const options = {
+  scenarios: {
+    ends: { executor: "per-vu-iterations", vus: 1, iterations: 4, exec: "ends" },
+    sleepers: { executor: "per-vu-iterations", vus: 2, iterations: 1, maxDuration: "1s", gracefulStop: "0s", exec: "sleeper" },
+  },
+}
+export async function ends() {
+  if (__ITER == 0) throw new Error("thrown")
+  if (__ITER == 1) Promise.reject(new Error("rejected"))
+  if (__ITER == 2) setTimeout(() => { throw new Error("in a timer") }, 1)
+}
+export function sleeper() {
+  sleep(60)
+}
+"#;
+
+#[test]
+fn iterations_that_fail_or_are_cut_short_are_counted() {
+    let outcome = Program::script(BINARY, ENDS)
+        .args(["--out", "json=samples.json", "--out", "csv=samples.csv"])
+        .within(BOUND)
+        .run();
+    outcome.expect_code(0).expect_value("iterations", "count", 4.0);
+    outcome.expect_value("iterations_failed", "count", 3.0);
+    outcome.expect_value("iterations_interrupted", "count", 2.0);
+    let (json, csv) = (outcome.file("samples.json"), outcome.file("samples.csv"));
+    for (metric, scenario, times) in
+        [("iterations_failed", "ends", 3), ("iterations_interrupted", "sleepers", 2)]
+    {
+        let point = format!(r#"{{"metric":"{metric}","type":"Point""#);
+        let tag = format!(r#""scenario":"{scenario}""#);
+        let points = json.lines().filter(|line| line.starts_with(&point) && line.contains(&tag));
+        assert_eq!(points.count(), times, "{metric} in {json}");
+        assert_eq!(csv.lines().filter(|line| line.starts_with(&format!("{metric},"))).count(), times);
+    }
+    let section = outcome.stdout.split("EXECUTION").nth(1).expect("a section EXECUTION");
+    for name in ["iterations_failed.....", "iterations_interrupted"] {
+        assert!(section.contains(name), "no {name} in {}", outcome.stdout);
+    }
+}
+
+#[test]
+fn without_failures_their_metrics_are_there_only_for_a_threshold() {
+    let script = "export default function () {}";
+    let outcome = Program::script(BINARY, script).within(BOUND).run();
+    assert_eq!(outcome.value("iterations_failed", "count"), None);
+    assert_eq!(outcome.value("iterations_interrupted", "count"), None);
+    let thresholds =
+        r#"{"iterations_failed": ["count<1"], "iterations_interrupted{scenario:default}": ["count<1"]}"#;
+    let outcome = Program::script(BINARY, script).env("K6_THRESHOLDS", thresholds).within(BOUND).run();
+    outcome.expect_code(0).expect_text("✓ 'count<1' count=0");
+    outcome.expect_value("iterations_failed", "count", 0.0);
+    let failing = "export default function () { throw new Error('always') }";
+    let outcome = Program::script(BINARY, failing).env("K6_THRESHOLDS", thresholds).within(BOUND).run();
+    outcome.expect_code(99).expect_text("✗ 'count<1' count=1").expect_value("iterations", "count", 1.0);
+}
+
+/// Thresholds on one metric of each type that is never measured, and on a part of one that is.
+const UNMEASURED: &str = r#"
+import { Counter, Gauge, Rate, Trend } from "k6/metrics"
+const hits = new Counter("hits"), lag = new Trend("lag", true)
+new Gauge("level"), new Rate("good"), new Trend("other")
+export const options = {
+  thresholds: {
+    hits: ["count<1"], lag: ["p(95)<50"], "lag{kind:a}": ["avg<1"], level: ["value<1"], good: ["rate>0.9"], checks: ["rate>0.9"],
+  },
+}
+export default function () { lag.add(1) }
+"#;
+
+#[test]
+fn thresholds_without_data_are_not_shown_as_passed() {
+    let outcome = Program::script(BINARY, UNMEASURED).within(BOUND).run();
+    outcome
+        .expect_code(0)
+        .expect_text("    lag\n    ✓ 'p(95)<50' p(95)=1ms\n\n      {kind:a}\n      ○ 'avg<1' no data");
+    outcome.expect_text("checks\n    ○ 'rate>0.9' no data").expect_text("good\n    ○ 'rate>0.9' no data");
+    // A count of nothing is 0, if something ran that could have counted.
+    outcome.expect_text("level\n    ○ 'value<1' no data").expect_text("hits\n    ✓ 'count<1' count=0");
+    let warnings = outcome.log_lines("Nothing was measured for the thresholds on");
+    assert_eq!(warnings.len(), 1, "{}", outcome.stderr);
+    assert!(warnings[0].contains("'checks', 'good', 'lag{kind:a}', 'level'"), "{}", warnings[0]);
+    assert!(!outcome.stdout.contains("STRICT"), "{}", outcome.stdout);
+    // What scripts read stays the reference's.
+    let summary: serde_json::Value = serde_json::from_str(&outcome.file("summary.json")).expect("a summary");
+    assert_eq!(summary["metrics"]["good"]["thresholds"]["rate>0.9"], false, "it was not crossed");
+}
+
+#[test]
+fn strict_makes_a_failure_of_thresholds_without_data() {
+    let thresholds = "nothing was measured for the thresholds on 'checks', 'good', 'lag{kind:a}', 'level'";
+    let proves_nothing = |program: Program| {
+        let outcome = program.within(BOUND).run();
+        outcome.expect_code(121).expect_text(&format!("STRICT \n\n    ✗ {thresholds}\n"));
+        outcome.expect_text(&format!("this run proves nothing (--strict): {thresholds}"));
+    };
+    proves_nothing(Program::script(BINARY, UNMEASURED).arg("--strict"));
+    proves_nothing(Program::script(BINARY, UNMEASURED).env("SENARY_STRICT", "true"));
+    let config = Program::script(BINARY, UNMEASURED).file("config.json", r#"{"strict": true}"#);
+    proves_nothing(config.args(["--config", "config.json"]));
+    let script = UNMEASURED.replace("thresholds: {", "strict: true, thresholds: {");
+    proves_nothing(Program::script(BINARY, &script));
+    Program::script(BINARY, &script).arg("--strict=false").within(BOUND).run().expect_code(0);
+}
+
+#[test]
+fn strict_makes_a_failure_of_runs_without_a_completed_iteration() {
+    let strict = |script: &str, code: i32, text: &str| {
+        let outcome = Program::script(BINARY, script).arg("--strict").within(BOUND).run();
+        outcome.expect_code(code).expect_text(text);
+    };
+    strict(
+        "export default function () { throw new Error('always') }",
+        121,
+        "✗ every iteration failed, 1 of 1",
+    );
+    let asleep = r#"
+import { sleep } from "k6"
+export const options = { scenarios: { s: { executor: "constant-vus", vus: 2, duration: "1s", gracefulStop: "0s" } } }
+export default function () { sleep(60) }
+"#;
+    strict(asleep, 121, "✗ no iteration was completed, 2 cut short");
+    let half = "export const options = { iterations: 2 }\nexport default function () { if (__ITER) throw new Error('once') }";
+    strict(half, 0, "iterations_failed");
+    // What is worse has its own exit code.
+    let crossed = "export const options = { thresholds: { iterations_failed: ['count<1'] } }\n\
+        export default function () { throw new Error('always') }";
+    strict(crossed, 99, "✗ every iteration failed, 1 of 1");
+}
+
+#[test]
+fn inspect_names_metrics_that_nothing_registers() {
+    let script = r#"
+import { Trend } from "k6/metrics"
+new Trend("lag")
+export const options = { thresholds: { lag: ["avg<1"], lagg: ["avg<1"], iterations: ["count>0"], tcp_errors: ["count<1"] } }
+export default function () {}
+"#;
+    let inspect = |args: &[&str]| {
+        let program = Program::new(BINARY).file("script.js", script).arg("inspect");
+        program.args(args.iter().copied()).arg("script.js").within(BOUND).run()
+    };
+    inspect(&[]).expect_code(0);
+    let outcome = inspect(&["--strict"]);
+    outcome.expect_code(104).expect_text("lagg").expect_text("did you mean");
+    outcome.expect_text("tcp_errors");
+    let script = script.replace("lagg", "checks").replace("avg<1\"], iter", "rate>0.9\"], iter");
+    let script = format!("import 'k6/x/tcp'\n{script}");
+    let fine = Program::new(BINARY).file("script.js", &script).args(["inspect", "--strict", "script.js"]);
+    fine.within(BOUND).run().expect_code(0);
+}
+
+#[test]
+fn what_failed_before_the_scenarios_is_said_once() {
+    for setup in ["throw new Error('no')", "exec.test.abort('no')"] {
+        let script = format!(
+            "import exec from 'k6/execution'\nexport const options = {{ thresholds: {{ checks: ['rate>0.9'] }} }}\n\
+            export function setup() {{ {setup} }}\nexport default function () {{}}"
+        );
+        let outcome = Program::script(BINARY, &script).within(BOUND).run();
+        for warning in ["No script iterations", "Nothing was measured"] {
+            assert!(outcome.log_lines(warning).is_empty(), "{}", outcome.stderr);
+        }
+    }
+}
+
+#[test]
+fn what_an_abort_leaves_undone_was_not_dropped() {
+    for executor in [
+        "executor: 'per-vu-iterations', vus: 2, iterations: 3",
+        "executor: 'shared-iterations', vus: 2, iterations: 30",
+        "executor: 'constant-arrival-rate', rate: 1000, duration: '5s', preAllocatedVUs: 5",
+    ] {
+        let script = format!(
+            "import exec from 'k6/execution'\nexport const options = {{ scenarios: {{ a: {{ {executor} }} }} }}\n\
+            export default function () {{ exec.test.abort('enough') }}"
+        );
+        let outcome = Program::script(BINARY, &script).within(BOUND).run();
+        outcome.expect_code(108);
+        assert_eq!(outcome.value("dropped_iterations", "count"), None, "{executor}");
+    }
+}
+
+#[test]
+fn the_old_export_has_what_setup_returned() {
+    let script = "export function setup() { return { a: [1, 'x'] } }\nexport default function () {}";
+    let export = Program::script(BINARY, script).within(BOUND).run().file("summary.json");
+    let export: serde_json::Value = serde_json::from_str(&export).expect("an export");
+    assert_eq!(export["setup_data"], serde_json::json!({ "a": [1, "x"] }));
+}
+
+#[test]
+fn an_empty_object_of_handle_summary_prints_nothing() {
+    let script = "export default function () {}\nexport function handleSummary() { return {} }";
+    let program = Program::new(BINARY).file("script.js", script).args(["run", "--quiet", "script.js"]);
+    let outcome = program.within(BOUND).run();
+    outcome.expect_code(0);
+    assert_eq!(outcome.stdout, "");
+}
+
+#[test]
+fn an_abort_is_no_failure_of_its_iteration() {
+    let script = r#"
+import exec from "k6/execution"
+export default function () { exec.test.abort("enough") }
+"#;
+    let outcome = Program::script(BINARY, script).within(BOUND).run();
+    outcome.expect_code(108).expect_value("iterations", "count", 1.0);
+    assert_eq!(outcome.value("iterations_failed", "count"), None);
+}
