@@ -39,12 +39,12 @@ mod vu;
 mod web;
 
 pub use bundle::{Bundle, RuntimeOptions};
-pub use stack::STACK_SIZE;
 pub use factory::{JsVuFactory, LifecycleError};
 pub use failure::ScriptFailure;
 pub use modules::secrets::{Secrets, config::ConfigError as SecretConfigError};
 pub use settings::{SystemTags, VuSettings};
 pub use source::ScriptSource;
+pub use stack::STACK_SIZE;
 pub use stages::Stages;
 pub use vu::js_vu::JsVu;
 pub use web::proxy::Proxies;
