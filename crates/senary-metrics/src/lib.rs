@@ -9,6 +9,7 @@ pub mod engine;
 mod histogram;
 pub mod metric;
 pub mod registry;
+pub mod results;
 pub mod sample;
 pub mod sink;
 pub mod spelling;

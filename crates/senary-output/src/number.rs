@@ -186,7 +186,8 @@ pub fn push_json(out: &mut Vec<u8>, value: f64) {
 
 /// A number as a JSON value: without a fraction where it has none.
 pub fn json(value: f64) -> serde_json::Value {
-    if value.fract() == 0.0 && value.abs() < 9e15 {
+    const MOST: f64 = i64::MAX as f64;
+    if value.fract() == 0.0 && value.abs() < MOST {
         return serde_json::Value::from(value as i64);
     }
     serde_json::Value::from(value)
@@ -310,6 +311,14 @@ mod tests {
     }
 
     #[test]
+    fn whole_numbers_have_no_fraction_in_json() {
+        for (number, text) in [(9_007_199_254_740_996.0, "9007199254740996"), (-1e18, "-1000000000000000000")]
+        {
+            assert_eq!(json(number).to_string(), text);
+        }
+    }
+
+    #[test]
     fn json_numbers_are_written_like_go_writes_them() {
         for (number, text) in [
             (1.0, "1"),
@@ -367,7 +376,7 @@ mod tests {
 
         #[test]
         fn any_number_is_answered(number in prop::num::f64::ANY) {
-            let _ = (plain(number), size(number), duration(number), json_text(number));
+            let _ = (plain(number), size(number), duration(number), json_text(number), json(number));
         }
     }
 }

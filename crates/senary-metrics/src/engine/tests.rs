@@ -1,4 +1,5 @@
 use super::*;
+use crate::metric::ValueType;
 use crate::sample::{ProducerId, Recorder, Timestamp};
 use crate::tags::TagSet;
 

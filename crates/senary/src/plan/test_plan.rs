@@ -229,16 +229,12 @@ fn timeout(option: Option<Nanos>, name: &str, default: i64, problems: &mut Vec<S
     timeout.duration()
 }
 
-/// Whether all thresholds of some options are ones that a run could judge: above all, on metrics that there are.
-pub fn judge_thresholds(options: &Options, script: &ScriptFacts<'_>) -> Result<(), PlanError> {
-    let thresholds: ThresholdPlan = options.thresholds.clone().unwrap_or_default().into_iter().collect();
-    let mut problems = Vec::new();
-    check_thresholds(&thresholds, script, &mut problems);
-    if problems.is_empty() { Ok(()) } else { Err(PlanError { problems }) }
-}
-
 /// One at a time, so that users hear of all that is wrong.
-fn check_thresholds(thresholds: &ThresholdPlan, script: &ScriptFacts<'_>, problems: &mut Vec<String>) {
+pub(super) fn check_thresholds(
+    thresholds: &ThresholdPlan,
+    script: &ScriptFacts<'_>,
+    problems: &mut Vec<String>,
+) {
     for (selector, specs) in thresholds {
         let before = problems.len();
         let each = specs.iter().map(|spec| vec![spec.clone()]);

@@ -167,6 +167,7 @@ mod tests {
         let mut sink = Sink::new(kind);
         values.iter().for_each(|value| sink.add(*value));
         let threshold = |ok| ThresholdResult {
+            has_data: true,
             spec: ThresholdSpec { source: "count<1".into(), abort_on_fail: false, delay_abort_eval: 0 },
             ok,
             method: "count".into(),
