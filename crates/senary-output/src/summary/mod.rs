@@ -207,6 +207,11 @@ impl Metric {
         }
     }
 
+    /// For a sub-metric its parent's.
+    fn base_name(&self) -> &str {
+        self.parent.as_ref().map_or(&self.name, |(parent, _)| parent)
+    }
+
     fn compare(&self, other: &Self) -> Ordering {
         let (own, others) = (self.sort_key(), other.sort_key());
         compare(own.0, others.0).then_with(|| compare(&own.1, &others.1))

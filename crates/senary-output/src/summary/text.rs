@@ -61,6 +61,10 @@ const CATEGORIES: [(&str, &[&str]); 5] = [
 /// Shown in another form: as lines of checks, and as groups.
 const NEVER_LISTED: [&str; 2] = ["checks", "group_duration"];
 
+/// Senary's own among the metrics of iterations. The reference's text has no lines for them, so they are listed only where a
+/// threshold names them.
+const LISTED_IF_WATCHED: [&str; 2] = ["iterations_failed", "iterations_interrupted"];
+
 /// Said when the generator could not keep up with its own test.
 pub const BOTTLENECK: &str = "the generator was the bottleneck: the figures above cannot be trusted";
 
@@ -221,7 +225,7 @@ impl Summary {
     /// The blocks of a section, or of a group within one.
     fn blocks(&self, checks: &[Line], metrics: &[Metric], indent: &str) -> Vec<String> {
         let mut blocks = self.checks(checks, metrics, indent);
-        let listed: Vec<_> = metrics.iter().filter(|metric| self.is_listed(metric)).collect();
+        let listed: Vec<_> = metrics.iter().filter(|metric| self.is_listed(metric, metrics)).collect();
         let rows: Vec<_> =
             listed.iter().map(|metric| (category(metric), self.row(metric, &listed))).collect();
         let layout = Layout::of(rows.iter().map(|(_, row)| row));
@@ -269,9 +273,13 @@ impl Summary {
         format!("{indent}{} {name}\n{indent}  {}", self.mark(false), self.paint(RED, &counts))
     }
 
-    fn is_listed(&self, metric: &Metric) -> bool {
-        let name = metric.parent.as_ref().map_or(&*metric.name, |(parent, _)| parent);
-        !NEVER_LISTED.contains(&name) && (self.options.full || !FULL_ONLY.contains(&name))
+    fn is_listed(&self, metric: &Metric, among: &[Metric]) -> bool {
+        let name = metric.base_name();
+        let is_watched =
+            || among.iter().any(|other| other.base_name() == name && !other.thresholds.is_empty());
+        !NEVER_LISTED.contains(&name)
+            && (self.options.full || !FULL_ONLY.contains(&name))
+            && (!LISTED_IF_WATCHED.contains(&name) || is_watched())
     }
 
     fn row(&self, metric: &Metric, listed: &[&Metric]) -> Row {
@@ -410,8 +418,8 @@ fn width(text: &str) -> usize {
 }
 
 fn category(metric: &Metric) -> &'static str {
-    let name = metric.parent.as_ref().map_or(&*metric.name, |(parent, _)| parent);
-    CATEGORIES.iter().find(|(_, names)| names.contains(&name)).map_or("CUSTOM", |(title, _)| title)
+    let category = CATEGORIES.iter().find(|(_, names)| names.contains(&metric.base_name()));
+    category.map_or("CUSTOM", |(title, _)| title)
 }
 
 #[cfg(test)]
