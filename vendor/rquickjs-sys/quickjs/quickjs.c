@@ -49871,9 +49871,9 @@ static const JSCFunctionListEntry js_math_obj[] = {
 
 /* Date */
 
-/* OS dependent. d = argv[0] is in ms from 1970. Return the difference
-   between UTC time and local time 'd' in minutes */
-static int getTimezoneOffset(int64_t time) {
+/* Senary: seconds by which local time is ahead of UTC at a time, in seconds from
+   1970, as the system tells it */
+static int ask_utc_offset(int64_t time) {
 #if defined(_WIN32)
     DWORD r;
     TIME_ZONE_INFORMATION t;
@@ -49881,13 +49881,12 @@ static int getTimezoneOffset(int64_t time) {
     if (r == TIME_ZONE_ID_INVALID)
         return 0;
     if (r == TIME_ZONE_ID_DAYLIGHT)
-         return (int)(t.Bias + t.DaylightBias);
-    return (int)t.Bias;
+         return -60 * (int)(t.Bias + t.DaylightBias);
+    return -60 * (int)t.Bias;
 #else
     time_t ti;
     struct tm tm;
 
-    time /= 1000; /* convert to seconds */
     if (sizeof(time_t) == 4) {
         /* on 32-bit systems, we need to clamp the time value to the
            range of `time_t`. This is better than truncating values to
@@ -49909,7 +49908,8 @@ static int getTimezoneOffset(int64_t time) {
         }
     }
     ti = time;
-    localtime_r(&ti, &tm);
+    if (!localtime_r(&ti, &tm))
+        return 0;
 #ifdef NO_TM_GMTOFF
     struct tm gmt;
     gmtime_r(&ti, &gmt);
@@ -49917,11 +49917,86 @@ static int getTimezoneOffset(int64_t time) {
     /* disable DST adjustment on the local tm struct */
     tm.tm_isdst = 0;
 
-    return (int)difftime(mktime(&gmt), mktime(&tm)) / 60;
+    return -(int)difftime(mktime(&gmt), mktime(&tm));
 #else
-    return -tm.tm_gmtoff / 60;
+    return tm.tm_gmtoff;
 #endif /* NO_TM_GMTOFF */
 #endif
+}
+
+/* Senary: the offsets of some 388 days at a time, kept per thread: the system is
+   slower, and takes a lock that all threads share. Two changes of a zone are almost
+   four days apart at least, in all of its history, so that none is missed in steps
+   of three days. */
+#define UTC_SPAN_BITS 25
+#define UTC_STEP_BITS 18
+#define UTC_SPAN_COUNT 128 /* 136 years; a power of two */
+#define UTC_CHANGES_MAX 9
+
+typedef struct JSUTCSpan {
+    int64_t key; /* 2 * number of the span + 1; 0 = empty */
+    int change_count;
+    int offsets[UTC_CHANGES_MAX + 1];
+    int64_t changes[UTC_CHANGES_MAX]; /* first second of offsets[i + 1] */
+} JSUTCSpan;
+
+static _Thread_local JSUTCSpan utc_spans[UTC_SPAN_COUNT];
+
+/* the first second that has another offset than `first`, up to `last`, which has */
+static int64_t find_utc_change(int64_t first, int offset, int64_t last) {
+    while (last - first > 1) {
+        int64_t middle = first + (last - first) / 2;
+        if (ask_utc_offset(middle) == offset)
+            first = middle;
+        else
+            last = middle;
+    }
+    return last;
+}
+
+static void ask_utc_span(JSUTCSpan *span, int64_t number) {
+    int64_t time = number * ((int64_t)1 << UTC_SPAN_BITS);
+    int64_t end = time + ((int64_t)1 << UTC_SPAN_BITS);
+    int64_t step = (int64_t)1 << UTC_STEP_BITS;
+    int n = 0;
+
+    span->key = number * 2 + 1;
+    span->offsets[0] = ask_utc_offset(time);
+    while (time < end - 1 && n < UTC_CHANGES_MAX) {
+        int64_t next = time + step < end ? time + step : end - 1;
+        int offset = ask_utc_offset(next);
+        if (offset != span->offsets[n]) {
+            span->changes[n] = find_utc_change(time, span->offsets[n], next);
+            span->offsets[++n] = offset;
+        }
+        time = next;
+    }
+    span->change_count = n;
+}
+
+/* Senary: seconds by which local time is ahead of UTC at a time, in seconds from 1970 */
+static int utc_offset(int64_t time) {
+    int64_t number = time >> UTC_SPAN_BITS;
+    JSUTCSpan *span = &utc_spans[number & (UTC_SPAN_COUNT - 1)];
+    int i = 0;
+
+    if (span->key != number * 2 + 1)
+        ask_utc_span(span, number);
+    while (i < span->change_count && time >= span->changes[i])
+        i++;
+    return span->offsets[i];
+}
+
+/* Senary: the same where the time is local. Local times that are there twice are
+   the earlier one, those that are skipped are told as before the change, as
+   ECMA-262 says. */
+static int utc_offset_of_local(int64_t local) {
+    int before = utc_offset(local - 86400);
+    int after = utc_offset(local + 86400);
+
+    if (before == after || utc_offset(local - before) == before)
+        return before;
+    return utc_offset(local - after) == after ? after : before;
 }
 
 /* RegExp */
@@ -58194,7 +58269,7 @@ static __exception int get_date_fields(JSContext *ctx, JSValueConst obj,
                                        int is_local, int force)
 {
     double dval;
-    int64_t d, days, wd, y, i, md, h, m, s, ms, tz = 0;
+    int64_t d, days, wd, y, i, md, h, m, s, ms, tz = 0; /* tz in seconds */
 
     if (JS_ThisTimeValue(ctx, &dval, obj))
         return -1;
@@ -58206,8 +58281,8 @@ static __exception int get_date_fields(JSContext *ctx, JSValueConst obj,
     } else {
         d = dval;     /* assuming -8.64e15 <= dval <= -8.64e15 */
         if (is_local) {
-            tz = -getTimezoneOffset(d);
-            d += tz * 60000;
+            tz = utc_offset(floor_div_int64(d, 1000));
+            d += tz * 1000;
         }
     }
 
@@ -58239,7 +58314,7 @@ static __exception int get_date_fields(JSContext *ctx, JSValueConst obj,
     fields[5] = s;
     fields[6] = ms;
     fields[7] = wd;
-    fields[8] = tz;
+    fields[8] = tz / 60;
     return true;
 }
 
@@ -58300,14 +58375,12 @@ static double set_date_fields(double fields[minimum_length(7)], int is_local) {
 
     /* emulate 21.4.1.16 MakeDate ( day, time ) */
     tv = (temp = day * 86400000) + time;   /* prevent generation of FMA */
-    if (!isfinite(tv))
+    if (!(fabs(tv) <= 8.64e15 + 86400000)) /* Senary: so that seconds have room */
         goto out;
 
     /* adjust for local time and clip */
-    if (is_local) {
-        int64_t ti = tv < INT64_MIN ? INT64_MIN : tv >= 0x1p63 ? INT64_MAX : (int64_t)tv;
-        tv += getTimezoneOffset(ti) * 60000;
-    }
+    if (is_local)
+        tv -= utc_offset_of_local(floor(tv / 1000)) * 1000.0;
     d = time_clip(tv);
 out:
     JS_X87_FPCW_RESTORE(fpcw);
@@ -58341,6 +58414,7 @@ static JSValue set_date_field(JSContext *ctx, JSValueConst this_val,
     // _field(obj, first_field, end_field, args, is_local)
     double fields[9];
     int res, first_field, end_field, is_local, i, n;
+    bool is_valid = true;
     double d, a;
 
     d = NAN;
@@ -58358,14 +58432,15 @@ static JSValue set_date_field(JSContext *ctx, JSValueConst this_val,
         if (JS_ToFloat64(ctx, &a, argv[i]))
             return JS_EXCEPTION;
         if (!isfinite(a))
-            res = false;
+            is_valid = false;
         fields[first_field + i] = trunc(a);
     }
 
     if (!res)
         return JS_NAN;
 
-    if (argc > 0)
+    /* Senary: a date that is set to what is no number is none any more */
+    if (argc > 0 && is_valid)
         d = set_date_fields(fields, is_local);
 
     return JS_SetThisTimeValue(ctx, this_val, d);
@@ -59053,7 +59128,9 @@ static JSValue js_Date_parse(JSContext *ctx, JSValueConst this_val,
         if (valid) {
             for(i = 0; i < 7; i++)
                 fields1[i] = fields[i];
-            d = set_date_fields(fields1, is_local) - fields[8] * 60000;
+            /* Senary: what counts is whether the time in UTC is in range */
+            fields1[4] -= fields[8];
+            d = set_date_fields(fields1, is_local);
             rv = js_float64(d);
         }
     }
@@ -59112,7 +59189,7 @@ static JSValue js_date_getTimezoneOffset(JSContext *ctx, JSValueConst this_val,
         return JS_NAN;
     else
         /* assuming -8.64e15 <= v <= -8.64e15 */
-        return js_int64(getTimezoneOffset((int64_t)trunc(v)));
+        return js_int64(-utc_offset((int64_t)floor(v / 1000)) / 60);
 }
 
 static JSValue js_date_getTime(JSContext *ctx, JSValueConst this_val,
