@@ -23983,7 +23983,8 @@ static __exception int next_token(JSParseState *s)
         p++;
         break;
     }
-    s->token.col_num = max_int(1, s->mark - s->eol);
+    /* Senary: not that of the last blank, which may be far away in minified code */
+    s->token.col_num = max_int(1, (int)(s->token.ptr - s->token.line_start) + 1);
     s->buf_ptr = p;
 
     //    dump_token(s, &s->token);
@@ -27547,6 +27548,14 @@ static void set_callee(JSParseState *s)
     s->callee_col_num = max_int(1, (int)(s->token.ptr - s->line_start) + 1);
 }
 
+/* Senary: what comes before the current token has no name that a call could be
+   found by, and the call is where its arguments begin: minifiers map that */
+static void set_nameless_callee(JSParseState *s)
+{
+    if (s->token.val == '(')
+        set_callee(s);
+}
+
 /* allowed parse_flags: PF_POSTFIX_CALL */
 static __exception int js_parse_postfix_expr(JSParseState *s, int parse_flags)
 {
@@ -27849,6 +27858,8 @@ static __exception int js_parse_postfix_expr(JSParseState *s, int parse_flags)
         /* whatever was parsed within it */
         s->callee_line_num = first_line_num;
         s->callee_col_num = first_col_num;
+        if (first_token == '(' || first_token == TOK_FUNCTION)
+            set_nameless_callee(s);
     }
     optional_chaining_label = -1;
     for(;;) {
@@ -28143,6 +28154,7 @@ static __exception int js_parse_postfix_expr(JSParseState *s, int parse_flags)
                 }
             }
             call_type = FUNC_CALL_NORMAL;
+            set_nameless_callee(s);
         } else if (s->token.val == '.') {
             if (next_token(s))
                 return -1;
@@ -29958,18 +29970,25 @@ static __exception int js_parse_statement_or_decl(JSParseState *s,
             goto fail;
         break;
     case TOK_THROW:
-        if (next_token(s))
-            goto fail;
-        if (s->got_lf) {
-            js_parse_error(s, "line terminator not allowed after throw");
-            goto fail;
+        {
+            int throw_line_num = s->token.line_num;
+            int throw_col_num = s->token.col_num;
+
+            if (next_token(s))
+                goto fail;
+            if (s->got_lf) {
+                js_parse_error(s, "line terminator not allowed after throw");
+                goto fail;
+            }
+            emit_source_loc(s);
+            if (js_parse_expr(s))
+                goto fail;
+            /* Senary: a value is thrown where the statement is */
+            emit_source_loc_at(s, throw_line_num, throw_col_num);
+            emit_op(s, OP_throw);
+            if (js_parse_expect_semi(s))
+                goto fail;
         }
-        emit_source_loc(s);
-        if (js_parse_expr(s))
-            goto fail;
-        emit_op(s, OP_throw);
-        if (js_parse_expect_semi(s))
-            goto fail;
         break;
     case TOK_AWAIT:
         /* Check for 'await using' declaration */
