@@ -11,11 +11,13 @@ pub mod files;
 pub(crate) mod frames;
 pub(crate) mod function_text;
 pub mod loader;
+mod namespaces;
 mod remote;
 pub mod source_map;
 pub mod specifier;
 pub mod stack;
 pub mod syntax;
+mod typescript;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;

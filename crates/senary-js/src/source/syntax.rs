@@ -1,19 +1,19 @@
 //! What a source text is: an ES module or CommonJS, JavaScript or TypeScript; what it imports and what it exports.
 
 use std::ops::Range;
-use std::path::Path;
 
 use oxc::allocator::Allocator;
-use oxc::ast::ast::{ImportDeclarationSpecifier, Program, Statement, StringLiteral};
-use oxc::codegen::{Codegen, CodegenOptions, CommentOptions};
+use oxc::ast::ast::{
+    AccessorProperty, Decorator, ImportDeclarationSpecifier, Program, Statement, StringLiteral,
+};
+use oxc::ast_visit::{Visit, walk};
 use oxc::diagnostics::OxcDiagnostic;
 use oxc::parser::{ParseOptions, Parser};
-use oxc::semantic::SemanticBuilder;
 use oxc::span::{GetSpan, SourceType, Span};
 use oxc::syntax::module_record::{ExportExportName, ModuleRecord};
-use oxc::transformer::{TransformOptions, Transformer};
 
 use super::source_map::SourceMap;
+use super::typescript;
 
 /// The export under which CommonJS and native modules offer themselves as a namespace object.
 pub const NAMESPACE: &str = "__senary_namespace";
@@ -66,7 +66,9 @@ pub struct SyntaxError {
 /// Reads a script. `typescript`: types are stripped, enums and namespaces translated.
 pub fn parse(code: &str, typescript: bool) -> Result<Parsed, SyntaxError> {
     if typescript {
-        return parse_typescript(code);
+        let (code, map) = typescript::translate(code)?;
+        // Types are gone now, and imports that were only types with them.
+        return Ok(Parsed { map, ..parse(&code, false)? });
     }
     // Only `import` and `export` tell a module; one that merely awaits at its top level is no valid script.
     match parse_javascript(code, SourceType::unambiguous()) {
@@ -82,6 +84,7 @@ fn parse_javascript(code: &str, source_type: SourceType) -> Result<Parsed, Synta
     if parsed.panicked || !parsed.diagnostics.is_empty() {
         return Err(first_error(code, &parsed.diagnostics));
     }
+    refuse_unsupported(code, &parsed.program)?;
     let record = &parsed.module_record;
     let uses_import_meta = !record.import_metas.is_empty();
     let is_module = record.has_module_syntax || uses_import_meta || source_type.is_module();
@@ -96,29 +99,37 @@ fn parse_javascript(code: &str, source_type: SourceType) -> Result<Parsed, Synta
     })
 }
 
-fn parse_typescript(code: &str) -> Result<Parsed, SyntaxError> {
-    let allocator = Allocator::default();
-    let parsed = Parser::new(&allocator, code, SourceType::ts()).parse();
-    if parsed.panicked || !parsed.diagnostics.is_empty() {
-        return Err(first_error(code, &parsed.diagnostics));
+/// What the parser knows and the engine does not.
+pub(super) fn refuse_unsupported(code: &str, program: &Program<'_>) -> Result<(), SyntaxError> {
+    let mut unsupported = Unsupported::default();
+    unsupported.visit_program(program);
+    match unsupported.first {
+        Some((span, message)) => Err(error_at(code, span, message)),
+        None => Ok(()),
     }
-    let mut program = parsed.program;
-    let scoping = SemanticBuilder::new().with_enum_eval(true).build(&program).semantic.into_scoping();
-    let options = TransformOptions::from_target("esnext").unwrap_or_default();
-    let transformed = Transformer::new(&allocator, Path::new("script.ts"), &options)
-        .build_with_scoping(scoping, &mut program);
-    if !transformed.diagnostics.is_empty() {
-        return Err(first_error(code, &transformed.diagnostics));
+}
+
+#[derive(Default)]
+struct Unsupported {
+    first: Option<(Span, &'static str)>,
+}
+
+impl<'a> Visit<'a> for Unsupported {
+    fn visit_decorator(&mut self, decorator: &Decorator<'a>) {
+        let message = "decorators are not supported; call the function on the class or method yourself, or compile the script to ES2022 first";
+        self.first.get_or_insert((decorator.span, message));
     }
-    let options = CodegenOptions {
-        comments: CommentOptions::disabled(),
-        source_map_path: Some(Path::new("script.ts").to_owned()),
-        ..CodegenOptions::default()
-    };
-    let generated = Codegen::new().with_options(options).with_source_text(code).build(&program);
-    let map = generated.map.and_then(|map| SourceMap::parse(map.to_json_string().as_bytes()).ok());
-    // Types are gone now, and imports that were only types with them.
-    Ok(Parsed { map, ..parse(&generated.code, false)? })
+
+    fn visit_accessor_property(&mut self, property: &AccessorProperty<'a>) {
+        let message = "`accessor` fields are not supported; write a getter and a setter, or compile the script to ES2022 first";
+        self.first.get_or_insert((property.span, message));
+        walk::walk_accessor_property(self, property);
+    }
+}
+
+pub(super) fn error_at(code: &str, span: Span, message: &str) -> SyntaxError {
+    let (line, column) = place(code, span.start as usize);
+    SyntaxError { line, column, message: message.to_owned() }
 }
 
 fn imports(code: &str, program: &Program<'_>) -> Vec<Import> {
@@ -212,7 +223,7 @@ fn range(span: Span) -> Range<usize> {
 }
 
 /// The reference's words for the commonest error; otherwise the parser's own, which say what was expected.
-fn first_error(code: &str, errors: &[OxcDiagnostic]) -> SyntaxError {
+pub(super) fn first_error(code: &str, errors: &[OxcDiagnostic]) -> SyntaxError {
     let Some(error) = errors.first() else {
         return SyntaxError { line: 1, column: 1, message: "the script cannot be parsed".to_owned() };
     };
