@@ -162,3 +162,20 @@ fn bad_secret_sources_end_the_start() {
         outcome.expect_code(104).expect_text("--secret-source");
     }
 }
+
+#[test]
+fn values_that_are_true_count_as_one() {
+    let script = r#"
+        import { Counter } from "k6/metrics"
+        const sum = new Counter("sum")
+        export default function () {
+          for (const value of [10n, [], {}, true, "3", [4], "", false, 0, -1]) sum.add(value)
+        }
+    "#;
+    let outcome = Program::script(BINARY, script).run();
+    // An object without a number of its own is none.
+    outcome
+        .expect_code(0)
+        .expect_value("sum", "count", 18.0)
+        .expect_text("'[object Object]' is an invalid value");
+}

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use rquickjs::function::{Constructor, Opt};
 use rquickjs::object::Property;
-use rquickjs::{Coerced, Ctx, Filter, Function, Object, Value};
+use rquickjs::{Coerced, Ctx, Filter, Function, Object, Type, Value};
 use senary_metrics::{MetricId, MetricType, SeriesId, TagSetId, ValueType};
 
 use crate::errors;
@@ -89,13 +89,7 @@ impl Metric {
         let number = match value {
             None => None,
             Some(value) if value.is_null() || value.is_undefined() => None,
-            Some(value) => Some(value.get::<Coerced<f64>>().map_or_else(
-                |_| {
-                    ctx.catch();
-                    f64::NAN
-                },
-                |n| n.0,
-            )),
+            Some(value) => Some(number_of(ctx, value)),
         };
         let Some(number) = number.filter(|n| !n.is_nan()) else {
             let text = match value {
@@ -133,6 +127,22 @@ impl Metric {
         };
         vu.record_series(series, number, vu.now());
         Ok(true)
+    }
+}
+
+/// What a value adds, in the reference's reading: what is true, but 0 as a number, counts as 1. NaN if it is nothing.
+fn number_of<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> f64 {
+    if value.type_of() == Type::BigInt {
+        // Not ToNumber, which refuses them.
+        return crate::failure::to_text(ctx, value).parse().unwrap_or(f64::NAN);
+    }
+    match value.get::<Coerced<f64>>() {
+        Ok(Coerced(0.0)) => f64::from(u8::from(value.get::<Coerced<bool>>().is_ok_and(|truth| truth.0))),
+        Ok(Coerced(number)) => number,
+        Err(_) => {
+            ctx.catch();
+            f64::NAN
+        }
     }
 }
 
