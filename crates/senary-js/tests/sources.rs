@@ -139,7 +139,7 @@ fn es_modules_import_commonjs() {
     let r = answer(&[
         (
             "script.js",
-            "import cjs, { add, absent } from './cjs.js';\nimport * as ns from './cjs.js';\nimport Single from './single.js';\nconst again = require('./cjs.js');\nconst esm = require('./esm.js');\nexport const options = { r: [typeof cjs, add(1, 2), absent === undefined, Object.keys(ns).join(), ns.default === cjs, again === cjs, new Single(4).v, esm.value, esm.default, esm.__esModule === undefined] };\nexport default () => {};",
+            "import cjs, { add, absent } from './cjs.js';\nimport * as ns from './cjs.js';\nimport Single from './single.js';\nconst again = require('./cjs.js');\nconst esm = require('./esm.js');\nexport const options = { r: [typeof cjs, add(1, 2), absent === undefined, Object.keys(ns).join(), ns.default === undefined, again === cjs, new Single(4).v, esm.value, esm.default, esm.__esModule === undefined] };\nexport default () => {};",
         ),
         ("cjs.js", "exports.add = (a, b) => a + b;"),
         ("single.js", "module.exports = class Single { constructor(v) { this.v = v; } };"),

@@ -23,8 +23,9 @@ pub fn declare<'js>(ctx: &Ctx<'js>, source: &ModuleSource) -> rquickjs::Result<M
     Ok(module)
 }
 
-/// Evaluates a script (not a module) whose text is `code`, and gives back its completion value. `bytecode` is where
-/// the first call leaves what the others read; `name` is what stack traces call the script.
+/// Evaluates a script (not a module) whose text is `code`, and gives back its completion value. It is strict, as it
+/// is in the reference. `bytecode` is where the first call leaves what the others read; `name` is what stack traces
+/// call the script.
 pub fn evaluate_script<'js>(
     ctx: &Ctx<'js>,
     name: &str,
@@ -40,9 +41,11 @@ pub fn evaluate_script<'js>(
         },
         None => {
             let (text, name) = (CString::new(code)?, CString::new(name)?);
-            let flags = (qjs::JS_EVAL_TYPE_GLOBAL | qjs::JS_EVAL_FLAG_COMPILE_ONLY) as i32;
+            let flags = qjs::JS_EVAL_TYPE_GLOBAL | qjs::JS_EVAL_FLAG_COMPILE_ONLY | qjs::JS_EVAL_FLAG_STRICT;
             // SAFETY: both texts end in a zero byte and outlive the call; the length leaves that byte out.
-            unsafe { qjs::JS_Eval(raw, text.as_ptr(), text.as_bytes().len() as _, name.as_ptr(), flags) }
+            unsafe {
+                qjs::JS_Eval(raw, text.as_ptr(), text.as_bytes().len() as _, name.as_ptr(), flags as i32)
+            }
         }
     };
     // SAFETY: the value is only looked at.

@@ -326,15 +326,18 @@ fn namespace<'js>(ctx: &Ctx<'js>, target: &str, value: &Value<'js>) -> rquickjs:
     }
     let namespace = Object::new(ctx.clone())?;
     namespace.set_prototype(None)?;
+    let is_native = specifier::is_native(target);
     if let Some(object) = value.as_object() {
         for key in object.own_keys::<String>(Filter::new().string().enum_only()) {
             let key = key?;
-            if key != DEFAULT {
+            if key != DEFAULT || !is_native {
                 namespace.set(key.as_str(), object.get::<_, Value<'js>>(key.as_str())?)?;
             }
         }
     }
-    namespace.prop(DEFAULT, Property::from(binding(ctx, target, value, DEFAULT)?))?;
+    if is_native {
+        namespace.prop(DEFAULT, Property::from(binding(ctx, target, value, DEFAULT)?))?;
+    }
     let kept = Persistent::save(ctx, namespace.clone());
     with_loaded(ctx, |loaded| loaded.namespaces.borrow_mut().insert(target.to_owned(), kept))?;
     Ok(namespace)
