@@ -143,7 +143,9 @@ impl std::fmt::Debug for Lookups {
 /// What the system's file of hosts says of a name that ends in a dot, which the C library does not look up there.
 fn fixed_addresses(name: &str) -> Vec<IpAddr> {
     let Some(name) = name.strip_suffix('.') else { return Vec::new() };
-    let hosts = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
+    // A remark that is not UTF-8 hides no host.
+    let hosts = std::fs::read("/etc/hosts").unwrap_or_default();
+    let hosts = String::from_utf8_lossy(&hosts);
     let address_of = |line: &str| {
         let mut words = line.split('#').next()?.split_whitespace();
         let address = words.next()?.parse().ok()?;

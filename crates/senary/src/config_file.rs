@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use senary_js::source::io_text;
+use senary_js::source::{io_text, read_text};
 use serde_json::{Map, Value};
 
 use crate::environment::Environment;
@@ -69,7 +69,7 @@ impl ConfigFile {
             ConfigPath::Given(path) => (path.clone(), true),
             ConfigPath::Default(path) => (path.clone(), false),
         };
-        let text = match std::fs::read_to_string(&path) {
+        let text = match read_text(&path) {
             Ok(text) => {
                 log::debug!("reading the configuration file {}", path.display());
                 text

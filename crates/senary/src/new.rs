@@ -1,10 +1,10 @@
 //! `senary new`: a script to start from.
 
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
 
-use senary_js::source::io_text;
+use senary_js::source::{io_text, read_text};
 
 use crate::cli::NewArgs;
 use crate::template::{TemplateError, render};
@@ -69,7 +69,7 @@ fn template_text(template: &str) -> Result<String, NewError> {
     if template == "browser" {
         return Err(NewError::Browser);
     }
-    fs::read_to_string(template).map_err(|error| match error.kind() {
+    read_text(Path::new(template)).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => NewError::NoTemplate(template.to_owned()),
         _ => NewError::Template { path: template.to_owned(), error },
     })
@@ -89,6 +89,8 @@ fn write(file: &str, text: &str, force: bool) -> Result<(), NewError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     struct Folder(tempfile::TempDir);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use senary_execution::Shutdown;
 use senary_js::source::{ModuleStore, read_file};
-use senary_js::{Bundle, LifecycleError, RuntimeOptions, ScriptFailure, ScriptSource, Secrets};
+use senary_js::{Bundle, LifecycleError, RuntimeOptions, ScriptFailure, ScriptSource, Secrets, percent};
 use senary_metrics::Registry;
 use serde_json::Value;
 
@@ -45,11 +45,23 @@ pub fn read(name: &str, kind: Option<&str>) -> Result<Test, Failure> {
         Some(kind) => return Err(Failure::UnknownType { kind: kind.to_owned(), url }),
     };
     if !is_archive {
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        return Ok(Test { source: ScriptSource { url, text }, archived: None });
+        return Ok(Test { source: source_of(url, &bytes)?, archived: None });
     }
-    let Archive { entry, options, env, base_compatibility, contents } = Archive::read(&bytes)?;
-    Ok(Test { source: entry, archived: Some(Archived { options, env, base_compatibility, contents }) })
+    let Archive { url, script, options, env, base_compatibility, contents } = Archive::read(&bytes)?;
+    let archived = Archived { options, env, base_compatibility, contents };
+    Ok(Test { source: source_of(url, &script)?, archived: Some(archived) })
+}
+
+fn source_of(url: String, bytes: &[u8]) -> Result<ScriptSource, Failure> {
+    ScriptSource::new(url.clone(), bytes).map_err(|error| Failure::Init {
+        script: name_of(&url),
+        error: LifecycleError::Source { url, error },
+    })
+}
+
+/// What messages call a script.
+fn name_of(url: &str) -> String {
+    percent::decoded_text(url.rsplit('/').next().unwrap_or_default())
 }
 
 impl Test {
@@ -88,7 +100,7 @@ pub async fn load(
     registry: &Registry,
     shutdown: &Shutdown,
 ) -> Result<Bundle, Failure> {
-    let name = test.source.url.rsplit('/').next().unwrap_or_default().to_owned();
+    let name = name_of(&test.source.url);
     let env = test.env(runtime).into();
     let base_compatibility = test.has_base_compatibility(runtime);
     let RuntimeSettings { freeze_env, memory_limit, .. } = *runtime;

@@ -37,8 +37,7 @@ pub(crate) fn read(ctx: &Ctx<'_>, function: &str, path: &str) -> rquickjs::Resul
         return Err(throw_source(ctx, &SourceError::EmptyPath));
     }
     let store = store_of(ctx)?;
-    let file =
-        specifier::normalize(&directory(ctx, path)?.join(path.strip_prefix("file://").unwrap_or(path)));
+    let file = specifier::normalize(&directory(ctx, path)?.join(specifier::named_path(path)));
     if store.is_locked() && !store.is_known_file(&file) {
         return Err(throw_source(ctx, &SourceError::NotOpened(path.to_owned())));
     }

@@ -36,16 +36,33 @@ impl Frame {
 
 /// Reads the engine's text: `    at fn (file:///p/s.js:3:9)` per line, innermost first.
 pub fn parse(stack: &str) -> impl Iterator<Item = Frame> {
-    stack.lines().filter_map(|line| {
-        let frame = line.trim().strip_prefix("at ")?;
+    let mut lines = stack.lines().peekable();
+    std::iter::from_fn(move || {
+        let mut frame = lines.by_ref().find_map(start)?.to_owned();
+        // A name that a script computes for a function may have several lines.
+        while !is_whole(&frame) {
+            let Some(more) = lines.next_if(|line| start(line).is_none()) else { break };
+            frame.push(' ');
+            frame.push_str(more.trim());
+        }
+        // URLs are escaped, so that the last parenthesis is the place's, whatever the function is called.
         let (function, place) = match frame.strip_suffix(')').and_then(|f| f.rsplit_once(" (")) {
             Some((function, place)) => (function, place),
             // A place alone is where a script does not compile.
-            None => ("", frame),
+            None => ("", frame.as_str()),
         };
         let function = if matches!(function, "<anonymous>" | "<eval>") { "" } else { function };
         Some(Frame { function: function.to_owned(), place: parse_place(place) })
     })
+}
+
+/// The first line of a frame, without what all have in front.
+fn start(line: &str) -> Option<&str> {
+    line.trim_start().strip_prefix("at ").map(str::trim_end)
+}
+
+fn is_whole(frame: &str) -> bool {
+    frame.ends_with(')') || parse_place(frame) != Place::Internal
 }
 
 fn parse_place(text: &str) -> Place {
@@ -108,6 +125,22 @@ mod tests {
                 frame("", script("https://h/s.js", 9, 1)),
                 frame("tag", Place::Internal),
                 frame("", script("file:///q.js", 1, 5)),
+            ]
+        );
+    }
+
+    #[test]
+    fn frames_of_odd_names_are_kept() {
+        let stack = "    at a\nb (c) (file:///p/s.js:1:2)\n    at x (native) (file:///test%20%281%29.js:3:4)\n    at <anonymous> (https://h/(1).js:5:6)\n";
+        let frames: Vec<_> =
+            parse(stack).map(|frame| (frame.function.clone(), frame.url().map(str::to_owned))).collect();
+        let frame = |function: &str, url: &str| (function.to_owned(), Some(url.to_owned()));
+        assert_eq!(
+            frames,
+            [
+                frame("a b (c)", "file:///p/s.js"),
+                frame("x (native)", "file:///test%20%281%29.js"),
+                frame("", "https://h/(1).js"),
             ]
         );
     }

@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use self::source_map::SourceMap;
 use self::specifier::Specifier;
 use self::syntax::{Import, NAMESPACE, Parsed, SyntaxError};
-use crate::modules;
+use crate::{modules, percent};
 
 /// Where a script comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,7 +147,42 @@ impl ScriptSource {
     /// Reads a script from a path or a URL, or from standard input for `-`.
     pub fn read(path: &str, cwd: &Path) -> Result<Self, SourceError> {
         let (url, bytes) = read_file(path, cwd)?;
-        Ok(Self { url, text: String::from_utf8_lossy(&bytes).into_owned() })
+        Self::new(url, &bytes)
+    }
+
+    /// A script of the bytes it is stored as.
+    pub fn new(url: String, bytes: &[u8]) -> Result<Self, SourceError> {
+        let text = text_of(&url, bytes)?.to_owned();
+        Ok(Self { url, text })
+    }
+}
+
+/// What must be UTF-8. Replaced characters would be sent by a script without anybody noticing.
+fn text_of<'b>(url: &str, bytes: &'b [u8]) -> Result<&'b str, SourceError> {
+    utf8(bytes).map_err(|error| {
+        let SyntaxError { line, column, message } = error;
+        SourceError::Syntax { file: url.to_owned(), line, column, message }
+    })
+}
+
+fn utf8(bytes: &[u8]) -> Result<&str, SyntaxError> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+        let (line, column) = syntax::place(&before, before.len());
+        let message = "Invalid UTF-8 character (save the file as UTF-8)".to_owned();
+        SyntaxError { line, column, message }
+    })
+}
+
+/// The text of a file that is no script: like [`std::fs::read_to_string`], but an error says where it is no UTF-8.
+pub fn read_text(path: &Path) -> std::io::Result<String> {
+    let bytes = std::fs::read(path)?;
+    match utf8(&bytes) {
+        Ok(text) => Ok(text.to_owned()),
+        Err(SyntaxError { line, column, message }) => Err(std::io::Error::new(
+            std::io::ErrorKind::InvalidData,
+            format!("line {line}:{column} {message}"),
+        )),
     }
 }
 
@@ -171,11 +206,13 @@ pub fn read_file(path: &str, cwd: &Path) -> Result<(String, Vec<u8>), SourceErro
         std::io::Read::read_to_end(&mut std::io::stdin(), &mut bytes).map_err(not_found)?;
         Ok((specifier::url_of(&cwd.join("-")), bytes))
     } else if specifier::is_remote(path) {
-        Ok((path.to_owned(), fetch(path, path, &CancellationToken::new())?))
+        let url = percent::cleaned(path);
+        let bytes = fetch(&url, path, &CancellationToken::new())?;
+        Ok((url, bytes))
     } else if let Some((scheme, _)) = path.split_once("://").filter(|(scheme, _)| *scheme != "file") {
         Err(SourceError::Scheme(scheme.to_owned()))
     } else {
-        let file = specifier::normalize(&cwd.join(path.strip_prefix("file://").unwrap_or(path)));
+        let file = specifier::normalize(&cwd.join(specifier::named_path(path)));
         Ok((specifier::url_of(&file), std::fs::read(&file).map_err(not_found)?))
     }
 }
@@ -456,14 +493,14 @@ impl ModuleStore {
                     bytes
                 }
             };
-            return Ok(String::from_utf8_lossy(&bytes).into_owned());
+            return text_of(url, &bytes).map(str::to_owned);
         }
         let path = specifier::path_of(url);
         let bytes = self.read(&path).map_err(|reason| SourceError::NotFound {
             specifier: specifier.to_owned(),
             reason: io_text(&reason) + &meant_instead(&path, specifier),
         })?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        text_of(url, &bytes).map(str::to_owned)
     }
 
     /// The source map a script names. That one cannot be had is no reason not to run.

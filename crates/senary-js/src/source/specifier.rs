@@ -1,8 +1,11 @@
 //! Module specifiers: pure text in, what they name out.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
 use super::SourceError;
+use crate::percent;
 
 /// Scheme of modules fetched over the network, the only one.
 const HTTPS: &str = "https://";
@@ -20,7 +23,8 @@ const BARE_HOSTS: [(&str, &str); 2] = [
     ),
 ];
 
-/// What a specifier names.
+/// What a specifier names. Its URLs are escaped: they have neither blanks nor parentheses that a stack trace could
+/// be misread by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Specifier {
     /// `k6`, `k6/...`: part of Senary.
@@ -46,23 +50,23 @@ pub fn resolve(base: &str, specifier: &str) -> Result<Specifier, SourceError> {
     if is_native(specifier) {
         return Ok(Specifier::Native(specifier.to_owned()));
     }
-    if let Some(path) = specifier.strip_prefix(FILE) {
+    if specifier.starts_with(FILE) {
         if is_remote(base) {
             return Err(SourceError::OriginNotAllowed {
                 origin: base.to_owned(),
                 file: specifier.to_owned(),
             });
         }
-        return Ok(Specifier::File(url_of(&normalize(Path::new(path)))));
+        return Ok(Specifier::File(url_of(&normalize(&path_of(specifier)))));
     }
     if specifier.starts_with(HTTPS) {
-        return Ok(Specifier::Remote(specifier.to_owned()));
+        return Ok(Specifier::Remote(percent::cleaned(specifier)));
     }
     if specifier.starts_with('/') || specifier.starts_with("./") || specifier.starts_with("../") {
         if is_remote(base) {
-            return Ok(Specifier::Remote(join_remote(base, specifier)));
+            return Ok(Specifier::Remote(join_remote(base, &percent::cleaned(specifier))));
         }
-        return Ok(Specifier::File(url_of(&normalize(&directory_of(base).join(specifier)))));
+        return Ok(Specifier::File(url_of(&normalize(&directory_of(base).join(path_of(specifier))))));
     }
     if let Some((scheme, _)) = specifier.split_once("://") {
         return Err(SourceError::Scheme(scheme.to_owned()));
@@ -102,11 +106,17 @@ pub fn normalize(path: &Path) -> PathBuf {
 }
 
 pub fn url_of(path: &Path) -> String {
-    format!("{FILE}{}", path.display())
+    format!("{FILE}{}", percent::encoded(path.as_os_str().as_bytes()))
 }
 
+/// The path that a URL of a file, or a path in a URL, stands for.
 pub fn path_of(url: &str) -> PathBuf {
-    PathBuf::from(url.strip_prefix(FILE).unwrap_or(url))
+    PathBuf::from(OsString::from_vec(percent::decoded(url.strip_prefix(FILE).unwrap_or(url))))
+}
+
+/// What a user or a script calls a file by: a path as it is, or a URL.
+pub fn named_path(name: &str) -> PathBuf {
+    if name.starts_with(FILE) { path_of(name) } else { PathBuf::from(name) }
 }
 
 /// The directory a file's relative specifiers start at.
@@ -141,6 +151,8 @@ mod tests {
         assert_eq!(resolve("file:///a/b/s.js", "../../../x.js"), file("file:///x.js"));
         assert_eq!(resolve("file:///a/b/s.js", "/x.js"), file("file:///x.js"));
         assert_eq!(resolve("file:///a/b/s.js", "file:///c/./x.js"), file("file:///c/x.js"));
+        assert_eq!(resolve("file:///a%20b/s.js", "./c%20(1) d.js"), file("file:///a%20b/c%20%281%29%20d.js"));
+        assert_eq!(resolve("file:///s.js", "./100%.js"), file("file:///100%25.js"));
         assert_eq!(resolve("file:///s.js", "k6/x/tcp"), Ok(Specifier::Native("k6/x/tcp".into())));
     }
 
@@ -162,13 +174,28 @@ mod tests {
         let base = "https://jslib.k6.io/utils/1.4.0/index.js?x=../y";
         assert_eq!(resolve("file:///s.js", "https://h/a.js"), remote("https://h/a.js"));
         assert_eq!(resolve(base, "./b.js"), remote("https://jslib.k6.io/utils/1.4.0/b.js"));
+        assert_eq!(resolve(base, "./b c.js"), remote("https://jslib.k6.io/utils/1.4.0/b%20c.js"));
         assert_eq!(resolve(base, "../b.js?v=1"), remote("https://jslib.k6.io/utils/b.js?v=1"));
         assert_eq!(resolve(base, "/b.js"), remote("https://jslib.k6.io/b.js"));
         assert_eq!(resolve("https://host", "./b.js"), remote("https://host/b.js"));
         assert!(matches!(resolve(base, "file:///etc/passwd"), Err(SourceError::OriginNotAllowed { .. })));
     }
 
+    #[test]
+    fn names_of_files() {
+        assert_eq!(named_path("a%20b.js"), Path::new("a%20b.js"));
+        assert_eq!(named_path("file:///a%20b.js"), Path::new("/a b.js"));
+        assert_eq!(named_path("file:///100%.js"), Path::new("/100%.js"));
+    }
+
     proptest! {
+        #[test]
+        fn paths_and_urls_are_one(path in "(/[^/\\x00]{1,8}){1,4}") {
+            let url = url_of(Path::new(&path));
+            prop_assert!(url.is_ascii() && !url.contains([' ', '(', '\n']), "{url}");
+            prop_assert_eq!(path_of(&url), Path::new(&path));
+        }
+
         #[test]
         fn any_specifier_is_answered(base in ".{0,20}", specifier in ".{0,30}") {
             let _ = resolve(&base, &specifier);

@@ -4,16 +4,19 @@
 //! whatever else was loaded stands under its URL, `file:///a/b.js` at `file/a/b.js`.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
-use std::path::Path;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use senary_js::percent;
 use senary_js::source::specifier;
-use senary_js::{ScriptSource, percent};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::entries::{self, EntriesError};
 use crate::version::REFERENCE_VERSION;
 
 /// Names of the files in an archive.
@@ -29,7 +32,7 @@ pub enum ArchiveError {
     #[error("this is no archive: only what `archive` makes can be run with --type=archive")]
     NotAnArchive,
     #[error("could not read the archive: {0}")]
-    Tar(#[from] io::Error),
+    Entries(#[from] EntriesError),
     #[error("the archive has no {0:?}: it is not one that `archive` made")]
     Missing(&'static str),
     #[error("could not read the archive's metadata.json: {0}")]
@@ -41,7 +44,9 @@ pub enum ArchiveError {
 /// A test with all it needs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Archive {
-    pub entry: ScriptSource,
+    /// The script's URL, and what is in it.
+    pub url: String,
+    pub script: Arc<[u8]>,
     /// The options it was made with: the script's, and what went over them.
     pub options: Value,
     /// What `__ENV` has, besides what is added when it is run.
@@ -90,45 +95,28 @@ impl Archive {
         if !Self::is_archive(bytes) {
             return Err(ArchiveError::NotAnArchive);
         }
-        let (mut metadata, mut data) = (None, None);
-        let mut contents = BTreeMap::new();
-        for entry in tar::Archive::new(bytes).entries()? {
-            let mut entry = entry?;
-            if !entry.header().entry_type().is_file() {
-                continue;
-            }
-            let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-            let mut content = Vec::new();
-            entry.read_to_end(&mut content)?;
-            match path.trim_start_matches("./") {
-                METADATA => metadata = Some(content),
-                DATA => data = Some(content),
-                other => {
-                    if let Some(url) = url_of_entry(other) {
-                        contents.insert(url, content.into());
-                    }
-                }
-            }
-        }
-        let metadata: Metadata = serde_json::from_slice(&metadata.ok_or(ArchiveError::Missing(METADATA))?)?;
-        let data = data.ok_or(ArchiveError::Missing(DATA))?;
+        let mut files = entries::read(bytes)?;
+        let metadata = files.remove(METADATA.as_bytes()).ok_or(ArchiveError::Missing(METADATA))?;
+        let metadata: Metadata = serde_json::from_slice(&metadata)?;
+        let data = files.remove(DATA.as_bytes()).ok_or(ArchiveError::Missing(DATA))?;
         if metadata.kind != SCRIPT {
             return Err(ArchiveError::Type(metadata.kind));
         }
         Ok(Self {
-            entry: ScriptSource {
-                url: url_of_metadata(&metadata.filename),
-                text: String::from_utf8_lossy(&data).into_owned(),
-            },
+            url: url_of_metadata(&metadata.filename),
+            script: data,
             options: metadata.options,
             env: metadata.env.unwrap_or_default(),
             base_compatibility: metadata.compatibility_mode == BASE,
-            contents,
+            contents: files
+                .into_iter()
+                .filter_map(|(name, content)| Some((url_of_entry(&name)?, content)))
+                .collect(),
         })
     }
 
     pub fn write(&self, out: impl Write) -> io::Result<()> {
-        let filename = metadata_of_url(&self.entry.url);
+        let filename = &self.url;
         let pwd = filename.rsplit_once('/').map_or(filename.as_str(), |(folder, _)| folder);
         let metadata = Metadata {
             kind: SCRIPT.to_owned(),
@@ -141,8 +129,8 @@ impl Archive {
             goos: std::env::consts::OS.to_owned(),
         };
         let mut tar = tar::Builder::new(out);
-        append(&mut tar, METADATA, &serde_json::to_vec_pretty(&metadata)?)?;
-        append(&mut tar, DATA, self.entry.text.as_bytes())?;
+        append(&mut tar, Path::new(METADATA), &serde_json::to_vec_pretty(&metadata)?)?;
+        append(&mut tar, Path::new(DATA), &self.script)?;
         for (url, content) in &self.contents {
             append(&mut tar, &entry_of_url(url), content)?;
         }
@@ -150,58 +138,62 @@ impl Archive {
     }
 }
 
-fn append(tar: &mut tar::Builder<impl Write>, path: &str, content: &[u8]) -> io::Result<()> {
+fn append(tar: &mut tar::Builder<impl Write>, path: &Path, content: &[u8]) -> io::Result<()> {
     let mut header = tar::Header::new_gnu();
     header.set_size(content.len() as u64);
     header.set_mode(0o644);
     header.set_mtime(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs());
     let name = &mut header.as_old_mut().name;
-    if path.len() > name.len() || path.split('/').any(|part| part == "..") {
+    let bytes = path.as_os_str().as_bytes();
+    if bytes.len() > name.len() || bytes.split(|byte| *byte == b'/').any(|part| part == b"..") {
         return tar.append_data(&mut header, path, content);
     }
     // As it is: `https://host//x` is another module than `https://host/x`, though it would be the same file.
-    name[..path.len()].copy_from_slice(path.as_bytes());
+    name[..bytes.len()].copy_from_slice(bytes);
     header.set_cksum();
     tar.append(&header, content)
 }
 
-/// `file:///a/b` stands at `file/a/b`, `https://host/a` at `https/host/a`.
-fn entry_of_url(url: &str) -> String {
+/// `file:///a%20b` stands at `file/a b`, `https://host/a` at `https/host/a`.
+fn entry_of_url(url: &str) -> PathBuf {
     match url.split_once("://") {
-        Some((scheme, rest)) => format!("{scheme}/{}", rest.trim_start_matches('/')),
-        None => format!("file/{}", url.trim_start_matches('/')),
+        Some(("file", _)) => {
+            let path = specifier::path_of(url);
+            Path::new("file").join(path.strip_prefix("/").unwrap_or(&path))
+        }
+        Some((scheme, rest)) => PathBuf::from(format!("{scheme}/{}", rest.trim_start_matches('/'))),
+        None => PathBuf::from(format!("file/{}", url.trim_start_matches('/'))),
     }
 }
 
-fn url_of_entry(path: &str) -> Option<String> {
-    match path.split_once('/')? {
+fn url_of_entry(name: &[u8]) -> Option<String> {
+    let slash = name.iter().position(|byte| *byte == b'/')?;
+    let (scheme, rest) = (&name[..slash], &name[slash + 1..]);
+    match scheme {
         // Files are asked for by their plain paths.
-        ("file", rest) => {
-            Some(specifier::url_of(&specifier::normalize(&Path::new("/").join(rest.trim_start_matches('/')))))
+        b"file" => {
+            let rest = rest.iter().copied().skip_while(|byte| *byte == b'/').collect();
+            let path = Path::new("/").join(PathBuf::from(OsString::from_vec(rest)));
+            Some(specifier::url_of(&specifier::normalize(&path)))
         }
-        ("https", rest) => Some(format!("https://{rest}")),
+        b"https" => Some(percent::cleaned(&format!("https://{}", String::from_utf8_lossy(rest)))),
         _ => None,
     }
 }
 
-/// URLs are escaped in the metadata, and nowhere else.
-fn metadata_of_url(url: &str) -> String {
-    match url.split_once("://") {
-        Some(("file", path)) => format!("file://{}", percent::encoded(path)),
-        _ => url.to_owned(),
-    }
-}
-
+/// Whoever has made the archive: the URL as it is written here.
 fn url_of_metadata(filename: &str) -> String {
     match filename.split_once("://") {
-        Some(("file", path)) => format!("file://{}", percent::decoded(path)),
-        Some(_) => filename.to_owned(),
-        None => format!("file:///{}", filename.trim_start_matches('/')),
+        Some(("file", _)) => specifier::url_of(&specifier::path_of(filename)),
+        Some(_) => percent::cleaned(filename),
+        None => specifier::url_of(&Path::new("/").join(filename.trim_start_matches('/'))),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -210,11 +202,13 @@ mod tests {
     fn archive(path: &str) -> Archive {
         let content = |text: &str| Arc::from(text.as_bytes());
         Archive {
-            entry: ScriptSource { url: format!("file://{path}"), text: "export default () => {}".to_owned() },
+            url: specifier::url_of(Path::new(path)),
+            script: content("export default () => {}"),
             options: json!({"vus": 2, "scenarios": null}),
             env: BTreeMap::from([("WORD".to_owned(), "archived".to_owned())]),
             base_compatibility: false,
             contents: BTreeMap::from([
+                ("file:///dir/src%20%281%29/%E9.js".to_owned(), content("0")),
                 ("file:///dir/src/lib/math.js".to_owned(), content("1")),
                 (format!("file:///dir/{}/data.json", "long".repeat(60)), content("")),
                 ("https://host/path/x.js?v=1".to_owned(), content("2")),
@@ -232,7 +226,7 @@ mod tests {
     fn tar_of(files: &[(&str, &str)]) -> Vec<u8> {
         let mut tar = tar::Builder::new(Vec::new());
         for (name, content) in files {
-            append(&mut tar, name, content.as_bytes()).unwrap();
+            append(&mut tar, Path::new(name), content.as_bytes()).unwrap();
         }
         tar.into_inner().unwrap()
     }
@@ -271,7 +265,7 @@ mod tests {
         let mut metadata = Value::Null;
         for entry in tar.entries().unwrap() {
             let mut entry = entry.unwrap();
-            let name = String::from_utf8(entry.path_bytes().into_owned()).unwrap();
+            let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
             if name == METADATA {
                 let mut text = String::new();
                 entry.read_to_string(&mut text).unwrap();
@@ -282,7 +276,14 @@ mod tests {
         let long = format!("file/dir/{}/data.json", "long".repeat(60));
         assert_eq!(
             names,
-            ["metadata.json", "data", &long, "file/dir/src/lib/math.js", "https/host/path/x.js?v=1"]
+            [
+                "metadata.json",
+                "data",
+                &long,
+                "file/dir/src (1)/\u{fffd}.js",
+                "file/dir/src/lib/math.js",
+                "https/host/path/x.js?v=1"
+            ]
         );
         let expected = json!({
             "type": "js",
@@ -308,10 +309,7 @@ mod tests {
             ("metadata.json", metadata),
         ]);
         let archive = Archive::read(&bytes).unwrap();
-        assert_eq!(
-            (archive.entry.url.as_str(), archive.entry.text.as_str()),
-            ("file:///home/nobody/s.js", "code")
-        );
+        assert_eq!((archive.url.as_str(), &*archive.script), ("file:///home/nobody/s.js", &b"code"[..]));
         assert_eq!(archive.contents.keys().collect::<Vec<_>>(), ["file:///home/nobody/x.js"]);
         assert!(archive.env.is_empty() && archive.base_compatibility);
     }

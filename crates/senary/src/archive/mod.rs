@@ -1,5 +1,6 @@
 //! `senary archive`: packs a test into one file, with all it needs. What such a file looks like is `format`'s.
 
+mod entries;
 mod format;
 
 use std::fs::File;
@@ -47,7 +48,8 @@ async fn pack(args: &ArchiveArgs, global: &GlobalSettings, env: &Environment) ->
     let facts = ScriptFacts { exports: bundle.exports(), registry: &registry, name, text: &entry.text };
     TestPlan::new(consolidated, &runtime, &facts)?;
     Ok(Archive {
-        entry,
+        url: entry.url,
+        script: entry.text.into_bytes().into(),
         options,
         env: if args.exclude_env_vars == Some(true) {
             Default::default()

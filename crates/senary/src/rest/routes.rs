@@ -47,7 +47,7 @@ impl Reply {
 pub fn respond(run: &dyn RunControl, method: &Method, path: &str, body: &[u8]) -> Reply {
     let (get, put, post) = (Method::GET, Method::PUT, Method::POST);
     if let Some(name) = path.strip_prefix("/v1/metrics/").filter(|_| *method == get) {
-        let metric = documents::metric(run.results(), &percent::decoded(name));
+        let metric = documents::metric(run.results(), &percent::decoded_text(name));
         return metric
             .map_or_else(|| Reply::not_found("No metric with that ID was found"), |m| Reply::document(&m));
     }
