@@ -364,6 +364,8 @@ fn scripts_nested_deeply_are_refused_or_run() {
             let outcome = Program::script(BINARY, &script).within(BOUND).run();
             match outcome.code() {
                 Some(0) => outcome.expect_text("it ran"),
+                // Some of it fits on the stack, and takes more memory than a VU may have.
+                Some(107) if outcome.stderr.contains("memory limit") => &outcome,
                 Some(107) if levels < 1 << 20 => outcome.expect_text("Maximum call stack size exceeded"),
                 Some(107) => outcome.expect_text("SyntaxError").expect_text("it is nested too deeply"),
                 _ => outcome.fail("it was neither refused nor run"),

@@ -9979,6 +9979,14 @@ static int __exception JS_GetOwnPropertyNamesInternal(JSContext *ctx,
                 len = js_string_obj_get_length(ctx, JS_MKPTR(JS_TAG_OBJECT, p));
             add_array_keys:
                 for(i = 0; i < len; i++) {
+                    if (js_poll_at(ctx, i + 1)) {
+                        for (j = num_keys_count; j < (int)str_index; j++)
+                            JS_FreeAtom(ctx, tab_atom[j].atom);
+                        for (j = num_keys_count + str_keys_count; j < (int)sym_index; j++)
+                            JS_FreeAtom(ctx, tab_atom[j].atom);
+                        js_free_prop_enum(ctx, tab_atom, num_index);
+                        return -1;
+                    }
                     tab_atom[num_index].atom = __JS_AtomFromUInt32(i);
                     if (tab_atom[num_index].atom == JS_ATOM_NULL) {
                         js_free_prop_enum(ctx, tab_atom, num_index);
@@ -60118,9 +60126,11 @@ static JSValue js_array_buffer_constructor3(JSContext *ctx,
     abuf->shared = (class_id == JS_CLASS_SHARED_ARRAY_BUFFER);
     abuf->opaque = opaque;
     abuf->realloc_func = realloc_func;
-    if (alloc_flag && buf)
-        memcpy(abuf->data, buf, len);
     JS_SetOpaqueInternal(obj, abuf);
+    if (alloc_flag && buf && js_memmove(ctx, abuf->data, buf, len)) {
+        JS_FreeValue(ctx, obj);
+        return JS_EXCEPTION;
+    }
     return obj;
  fail:
     JS_FreeValue(ctx, obj);

@@ -241,9 +241,10 @@ fn random_bytes<'js>(ctx: Ctx<'js>, size: Opt<Coerced<f64>>) -> rquickjs::Result
     let mut bytes = Vec::new();
     let (size, failed) = (size as usize, |what: &str| errors::throw_range_error(&ctx, what));
     bytes.try_reserve_exact(size).map_err(|_| failed("not enough memory"))?;
-    bytes.resize(size, 0u8);
-    for piece in bytes.chunks_mut(PIECE) {
-        aws_lc_rs::rand::fill(piece).map_err(|_| failed("no random numbers can be had"))?;
+    while bytes.len() < size {
+        let begin = bytes.len();
+        bytes.resize(size.min(begin + PIECE), 0u8);
+        aws_lc_rs::rand::fill(&mut bytes[begin..]).map_err(|_| failed("no random numbers can be had"))?;
         give_way(&ctx)?;
     }
     ArrayBuffer::new_copy(ctx, bytes)
