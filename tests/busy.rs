@@ -36,7 +36,7 @@ const LOOPS: [(&str, &str); 12] = [
 ];
 
 /// Single calls that would take seconds, minutes or for ever.
-const CALLS: [&str; 22] = [
+const CALLS: [&str; 23] = [
     "'€'.repeat(4e6).indexOf('€'.repeat(1e6) + 'x'); '€'.repeat(2e6).split('€'.repeat(1e6) + 'x')",
     "'€'.repeat(4e6).lastIndexOf('x' + '€'.repeat(1e6))",
     "'a'.repeat(2e8).indexOf('a'.repeat(9e7) + 'b')",
@@ -59,6 +59,7 @@ const CALLS: [&str; 22] = [
     "[...new Array(2e7).keys()].map(String)",
     "JSON.parse('[' + '1,'.repeat(2e7) + '1]')",
     "new Map(Array.from({ length: 3e6 }, (_, i) => [i, i]))",
+    "new RegExp('[' + Array.from({ length: 90000 }, (_, i) => String.fromCodePoint(0x90000 - 2 * i)).join('') + ']', 'u')",
 ];
 
 /// A script with a busy function beside one that counts its ticks; the busy one has one second and half a second's grace.

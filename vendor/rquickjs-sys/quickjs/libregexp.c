@@ -1449,6 +1449,12 @@ static int re_parse_nested_class(REParseState *s, REStringList *cr, const uint8_
     for(;;) {
         if (*p == ']')
             break;
+        /* Senary: each may take as long as the class is large. Whoever has to stop
+           does so after this error. */
+        if (lre_check_timeout(s->opaque)) {
+            re_parse_error(s, "interrupted");
+            goto fail;
+        }
         if (*p == '[' && s->unicode_sets) {
             if (re_parse_nested_class(s, cr1, &p))
                 goto fail;
@@ -1897,6 +1903,9 @@ static int re_parse_term(REParseState *s, bool is_backward_dir)
        still be NULL: stop before computing positions inside it */
     if (dbuf_error(&s->byte_code))
         return re_parse_out_of_memory(s);
+    /* Senary: as in re_parse_nested_class */
+    if (lre_check_timeout(s->opaque))
+        return re_parse_error(s, "interrupted");
 
     last_atom_start = -1;
     last_capture_count = 0;
