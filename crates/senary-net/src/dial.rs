@@ -17,11 +17,11 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use crate::error::{NetError, Route};
-use crate::limits;
 use crate::local_ports::{self, Window};
 use crate::resolve::Resolver;
 use crate::stream::{Counted, Stream, WireBytes};
 use crate::tls::{self, Tls};
+use crate::{limits, name};
 
 /// The reference's fixed limit for the TCP handshake.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -235,7 +235,7 @@ fn bind(socket: &Socket, ip: IpAddr, route: Route) -> Result<(), NetError> {
 
 /// SNI carries names only: an address is verified, but not sent.
 fn server_name(host: &str) -> Result<ServerName<'static>, NetError> {
-    let name = host.trim_start_matches('[').trim_end_matches(']');
+    let name = name::normal(host);
     // The zone of an address is this machine's business.
     let name = name.split('%').next().unwrap_or_default();
     ServerName::try_from(name.to_owned()).map_err(|_| NetError::Tls {

@@ -9,6 +9,7 @@ pub mod farewell;
 pub mod limits;
 mod local_ports;
 mod lookup;
+mod name;
 pub mod resolve;
 pub mod stream;
 pub mod tls;

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use crate::error::NetError;
 use crate::limits;
 use crate::lookup::{LookupError, Lookups};
+use crate::name::{self, literal};
 
 /// Why a network option is malformed. The texts are the reference's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -100,35 +101,32 @@ impl std::str::FromStr for DnsPolicy {
     }
 }
 
-/// Names may begin with `*` or `*.`; letter case does not matter.
+/// Names may begin with `*` or `*.`; how a name is spelled does not matter.
 #[derive(Clone, Debug)]
 pub struct HostPattern {
     text: String,
-    suffix: Option<String>,
-    exact: String,
+    is_suffix: bool,
+    /// In its normal form, without the asterisk.
+    name: String,
 }
 
 impl HostPattern {
     pub fn parse(text: &str) -> Option<Self> {
-        let lower = text.to_lowercase();
-        let (suffix, rest) = match lower.strip_prefix('*') {
-            Some(rest) => (Some(rest.to_owned()), rest),
-            None => (None, lower.as_str()),
+        let (is_suffix, rest) = match text.strip_prefix('*') {
+            Some(rest) => (true, rest),
+            None => (false, text),
         };
         let valid = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
         (!text.is_empty() && rest.chars().all(valid)).then(|| Self {
             text: text.to_owned(),
-            suffix,
-            exact: lower.clone(),
+            is_suffix,
+            name: name::normal_authority(rest),
         })
     }
 
-    /// `lower` is in small letters.
-    pub(crate) fn matches(&self, lower: &str) -> bool {
-        match &self.suffix {
-            Some(suffix) => lower.ends_with(suffix.as_str()),
-            None => self.exact == lower,
-        }
+    /// Whether it is for a host in its normal form.
+    pub(crate) fn matches(&self, normal: &str) -> bool {
+        if self.is_suffix { normal.ends_with(&self.name) } else { self.name == normal }
     }
 }
 
@@ -223,7 +221,7 @@ impl Resolver {
             entries.push(HostEntry { pattern, ip, port });
         }
         // The most precise entry wins: plain names before wildcards, longer before shorter.
-        entries.sort_by_key(|e| (e.pattern.suffix.is_some(), std::cmp::Reverse(e.pattern.exact.len())));
+        entries.sort_by_key(|e| (e.pattern.is_suffix, std::cmp::Reverse(e.pattern.name.len())));
         let blocked = blocked
             .iter()
             .map(|text| HostPattern::parse(text).ok_or_else(|| ConfigError::HostnamePattern(text.clone())))
@@ -242,19 +240,19 @@ impl Resolver {
 
     /// The address to dial for a name and a port. Only a name the system must look up takes time.
     pub async fn resolve(&self, host: &str, port: u16) -> Result<SocketAddr, NetError> {
-        let lower = host.to_lowercase();
+        let normal = name::normal(host);
         let literal = literal(host);
         if literal.is_none()
-            && let Some(pattern) = self.blocked.iter().find(|p| p.matches(&lower))
+            && let Some(pattern) = self.blocked.iter().find(|p| p.matches(&normal))
         {
             return Err(NetError::BlockedHostname { host: host.to_owned(), pattern: pattern.text.clone() });
         }
-        let with_port = format!("{lower}:{port}");
-        let mapped = self.hosts.iter().find(|e| e.pattern.matches(&with_port) || e.pattern.matches(&lower));
+        let with_port = name::normal_with_port(host, port);
+        let mapped = self.hosts.iter().find(|e| e.pattern.matches(&with_port) || e.pattern.matches(&normal));
         let (ip, port) = match (mapped, literal) {
             (Some(entry), _) => (entry.ip, entry.port.unwrap_or(port)),
             (None, Some((ip, _))) => (ip, port),
-            (None, None) => (self.look_up(host, &lower).await?, port),
+            (None, None) => (self.look_up(host).await?, port),
         };
         let mut address = SocketAddr::new(peer_of(ip), port);
         if let (None, Some((_, Some(zone))), SocketAddr::V6(v6)) = (mapped, literal, &mut address) {
@@ -266,20 +264,21 @@ impl Resolver {
         }
     }
 
-    async fn look_up(&self, host: &str, lower: &str) -> Result<IpAddr, NetError> {
-        if !is_dns_name(lower) {
+    async fn look_up(&self, host: &str) -> Result<IpAddr, NetError> {
+        let name = name::absolute_or_not(host);
+        if !is_dns_name(&name) {
             return Err(NetError::NoSuchHost { host: host.to_owned() });
         }
-        if let Some((since, ips)) = self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(lower)
+        if let Some((since, ips)) = self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(&name)
             && since.elapsed() < self.dns.ttl
         {
             return self.choose(host, ips);
         }
-        let ips = self.lookups.look_up(lower).await.map_err(|error| lookup_error(error, host))?;
+        let ips = self.lookups.look_up(&name).await.map_err(|error| lookup_error(error, host))?;
         let chosen = self.choose(host, &ips);
         if !self.dns.ttl.is_zero() {
             let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-            cache.insert(lower.to_owned(), (Instant::now(), ips));
+            cache.insert(name, (Instant::now(), ips));
         }
         chosen
     }
@@ -328,15 +327,6 @@ fn peer_of(ip: IpAddr) -> IpAddr {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         ip => ip,
-    }
-}
-
-/// An address, with or without brackets, and its zone: the interface of `fe80::1%eth0`.
-fn literal(host: &str) -> Option<(IpAddr, Option<&str>)> {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    match bare.split_once('%') {
-        Some((ip, zone)) => Some((IpAddr::V6(ip.parse().ok()?), Some(zone))),
-        None => Some((bare.parse().ok()?, None)),
     }
 }
 
@@ -460,6 +450,42 @@ mod tests {
         assert_eq!(error("not..valid").await, "lookup not..valid: no such host");
     }
 
+    /// A name is blocked, and found among the hosts, however it is spelled on either side.
+    #[tokio::test]
+    async fn the_spelling_of_a_name_does_not_matter() {
+        for pattern in ["bücher.test", "BÜCHER.test.", "xn--bcher-kva.test", "*.test", "*.TEST."] {
+            let (blocking, mapping) =
+                (resolver(&[], &[pattern], &[]), resolver(&[(pattern, "127.0.0.9")], &[], &[]));
+            let with_port = resolver(&[(&format!("{pattern}:7"), "127.0.0.9:8")], &[], &[]);
+            for host in ["bücher.test", "Bücher.Test.", "xn--bcher-kva.test", "XN--BCHER-KVA.test."] {
+                let error = blocking.resolve(host, 7).await.unwrap_err();
+                assert_eq!(
+                    error.to_string(),
+                    format!("hostname ({host}) is in a blocked pattern ({pattern})")
+                );
+                assert_eq!(
+                    mapping.resolve(host, 7).await.unwrap().to_string(),
+                    "127.0.0.9:7",
+                    "{pattern} {host}"
+                );
+                assert_eq!(
+                    with_port.resolve(host, 7).await.unwrap().to_string(),
+                    "127.0.0.9:8",
+                    "{pattern} {host}"
+                );
+            }
+        }
+        let hosts = resolver(&[("[::2]:80", "127.0.0.2"), ("0:0::3", "127.0.0.3")], &["LocalHost."], &[]);
+        for (host, address) in
+            [("::2", "127.0.0.2:80"), ("[0::2]", "127.0.0.2:80"), ("[::3]", "127.0.0.3:80")]
+        {
+            assert_eq!(hosts.resolve(host, 80).await.unwrap().to_string(), address);
+        }
+        for host in ["localhost", "localhost.", "LOCALHOST.", "ｌocalhost"] {
+            assert_eq!(hosts.resolve(host, 1).await.unwrap_err().code(), "ERR_BLOCKED_HOSTNAME", "{host}");
+        }
+    }
+
     /// The C library takes numbers for addresses, and looks no name up in `/etc/hosts` that ends in a dot.
     #[tokio::test]
     async fn names_are_what_go_takes_for_names() {
@@ -473,7 +499,7 @@ mod tests {
                 ("ENOTFOUND", format!("lookup {number}: no such host"))
             );
         }
-        for wrong in ["a b", "-a.test", "a-", "a..test", "", ".", "ü.test", "a/b", "127.0.0.1%lo"] {
+        for wrong in ["a b", "-a.test", "a-", "a..test", "", ".", "ü ü.test", "a/b", "127.0.0.1%lo"] {
             assert_eq!(resolver.resolve(wrong, 1).await.unwrap_err().code(), "ENOTFOUND", "{wrong}");
         }
         for name in ["localhost", "localhost.", "LocalHost."] {

@@ -127,6 +127,7 @@ impl Exception {
             Some((host, port)) => (host, Some(port.parse().ok()?)),
             None => (entry.as_str(), None),
         };
+        let host = host.strip_suffix('.').unwrap_or(host);
         if let Ok(address) = host.trim_matches(['[', ']']).parse() {
             return Some(Self { hosts: Hosts::Address(address), port });
         }

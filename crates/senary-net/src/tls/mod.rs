@@ -23,8 +23,8 @@ use self::server_certificate::{NoVerification, Verification};
 pub use self::words::handshake_text;
 pub(crate) use self::words::{ended, handshake_error};
 use crate::error::NetError;
-use crate::limits;
 use crate::resolve::{ConfigError, HostPattern};
+use crate::{limits, name};
 
 /// The TLS options of a test, as written.
 #[derive(Clone, Debug, Default)]
@@ -144,10 +144,10 @@ impl Tls {
         if self.identities.iter().all(|identity| identity.domains.is_empty()) {
             return Ok(config);
         }
-        let lower = host.to_lowercase();
+        let normal = name::normal(host);
         let mut config = ClientConfig::clone(&config);
         config.client_auth_cert_resolver = self.identities_where(|domains| {
-            domains.is_empty() || domains.iter().any(|domain| domain.matches(&lower))
+            domains.is_empty() || domains.iter().any(|domain| domain.matches(&normal))
         });
         Ok(Arc::new(config))
     }
