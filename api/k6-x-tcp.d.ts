@@ -81,8 +81,8 @@ declare module "k6/x/tcp" {
      * - from this machine: `EMFILE`, `ENFILE` (open files), `EAGAIN` (threads), `EADDRNOTAVAIL` (local ports, or a source
      *   address that is not this machine's), `EAFNOSUPPORT` (a source address of the other family);
      * - TLS: `ERR_TLS_CERT_EXPIRED`, `ERR_TLS_CERT_ALTNAME_INVALID`, `ERR_TLS_CERT_UNKNOWN_AUTHORITY`,
-     *   `ERR_TLS_CERT_INVALID`, `ERR_TLS_NOT_TLS`, `ERR_TLS_ALERT`, `ERR_TLS_HANDSHAKE`, and `EPROTO` for what a peer
-     *   does wrong later;
+     *   `ERR_TLS_CERT_INVALID`, `ERR_TLS_NOT_TLS`, `ERR_TLS_ALERT`, `ERR_TLS_HANDSHAKE`; later
+     *   `ERR_TLS_TRUNCATED` for an end within a record, and `EPROTO` for what else a peer does wrong;
      * - the use of the socket: `ENOTCONN` (write without a connection), `EALREADY` and `EISCONN` (a second connect),
      *   `ERR_SOCKET_CLOSED` (connect after `destroy()`, or destroyed while connecting), `ERR_INVALID_ARG_TYPE`,
      *   `ERR_INVALID_ENCODING`.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use senary_testkit::{Behaviour, Certificate, Outcome, Program, Server};
+use senary_testkit::{Behaviour, Certificate, Outcome, Program, Server, TlsEnd};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_senary");
 const BOUND: Duration = Duration::from_secs(60);
@@ -197,4 +197,57 @@ fn the_password_of_a_key_opens_it() {
     let none = start("");
     none.expect_text("tlsAuth: the key is encrypted: say its password, as `password` beside `key`");
     assert_ne!(none.code(), Some(0));
+}
+
+/// A server that says why it ends the connection, and then ends it badly, is heard.
+#[test]
+fn what_came_before_the_end_of_tls_is_delivered_first() {
+    let script = r#"
+import { Socket } from "k6/x/tcp"
+export default async function () {
+  const socket = new Socket()
+  const log = []
+  let bytes = 0
+  let right = true
+  const closed = new Promise((resolve) => socket.on("close", () => { log.push("close"); resolve() }))
+  socket.on("data", (data) => {
+    if (bytes === 0) log.push("data")
+    data.forEach((byte, i) => { right = right && byte === (bytes + i) % 251 })
+    bytes += data.length
+  })
+  socket.on("error", (error) => log.push(`${error.code}: ${error.message}`))
+  await socket.connect({ port: __ENV.TCP_PORT, host: __ENV.TCP_HOST, tls: true })
+  await socket.write("hello")
+  await closed
+  console.log(`${bytes} bytes, ${right}: ${log.join("; ")}`)
+}
+"#;
+    let bad_record = "local error: tls: bad record MAC";
+    for (end, error) in [
+        (TlsEnd::Goodbye, None),
+        (TlsEnd::Silent, None),
+        (
+            TlsEnd::Cut,
+            Some(
+                "ERR_TLS_TRUNCATED: unexpected EOF: the connection was closed in the middle of a TLS record",
+            ),
+        ),
+        (TlsEnd::Alert, Some("ERR_TLS_ALERT: remote error: tls: bad record MAC")),
+        (TlsEnd::Garbage, Some(&format!("EPROTO: {bad_record}") as &str)),
+    ] {
+        let error_event = error.map(|error| format!("{error}; ")).unwrap_or_default();
+        for version in ["tls1.2", "tls1.3"] {
+            for bytes in [5, 16 * 1024, 327_680] {
+                let server = Server::start_tls(Behaviour::EndsTls { bytes, end }, Certificate::Valid);
+                let program = Program::script(BINARY, script).target(&server).within(BOUND);
+                let program = program.env("K6_TLS_VERSION", version);
+                let outcome = program.args(["--insecure-skip-tls-verify", "--iterations", "5"]).run();
+                outcome.expect_code(0);
+                let expected = format!("{bytes} bytes, true: data; {error_event}close");
+                let lines = outcome.log_lines(&expected);
+                assert_eq!(lines.len(), 5, "{end:?} {version}: {expected}\n{}", outcome.stderr);
+                outcome.expect_value("tcp_errors", "count", if error.is_some() { 5.0 } else { 0.0 });
+            }
+        }
+    }
 }

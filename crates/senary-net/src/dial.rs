@@ -20,7 +20,7 @@ use crate::error::{NetError, Route};
 use crate::local_ports::{self, Window};
 use crate::resolve::Resolver;
 use crate::stream::{Counted, Stream, WireBytes};
-use crate::tls::{self, Tls};
+use crate::tls::{self, Tls, TlsStream};
 use crate::{limits, name};
 
 /// The reference's fixed limit for the TCP handshake.
@@ -133,17 +133,11 @@ impl Dialer {
         let config = self.tls.config(target.host)?;
         let name = server_name(target.host)?;
         attempt.begin(Step::Handshake);
-        let connecting = tokio_rustls::TlsConnector::from(config).connect(name, stream).into_fallible();
-        let handshake = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await;
+        let handshake = tokio::time::timeout(CONNECT_TIMEOUT, TlsStream::connect(config, name, stream)).await;
         attempt.end();
         match handshake {
             Ok(Ok(stream)) => Ok(Stream::tls(stream, to)),
             Ok(Err((error, stream))) => {
-                // A peer that has gone is noticed by a write, if there is still something to write, before a read
-                // sees why it went.
-                let alert = error.raw_os_error().and_then(|_| stream.unread_alert());
-                let error =
-                    alert.map_or(error, |alert| io::Error::other(rustls::Error::AlertReceived(alert)));
                 Err(tls::handshake_error(&error, target.host, || stream.failed_at(to)))
             }
             Err(_) => Err(NetError::Tls { code: "ETIMEDOUT", text: "i/o timeout".to_owned() }),

@@ -45,6 +45,9 @@ pub enum NetError {
     /// What the peer sends is not what TLS has there.
     #[error("{text}")]
     TlsBroken { text: String },
+    /// The peer has closed the connection, or somebody between has cut it off.
+    #[error("unexpected EOF: the connection was closed in the middle of a TLS record")]
+    TlsTruncated,
     #[error("read tcp {local}->{remote}: read: {}", io_text(.error))]
     Read { local: SocketAddr, remote: SocketAddr, error: io::Error },
     #[error("write tcp {local}->{remote}: write: {}", io_text(.error))]
@@ -86,6 +89,7 @@ impl NetError {
             Self::Lookup { code, .. } | Self::Tls { code, .. } => code,
             Self::TlsAlert { .. } => "ERR_TLS_ALERT",
             Self::TlsBroken { .. } => "EPROTO",
+            Self::TlsTruncated => "ERR_TLS_TRUNCATED",
             Self::Dial { error, .. }
             | Self::OpenFiles { error, .. }
             | Self::LocalIp { error, .. }

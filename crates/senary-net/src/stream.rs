@@ -4,22 +4,20 @@
 //! are counted, TLS overhead included.
 
 use std::cell::Cell;
-use std::io::{self, Read};
+use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::ops::Deref;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use rustls::AlertDescription;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
 
 use crate::error::NetError;
+use crate::tls::TlsStream;
 use crate::{farewell, tls};
 
 /// A peer that says something has read what it answers: that many bytes are taken for it, or as many as it says.
@@ -37,7 +35,7 @@ pub struct Stream {
 
 enum Inner {
     Plain(Counted),
-    Tls(Box<TlsStream<Counted>>),
+    Tls(Box<TlsStream>),
 }
 
 impl Stream {
@@ -45,7 +43,7 @@ impl Stream {
         Self { inner: Inner::Plain(stream), remote, unanswered: 0 }
     }
 
-    pub(crate) fn tls(stream: TlsStream<Counted>, remote: SocketAddr) -> Self {
+    pub(crate) fn tls(stream: TlsStream, remote: SocketAddr) -> Self {
         Self { inner: Inner::Tls(Box::new(stream)), remote, unanswered: 0 }
     }
 
@@ -58,12 +56,13 @@ impl Stream {
         self.remote
     }
 
-    /// Reads what is there; 0 means the peer has closed its side.
+    /// Reads what is there; 0 means the peer has closed its side. Over TLS it may do so without saying goodbye, but not
+    /// in the middle of a record.
     pub fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, NetError>> {
         let mut buf = ReadBuf::new(buffer);
         let read = match &mut self.inner {
             Inner::Plain(stream) => Pin::new(stream).poll_read(cx, &mut buf),
-            Inner::Tls(stream) => Pin::new(stream.as_mut()).poll_read(cx, &mut buf),
+            Inner::Tls(stream) => stream.poll_read(cx, &mut buf),
         };
         Poll::Ready(match ready!(read) {
             Ok(()) => {
@@ -75,8 +74,6 @@ impl Stream {
                 };
                 Ok(read)
             }
-            // A peer that closes TLS without saying goodbye has closed all the same.
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
             Err(error) => Err(tls::ended(&error).unwrap_or_else(|| {
                 let (local, remote) = self.ends();
                 NetError::Read { local, remote, error }
@@ -96,7 +93,7 @@ impl Stream {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok((0, true)),
                 Err(error) => Err(error),
             },
-            Inner::Tls(stream) => try_write_tls(Pin::new(stream.as_mut()), data),
+            Inner::Tls(stream) => stream.write(None, data),
         };
         if let Ok((n, _)) = &written {
             self.unanswered += n;
@@ -106,10 +103,12 @@ impl Stream {
 
     pub fn poll_write(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, NetError>> {
         let written = match &mut self.inner {
-            Inner::Plain(stream) => Pin::new(stream).poll_write(cx, data),
-            Inner::Tls(stream) => Pin::new(stream.as_mut()).poll_write(cx, data),
+            Inner::Plain(stream) => ready!(Pin::new(stream).poll_write(cx, data)),
+            Inner::Tls(stream) => match stream.write(Some(cx), data) {
+                Ok((0, false)) => return Poll::Pending,
+                written => written.map(|(n, _)| n),
+            },
         };
-        let written = ready!(written);
         self.unanswered += written.as_ref().unwrap_or(&0);
         Poll::Ready(written.map_err(|error| self.write_error(error)))
     }
@@ -117,9 +116,13 @@ impl Stream {
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NetError>> {
         let flushed = match &mut self.inner {
             Inner::Plain(_) => return Poll::Ready(Ok(())),
-            Inner::Tls(stream) => Pin::new(stream.as_mut()).poll_flush(cx),
+            Inner::Tls(stream) => stream.send(Some(cx)),
         };
-        Poll::Ready(ready!(flushed).map_err(|error| self.write_error(error)))
+        match flushed {
+            Ok(true) => Poll::Ready(Ok(())),
+            Ok(false) => Poll::Pending,
+            Err(error) => Poll::Ready(Err(self.write_error(error))),
+        }
     }
 
     /// Has the kernel probe the peer whenever nothing has moved for half a minute. That costs three system calls, for
@@ -132,9 +135,7 @@ impl Stream {
     /// Ends the connection without holding up the caller. What was written arrives, if the peer takes it within a moment.
     pub fn close(mut self) {
         if let Inner::Tls(stream) = &mut self.inner {
-            let mut cx = Context::from_waker(Waker::noop());
-            // As much of the goodbye as the kernel takes at once.
-            let _ = Pin::new(stream.as_mut()).poll_shutdown(&mut cx);
+            stream.say_goodbye();
         }
         self.counted().forget_unread();
         if self.unanswered == 0 {
@@ -143,7 +144,7 @@ impl Stream {
         match self.inner {
             Inner::Plain(counted) => farewell::say(counted.stream, None),
             Inner::Tls(stream) => {
-                let (counted, tls) = stream.into_inner();
+                let (counted, tls) = stream.into_parts();
                 farewell::say(counted.stream, tls.wants_write().then(|| Box::new(tls)));
             }
         }
@@ -152,7 +153,7 @@ impl Stream {
     fn counted(&self) -> &Counted {
         match &self.inner {
             Inner::Plain(counted) => counted,
-            Inner::Tls(stream) => stream.get_ref().0,
+            Inner::Tls(stream) => stream.tcp(),
         }
     }
 
@@ -165,22 +166,6 @@ impl Stream {
     fn ends(&self) -> (SocketAddr, SocketAddr) {
         (self.counted().local_addr(self.remote), self.remote)
     }
-}
-
-/// As much as the kernel takes at once. A failure is told if it is the first that happens; otherwise the next call
-/// meets it again.
-fn try_write_tls(mut stream: Pin<&mut TlsStream<Counted>>, data: &[u8]) -> io::Result<(usize, bool)> {
-    // Nobody is woken: whoever is left with something asks again, with a waker.
-    let mut cx = Context::from_waker(Waker::noop());
-    let mut taken = 0;
-    while taken < data.len() {
-        match stream.as_mut().poll_write(&mut cx, &data[taken..]) {
-            Poll::Ready(Ok(n)) if n > 0 => taken += n,
-            Poll::Ready(Err(error)) if taken == 0 => return Err(error),
-            _ => return Ok((taken, false)),
-        }
-    }
-    Ok((taken, matches!(stream.poll_flush(&mut cx), Poll::Ready(Ok(())))))
 }
 
 /// Bytes that moved over the wire of a connection and that nobody has taken into account yet. Whoever connects keeps it:
@@ -233,16 +218,16 @@ impl Counted {
         })
     }
 
-    /// The alert that is the next thing to read, if it is not encrypted yet, as in a handshake of TLS 1.2.
-    pub(crate) fn unread_alert(&self) -> Option<AlertDescription> {
-        let mut record = [0; 7];
-        let read = SockRef::from(&self.stream).deref().read(&mut record).ok()?;
-        self.wire.add_received(read);
-        // RFC 5246 §6.2.1 and §7.2: type 21, version, length, level, description.
-        match record {
-            [21, 3, _, 0, 2, _, description] if read == record.len() => Some(description.into()),
-            _ => None,
-        }
+    /// Writes what the kernel takes now, and wakes nobody later.
+    pub(crate) fn try_write_vectored(&mut self, data: &[IoSlice<'_>]) -> io::Result<usize> {
+        let written = self.stream.try_write_vectored(data);
+        self.wrote(&written);
+        written
+    }
+
+    fn wrote(&mut self, written: &io::Result<usize>) {
+        self.failed_write = written.is_err();
+        self.wire.add_sent(*written.as_ref().unwrap_or(&0));
     }
 
     /// Takes out of the kernel what nobody will read. A connection that is closed with unread data is reset, and what
@@ -278,8 +263,17 @@ impl AsyncRead for Counted {
 impl AsyncWrite for Counted {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.stream).poll_write(cx, data));
-        self.failed_write = written.is_err();
-        self.wire.add_sent(*written.as_ref().unwrap_or(&0));
+        self.wrote(&written);
+        Poll::Ready(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, data));
+        self.wrote(&written);
         Poll::Ready(written)
     }
 

@@ -54,6 +54,12 @@ pub enum Behaviour {
     Sends {
         bytes: u64,
     },
+    /// Over TLS: answers the first input with this many bytes, byte `i` being `i % 251`, and ends the connection in the same
+    /// segment; then reads to the end.
+    EndsTls {
+        bytes: usize,
+        end: TlsEnd,
+    },
     /// A small subset of Redis' protocol: PING, ECHO, SET, GET, DEL, INCR, QUIT.
     Resp,
     /// Takes mail.
@@ -67,6 +73,21 @@ pub enum Behaviour {
         behaviour: Box<Behaviour>,
         limit: Duration,
     },
+}
+
+/// How TLS ends, or does not, behind an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsEnd {
+    /// With a `close_notify`, as it should.
+    Goodbye,
+    /// TCP ends between two records.
+    Silent,
+    /// TCP ends in the middle of a record.
+    Cut,
+    /// With a fatal alert: a bad record.
+    Alert,
+    /// With bytes that are no record.
+    Garbage,
 }
 
 const SMALL_BUFFER: usize = 4096;
@@ -141,6 +162,12 @@ impl Behaviour {
                 c.read_to_end().await
             }
             Self::Sends { bytes } => send(&mut c, *bytes).await,
+            Self::EndsTls { bytes, end } => {
+                c.read().await?;
+                let answer: Vec<u8> = (0..*bytes).map(|i| (i % PERIOD) as u8).collect();
+                c.write_and_end(&answer, *end).await?;
+                c.read_to_end().await
+            }
             Self::Resp => protocol::resp(&mut c).await,
             Self::Smtp => protocol::smtp(&mut c).await,
             Self::LengthPrefixed => protocol::length_prefixed(&mut c).await,

@@ -1,6 +1,6 @@
 //! One accepted connection: reading with the books kept, writing, and the ways to end it.
 
-use std::io;
+use std::io::{self, Write};
 use std::time::Duration;
 
 use socket2::SockRef;
@@ -8,9 +8,22 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+use crate::behaviour::TlsEnd;
 use crate::server::Entry;
 
 const READ_SIZE: usize = 64 * 1024;
+
+/// Looks like a record of application data, and cannot be decrypted.
+const NO_RECORD: [u8; 5 + 32] = {
+    let mut record = [0x5a; 37];
+    let header = [23, 3, 3, 0, 32];
+    let mut i = 0;
+    while i < header.len() {
+        record[i] = header[i];
+        i += 1;
+    }
+    record
+};
 
 enum Wire {
     Plain(TcpStream),
@@ -94,6 +107,39 @@ impl Connection {
                 stream.flush().await
             }
         }
+    }
+
+    /// Over TLS: writes, and ends the connection, with one call of the system.
+    pub(crate) async fn write_and_end(&mut self, data: &[u8], end: TlsEnd) -> io::Result<()> {
+        let Wire::Tls(stream) = &mut self.wire else { return Err(io::ErrorKind::Unsupported.into()) };
+        let (tcp, session) = stream.get_mut();
+        session.set_buffer_limit(None);
+        session.writer().write_all(data)?;
+        match end {
+            TlsEnd::Goodbye => session.send_close_notify(),
+            TlsEnd::Alert => {
+                // What is no record to this side makes it send an alert.
+                session.read_tls(&mut &NO_RECORD[..])?;
+                session.process_new_packets().expect_err("no record");
+            }
+            TlsEnd::Silent | TlsEnd::Cut | TlsEnd::Garbage => {}
+        }
+        let mut wire = Vec::new();
+        while session.wants_write() {
+            session.write_tls(&mut wire)?;
+        }
+        match end {
+            TlsEnd::Garbage => wire.extend(NO_RECORD),
+            TlsEnd::Cut => {
+                session.writer().write_all(&[b'x'; 1000])?;
+                let whole = wire.len();
+                session.write_tls(&mut wire)?;
+                wire.truncate(whole + 500);
+            }
+            TlsEnd::Goodbye | TlsEnd::Silent | TlsEnd::Alert => {}
+        }
+        tcp.write_all(&wire).await?;
+        tcp.shutdown().await
     }
 
     pub(crate) async fn close_sending(&mut self) -> io::Result<()> {

@@ -16,7 +16,7 @@ mod protocol;
 mod server;
 
 pub use backlog::FullBacklog;
-pub use behaviour::Behaviour;
+pub use behaviour::{Behaviour, TlsEnd};
 pub use certificate::Certificate;
 pub use program::{Outcome, Program, Running, Signal};
 pub use server::Server;

@@ -7,7 +7,9 @@
 mod client_certificate;
 mod key_exchange;
 mod private_key;
+mod record;
 mod server_certificate;
+mod stream;
 mod words;
 
 use std::sync::{Arc, OnceLock};
@@ -20,6 +22,7 @@ use rustls::{CipherSuite, ClientConfig, SupportedCipherSuite};
 
 use self::client_certificate::{Identities, Identity};
 use self::server_certificate::{NoVerification, Verification};
+pub(crate) use self::stream::TlsStream;
 pub use self::words::handshake_text;
 pub(crate) use self::words::{ended, handshake_error};
 use crate::error::NetError;

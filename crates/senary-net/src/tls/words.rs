@@ -40,6 +40,9 @@ pub fn handshake_text(error: &io::Error, host: &str) -> String {
 /// What the peer says of the end of TLS, if that is what happened to a connection that was open already. With TLS 1.3 a
 /// server looks at the client's certificate only then. Or else, what is wrong with what it sent.
 pub(crate) fn ended(error: &io::Error) -> Option<NetError> {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return Some(NetError::TlsTruncated);
+    }
     match error.get_ref()?.downcast_ref()? {
         Error::AlertReceived(alert) => Some(NetError::TlsAlert { text: alert_text(*alert) }),
         Error::InvalidMessage(_) => {

@@ -1,0 +1,211 @@
+//! TLS of one connection: rustls, driven over a TCP stream that counts.
+//!
+//! What the peer sent before something went wrong is read first: an error waits until everything that was decrypted has
+//! been read.
+
+use std::cell::RefCell;
+use std::io::{self, IoSlice, Read, Write};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::record::Records;
+use crate::stream::Counted;
+
+/// The most that one system call takes from the kernel, in bytes.
+const MOST_RECEIVED: usize = 32 * 1024;
+/// The same during a handshake: data that comes right behind it has to fit into rustls's buffer.
+const MOST_IN_HANDSHAKE: usize = 4 * 1024;
+
+thread_local! {
+    /// What came over the wire, on its way to rustls. One per worker, because rustls copies it at once.
+    static RECEIVED: RefCell<Vec<u8>> = RefCell::new(vec![0; MOST_RECEIVED]);
+}
+
+pub(crate) struct TlsStream {
+    tcp: Counted,
+    session: ClientConnection,
+    records: Records,
+    /// Why nothing more will come. `Ok`: the peer has closed its side.
+    end: Option<io::Result<()>>,
+}
+
+impl TlsStream {
+    /// Makes the handshake. If that fails, the TCP stream comes back with the error.
+    pub(crate) async fn connect(
+        config: Arc<ClientConfig>,
+        name: ServerName<'static>,
+        tcp: Counted,
+    ) -> Result<Self, (io::Error, Counted)> {
+        let session = match ClientConnection::new(config, name) {
+            Ok(session) => session,
+            Err(error) => return Err((io::Error::other(error), tcp)),
+        };
+        let mut stream = Self { tcp, session, records: Records::default(), end: None };
+        match std::future::poll_fn(|cx| stream.poll_handshake(cx)).await {
+            Ok(()) => Ok(stream),
+            Err(error) => Err((error, stream.tcp)),
+        }
+    }
+
+    fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let sent = self.send(Some(cx));
+            if !self.session.is_handshaking() {
+                return match sent {
+                    Ok(true) => Poll::Ready(Ok(())),
+                    Ok(false) => Poll::Pending,
+                    Err(error) => Poll::Ready(Err(error)),
+                };
+            }
+            if let Some(end) = self.end.take() {
+                let error = end.err().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into());
+                // A peer that has gone is noticed by a write before a read sees the alert that says why.
+                return Poll::Ready(Err(if is_tls(&error) { error } else { sent.err().unwrap_or(error) }));
+            }
+            match (self.poll_receive(cx, MOST_IN_HANDSHAKE, &mut ReadBuf::new(&mut [])), sent) {
+                (Poll::Ready(()), _) => {}
+                (Poll::Pending, Ok(_)) => return Poll::Pending,
+                (Poll::Pending, Err(error)) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+
+    /// Reads what is there; nothing if the peer has closed its side.
+    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, data: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            self.take_decrypted(data);
+            if !data.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            if let Some(end) = &mut self.end {
+                return Poll::Ready(std::mem::replace(end, Ok(())));
+            }
+            // What is received becomes at most as much data, together with what there is of an incomplete record.
+            let limit = data.remaining().saturating_sub(self.records.incomplete());
+            ready!(self.poll_receive(cx, limit, data));
+        }
+    }
+
+    /// Takes at most `limit` bytes from the kernel and decrypts them.
+    fn poll_receive(&mut self, cx: &mut Context<'_>, limit: usize, data: &mut ReadBuf<'_>) -> Poll<()> {
+        RECEIVED.with_borrow_mut(|received| {
+            let limit = limit.clamp(1, received.len());
+            let mut received = ReadBuf::new(&mut received[..limit]);
+            match ready!(Pin::new(&mut self.tcp).poll_read(cx, &mut received)) {
+                Ok(()) if received.filled().is_empty() => self.end = Some(self.records.end()),
+                Ok(()) => {
+                    self.decrypt(received.filled(), data);
+                    // Key updates are answered, and the peer is told of errors. A failure is met again by the next write.
+                    let _ = self.send(Some(cx));
+                }
+                Err(error) => self.end = Some(Err(error)),
+            }
+            Poll::Ready(())
+        })
+    }
+
+    fn decrypt(&mut self, mut received: &[u8], data: &mut ReadBuf<'_>) {
+        self.records.note(received);
+        while !received.is_empty() && self.end.is_none() {
+            let processed = self.session.read_tls(&mut received).and_then(|_| {
+                self.session.process_new_packets().map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
+            });
+            self.take_decrypted(data);
+            match processed {
+                Ok(state) if state.peer_has_closed() => self.end = Some(Ok(())),
+                Ok(_) => {}
+                Err(error) => self.end = Some(Err(error)),
+            }
+        }
+    }
+
+    fn take_decrypted(&mut self, data: &mut ReadBuf<'_>) {
+        // The reader's errors say that nothing is there, and why is known here already.
+        let taken = self.session.reader().read(data.initialize_unfilled()).unwrap_or(0);
+        data.advance(taken);
+    }
+
+    /// Encrypts and writes what the kernel takes now. How many bytes were taken, and whether all of them are on their
+    /// way. With a context, its task is woken once more can be written.
+    pub(crate) fn write(
+        &mut self,
+        mut cx: Option<&mut Context<'_>>,
+        data: &[u8],
+    ) -> io::Result<(usize, bool)> {
+        let mut taken = 0;
+        loop {
+            let before = taken;
+            taken += self.session.writer().write(&data[taken..])?;
+            match self.send(cx.as_deref_mut()) {
+                Ok(true) if taken < data.len() => {}
+                Ok(all) => return Ok((taken, all)),
+                // The next call meets it again.
+                Err(_) if before > 0 => return Ok((before, false)),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Writes what was encrypted. Whether the kernel took all of it.
+    pub(crate) fn send(&mut self, mut cx: Option<&mut Context<'_>>) -> io::Result<bool> {
+        while self.session.wants_write() {
+            match self.session.write_tls(&mut Wire { tcp: &mut self.tcp, cx: cx.as_deref_mut() }) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Tells the peer that nothing more will come, as far as the kernel takes that now.
+    pub(crate) fn say_goodbye(&mut self) {
+        self.session.send_close_notify();
+        // There is nobody left to tell of a failure.
+        let _ = self.send(None);
+    }
+
+    pub(crate) fn tcp(&self) -> &Counted {
+        &self.tcp
+    }
+
+    pub(crate) fn into_parts(self) -> (Counted, ClientConnection) {
+        (self.tcp, self.session)
+    }
+}
+
+fn is_tls(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+}
+
+/// The writing side of a connection for rustls.
+struct Wire<'a, 'b, 'c> {
+    tcp: &'a mut Counted,
+    cx: Option<&'b mut Context<'c>>,
+}
+
+impl Write for Wire<'_, '_, '_> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(data)])
+    }
+
+    fn write_vectored(&mut self, data: &[IoSlice<'_>]) -> io::Result<usize> {
+        match &mut self.cx {
+            None => self.tcp.try_write_vectored(data),
+            Some(cx) => match Pin::new(&mut *self.tcp).poll_write_vectored(cx, data) {
+                Poll::Ready(written) => written,
+                Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+            },
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
