@@ -1,11 +1,14 @@
 //! The REST API of a run (`--address`): what it is asked, and what it may do, over HTTP.
 //!
-//! `server` is a thread of its own that speaks HTTP and never disturbs a VU, `routes` says which request gets
-//! which answer, `documents` how figures are written. What a run can tell and do is a [`RunControl`].
+//! `server` is a thread of its own that speaks HTTP and never disturbs a VU, `guard` says who may ask, `connections` what
+//! clients may take of this machine, `routes` which request gets which answer, `documents` how figures are written. What
+//! a run can tell and do is a [`RunControl`].
 //! Routes, bodies and codes are the reference's (<https://grafana.com/docs/k6/latest/reference/k6-rest-api/>), so
 //! that what drives the reference drives Senary.
 
+mod connections;
 mod documents;
+mod guard;
 mod process;
 mod routes;
 mod server;

@@ -6,8 +6,12 @@ use serde_json::Value;
 
 use super::{RunControl, documents, process};
 
-/// The reference names no type and lets its HTTP library guess; so everything is text.
+/// Of most answers: the reference names no type for them and lets its HTTP library guess.
 const TEXT: &str = "text/plain; charset=utf-8";
+/// The reference's for the status. Errors are of that type, too.
+const JSON: &str = "application/json; charset=utf-8";
+/// The reference's for setup data.
+const PLAIN_JSON: &str = "application/json";
 
 /// An answer, but for what HTTP adds to it.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,8 +30,13 @@ impl Reply {
         Self::text(StatusCode::OK, &document.to_string())
     }
 
-    fn error(status: StatusCode, title: &str, detail: &str) -> Self {
-        Self::text(status, &documents::error(status.as_u16(), title, detail).to_string())
+    fn status(run: &dyn RunControl) -> Self {
+        Self { content_type: JSON, ..Self::document(&documents::status(&run.status())) }
+    }
+
+    pub(super) fn error(status: StatusCode, title: &str, detail: &str) -> Self {
+        let body = documents::error(status.as_u16(), title, detail).to_string();
+        Self { status, content_type: JSON, body }
     }
 
     fn not_found(detail: &str) -> Self {
@@ -57,7 +66,7 @@ pub fn respond(run: &dyn RunControl, method: &Method, path: &str, body: &[u8]) -
             .map_or_else(|| Reply::not_found("No group with that ID was found"), |g| Reply::document(&g));
     }
     match path {
-        "/v1/status" if *method == get => Reply::document(&documents::status(&run.status())),
+        "/v1/status" if *method == get => Reply::status(run),
         "/v1/status" if *method == Method::PATCH => patch_status(run, body),
         "/v1/metrics" if *method == get => Reply::document(&documents::metrics(run.results())),
         "/v1/groups" if *method == get => Reply::document(&documents::groups(&run.results())),
@@ -81,6 +90,9 @@ pub fn respond(run: &dyn RunControl, method: &Method, path: &str, body: &[u8]) -
         _ if ["/debug/pprof", "/debug/vars"].iter().any(|debug| path.starts_with(debug)) => {
             Reply::not_found("Senary has no profiles and variables of Go")
         }
+        _ if path == "/v1" || path.starts_with("/v1/") => Reply::not_found(&format!(
+            "There is nothing at {path:?}; /v1/status, /v1/metrics, /v1/groups, /v1/setup and /v1/teardown are there"
+        )),
         _ => Reply::text(StatusCode::OK, "ok"),
     }
 }
@@ -141,7 +153,7 @@ fn patch_status(run: &dyn RunControl, body: &[u8]) -> Reply {
     };
     if patch.stopped == Some(true) {
         run.stop();
-        return Reply::document(&documents::status(&run.status()));
+        return Reply::status(run);
     }
     if let Some(paused) = patch.paused
         && let Err(error) = run.set_paused(paused)
@@ -151,11 +163,12 @@ fn patch_status(run: &dyn RunControl, body: &[u8]) -> Reply {
     if patch.vus.is_some() || patch.vus_max.is_some() {
         return Reply::failed("Execution config error", "live VU configuration updates are not supported");
     }
-    Reply::document(&documents::status(&run.status()))
+    Reply::status(run)
 }
 
 fn setup_data(run: &dyn RunControl) -> Reply {
-    Reply::text(StatusCode::OK, &documents::setup_data(run.setup_data().as_deref()))
+    let body = documents::setup_data(run.setup_data().as_deref());
+    Reply { status: StatusCode::OK, content_type: PLAIN_JSON, body }
 }
 
 /// Takes the body, if there is one, in the place of what `setup()` returns.
@@ -245,6 +258,25 @@ mod tests {
     fn ask(run: &Run, method: &str, path: &str, body: &str) -> (u16, String) {
         let reply = respond(run, &method.parse().unwrap(), path, body.as_bytes());
         (reply.status.as_u16(), reply.body)
+    }
+
+    #[test]
+    fn answers_have_the_references_types() {
+        let type_of =
+            |method: &str, path: &str| respond(&run(false), &method.parse().unwrap(), path, b"").content_type;
+        for (method, path, content_type) in [
+            ("GET", "/v1/status", "application/json; charset=utf-8"),
+            ("PATCH", "/v1/status", "application/json; charset=utf-8"),
+            ("GET", "/v1/setup", "application/json"),
+            ("PUT", "/v1/setup", "application/json"),
+            ("POST", "/v1/setup", "application/json"),
+            ("GET", "/v1/metrics", "text/plain; charset=utf-8"),
+            ("GET", "/v1/groups", "text/plain; charset=utf-8"),
+            ("GET", "/ping", "text/plain; charset=utf-8"),
+            ("GET", "/v1/other", "application/json; charset=utf-8"),
+        ] {
+            assert_eq!(type_of(method, path), content_type, "{method} {path}");
+        }
     }
 
     fn ask_running(method: &str, path: &str, body: &str) -> (u16, String) {
@@ -342,9 +374,17 @@ mod tests {
 
     #[test]
     fn what_is_not_there() {
-        for path in
-            ["/v1/metrics/nothing", "/v1/groups/0", "/debug/pprof/", "/debug/pprof/heap", "/debug/vars/"]
-        {
+        for path in [
+            "/v1/metrics/nothing",
+            "/v1/groups/0",
+            "/v1",
+            "/v1/",
+            "/v1/status/",
+            "/v1/other",
+            "/debug/pprof/",
+            "/debug/pprof/heap",
+            "/debug/vars/",
+        ] {
             let (code, reply) = ask_running("GET", path, "");
             assert_eq!(code, 404);
             assert!(reply.contains(r#""title":"Not Found""#), "{reply}");
@@ -359,7 +399,7 @@ mod tests {
         ] {
             assert_eq!(ask_running(method, path, ""), (405, String::new()), "{method} {path}");
         }
-        for path in ["/", "/ping", "/whatever", "/v1/other"] {
+        for path in ["/", "/ping", "/whatever", "/v10", "/v2/other"] {
             assert_eq!(ask_running("POST", path, ""), (200, "ok".to_owned()));
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
@@ -20,11 +20,15 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::RunControl;
+use super::connections::{Bodies, BodyError, Connection, Connections};
+use super::guard::Guard;
 use super::routes::{Reply, respond};
 use crate::background::Background;
 
-/// Longer bodies are refused; setup data may be large.
-const MAX_BODY: usize = 64 << 20;
+/// How long a client may take for the head of a request, and between two requests.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// The largest head of a request, in bytes.
+const MAX_HEAD: usize = 64 << 10;
 /// How long answers under way may take once the run is over.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 /// How long to leave it at that when the system has no descriptor for another connection.
@@ -52,13 +56,15 @@ impl Server {
     /// Listens on `host:port`, or on all addresses for `:port`.
     pub fn start(address: &str, run: Arc<dyn RunControl>) -> Result<Self, BindError> {
         let listener = listen(address)?;
+        let guard = Guard::new(address, listener.local_addr().map_err(BindError::Thread)?);
         let address = listener.local_addr().map_err(BindError::Thread)?;
+        let api = Arc::new(Api { run, guard, bodies: Arc::default() });
         let end = CancellationToken::new();
         let serving = end.clone();
         let thread = thread::Builder::new()
             .name("rest-api".to_owned())
             .spawn(move || {
-                if let Err(error) = serve_all(listener, &run, &serving) {
+                if let Err(error) = serve_all(listener, &api, &serving) {
                     log::error!(error = error.to_string().as_str(); "Error from API server");
                 }
             })
@@ -81,6 +87,13 @@ impl Drop for Server {
     }
 }
 
+/// What every request needs.
+struct Api {
+    run: Arc<dyn RunControl>,
+    guard: Guard,
+    bodies: Arc<Bodies>,
+}
+
 fn listen(address: &str) -> Result<TcpListener, BindError> {
     if address.rsplit_once(':').is_none() {
         return Err(BindError::NoPort(address.to_owned()));
@@ -95,12 +108,12 @@ fn listen(address: &str) -> Result<TcpListener, BindError> {
 }
 
 /// Serves until `end` is cancelled, and then until the answers under way are given.
-fn serve_all(listener: TcpListener, run: &Arc<dyn RunControl>, end: &CancellationToken) -> io::Result<()> {
+fn serve_all(listener: TcpListener, api: &Arc<Api>, end: &CancellationToken) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let mut connections = JoinSet::new();
+        let (mut connections, mut tasks) = (Connections::default(), JoinSet::new());
         loop {
             let accepted = tokio::select! {
                 () = end.cancelled() => break,
@@ -108,57 +121,80 @@ fn serve_all(listener: TcpListener, run: &Arc<dyn RunControl>, end: &Cancellatio
             };
             match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(serve(stream, run.clone(), end.clone()));
+                    // Without a place the connection is closed at once.
+                    if let Some(connection) = connections.admit() {
+                        tasks.spawn(serve(stream, api.clone(), connection, end.clone()));
+                    }
                 }
                 Err(_) => tokio::time::sleep(ACCEPT_AGAIN).await,
             }
-            while connections.try_join_next().is_some() {}
+            while tasks.try_join_next().is_some() {}
         }
         drop(listener);
-        let all = async { while connections.join_next().await.is_some() {} };
-        // Whoever takes longer to read its answer does without, and a script that is still in setup() or teardown() is
-        // not waited for.
+        let all = async { while tasks.join_next().await.is_some() {} };
+        // A client that takes longer to read its answer does without, and a script that is still in setup() or teardown()
+        // is not waited for.
         let _ = tokio::time::timeout(LAST_ANSWERS, all).await;
         Ok(())
     })
 }
 
-async fn serve(stream: TcpStream, run: Arc<dyn RunControl>, end: CancellationToken) {
-    let service = service_fn(move |request| answer(run.clone(), request));
-    let connection =
-        http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
+async fn serve(stream: TcpStream, api: Arc<Api>, connection: Arc<Connection>, end: CancellationToken) {
+    let of = connection.clone();
+    let service = service_fn(move |request| answer(api.clone(), of.clone(), request));
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD);
+    let mut serving = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
     tokio::select! {
         // Broken connections are their clients' trouble.
-        _ = connection.as_mut() => {}
+        _ = serving.as_mut() => {}
+        () = connection.given_up() => {}
         () = end.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            let _ = connection.await;
+            serving.as_mut().graceful_shutdown();
+            let _ = serving.await;
         }
     }
 }
 
 async fn answer(
-    run: Arc<dyn RunControl>,
+    api: Arc<Api>,
+    connection: Arc<Connection>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
-    let reply = match Limited::new(body, MAX_BODY).collect().await {
-        Ok(body) => {
-            let body = body.to_bytes();
-            // What is asked may take as long as a function of the script: others must not wait for it.
-            let answer = move || respond(run.as_ref(), &head.method, head.uri.path(), &body);
-            match Background::start("rest-answer", answer) {
-                Ok(mut answer) => answer.outcome().await.ok(),
-                Err(error) => Some(Reply::failed("No thread", &error.to_string())),
-            }
-        }
-        Err(_) => Some(Reply {
-            status: StatusCode::PAYLOAD_TOO_LARGE,
-            content_type: "text/plain",
-            body: String::new(),
-        }),
+    if let Some(objection) = api.guard.objection(&head) {
+        return Ok(response(Some(Reply::error(StatusCode::FORBIDDEN, "Forbidden", &objection))));
+    }
+    let body = match api.bodies.clone().read(body).await {
+        Ok(body) => body,
+        Err(error) => return Ok(response(Some(no_body(error)))),
     };
+    connection.set_at_work(true);
+    // What is asked may take as long as a function of the script: others must not wait for it.
+    let answer = move || respond(api.run.as_ref(), &head.method, head.uri.path(), &body.data);
+    let reply = match Background::start("rest-answer", answer) {
+        Ok(mut answer) => answer.outcome().await.ok(),
+        Err(error) => Some(Reply::failed("No thread", &error.to_string())),
+    };
+    connection.set_at_work(false);
+    Ok(response(reply))
+}
+
+fn no_body(error: BodyError) -> Reply {
+    let (status, detail) = match error {
+        BodyError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "a body may have 64 MiB"),
+        BodyError::NoRoom => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the bodies of other requests take all the memory there is for them",
+        ),
+        BodyError::TooSlow => (StatusCode::REQUEST_TIMEOUT, "the body has not come within 30 s"),
+        BodyError::Broken => (StatusCode::BAD_REQUEST, "the body has not come as its head says"),
+    };
+    Reply::error(status, status.canonical_reason().unwrap_or_default(), detail)
+}
+
+/// `None`: what makes the answer has panicked.
+fn response(reply: Option<Reply>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     match reply {
         Some(reply) => {
@@ -168,7 +204,7 @@ async fn answer(
         }
         None => *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR,
     }
-    Ok(response)
+    response
 }
 
 #[cfg(test)]
@@ -243,7 +279,7 @@ mod tests {
     }
 
     fn ask(mut stream: &TcpStream, method: &str, path: &str) {
-        write!(stream, "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        write!(stream, "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").unwrap();
     }
 
     fn answer(mut stream: &TcpStream) -> String {
@@ -262,7 +298,7 @@ mod tests {
         ask(&status, "GET", "/v1/status");
         let text = answer(&status);
         assert!(text.starts_with("HTTP/1.1 200 OK\r\n"), "{text}");
-        assert!(text.contains("content-type: text/plain; charset=utf-8\r\n"), "{text}");
+        assert!(text.contains("content-type: application/json; charset=utf-8\r\n"), "{text}");
         assert!(text.ends_with(r#""running":true,"tainted":false}}}"#), "{text}");
         end.send(()).unwrap();
         assert!(answer(&setup).contains("200 OK"));
@@ -304,6 +340,41 @@ mod tests {
         let fine = connect(&server);
         ask(&fine, "GET", "/ping");
         assert!(answer(&fine).ends_with("\r\n\r\nok"));
+    }
+
+    /// Clients that open connections and say nothing, or never finish, take a bounded number of descriptors, and nobody
+    /// else's turn.
+    #[test]
+    fn idle_connections_give_way() {
+        let (server, ..) = server();
+        let mut idle: Vec<TcpStream> = (0..100).map(|_| connect(&server)).collect();
+        for mut stream in &idle[50..] {
+            stream
+                .write_all(b"PUT /v1/setup HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{")
+                .unwrap();
+        }
+        let status = connect(&server);
+        ask(&status, "GET", "/v1/status");
+        assert!(answer(&status).contains("200 OK"));
+        // The oldest have been closed; the last one has not.
+        assert_eq!(answer(&idle[0]), "");
+        let mut last = idle.pop().unwrap();
+        last.write_all(b"1111111}").unwrap();
+        last.shutdown(Shutdown::Write).unwrap();
+        assert!(answer(&last).starts_with("HTTP/1.1 400"));
+    }
+
+    #[test]
+    fn requests_of_web_pages_are_refused() {
+        let (server, ..) = server();
+        for header in ["origin: http://evil.example", "sec-fetch-site: cross-site", "host: evil.example"] {
+            let mut stream = connect(&server);
+            let host = if header.starts_with("host") { "" } else { "host: localhost\r\n" };
+            let request = format!("POST /v1/setup HTTP/1.1\r\n{host}{header}\r\nconnection: close\r\n\r\n");
+            stream.write_all(request.as_bytes()).unwrap();
+            let text = answer(&stream);
+            assert!(text.starts_with("HTTP/1.1 403 Forbidden\r\n") && text.contains("refused"), "{text}");
+        }
     }
 
     #[test]
