@@ -13,7 +13,7 @@ import { Counter } from "k6/metrics"
 const hits = new Counter("hits")
 export const options = { iterations: 20 }
 export default function () {
-  for (let i = 0; i < 500; i++) hits.add(1)
+  for (let i = 0; i < (__ENV.SHORT ? 5 : 500); i++) hits.add(1)
   console.log("did", __ITER)
 }
 "#;
@@ -119,5 +119,77 @@ fn nobody_reads_the_output() {
         let summary_json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(summary_json["metrics"]["hits"]["count"], 10_000, "{args:?}");
         std::fs::remove_file(summary).expect("it is there");
+    }
+}
+
+/// A shell's command in the folder of the script.
+fn shell(command: &str) -> Outcome {
+    let program = Program::new("/bin/bash").file("script.js", SCRIPT).within(BOUND);
+    program.args(["-c", command]).run()
+}
+
+/// Nobody reads them: what is written is little enough for the pipe, and nothing waits for a reader.
+#[test]
+fn outputs_may_be_fifos() {
+    for flag in
+        ["--out=json=f", "--out=csv=f", "--console-output=f", "--log-output=file=f", "--summary-export=f"]
+    {
+        let outcome =
+            shell(&format!("mkfifo f; exec {BINARY} run --iterations 1 --env SHORT=1 {flag} script.js"));
+        outcome.expect_code(0).expect_text("TOTAL RESULTS");
+    }
+    let read = shell(&format!("mkfifo f; cat f > copy & {BINARY} run --quiet --out json=f script.js; wait"));
+    let hits = r#"{"metric":"hits","type":"Point""#;
+    assert_eq!(read.expect_code(0).file("copy").matches(hits).count(), 10_000);
+}
+
+/// A reader that stops reading loses its lines, and the run its time, but not its summary.
+#[test]
+fn a_stuck_reader_does_not_take_the_summary() {
+    let outcome = shell(&format!("mkfifo f; exec {BINARY} run --out json=f --console-output=f script.js"));
+    outcome.expect_code(0).expect_text("TOTAL RESULTS").expect_value("hits", "count", 10_000.0);
+    outcome.expect_text("nothing was read from it for 5 s");
+}
+
+/// The first signal ends a wait for somebody who writes.
+#[test]
+fn waiting_for_input_ends_at_the_first_signal() {
+    for (name, run) in [
+        ("script", "run f"),
+        ("import", "run -e KIND=import ask.js"),
+        ("open", "run open.js"),
+        ("fs", "run fs.js"),
+        ("standard input", "run - < f2"),
+        ("config", "run --config f script.js"),
+        ("secrets", "run --secret-source=file=f script.js"),
+    ] {
+        let files = [
+            ("ask.js", r#"import "./f"; export default () => {}"#),
+            ("open.js", r#"open("f"); export default () => {}"#),
+            (
+                "fs.js",
+                r#"import { open } from "k6/experimental/fs"; await open("f"); export default () => {}"#,
+            ),
+        ];
+        let program = Program::new("/bin/bash").file("script.js", SCRIPT).within(BOUND);
+        let program = files.into_iter().fold(program, |program, (name, text)| program.file(name, text));
+        // A FIFO that is open for writing says nothing and does not end.
+        let command =
+            format!("mkfifo f f2; exec 9<>f2; exec timeout --preserve-status -s INT -k 30 2 {BINARY} {run}");
+        let outcome = program.args(["-c", &command]).run();
+        println!("{name}: {}", outcome.stderr);
+        outcome.expect_code(105);
+    }
+}
+
+#[test]
+fn input_may_come_from_a_command_and_has_to_end() {
+    let outcome = shell(&format!("exec {BINARY} run <(sleep 0.2; cat script.js)"));
+    outcome.expect_code(0).expect_value("hits", "count", 10_000.0);
+    for run in
+        ["run /dev/zero", "run --config /dev/zero script.js", "run --secret-source=file=/dev/zero script.js"]
+    {
+        let outcome = shell(&format!("exec {BINARY} {run}"));
+        outcome.expect_text("it is not a regular file and has more than 256 MiB");
     }
 }

@@ -1,10 +1,11 @@
 //! Where the lines of an output go: a file, a compressed file, standard output.
 
-use std::fs::File;
 use std::io::{self, Write};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+
+use crate::writable::Writable;
 
 /// Written through when it has grown to this.
 const BUFFER: usize = 64 * 1024;
@@ -19,7 +20,7 @@ pub(crate) struct LineFile {
 
 enum Target {
     Plain(Box<dyn Write + Send>),
-    Gzip(Box<GzEncoder<File>>),
+    Gzip(Box<GzEncoder<Writable>>),
 }
 
 impl LineFile {
@@ -29,7 +30,7 @@ impl LineFile {
         let Some(path) = path.filter(|path| !matches!(*path, "" | "-")) else {
             return Ok(Self { buffer: Vec::new(), to: Target::Plain(Box::new(io::stdout())), path: None });
         };
-        let file = File::create(path)?;
+        let file = Writable::create(path)?;
         let to = if path.ends_with(".gz") {
             Target::Gzip(Box::new(GzEncoder::new(file, Compression::fast())))
         } else {

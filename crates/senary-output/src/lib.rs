@@ -11,8 +11,10 @@ mod output;
 mod pipeline;
 pub mod summary;
 mod time;
+mod writable;
 
 pub use number::{TimeUnit, TimeUnitError};
 pub use output::{Output, OutputContext, OutputError, OutputSpec};
 pub use pipeline::{Finished, Pipeline, PipelineConfig, PipelineHandle};
 pub use summary::{Remark, SaveError, Summary, SummaryOptions, TrendStat, TrendStatError, save};
+pub use writable::Writable;

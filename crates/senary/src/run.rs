@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use senary_execution::Shutdown;
+use senary_js::source::input;
 use senary_metrics::Registry;
 use senary_net::EchoServer;
 use senary_output::{Output, OutputContext, OutputSpec};
@@ -24,7 +25,13 @@ use crate::test_run::TestRun;
 use crate::{logging, open_files, report, script, signals, stacks, view};
 
 pub fn run(args: &RunArgs, global: &GlobalSettings, env: &Environment) -> Result<(), Failure> {
-    event_loop()?.block_on(main_line(args, global, env))
+    let shutdown = Shutdown::new();
+    let run = main_line(args, global, env, shutdown.clone());
+    event_loop()?.block_on(run).map_err(|failure| match shutdown.reason() {
+        // What was waited for in vain is not what has failed.
+        Some(reason) if input::was_given_up() => Failure::Stopped(reason.clone()),
+        _ => failure,
+    })
 }
 
 /// The event loop of a command, on its own thread.
@@ -33,8 +40,12 @@ pub fn event_loop() -> Result<Runtime, Failure> {
     built.map_err(|e| Failure::System { doing: "starting the event loop", reason: e.to_string() })
 }
 
-async fn main_line(args: &RunArgs, global: &GlobalSettings, env: &Environment) -> Result<(), Failure> {
-    let shutdown = Shutdown::new();
+async fn main_line(
+    args: &RunArgs,
+    global: &GlobalSettings,
+    env: &Environment,
+    shutdown: Shutdown,
+) -> Result<(), Failure> {
     let signalled = signals::watch(shutdown.clone())
         .map_err(|e| Failure::System { doing: "watching for signals", reason: e.to_string() })?;
     let open_files = senary_net::limits::raise_open_files();

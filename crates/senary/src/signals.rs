@@ -13,6 +13,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use senary_execution::{Shutdown, StopReason};
+use senary_js::source::input;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -52,6 +53,7 @@ pub fn watch(shutdown: Shutdown) -> io::Result<CancellationToken> {
         let _too_large = too_large;
         let name = runtime.block_on(next(&mut signals));
         shutdown.stop(StopReason::Signal { name });
+        input::interrupt();
         first.cancel();
         let name = runtime.block_on(next(&mut signals));
         end_process(&Failure::Stopped(StopReason::Signal { name }));

@@ -10,6 +10,7 @@ mod deep;
 pub mod files;
 pub(crate) mod frames;
 pub(crate) mod function_text;
+pub mod input;
 pub mod loader;
 mod namespaces;
 mod remote;
@@ -202,9 +203,7 @@ pub fn read_file(path: &str, cwd: &Path) -> Result<(String, Vec<u8>), SourceErro
         reason: io_text(&reason),
     };
     if path == "-" {
-        let mut bytes = Vec::new();
-        std::io::Read::read_to_end(&mut std::io::stdin(), &mut bytes).map_err(not_found)?;
-        Ok((specifier::url_of(&cwd.join("-")), bytes))
+        Ok((specifier::url_of(&cwd.join("-")), input::read_stdin().map_err(not_found)?))
     } else if specifier::is_remote(path) {
         let url = percent::cleaned(path);
         let bytes = fetch(&url, path, &CancellationToken::new())?;
@@ -212,8 +211,8 @@ pub fn read_file(path: &str, cwd: &Path) -> Result<(String, Vec<u8>), SourceErro
     } else if let Some((scheme, _)) = path.split_once("://").filter(|(scheme, _)| *scheme != "file") {
         Err(SourceError::Scheme(scheme.to_owned()))
     } else {
-        let file = specifier::normalize(&cwd.join(specifier::named_path(path)));
-        Ok((specifier::url_of(&file), std::fs::read(&file).map_err(not_found)?))
+        let file = specifier::normalize(&cwd.join(path.strip_prefix("file://").unwrap_or(path)));
+        Ok((specifier::url_of(&file), input::read(&file).map_err(not_found)?))
     }
 }
 
@@ -450,7 +449,7 @@ impl ModuleStore {
         if self.is_locked() {
             return Err(missing.get(&url).copied().unwrap_or(std::io::ErrorKind::NotFound).into());
         }
-        let bytes = std::fs::read(path).inspect_err(|error| {
+        let bytes = input::read(path).inspect_err(|error| {
             missing.insert(url.clone(), error.kind());
         })?;
         let bytes: Arc<[u8]> = bytes.into();

@@ -1,7 +1,8 @@
 //! Writing what `handleSummary()` returned: to standard output, standard error, and files.
 
-use std::fs::File;
 use std::io::{self, Write};
+
+use crate::writable::Writable;
 
 /// What could not be written; everything else was. The text is the reference's.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +24,7 @@ pub fn save(
         let written = match &**target {
             "stdout" => print(stdout, bytes),
             "stderr" => print(stderr, bytes),
-            path => match File::create(path) {
+            path => match Writable::create(path) {
                 Ok(mut file) => file.write_all(bytes),
                 Err(error) => {
                     failures.push(failed("open", error));

@@ -1,11 +1,11 @@
 //! Where log lines go, and the thread that takes them there.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
 
 use log::LevelFilter;
+use senary_output::Writable;
 
 use super::backlog::Line;
 use super::{LogError, loki, parse_level};
@@ -73,12 +73,12 @@ pub enum Output {
     Stderr,
     Stdout,
     None,
-    File { file: BufWriter<File>, has_failed: bool },
+    File { file: BufWriter<Writable>, has_failed: bool },
 }
 
 impl Output {
-    pub fn file(file: File) -> Self {
-        Self::File { file: BufWriter::new(file), has_failed: false }
+    pub fn file(file: impl Into<Writable>) -> Self {
+        Self::File { file: BufWriter::new(file.into()), has_failed: false }
     }
 
     fn is_terminal(&self) -> bool {
@@ -216,6 +216,8 @@ mod tests {
     use std::sync::mpsc::sync_channel;
 
     use super::super::backlog::Backlog;
+    use std::fs::File;
+
     use super::*;
 
     #[test]

@@ -9,7 +9,6 @@ mod destination;
 mod format;
 mod loki;
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +19,7 @@ use std::time::{Duration, Instant};
 use jiff::tz::TimeZone;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use senary_js::source::io_text;
+use senary_output::Writable;
 
 use backlog::Backlog;
 use destination::{Channel, Message, Output};
@@ -264,12 +264,8 @@ fn hide(text: &str, secrets: &[String]) -> Option<String> {
     hidden
 }
 
-fn open(path: &Path) -> Result<File, LogError> {
-    let mut options = File::options();
-    options.append(true).create(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map_err(|reason| LogError::File { path: path.to_owned(), reason })
+fn open(path: &Path) -> Result<Writable, LogError> {
+    Writable::append(path).map_err(|reason| LogError::File { path: path.to_owned(), reason })
 }
 
 /// The level of that name, as the reference's settings call it.

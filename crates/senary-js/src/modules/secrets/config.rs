@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::source::{io_text, read_text};
+use crate::source::{input, io_text};
 
 const FILE: &str = "file";
 const MOCK: &str = "mock";
@@ -165,7 +165,7 @@ fn file(settings: &[&str], cwd: &Path) -> Result<HashMap<String, String>, Config
     if path.is_empty() {
         return Err(ConfigError::NoPath);
     }
-    let text = read_text(&cwd.join(path)).map_err(|e| ConfigError::File {
+    let text = input::read_to_string(cwd.join(path)).map_err(|e| ConfigError::File {
         source_type: FILE,
         path: path.to_owned(),
         reason: io_text(&e),
@@ -224,7 +224,7 @@ fn url(settings: &[&str], env: &UrlEnvironment, cwd: &Path) -> Result<UrlOptions
 
 fn from_file(options: &mut UrlOptions, path: &str, cwd: &Path) -> Result<(), ConfigError> {
     let unreadable = |reason: String| ConfigError::File { source_type: URL, path: path.to_owned(), reason };
-    let bytes = std::fs::read(cwd.join(path)).map_err(|e| unreadable(io_text(&e)))?;
+    let bytes = input::read(cwd.join(path)).map_err(|e| unreadable(io_text(&e)))?;
     let json: Value = serde_json::from_slice(&bytes).map_err(|e| unreadable(e.to_string()))?;
     let Value::Object(settings) = json else { return Err(unreadable("it is no JSON object".to_owned())) };
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);

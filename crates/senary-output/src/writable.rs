@@ -1,0 +1,112 @@
+//! Files to write to, of any kind: what is no regular file, a FIFO or a device, may take nothing for ever, and the run
+//! must not stand still with it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+/// How long a file that is not a regular one may take for what is written at a time.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Log files are their owner's.
+const LOG_MODE: u32 = 0o600;
+
+/// An open file.
+pub enum Writable {
+    Regular(File),
+    Other(Patient),
+}
+
+impl Writable {
+    /// Creates a file, or replaces what is in it.
+    pub fn create(path: impl AsRef<Path>) -> io::Result<Self> {
+        Self::open(path.as_ref(), File::options().write(true).create(true).truncate(true))
+    }
+
+    /// Creates a file that only its owner may read, or appends to the one that is there.
+    pub fn append(path: impl AsRef<Path>) -> io::Result<Self> {
+        Self::open(path.as_ref(), File::options().append(true).create(true).mode(LOG_MODE))
+    }
+
+    fn open(path: &Path, options: &mut OpenOptions) -> io::Result<Self> {
+        let kind = path.metadata().map(|metadata| metadata.file_type());
+        match kind {
+            Ok(kind) if !kind.is_file() && !kind.is_dir() => {
+                // Opened for reading, too, a FIFO does not wait for a reader.
+                options.read(kind.is_fifo() && !is_inherited(path));
+                Ok(Self::Other(Patient::new(options.open(path)?)?))
+            }
+            _ => options.open(path).map(Self::Regular),
+        }
+    }
+}
+
+/// A pipe that whoever started the process has opened has its reader already, and is told when that one is gone.
+fn is_inherited(path: &Path) -> bool {
+    ["/dev/fd", "/dev/stdout", "/dev/stderr", "/proc/self/fd"].iter().any(|given| path.starts_with(given))
+}
+
+impl From<File> for Writable {
+    fn from(file: File) -> Self {
+        Self::Regular(file)
+    }
+}
+
+impl Write for Writable {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Regular(file) => file.write(data),
+            Self::Other(file) => file.write(data),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Regular(file) => file.flush(),
+            // Nothing is held back.
+            Self::Other(_) => Ok(()),
+        }
+    }
+}
+
+/// A file that is written to by a thread of its own, so that it can be given up.
+pub struct Patient {
+    to_write: Sender<Vec<u8>>,
+    written: Receiver<io::Result<()>>,
+    gave_up: bool,
+}
+
+impl Patient {
+    fn new(mut file: File) -> io::Result<Self> {
+        let (to_write, data) = channel::<Vec<u8>>();
+        let (outcome, written) = channel();
+        let write = move || {
+            while let Ok(data) = data.recv() {
+                if outcome.send(file.write_all(&data)).is_err() {
+                    return;
+                }
+            }
+        };
+        thread::Builder::new().name("slow-file".to_owned()).spawn(write)?;
+        Ok(Self { to_write, written, gave_up: false })
+    }
+
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        let stuck = || io::Error::new(io::ErrorKind::TimedOut, "nothing was read from it for 5 s");
+        // The thread may be at the earlier data still.
+        if self.gave_up || self.to_write.send(data.to_vec()).is_err() {
+            return Err(stuck());
+        }
+        match self.written.recv_timeout(PATIENCE) {
+            Ok(outcome) => outcome.map(|()| data.len()),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                self.gave_up = true;
+                Err(stuck())
+            }
+        }
+    }
+}
