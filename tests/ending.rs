@@ -453,3 +453,18 @@ export default function () { console.log("ran") }
     outcome.expect_code(99).expect_text("stopping test prematurely");
     assert_eq!(outcome.log_lines("ran").len(), 0, "{}", outcome.stderr);
 }
+
+/// What setup() waits for is a socket that the script forgot, and not a longer time.
+#[test]
+fn a_socket_that_setup_leaves_open_is_named() {
+    let server = Server::start(Behaviour::Echo);
+    let script = r#"
+import { Socket } from "k6/x/tcp"
+export const options = { setupTimeout: "1s" }
+export async function setup() { await new Socket().connect(__ENV.TCP_PORT, __ENV.TCP_HOST) }
+export default function () {}
+"#;
+    let outcome = Program::script(BINARY, script).target(&server).within(BOUND).run();
+    outcome.expect_code(100).expect_text("setup() execution timed out after 1 seconds");
+    outcome.expect_text(&format!("a socket to {} is still open", server.address()));
+}

@@ -101,6 +101,13 @@ impl EventLoop {
         self.live.borrow().values().for_each(|live| live.wake());
     }
 
+    /// What is live, in words.
+    pub fn describe_live(&self) -> Vec<String> {
+        let mut described: Vec<String> = self.live.borrow().values().map(|live| live.describe()).collect();
+        described.sort();
+        described
+    }
+
     /// Closes everything live; no script runs any more.
     pub fn abandon_live(&self) {
         // Taken out first: what is closed may look at the event loop.

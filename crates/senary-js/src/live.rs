@@ -18,6 +18,9 @@ pub trait Live {
     /// The VU is back from a blocking call and can take events again.
     fn wake(&self);
 
+    /// What it is and does, for people to read: `a socket to 10.0.0.1:80 is still open`.
+    fn describe(&self) -> String;
+
     /// The iteration has ended abnormally: everything is closed, and no script runs any more.
     fn abandon(&self);
 }

@@ -91,12 +91,32 @@ impl Stages {
                     Err(error) => Err(LifecycleError::Script(ScriptFailure::from_error(ctx, error))),
                 })
             });
+            if matches!(result, Err(LifecycleError::Script(ScriptFailure::Interrupted))) {
+                warn_of_live(&inner, name);
+            }
             inner.abandon();
             result
         });
         worker.flush();
         result
     }
+}
+
+/// How many open things are named.
+const MOST_NAMED: usize = 5;
+
+/// Says what a function that was cut off may have waited for.
+fn warn_of_live(inner: &VuInner, name: &str) {
+    let live = inner.core.events.describe_live();
+    let Some(first) = live.chunks(MOST_NAMED).next() else { return };
+    let more = match live.len() - first.len() {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    log::warn!(
+        "{name}() ends once nothing is open any more, and {}{more}; call destroy() when it is not needed any more",
+        first.join(", ")
+    );
 }
 
 /// Calls an exported function and waits for its promise, if it is one.

@@ -77,6 +77,11 @@ impl Live for SocketCore {
         SocketCore::wake(self);
     }
 
+    fn describe(&self) -> String {
+        let doing = if self.state.get() == State::Opening { "connecting" } else { "open" };
+        format!("a socket to {} is still {doing}", self.target())
+    }
+
     fn abandon(&self) {
         self.close().writes.iter().for_each(|write| self.count_partial(write));
         self.connecting.take();

@@ -314,6 +314,17 @@ impl SocketCore {
         self.vu.data_received.set(self.vu.data_received.get() + received);
     }
 
+    /// The host and the port of the connect, for people to read.
+    pub fn target(&self) -> String {
+        let endpoint = self.endpoint.borrow();
+        endpoint.as_ref().map_or_else(String::new, |to| {
+            match to.host.contains(':') && !to.host.starts_with('[') {
+                true => format!("[{}]:{}", to.host, to.port),
+                false => format!("{}:{}", to.host, to.port),
+            }
+        })
+    }
+
     /// Local and remote, while there is a connection.
     pub fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
         let stream = self.stream.borrow();
