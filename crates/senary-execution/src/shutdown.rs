@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 pub enum StopReason {
     /// A signal; `name` is what users read (`interrupt`, `terminated`, `hangup`).
     Signal { name: &'static str },
-    /// The script called `exec.test.abort()`; `at` is the text after the message, if any.
+    /// The script called `exec.test.abort()`.
     ScriptAborted { message: String },
     /// A threshold with `abortOnFail` was crossed; the names are sorted.
     ThresholdsCrossed { metrics: Vec<String> },

@@ -54,16 +54,21 @@ pub(crate) async fn run<F: VuFactory>(mut run: ScenarioRun<F>) {
     let deadlines = run.active.start_clock();
     let token = run.active.token.clone();
     let work = async {
-        match (&scenario.scenario.executor, arrivals) {
-            (_, Some(arrivals)) => arrivals.run(&mut run, deadlines).await,
-            (ExecutorConfig::SharedIterations { .. }, _) => shared_iterations::run(&mut run).await,
-            (ExecutorConfig::PerVuIterations { iterations, .. }, _) => {
+        let executor = &scenario.scenario.executor;
+        match executor {
+            ExecutorConfig::SharedIterations { .. } => shared_iterations::run(&mut run).await,
+            ExecutorConfig::PerVuIterations { iterations, .. } => {
                 per_vu_iterations::run(&mut run, *iterations).await;
             }
-            (ExecutorConfig::ConstantVus { .. }, _) => constant_vus::run(&mut run).await,
-            (executor, _) => {
+            ExecutorConfig::ConstantVus { .. } => constant_vus::run(&mut run).await,
+            ExecutorConfig::RampingVus { .. } => {
                 if let Some(ramp) = executor.vu_ramp(&run.active.numbering) {
                     ramping_vus::run(&mut run, deadlines, ramp).await;
+                }
+            }
+            ExecutorConfig::ConstantArrivalRate { .. } | ExecutorConfig::RampingArrivalRate { .. } => {
+                if let Some(arrivals) = arrivals {
+                    arrivals.run(&mut run, deadlines).await;
                 }
             }
         }

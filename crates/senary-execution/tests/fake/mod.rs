@@ -40,6 +40,7 @@ pub struct Fakes {
     records: Mutex<Vec<Record>>,
     activations: Mutex<Vec<(u64, String)>>,
     alive: AtomicU64,
+    begun: AtomicU64,
 }
 
 impl Fakes {
@@ -52,6 +53,7 @@ impl Fakes {
             records: Mutex::default(),
             activations: Mutex::default(),
             alive: AtomicU64::new(0),
+            begun: AtomicU64::new(0),
         }
     }
 
@@ -80,6 +82,11 @@ impl Fakes {
     /// Which scenario took which VU, in order.
     pub fn activations(&self) -> Vec<(u64, String)> {
         self.activations.lock().unwrap().clone()
+    }
+
+    /// Iterations that have begun, whatever became of them.
+    pub fn begun(&self) -> u64 {
+        self.begun.load(Ordering::SeqCst)
     }
 
     pub fn alive(&self) -> u64 {
@@ -142,6 +149,7 @@ impl Vu for FakeVu {
         iteration: Iteration,
         interrupt: &CancellationToken,
     ) -> IterationOutcome {
+        self.fakes.begun.fetch_add(1, Ordering::SeqCst);
         let scenario = self.activation.as_ref().expect("activated").scenario.clone();
         let epoch = *self.fakes.epoch.lock().unwrap();
         let started = epoch.elapsed();
