@@ -81,6 +81,9 @@ impl Drop for EchoServer {
     }
 }
 
+/// How long a client may take for its handshake.
+const HANDSHAKE: std::time::Duration = std::time::Duration::from_secs(30);
+
 async fn serve(listener: std::net::TcpListener, acceptor: Option<tokio_rustls::TlsAcceptor>) {
     let Ok(listener) = TcpListener::from_std(listener) else { return };
     let buffer = Rc::new(RefCell::new(vec![0; BUFFER]));
@@ -132,7 +135,7 @@ async fn echo_plain(mut stream: TcpStream, buffer: &RefCell<Vec<u8>>) -> io::Res
 }
 
 async fn echo_tls(acceptor: tokio_rustls::TlsAcceptor, stream: TcpStream) -> io::Result<()> {
-    let stream = acceptor.accept(stream).await?;
+    let stream = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await??;
     let (mut reader, mut writer) = tokio::io::split(stream);
     tokio::io::copy(&mut reader, &mut writer).await?;
     writer.shutdown().await

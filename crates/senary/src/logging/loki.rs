@@ -8,7 +8,7 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::{Request, Uri};
 use hyper_util::rt::TokioIo;
@@ -319,6 +319,9 @@ fn nanos(time: SystemTime) -> String {
     time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos().to_string()
 }
 
+/// What a server may say of a push that it refuses, in bytes.
+const LARGEST_ANSWER: usize = 64 << 10;
+
 async fn post(config: &Config, tls: &Tls, body: String) -> io::Result<()> {
     let uri: Uri = config.url.parse().map_err(io::Error::other)?;
     let host = uri.host().unwrap_or_default();
@@ -357,10 +360,12 @@ where
     let exchange = async {
         let response = sender.send_request(request).await.map_err(io::Error::other)?;
         let status = response.status();
-        let text = response.into_body().collect().await.map_err(io::Error::other)?.to_bytes();
         if status.is_success() {
             return Ok(());
         }
+        // An answer that is longer, or breaks off, says nothing that the status does not.
+        let text = Limited::new(response.into_body(), LARGEST_ANSWER).collect().await;
+        let text = text.map(|text| text.to_bytes()).unwrap_or_default();
         Err(io::Error::other(format!("{status}: {}", String::from_utf8_lossy(&text))))
     };
     tokio::pin!(exchange);
