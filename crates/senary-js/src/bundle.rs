@@ -6,17 +6,19 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use rquickjs::{Filter, Object, Value};
+use rquickjs::{Object, Value};
 use senary_execution::{Clock, ExecutionState, Shutdown, VuId, WorkerContext};
 use senary_metrics::{ProducerId, Registry, TagSet};
 use senary_net::{DnsConfig, Resolver, Tls, TlsOptions};
 use tokio_util::sync::CancellationToken;
 
 use crate::factory::{self, LifecycleError};
+use crate::hints::Hints;
 use crate::json::{self, JsonError};
 use crate::modules;
 use crate::modules::data::SharedArrays;
 use crate::modules::secrets::Secrets;
+use crate::properties;
 use crate::settings::{SetupData, SystemTags, VuSettings};
 use crate::source::{ModuleStore, ScriptSource, loader};
 
@@ -41,6 +43,7 @@ pub struct Bundle {
     pub(crate) registry: Registry,
     pub(crate) runtime: RuntimeOptions,
     pub(crate) shared_arrays: SharedArrays,
+    pub(crate) hints: Hints,
     options: serde_json::Value,
     exports: Vec<String>,
     /// Names of exports that are not functions.
@@ -93,6 +96,7 @@ impl Bundle {
             registry,
             runtime,
             shared_arrays: SharedArrays::default(),
+            hints: Hints::default(),
             options: serde_json::Value::Null,
             exports: Vec::new(),
             values: Vec::new(),
@@ -176,9 +180,8 @@ impl Bundle {
             let Some(exports) = inner.exports.borrow().clone() else { return Ok(Default::default()) };
             let exports: Object<'_> = exports.restore(ctx).map_err(thrown)?;
             let (mut names, mut values) = (Vec::new(), Vec::new());
-            for key in exports.own_keys::<String>(Filter::new().string()) {
-                let key = key.map_err(thrown)?;
-                let value: Value<'_> = exports.get(key.as_str()).map_err(thrown)?;
+            for entry in properties::all_entries(&exports) {
+                let (key, value) = entry.map_err(thrown)?;
                 if value.is_function() {
                     names.push(key);
                 } else if key == SETUP || key == TEARDOWN {
@@ -192,10 +195,11 @@ impl Bundle {
                 JsonError::Script(failure) => LifecycleError::Script(failure),
                 error => LifecycleError::Options(error.to_string()),
             })?;
-            let options = json.and_then(|j| serde_json::from_str(&j).ok()).unwrap_or_default();
+            let options = json.map(|json| serde_json::from_str(&json)).transpose();
+            let options = options.map_err(|error| LifecycleError::Options(error.to_string()))?;
             let natives = loader::natives_imported(ctx).map_err(thrown)?;
             let opens_files = natives.iter().any(|name| modules::native(name).is_some_and(|m| m.opens_files));
-            Ok(Found { options, exports: names, values, opens_files })
+            Ok(Found { options: options.unwrap_or_default(), exports: names, values, opens_files })
         });
         inner.abandon();
         found

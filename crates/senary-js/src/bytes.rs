@@ -1,5 +1,4 @@
-//! The bytes behind `ArrayBuffer`s, typed arrays and `DataView`s, whatever their offset and length, and the
-//! UTF-8 of strings.
+//! The bytes behind `ArrayBuffer`s, typed arrays and `DataView`s, whatever their offset and length.
 
 use rquickjs::{ArrayBuffer, Ctx, Error, Object, Value, qjs};
 
@@ -72,28 +71,10 @@ pub fn of_object<'js>(ctx: &Ctx<'js>, object: &Object<'js>) -> rquickjs::Result<
     Ok(ArrayBuffer::from_object(buffer).map(|buffer| ByteView { buffer, offset, length }))
 }
 
-/// A string as UTF-8. Script may hold lone surrogates, which are no Unicode: each becomes U+FFFD.
-pub fn text_of(string: &rquickjs::String<'_>) -> rquickjs::Result<String> {
-    let text = string.clone().to_cstring()?;
-    // SAFETY: the engine guarantees `len` readable bytes for as long as `text` lives.
-    let bytes = unsafe { std::slice::from_raw_parts(text.as_ptr().cast::<u8>(), text.len()) };
-    if let Ok(text) = std::str::from_utf8(bytes) {
-        return Ok(text.to_owned());
-    }
-    // A lone surrogate comes as the three bytes ED A0..BF xx; U+FFFD has three as well.
-    let mut bytes = bytes.to_vec();
-    for i in 0..bytes.len().saturating_sub(2) {
-        if bytes[i] == 0xED && bytes[i + 1] >= 0xA0 {
-            bytes[i..i + 3].copy_from_slice("\u{fffd}".as_bytes());
-        }
-    }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
 /// The bytes of a string (as UTF-8) or of binary data, copied; `None` for anything else.
 pub fn of_value<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> rquickjs::Result<Option<Vec<u8>>> {
     if let Some(text) = value.as_string() {
-        return text_of(text).map(|text| Some(text.into_bytes()));
+        return text.to_string().map(|text| Some(text.into_bytes()));
     }
     match value.as_object() {
         Some(object) => Ok(of_object(ctx, object)?.map(|view| view.as_slice().to_vec())),

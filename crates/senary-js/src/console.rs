@@ -6,12 +6,13 @@
 
 use log::Level;
 use rquickjs::function::Rest;
-use rquickjs::{Coerced, Ctx, Filter, Function, Object, Type, Value, qjs};
+use rquickjs::{Coerced, Ctx, Function, Object, Type, Value, qjs};
 use rustc_hash::FxHashSet;
 
 use crate::bytes;
 use crate::modules::lazy;
 use crate::modules::phase::VuPhase;
+use crate::properties;
 
 /// The `log` target of lines scripts write.
 pub const TARGET: &str = "console";
@@ -135,7 +136,7 @@ impl<'js> Formatter<'_, 'js> {
                     continue;
                 }
                 Next::Key(key) => {
-                    let name = bytes::text_of(&key)?;
+                    let name = key.to_string()?;
                     self.text.push_str(&name);
                     self.text.push_str(": ");
                     container.object.get::<_, Value<'js>>(key)
@@ -231,8 +232,7 @@ impl<'js> Formatter<'_, 'js> {
             let members = Members::Elements { next: 0, length };
             return Ok(Shape::Container { head: "[".to_owned(), object: object.clone(), members });
         }
-        let keys = object.own_keys::<rquickjs::String<'js>>(Filter::new().string().enum_only());
-        let keys = keys.collect::<rquickjs::Result<Vec<_>>>()?;
+        let keys = properties::keys(object).collect::<rquickjs::Result<Vec<_>>>()?;
         Ok(Shape::Container {
             head: "{".to_owned(),
             object: object.clone(),
@@ -245,11 +245,11 @@ impl<'js> Formatter<'_, 'js> {
         if let Some(symbol) = value.as_symbol() {
             let description = symbol.description()?;
             return match description.as_string() {
-                Some(text) => bytes::text_of(text),
+                Some(text) => text.to_string(),
                 None => Ok(String::new()),
             };
         }
-        bytes::text_of(&value.get::<Coerced<rquickjs::String<'js>>>()?.0)
+        Ok(value.get::<Coerced<String>>()?.0)
     }
 
     /// What to write where script threw while it was looked at. Only an interruption goes on.

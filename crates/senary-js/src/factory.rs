@@ -165,6 +165,7 @@ fn prepare(ctx: &Ctx<'_>, core: &Rc<VuCore>, bundle: &Bundle) -> rquickjs::Resul
     let _ = ctx.store_userdata(VuHandle(core.clone()));
     let _ = ctx.store_userdata(core.phase.clone());
     bundle.shared_arrays.install(ctx);
+    bundle.hints.install(ctx);
     bundle.runtime.secrets.install(ctx);
     modules::install_globals(ctx)?;
     globals::install(ctx, core, &bundle.runtime)?;

@@ -2,7 +2,8 @@
 //!
 //! `JSON.stringify` leaves functions out and turns `NaN` into null. A test that runs with less than was written is
 //! worse than an error, so both are refused, as the reference does. A `BigInt` is a number; sets, maps and arrays of
-//! numbers are lists, bytes are base64: `JSON.stringify` would leave nothing of them.
+//! numbers are lists, bytes are base64: `JSON.stringify` would leave nothing of them. Half of a surrogate pair becomes
+//! U+FFFD, as in all text that leaves a script: other readers of JSON refuse the whole text for its escape.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -54,6 +55,31 @@ fn plain<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> rquickjs::Result<Value<'js>>
     Ok(value)
 }
 
+/// JSON of the engine's with U+FFFD in the place of lone surrogates, the only code units that it writes as `\ud…`.
+fn well_formed(json: String) -> String {
+    let is_lone = |at: usize| match json.as_bytes().get(at + 1..at + 4) {
+        Some([b'u', b'd', digit]) => matches!(digit, b'8' | b'9' | b'a'..=b'f'),
+        _ => false,
+    };
+    let mut out = String::new();
+    let (mut copied, mut at) = (0, 0);
+    while let Some(next) = memchr::memchr(b'\\', &json.as_bytes()[at..]) {
+        let escape = at + next;
+        at = escape + 2;
+        if is_lone(escape) {
+            at = escape + 6;
+            out.push_str(&json[copied..escape]);
+            out.push('\u{fffd}');
+            copied = at;
+        }
+    }
+    if copied == 0 {
+        return json;
+    }
+    out.push_str(&json[copied..]);
+    out
+}
+
 /// The value as JSON; `None` for `undefined`.
 pub fn of<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Result<Option<String>, JsonError> {
     let refused: Rc<RefCell<Option<JsonError>>> = Rc::default();
@@ -85,9 +111,38 @@ pub fn of<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Result<Option<String>, Json
     };
     let json = Function::new(ctx.clone(), check)
         .and_then(|check| ctx.json_stringify_replacer(value, check))
-        .and_then(|json| json.map(|json| json.to_string()).transpose());
+        .and_then(|json| json.map(|json| json.to_string()).transpose())
+        .map(|json| json.map(well_formed));
     json.map_err(|error| {
         let failure = ScriptFailure::from_error(ctx, error);
         refused.take().unwrap_or(JsonError::Script(failure))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use rquickjs::Value;
+
+    use crate::testing::with_context;
+
+    #[test]
+    fn lone_surrogates_are_replaced_and_nothing_else_is() {
+        with_context(|ctx| {
+            for (code, expected) in [
+                (r"'a\ud83d'", "\"a\u{fffd}\""),
+                (r"'\udc00\ud800x'", "\"\u{fffd}\u{fffd}x\""),
+                (r"({ 'k\ud800': ['\udfff'] })", "{\"k\u{fffd}\":[\"\u{fffd}\"]}"),
+                // Whole pairs, and texts that only look like escapes.
+                (r"'\ud83d\ude00'", "\"\u{1f600}\""),
+                (r"'\\ud83d'", r#""\\ud83d""#),
+                (r"'\\\ud83d'", "\"\\\\\u{fffd}\""),
+                (r"'\ud7ff\ue000\n\0'", "\"\u{d7ff}\u{e000}\\n\\u0000\""),
+            ] {
+                let value: Value<'_> = ctx.eval(code).unwrap();
+                let json = super::of(ctx, value).unwrap().unwrap();
+                assert_eq!(json, expected, "{code}");
+                serde_json::from_str::<serde_json::Value>(&json).unwrap();
+            }
+        });
+    }
 }

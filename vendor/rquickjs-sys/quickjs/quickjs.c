@@ -4217,7 +4217,8 @@ const char *JS_AtomToCStringLen(JSContext *ctx, size_t *plen, JSAtom atom)
             *plen = 0;
         return NULL;
     }
-    cstr = JS_ToCStringLen(ctx, plen, str);
+    /* Senary: names are UTF-8 */
+    cstr = JS_ToUTF8Len(ctx, plen, str);
     JS_FreeValue(ctx, str);
     return cstr;
 }
@@ -5077,8 +5078,9 @@ static JSValue js_force_tostring(JSContext *ctx, JSValueConst val1)
 /* return (NULL, 0) if exception. */
 /* return pointer into a JSString with a live ref_count */
 /* cesu8 determines if non-BMP1 codepoints are encoded as 1 or 2 utf-8 sequences */
-const char *JS_ToCStringLen2(JSContext *ctx, size_t *plen, JSValueConst val1,
-                             bool cesu8)
+/* Senary: well_formed determines if lone surrogates become U+FFFD */
+static const char *js_to_cstring(JSContext *ctx, size_t *plen, JSValueConst val1,
+                                 bool cesu8, bool well_formed)
 {
     JSValue val;
     JSString *str, *str_new;
@@ -5175,6 +5177,8 @@ const char *JS_ToCStringLen2(JSContext *ctx, size_t *plen, JSValueConst val1,
                         /* c = 0xfffd; */ /* error */
                     }
                 }
+                if (well_formed && is_surrogate(c))
+                    c = 0xfffd;
                 q += utf8_encode(q, c);
             }
         }
@@ -5190,6 +5194,18 @@ fail:
     if (plen)
         *plen = 0;
     return NULL;
+}
+
+const char *JS_ToCStringLen2(JSContext *ctx, size_t *plen, JSValueConst val1,
+                             bool cesu8)
+{
+    return js_to_cstring(ctx, plen, val1, cesu8, false);
+}
+
+/* Senary: for what leaves the engine. The text is UTF-8, whatever the string holds. */
+const char *JS_ToUTF8Len(JSContext *ctx, size_t *plen, JSValueConst val1)
+{
+    return js_to_cstring(ctx, plen, val1, false, true);
 }
 
 static void copy_str16(uint16_t *dst, JSString *p, int offset, int len)
@@ -32436,6 +32452,7 @@ static JSValue js_dynamic_import_job(JSContext *ctx,
     JSValueConst attributes = argv[4];
     const char *basename = NULL, *filename;
     JSValue ret, err;
+    size_t filename_len;
 
     if (!JS_IsString(basename_val)) {
         JS_ThrowTypeError(ctx, "no function filename for import()");
@@ -32445,9 +32462,15 @@ static JSValue js_dynamic_import_job(JSContext *ctx,
     if (!basename)
         goto exception;
 
-    filename = JS_ToCString(ctx, specifier);
+    /* Senary: UTF-8, and never another module than the one asked for */
+    filename = JS_ToUTF8Len(ctx, &filename_len, specifier);
     if (!filename)
         goto exception;
+    if (strlen(filename) != filename_len) {
+        JS_ThrowTypeError(ctx, "the name of the module \"%s\\0...\" contains a zero byte (\\0)", filename);
+        JS_FreeCString(ctx, filename);
+        goto exception;
+    }
 
     JS_LoadModuleInternal(ctx, basename, filename, resolving_funcs, attributes);
     JS_FreeCString(ctx, filename);

@@ -19,7 +19,7 @@ use rquickjs::{Array, Class, Coerced, Ctx, Function, JsLifetime, Object, Proxy, 
 use super::frozen;
 use super::phase::VuPhase;
 use crate::vu::core::vu_of;
-use crate::{bytes, errors, native};
+use crate::{errors, native};
 
 const SHARED_ARRAY: &str = "SharedArray";
 const LENGTH: &str = "length";
@@ -171,7 +171,7 @@ fn construct<'js>(
         return Err(errors::throw_go_error(&ctx, "new SharedArray must be called in the init context"));
     }
     let name = match name.0.filter(|name| !name.is_undefined() && !name.is_null()) {
-        Some(name) => bytes::text_of(&name.get::<Coerced<rquickjs::String<'js>>>()?.0)?,
+        Some(name) => name.get::<Coerced<String>>()?.0,
         None => String::new(),
     };
     if name.is_empty() {
@@ -238,7 +238,7 @@ fn call<'js>(ctx: &Ctx<'js>, build: &Function<'js>) -> rquickjs::Result<Elements
     let mut elements = Elements::default();
     for index in 0..array.get::<_, u32>(LENGTH)? {
         match ctx.json_stringify(array.get::<_, Value<'js>>(index)?)? {
-            Some(json) => elements.push(&bytes::text_of(&json)?),
+            Some(json) => elements.push(&json.to_string()?),
             // What JSON has no words for.
             None => elements.push("null"),
         }
@@ -250,7 +250,7 @@ fn call<'js>(ctx: &Ctx<'js>, build: &Function<'js>) -> rquickjs::Result<Elements
 fn is_async(function: &Function<'_>) -> rquickjs::Result<bool> {
     let constructor: Option<Object<'_>> = function.get("constructor")?;
     let name: Option<Value<'_>> = constructor.map(|constructor| constructor.get("name")).transpose()?;
-    let name = name.and_then(|name| name.into_string()).map(|name| bytes::text_of(&name)).transpose()?;
+    let name = name.and_then(|name| name.into_string()).map(|name| name.to_string()).transpose()?;
     Ok(name.is_some_and(|name| name == "AsyncFunction"))
 }
 
@@ -336,7 +336,7 @@ fn own_property<'js>(
 }
 
 fn is_length(key: &Value<'_>) -> rquickjs::Result<bool> {
-    let text = key.as_string().map(bytes::text_of).transpose()?;
+    let text = key.as_string().map(rquickjs::String::to_string).transpose()?;
     Ok(text.is_some_and(|text| text == LENGTH))
 }
 
@@ -347,10 +347,7 @@ fn refuse(ctx: Ctx<'_>) -> rquickjs::Result<bool> {
 /// The index a property key stands for, in the form in which the language writes indices.
 fn index_of(key: &Value<'_>) -> rquickjs::Result<Option<usize>> {
     let Some(key) = key.as_string() else { return Ok(None) };
-    let text = key.clone().to_cstring()?;
-    // SAFETY: the engine guarantees `len` readable bytes for as long as `text` lives.
-    let text = unsafe { std::slice::from_raw_parts(text.as_ptr().cast::<u8>(), text.len()) };
-    Ok(parse_index(text))
+    Ok(parse_index(key.clone().to_cstring()?.as_bytes()))
 }
 
 fn parse_index(text: &[u8]) -> Option<usize> {

@@ -117,11 +117,11 @@ fn b64encode<'js>(
 
 fn b64decode<'js>(
     ctx: Ctx<'js>,
-    input: Opt<Coerced<rquickjs::String<'js>>>,
+    input: Opt<Coerced<String>>,
     form: Opt<Coerced<String>>,
     format: Opt<Coerced<String>>,
 ) -> rquickjs::Result<Value<'js>> {
-    let text = input.0.map(|text| bytes::text_of(&text.0)).transpose()?.unwrap_or_default();
+    let text = input.0.map(|text| text.0).unwrap_or_default();
     let form = Form::named(form.0);
     let decoded = match decode_in_pieces(&ctx, form, text.as_bytes())? {
         Some(decoded) => decoded,

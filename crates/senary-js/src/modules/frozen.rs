@@ -3,8 +3,10 @@
 use std::fmt;
 
 use rquickjs::object::Property;
-use rquickjs::{Array, Ctx, Error, Filter, Object, Value, qjs};
+use rquickjs::{Array, Ctx, Error, Object, Value, qjs};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+
+use crate::properties;
 
 /// The value of a JSON text, frozen with all that is in it.
 pub fn parse<'js>(ctx: &Ctx<'js>, json: &str) -> rquickjs::Result<Value<'js>> {
@@ -101,7 +103,7 @@ impl<'de, 'js> Visitor<'de> for Frozen<'_, 'js> {
 fn freeze<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> rquickjs::Result<()> {
     let mut left: Vec<Object<'js>> = value.as_object().cloned().into_iter().collect();
     while let Some(object) = left.pop() {
-        for member in object.own_values::<Value<'js>>(Filter::new().string()) {
+        for member in properties::values(&object) {
             left.extend(member?.into_object());
         }
         freeze_object(ctx, &object)?;

@@ -6,10 +6,11 @@ use std::rc::Rc;
 
 use rquickjs::function::{Constructor, Opt};
 use rquickjs::object::Property;
-use rquickjs::{Coerced, Ctx, Filter, Function, Object, Type, Value};
+use rquickjs::{Coerced, Ctx, Function, Object, Value};
 use senary_metrics::{MetricId, MetricType, SeriesId, TagSetId, ValueType};
 
 use crate::errors;
+use crate::properties;
 use crate::vu::core::vu_of;
 
 /// Longer values are cut in warnings.
@@ -162,9 +163,8 @@ pub fn tags_of<'js>(
     }
     // Other plain values have no names: `[1, 2].forEach(trend.add)` hands over indices.
     let Some(object) = value.as_object() else { return Ok(tags) };
-    for key in object.own_keys::<String>(Filter::new().string().enum_only()) {
-        let key = key?;
-        let value: Value<'_> = object.get(key.as_str())?;
+    for entry in properties::entries(object) {
+        let (key, value) = entry?;
         match plain_text(&value)? {
             Some(text) => tags.push((key, text)),
             None => return Err(errors::throw_type_error(ctx, &(place() + &not_plain(&key)))),

@@ -193,7 +193,7 @@ fn new_encoder(ctx: Ctx<'_>) -> rquickjs::Result<Class<'_, TextEncoder>> {
 /// Scripts take it off its encoder: `const { encode } = new TextEncoder()`.
 fn encode<'js>(ctx: Ctx<'js>, input: Opt<Value<'js>>) -> rquickjs::Result<TypedArray<'js, u8>> {
     let text = match input.0.filter(|input| !input.is_undefined()) {
-        Some(input) => bytes::text_of(&input.get::<Coerced<rquickjs::String<'js>>>()?.0)?,
+        Some(input) => input.get::<Coerced<String>>()?.0,
         None => String::new(),
     };
     TypedArray::new_copy(ctx, text)
@@ -205,7 +205,7 @@ fn new_decoder<'js>(
     options: Opt<Value<'js>>,
 ) -> rquickjs::Result<Class<'js, TextDecoder>> {
     let label = match label.0.filter(|label| !label.is_undefined()) {
-        Some(label) => bytes::text_of(&label.get::<Coerced<rquickjs::String<'js>>>()?.0)?,
+        Some(label) => label.get::<Coerced<String>>()?.0,
         None => Encoding::Utf8.name().to_owned(),
     };
     let Some(encoding) = Encoding::labelled(&label) else {

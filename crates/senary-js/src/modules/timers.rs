@@ -9,6 +9,7 @@ use rquickjs::{Coerced, Ctx, Function, Object, Persistent, Value};
 
 use crate::errors;
 use crate::event_loop::Timer;
+use crate::hints;
 use crate::native;
 use crate::vu::core::vu_of;
 
@@ -60,7 +61,14 @@ fn add<'js>(
     let Some(callback) = callback.and_then(|c| c.as_function().cloned()) else {
         return Err(errors::throw_type_error(ctx, &format!("{name}'s callback isn't a callable function")));
     };
-    let delay = delay.map(|d| d.get::<Coerced<f64>>()).transpose()?.map_or(0.0, |d| d.0);
+    let given = delay;
+    let delay = given.as_ref().map(|d| d.get::<Coerced<f64>>()).transpose()?.map_or(0.0, |d| d.0);
+    if delay.is_nan()
+        && let Some(given) = &given
+    {
+        let instead = format!("milliseconds, as in {name}(callback, 500)");
+        hints::no_number(ctx, &format!("{name}()"), given, "it does not wait", &instead);
+    }
     // NaN and negative delays are none; what is too long to happen is a century.
     let delay = Duration::from_secs_f64((delay.max(0.0) / 1e3).min(3e9));
     let timer = Timer {

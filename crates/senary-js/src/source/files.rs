@@ -36,6 +36,9 @@ pub(crate) fn read(ctx: &Ctx<'_>, function: &str, path: &str) -> rquickjs::Resul
     if path.is_empty() {
         return Err(throw_source(ctx, &SourceError::EmptyPath));
     }
+    if path.contains('\0') {
+        return Err(throw_source(ctx, &SourceError::ZeroByte(path.to_owned())));
+    }
     let store = store_of(ctx)?;
     let file = specifier::normalize(&directory(ctx, path)?.join(specifier::named_path(path)));
     if store.is_locked() && !store.is_known_file(&file) {

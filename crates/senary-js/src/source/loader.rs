@@ -15,8 +15,7 @@ use rquickjs::module::{Declarations, Declared, Exports, ModuleDef};
 use rquickjs::object::{Accessor, Property};
 use rquickjs::proxy::{ProxyHandler, ProxyProperty, ProxyReceiver, ProxyTarget};
 use rquickjs::{
-    Coerced, Ctx, Exception, Filter, Function, JsLifetime, Module, Object, Persistent, Promise, Proxy, Value,
-    qjs,
+    Coerced, Ctx, Exception, Function, JsLifetime, Module, Object, Persistent, Promise, Proxy, Value, qjs,
 };
 use senary_metrics::spelling::nearest;
 
@@ -27,6 +26,7 @@ use super::{ModuleSource, ModuleStore, SourceError, bytecode, function_text, sta
 use crate::errors;
 use crate::modules::{self, phase::VuPhase};
 use crate::native;
+use crate::properties;
 
 /// Before a CommonJS module's text, on its first line so that line numbers stay right.
 const COMMONJS_HEAD: &str = "(function (module, exports) {";
@@ -193,7 +193,7 @@ fn warn_of_missing_names(ctx: &Ctx<'_>, source: &ModuleSource) -> rquickjs::Resu
             if exports.contains_key(place.name.as_str())? {
                 continue;
             }
-            let known = exports.own_keys::<String>(Filter::new().string().enum_only());
+            let known = properties::names(&exports);
             let known = known.filter_map(Result::ok).filter(|name| name != DEFAULT).collect::<Vec<_>>();
             let hint = match nearest(&place.name, known.iter().map(String::as_str)) {
                 Some(name) => format!("did you mean {name:?}?"),
@@ -253,10 +253,11 @@ fn with_all_names(ctx: &Ctx<'_>, engine_name: &str) -> rquickjs::Result<String> 
     let mut names: Vec<String> =
         names.split(SEPARATOR).filter(|n| !n.is_empty()).map(str::to_owned).collect();
     if let Some(object) = value.as_object() {
-        for key in object.own_keys::<String>(Filter::new().string().enum_only()) {
-            let key = key?;
-            if key != DEFAULT && !key.contains(SEPARATOR) {
-                names.push(key);
+        for name in properties::names(object) {
+            let name = name?;
+            // The engine's names of exports end at a zero byte; a namespace has these, too.
+            if name != DEFAULT && !name.contains([SEPARATOR, '\0']) {
+                names.push(name);
             }
         }
     }
@@ -328,10 +329,10 @@ fn namespace<'js>(ctx: &Ctx<'js>, target: &str, value: &Value<'js>) -> rquickjs:
     namespace.set_prototype(None)?;
     let is_native = specifier::is_native(target);
     if let Some(object) = value.as_object() {
-        for key in object.own_keys::<String>(Filter::new().string().enum_only()) {
+        for key in properties::keys(object) {
             let key = key?;
-            if key != DEFAULT || !is_native {
-                namespace.set(key.as_str(), object.get::<_, Value<'js>>(key.as_str())?)?;
+            if key.to_string()? != DEFAULT {
+                namespace.set(key.clone(), object.get::<_, Value<'js>>(key)?)?;
             }
         }
     }

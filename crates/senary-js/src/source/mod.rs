@@ -76,6 +76,8 @@ pub enum SourceError {
     NotOpened(String),
     #[error("open() can't be used with an empty filename")]
     EmptyPath,
+    #[error("no file and no module has a zero byte (\\0) in its name: {0:?}")]
+    ZeroByte(String),
     #[error("SyntaxError: {file}: Line {line}:{column} {message}")]
     Syntax { file: String, line: u32, column: u32, message: String },
 }

@@ -47,6 +47,9 @@ impl Specifier {
 
 /// Resolves a specifier written in the module `base` (a URL).
 pub fn resolve(base: &str, specifier: &str) -> Result<Specifier, SourceError> {
+    if specifier.contains('\0') {
+        return Err(SourceError::ZeroByte(specifier.to_owned()));
+    }
     if is_native(specifier) {
         return Ok(Specifier::Native(specifier.to_owned()));
     }

@@ -80,11 +80,14 @@ pub unsafe fn JS_IsObject(v: JSValue) -> bool {
     tag == JS_TAG_OBJECT
 }
 
+// Senary: the bindings take what these give for UTF-8, so it is.
+extern "C" {
+    pub fn JS_ToUTF8Len(ctx: *mut JSContext, plen: *mut usize, val: JSValue) -> *const c_char;
+}
+
 #[inline]
 pub unsafe fn JS_ToCString(ctx: *mut JSContext, val: JSValue) -> *const c_char {
-    // Type her can differ depending on architecture.
-    #[allow(clippy::useless_conversion)]
-    JS_ToCStringLen2(ctx, ptr::null_mut(), val, (false).into())
+    JS_ToUTF8Len(ctx, ptr::null_mut(), val)
 }
 #[inline]
 pub unsafe fn JS_ToCStringLen(
@@ -92,9 +95,7 @@ pub unsafe fn JS_ToCStringLen(
     plen: *mut usize,
     val: JSValue,
 ) -> *const c_char {
-    // Type her can differ depending on architecture.
-    #[allow(clippy::useless_conversion)]
-    JS_ToCStringLen2(ctx, plen as _, val, (false).into())
+    JS_ToUTF8Len(ctx, plen, val)
 }
 
 #[inline]

@@ -323,7 +323,7 @@ pub fn integer(value: &Value<'_>, name: &str) -> Result<u32, Refusal> {
 /// The text of a value that must be a string.
 pub fn text<'js>(_: &Ctx<'js>, value: &Value<'js>) -> Result<String, Refusal> {
     match value.as_string() {
-        Some(text) => Ok(bytes::text_of(text)?),
+        Some(text) => Ok(text.to_string()?),
         None => Err(missing(format!("a string is expected, not {}", value.type_name())).into()),
     }
 }

@@ -1,0 +1,100 @@
+//! Warnings about what a script hands over and nobody reads: a misspelt option, a text where a number belongs. The call
+//! goes on as in the reference, so the warning is all that tells. Each is given once in a run, whichever VU it comes from.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rquickjs::{Coerced, Ctx, JsLifetime, Object, Value};
+use rustc_hash::FxHashSet;
+use senary_metrics::spelling::nearest;
+
+use crate::{failure, properties};
+
+/// Different warnings in a run. Scripts can make names without end.
+const MOST: usize = 100;
+
+/// What has been warned about; shared by all VUs of a test.
+#[derive(Clone, Debug, Default)]
+pub struct Hints(Arc<Mutex<FxHashSet<String>>>);
+
+// SAFETY: it holds no JavaScript value.
+unsafe impl<'js> JsLifetime<'js> for Hints {
+    type Changed<'to> = Hints;
+}
+
+impl Hints {
+    pub fn install(&self, ctx: &Ctx<'_>) {
+        // Fails only while userdata is being read, which nobody does yet.
+        let _ = ctx.store_userdata(self.clone());
+    }
+
+    fn is_new(&self, about: &str) -> bool {
+        let mut given = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        given.len() < MOST && !given.contains(about) && given.insert(about.to_owned())
+    }
+}
+
+/// Whether a warning is due: the first time in the run that somebody asks about it.
+pub fn is_due(ctx: &Ctx<'_>, about: &str) -> bool {
+    ctx.userdata::<Hints>().is_some_and(|hints| hints.is_new(about))
+}
+
+/// Warns about fields of an options object that the call does not know.
+pub fn unknown_fields(call: &str, options: &Object<'_>, known: &[&str]) -> rquickjs::Result<()> {
+    for name in properties::names(options) {
+        let name = name?;
+        if known.contains(&name.as_str()) || !is_due(options.ctx(), &format!("{call} {name}")) {
+            continue;
+        }
+        let hint = match nearest(&name, known.iter().copied()) {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => format!("its options are {}", known.join(", ")),
+        };
+        log::warn!(hint = hint.as_str(); "{call} has no option {name:?}, and ignores it");
+    }
+    Ok(())
+}
+
+/// Warns about a time that is no number. `instead` is a call as it should be.
+pub fn no_number<'js>(ctx: &Ctx<'js>, call: &str, value: &Value<'js>, effect: &str, instead: &str) {
+    let is_number = match value.get::<Coerced<f64>>() {
+        Ok(number) => !number.0.is_nan(),
+        Err(_) => {
+            ctx.catch();
+            false
+        }
+    };
+    if value.is_undefined() || value.is_null() || is_number {
+        return;
+    }
+    let shown = match value.is_string() {
+        true => format!("{:?}", failure::to_text(ctx, value)),
+        false => failure::to_text(ctx, value),
+    };
+    if is_due(ctx, &format!("{call} {shown}")) {
+        let hint = format!("write {instead}");
+        log::warn!(hint = hint.as_str(); "{call} was given {shown}, which is not a number: {effect}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::with_context;
+
+    #[test]
+    fn each_warning_is_given_once_in_a_run() {
+        let hints = Hints::default();
+        for expected in [true, false] {
+            with_context(|ctx| {
+                hints.install(ctx);
+                assert_eq!(is_due(ctx, "connect() hots"), expected);
+                assert!(!is_due(ctx, "connect() hots"));
+            });
+        }
+        with_context(|ctx| {
+            hints.install(ctx);
+            let due = (0..200).filter(|n| is_due(ctx, &format!("write() {n}"))).count();
+            assert_eq!(due, MOST - 1);
+        });
+    }
+}
