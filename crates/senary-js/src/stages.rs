@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use rquickjs::{Ctx, Filter, Persistent, Value};
+use rquickjs::{Ctx, Persistent, Value};
 use senary_execution::{BatchSink, Clock, ExecutionState, Shutdown, VuId, WorkerContext};
 use senary_metrics::ProducerId;
 use tokio_util::sync::CancellationToken;
@@ -19,9 +19,10 @@ use crate::factory::{LifecycleError, exported, init_vu};
 use crate::failure::{self, ScriptFailure};
 use crate::go_type::go_type;
 use crate::json;
+use crate::properties;
 use crate::settings::VuSettings;
 use crate::vu::VuInner;
-use crate::vu::tags::GROUP_SEPARATOR;
+use crate::vu::tags::ITER;
 
 /// What `handleSummary` returned: where to write what.
 pub type SummaryFiles = Vec<(String, Vec<u8>)>;
@@ -127,8 +128,15 @@ async fn call_function(
     interrupt: &CancellationToken,
 ) -> Result<Persistent<Value<'static>>, LifecycleError> {
     let core = &inner.core;
-    core.tags.reset(&core.worker, &core.settings.run_tags, core.settings.system_tags);
-    core.tags.set_group(&core.worker, &format!("{GROUP_SEPARATOR}{name}"), core.settings.system_tags);
+    let system = core.settings.system_tags;
+    core.tags.reset(&core.worker, &core.settings.run_tags, system);
+    if system.group {
+        core.tags.enter_group(&core.worker, name);
+    }
+    if system.iter {
+        // A stage is an iteration of its own; the VU has no number.
+        core.tags.set_metadata(ITER, Some("0"));
+    }
     let result: Rc<RefCell<Option<Persistent<Value<'static>>>>> = Rc::default();
     let (keep, data, vu) = (result.clone(), data.map(str::to_owned), inner.clone());
     let job = Box::new(move |ctx: &Ctx<'_>| {
@@ -185,9 +193,8 @@ fn summary_files<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Result<Option<Summar
     };
     let failed = |e| LifecycleError::Script(ScriptFailure::from_error(ctx, e));
     let mut files = SummaryFiles::new();
-    for key in object.own_keys::<String>(Filter::new().string().enum_only()) {
-        let key = key.map_err(failed)?;
-        let value: Value<'_> = object.get(key.as_str()).map_err(failed)?;
+    for entry in properties::entries(object) {
+        let (key, value) = entry.map_err(failed)?;
         let bytes = if value.is_string() {
             failure::to_text(ctx, &value).into_bytes()
         } else {

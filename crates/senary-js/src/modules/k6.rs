@@ -6,12 +6,14 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use rquickjs::function::Opt;
-use rquickjs::{Coerced, Ctx, Filter, Function, Object, Value};
+use rquickjs::{Coerced, Ctx, Function, Object, Value};
 use senary_metrics::builtin;
 
 use crate::errors;
+use crate::hints;
 use crate::modules::metrics::tags_of;
 use crate::native;
+use crate::properties;
 use crate::vu::core::{VuCore, vu_of};
 use crate::vu::tags::GROUP_SEPARATOR;
 
@@ -60,12 +62,11 @@ fn check<'js>(
     let Some(checks) = checks.as_object() else { return Ok(true) };
     let now = vu.now();
     let mut all_passed = true;
-    for name in checks.own_keys::<String>(Filter::new().string().enum_only()) {
-        let name = name?;
+    for check in properties::entries(checks) {
+        let (name, condition) = check?;
         if name.contains(GROUP_SEPARATOR) {
             return Err(errors::throw_go_error(&ctx, "group and check names may not contain '::'"));
         }
-        let condition: Value<'js> = checks.get(name.as_str())?;
         let outcome = evaluate(&condition, &value);
         if outcome.as_ref().is_ok_and(Value::is_promise) {
             return Err(errors::throw_go_error(&ctx, ASYNC_CHECK));
@@ -123,16 +124,17 @@ fn group<'js>(
     if name.contains(GROUP_SEPARATOR) {
         return Err(errors::throw_go_error(&ctx, "group and check names may not contain '::'"));
     }
-    let outer = vu.tags.group();
-    let inner = format!("{outer}{GROUP_SEPARATOR}{name}");
-    vu.tags.set_group(&vu.worker, &inner, vu.settings.system_tags);
+    let is_tagged = vu.settings.system_tags.group;
+    let outer = is_tagged.then(|| vu.tags.enter_group(&vu.worker, &name));
     let started = Instant::now();
     let result = body.call::<_, Value<'js>>(());
     // What was cut off took less time than it takes.
     if !vu.interrupt.is_raised() {
         vu.record(builtin::GROUP_DURATION, started.elapsed().as_secs_f64() * 1e3);
     }
-    vu.tags.set_group(&vu.worker, &outer, vu.settings.system_tags);
+    if let Some(outer) = outer {
+        vu.tags.leave_group(&vu.worker, outer.as_deref());
+    }
     result
 }
 
@@ -143,12 +145,17 @@ fn is_async<'js>(ctx: &Ctx<'js>, function: &Function<'js>) -> rquickjs::Result<b
 }
 
 fn sleep<'js>(ctx: Ctx<'js>, seconds: Opt<Value<'js>>) -> rquickjs::Result<()> {
-    let seconds = seconds.0.map(|s| s.get::<Coerced<f64>>()).transpose()?.map_or(f64::NAN, |s| s.0);
+    let number = seconds.0.as_ref().map(|s| s.get::<Coerced<f64>>()).transpose()?.map_or(f64::NAN, |s| s.0);
     let vu = vu_of(&ctx)?;
-    if seconds.is_nan() || seconds <= 0.0 {
+    if number.is_nan()
+        && let Some(given) = &seconds.0
+    {
+        hints::no_number(&ctx, "sleep()", given, "it does not sleep", "seconds, as in sleep(0.5)");
+    }
+    if number.is_nan() || number <= 0.0 {
         return Ok(());
     }
-    vu.block_until(&ctx, Instant::now() + Duration::from_secs_f64(seconds.min(LONGEST_SLEEP)))
+    vu.block_until(&ctx, Instant::now() + Duration::from_secs_f64(number.min(LONGEST_SLEEP)))
 }
 
 /// Makes `Math.random()` of this VU repeat itself: the same seed gives the same numbers.

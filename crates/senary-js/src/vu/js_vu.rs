@@ -10,16 +10,12 @@ use senary_metrics::builtin;
 use tokio_util::sync::CancellationToken;
 
 use super::core::VuCore;
-use super::tags::SCENARIO;
+use super::tags::{ITER, SCENARIO, VU};
 use super::{VuInner, cancel_blocked};
 use crate::bundle::Bundle;
 use crate::factory::{LifecycleError, exported, init_vu};
 use crate::failure::ScriptFailure;
 use crate::globals;
-
-/// Names of non-indexed facts, if the system tags ask for them.
-const VU: &str = "vu";
-const ITER: &str = "iter";
 
 pub struct JsVu {
     // Values of the engine come before it: fields drop in order.

@@ -13,6 +13,10 @@ use crate::settings::SystemTags;
 pub const GROUP: &str = "group";
 pub const SCENARIO: &str = "scenario";
 
+/// Names of the metadata that the VU itself sets.
+pub const VU: &str = "vu";
+pub const ITER: &str = "iter";
+
 /// Between the names in a group's path.
 pub const GROUP_SEPARATOR: &str = "::";
 
@@ -21,7 +25,6 @@ pub struct VuTags {
     worker: Rc<WorkerContext>,
     current: RefCell<TagSet>,
     id: Cell<TagSetId>,
-    group: RefCell<String>,
     metadata: RefCell<Vec<(Arc<str>, Arc<str>)>>,
     shared_metadata: RefCell<Option<Metadata>>,
 }
@@ -34,7 +37,6 @@ impl VuTags {
             worker: worker.clone(),
             current: RefCell::new(base),
             id: Cell::new(id),
-            group: RefCell::default(),
             metadata: RefCell::default(),
             shared_metadata: RefCell::default(),
         }
@@ -42,7 +44,6 @@ impl VuTags {
 
     /// Starts over from these tags, outside any group.
     pub fn reset(&self, worker: &WorkerContext, base: &TagSet, system: SystemTags) {
-        self.group.borrow_mut().clear();
         self.metadata.borrow_mut().clear();
         self.shared_metadata.take();
         self.replace(worker, if system.group { base.with(GROUP, "") } else { base.clone() });
@@ -70,15 +71,22 @@ impl VuTags {
         self.replace(worker, next);
     }
 
-    pub fn group(&self) -> String {
-        self.group.borrow().clone()
+    /// Enters a group within the present one, and gives back the group to leave it for. The tag is all there is of
+    /// a group: a script may set it, and so name the group that it is in.
+    pub fn enter_group(&self, worker: &WorkerContext, name: &str) -> Option<String> {
+        let outer = self.current.borrow().get(GROUP).map(str::to_owned);
+        let path = outer.as_deref().unwrap_or_default();
+        // No name at the root is the root.
+        if !(path.is_empty() && name.is_empty()) {
+            self.set(worker, GROUP, &format!("{path}{GROUP_SEPARATOR}{name}"));
+        }
+        outer
     }
 
-    /// Enters a group by its whole path (`::outer::inner`, empty at the root).
-    pub fn set_group(&self, worker: &WorkerContext, path: &str, system: SystemTags) {
-        path.clone_into(&mut self.group.borrow_mut());
-        if system.group {
-            self.set(worker, GROUP, path);
+    pub fn leave_group(&self, worker: &WorkerContext, outer: Option<&str>) {
+        match outer {
+            Some(path) => self.set(worker, GROUP, path),
+            None => self.remove(worker, GROUP),
         }
     }
 
