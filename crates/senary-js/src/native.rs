@@ -58,7 +58,7 @@ fn refusal(what: &str, error: &Error) -> String {
 }
 
 /// A type of the engine's in the words of the language.
-fn described(kind: &str) -> String {
+pub fn described(kind: &str) -> String {
     match kind {
         "undefined" | "null" => kind.to_owned(),
         "bool" => "a boolean".to_owned(),

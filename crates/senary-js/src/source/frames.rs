@@ -1,6 +1,6 @@
 //! The engine's stack traces, read: which function of which script is where.
 
-use rquickjs::{Ctx, Exception};
+use rquickjs::Ctx;
 
 use super::{specifier, stack};
 
@@ -81,8 +81,7 @@ fn parse_place(text: &str) -> Place {
 
 /// The frames that are active now.
 pub fn current(ctx: &Ctx<'_>) -> Vec<Frame> {
-    let Ok(probe) = Exception::from_message(ctx.clone(), "") else { return Vec::new() };
-    stack::raw(ctx, &probe.into_object().into_value()).map(|text| parse(&text).collect()).unwrap_or_default()
+    stack::current(ctx).map(|text| parse(&text).collect()).unwrap_or_default()
 }
 
 /// The modules whose own code is running, innermost first. `requires`: how many frames there were, outermost first,

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use rquickjs::function::This;
-use rquickjs::{Ctx, Function, JsLifetime, Object, Persistent, Value, qjs};
+use rquickjs::{Ctx, Exception, Function, JsLifetime, Object, Persistent, Value, qjs};
 
 use super::ModuleStore;
 use super::frames::{self, Frame, Place};
@@ -51,6 +51,17 @@ pub fn raw<'js>(ctx: &Ctx<'js>, error: &Value<'js>) -> Option<String> {
             None
         }
     }
+}
+
+/// The engine's text of the stack as it is now.
+pub fn current(ctx: &Ctx<'_>) -> Option<String> {
+    let probe = Exception::from_message(ctx.clone(), "").ok()?;
+    raw(ctx, &probe.into_object().into_value())
+}
+
+/// An error's text with a stack of the engine's, in the reference's shape.
+pub fn shape(ctx: &Ctx<'_>, text: &str, stack: &str) -> String {
+    with_frames(text, frames::parse(stack), store_of(ctx).ok().as_ref())
 }
 
 unsafe extern "C" {

@@ -12,6 +12,9 @@ use crate::error::{NetError, io_code, io_text};
 /// Names of a certificate that are listed, at most; as in Go.
 const NAMES: usize = 100;
 
+/// What a peer that ends a handshake makes one ask: servers of other protocols do.
+const SPEAKS_TLS: &str = "does it speak TLS on this port?";
+
 /// A failed handshake with a host. `connection` says what failed if it was no TLS: `read tcp 127.0.0.1:5->127.0.0.1:6: read`.
 pub(crate) fn handshake_error(
     error: &io::Error,
@@ -20,7 +23,12 @@ pub(crate) fn handshake_error(
 ) -> NetError {
     let (code, text) = match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
         Some(error) => tls_error(error, host),
-        None if error.kind() == io::ErrorKind::UnexpectedEof => ("ECONNRESET", "EOF".to_owned()),
+        None if error.kind() == io::ErrorKind::UnexpectedEof => {
+            ("ERR_TLS_HANDSHAKE_CUT", format!("EOF: the peer closed the connection; {SPEAKS_TLS}"))
+        }
+        None if error.kind() == io::ErrorKind::ConnectionReset => {
+            (io_code(error), format!("{}: {}; {SPEAKS_TLS}", connection(), io_text(error)))
+        }
         None if error.raw_os_error().is_some() => {
             (io_code(error), format!("{}: {}", connection(), io_text(error)))
         }

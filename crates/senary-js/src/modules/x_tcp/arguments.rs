@@ -1,10 +1,12 @@
 //! What scripts hand to the Socket: tags, connect targets, data in all its forms.
 
-use rquickjs::{Coerced, Ctx, Filter, Object, Value};
+use rquickjs::{Coerced, Ctx, Object, Value};
 
-use super::error::{Method, TcpError};
+use super::error::{Method, SocketFailure};
 use crate::errors;
 use crate::modules::encoding::Form;
+use crate::native::described;
+use crate::{hints, properties};
 
 pub type Tags = Vec<(String, String)>;
 
@@ -22,9 +24,8 @@ pub fn tags<'js>(ctx: &Ctx<'js>, options: &Object<'js>) -> rquickjs::Result<Tags
         ));
     };
     let mut tags = Tags::new();
-    for key in object.own_keys::<String>(Filter::new().string().enum_only()) {
-        let key = key?;
-        let value: Value<'_> = object.get(key.as_str())?;
+    for entry in properties::entries(object) {
+        let (key, value) = entry?;
         tags.push((key, tag_text(&value)?));
     }
     Ok(tags)
@@ -66,29 +67,45 @@ pub struct ConnectTarget {
 
 const DEFAULT_HOST: &str = "localhost";
 
-/// `connect(port, host?)` or `connect({ port, host, tls, tags })`. The outer error is a script's exception, the
-/// inner one a connect that failed before it began, with the tags it was to have.
+/// A connect that is refused before it begins, and the tags it was to have.
+pub type Refusal = (SocketFailure, Tags);
+
+/// `connect(port, host?)` or `connect({ port, host, tls, tags })`. The outer error is a script's exception.
 pub fn connect_target<'js>(
     ctx: &Ctx<'js>,
     first: Option<Value<'js>>,
     second: Option<Value<'js>>,
-) -> rquickjs::Result<Result<ConnectTarget, (TcpError, Tags)>> {
-    let wrong = |tags| {
-        let text = "invalid type: expected integer or object";
-        Ok(Err((TcpError::new(Method::Connect, "ERR_INVALID_ARG_TYPE", text), tags)))
+) -> rquickjs::Result<Result<ConnectTarget, Refusal>> {
+    let Some(first) = first.filter(|first| !first.is_undefined()) else {
+        let text = "the port is missing: connect(port, host) or connect({ port, host }) was given undefined (is an environment variable not set?)";
+        return Ok(Err((wrong_type(text), Tags::new())));
     };
-    let Some(first) = first else { return wrong(Tags::new()) };
     let as_options = first.as_object().filter(|_| !first.is_array() && !first.is_function());
-    let Some(options) = as_options else {
-        let Some(port) = port_number(&first) else { return wrong(Tags::new()) };
-        let host = match second {
-            Some(host) if !host.is_undefined() && !host.is_null() => host.get::<Coerced<String>>()?.0,
-            _ => DEFAULT_HOST.to_owned(),
-        };
-        return Ok(Ok(ConnectTarget { port, host, tls: false, tags: Tags::new() }));
+    if let Some(options) = as_options {
+        return with_options(ctx, options);
+    }
+    // The reference's text, for everything that is neither.
+    let is_port = first.is_string() || first.as_number().is_some_and(|n| n.fract() == 0.0 || !n.is_finite());
+    if !is_port {
+        return Ok(Err((wrong_type("invalid type: expected integer or object"), Tags::new())));
+    }
+    let port = match port_number(&first)? {
+        Ok(port) => port,
+        Err(failure) => return Ok(Err((failure, Tags::new()))),
     };
+    let host = match second {
+        Some(host) if !host.is_undefined() && !host.is_null() => host.get::<Coerced<String>>()?.0,
+        _ => DEFAULT_HOST.to_owned(),
+    };
+    Ok(Ok(ConnectTarget { port, host, tls: false, tags: Tags::new() }))
+}
+
+fn with_options<'js>(
+    ctx: &Ctx<'js>,
+    options: &Object<'js>,
+) -> rquickjs::Result<Result<ConnectTarget, Refusal>> {
+    hints::unknown_fields("connect()", options, &["port", "host", "tls", "tags", PATH])?;
     let port: Value<'js> = options.get("port")?;
-    let Some(port) = port_number(&port) else { return wrong(tags(ctx, options)?) };
     let host: Value<'js> = options.get("host")?;
     let host = if host.is_undefined() || host.is_null() {
         DEFAULT_HOST.to_owned()
@@ -97,17 +114,48 @@ pub fn connect_target<'js>(
         if host.is_empty() { DEFAULT_HOST.to_owned() } else { host }
     };
     let tls = options.get::<_, Coerced<bool>>("tls")?.0;
-    Ok(Ok(ConnectTarget { port, host, tls, tags: tags(ctx, options)? }))
+    let tags = tags(ctx, options)?;
+    if port.is_undefined() || port.is_null() {
+        let what = if options.contains_key(PATH)? {
+            "; it cannot connect to a Unix socket by its path"
+        } else {
+            " (is an environment variable not set?)"
+        };
+        let text = format!(
+            "the port is missing: connect({{ port, host }}) was given {} for it{what}",
+            port.type_name()
+        );
+        return Ok(Err((wrong_type(text), tags)));
+    }
+    Ok(match port_number(&port)? {
+        Ok(port) => Ok(ConnectTarget { port, host, tls, tags }),
+        Err(failure) => Err((failure, tags)),
+    })
 }
 
-/// A whole number, or a text that JavaScript reads as a number; other texts count as port 0, which nobody listens on.
-fn port_number(value: &Value<'_>) -> Option<i64> {
-    if value.is_string() {
-        let number = value.get::<Coerced<f64>>().map_or(f64::NAN, |number| number.0);
-        // Beyond what an integer holds it is the nearest one, and 0 for what is no number.
-        return Some(number as i64);
+/// Where other libraries have Unix sockets.
+const PATH: &str = "path";
+
+fn wrong_type(text: impl Into<String>) -> SocketFailure {
+    SocketFailure::new(Method::Connect, "ERR_INVALID_ARG_TYPE", text)
+}
+
+/// A whole number, or a text that JavaScript reads as one. Whether it is a port is for the dialler to say, but no other
+/// text may stand for one: an address in its place would be dialled as port 0.
+fn port_number(value: &Value<'_>) -> rquickjs::Result<Result<i64, SocketFailure>> {
+    if !value.is_string() && !value.is_number() {
+        let text = format!("invalid type: expected integer for port, not {}", described(value.type_name()));
+        return Ok(Err(wrong_type(text)));
     }
-    value.as_number().filter(|n| n.fract() == 0.0 && n.abs() < 1e15).map(|n| n as i64)
+    let text = value.get::<Coerced<String>>()?.0;
+    let number = value.get::<Coerced<f64>>().map_or(f64::NAN, |number| number.0);
+    // An empty text is 0 to JavaScript.
+    if number.fract() == 0.0 && number.abs() < 1e15 && !text.trim().is_empty() {
+        return Ok(Ok(number as i64));
+    }
+    let shown = if value.is_string() { format!("{text:?}") } else { text };
+    let text = format!("dial tcp: address {shown}: invalid port: a port is a whole number from 1 to 65535");
+    Ok(Err(SocketFailure::new(Method::Connect, "ERR_SOCKET_BAD_PORT", text)))
 }
 
 /// Calls `f` with the bytes a value stands for. Binary data ignores the encoding.
@@ -116,9 +164,11 @@ pub fn with_bytes<'js, R>(
     data: Option<&Value<'js>>,
     encoding: Option<&str>,
     f: impl FnOnce(&[u8]) -> R,
-) -> rquickjs::Result<Result<R, TcpError>> {
+) -> rquickjs::Result<Result<R, SocketFailure>> {
     let wrong = || {
-        TcpError::new(Method::Write, "ERR_INVALID_ARG_TYPE", "invalid type: String or ArrayBuffer expected")
+        tell_what_is_written(ctx, data);
+        let text = "invalid type: String or ArrayBuffer expected";
+        SocketFailure::new(Method::Write, "ERR_INVALID_ARG_TYPE", text)
     };
     let Some(data) = data else { return Ok(Err(wrong())) };
     if data.is_string() {
@@ -135,54 +185,45 @@ pub fn with_bytes<'js, R>(
         Ok(None) => Ok(Err(wrong())),
         Err(_) => {
             let text = crate::failure::to_text(ctx, &ctx.catch());
-            Ok(Err(TcpError::new(Method::Write, "ERR_INVALID_ARG_TYPE", text)))
+            Ok(Err(SocketFailure::new(Method::Write, "ERR_INVALID_ARG_TYPE", text)))
         }
     }
 }
 
-/// Calls `f` with a string's UTF-8 bytes; lone surrogates become U+FFFD.
+/// The reference's text names two of the types; scripts match on it.
+fn tell_what_is_written<'js>(ctx: &Ctx<'js>, data: Option<&Value<'js>>) {
+    let kind = data.map_or("undefined", Value::type_name);
+    if hints::is_due(ctx, &format!("write() {kind}")) {
+        let hint = match kind {
+            "array" => "new Uint8Array(numbers) makes bytes of an array of numbers",
+            "object" => "JSON.stringify(value) makes a text of an object",
+            _ => "String(value) makes a text of a value",
+        };
+        log::warn!(hint = hint; "write() takes a string, an ArrayBuffer, a typed array or a DataView, not {}", described(kind));
+    }
+}
+
+/// Calls `f` with a string's UTF-8 bytes, without copying them where the engine has them so.
 fn with_utf8<'js, R>(ctx: &Ctx<'js>, value: &Value<'js>, f: impl FnOnce(&[u8]) -> R) -> rquickjs::Result<R> {
     let mut length = 0;
     // SAFETY: the context is alive; the pointer is checked, covers `length` bytes, and is freed below after its
     // last use. The closure cannot run script: it only sees bytes.
     unsafe {
         let context = ctx.as_raw().as_ptr();
-        let text = rquickjs::qjs::JS_ToCStringLen2(context, &mut length, value.as_raw(), false);
+        let text = rquickjs::qjs::JS_ToCStringLen(context, &mut length, value.as_raw());
         if text.is_null() {
             return Err(rquickjs::Error::Exception);
         }
-        let bytes = std::slice::from_raw_parts(text.cast::<u8>(), length as usize);
-        let result = match replace_surrogates(bytes) {
-            None => f(bytes),
-            Some(replaced) => f(&replaced),
-        };
+        let result = f(std::slice::from_raw_parts(text.cast::<u8>(), length));
         rquickjs::qjs::JS_FreeCString(context, text);
         Ok(result)
     }
 }
 
-/// The engine writes a lone surrogate as three bytes ED A0..BF xx, which is no UTF-8.
-fn replace_surrogates(bytes: &[u8]) -> Option<Vec<u8>> {
-    let is_surrogate = |at: usize| bytes[at] == 0xED && bytes.get(at + 1).is_some_and(|b| *b >= 0xA0);
-    memchr::memchr_iter(0xED, bytes).find(|&at| is_surrogate(at))?;
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        if is_surrogate(at) {
-            out.extend_from_slice("\u{FFFD}".as_bytes());
-            at += 3;
-        } else {
-            out.push(bytes[at]);
-            at += 1;
-        }
-    }
-    Some(out)
-}
-
 /// `None`: the text's own bytes.
-fn decode(text: &[u8], encoding: Option<&str>) -> Result<Option<Vec<u8>>, TcpError> {
+fn decode(text: &[u8], encoding: Option<&str>) -> Result<Option<Vec<u8>>, SocketFailure> {
     let name = encoding.unwrap_or_default();
-    let error = |message: String| TcpError::new(Method::Write, "ERR_INVALID_ENCODING", message);
+    let error = |message: String| SocketFailure::new(Method::Write, "ERR_INVALID_ENCODING", message);
     match name.to_lowercase().as_str() {
         "" | "utf8" | "utf-8" | "ascii" => Ok(None),
         "base64" => base64(text, false).map(Some).map_err(error),

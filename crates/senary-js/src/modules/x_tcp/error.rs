@@ -1,11 +1,13 @@
-//! `TCPError` as scripts see it: a real `Error` that keeps the reference's text.
+//! What goes wrong on a socket: as it is counted and told, and `TCPError` as scripts see it, a real `Error` that keeps
+//! the reference's text.
 
 use std::sync::{Arc, OnceLock};
 
+use rquickjs::object::Property;
 use rquickjs::{Ctx, Object, Persistent, Value, function::Constructor};
 use senary_net::NetError;
 
-use crate::source::bytecode;
+use crate::source::{bytecode, stack};
 
 /// Defines the class; evaluated once per context, it gives back the constructor. What is known of the error can be
 /// listed, as in the reference: scripts log errors with `JSON.stringify`.
@@ -36,21 +38,44 @@ impl Method {
     }
 }
 
-/// An error before it becomes a script's value.
+/// Where in the script something was called: the engine's text of the stack at that moment, read when it is needed.
 #[derive(Clone, Debug)]
-pub struct TcpError {
-    pub method: Method,
-    pub message: String,
-    pub code: &'static str,
+pub struct CallSite(Arc<str>);
+
+impl CallSite {
+    /// Where the script is now.
+    pub fn here(ctx: &Ctx<'_>) -> Option<Self> {
+        stack::current(ctx).map(|stack| Self(stack.into()))
+    }
 }
 
-impl TcpError {
+/// A failure of a socket: what was being done, what became of it, and where the script asked for it. It is counted,
+/// told to listeners and rejected with.
+#[derive(Clone, Debug)]
+pub struct SocketFailure {
+    pub method: Method,
+    pub code: &'static str,
+    pub message: String,
+    /// `None` for a read, which nobody calls.
+    pub called: Option<CallSite>,
+}
+
+impl SocketFailure {
     pub fn new(method: Method, code: &'static str, message: impl Into<String>) -> Self {
-        Self { method, message: message.into(), code }
+        Self { method, code, message: message.into(), called: None }
     }
 
     pub fn from_net(method: Method, error: &NetError) -> Self {
-        Self { method, message: error.to_string(), code: error.code() }
+        Self::new(method, error.code(), error.to_string())
+    }
+
+    pub fn called_at(self, called: Option<CallSite>) -> Self {
+        Self { called, ..self }
+    }
+
+    /// What it is counted under.
+    pub fn tags(&self) -> [(&'static str, &'static str); 2] {
+        [("error_code", self.code), ("method", self.method.as_str())]
     }
 
     pub fn to_value<'js>(&self, ctx: &Ctx<'js>) -> rquickjs::Result<Value<'js>> {
@@ -59,7 +84,14 @@ impl TcpError {
             None => return crate::errors::new_error(ctx, "Error", &self.message),
         };
         let arguments = (self.method.as_str(), self.message.as_str(), self.code);
-        Ok(constructor.construct::<_, Object<'js>>(arguments)?.into_value())
+        let error = constructor.construct::<_, Object<'js>>(arguments)?;
+        if let Some(CallSite(called)) = &self.called {
+            // Its own stack is where it was made, which is nowhere in the script.
+            let text = format!("TCP error during {}: {}", self.method.as_str(), self.message);
+            let stack = Property::from(stack::shape(ctx, &text, called)).writable().configurable();
+            error.prop("stack", stack)?;
+        }
+        Ok(error.into_value())
     }
 }
 

@@ -1,13 +1,13 @@
-//! What script is told, and in which order: `connect` before the resolution of `connect()`, every `data` before
-//! `close`, `error` before `close`, `close` last and once.
+//! What script is told, and in which order: an event before the promise that says the same, so that a listener runs also
+//! where nobody catches the rejection; every `data` and every `error` before `close`, `close` last and once.
 
 use std::rc::Rc;
 
 use rquickjs::{Class, Ctx, Function, Value};
 
 use super::SocketObject;
-use super::error::{Method, TcpError};
-use super::socket::{CutOff, SocketCore, State};
+use super::error::{Method, SocketFailure};
+use super::socket::{Connecting, CutOff, SocketCore, State};
 use crate::live::Live;
 use crate::memory::Chunk;
 use crate::prefetch::extent;
@@ -46,15 +46,15 @@ impl EventName {
 /// Something that happened to a socket and waits for the VU's turn.
 pub enum SocketEvent {
     Connected,
-    ConnectFailed(TcpError),
+    ConnectFailed(SocketFailure),
     Data(Chunk),
     /// A queued write is through; its promise may be resolved.
     Written(Resolvers),
-    WriteFailed(TcpError, Resolvers),
-    /// A write was refused on the spot; the promise knows already, listeners do not.
-    Refused(TcpError),
+    WriteFailed(SocketFailure, Resolvers),
+    /// A connect or a write was refused on the spot.
+    Refused(SocketFailure, Resolvers),
     Timeout,
-    ReadFailed(TcpError),
+    ReadFailed(SocketFailure),
     /// The peer has closed its side.
     PeerClosed,
     /// `destroy()` was called; the writes it cut off.
@@ -70,7 +70,11 @@ impl Live for SocketCore {
     fn discard(&self) {
         // Taken out first: its destructor may look at the socket.
         let next = self.inbox.borrow_mut().pop_front();
+        if matches!(next, Some(SocketEvent::Refused(..))) {
+            self.refusals.set(self.refusals.get().saturating_sub(1));
+        }
         drop(next);
+        self.let_go_if_unused();
     }
 
     fn wake(&self) {
@@ -96,25 +100,24 @@ fn dispatch(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, event: SocketEvent) -> rquic
             if socket.state.get() != State::Opening {
                 return Ok(());
             }
-            let promise = socket.connecting.take();
+            let connecting = socket.connecting.take();
             socket.state.set(State::Open);
             call(ctx, socket, EventName::Connect, None)?;
-            if let Some(promise) = promise {
-                promise.resolve(ctx, Value::new_null(ctx.clone()))?;
+            if let Some(connecting) = connecting {
+                connecting.promise.resolve(ctx, Value::new_null(ctx.clone()))?;
             }
             socket.wake();
             Ok(())
         }
-        SocketEvent::ConnectFailed(error) => {
-            if socket.state.get() != State::Opening {
-                return Ok(());
+        SocketEvent::ConnectFailed(failure) => {
+            let connecting = socket.connecting.take();
+            // It may have been destroyed meanwhile; the failure came first.
+            if socket.state.get() == State::Opening {
+                socket.connect_failed();
             }
-            let promise = socket.connecting.take();
-            socket.connect_failed();
-            let value = error.to_value(ctx)?;
-            call(ctx, socket, EventName::Error, Some(value.clone()))?;
+            let value = tell(ctx, socket, &failure)?;
             socket.let_go_if_unused();
-            promise.map_or(Ok(()), |promise| promise.reject(ctx, value))
+            connecting.map_or(Ok(()), |connecting| connecting.promise.reject(ctx, value))
         }
         SocketEvent::Data(chunk) => {
             socket.data_queued.set(false);
@@ -131,17 +134,15 @@ fn dispatch(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, event: SocketEvent) -> rquic
             Ok(())
         }
         SocketEvent::Written(promise) => promise.resolve(ctx, Value::new_undefined(ctx.clone())),
-        SocketEvent::WriteFailed(error, promise) => {
-            let value = error.to_value(ctx)?;
-            call(ctx, socket, EventName::Error, Some(value.clone()))?;
+        SocketEvent::WriteFailed(failure, promise) => {
+            let value = tell(ctx, socket, &failure)?;
             promise.reject(ctx, value)
         }
-        SocketEvent::Refused(error) => {
-            let value = error.to_value(ctx)?;
-            socket.refusals.set(socket.refusals.get() - 1);
-            let called = call(ctx, socket, EventName::Error, Some(value));
+        SocketEvent::Refused(failure, promise) => {
+            socket.refusals.set(socket.refusals.get().saturating_sub(1));
+            let told = tell(ctx, socket, &failure);
             socket.let_go_if_unused();
-            called
+            promise.reject(ctx, told?)
         }
         SocketEvent::Timeout => {
             if socket.state.get() == State::Open {
@@ -150,15 +151,14 @@ fn dispatch(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, event: SocketEvent) -> rquic
                 Ok(())
             }
         }
-        SocketEvent::ReadFailed(error) => {
+        SocketEvent::ReadFailed(failure) => {
             if socket.state.get() != State::Open {
                 return Ok(());
             }
             if listens(ctx, socket, EventName::Error) {
-                let value = error.to_value(ctx)?;
-                call(ctx, socket, EventName::Error, Some(value))?;
+                tell(ctx, socket, &failure)?;
             } else {
-                log::error!(error = error.message.as_str(), method = "read", module = "tcp"; "Handling TCP error");
+                log::error!(error = failure.message.as_str(), method = "read", module = "tcp"; "Handling TCP error");
             }
             if socket.state.get() == State::Open { closed_by_peer(ctx, socket) } else { Ok(()) }
         }
@@ -171,13 +171,12 @@ fn dispatch(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, event: SocketEvent) -> rquic
         }
         SocketEvent::Destroyed(cut_off) => {
             refuse_writes(ctx, socket, cut_off)?;
-            let connecting = socket.connecting.take();
-            // An attempt that came to nothing, whoever gave it up.
-            if socket.record_attempt() {
-                socket.count(socket.metrics.errors);
+            // How far the attempt came that is given up.
+            socket.record_attempt();
+            if let Some(connecting) = socket.connecting.take() {
+                refuse_destroyed(ctx, socket, connecting)?;
             }
-            finish(ctx, socket)?;
-            connecting.map_or(Ok(()), |promise| refuse_destroyed(ctx, promise))
+            finish(ctx, socket)
         }
     }
 }
@@ -219,22 +218,33 @@ fn refuse_writes(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, cut_off: CutOff) -> rqu
     let route = route.unwrap_or_default();
     for write in cut_off.writes {
         socket.count_partial(&write);
-        socket.count_with(socket.metrics.errors, &write.tags);
         let message = format!(
             "failed to write data after {} bytes: {route}use of closed network connection",
             write.written
         );
-        let error = TcpError::new(Method::Write, "EPIPE", message).to_value(ctx)?;
-        call(ctx, socket, EventName::Error, Some(error.clone()))?;
-        write.waiting.reject(ctx, error)?;
+        let failure = SocketFailure::new(Method::Write, "EPIPE", message).called_at(write.called);
+        let value = tell(ctx, socket, &socket.failed(failure, &write.tags))?;
+        write.waiting.reject(ctx, value)?;
     }
     Ok(())
 }
 
-fn refuse_destroyed(ctx: &Ctx<'_>, promise: Resolvers) -> rquickjs::Result<()> {
-    let error =
-        TcpError::new(Method::Connect, "ERR_SOCKET_CLOSED", "the socket was destroyed while connecting");
-    promise.reject(ctx, error.to_value(ctx)?)
+fn refuse_destroyed(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, connecting: Connecting) -> rquickjs::Result<()> {
+    let text = "the socket was destroyed while connecting";
+    let failure = SocketFailure::new(Method::Connect, "ERR_SOCKET_CLOSED", text).called_at(connecting.called);
+    let value = tell(ctx, socket, &socket.failed(failure, &Vec::new()))?;
+    connecting.promise.reject(ctx, value)
+}
+
+/// Tells listeners of a failure, and gives back what its promise is to be rejected with.
+fn tell<'js>(
+    ctx: &Ctx<'js>,
+    socket: &Rc<SocketCore>,
+    failure: &SocketFailure,
+) -> rquickjs::Result<Value<'js>> {
+    let value = failure.to_value(ctx)?;
+    call(ctx, socket, EventName::Error, Some(value.clone()))?;
+    Ok(value)
 }
 
 fn handler<'js>(ctx: &Ctx<'js>, socket: &Rc<SocketCore>, name: EventName) -> Option<Function<'js>> {

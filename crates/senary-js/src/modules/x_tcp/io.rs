@@ -15,7 +15,7 @@ use senary_net::{NetError, Stream, Target};
 use tokio::time::Sleep;
 
 use super::arguments::ConnectTarget;
-use super::error::{Method, TcpError};
+use super::error::{Method, SocketFailure};
 use super::events::SocketEvent;
 use super::socket::{QueuedWrite, SocketCore, State};
 use crate::memory::Chunk;
@@ -43,8 +43,9 @@ pub async fn run(socket: Rc<SocketCore>, target: ConnectTarget) {
             socket.emit_from_io(SocketEvent::Connected);
         }
         Err(error) => {
-            let error = socket.failed(TcpError::from_net(Method::Connect, &error), &Vec::new());
-            socket.emit_from_io(SocketEvent::ConnectFailed(error));
+            let failure = SocketFailure::from_net(Method::Connect, &error).called_at(socket.connect_called());
+            let failure = socket.failed(failure, &Vec::new());
+            socket.emit_from_io(SocketEvent::ConnectFailed(failure));
             run_script(&socket);
             return;
         }
@@ -123,8 +124,8 @@ fn poll_read(socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> Poll<Continue> {
                 Poll::Ready(Continue::Yes)
             }
             Poll::Ready(Err(error)) => {
-                let error = socket.failed(TcpError::from_net(Method::Read, &error), &Vec::new());
-                socket.emit_from_io(SocketEvent::ReadFailed(error));
+                let failure = socket.failed(SocketFailure::from_net(Method::Read, &error), &Vec::new());
+                socket.emit_from_io(SocketEvent::ReadFailed(failure));
                 Poll::Ready(Continue::No)
             }
         }
@@ -150,11 +151,13 @@ fn poll_writes(socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> bool {
         drop(queue);
         match outcome {
             Ok(()) => socket.emit_from_io(SocketEvent::Written(write.waiting)),
-            Err(error) => {
+            Err(failure) => {
                 socket.count_partial(&write);
-                let text = format!("failed to write data after {} bytes: {}", write.written, error.message);
-                let error = socket.failed(TcpError { message: text, ..error }, &write.tags);
-                socket.emit_from_io(SocketEvent::WriteFailed(error, write.waiting));
+                let message =
+                    format!("failed to write data after {} bytes: {}", write.written, failure.message);
+                let failure = SocketFailure { message, ..failure }.called_at(write.called);
+                let failure = socket.failed(failure, &write.tags);
+                socket.emit_from_io(SocketEvent::WriteFailed(failure, write.waiting));
             }
         }
     }
@@ -165,8 +168,8 @@ fn poll_write(
     stream: &mut Stream,
     write: &mut QueuedWrite,
     cx: &mut Context<'_>,
-) -> Poll<Result<(), TcpError>> {
-    let failed = |error| TcpError::from_net(Method::Write, &error);
+) -> Poll<Result<(), SocketFailure>> {
+    let failed = |error| SocketFailure::from_net(Method::Write, &error);
     while write.written < write.data.len() {
         match stream.poll_write(cx, &write.data[write.written..]) {
             Poll::Ready(Ok(n)) => {

@@ -21,13 +21,14 @@ use rquickjs::object::Accessor;
 use rquickjs::{Class, Coerced, Ctx, Function, JsLifetime, Object, Persistent, Value, qjs};
 
 use crate::errors;
+use crate::hints;
 use crate::modules::NativeModule;
 use crate::promise::{pending, settled};
 use crate::vu::core::vu_of;
-use error::{Method, TcpError};
+use error::{CallSite, Method, SocketFailure};
 use events::{EVENT_COUNT, EventName, SocketEvent};
 use metrics::TcpMetrics;
-use socket::{NO_CONNECTION, QueuedWrite, SocketCore, State};
+use socket::{Connecting, NO_CONNECTION, QueuedWrite, SocketCore, State};
 
 pub const MODULE: NativeModule = NativeModule { name: "k6/x/tcp", exports, opens_files: true };
 
@@ -72,7 +73,10 @@ fn construct<'js>(
         return Err(errors::throw_error(&ctx, "the module k6/x/tcp is not loaded"));
     };
     let tags = match arguments::options(&ctx, options.0.as_ref(), "tcp.socketOptions")? {
-        Some(options) => arguments::tags(&ctx, &options)?,
+        Some(options) => {
+            hints::unknown_fields("Socket()", &options, &["tags"])?;
+            arguments::tags(&ctx, &options)?
+        }
         None => Vec::new(),
     };
     Class::instance(
@@ -92,19 +96,19 @@ fn connect<'js>(
         return Err(errors::throw_go_error(&ctx, "connecting in the init context is not supported"));
     }
     if let Some(refusal) = core.state.get().refuses_connect() {
-        return settled(&ctx, Err(refusal.to_value(&ctx)?));
+        return refuse(&ctx, &this.0, refusal, &Vec::new());
     }
     let mut target = match arguments::connect_target(&ctx, first.0, second.0)? {
         Ok(target) => target,
-        Err((error, tags)) => return refuse(&ctx, &this.0, error, &tags),
+        Err((failure, tags)) => return refuse(&ctx, &this.0, failure, &tags),
     };
     // Once more: getters of the options are script, too.
     if let Some(refusal) = core.state.get().refuses_connect() {
-        return settled(&ctx, Err(refusal.to_value(&ctx)?));
+        return refuse(&ctx, &this.0, refusal, &target.tags);
     }
     anchor(&ctx, &this.0);
     let (promise, resolvers) = pending(&ctx)?;
-    core.connecting.replace(Some(resolvers));
+    core.connecting.replace(Some(Connecting { promise: resolvers, called: CallSite::here(&ctx) }));
     core.begin_connect(std::mem::take(&mut target.tags), target.host.clone(), target.port);
     let task = tokio::task::spawn_local(io::run(core.clone(), target));
     core.set_task(task.abort_handle());
@@ -122,6 +126,7 @@ fn write<'js>(
     let (encoding, tags) = match &options {
         None => (None, Vec::new()),
         Some(options) => {
+            hints::unknown_fields("write()", options, &["encoding", "tags"])?;
             let encoding: Value<'js> = options.get("encoding")?;
             let given = !encoding.is_undefined() && !encoding.is_null();
             let encoding = given.then(|| encoding.get::<Coerced<String>>()).transpose()?.map(|c| c.0);
@@ -142,13 +147,14 @@ fn write<'js>(
         Attempt::Left { data, written } => {
             let (promise, waiting) = pending(&ctx)?;
             let _charge = core.vu.memory.charge(data.len());
-            core.writes.borrow_mut().push_back(QueuedWrite { data, written, waiting, tags, _charge });
+            let called = CallSite::here(&ctx);
+            core.writes.borrow_mut().push_back(QueuedWrite { data, written, waiting, tags, called, _charge });
             core.wake();
             core.vu.memory.check(&ctx)?;
             Ok(promise)
         }
         Attempt::NoConnection => {
-            let error = TcpError::new(Method::Write, "ENOTCONN", NO_CONNECTION);
+            let error = SocketFailure::new(Method::Write, "ENOTCONN", NO_CONNECTION);
             refuse(&ctx, &this.0, error, &tags)
         }
         Attempt::Failed(error) => refuse(&ctx, &this.0, error, &tags),
@@ -160,7 +166,7 @@ enum Attempt {
     Done,
     Left { data: Vec<u8>, written: usize },
     NoConnection,
-    Failed(TcpError),
+    Failed(SocketFailure),
 }
 
 fn write_now(core: &Rc<SocketCore>, bytes: &[u8]) -> Attempt {
@@ -188,7 +194,7 @@ fn write_now(core: &Rc<SocketCore>, bytes: &[u8]) -> Attempt {
             }
         }
         Err(error) => {
-            let mut error = TcpError::from_net(Method::Write, &error);
+            let mut error = SocketFailure::from_net(Method::Write, &error);
             error.message = format!("failed to write data after 0 bytes: {}", error.message);
             Attempt::Failed(error)
         }
@@ -210,16 +216,23 @@ fn destroy<'js>(ctx: Ctx<'js>, this: Receiver<'js>) {
 }
 
 fn set_timeout<'js>(
+    ctx: Ctx<'js>,
     this: Receiver<'js>,
     ms: Opt<Value<'js>>,
 ) -> rquickjs::Result<Class<'js, SocketObject<'js>>> {
     let core = this.0.borrow().core.clone();
-    let ms = match &ms.0 {
+    let number = match &ms.0 {
         Some(value) if value.is_number() || value.is_string() => value.get::<Coerced<f64>>()?.0.trunc(),
-        _ => 0.0,
+        _ => f64::NAN,
     };
+    if number.is_nan()
+        && let Some(given) = &ms.0
+    {
+        let (effect, instead) = ("the timeout is off", "milliseconds, as in setTimeout(5000)");
+        hints::no_number(&ctx, "the socket's setTimeout()", given, effect, instead);
+    }
     // A day short of what fits into an `Instant` everywhere is for ever.
-    let limit = (ms >= 1.0).then(|| Duration::from_secs_f64((ms / 1e3).min(1e9)));
+    let limit = (number >= 1.0).then(|| Duration::from_secs_f64((number / 1e3).min(1e9)));
     core.idle_timeout.set(limit);
     core.idle_since.set(Instant::now());
     core.wake();
@@ -260,25 +273,24 @@ fn on<'js>(
     Ok(())
 }
 
-/// A failure on the spot: counted, told to whoever listens, and the promise rejects.
+/// A failure on the spot: counted now, told when its turn comes: first to listeners, then by the promise.
 fn refuse<'js>(
     ctx: &Ctx<'js>,
     this: &Class<'js, SocketObject<'js>>,
-    error: TcpError,
+    failure: SocketFailure,
     tags: &arguments::Tags,
 ) -> rquickjs::Result<Value<'js>> {
-    let object = this.borrow();
-    let core = &object.core;
-    let error = core.failed(error, tags);
-    let value = error.to_value(ctx)?;
-    let listens = object.handlers.borrow()[EventName::Error as usize].is_some();
+    let core = this.borrow().core.clone();
+    let failure = core.failed(failure.called_at(CallSite::here(ctx)), tags);
     // `close` is the last event there is.
-    if listens && core.state.get() != State::Destroyed {
-        anchor(ctx, this);
-        core.refusals.set(core.refusals.get() + 1);
-        core.emit(SocketEvent::Refused(error));
+    if core.state.get() == State::Destroyed {
+        return settled(ctx, Err(failure.to_value(ctx)?));
     }
-    settled(ctx, Err(value))
+    anchor(ctx, this);
+    let (promise, resolvers) = pending(ctx)?;
+    core.refusals.set(core.refusals.get() + 1);
+    core.emit(SocketEvent::Refused(failure, resolvers));
+    Ok(promise)
 }
 
 unsafe extern "C" {

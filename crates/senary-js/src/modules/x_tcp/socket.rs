@@ -22,7 +22,7 @@ use tokio::task::AbortHandle;
 
 use super::SocketObject;
 use super::arguments::Tags;
-use super::error::{Method, TcpError};
+use super::error::{CallSite, Method, SocketFailure};
 use super::events::SocketEvent;
 use super::metrics::TcpMetrics;
 use crate::event_loop::Event;
@@ -52,7 +52,7 @@ impl State {
     }
 
     /// Why a `connect()` changes nothing in this state.
-    pub fn refuses_connect(self) -> Option<TcpError> {
+    pub fn refuses_connect(self) -> Option<SocketFailure> {
         let (code, text) = match self {
             Self::Disconnected => return None,
             Self::Opening => ("EALREADY", "a connect is already under way on this socket"),
@@ -61,7 +61,7 @@ impl State {
                 ("ERR_SOCKET_CLOSED", "the socket is destroyed; make a new one to connect again")
             }
         };
-        Some(TcpError::new(Method::Connect, code, text))
+        Some(SocketFailure::new(Method::Connect, code, text))
     }
 }
 
@@ -72,6 +72,7 @@ pub struct QueuedWrite {
     pub waiting: Resolvers,
     /// Those of the `write()`.
     pub tags: Tags,
+    pub called: Option<CallSite>,
     /// The bytes count as the script's.
     pub _charge: Charge,
 }
@@ -80,6 +81,12 @@ pub struct QueuedWrite {
 pub struct CutOff {
     pub writes: VecDeque<QueuedWrite>,
     pub route: Option<(SocketAddr, SocketAddr)>,
+}
+
+/// A `connect()` under way: its promise, and where the script called it.
+pub struct Connecting {
+    pub promise: Resolvers,
+    pub called: Option<CallSite>,
 }
 
 /// Whom a socket talks to, as its tags say it.
@@ -136,8 +143,7 @@ pub struct SocketCore {
     task: RefCell<Option<AbortHandle>>,
     /// How far the connect is that is under way.
     pub attempt: RefCell<Option<Rc<Attempt>>>,
-    /// The promise of the `connect()` under way.
-    pub connecting: RefCell<Option<Resolvers>>,
+    pub connecting: RefCell<Option<Connecting>>,
     pub hot: HotLines,
     /// Keeps the script's object alive while events may still come.
     pub anchor: RefCell<Option<Persistent<Class<'static, SocketObject<'static>>>>>,
@@ -269,7 +275,7 @@ impl SocketCore {
         if tags.is_empty() {
             return self.count(metric);
         }
-        let tags = self.tags_with(tags);
+        let tags = self.tags_with(&[], tags);
         let series = self.vu.worker.record(|r| r.series(metric, tags));
         self.vu.record_series(series, 1.0, self.vu.now());
     }
@@ -281,10 +287,18 @@ impl SocketCore {
         }
     }
 
-    /// Counts a failure and gives it back.
-    pub fn failed(&self, error: TcpError, tags: &Tags) -> TcpError {
-        self.count_with(self.metrics.errors, tags);
-        error
+    /// Counts a failure and gives it back; every failure of a socket comes by here, once.
+    pub fn failed(&self, failure: SocketFailure, tags: &Tags) -> SocketFailure {
+        // Not kept at hand as other series are: what fails has cost far more than this look-up.
+        let tags = self.tags_with(&failure.tags(), tags);
+        let series = self.vu.worker.record(|r| r.series(self.metrics.errors, tags));
+        self.vu.record_series(series, 1.0, self.vu.now());
+        failure
+    }
+
+    /// Where the script called the `connect()` under way.
+    pub fn connect_called(&self) -> Option<CallSite> {
+        self.connecting.borrow().as_ref().and_then(|connecting| connecting.called.clone())
     }
 
     /// What is known of a connect that is over, however it ended; whether one was under way.
@@ -349,18 +363,19 @@ impl SocketCore {
             tags = Some(of.tags);
         }
         known.retain(|of| of.under.is_of(self.vu.worker.epoch()));
-        let tags = tags.unwrap_or_else(|| self.tags_with(&Vec::new()));
+        let tags = tags.unwrap_or_else(|| self.tags_with(&[], &Vec::new()));
         let series = self.vu.worker.record(|r| r.series(metric, tags));
         known.push(KnownSeries { under, metric, tags, series });
         series
     }
 
-    /// The VU's tags, the constructor's, connect's, the endpoint's and these: later ones win.
-    fn tags_with(&self, tags: &Tags) -> TagSetId {
+    /// The VU's tags, those of what is counted, the constructor's, connect's, the endpoint's and those of the call: later
+    /// ones win.
+    fn tags_with(&self, kind: &[(&'static str, &'static str)], tags: &Tags) -> TagSetId {
         let (connect, endpoint) = (self.connect_tags.borrow(), self.endpoint.borrow());
         let endpoint = endpoint.iter().flat_map(Endpoint::tags);
-        let own = pairs(&self.constructor_tags).chain(pairs(&connect)).chain([("proto", "TCP")]);
-        let own = own.chain(endpoint).chain(pairs(tags));
+        let own = kind.iter().copied().chain(pairs(&self.constructor_tags)).chain(pairs(&connect));
+        let own = own.chain([("proto", "TCP")]).chain(endpoint).chain(pairs(tags));
         let under = self.vu.tags.id();
         self.vu.worker.record(|r| r.derive(under, own))
     }
