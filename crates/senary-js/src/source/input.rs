@@ -40,12 +40,6 @@ pub fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     wait_for(move || limited(fs::File::open(path)?))
 }
 
-/// The text in a file.
-pub fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
-    String::from_utf8(read(path)?)
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "stream did not contain valid UTF-8"))
-}
-
 /// All of standard input.
 pub fn read_stdin() -> io::Result<Vec<u8>> {
     wait_for(|| limited(io::stdin().lock()))
