@@ -19,7 +19,11 @@
  * A failed connect records the times of the steps it took. `data_sent` and `data_received` count the bytes on the
  * wire, those of TLS included.
  *
- * Tags, later ones win: those of the VU, of the constructor, of `connect`, then `proto` (`TCP`), `host`, `port` and,
+ * `tcp_errors` also has `error_code` (the `code` of the `TCPError`) and `method` (`connect`, `write` or `read`), so that a
+ * threshold can look at one kind of failure: `tcp_errors{error_code:ECONNREFUSED}`. Wrong arguments count too, by codes
+ * that begin with `ERR_`.
+ *
+ * Tags, later ones win: those of the VU, `error_code` and `method`, those of the constructor, of `connect`, then `proto` (`TCP`), `host`, `port` and,
  * once it is known, `ip`. Tags of a write come last, on its `tcp_writes`, `tcp_partial_writes` and `tcp_errors`.
  */
 declare module "k6/x/tcp" {
@@ -34,7 +38,7 @@ declare module "k6/x/tcp" {
   }
 
   export interface ConnectOptions {
-    /** 1 to 65535; a text of digits will do. */
+    /** 1 to 65535; a text of digits will do. Anything else is an `ERR_SOCKET_BAD_PORT`. */
     port: number | string
     /** A name or an address; `localhost` if left out or empty. */
     host?: string
@@ -81,13 +85,16 @@ declare module "k6/x/tcp" {
      * - from this machine: `EMFILE`, `ENFILE` (open files), `EAGAIN` (threads), `EADDRNOTAVAIL` (local ports, or a source
      *   address that is not this machine's), `EAFNOSUPPORT` (a source address of the other family);
      * - TLS: `ERR_TLS_CERT_EXPIRED`, `ERR_TLS_CERT_ALTNAME_INVALID`, `ERR_TLS_CERT_UNKNOWN_AUTHORITY`,
-     *   `ERR_TLS_CERT_INVALID`, `ERR_TLS_NOT_TLS`, `ERR_TLS_ALERT`, `ERR_TLS_HANDSHAKE`; later
-     *   `ERR_TLS_TRUNCATED` for an end within a record, and `EPROTO` for what else a peer does wrong;
+     *   `ERR_TLS_CERT_INVALID`, `ERR_TLS_NOT_TLS`, `ERR_TLS_ALERT`, `ERR_TLS_HANDSHAKE`, `ERR_TLS_HANDSHAKE_CUT` (the
+     *   peer closed the connection: does it speak TLS on this port?); later `ERR_TLS_TRUNCATED` for an end within a
+     *   record, and `EPROTO` for anything else that a peer does wrong;
      * - the use of the socket: `ENOTCONN` (write without a connection), `EALREADY` and `EISCONN` (a second connect),
      *   `ERR_SOCKET_CLOSED` (connect after `destroy()`, or destroyed while connecting), `ERR_INVALID_ARG_TYPE`,
      *   `ERR_INVALID_ENCODING`.
      */
     readonly code: string
+    /** Where the script called `connect` or `write`. */
+    readonly stack?: string
     /** As `toString()`: `TCP error during connect: …`. */
     error(): string
   }
@@ -105,7 +112,10 @@ declare module "k6/x/tcp" {
      * the socket can try again, has none; `destroy()` on a socket without a connection has.
      */
     close: (nothing?: undefined) => void
-    /** A connect, a read or a write failed. After a failed read comes `close`. */
+    /**
+     * A connect, a read or a write failed; comes before the promise rejects. `destroy()` while connecting is a failed
+     * connect, too. After a failed read comes `close`; after `close` comes nothing.
+     */
     error: (error: TCPError) => void
     /** Nothing was received for as long as `setTimeout` says. The connection stays open. */
     timeout: (nothing?: undefined) => void
@@ -122,7 +132,7 @@ declare module "k6/x/tcp" {
     constructor(options?: SocketOptions | null)
 
     /**
-     * Connects. Rejects with a `TCPError`, and fires `error`, if that fails; the socket can then try again.
+     * Connects. Fires `error`, then rejects with a `TCPError`, if that fails; the socket can then try again.
      * Not possible in the init context.
      */
     connect(port: number | string, host?: string | null): Promise<null>
@@ -130,12 +140,12 @@ declare module "k6/x/tcp" {
 
     /**
      * Sends data. The bytes are copied at the call, and reach the wire in the order of the calls, awaited or not.
-     * Resolves when the kernel has taken all of them; rejects with a `TCPError`, and fires `error`, if it does not.
+     * Resolves when the kernel has taken all of them; fires `error`, then rejects with a `TCPError`, if it does not.
      */
     write(data: string | ArrayBuffer | ArrayBufferView, options?: WriteOptions | null): Promise<void>
 
     /**
-     * Closes the connection, or gives up connecting. What the kernel has taken of earlier writes, all of it if they
+     * Closes the connection, or gives up connecting: `error`, `close`, and `connect()` rejects (`ERR_SOCKET_CLOSED`). What the kernel has taken of earlier writes, all of it if they
      * resolve, is still sent; writes that wait are rejected. Final: a destroyed socket does not connect again. May be
      * called at any time, more than once too.
      */
