@@ -120,6 +120,8 @@ pub struct Share {
     pub iterations: Option<u64>,
     /// The highest rate it comes to, in iterations per second.
     pub rate: Option<f64>,
+    /// What part of the rate of the whole test it has, 0 to 1; for arrival rates.
+    pub part: f64,
 }
 
 impl Share {
@@ -159,9 +161,11 @@ impl LoadPlan {
         self.most_at_a_time(|n| n.planned + n.unplanned)
     }
 
-    /// The longest the load may last, from the start of the first scenario's clock to the last graceful stop.
+    /// The longest the load of this segment may last, from the start of the first scenario's clock until the last VU
+    /// is free.
     pub fn max_duration(&self) -> Duration {
-        self.scenarios.iter().map(Scenario::latest_end).max().unwrap_or_default()
+        let ends = self.scenarios.iter().filter_map(|scenario| scenario.free_again(&self.segment));
+        ends.max().unwrap_or_default()
     }
 
     fn most_at_a_time(&self, of: impl Fn(Need) -> u64) -> u64 {
@@ -190,9 +194,12 @@ struct Need {
 }
 
 impl Scenario {
-    /// The time by which the last iteration has ended, or is ended.
-    pub(crate) fn latest_end(&self) -> Duration {
-        self.start_time.saturating_add(self.longest())
+    /// When its last VU is free again, from the start of the first scenario's clock; `None` if it gets no VU at all.
+    fn free_again(&self, segment: &SegmentTuple) -> Option<Duration> {
+        let needs = self.needs(segment);
+        let last = needs.iter().rposition(|(_, need)| need.planned + need.unplanned > 0)?;
+        let end = needs.get(last + 1).map_or_else(|| self.longest(), |(at, _)| *at);
+        Some(self.start_time.saturating_add(end))
     }
 
     fn longest(&self) -> Duration {
@@ -230,11 +237,15 @@ impl ExecutorConfig {
             Self::ConstantArrivalRate { pre_allocated_vus, max_vus, .. }
             | Self::RampingArrivalRate { pre_allocated_vus, max_vus, .. } => {
                 let vus = segment.scale(*pre_allocated_vus);
+                let own = segment.scale(*max_vus);
+                // Iterations are dealt out as the VUs are: of a rate each segment gets the part that it has of them.
+                let part = if *max_vus == 0 { 0.0 } else { own as f64 / *max_vus as f64 };
                 Share {
                     vus,
-                    max_vus: segment.scale(*max_vus).max(vus),
+                    max_vus: own.max(vus),
                     iterations: None,
-                    rate: self.top_rate().map(|rate| rate * segment.segment().length()),
+                    rate: self.top_rate().map(|rate| rate * part),
+                    part,
                 }
             }
         }
@@ -291,6 +302,6 @@ impl ExecutorConfig {
 
 impl Share {
     fn of_vus(vus: u64, iterations: Option<u64>) -> Self {
-        Self { vus, max_vus: vus, iterations, rate: None }
+        Self { vus, max_vus: vus, iterations, rate: None, part: 1.0 }
     }
 }

@@ -64,8 +64,6 @@ pub(crate) struct ScenarioState {
     /// VUs of an arrival rate that wait for their next iteration.
     pub(crate) idle_vus: AtomicU64,
     arrivals: Option<Arrivals>,
-    /// The segment's part of the rate of the whole test.
-    length: f64,
     due: OnceLock<Instant>,
     started: OnceLock<Instant>,
     ended: OnceLock<Duration>,
@@ -73,7 +71,7 @@ pub(crate) struct ScenarioState {
 }
 
 impl ScenarioState {
-    pub(crate) fn new(scenario: Scenario, share: Share, length: f64) -> Self {
+    pub(crate) fn new(scenario: Scenario, share: Share) -> Self {
         Self {
             share,
             started_iterations: Padded::default(),
@@ -82,7 +80,6 @@ impl ScenarioState {
             joined_vus: AtomicU64::new(0),
             idle_vus: AtomicU64::new(0),
             arrivals: scenario.executor.arrivals(),
-            length,
             due: OnceLock::new(),
             started: OnceLock::new(),
             ended: OnceLock::new(),
@@ -184,7 +181,7 @@ impl ScenarioState {
                 ExecutorConfig::PerVuIterations { iterations, .. } => Some(iterations),
                 _ => None,
             },
-            rate: self.arrivals.as_ref().map(|a| a.rate_at(elapsed) * self.length),
+            rate: self.arrivals.as_ref().map(|a| a.rate_at(elapsed) * self.share.part),
         }
     }
 }

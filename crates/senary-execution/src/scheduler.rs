@@ -280,10 +280,9 @@ impl<F: VuFactory> Inner<F> {
         let workers = options.workers.max(1);
         let planned = plan.planned_vus();
         let (crew, hires) = Crew::new(workers, planned, plan.max_vus().saturating_sub(planned));
-        let length = plan.segment().segment().length();
         let scenarios = plan.scenarios().iter().map(|scenario| {
             let share = plan.share(scenario);
-            Arc::new(ScenarioState::new(scenario.clone(), share, length))
+            Arc::new(ScenarioState::new(scenario.clone(), share))
         });
         let end = options.shutdown.token().child_token();
         let control = Control {

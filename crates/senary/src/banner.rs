@@ -82,9 +82,7 @@ fn describe(scenario: &Scenario, share: &Share) -> String {
             format!("{vus} looping VUs for {}", format_go(*duration))
         }
         ExecutorConfig::RampingVus { stages, graceful_ramp_down, .. } => {
-            if !graceful_ramp_down.is_zero() {
-                fact("gracefulRampDown", format_go(*graceful_ramp_down));
-            }
+            fact("gracefulRampDown", format_go(*graceful_ramp_down));
             let duration = format_go(scenario.executor.regular_duration());
             format!("Up to {vus} looping VUs for {duration} over {} stages", stages.len())
         }

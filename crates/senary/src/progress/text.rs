@@ -291,7 +291,7 @@ mod tests {
             starts_in: Duration::ZERO,
             active_vus: 2,
             running_vus: 1,
-            share: Share { vus: 2, max_vus: 2, iterations: None, rate: None },
+            share: Share { vus: 2, max_vus: 2, iterations: None, rate: None, part: 1.0 },
             iterations: 0,
             iterations_per_vu: None,
             rate: None,
