@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use senary_metrics::spelling::nearest;
 use senary_metrics::{Engine, SampleBatch};
 use serde_json::Value;
 
@@ -49,14 +50,15 @@ enum Kind {
 /// What the reference has removed, and says so.
 const REMOVED: [&str; 3] = ["datadog", "kafka", "statsd"];
 
-/// What the reference lists.
-const KNOWN: [&str; 9] = [
+/// What is here.
+const AVAILABLE: [(&str, Kind); 2] = [("csv", Kind::Csv), ("json", Kind::Json)];
+
+/// What the reference has beside them.
+const NOT_YET: [&str; 7] = [
     "cloud",
-    "csv",
     "experimental-opentelemetry",
     "experimental-prometheus-rw",
     "influxdb",
-    "json",
     "opentelemetry",
     "statsd",
     "web-dashboard",
@@ -65,10 +67,18 @@ const KNOWN: [&str; 9] = [
 /// Why an output cannot be had.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OutputError {
-    #[error("invalid output type '{0}', available types are: {list}", list = KNOWN.join(", "))]
+    #[error("invalid output type '{0}', available types are: {list}{hint}", list = available().join(", "), hint = hint(.0))]
     UnknownType(String),
     #[error("could not create the '{kind}' output: {reason}")]
     NotCreated { kind: &'static str, reason: String },
+}
+
+fn available() -> Vec<&'static str> {
+    AVAILABLE.iter().map(|(name, _)| *name).collect()
+}
+
+fn hint(name: &str) -> String {
+    nearest(name, available()).map(|name| format!("; did you mean {name}?")).unwrap_or_default()
 }
 
 /// What outputs are configured by besides their argument.
@@ -88,18 +98,12 @@ impl OutputSpec {
             Some((name, argument)) => (name, Some(argument.to_owned())),
             None => (text, None),
         };
-        let kind = match name {
-            "json" => Kind::Json,
-            "csv" => Kind::Csv,
-            other => {
-                let among = |names: &[&'static str]| names.iter().find(|name| **name == other).copied();
-                match (among(&REMOVED), among(&KNOWN)) {
-                    (Some(name), _) => Kind::Removed(name),
-                    (None, Some(name)) => Kind::Missing(name),
-                    (None, None) => return Err(OutputError::UnknownType(other.to_owned())),
-                }
-            }
-        };
+        let among = |names: &[&'static str]| names.iter().find(|known| **known == name).copied();
+        let available = AVAILABLE.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind);
+        let removed = || among(&REMOVED).map(Kind::Removed);
+        let missing = || among(&NOT_YET).map(Kind::Missing);
+        let kind = available.or_else(removed).or_else(missing);
+        let kind = kind.ok_or_else(|| OutputError::UnknownType(name.to_owned()))?;
         Ok(Self { kind, argument })
     }
 
@@ -144,7 +148,16 @@ mod tests {
         }
         assert_eq!(
             OutputSpec::parse("telegraph=x").unwrap_err().to_string(),
-            "invalid output type 'telegraph', available types are: cloud, csv, experimental-opentelemetry, experimental-prometheus-rw, influxdb, json, opentelemetry, statsd, web-dashboard"
+            "invalid output type 'telegraph', available types are: csv, json"
+        );
+    }
+
+    #[test]
+    fn a_typo_is_told_with_what_is_here() {
+        let told = |text| OutputSpec::parse(text).unwrap_err().to_string();
+        assert_eq!(
+            told("jsn=x"),
+            "invalid output type 'jsn', available types are: csv, json; did you mean json?"
         );
     }
 
