@@ -111,3 +111,40 @@ fn a_log_server_without_answers_holds_the_end_up_for_a_while_or_until_a_signal()
     outcome.expect_code(0);
     assert_eq!(outcome.stderr, "", "nobody waited until it was clear what is lost");
 }
+
+/// A failure in every iteration: a few lines of each kind, and then their number.
+#[test]
+fn a_failure_that_repeats_is_counted() {
+    let script = "
+export const options = { scenarios: { default: { executor: 'shared-iterations', vus: 2, iterations: 3000 } } };
+export default function () {
+  if (__ITER % 2) throw new Error('odd ' + __ITER);
+  throw new Error('even ' + __ITER);
+}";
+    for format in ["text", "json"] {
+        let outcome = Program::script(BINARY, script).args(["--quiet", "--log-format", format]).run();
+        outcome.expect_code(0);
+        for kind in ["odd", "even"] {
+            let lines = outcome.log_lines(&format!("Error: {kind} "));
+            let counted = |line: &&&str| line.contains("more like it");
+            let held_back: u64 = lines.iter().filter(counted).map(|line| number_in(line)).sum();
+            let written = lines.iter().filter(|line| !counted(line)).count() as u64;
+            assert!(written == 10 && written + held_back == 1500, "{kind}: {written} and {held_back}");
+        }
+    }
+    let all = Program::script(BINARY, script).args(["--quiet", "--log-format=text", "--log-all"]).run();
+    assert_eq!(all.log_lines("Error: odd ").len(), 1500);
+}
+
+/// The number in `… and 1,490 more like it`.
+fn number_in(line: &str) -> u64 {
+    let (_, rest) = line.split_once("… and ").expect("a count");
+    let (number, _) = rest.split_once(' ').expect("a number");
+    number.replace(',', "").parse().expect("a number")
+}
+
+#[test]
+fn a_log_format_with_a_typo_is_refused() {
+    let outcome = Program::script(BINARY, "export default () => {}").args(["--log-format", "jsn"]).run();
+    outcome.expect_code(255).expect_text("did you mean json?");
+}

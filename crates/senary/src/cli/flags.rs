@@ -23,6 +23,9 @@ pub struct GlobalFlags {
     /// How log lines look: text, json or raw [default: text]
     #[arg(long, global = true, value_name = "FORMAT")]
     pub log_format: Option<String>,
+    /// Write every line of the log, however often it comes; otherwise, equal lines are counted after the first ten
+    #[arg(long, global = true, value_parser = parse_bool)]
+    pub log_all: Option<bool>,
     /// Print without colours
     #[arg(long, global = true, value_parser = parse_bool)]
     pub no_color: Option<bool>,
@@ -251,7 +254,7 @@ pub struct InspectArgs {
     /// The script, an archive, or - for standard input
     #[arg(value_name = "SCRIPT")]
     pub script: Vec<String>,
-    /// Fail if a threshold cannot be judged: if nothing registers its metric, or it is malformed
+    /// Judge everything that a run would judge, above all thresholds: whether their metrics are there
     #[arg(long, value_parser = parse_bool)]
     pub strict: Option<bool>,
     /// Add how long the test may take and how many VUs it may need
@@ -298,7 +301,7 @@ pub struct NewArgs {
     /// Overwrite the file if there is one
     #[arg(short, long, value_parser = parse_bool)]
     pub force: Option<bool>,
-    /// minimal, protocol, browser, or the path of a template [default: minimal]
+    /// minimal, protocol, or the path of a template [default: minimal]
     #[arg(long, value_name = "TEMPLATE")]
     pub template: Option<String>,
     /// The project of the cloud service the script is for
@@ -323,10 +326,17 @@ pub struct EchoArgs {
     pub tls: Option<bool>,
 }
 
-/// At least one.
+/// More workers than this on each core only get in each other's way.
+const WORKERS_PER_CORE: usize = 16;
+
+/// At least one, and not many more than there are cores.
 fn parse_workers(text: &str) -> Result<usize, String> {
+    let most = WORKERS_PER_CORE * std::thread::available_parallelism().map_or(1, usize::from);
     match parse_int_literal(text)?.try_into() {
-        Ok(workers @ 1..) => Ok(workers),
+        Ok(workers) if (1..=most).contains(&workers) => Ok(workers),
+        Ok(1..) => Err(format!(
+            "a worker is a thread that keeps a core busy: give at most {most} here, or leave the flag out for one worker per core"
+        )),
         _ => Err("give a number from 1, or leave the flag out for one worker per core".to_owned()),
     }
 }

@@ -7,9 +7,10 @@ use std::time::{Duration, SystemTime};
 
 use jiff::tz::TimeZone;
 use log::{Level, Record, kv};
+use senary_metrics::spelling::nearest;
 use serde_json::Value;
 
-use super::level_name;
+use super::{LogError, level_name};
 
 /// Something that was logged.
 #[derive(Clone, Debug)]
@@ -76,13 +77,20 @@ pub enum Format {
 }
 
 impl Format {
-    pub fn parse(name: Option<&str>, no_color: bool, is_terminal: bool) -> Self {
-        match name {
+    /// A name that is nearly one of those there are is a typo. Any other is text, as it is in the reference.
+    pub fn parse(name: Option<&str>, no_color: bool, is_terminal: bool) -> Result<Self, LogError> {
+        Ok(match name {
             Some("json") => Self::Json,
             Some("raw") => Self::Raw,
+            Some(name)
+                if name != "text"
+                    && let Some(meant) = nearest(name, ["json", "raw", "text"]) =>
+            {
+                return Err(LogError::Format { name: name.to_owned(), meant: meant.to_owned() });
+            }
             _ if is_terminal && !no_color => Self::Terminal,
             _ => Self::Text,
-        }
+        })
     }
 
     pub fn off_terminal(self) -> Self {

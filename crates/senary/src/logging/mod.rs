@@ -6,6 +6,7 @@
 
 mod backlog;
 mod destination;
+mod flood;
 mod format;
 mod loki;
 
@@ -23,6 +24,7 @@ use senary_output::Writable;
 
 use backlog::Backlog;
 use destination::{Channel, Message, Output};
+use flood::Flood;
 use format::{Entry, Format};
 
 use crate::terminal::is_terminal;
@@ -53,6 +55,8 @@ pub struct Settings {
     pub format: Option<String>,
     pub verbose: bool,
     pub no_color: bool,
+    /// Nothing is counted instead of written.
+    pub all: bool,
 }
 
 /// Why there is no log. The texts are the reference's; exit code 255.
@@ -60,6 +64,8 @@ pub struct Settings {
 pub enum LogError {
     #[error("unsupported log output '{0}'")]
     UnsupportedOutput(String),
+    #[error("unsupported log format {name:?}, the formats are text, json and raw; did you mean {meant}?")]
+    Format { name: String, meant: String },
     #[error("not a valid log level: {0:?}")]
     Level(String),
     #[error("unknown logfile config key {0}")]
@@ -88,6 +94,8 @@ struct Logger {
     console_file: AtomicBool,
     sender: SyncSender<Message>,
     loki: Option<loki::Loki>,
+    /// Unless everything is written.
+    flood: Option<Flood>,
     started: Instant,
     zone: TimeZone,
 }
@@ -103,7 +111,7 @@ pub fn init(settings: &Settings) -> Result<(), LogError> {
     let output_level = level.min(target.level());
     let (sender, receiver) = sync_channel(QUEUE);
     let (started, zone) = (Instant::now(), TimeZone::system());
-    let mut format = Format::parse(settings.format.as_deref(), settings.no_color, target.is_terminal());
+    let mut format = Format::parse(settings.format.as_deref(), settings.no_color, target.is_terminal())?;
     let mut loki = None;
     let output = match target {
         destination::Target::Stderr => Output::Stderr,
@@ -119,7 +127,7 @@ pub fn init(settings: &Settings) -> Result<(), LogError> {
         destination::Target::Loki(config) => {
             // What goes wrong with Loki is said on standard error.
             let is_terminal = is_terminal(&io::stderr());
-            let fallback = Format::parse(settings.format.as_deref(), settings.no_color, is_terminal);
+            let fallback = Format::parse(settings.format.as_deref(), settings.no_color, is_terminal)?;
             let (sender, zone) = (sender.clone(), zone.clone());
             let say = move |entry: &Entry| {
                 let line = fallback.line(entry, started.elapsed(), &zone);
@@ -141,6 +149,7 @@ pub fn init(settings: &Settings) -> Result<(), LogError> {
         console_file: AtomicBool::new(false),
         sender,
         loki,
+        flood: (!settings.all).then(Flood::default),
         started,
         zone,
     };
@@ -186,6 +195,7 @@ pub fn terminal_through(write: impl Fn(&str) + Send + 'static) {
 /// Waits until everything logged so far is written, but not for ever. To be called before the process ends.
 pub fn flush() {
     let deadline = Instant::now() + DRAIN;
+    write_counts();
     if let Some(loki) = LOGGER.get().and_then(|logger| logger.loki.as_ref()) {
         // What it has to complain of is written below.
         loki.flush(deadline - LAST_LINES);
@@ -195,7 +205,15 @@ pub fn flush() {
 
 /// As [`flush`], of what is written here: nobody far away is waited for.
 pub fn flush_lines() {
+    write_counts();
     flush_lines_until(Instant::now() + DRAIN);
+}
+
+/// Writes how many lines were held back, as far as that is not written yet.
+fn write_counts() {
+    let Some(logger) = LOGGER.get() else { return };
+    let counts = logger.flood.iter().flat_map(|flood| flood.rest(Instant::now()));
+    counts.for_each(|count| logger.write(count, Channel::Log));
 }
 
 fn flush_lines_until(deadline: Instant) {
@@ -229,16 +247,33 @@ impl Log for Logger {
             let secrets = SECRETS.read().unwrap_or_else(PoisonError::into_inner);
             entry.replace(|text| hide(text, &secrets));
         }
-        let channel = if self.goes_to_console_file(record.metadata()) {
+        if self.goes_to_console_file(record.metadata()) {
             // The file has no other source.
             entry.fields.remove("source");
-            Channel::Console
-        } else if let Some(loki) = &self.loki {
-            loki.push(entry);
-            return;
-        } else {
-            Channel::Log
+            return self.write(entry, Channel::Console);
+        }
+        // What a script prints is printed, and whoever looks for details gets them all.
+        let may_be_counted = record.target() != CONSOLE && record.level() <= Level::Info;
+        let entry = match &self.flood {
+            Some(flood) if may_be_counted => flood.pass(record, entry, Instant::now()),
+            _ => Some(entry),
         };
+        if let Some(entry) = entry {
+            self.write(entry, Channel::Log);
+        }
+    }
+
+    fn flush(&self) {
+        flush();
+    }
+}
+
+impl Logger {
+    /// Hands a line to the thread that writes it, or to Loki.
+    fn write(&self, entry: Entry, channel: Channel) {
+        if let (Channel::Log, Some(loki)) = (channel, &self.loki) {
+            return loki.push(entry);
+        }
         let format = match channel {
             Channel::Log => self.format,
             Channel::Console => self.format.off_terminal(),
@@ -246,10 +281,6 @@ impl Log for Logger {
         let line = format.line(&entry, self.started.elapsed(), &self.zone);
         // Fails only if the writing thread is gone; nobody would be left to tell.
         let _ = self.sender.send(Message::Line(channel, BACKLOG.line(line)));
-    }
-
-    fn flush(&self) {
-        flush();
     }
 }
 

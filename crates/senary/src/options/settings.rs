@@ -57,10 +57,16 @@ impl GlobalSettings {
                 format: text(&flags.log_format, "K6_LOG_FORMAT"),
                 verbose: flags.verbose.unwrap_or_default(),
                 no_color,
+                all: flags.log_all.unwrap_or_else(|| env.get("K6_LOG_ALL").is_some_and(is_on)),
             },
             secret_sources,
         }
     }
+}
+
+/// Whether a variable turns something on; like `K6_NO_COLOR`, any text but a plain no does.
+fn is_on(text: &str) -> bool {
+    parse_bool(text).unwrap_or(true)
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
