@@ -132,8 +132,7 @@ fn an_address_that_is_taken_matters_only_to_who_insists_on_it() {
 fn lingering_ends_with_an_interrupt() {
     let script = Program::new(BINARY).file("s.js", "export default function () {}");
     let mut running = script.args(["run", "--linger", "s.js"]).start();
-    running
-        .wait_for("The test is done, but --linger was enabled, so k6 is waiting for Ctrl+C to continue...");
+    running.wait_for("The test is done, but --linger was enabled, so Senary is waiting for Ctrl+C to end...");
     running.signal(Signal::INT);
     running.finish().expect_code(0);
 }

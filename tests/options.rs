@@ -177,7 +177,7 @@ fn flags_and_variables_are_judged_before_the_script_is_read() {
         assert_eq!(outcome.log_lines(text).len(), 1, "{text}: {}", outcome.stderr);
     };
     let program = || Program::script(BINARY, "throw new Error('it ran')");
-    let not_boolean = "env var 'K6_NO_THRESHOLDS' is not a valid boolean value: strconv.ParseBool: parsing";
+    let not_boolean = "env var 'K6_NO_THRESHOLDS' is not a valid boolean value: ";
     for (name, value, code, text) in [
         ("K6_NO_THRESHOLDS", "", 255, &*format!("{not_boolean} \"\": invalid syntax")),
         ("K6_NO_THRESHOLDS", "banana", 255, &format!("{not_boolean} \"banana\": invalid syntax")),
@@ -257,4 +257,217 @@ fn a_summary_may_go_without_statistics() {
     let outcome = run("export default function () {}", &["--summary-trend-stats", ""]);
     outcome.expect_code(0).expect_text("iteration_duration");
     assert!(!outcome.stdout.contains("avg="), "{}", outcome.stdout);
+}
+
+/// What a script leaves undefined is a typo in a variable more often than not: it is an error where k6 has one, and
+/// a warning where k6 goes on with less than was written.
+#[test]
+fn nothing_that_is_null_or_undefined_is_lost_without_a_word() {
+    let metric = "import { Trend } from 'k6/metrics';\nconst answer = new Trend('answer');\n";
+    let with = |options: &str| {
+        let script = format!("{metric}export const options = {options};\nexport default () => answer.add(1)");
+        run(&script, &["--quiet"])
+    };
+    for (options, code, text) in [
+        ("{ scenarios: { main: undefined } }", 104, "scenario 'main' doesn't have a specified executor"),
+        (
+            "{ scenarios: { main: {}.x, b: { executor: 'shared-iterations' } } }",
+            104,
+            "scenario 'main' doesn't have a specified executor",
+        ),
+        ("{ scenarios: { a: { executor: 'constant-vus', durtion: undefined } } }", 104, "durtion"),
+        (
+            "{ scenarios: { a: { executor: 'ramping-vus', stages: [undefined] } } }",
+            104,
+            "stage 1 doesn't have a duration",
+        ),
+        ("{ thresholds: { answer: [undefined] } }", 104, "malformed threshold expression"),
+        ("{ thresholds: { answer: ['avg<500', null] } }", 104, "malformed threshold expression"),
+        ("{ thresholds: { answer: [{ threshold: undefined }] } }", 104, "malformed threshold expression"),
+        ("{ summaryTrendStats: ['avg', null] }", 255, "invalid trend stat"),
+        ("{ tlsCipherSuites: [undefined] }", 104, "unknown cipher suite"),
+        ("{ tlsAuth: [null] }", 104, "There were problems"),
+        ("{ blacklistIPs: [null] }", 104, "CIDR"),
+        ("{ blockHostnames: [null] }", 104, "invalid hostname pattern"),
+        ("{ hosts: { 'a.test': undefined } }", 104, "hosts"),
+        ("{ iterations: NaN }", 104, "NaN (in"),
+        ("{ iterations: new Number(NaN) }", 104, "NaN (in"),
+        ("{ cloud: { a: [1, Infinity] } }", 104, "Infinity (in"),
+        ("{ tags: { a: Symbol('x') } }", 104, "symbol (in"),
+        ("{ thresholds: { answer: [() => 1] } }", 104, "function (in"),
+        ("{ tags: { a: new Date(NaN) } }", 104, "Invalid Date (in"),
+        ("{ duration: new Date(0) }", 104, "duration"),
+        // From here on k6 goes on.
+        ("{ thresholds: { answer: undefined } }", 0, "options.thresholds.answer is null or undefined"),
+        ("{ tags: { a: undefined } }", 0, "options.tags.a is null or undefined"),
+        ("{ systemTags: [null, 'group'] }", 0, "options.systemTags.0 is null or undefined"),
+        (
+            "{ stages: [{ duration: '1ms', target: 0 }, null, { duration: '1ms', target: 1 }] }",
+            0,
+            "stage 2 of the \\\"script\\\" level has no duration and is left out",
+        ),
+        (
+            "{ scenarios: { a: { executor: 'shared-iterations', env: { A: undefined } } } }",
+            0,
+            "options.scenarios.a.env.A is null or undefined",
+        ),
+        ("{ vsu: undefined }", 0, "unknown field"),
+    ] {
+        let outcome = with(options);
+        outcome.expect_code(code);
+        assert!(!outcome.log_lines(text).is_empty(), "{options}: no {text:?} in\n{}", outcome.stderr);
+    }
+    // What is not set is not set, and there is nothing to say about it.
+    let outcome = with("{ vus: undefined, duration: null, stages: null, dns: { ttl: null }, hosts: null }");
+    outcome.expect_code(0);
+    assert_eq!(outcome.log_lines("null"), [""; 0]);
+}
+
+#[test]
+fn nulls_in_files_and_variables_are_told_too() {
+    let script = "export default function () {}";
+    let program =
+        |file: &str| Program::script(BINARY, script).file("c.json", file).args(["--config", "c.json"]);
+    program(r#"{"thresholds": {"checks": [null]}}"#)
+        .run()
+        .expect_code(104)
+        .expect_text("malformed threshold");
+    program(r#"{"scenarios": {"a": null}}"#).run().expect_code(104).expect_text("specified executor");
+    let outcome = program(r#"{"tags": {"team": null}, "lingr": true}"#).run();
+    outcome
+        .expect_code(0)
+        .expect_text("tags.team is null or undefined")
+        .expect_text("did you mean \\\"linger\\\"?");
+    let variable = |value: &str| Program::script(BINARY, script).env("K6_THRESHOLDS", value).run();
+    variable(r#"{"checks": [null]}"#).expect_code(104).expect_text("malformed threshold");
+    let outcome = variable(r#"{"checks": null}"#);
+    outcome.expect_code(0).expect_text("K6_THRESHOLDS.checks is null or undefined");
+}
+
+#[test]
+fn a_typo_inside_a_threshold_is_told_what_a_threshold_has() {
+    let script = "export const options = { thresholds: {\n  checks: [{ threshhold: 'rate>0' }],\n} };\nexport default () => {}";
+    let outcome = run(script, &[]);
+    outcome.expect_code(104);
+    let [line] = outcome.log_lines("unknown fields")[..] else { outcome.fail("not one warning") };
+    assert!(line.contains("did you mean \\\"threshold\\\"?") && line.contains(".js:2"), "{line}");
+}
+
+#[test]
+fn options_that_cannot_be_read_are_an_error() {
+    let deep = "let cloud = {}; for (let i = 0; i < 200; i++) cloud = { cloud };";
+    let script = format!("{deep}\nexport const options = {{ cloud, vus: 3 }};\nexport default () => {{}}");
+    run(&script, &[]).expect_code(104).expect_text("recursion limit exceeded");
+}
+
+#[test]
+fn a_test_may_have_no_system_tags_at_all() {
+    let script = "
+import { check, group } from 'k6';
+export const options = { systemTags: [] };
+export default () => { check(1, { a: true }); group('g', () => {}); };
+export function handleSummary({ root_group }) {
+  console.log('listed', root_group.checks.length, root_group.groups.length);
+  return {};
+}";
+    run(script, &[]).expect_code(0).expect_text("listed 0 0");
+    let archived = Program::new(BINARY).file("s.js", script).args(["archive", "-O", "a.tar", "s.js"]).run();
+    let archive = archived.expect_code(0).file("a.tar");
+    let again = Program::new(BINARY).args(["run", "-"]).stdin(archive).run();
+    again.expect_code(0).expect_text("listed 0 0");
+}
+
+#[test]
+fn how_long_names_hold_is_judged_alike_everywhere() {
+    let script = |options: &str| format!("export const options = {options};\nexport default () => {{}}");
+    run(&script("{ dns: { ttl: 'x' } }"), &[]).expect_code(255).expect_text("invalid DNS TTL: x");
+    run(&script("{ dns: { ttl: 5 } }"), &[]).expect_code(104).expect_text("options.dns.ttl");
+    run(&script("{ dns: { select: 'x' } }"), &[]).expect_code(104);
+    run(&script("{}"), &["--dns", "ttl=x"]).expect_code(255).expect_text("invalid DNS TTL: x");
+    let variable = Program::script(BINARY, &script("{}")).env("K6_DNS", "ttl=x").run();
+    variable.expect_code(255).expect_text("invalid DNS TTL: x");
+}
+
+#[test]
+fn inspect_judges_what_run_judges() {
+    for options in [
+        "{ blockHostnames: ['a.*'] }",
+        "{ hosts: { 'a.*': '127.0.0.1' } }",
+        "{ tlsVersion: 'x' }",
+        "{ tlsCipherSuites: ['x'] }",
+        "{ scenarios: { a: undefined } }",
+    ] {
+        let script = format!("export const options = {options};\nexport default () => {{}}");
+        for command in ["inspect", "run"] {
+            let program = Program::new(BINARY).file("s.js", script.as_str()).args([command, "s.js"]);
+            program.run().expect_code(104);
+        }
+    }
+    let script = "export const options = { thresholds: { 'checks{a:}': [] } };\nexport default () => {}";
+    run(script, &[]).expect_code(104).expect_text("tag expression is malformed");
+    let script = "export const options = { vus: 2, iterations: 4 };\nexport default () => {}";
+    let outcome = Program::new(BINARY).file("s.js", script).args(["inspect", "s.js"]).run();
+    outcome.expect_code(0).expect_text("\"iterations\": 4").expect_text("\"scenarios\": null");
+}
+
+#[test]
+fn what_does_not_run_takes_no_time() {
+    let duration = |options: &str| {
+        let script = format!("export const options = {options};\nexport default () => {{}}");
+        let program = Program::new(BINARY).file("s.js", script);
+        let outcome = program.args(["inspect", "--execution-requirements", "s.js"]).run();
+        let json: serde_json::Value = serde_json::from_str(&outcome.expect_code(0).stdout).expect("JSON");
+        json["totalDuration"].as_str().expect("a duration").to_owned()
+    };
+    assert_eq!(duration("{ executionSegment: '1/4' }"), "0s");
+    let ramp = |grace: &str, end: u32| {
+        duration(&format!(
+            "{{ scenarios: {{ a: {{ executor: 'ramping-vus', gracefulRampDown: {grace},
+                stages: [{{ duration: '2s', target: 3 }}, {{ duration: '2s', target: {end} }}] }} }} }}"
+        ))
+    };
+    assert_eq!(ramp("'5s'", 0), "9s");
+    assert_eq!(ramp("'0s'", 0), "4s");
+    assert_eq!(ramp("'5s'", 1), "34s");
+}
+
+#[test]
+fn the_plan_of_a_segment_says_what_runs() {
+    let script = "
+export const options = { scenarios: {
+  rate: { executor: 'constant-arrival-rate', rate: 7, duration: '1s', preAllocatedVUs: 3, maxVUs: 5 },
+  ramp: { executor: 'ramping-vus', stages: [{ target: 1, duration: '1s' }], gracefulRampDown: '0s' },
+} };
+export default function () {}";
+    let segment = ["--execution-segment", "1/3:2/3", "--execution-segment-sequence", "0,1/3,2/3,1"];
+    let outcome = run(script, &segment);
+    outcome.expect_code(0).expect_text("rate: 2.80 iterations/s for 1s").expect_text("gracefulRampDown: 0s");
+}
+
+#[test]
+fn a_paused_test_says_how_it_can_be_started() {
+    let mut running = Program::script(BINARY, "export default () => {}").arg("--paused").start();
+    running.wait_for("the test is paused, and nothing can start it");
+    running.signal(Signal::INT);
+    running.finish().expect_code(105);
+}
+
+#[test]
+fn trusted_certificates_that_are_not_there_are_told() {
+    let program = Program::script(BINARY, "export default () => {}").env("SSL_CERT_FILE", "/no/such.pem");
+    program.run().expect_code(0).expect_text("SSL_CERT_FILE names \\\"/no/such.pem\\\"");
+}
+
+#[test]
+fn more_workers_than_cores_can_use_are_refused() {
+    run("export default () => {}", &["--workers", "100000"]).expect_code(255).expect_text("give at most");
+}
+
+#[test]
+fn too_few_files_to_start_are_told_in_words() {
+    for limit in 6..=20 {
+        let outcome = Program::script(BINARY, "export default () => {}").open_files(limit).run();
+        assert!(!outcome.stderr.contains("panicked"), "{limit}: {}", outcome.stderr);
+        assert!(matches!(outcome.code(), Some(0..=100 | 102..=120 | 255)), "{limit}: {:?}", outcome.code());
+    }
 }

@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 use senary::config_file::ConfigFile;
 use senary::environment::Environment;
-use senary::options::{Given, Options, RuntimeSettings, ScriptOptions, Unknown};
+use senary::options::{Given, Options, Remarks, RuntimeSettings, ScriptOptions};
 use senary::plan::{ScriptFacts, TestPlan};
 use senary_metrics::Registry;
 use serde_json::Value;
@@ -14,13 +14,13 @@ fuzz_target!(|text: &str| {
     if let Value::Object(object) = &json {
         let _ = ConfigFile::decode(object.clone());
     }
-    if let Ok(options) = Options::decode(&json, &mut Unknown::new()) {
+    if let Ok(options) = Options::decode(&json, &mut Remarks::default()) {
         let encoded = Value::Object(options.to_json());
-        let mut unknown = Unknown::new();
-        let again = Options::decode(&encoded, &mut unknown).expect("what was written is read");
+        let mut remarks = Remarks::default();
+        let again = Options::decode(&encoded, &mut remarks).expect("what was written is read");
         // Not set and set to the default are written alike.
         assert_eq!(Value::Object(again.to_json()), encoded);
-        assert_eq!(unknown, Unknown::new());
+        assert_eq!(remarks, Remarks::default());
     }
     let Ok(given) = Given::read(None, None, &Environment::default(), None) else { return };
     let Ok(consolidated) = given.consolidate(&ScriptOptions { name: "script.js", text, json: &json }) else {

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::factory::{self, LifecycleError};
 use crate::hints::Hints;
-use crate::json::{self, JsonError};
+use crate::json::{self, Gaps, JsonError};
 use crate::modules;
 use crate::modules::data::SharedArrays;
 use crate::modules::secrets::Secrets;
@@ -191,12 +191,7 @@ impl Bundle {
                 }
             }
             let options: Value<'_> = exports.get(OPTIONS).map_err(thrown)?;
-            let json = json::of(ctx, options).map_err(|error| match error {
-                JsonError::Script(failure) => LifecycleError::Script(failure),
-                error => LifecycleError::Options(error.to_string()),
-            })?;
-            let options = json.map(|json| serde_json::from_str(&json)).transpose();
-            let options = options.map_err(|error| LifecycleError::Options(error.to_string()))?;
+            let options = options_as_json(ctx, options)?;
             let natives = loader::natives_imported(ctx).map_err(thrown)?;
             let opens_files = natives.iter().any(|name| modules::native(name).is_some_and(|m| m.opens_files));
             Ok(Found { options: options.unwrap_or_default(), exports: names, values, opens_files })
@@ -204,6 +199,19 @@ impl Bundle {
         inner.abandon();
         found
     }
+}
+
+fn options_as_json<'js>(
+    ctx: &rquickjs::Ctx<'js>,
+    options: Value<'js>,
+) -> Result<serde_json::Value, LifecycleError> {
+    let json = json::of(ctx, options, Gaps::Told).map_err(|error| match error {
+        JsonError::Script(failure) => LifecycleError::Script(failure),
+        error => LifecycleError::Options(error.to_string()),
+    })?;
+    let Some(json) = json else { return Ok(serde_json::Value::Null) };
+    // What a script can write and this cannot read is nested too deep, or has half a character in a text.
+    serde_json::from_str(&json).map_err(|error| LifecycleError::Options(error.to_string()))
 }
 
 /// Settings for init code that runs before the options are known; nothing in them can be used there.

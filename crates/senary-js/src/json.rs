@@ -1,15 +1,17 @@
 //! What leaves a script as JSON: its options, and what `setup()` hands on.
 //!
 //! `JSON.stringify` leaves functions out and turns `NaN` into null. A test that runs with less than was written is
-//! worse than an error, so both are refused, as the reference does. A `BigInt` is a number; sets, maps and arrays of
-//! numbers are lists, bytes are base64: `JSON.stringify` would leave nothing of them. Half of a surrogate pair becomes
-//! U+FFFD, as in all text that leaves a script: other readers of JSON refuse the whole text for its escape.
+//! worse than an error, so both are refused, as the reference does; in options, more is ([`Gaps`]). A `BigInt` is a
+//! number; sets, maps and arrays of numbers are lists, bytes are base64: `JSON.stringify` would leave nothing of them. Half
+//! of a surrogate pair becomes U+FFFD, as in all text that leaves a script: other readers of JSON refuse the whole text
+//! for its escape.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use rquickjs::function::This;
 use rquickjs::{Coerced, Ctx, Function, IntoJs, Object, Type, Value, qjs};
 
 use crate::bytes;
@@ -19,11 +21,13 @@ use crate::failure::ScriptFailure;
 /// Why a value is not handed on. The texts are the reference's, and then the place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JsonError {
-    #[error("json: unsupported type: func(...){}", place(.key))]
+    #[error("json: unsupported type: function{}", place(.key))]
     Function { key: String },
-    /// `NaN` or an infinity.
+    #[error("json: unsupported type: symbol{}", place(.key))]
+    Symbol { key: String },
+    /// `NaN`, an infinity, or a date that is none.
     #[error("json: unsupported value: {value}{}", place(.key))]
-    Number { value: String, key: String },
+    Number { value: &'static str, key: String },
     /// A getter or a `toJSON` that threw, a cycle.
     #[error("{0}")]
     Script(ScriptFailure),
@@ -33,8 +37,100 @@ fn place(key: &str) -> String {
     if key.is_empty() { String::new() } else { format!(" (in {key:?})") }
 }
 
+/// What becomes of what `JSON.stringify` leaves out or empties without a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gaps {
+    /// An `undefined` is null, so that its name is not lost; symbols and invalid dates are refused.
+    Told,
+    /// As `JSON.stringify` does it.
+    Silent,
+}
+
+/// The value as JSON; `None` for `undefined`.
+pub fn of<'js>(ctx: &Ctx<'js>, value: Value<'js>, gaps: Gaps) -> Result<Option<String>, JsonError> {
+    if value.is_undefined() {
+        return Ok(None);
+    }
+    let refused: Rc<RefCell<Option<JsonError>>> = Rc::default();
+    let refuse = refused.clone();
+    let check = move |this: This<Object<'js>>, key: Value<'js>, value: Value<'js>| {
+        let ctx = value.ctx().clone();
+        let value = plain(&ctx, value, gaps)?;
+        let Some(error) = refusal(&ctx, &this.0, key, &value, gaps)? else { return Ok(value) };
+        let thrown = errors::throw_type_error(&ctx, &error.to_string());
+        refuse.replace(Some(error));
+        Err(thrown)
+    };
+    let json = Function::new(ctx.clone(), check)
+        .and_then(|check| ctx.json_stringify_replacer(value, check))
+        .and_then(|json| json.map(|json| json.to_string()).transpose())
+        .map(|json| json.map(well_formed));
+    json.map_err(|error| {
+        let failure = ScriptFailure::from_error(ctx, error);
+        refused.take().unwrap_or(JsonError::Script(failure))
+    })
+}
+
+/// Why a value cannot be handed on, if it cannot. `holder[key]` is what the script has there.
+fn refusal<'js>(
+    ctx: &Ctx<'js>,
+    holder: &Object<'js>,
+    key: Value<'js>,
+    value: &Value<'js>,
+    gaps: Gaps,
+) -> rquickjs::Result<Option<JsonError>> {
+    let name = || key.get::<Coerced<String>>().map(|name| name.0);
+    if value.is_function() {
+        return Ok(Some(JsonError::Function { key: name()? }));
+    }
+    if let Some(number) = value.as_float().filter(|number| !number.is_finite()) {
+        let value = match number {
+            _ if number.is_nan() => "NaN",
+            _ if number > 0.0 => "Infinity",
+            _ => "-Infinity",
+        };
+        return Ok(Some(JsonError::Number { value, key: name()? }));
+    }
+    if gaps == Gaps::Silent {
+        return Ok(None);
+    }
+    if value.is_symbol() {
+        return Ok(Some(JsonError::Symbol { key: name()? }));
+    }
+    // A date that is none has said null of itself.
+    let is_date = || -> rquickjs::Result<bool> {
+        let held: Value<'js> = holder.get(key.clone())?;
+        Ok(held.as_object().is_some_and(|held| is_a(ctx, held, "Date")))
+    };
+    if value.is_null() && is_date()? {
+        return Ok(Some(JsonError::Number { value: "Invalid Date", key: name()? }));
+    }
+    Ok(None)
+}
+
+/// Whether the object is of that class of the language.
+fn is_a<'js>(ctx: &Ctx<'js>, object: &Object<'js>, class: &str) -> bool {
+    ctx.globals().get::<_, Object<'js>>(class).is_ok_and(|class| object.is_instance_of(class))
+}
+
+/// What stands for a value of the engine's own kinds: a number for a `BigInt` and a boxed number.
+fn plain<'js>(ctx: &Ctx<'js>, value: Value<'js>, gaps: Gaps) -> rquickjs::Result<Value<'js>> {
+    match value.type_of() {
+        Type::Undefined if gaps == Gaps::Told => Ok(Value::new_null(ctx.clone())),
+        Type::BigInt => {
+            let digits = value.get::<Coerced<String>>()?.0;
+            Ok(Value::new_number(ctx.clone(), digits.parse().unwrap_or(f64::NAN)))
+        }
+        Type::Object if value.as_object().is_some_and(|object| is_a(ctx, object, "Number")) => {
+            Ok(Value::new_number(ctx.clone(), value.get::<Coerced<f64>>()?.0))
+        }
+        Type::Object => list_or_bytes(ctx, value),
+        _ => Ok(value),
+    }
+}
+
 /// What stands for an object of the engine's own kinds: `Set` and `Map` as lists, bytes as base64.
-fn plain<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> rquickjs::Result<Value<'js>> {
+fn list_or_bytes<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> rquickjs::Result<Value<'js>> {
     let raw = value.as_raw();
     // SAFETY: the value is alive; these only look at its tag and class.
     let (is_list, array) =
@@ -80,45 +176,6 @@ fn well_formed(json: String) -> String {
     out
 }
 
-/// The value as JSON; `None` for `undefined`.
-pub fn of<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Result<Option<String>, JsonError> {
-    let refused: Rc<RefCell<Option<JsonError>>> = Rc::default();
-    let refuse = refused.clone();
-    let check = move |ctx: Ctx<'js>, key: Value<'js>, value: Value<'js>| {
-        let value = match value.type_of() {
-            Type::BigInt => {
-                let digits = value.get::<Coerced<String>>()?.0;
-                Value::new_number(ctx.clone(), digits.parse().unwrap_or(f64::NAN))
-            }
-            Type::Object => plain(&ctx, value)?,
-            _ => value,
-        };
-        if !value.is_function() && value.as_float().is_none_or(f64::is_finite) {
-            return Ok(value);
-        }
-        let key = key.get::<Coerced<String>>()?.0;
-        let error = match value.as_float() {
-            None => JsonError::Function { key },
-            Some(number) if number.is_nan() => JsonError::Number { value: "NaN".to_owned(), key },
-            Some(number) => {
-                let sign = if number > 0.0 { '+' } else { '-' };
-                JsonError::Number { value: format!("{sign}Inf"), key }
-            }
-        };
-        let thrown = errors::throw_type_error(&ctx, &error.to_string());
-        refuse.replace(Some(error));
-        Err(thrown)
-    };
-    let json = Function::new(ctx.clone(), check)
-        .and_then(|check| ctx.json_stringify_replacer(value, check))
-        .and_then(|json| json.map(|json| json.to_string()).transpose())
-        .map(|json| json.map(well_formed));
-    json.map_err(|error| {
-        let failure = ScriptFailure::from_error(ctx, error);
-        refused.take().unwrap_or(JsonError::Script(failure))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use rquickjs::Value;
@@ -139,7 +196,7 @@ mod tests {
                 (r"'\ud7ff\ue000\n\0'", "\"\u{d7ff}\u{e000}\\n\\u0000\""),
             ] {
                 let value: Value<'_> = ctx.eval(code).unwrap();
-                let json = super::of(ctx, value).unwrap().unwrap();
+                let json = super::of(ctx, value, super::Gaps::Silent).unwrap().unwrap();
                 assert_eq!(json, expected, "{code}");
                 serde_json::from_str::<serde_json::Value>(&json).unwrap();
             }

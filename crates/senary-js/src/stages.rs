@@ -181,7 +181,7 @@ fn setup_data<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Result<Option<String>, 
     if value.is_undefined() {
         return Ok(None);
     }
-    json::of(ctx, value).map_err(|e| LifecycleError::SetupData(e.to_string()))
+    json::of(ctx, value, json::Gaps::Silent).map_err(|e| LifecycleError::SetupData(e.to_string()))
 }
 
 fn summary_files<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Result<Option<SummaryFiles>, LifecycleError> {

@@ -48,7 +48,8 @@ impl Selector {
                 return Err(SelectorError::MalformedTags(owned()));
             };
             let key = unquote(key);
-            if key.is_empty() {
+            // An empty value is written in quotes.
+            if key.is_empty() || value.trim().is_empty() {
                 return Err(SelectorError::MalformedTags(owned()));
             }
             tags.push((key.to_owned(), unquote(value).to_owned()));
@@ -92,7 +93,7 @@ mod tests {
             ("more", "1")
         ])));
         assert!(!selector.matches(&TagSet::new([("kind", "spaced value")])));
-        let root = Selector::parse("a{group:}").unwrap();
+        let root = Selector::parse("a{group:\"\"}").unwrap();
         assert!(root.matches(&TagSet::new([("group", "")])));
         assert!(!root.matches(&TagSet::new([("group", "::g")])));
         assert!(!root.matches(&TagSet::default()));
@@ -101,6 +102,8 @@ mod tests {
             ("a}b{", SelectorError::ClosedBeforeOpened("a}b{".into())),
             ("a{b:c}d", SelectorError::NotClosedAtEnd("a{b:c}d".into())),
             ("a{b}", SelectorError::MalformedTags("a{b}".into())),
+            ("a{b:}", SelectorError::MalformedTags("a{b:}".into())),
+            ("a{b: ,c:d}", SelectorError::MalformedTags("a{b: ,c:d}".into())),
         ] {
             assert_eq!(Selector::parse(text), Err(error));
         }

@@ -9,7 +9,7 @@ use crate::metric::MetricType;
 use crate::sink::Sink;
 
 /// A threshold as written in the options.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ThresholdSpec {
     pub source: String,
     pub abort_on_fail: bool,
@@ -31,11 +31,11 @@ pub enum ExpressionError {
     )]
     BadPercentile(String),
     #[error(
-        "failed parsing threshold expresion's {text:?} right hand side; reason: strconv.ParseFloat: parsing {value:?}: invalid syntax"
+        "failed parsing threshold expresion's {text:?} right hand side; reason: {value:?} is not a number"
     )]
     BadNumber { text: String, value: String },
     #[error(
-        "failed parsing threshold expresion's {text:?} right hand side; reason: strconv.ParseFloat: parsing {value:?}: value out of range"
+        "failed parsing threshold expresion's {text:?} right hand side; reason: {value:?} is beyond the range of numbers"
     )]
     OutOfRange { text: String, value: String },
 }

@@ -7,7 +7,7 @@ use senary_js::source::{io_text, read_text};
 use serde_json::{Map, Value};
 
 use crate::environment::Environment;
-use crate::options::{ByteSize, Invalid, OptionValue, Options, Unknown};
+use crate::options::{ByteSize, Fields, Invalid, OptionValue, Options, Remarks};
 
 /// What a config file says.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -21,7 +21,7 @@ pub struct ConfigFile {
     pub web_dashboard: Option<bool>,
     /// Settings of outputs, by the outputs' names.
     pub collectors: Map<String, Value>,
-    pub unknown: Unknown,
+    pub remarks: Remarks,
 }
 
 /// Where the file is, and whether somebody asked for it.
@@ -91,32 +91,34 @@ impl ConfigFile {
     }
 
     /// What the object of a file says.
-    pub fn decode(mut object: Map<String, Value>) -> Result<Self, Invalid> {
-        let mut unknown = Unknown::new();
-        let out = take::<Vec<String>>(&mut object, "out", &mut unknown)?;
-        let linger = take::<bool>(&mut object, "linger", &mut unknown)?;
-        let fail_on_saturation = take::<bool>(&mut object, "failOnSaturation", &mut unknown)?;
-        let vu_memory_limit = take::<ByteSize>(&mut object, "vuMemoryLimit", &mut unknown)?;
-        let features = match remove(&mut object, "features") {
-            None => None,
-            Some(Value::String(list)) => Vec::parse(&list)?,
-            Some(list) => Vec::decode(&list, &mut unknown).map_err(|e| e.within("features"))?,
+    pub fn decode(object: Map<String, Value>) -> Result<Self, Invalid> {
+        let mut remarks = Remarks::default();
+        let object = Value::Object(object);
+        let mut fields = Fields::of(&object, "an object of options")?;
+        let out = fields.take("out", &mut remarks)?;
+        let linger = fields.take("linger", &mut remarks)?;
+        let fail_on_saturation = fields.take("failOnSaturation", &mut remarks)?;
+        let vu_memory_limit = fields.take("vuMemoryLimit", &mut remarks)?;
+        let features = match fields.get("features") {
+            Some(Value::String(list)) => Vec::parse(list, &mut remarks)?,
+            _ => fields.take("features", &mut remarks)?,
         };
-        let collectors = match remove(&mut object, "collectors") {
+        let collectors = match fields.get("collectors") {
             None => Map::new(),
-            Some(Value::Object(collectors)) => collectors,
+            Some(Value::Object(collectors)) => collectors.clone(),
             Some(other) => {
                 let reason = format!("expected an object with the settings of each output, found {other}");
                 return Err(Invalid::new(reason).within("collectors"));
             }
         };
-        let web_dashboard = take::<bool>(&mut object, "webDashboard", &mut unknown)?;
+        let web_dashboard = fields.take("webDashboard", &mut remarks)?;
         // Known, and of no use here: nothing is reported or uploaded.
         for ignored in ["noUsageReport", "noArchiveUpload"] {
-            take::<bool>(&mut object, ignored, &mut unknown)?;
+            fields.take::<bool>(ignored, &mut remarks)?;
         }
-        remove(&mut object, "secretSource");
-        let options = Options::decode(&Value::Object(object), &mut unknown)?;
+        fields.get("secretSource");
+        // Here it is not a script's option without effect.
+        let options = Options { features: None, ..Options::take_all(&mut fields, &mut remarks)? };
         Ok(Self {
             options,
             out,
@@ -126,27 +128,7 @@ impl ConfigFile {
             vu_memory_limit,
             web_dashboard,
             collectors,
-            unknown,
+            remarks,
         })
     }
-}
-
-fn take<T: OptionValue>(
-    object: &mut Map<String, Value>,
-    key: &str,
-    unknown: &mut Unknown,
-) -> Result<Option<T>, Invalid> {
-    match remove(object, key) {
-        None => Ok(None),
-        Some(value) => T::decode(&value, unknown).map_err(|e| e.within(key)),
-    }
-}
-
-/// Takes out the value of that name, or of that name in another letter case; null is none.
-fn remove(object: &mut Map<String, Value>, key: &str) -> Option<Value> {
-    let is_meant = |name: &&String| name.eq_ignore_ascii_case(key);
-    let mut names: Vec<String> = object.keys().filter(is_meant).cloned().collect();
-    names.sort_by_key(|name| name == key);
-    let values: Vec<Value> = names.iter().filter_map(|name| object.shift_remove(name)).collect();
-    values.into_iter().next_back().filter(|value| !value.is_null())
 }

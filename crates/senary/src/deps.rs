@@ -28,8 +28,11 @@ struct Report {
     /// Extensions, and k6 itself where a script asks for a version, each with its version constraint.
     build_dependencies: BTreeMap<String, String>,
     imports: BTreeSet<String>,
-    /// Whether this program lacks any of it.
+    /// Whether this program lacks an extension, or is not of the version that a script asks for.
     custom_build_required: bool,
+    /// Modules of the reference itself that this program does not have; no build of it has them.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    unsupported: BTreeSet<String>,
 }
 
 /// The list as text or JSON, with its newline.
@@ -56,11 +59,12 @@ impl Report {
             extensions.map(|name| (name.clone(), "*".to_owned())).collect();
         let asked_for = directives.iter().filter_map(|directive| constraint(directive));
         build_dependencies.extend(asked_for.map(|(name, range)| (name.to_owned(), range.to_owned())));
-        let natives = imports.iter().filter(|name| specifier::is_native(name));
-        let mut needed = natives.chain(build_dependencies.keys()).filter(|name| *name != K6);
-        let custom_build_required = needed.any(|name| !has_native(name))
+        let natives = imports.iter().filter(|name| specifier::is_native(name) && !has_native(name));
+        let unsupported = natives.filter(|name| !name.starts_with(EXTENSION)).cloned().collect();
+        let mut extensions = build_dependencies.keys().filter(|name| *name != K6);
+        let custom_build_required = extensions.any(|name| !has_native(name))
             || build_dependencies.get(K6).is_some_and(|range| !contains(range, REFERENCE_VERSION));
-        Self { build_dependencies, imports, custom_build_required }
+        Self { build_dependencies, imports, custom_build_required, unsupported }
     }
 
     fn text(&self) -> String {
@@ -70,7 +74,14 @@ impl Report {
             if dependencies.is_empty() { " (none)\n".to_owned() } else { format!("\n{dependencies}") };
         let imports: String = self.imports.iter().map(|name| format!("  {name}\n")).collect();
         let required = if self.custom_build_required { "yes" } else { "no" };
-        format!("Build Dependencies:{dependencies}\nImports:\n{imports}\nCustom Build Required: {required}\n")
+        let mut text = format!(
+            "Build Dependencies:{dependencies}\nImports:\n{imports}\nCustom Build Required: {required}\n"
+        );
+        if !self.unsupported.is_empty() {
+            let names = self.unsupported.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            text.push_str(&format!("Not Supported by Senary: {names}\n"));
+        }
+        text
     }
 }
 

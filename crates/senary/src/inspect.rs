@@ -10,7 +10,7 @@ use crate::cli::InspectArgs;
 use crate::environment::Environment;
 use crate::exit_code::Failure;
 use crate::options::{Given, GlobalSettings, Note, RuntimeSettings, ScriptOptions};
-use crate::plan::{ScriptFacts, TestPlan, judge_thresholds};
+use crate::plan::{ScriptFacts, TestPlan, judge_values};
 use crate::run::event_loop;
 use crate::script;
 
@@ -38,12 +38,18 @@ async fn inspect(
     let facts = ScriptFacts { exports: bundle.exports(), registry: &registry, name, text: &text };
     if !args.execution_requirements.unwrap_or_default() {
         let mut notes = Vec::new();
-        let options = options.decode(&mut notes)?;
-        notes.iter().for_each(Note::log);
+        let own = options.decode(&mut notes)?;
+        let json = own.to_json();
         if args.strict.unwrap_or_default() {
-            judge_thresholds(&options, &facts)?;
+            // As if nothing but the script set anything.
+            let consolidated = Given::default().consolidate(&options)?;
+            consolidated.notes.iter().for_each(Note::log);
+            TestPlan::new(consolidated, &runtime, &facts)?;
+        } else {
+            notes.iter().for_each(Note::log);
+            judge_values(&own)?;
         }
-        return Ok(options.to_json());
+        return Ok(json);
     }
     let given = Given::read(None, None, env, global.config.as_ref())?;
     let consolidated = given.consolidate(&options)?;

@@ -31,6 +31,7 @@ pub mod stacks;
 pub mod template;
 pub mod terminal;
 pub mod test_run;
+pub mod trust;
 pub mod verdict;
 pub mod version;
 pub mod view;

@@ -7,7 +7,9 @@ use senary::cli::{self, Cli, Command};
 use senary::environment::Environment;
 use senary::exit_code::Failure;
 use senary::options::GlobalSettings;
-use senary::{archive, completion, deps, echo, features, inspect, logging, new, run, signals, version};
+use senary::{
+    archive, completion, deps, echo, features, inspect, logging, new, run, signals, trust, version,
+};
 use senary_js::Proxies;
 
 fn main() -> ExitCode {
@@ -43,6 +45,9 @@ fn start_log(global: &GlobalSettings) -> Result<(), Failure> {
 }
 
 fn follow(cli: Cli, global: &GlobalSettings, env: &Environment) -> Result<(), Failure> {
+    if let Command::Run(_) | Command::Inspect(_) | Command::Archive(_) = &cli.command {
+        trust::warn_of_nothing_trusted(env);
+    }
     match cli.command {
         Command::Run(args) => run::run(&args, global, env),
         Command::Inspect(args) => inspect::run(&args, global, env),

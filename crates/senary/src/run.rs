@@ -3,12 +3,13 @@
 //! Everything happens in the order in which it stands here. What may take long runs on threads of its own; this
 //! one waits for it and for signals, so that a run can be ended at any moment and still says what came of it.
 
+use std::fs::File;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use senary_execution::Shutdown;
-use senary_js::source::input;
+use senary_js::source::{input, io_text};
 use senary_metrics::Registry;
 use senary_net::EchoServer;
 use senary_output::{Output, OutputContext, OutputSpec};
@@ -34,10 +35,17 @@ pub fn run(args: &RunArgs, global: &GlobalSettings, env: &Environment) -> Result
     })
 }
 
+/// Files that an event loop opens: for what it waits for, to be woken, and for signals.
+const EVENT_LOOP_FILES: usize = 6;
+
 /// The event loop of a command, on its own thread.
 pub fn event_loop() -> Result<Runtime, Failure> {
-    let built = Builder::new_current_thread().enable_all().build();
-    built.map_err(|e| Failure::System { doing: "starting the event loop", reason: e.to_string() })
+    let failed =
+        |e: std::io::Error| Failure::System { doing: "starting the event loop", reason: io_text(&e) };
+    // The library that makes it panics if it cannot open what it needs.
+    let needed = (0..EVENT_LOOP_FILES).map(|_| File::open("/dev/null")).collect::<Result<Vec<_>, _>>();
+    drop(needed.map_err(failed)?);
+    Builder::new_current_thread().enable_all().build().map_err(failed)
 }
 
 async fn main_line(
@@ -78,7 +86,10 @@ async fn main_line(
     let view = view::View::new(global);
     view.describe(name, &plan.load, &outputs);
     let run = TestRun::start(plan, Arc::new(bundle), outputs, worker_count(args), shutdown)?;
-    let _api = serve_api(&run, global)?;
+    let api = serve_api(&run, global)?;
+    if run.plan.paused {
+        say_how_to_resume(api.as_ref());
+    }
     open_files::warn_if_too_few(&run, open_files, echo.is_some());
     stacks::warn_if_too_few(&run);
     let progress = view.follow(&run)?;
@@ -131,6 +142,19 @@ fn serve_api(run: &TestRun, global: &GlobalSettings) -> Result<Option<Server>, F
             log::warn!("{}", Failure::RestApi(error));
             Ok(None)
         }
+    }
+}
+
+/// A paused test starts when the REST API is told so, and never without one.
+fn say_how_to_resume(api: Option<&Server>) {
+    let resume = "PATCH /v1/status with {\"data\": {\"type\": \"status\", \"id\": \"default\", \"attributes\": {\"paused\": false}}}";
+    match api {
+        Some(server) => {
+            log::info!("the test is paused; to start it, send http://{} a {resume}", server.address())
+        }
+        None => log::warn!(
+            "the test is paused, and nothing can start it: the REST API is off. Leave out --paused (the option `paused`, K6_PAUSED), or give --address localhost:6565 and send it a {resume}"
+        ),
     }
 }
 

@@ -94,7 +94,7 @@ async fn next(signals: &mut [(Signal, &'static str)]) -> &'static str {
 fn end_process(why: &Failure) -> ! {
     let (said, is_said) = channel();
     let say = move || {
-        log::error!("Aborting k6 in response to signal");
+        log::error!("Aborting the run at once, in response to a second signal");
         logging::flush();
         // Nobody is left to be told if it took too long.
         let _ = said.send(());

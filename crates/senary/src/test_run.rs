@@ -255,7 +255,7 @@ impl Ended {
             // Whoever closed our output does not want to read about it.
             let _ = writeln!(
                 stdout(),
-                "The test is done, but --linger was enabled, so k6 is waiting for Ctrl+C to continue..."
+                "The test is done, but --linger was enabled, so Senary is waiting for Ctrl+C to end..."
             );
         }
         signalled.cancelled().await;

@@ -99,7 +99,11 @@ impl UsageError {
                 Some(short) => {
                     Self::UnknownShorthand { letter: short.chars().next().unwrap_or('-'), flag: flag.clone() }
                 }
-                None => Self::UnknownFlag { flag, similar: text(ContextKind::SuggestedArg) },
+                None => {
+                    let similar =
+                        text(ContextKind::SuggestedArg).or_else(|| nearest_flag(&flag, error, command));
+                    Self::UnknownFlag { flag, similar }
+                }
             },
             ErrorKind::InvalidSubcommand => {
                 Self::unknown_command(&text(ContextKind::InvalidSubcommand).unwrap_or_default(), command)
@@ -126,6 +130,16 @@ impl UsageError {
             }
         }
     }
+}
+
+/// The flag that may have been meant, of those of the command in question.
+fn nearest_flag(flag: &str, error: &clap::Error, command: &clap::Command) -> Option<String> {
+    let usage = error.get(ContextKind::Usage).map(ToString::to_string).unwrap_or_default();
+    let is_meant = |name: &str| usage.contains(&format!("{PROGRAM} {name}"));
+    let of_command = command.get_subcommands().filter(|subcommand| is_meant(subcommand.get_name()));
+    let flags = std::iter::once(command).chain(of_command).flat_map(clap::Command::get_arguments);
+    let names = flags.filter_map(clap::Arg::get_long);
+    nearest(flag.trim_start_matches('-'), names).map(|name| format!("--{name}"))
 }
 
 /// `-u, --vus` for `--vus`.

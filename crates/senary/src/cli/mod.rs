@@ -299,6 +299,9 @@ mod tests {
         for (args, text) in [
             (&["s.js", "--warp", "9"][..], "unknown flag: --warp"),
             (&["s.js", "--iteration", "9"], "unknown flag: --iteration, did you mean --iterations?"),
+            (&["s.js", "--vsu", "9"], "unknown flag: --vsu, did you mean --vus?"),
+            (&["s.js", "--log-formta", "raw"], "unknown flag: --log-formta, did you mean --log-format?"),
+            (&["s.js", "--dns-ttl", "9"], "unknown flag: --dns-ttl"),
             (&["s.js", "---vus", "9"], "bad flag syntax: ---vus"),
             (&["s.js", "---vus=9"], "bad flag syntax: ---vus=9"),
             (&["s.js", "--=9"], "bad flag syntax: --=9"),
@@ -308,19 +311,19 @@ mod tests {
             (&["s.js", "-pu"], "flag needs an argument: 'u' in -pu"),
             (
                 &["s.js", "-u", "lots"],
-                "invalid argument \"lots\" for \"-u, --vus\" flag: strconv.ParseInt: parsing \"lots\": invalid syntax",
+                "invalid argument \"lots\" for \"-u, --vus\" flag: \"lots\" is not a whole number",
             ),
             (
                 &["s.js", "--no-setup=perhaps"],
-                "invalid argument \"perhaps\" for \"--no-setup\" flag: strconv.ParseBool: parsing \"perhaps\": invalid syntax",
+                "invalid argument \"perhaps\" for \"--no-setup\" flag: \"perhaps\" is neither true nor false",
             ),
             (
                 &["s.js", "-u", "08"],
-                "invalid argument \"08\" for \"-u, --vus\" flag: strconv.ParseInt: parsing \"08\": invalid syntax",
+                "invalid argument \"08\" for \"-u, --vus\" flag: \"08\" is not a whole number",
             ),
             (
                 &["s.js", "--workers", "many"],
-                "invalid argument \"many\" for \"--workers\" flag: strconv.ParseInt: parsing \"many\": invalid syntax",
+                "invalid argument \"many\" for \"--workers\" flag: \"many\" is not a whole number",
             ),
             (
                 &["s.js", "--workers", "0"],

@@ -10,10 +10,11 @@ use senary_net::resolve::HostPattern;
 use serde_json::{Map, Value};
 
 use super::place::line_of;
+use super::remarks::{Null, Remarks, UnknownField};
 use super::scenarios::{ExecutorOption, ScenarioOption, Scenarios};
 use super::types::{SystemTagSet, parse_stages};
-use super::value::{ByteSize, Invalid, OptionValue, Raw, Unknown, split_csv, split_list};
-use super::{DnsOption, Options};
+use super::value::{ByteSize, Invalid, OptionValue, Raw, split_csv, split_list};
+use super::{DnsOption, NOT_IN_JSON, Options};
 use crate::cli::{OptionFlags, RunFlags};
 use crate::config_file::{ConfigFile, ConfigFileError, ConfigPath};
 use crate::environment::Environment;
@@ -28,6 +29,9 @@ pub enum OptionsError {
     /// Something that summaries cannot say of a trend, whoever asks for it; exit code 255.
     #[error("{0}")]
     TrendStat(String),
+    /// How long a resolved name holds, wherever it is set; exit code 255.
+    #[error("{0}")]
+    DnsTtl(Invalid),
     #[error("{0}")]
     Environment(Invalid),
     #[error(transparent)]
@@ -43,7 +47,7 @@ pub enum OptionsError {
 impl OptionsError {
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Flag(_) | Self::TrendStat(_) => 255,
+            Self::Flag(_) | Self::TrendStat(_) | Self::DnsTtl(_) => 255,
             _ => 104,
         }
     }
@@ -66,13 +70,20 @@ impl Note {
         Self { level: log::Level::Warn, text: text.into(), fields: Vec::new() }
     }
 
-    /// A field that is no option, and which it may have been meant to be.
-    fn unknown_field(text: &str, field: &str) -> Self {
-        let note = Self::warning(text).with("error", format!("json: unknown field {field:?}"));
-        match nearest(field, Options::default().to_json().keys().map(String::as_str)) {
+    /// A field that means nothing where it stands, and which it may have been meant to be.
+    fn unknown_field(text: &str, UnknownField { name, known, .. }: &UnknownField) -> Self {
+        let note = Self::warning(text).with("error", format!("json: unknown field {name:?}"));
+        let known = known.iter().copied().filter(|name| !NOT_IN_JSON.contains(name));
+        match nearest(name, known) {
             Some(name) => note.with("hint", format!("did you mean {name:?}?")),
             None => note,
         }
+    }
+
+    /// A null that takes something away; `source` is where the options are written.
+    fn null(source: &str, Null { path, effect }: &Null) -> Self {
+        let place: Vec<&str> = [source].into_iter().chain(path.iter().map(String::as_str)).collect();
+        Self::warning(format!("{} is null or undefined: {effect}", place.join(".").trim_start_matches('.')))
     }
 
     fn with(mut self, key: &'static str, value: impl Into<String>) -> Self {
@@ -145,7 +156,8 @@ impl Given {
         path: Option<&ConfigPath>,
     ) -> Result<Self, OptionsError> {
         let cli = flags.map(OptionFlags::to_options).transpose()?.unwrap_or_default();
-        let environment = Options::from_environment(env).map_err(OptionsError::Environment)?;
+        let mut remarks = Remarks::default();
+        let environment = Options::from_environment(env, &mut remarks).map_err(OptionsError::Environment)?;
         let file = path.map(ConfigFile::read).transpose()?.unwrap_or_default();
         let mut given = Self {
             cli,
@@ -159,10 +171,18 @@ impl Given {
             file: file.options,
             notes: Vec::new(),
         };
-        for field in &file.unknown {
+        let file_name = || path.map(ConfigPath::to_string).unwrap_or_default();
+        for field in &file.remarks.unknown {
             let note = Note::unknown_field("There were unknown fields in the configuration file", field);
-            given.notes.push(note.with("file", path.map(ConfigPath::to_string).unwrap_or_default()));
+            given.notes.push(note.with("file", file_name()));
         }
+        let nulls = file.remarks.nulls.iter().map(|null| Note::null("", null).with("file", file_name()));
+        given.notes.extend(nulls);
+        for field in &remarks.unknown {
+            let note = Note::unknown_field("There were unknown fields in an environment variable", field);
+            given.notes.push(note.with("variable", field.path.first().cloned().unwrap_or_default()));
+        }
+        given.notes.extend(remarks.nulls.iter().map(|null| Note::null("", null)));
         let without_effect = flags.map(OptionFlags::without_effect).unwrap_or_default();
         if !without_effect.is_empty() {
             let flags = without_effect.join(", ");
@@ -170,7 +190,8 @@ impl Given {
                 "these flags have no effect yet, HTTP is not supported: {flags}"
             )));
         }
-        let switch = |name| super::parse_variable::<bool>(env, name).map_err(OptionsError::Environment);
+        let mut switch =
+            |name| super::parse_variable::<bool>(env, name, &mut remarks).map_err(OptionsError::Environment);
         if switch("K6_WEB_DASHBOARD")?.or(file.web_dashboard) == Some(true) {
             given.notes.push(Note::warning(
                 "webDashboard (K6_WEB_DASHBOARD) has no effect yet, there is no web dashboard",
@@ -186,7 +207,8 @@ impl Given {
             given.features = split_list(features);
         }
         given.fail_on_saturation = switch("K6_FAIL_ON_SATURATION")?.unwrap_or(given.fail_on_saturation);
-        let limit = super::parse_variable(env, "K6_VU_MEMORY_LIMIT").map_err(OptionsError::Environment)?;
+        let limit = super::parse_variable(env, "K6_VU_MEMORY_LIMIT", &mut remarks)
+            .map_err(OptionsError::Environment)?;
         given.vu_memory_limit = limit.or(given.vu_memory_limit);
         if let Some(run) = run {
             if !run.out.is_empty() {
@@ -241,6 +263,9 @@ impl Given {
         for stat in options.summary_trend_stats.get_or_insert_with(default_stats) {
             crate::plan::check_trend_stat(stat).map_err(OptionsError::TrendStat)?;
         }
+        if let Some(dns) = &options.dns {
+            dns.ttl().map_err(OptionsError::DnsTtl)?;
+        }
         options.system_tags.get_or_insert_default();
         let as_given = options.clone();
         derive_scenarios(&mut options, &mut notes)?;
@@ -261,6 +286,10 @@ impl Given {
 /// no tags at all say nothing.
 fn lay(options: &mut Options, mut layer: Options, name: &str, merge_tags: bool, notes: &mut Vec<Note>) {
     if let Some(stages) = &mut layer.stages {
+        for (n, _) in (1..).zip(stages.iter()).filter(|(_, stage)| stage.duration.is_none()) {
+            let text = format!("stage {n} of the {name:?} level has no duration and is left out");
+            notes.push(Note::warning(text));
+        }
         stages.retain(|stage| stage.duration.is_some());
     }
     layer.tags.take_if(|tags| tags.is_empty());
@@ -334,27 +363,35 @@ fn derive_scenarios(options: &mut Options, notes: &mut Vec<Note>) -> Result<(), 
 impl ScriptOptions<'_> {
     /// The script's options, with a warning for fields that are none.
     pub fn decode(&self, notes: &mut Vec<Note>) -> Result<Options, OptionsError> {
-        let mut unknown = Unknown::new();
+        let mut remarks = Remarks::default();
         log::debug!("the script's options: {}", self.json);
-        let mut options = Options::decode(self.json, &mut unknown).map_err(|reason| {
+        let mut options = Options::decode(self.json, &mut remarks).map_err(|reason| {
             let path = format!("options.{}", reason.path);
             let line = line_of(self.text, path.trim_end_matches('.').split('.'));
             OptionsError::Script { script: self.name.to_owned(), line, reason: reason.within("options") }
         })?;
-        for field in unknown {
+        for field in &remarks.unknown {
             let text = "There were unknown fields in the options exported in the script";
-            let mut note = Note::unknown_field(text, &field);
-            if let Some(line) = line_of(self.text, ["options", &field]) {
-                note = note.with("line", format!("{}:{line}", self.name));
-            }
-            notes.push(note);
+            let path = field.path.iter().chain([&field.name]);
+            notes.push(self.with_line(Note::unknown_field(text, field), path));
         }
+        notes
+            .extend(remarks.nulls.iter().map(|null| self.with_line(Note::null("options", null), &null.path)));
         if options.features.take().is_some_and(|Raw(features)| !features.is_null()) {
             notes.push(Note::warning(
                 "`features` has no effect in a script's options: use --features, K6_FEATURES or the config file",
             ));
         }
         Ok(options)
+    }
+
+    /// The note, with the line of the option in the script, if it can be found.
+    fn with_line<'b>(&self, note: Note, path: impl IntoIterator<Item = &'b String>) -> Note {
+        let keys = ["options"].into_iter().chain(path.into_iter().map(String::as_str));
+        match line_of(self.text, keys) {
+            Some(line) => note.with("line", format!("{}:{line}", self.name)),
+            None => note,
+        }
     }
 }
 
@@ -364,8 +401,11 @@ impl OptionFlags {
         let Self { execution, network, results, http, .. } = self;
         let flag = |e: Invalid| OptionsError::Flag(e.to_string());
         let net = |e: ConfigError| OptionsError::Flag(e.to_string());
-        let segment = execution.execution_segment.as_deref().map(Segment::parse);
-        let sequence = execution.execution_segment_sequence.as_deref().map(SegmentSequence::parse);
+        fn parse<T: OptionValue>(text: &str) -> Result<Option<T>, Invalid> {
+            T::parse(text, &mut Remarks::default())
+        }
+        let segment = execution.execution_segment.as_deref().map(parse::<Segment>);
+        let sequence = execution.execution_segment_sequence.as_deref().map(parse::<SegmentSequence>);
         // A list that was given may be empty, and then wins over others.
         let list = |values: &[String]| (!values.is_empty()).then(|| split_csv(values));
         let stages = list(&self.stage).map(|texts| parse_stages(&texts)).transpose().map_err(flag)?;
@@ -420,7 +460,7 @@ impl OptionFlags {
             tags: (!tags.is_empty()).then_some(tags),
             console_output: results.console_output.clone(),
             local_ips,
-            dns: network.dns.as_deref().map(DnsOption::parse).transpose().map_err(flag)?.flatten(),
+            dns: network.dns.as_deref().map(DnsOption::parse_list).transpose().map_err(flag)?,
             max_redirects: http.max_redirects,
             batch: http.batch,
             batch_per_host: http.batch_per_host,

@@ -6,6 +6,7 @@
 
 mod layers;
 mod place;
+mod remarks;
 mod scenarios;
 mod settings;
 #[cfg(test)]
@@ -15,13 +16,14 @@ mod value;
 
 pub use layers::{Consolidated, Given, Note, OptionsError, ScriptOptions};
 pub use place::{line_of, line_of_value};
+pub use remarks::{Null, Remarks, UnknownField};
 pub use scenarios::{ExecutorOption, ScenarioOption, Scenarios};
 pub use settings::{GlobalSettings, RuntimeSettings, SettingsError, SummaryMode};
 pub use types::{
     DnsOption, Hosts, StageOption, SystemTagSet, Thresholds, TlsAuth, TlsVersions, parse_stages,
 };
 pub use value::{
-    ByteSize, Invalid, Nanos, OptionValue, Raw, Unknown, parse_bool, parse_go_duration, parse_int,
+    ByteSize, Fields, Invalid, Nanos, OptionValue, Raw, parse_bool, parse_go_duration, parse_int,
     parse_int_literal, parse_size, split_csv, split_list,
 };
 
@@ -29,7 +31,6 @@ use std::collections::BTreeMap;
 
 use senary_execution::{Segment, SegmentSequence};
 use serde_json::{Map, Value};
-use value::Fields;
 
 use crate::environment::Environment;
 
@@ -44,14 +45,14 @@ macro_rules! options {
         }
 
         impl Options {
-            fn take_fields(fields: &mut Fields<'_>, unknown: &mut Unknown) -> Result<Self, Invalid> {
-                Ok(Self { $($field: fields.take($key, unknown)?,)* })
+            fn take_fields(fields: &mut Fields<'_>, remarks: &mut Remarks) -> Result<Self, Invalid> {
+                Ok(Self { $($field: fields.take($key, remarks)?,)* })
             }
 
             /// The layer of the environment.
-            pub fn from_environment(env: &Environment) -> Result<Self, Invalid> {
+            pub fn from_environment(env: &Environment, remarks: &mut Remarks) -> Result<Self, Invalid> {
                 Ok(Self {
-                    $($field: None$(.or(parse_variable(env, $env)?))*,)*
+                    $($field: None$(.or(parse_variable(env, $env, remarks)?))*,)*
                 })
             }
 
@@ -129,9 +130,14 @@ options! {
     local_ips: String = "localIPs", "K6_LOCAL_IPS";
 }
 
-fn parse_variable<T: OptionValue>(env: &Environment, name: &str) -> Result<Option<T>, Invalid> {
+fn parse_variable<T: OptionValue>(
+    env: &Environment,
+    name: &str,
+    remarks: &mut Remarks,
+) -> Result<Option<T>, Invalid> {
     let Some(text) = env.get(name) else { return Ok(None) };
-    T::parse(text)
+    remarks
+        .within(name, |remarks| T::parse(text, remarks))
         .map_err(|e| Invalid::new(format!("invalid value {text:?} of the environment variable {name}: {e}")))
 }
 
@@ -139,23 +145,26 @@ fn parse_variable<T: OptionValue>(env: &Environment, name: &str) -> Result<Optio
 const NOT_IN_JSON: [&str; 2] = ["consoleOutput", "localIPs"];
 
 impl Options {
-    /// Reads what a script exports, or what an archive or a config file holds. Fields that are no options are
-    /// left over in `unknown`.
-    pub fn decode(value: &Value, unknown: &mut Unknown) -> Result<Self, Invalid> {
+    /// Reads what a script exports, or what an archive holds.
+    pub fn decode(value: &Value, remarks: &mut Remarks) -> Result<Self, Invalid> {
         if value.is_null() {
             return Ok(Self::default());
         }
-        let mut fields = Fields::of(value, "an object of options")?;
-        let mut options = Self::take_fields(&mut fields, unknown)?;
+        Self::take_all(&mut Fields::of(value, "an object of options")?, remarks)
+    }
+
+    /// The options among the fields of an object; whatever was not taken from it before and is no option is unknown.
+    pub fn take_all(fields: &mut Fields<'_>, remarks: &mut Remarks) -> Result<Self, Invalid> {
+        let mut options = Self::take_fields(fields, remarks)?;
         for (key, is_set) in NOT_IN_JSON
             .iter()
             .zip([options.console_output.take().is_some(), options.local_ips.take().is_some()])
         {
             if is_set {
-                unknown.push((*key).to_owned());
+                remarks.unknown(key, fields.known());
             }
         }
-        unknown.extend(fields.rest().map(str::to_owned));
+        fields.leave_rest(remarks);
         Ok(options)
     }
 

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use senary_metrics::spelling::nearest;
 use serde_json::{Map, Value, json};
 
+use super::remarks::{Remarks, UnknownField};
 use super::types::StageOption;
-use super::value::{Fields, Invalid, Nanos, OptionValue, Raw, Unknown};
+use super::value::{Fields, Invalid, Nanos, OptionValue, Raw};
 
 pub type Scenarios = BTreeMap<String, ScenarioOption>;
 
@@ -84,10 +85,10 @@ impl ScenarioOption {
         }
     }
 
-    fn decode(name: &str, value: &Value) -> Result<Self, Invalid> {
-        let unknown = &mut Unknown::new();
+    fn decode(name: &str, value: &Value, remarks: &mut Remarks) -> Result<Self, Invalid> {
+        let before = remarks.unknown.len();
         let mut fields = Fields::of(value, "a scenario")?;
-        let executor: Option<String> = fields.take("executor", unknown)?;
+        let executor: Option<String> = fields.take("executor", remarks)?;
         let Some(executor) = executor.filter(|e| !e.is_empty()) else {
             return Err(Invalid::new(format!("scenario '{name}' doesn't have a specified executor type")));
         };
@@ -100,18 +101,18 @@ impl ScenarioOption {
             )));
         }
         let scenario = Self {
-            start_time: fields.take("startTime", unknown)?,
-            graceful_stop: fields.take("gracefulStop", unknown)?,
-            env: fields.take("env", unknown)?,
-            exec: fields.take("exec", unknown)?,
-            tags: fields.take("tags", unknown)?,
-            options: fields.take("options", unknown)?,
-            executor: ExecutorOption::decode(&executor, &mut fields, unknown)?,
+            start_time: fields.take("startTime", remarks)?,
+            graceful_stop: fields.take("gracefulStop", remarks)?,
+            env: fields.take("env", remarks)?,
+            exec: fields.take("exec", remarks)?,
+            tags: fields.take("tags", remarks)?,
+            options: fields.take("options", remarks)?,
+            executor: ExecutorOption::decode(&executor, &mut fields, remarks)?,
         };
-        if let Some(field) = unknown.first() {
+        if let Some(UnknownField { name, .. }) = remarks.unknown.get(before) {
             // Nothing in a scenario has fields of its own but stages.
             let advice = "a stage has duration, target";
-            return Err(Invalid::new(format!("json: unknown field {field:?}; {advice}")).within("stages"));
+            return Err(Invalid::new(format!("json: unknown field {name:?}; {advice}")).within("stages"));
         }
         let Some(field) = fields.rest().next() else { return Ok(scenario) };
         let written = scenario.encode();
@@ -180,41 +181,41 @@ impl ScenarioOption {
 }
 
 impl ExecutorOption {
-    fn decode(kind: &str, fields: &mut Fields<'_>, unknown: &mut Unknown) -> Result<Self, Invalid> {
+    fn decode(kind: &str, fields: &mut Fields<'_>, remarks: &mut Remarks) -> Result<Self, Invalid> {
         Ok(match kind {
             "shared-iterations" => Self::SharedIterations {
-                vus: fields.take("vus", unknown)?,
-                iterations: fields.take("iterations", unknown)?,
-                max_duration: fields.take("maxDuration", unknown)?,
+                vus: fields.take("vus", remarks)?,
+                iterations: fields.take("iterations", remarks)?,
+                max_duration: fields.take("maxDuration", remarks)?,
             },
             "per-vu-iterations" => Self::PerVuIterations {
-                vus: fields.take("vus", unknown)?,
-                iterations: fields.take("iterations", unknown)?,
-                max_duration: fields.take("maxDuration", unknown)?,
+                vus: fields.take("vus", remarks)?,
+                iterations: fields.take("iterations", remarks)?,
+                max_duration: fields.take("maxDuration", remarks)?,
             },
             "constant-vus" => Self::ConstantVus {
-                vus: fields.take("vus", unknown)?,
-                duration: fields.take("duration", unknown)?,
+                vus: fields.take("vus", remarks)?,
+                duration: fields.take("duration", remarks)?,
             },
             "ramping-vus" => Self::RampingVus {
-                start_vus: fields.take("startVUs", unknown)?,
-                stages: fields.take("stages", unknown)?,
-                graceful_ramp_down: fields.take("gracefulRampDown", unknown)?,
+                start_vus: fields.take("startVUs", remarks)?,
+                stages: fields.take("stages", remarks)?,
+                graceful_ramp_down: fields.take("gracefulRampDown", remarks)?,
             },
             "constant-arrival-rate" => Self::ConstantArrivalRate {
-                rate: fields.take("rate", unknown)?,
-                time_unit: fields.take("timeUnit", unknown)?,
-                duration: fields.take("duration", unknown)?,
-                pre_allocated_vus: fields.take("preAllocatedVUs", unknown)?,
-                max_vus: fields.take("maxVUs", unknown)?,
+                rate: fields.take("rate", remarks)?,
+                time_unit: fields.take("timeUnit", remarks)?,
+                duration: fields.take("duration", remarks)?,
+                pre_allocated_vus: fields.take("preAllocatedVUs", remarks)?,
+                max_vus: fields.take("maxVUs", remarks)?,
             },
             // The only one left of `EXECUTORS`.
             _ => Self::RampingArrivalRate {
-                start_rate: fields.take("startRate", unknown)?,
-                time_unit: fields.take("timeUnit", unknown)?,
-                stages: fields.take("stages", unknown)?,
-                pre_allocated_vus: fields.take("preAllocatedVUs", unknown)?,
-                max_vus: fields.take("maxVUs", unknown)?,
+                start_rate: fields.take("startRate", remarks)?,
+                time_unit: fields.take("timeUnit", remarks)?,
+                stages: fields.take("stages", remarks)?,
+                pre_allocated_vus: fields.take("preAllocatedVUs", remarks)?,
+                max_vus: fields.take("maxVUs", remarks)?,
             },
         })
     }
@@ -233,7 +234,7 @@ impl ExecutorOption {
 }
 
 impl OptionValue for Scenarios {
-    fn decode(value: &Value, _: &mut Unknown) -> Result<Option<Self>, Invalid> {
+    fn decode(value: &Value, remarks: &mut Remarks) -> Result<Option<Self>, Invalid> {
         let mut scenarios = Self::new();
         for (name, value) in
             value.as_object().ok_or_else(|| Invalid::new("expected an object of scenarios"))?
@@ -241,8 +242,8 @@ impl OptionValue for Scenarios {
             // Null says as little of a scenario as an object without anything in it.
             let nothing = Value::Object(Map::new());
             let value = if value.is_null() { &nothing } else { value };
-            let scenario = ScenarioOption::decode(name, value).map_err(|e| e.within(name))?;
-            scenarios.insert(name.clone(), scenario);
+            let scenario = remarks.within(name, |remarks| ScenarioOption::decode(name, value, remarks));
+            scenarios.insert(name.clone(), scenario.map_err(|e| e.within(name))?);
         }
         Ok(Some(scenarios))
     }

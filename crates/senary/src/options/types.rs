@@ -1,14 +1,17 @@
 //! Options with a shape of their own: stages, `dns`, `hosts`, TLS, thresholds, system tags.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use senary_execution::{Segment, SegmentError, SegmentSequence};
+use senary_metrics::duration;
 use senary_metrics::threshold::ThresholdSpec;
 use senary_net::resolve::{DnsPolicy, DnsSelect};
 use serde_json::{Map, Value, json};
 
+use super::remarks::Remarks;
 use super::value::{
-    Fields, Invalid, Nanos, OptionValue, Unknown, decode_list, parse_go_duration, parse_int, split_list,
+    Fields, Invalid, Nanos, OptionValue, decode_list, expected, parse_go_duration, parse_int, split_list,
 };
 
 /// A stage as written: either part may be missing.
@@ -19,16 +22,15 @@ pub struct StageOption {
 }
 
 impl OptionValue for StageOption {
-    fn decode(value: &Value, unknown: &mut Unknown) -> Result<Option<Self>, Invalid> {
+    fn decode(value: &Value, remarks: &mut Remarks) -> Result<Option<Self>, Invalid> {
         let mut fields = Fields::of(value, "a stage like {duration: \"30s\", target: 10}")?;
         let stage =
-            Self { duration: fields.take("duration", unknown)?, target: fields.take("target", unknown)? };
-        unknown.extend(fields.rest().map(str::to_owned));
+            Self { duration: fields.take("duration", remarks)?, target: fields.take("target", remarks)? };
+        fields.leave_rest(remarks);
         Ok(Some(stage))
     }
 
-    /// `duration:target`; Go's durations alone.
-    fn parse(text: &str) -> Result<Option<Self>, Invalid> {
+    fn parse(text: &str, _: &mut Remarks) -> Result<Option<Self>, Invalid> {
         let (duration, target) = text.split_once(':').unwrap_or((text, ""));
         let mut stage = Self::default();
         if !duration.is_empty() {
@@ -47,11 +49,11 @@ impl OptionValue for StageOption {
 }
 
 impl OptionValue for Vec<StageOption> {
-    fn decode(value: &Value, unknown: &mut Unknown) -> Result<Option<Self>, Invalid> {
-        decode_list(value, unknown, "a list of stages").map(Some)
+    fn decode(value: &Value, remarks: &mut Remarks) -> Result<Option<Self>, Invalid> {
+        decode_list(value, remarks, "a list of stages", "it is a stage without a duration").map(Some)
     }
 
-    fn parse(text: &str) -> Result<Option<Self>, Invalid> {
+    fn parse(text: &str, _: &mut Remarks) -> Result<Option<Self>, Invalid> {
         parse_stages(&split_list(text)).map(Some)
     }
 
@@ -64,18 +66,19 @@ impl OptionValue for Vec<StageOption> {
 pub fn parse_stages(texts: &[String]) -> Result<Vec<StageOption>, Invalid> {
     let error = |at: usize, e: Invalid| Invalid::new(format!("error for stage {at}: {e}"));
     let stage = |(at, text): (usize, &String)| {
-        StageOption::parse(text).map(Option::unwrap_or_default).map_err(|e| error(at, e))
+        let stage = StageOption::parse(text, &mut Remarks::default());
+        stage.map(Option::unwrap_or_default).map_err(|e| error(at, e))
     };
     texts.iter().enumerate().map(stage).collect()
 }
 
 impl OptionValue for Segment {
-    fn decode(value: &Value, unknown: &mut Unknown) -> Result<Option<Self>, Invalid> {
-        Self::parse(&String::decode(value, unknown)?.unwrap_or_default())
+    fn decode(value: &Value, remarks: &mut Remarks) -> Result<Option<Self>, Invalid> {
+        Self::parse(&String::decode(value, remarks)?.unwrap_or_default(), remarks)
     }
 
     /// Nothing is the whole test.
-    fn parse(text: &str) -> Result<Option<Self>, Invalid> {
+    fn parse(text: &str, _: &mut Remarks) -> Result<Option<Self>, Invalid> {
         text.parse().map(Some).map_err(|e: SegmentError| Invalid::new(e.to_string()))
     }
 
@@ -85,12 +88,12 @@ impl OptionValue for Segment {
 }
 
 impl OptionValue for SegmentSequence {
-    fn decode(value: &Value, unknown: &mut Unknown) -> Result<Option<Self>, Invalid> {
-        Self::parse(&String::decode(value, unknown)?.unwrap_or_default())
+    fn decode(value: &Value, remarks: &mut Remarks) -> Result<Option<Self>, Invalid> {
+        Self::parse(&String::decode(value, remarks)?.unwrap_or_default(), remarks)
     }
 
     /// Nothing is none.
-    fn parse(text: &str) -> Result<Option<Self>, Invalid> {
+    fn parse(text: &str, _: &mut Remarks) -> Result<Option<Self>, Invalid> {
         let sequence = Some(text).filter(|text| !text.is_empty()).map(str::parse);
         sequence.transpose().map_err(|e: SegmentError| Invalid::new(e.to_string()))
     }
@@ -116,46 +119,39 @@ impl DnsOption {
     }
 
     pub fn config(&self) -> Result<senary_net::DnsConfig, Invalid> {
+        let default = senary_net::DnsConfig::default();
+        let (select, policy) = self.choices()?;
+        Ok(senary_net::DnsConfig {
+            ttl: self.ttl()?.unwrap_or(default.ttl),
+            select: select.unwrap_or(default.select),
+            policy: policy.unwrap_or(default.policy),
+        })
+    }
+
+    /// How long a resolved name holds. It is judged later than everything else about `dns`.
+    pub fn ttl(&self) -> Result<Option<Duration>, Invalid> {
+        const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+        match self.ttl.as_deref() {
+            None => Ok(None),
+            Some("inf") => Ok(Some(YEAR)),
+            Some(text) => match duration::parse_extended(text).map(Nanos) {
+                Ok(ttl) if ttl.0 >= 0 => Ok(Some(ttl.duration())),
+                _ => Err(Invalid::new(format!("invalid DNS TTL: {text}"))),
+            },
+        }
+    }
+
+    fn choices(&self) -> Result<(Option<DnsSelect>, Option<DnsPolicy>), Invalid> {
         let error = |e: senary_net::ConfigError| Invalid::new(e.to_string());
-        let mut config = senary_net::DnsConfig::default();
-        if let Some(ttl) = &self.ttl {
-            let year = std::time::Duration::from_secs(365 * 24 * 3600);
-            config.ttl = match ttl.as_str() {
-                "inf" => year,
-                text => match Nanos::parse(text) {
-                    Ok(Some(ttl)) if ttl.0 >= 0 => ttl.duration(),
-                    _ => return Err(Invalid::new(format!("invalid DNS TTL: {text}"))),
-                },
-            };
-        }
-        if let Some(select) = &self.select {
-            config.select = select.parse::<DnsSelect>().map_err(error)?;
-        }
-        if let Some(policy) = &self.policy {
-            config.policy = policy.parse::<DnsPolicy>().map_err(error)?;
-        }
-        Ok(config)
+        let select = self.select.as_deref().map(str::parse).transpose().map_err(error)?;
+        let policy = self.policy.as_deref().map(str::parse).transpose().map_err(error)?;
+        Ok((select, policy))
     }
 }
 
-impl OptionValue for DnsOption {
-    fn decode(value: &Value, unknown: &mut Unknown) -> Result<Option<Self>, Invalid> {
-        let mut fields = Fields::of(value, "an object with ttl, select and policy")?;
-        // A number is as good as its text here: 0 turns the cache off.
-        let ttl = match fields.get("ttl") {
-            Some(Value::Number(n)) => Some(n.to_string()),
-            Some(value) => String::decode(value, unknown).map_err(|e| e.within("ttl"))?,
-            None => None,
-        };
-        let dns =
-            Self { ttl, select: fields.take("select", unknown)?, policy: fields.take("policy", unknown)? };
-        unknown.extend(fields.rest().map(str::to_owned));
-        dns.config()?;
-        Ok(Some(dns))
-    }
-
+impl DnsOption {
     /// `ttl=5m,select=random,policy=any`.
-    fn parse(text: &str) -> Result<Option<Self>, Invalid> {
+    pub fn parse_list(text: &str) -> Result<Self, Invalid> {
         let mut dns = Self::default();
         for part in split_list(text) {
             let Some((key, value)) = part.split_once('=') else {
@@ -172,8 +168,26 @@ impl OptionValue for DnsOption {
             }
             *field = Some(value.to_owned());
         }
-        dns.config()?;
+        dns.choices()?;
+        Ok(dns)
+    }
+}
+
+impl OptionValue for DnsOption {
+    fn decode(value: &Value, remarks: &mut Remarks) -> Result<Option<Self>, Invalid> {
+        let mut fields = Fields::of(value, "an object with ttl, select and policy")?;
+        let dns = Self {
+            ttl: fields.take("ttl", remarks)?,
+            select: fields.take("select", remarks)?,
+            policy: fields.take("policy", remarks)?,
+        };
+        fields.leave_rest(remarks);
+        dns.choices()?;
         Ok(Some(dns))
+    }
+
+    fn parse(text: &str, _: &mut Remarks) -> Result<Option<Self>, Invalid> {
+        Self::parse_list(text).map(Some)
     }
 
     fn encode(&self) -> Value {
@@ -186,16 +200,16 @@ impl OptionValue for DnsOption {
 pub struct Hosts(pub BTreeMap<String, String>);
 
 impl OptionValue for Hosts {
-    fn decode(value: &Value, unknown: &mut Unknown) -> Result<Option<Self>, Invalid> {
-        Ok(BTreeMap::decode(value, unknown)?.map(Self))
+    fn decode(value: &Value, remarks: &mut Remarks) -> Result<Option<Self>, Invalid> {
+        Ok(BTreeMap::decode(value, remarks)?.map(Self))
     }
 
     /// JSON, or `name=ip,name=ip`.
-    fn parse(text: &str) -> Result<Option<Self>, Invalid> {
+    fn parse(text: &str, remarks: &mut Remarks) -> Result<Option<Self>, Invalid> {
         if text.trim_start().starts_with('{') {
             let value =
                 serde_json::from_str(text).map_err(|e| Invalid::new(format!("expected JSON: {e}")))?;
-            return Self::decode(&value, &mut Unknown::new());
+            return Self::decode(&value, remarks);
         }
         let pair = |pair: String| match pair.split_once('=') {
             Some((name, ip)) => Ok((name.to_owned(), ip.to_owned())),
@@ -217,23 +231,23 @@ pub struct TlsVersions {
 }
 
 impl OptionValue for TlsVersions {
-    fn decode(value: &Value, unknown: &mut Unknown) -> Result<Option<Self>, Invalid> {
+    fn decode(value: &Value, remarks: &mut Remarks) -> Result<Option<Self>, Invalid> {
         if let Some(version) = value.as_str() {
             return Ok(Some(Self { min: version.to_owned(), max: version.to_owned() }));
         }
         let mut fields = Fields::of(value, "a version like \"tls1.2\", or {min, max}")?;
         let versions = Self {
-            min: fields.take("min", unknown)?.unwrap_or_default(),
-            max: fields.take("max", unknown)?.unwrap_or_default(),
+            min: fields.take("min", remarks)?.unwrap_or_default(),
+            max: fields.take("max", remarks)?.unwrap_or_default(),
         };
-        unknown.extend(fields.rest().map(str::to_owned));
+        fields.leave_rest(remarks);
         Ok(Some(versions))
     }
 
     /// JSON, or the one version to use.
-    fn parse(text: &str) -> Result<Option<Self>, Invalid> {
+    fn parse(text: &str, remarks: &mut Remarks) -> Result<Option<Self>, Invalid> {
         match serde_json::from_str(text) {
-            Ok(value) => Self::decode(&value, &mut Unknown::new()),
+            Ok(value) => Self::decode(&value, remarks),
             Err(_) => Ok(Some(Self { min: text.to_owned(), max: text.to_owned() })),
         }
     }
@@ -253,15 +267,15 @@ pub struct TlsAuth {
 }
 
 impl OptionValue for TlsAuth {
-    fn decode(value: &Value, unknown: &mut Unknown) -> Result<Option<Self>, Invalid> {
+    fn decode(value: &Value, remarks: &mut Remarks) -> Result<Option<Self>, Invalid> {
         let mut fields = Fields::of(value, "an object with cert and key")?;
         let auth = Self {
-            cert: fields.take("cert", unknown)?.unwrap_or_default(),
-            key: fields.take("key", unknown)?.unwrap_or_default(),
-            password: fields.take("password", unknown)?,
-            domains: fields.take("domains", unknown)?,
+            cert: fields.take("cert", remarks)?.unwrap_or_default(),
+            key: fields.take("key", remarks)?.unwrap_or_default(),
+            password: fields.take("password", remarks)?,
+            domains: fields.take("domains", remarks)?,
         };
-        unknown.extend(fields.rest().map(str::to_owned));
+        fields.leave_rest(remarks);
         Ok(Some(auth))
     }
 
@@ -271,8 +285,9 @@ impl OptionValue for TlsAuth {
 }
 
 impl OptionValue for Vec<TlsAuth> {
-    fn decode(value: &Value, unknown: &mut Unknown) -> Result<Option<Self>, Invalid> {
-        decode_list(value, unknown, "a list of certificates").map(Some)
+    fn decode(value: &Value, remarks: &mut Remarks) -> Result<Option<Self>, Invalid> {
+        decode_list(value, remarks, "a list of certificates", "it is a certificate without anything in it")
+            .map(Some)
     }
 
     fn encode(&self) -> Value {
@@ -284,18 +299,13 @@ impl OptionValue for Vec<TlsAuth> {
 pub type Thresholds = BTreeMap<String, Vec<ThresholdSpec>>;
 
 impl OptionValue for Thresholds {
-    fn decode(value: &Value, unknown: &mut Unknown) -> Result<Option<Self>, Invalid> {
-        let mut fields = Fields::of(value, "an object of lists of expressions")?;
-        let names: Vec<_> = fields.rest().collect();
+    fn decode(value: &Value, remarks: &mut Remarks) -> Result<Option<Self>, Invalid> {
+        let object = value.as_object();
+        let object = object.ok_or_else(|| expected("an object of lists of expressions", value))?;
         let mut thresholds = Self::new();
-        for name in names {
-            let list = match fields.get(name) {
-                None => Vec::new(),
-                Some(list) => {
-                    decode_list(list, unknown, "a list of thresholds").map_err(|e| e.within(name))?
-                }
-            };
-            thresholds.insert(name.to_owned(), list);
+        for (name, list) in object {
+            let list = remarks.within(name, |remarks| decode_thresholds(list, remarks));
+            thresholds.insert(name.clone(), list.map_err(|e| e.within(name))?);
         }
         Ok(Some(thresholds))
     }
@@ -309,20 +319,29 @@ impl OptionValue for Thresholds {
     }
 }
 
+/// The thresholds on one metric.
+fn decode_thresholds(list: &Value, remarks: &mut Remarks) -> Result<Vec<ThresholdSpec>, Invalid> {
+    if list.is_null() {
+        remarks.null("no threshold is on that metric");
+        return Ok(Vec::new());
+    }
+    decode_list(list, remarks, "a list of thresholds", "it is a threshold without an expression")
+}
+
 impl OptionValue for ThresholdSpec {
-    fn decode(value: &Value, unknown: &mut Unknown) -> Result<Option<Self>, Invalid> {
+    fn decode(value: &Value, remarks: &mut Remarks) -> Result<Option<Self>, Invalid> {
         if let Some(source) = value.as_str() {
             let source = source.to_owned();
             return Ok(Some(Self { source, abort_on_fail: false, delay_abort_eval: 0 }));
         }
         let mut fields = Fields::of(value, "an expression, or {threshold, abortOnFail, delayAbortEval}")?;
-        let delay: Option<Nanos> = fields.take("delayAbortEval", unknown)?;
+        let delay: Option<Nanos> = fields.take("delayAbortEval", remarks)?;
         let spec = Self {
-            source: fields.take("threshold", unknown)?.unwrap_or_default(),
-            abort_on_fail: fields.take("abortOnFail", unknown)?.unwrap_or_default(),
+            source: fields.take("threshold", remarks)?.unwrap_or_default(),
+            abort_on_fail: fields.take("abortOnFail", remarks)?.unwrap_or_default(),
             delay_abort_eval: delay.unwrap_or_default().0,
         };
-        unknown.extend(fields.rest().map(str::to_owned));
+        fields.leave_rest(remarks);
         Ok(Some(spec))
     }
 
@@ -384,17 +403,17 @@ impl SystemTagSet {
 }
 
 impl OptionValue for SystemTagSet {
-    /// An empty list is not set: the default holds.
-    fn decode(value: &Value, unknown: &mut Unknown) -> Result<Option<Self>, Invalid> {
-        let names = Vec::decode(value, unknown)?.unwrap_or_default();
-        Ok((!names.is_empty()).then(|| Self::of(&names)))
+    /// An empty list is a set without any tag.
+    fn decode(value: &Value, remarks: &mut Remarks) -> Result<Option<Self>, Invalid> {
+        Ok(Vec::decode(value, remarks)?.as_deref().map(Self::of))
     }
 
-    fn parse(text: &str) -> Result<Option<Self>, Invalid> {
+    fn parse(text: &str, _: &mut Remarks) -> Result<Option<Self>, Invalid> {
         Ok(Some(Self::of(&split_list(text))))
     }
 
-    /// A set without any tag is written as a name that is none, or it would be read as not set.
+    /// A set without any tag is written as a name that is none: the reference reads an empty list in an archive as not
+    /// set.
     fn encode(&self) -> Value {
         let names: Vec<_> = self.iter().map(Value::from).collect();
         if names.is_empty() { json!([""]) } else { names.into() }

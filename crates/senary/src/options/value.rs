@@ -30,19 +30,18 @@ impl Invalid {
     }
 }
 
-/// Field names nobody knows, gathered while decoding.
-pub type Unknown = Vec<String>;
+use super::remarks::Remarks;
 
 /// A type an option can have.
 pub trait OptionValue: Sized {
     /// From JSON that is not null. `None` if the value means "not set".
-    fn decode(value: &Value, unknown: &mut Unknown) -> Result<Option<Self>, Invalid>;
+    fn decode(value: &Value, remarks: &mut Remarks) -> Result<Option<Self>, Invalid>;
 
     /// From an environment variable that is not empty; `None` if its text means "not set". JSON unless a type says
     /// otherwise.
-    fn parse(text: &str) -> Result<Option<Self>, Invalid> {
+    fn parse(text: &str, remarks: &mut Remarks) -> Result<Option<Self>, Invalid> {
         let value = serde_json::from_str(text).map_err(|e| Invalid::new(format!("expected JSON: {e}")))?;
-        Self::decode(&value, &mut Unknown::new())
+        Self::decode(&value, remarks)
     }
 
     fn encode(&self) -> Value;
@@ -103,16 +102,16 @@ pub fn parse_size(text: &str) -> Result<ByteSize, String> {
 }
 
 impl OptionValue for ByteSize {
-    fn decode(value: &Value, _: &mut Unknown) -> Result<Option<Self>, Invalid> {
+    fn decode(value: &Value, remarks: &mut Remarks) -> Result<Option<Self>, Invalid> {
         let text = match value {
             Value::String(text) => text.clone(),
             Value::Number(number) => number.to_string(),
             _ => return Err(expected("a size like \"256MB\", or a number of bytes", value)),
         };
-        Self::parse(&text)
+        Self::parse(&text, remarks)
     }
 
-    fn parse(text: &str) -> Result<Option<Self>, Invalid> {
+    fn parse(text: &str, _: &mut Remarks) -> Result<Option<Self>, Invalid> {
         parse_size(text).map(Some).map_err(Invalid::new)
     }
 
@@ -128,7 +127,7 @@ const UNSET: &str = "null";
 #[derive(Clone, Debug, PartialEq)]
 pub struct Raw(pub Value);
 
-fn expected(what: &str, value: &Value) -> Invalid {
+pub fn expected(what: &str, value: &Value) -> Invalid {
     let mut found = value.to_string();
     if found.chars().count() > 60 {
         found = found.chars().take(57).chain("...".chars()).collect();
@@ -136,18 +135,25 @@ fn expected(what: &str, value: &Value) -> Invalid {
     Invalid::new(format!("expected {what}, found {found}"))
 }
 
-/// Go's `strconv.ParseInt`, its texts included.
+fn not_whole(text: &str) -> String {
+    format!("{text:?} is not a whole number")
+}
+
+fn too_large(text: &str) -> String {
+    format!("{text:?} is a number beyond 64 bits")
+}
+
+/// A whole number in decimal digits.
 pub fn parse_int(text: &str) -> Result<i64, String> {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(format!("strconv.ParseInt: parsing {text:?}: invalid syntax"));
+        return Err(not_whole(text));
     }
-    text.parse().map_err(|_| format!("strconv.ParseInt: parsing {text:?}: value out of range"))
+    text.parse().map_err(|_| too_large(text))
 }
 
-/// Go's `strconv.ParseInt` for numbers as its programs write them: `0x1f`, `0b11`, `0o17`, `017`, `1_000`.
+/// A whole number as programs write them: `0x1f`, `0b11`, `0o17`, `017`, `1_000`.
 pub fn parse_int_literal(text: &str) -> Result<i64, String> {
-    let invalid = || format!("strconv.ParseInt: parsing {text:?}: invalid syntax");
     let (sign, digits) = match text.strip_prefix(['-', '+']) {
         Some(digits) => (&text[..1], digits),
         None => ("", text),
@@ -163,18 +169,18 @@ pub fn parse_int_literal(text: &str) -> Result<i64, String> {
     // An underscore stands between digits, or between the prefix and the first of them.
     let digits = digits.strip_prefix('_').filter(|_| prefix > 0).unwrap_or(digits);
     if digits.split('_').any(|group| group.is_empty() || !group.chars().all(|c| c.is_digit(radix))) {
-        return Err(invalid());
+        return Err(not_whole(text));
     }
     let number = i64::from_str_radix(&format!("{sign}{}", digits.replace('_', "")), radix);
-    number.map_err(|_| format!("strconv.ParseInt: parsing {text:?}: value out of range"))
+    number.map_err(|_| too_large(text))
 }
 
-/// Go's `strconv.ParseBool`, its texts included.
+/// A switch, in the spellings that Go takes.
 pub fn parse_bool(text: &str) -> Result<bool, String> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        _ => Err(format!("strconv.ParseBool: parsing {text:?}: invalid syntax")),
+        _ => Err(format!("{text:?} is neither true nor false")),
     }
 }
 
@@ -184,12 +190,12 @@ pub fn parse_go_duration(text: &str) -> Result<Nanos, String> {
 }
 
 impl OptionValue for bool {
-    fn decode(value: &Value, _: &mut Unknown) -> Result<Option<Self>, Invalid> {
+    fn decode(value: &Value, _: &mut Remarks) -> Result<Option<Self>, Invalid> {
         value.as_bool().map(Some).ok_or_else(|| expected("true or false", value))
     }
 
     /// Stricter than flags: these are the texts of JSON.
-    fn parse(text: &str) -> Result<Option<Self>, Invalid> {
+    fn parse(text: &str, _: &mut Remarks) -> Result<Option<Self>, Invalid> {
         match text {
             "true" => Ok(Some(true)),
             "false" => Ok(Some(false)),
@@ -204,7 +210,7 @@ impl OptionValue for bool {
 }
 
 impl OptionValue for i64 {
-    fn decode(value: &Value, _: &mut Unknown) -> Result<Option<Self>, Invalid> {
+    fn decode(value: &Value, _: &mut Remarks) -> Result<Option<Self>, Invalid> {
         match value {
             Value::Number(n) => n.as_i64().map(Some).ok_or_else(|| expected("a whole number", value)),
             Value::String(text) if text.is_empty() => Ok(None),
@@ -213,7 +219,7 @@ impl OptionValue for i64 {
         }
     }
 
-    fn parse(text: &str) -> Result<Option<Self>, Invalid> {
+    fn parse(text: &str, _: &mut Remarks) -> Result<Option<Self>, Invalid> {
         if text == UNSET {
             return Ok(None);
         }
@@ -226,11 +232,11 @@ impl OptionValue for i64 {
 }
 
 impl OptionValue for String {
-    fn decode(value: &Value, _: &mut Unknown) -> Result<Option<Self>, Invalid> {
+    fn decode(value: &Value, _: &mut Remarks) -> Result<Option<Self>, Invalid> {
         value.as_str().map(|s| Some(s.to_owned())).ok_or_else(|| expected("text", value))
     }
 
-    fn parse(text: &str) -> Result<Option<Self>, Invalid> {
+    fn parse(text: &str, _: &mut Remarks) -> Result<Option<Self>, Invalid> {
         Ok(Some(text.to_owned()))
     }
 
@@ -240,9 +246,9 @@ impl OptionValue for String {
 }
 
 impl OptionValue for Nanos {
-    fn decode(value: &Value, _: &mut Unknown) -> Result<Option<Self>, Invalid> {
+    fn decode(value: &Value, remarks: &mut Remarks) -> Result<Option<Self>, Invalid> {
         match value {
-            Value::String(text) => Self::parse(text),
+            Value::String(text) => Self::parse(text, remarks),
             Value::Number(n) => n
                 .as_f64()
                 .and_then(duration::from_millis)
@@ -252,7 +258,7 @@ impl OptionValue for Nanos {
         }
     }
 
-    fn parse(text: &str) -> Result<Option<Self>, Invalid> {
+    fn parse(text: &str, _: &mut Remarks) -> Result<Option<Self>, Invalid> {
         duration::parse_extended(text).map(|n| Some(Self(n))).map_err(|e| Invalid::new(e.to_string()))
     }
 
@@ -262,7 +268,7 @@ impl OptionValue for Nanos {
 }
 
 impl OptionValue for Raw {
-    fn decode(value: &Value, _: &mut Unknown) -> Result<Option<Self>, Invalid> {
+    fn decode(value: &Value, _: &mut Remarks) -> Result<Option<Self>, Invalid> {
         Ok(Some(Self(value.clone())))
     }
 
@@ -272,11 +278,11 @@ impl OptionValue for Raw {
 }
 
 impl OptionValue for Vec<String> {
-    fn decode(value: &Value, unknown: &mut Unknown) -> Result<Option<Self>, Invalid> {
-        decode_list(value, unknown, "a list of texts").map(Some)
+    fn decode(value: &Value, remarks: &mut Remarks) -> Result<Option<Self>, Invalid> {
+        decode_list(value, remarks, "a list of texts", EMPTY_TEXT).map(Some)
     }
 
-    fn parse(text: &str) -> Result<Option<Self>, Invalid> {
+    fn parse(text: &str, _: &mut Remarks) -> Result<Option<Self>, Invalid> {
         Ok(Some(split_list(text)))
     }
 
@@ -286,22 +292,18 @@ impl OptionValue for Vec<String> {
 }
 
 impl OptionValue for BTreeMap<String, String> {
-    fn decode(value: &Value, unknown: &mut Unknown) -> Result<Option<Self>, Invalid> {
+    fn decode(value: &Value, remarks: &mut Remarks) -> Result<Option<Self>, Invalid> {
         let object = value.as_object().ok_or_else(|| expected("an object of texts", value))?;
         let mut map = Self::new();
         for (key, value) in object {
-            // As in Go, null is the empty text.
-            let text = match value {
-                Value::Null => None,
-                value => String::decode(value, unknown).map_err(|e| e.within(key))?,
-            };
-            map.insert(key.clone(), text.unwrap_or_default());
+            let text = remarks.within(key, |remarks| decode_or_null(value, remarks, EMPTY_TEXT));
+            map.insert(key.clone(), text.map_err(|e| e.within(key))?);
         }
         Ok(Some(map))
     }
 
     /// `name:value,name:value`.
-    fn parse(text: &str) -> Result<Option<Self>, Invalid> {
+    fn parse(text: &str, _: &mut Remarks) -> Result<Option<Self>, Invalid> {
         let pair = |pair: &str| match pair.split_once(':') {
             Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
             None => Err(Invalid::new(format!("expected name:value, found {pair:?}"))),
@@ -317,18 +319,37 @@ impl OptionValue for BTreeMap<String, String> {
     }
 }
 
-/// A list of values of one type; nulls in it are left out.
-pub fn decode_list<T: OptionValue>(
+/// What becomes of a null where a text is expected.
+const EMPTY_TEXT: &str = "it is read as an empty text";
+
+/// A list of values of one type. A null in it has the `effect`.
+pub fn decode_list<T: OptionValue + Default>(
     value: &Value,
-    unknown: &mut Unknown,
+    remarks: &mut Remarks,
     what: &str,
+    effect: &'static str,
 ) -> Result<Vec<T>, Invalid> {
     let items = value.as_array().ok_or_else(|| expected(what, value))?;
     let mut list = Vec::with_capacity(items.len());
-    for (at, item) in items.iter().enumerate().filter(|(_, item)| !item.is_null()) {
-        list.extend(T::decode(item, unknown).map_err(|e| e.within(&at.to_string()))?);
+    for (at, item) in items.iter().enumerate() {
+        let at = at.to_string();
+        let item = remarks.within(&at, |remarks| decode_or_null(item, remarks, effect));
+        list.push(item.map_err(|e| e.within(&at))?);
     }
     Ok(list)
+}
+
+/// As in Go, a null is the value of which nothing was set; what is too little is told where options are judged.
+fn decode_or_null<T: OptionValue + Default>(
+    value: &Value,
+    remarks: &mut Remarks,
+    effect: &'static str,
+) -> Result<T, Invalid> {
+    if value.is_null() {
+        remarks.null(effect);
+        return Ok(T::default());
+    }
+    T::decode(value, remarks).map(Option::unwrap_or_default)
 }
 
 /// The values of a flag that takes lists and may be repeated: CSV, so that a value in quotes may have commas. Given as
@@ -352,17 +373,19 @@ pub fn split_list(text: &str) -> Vec<String> {
 /// The fields of a JSON object, taken one after the other.
 pub struct Fields<'a> {
     object: &'a Map<String, Value>,
+    known: Vec<&'static str>,
     taken: Vec<&'a str>,
 }
 
 impl<'a> Fields<'a> {
     pub fn of(value: &'a Value, what: &str) -> Result<Self, Invalid> {
         let object = value.as_object().ok_or_else(|| expected(what, value))?;
-        Ok(Self { object, taken: Vec::new() })
+        Ok(Self { object, known: Vec::new(), taken: Vec::new() })
     }
 
-    /// The field of that name, or of that name in another letter case.
-    pub fn get(&mut self, name: &str) -> Option<&'a Value> {
+    /// The field of that name, or of that name in another letter case. As in Go, null is as good as no field.
+    pub fn get(&mut self, name: &'static str) -> Option<&'a Value> {
+        self.known.push(name);
         let exact = self.object.get_key_value(name);
         let (key, value) =
             exact.or_else(|| self.object.iter().rev().find(|(key, _)| key.eq_ignore_ascii_case(name)))?;
@@ -370,10 +393,16 @@ impl<'a> Fields<'a> {
         Some(value).filter(|value| !value.is_null())
     }
 
-    pub fn take<T: OptionValue>(&mut self, name: &str, unknown: &mut Unknown) -> Result<Option<T>, Invalid> {
+    pub fn take<T: OptionValue>(
+        &mut self,
+        name: &'static str,
+        remarks: &mut Remarks,
+    ) -> Result<Option<T>, Invalid> {
         match self.get(name) {
             None => Ok(None),
-            Some(value) => T::decode(value, unknown).map_err(|e| e.within(name)),
+            Some(value) => {
+                remarks.within(name, |remarks| T::decode(value, remarks)).map_err(|e| e.within(name))
+            }
         }
     }
 
@@ -381,5 +410,15 @@ impl<'a> Fields<'a> {
     pub fn rest(&self) -> impl Iterator<Item = &'a str> {
         let others = self.object.keys().map(String::as_str);
         others.filter(|key| !self.taken.iter().any(|taken| taken.eq_ignore_ascii_case(key)))
+    }
+
+    /// The names that were asked for.
+    pub fn known(&self) -> &[&'static str] {
+        &self.known
+    }
+
+    /// Notes the names that were not taken: nobody will take them any more.
+    pub fn leave_rest(&self, remarks: &mut Remarks) {
+        self.rest().for_each(|name| remarks.unknown(name, &self.known));
     }
 }

@@ -4,8 +4,6 @@ mod advice;
 mod scenario;
 mod summary;
 mod test_plan;
-mod thresholds;
 
 pub use summary::{check_time_unit, check_trend_stat};
-pub use test_plan::{PlanError, ScriptFacts, SummarySettings, TestPlan};
-pub use thresholds::judge_thresholds;
+pub use test_plan::{PlanError, ScriptFacts, SummarySettings, TestPlan, judge_values};

@@ -188,6 +188,14 @@ impl TestPlan {
     }
 }
 
+/// Judges the options that are wrong or right on their own, whatever else is set and whatever the script exports.
+pub fn judge_values(options: &Options) -> Result<(), PlanError> {
+    let mut problems = Vec::new();
+    keep(resolver(options), &mut problems);
+    keep(Tls::new(tls_options(options)).map_err(|e| e.to_string()), &mut problems);
+    if problems.is_empty() { Ok(()) } else { Err(PlanError { problems }) }
+}
+
 fn keep<T>(result: Result<T, String>, problems: &mut Vec<String>) -> Option<T> {
     result.map_err(|problem| problems.push(problem)).ok()
 }
@@ -230,11 +238,7 @@ fn timeout(option: Option<Nanos>, name: &str, default: i64, problems: &mut Vec<S
 }
 
 /// One at a time, so that users hear of all that is wrong.
-pub(super) fn check_thresholds(
-    thresholds: &ThresholdPlan,
-    script: &ScriptFacts<'_>,
-    problems: &mut Vec<String>,
-) {
+fn check_thresholds(thresholds: &ThresholdPlan, script: &ScriptFacts<'_>, problems: &mut Vec<String>) {
     for (selector, specs) in thresholds {
         let before = problems.len();
         let each = specs.iter().map(|spec| vec![spec.clone()]);
@@ -263,7 +267,7 @@ fn warn_of_metadata(thresholds: &ThresholdPlan) {
         let tags = Selector::parse(name).map(|selector| selector.tags).unwrap_or_default();
         for tag in ["vu", "iter"].into_iter().filter(|tag| tags.iter().any(|(key, _)| key == tag)) {
             log::warn!(
-                "The threshold on {name:?} will never see a sample: {tag:?} is non-indexable, as it is since k6 v0.41.0, and selects none"
+                "The threshold on {name:?} will never see a sample: {tag:?} is non-indexable and selects none"
             );
         }
     }
