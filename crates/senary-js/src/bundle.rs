@@ -194,7 +194,7 @@ impl Bundle {
             let options = options_as_json(ctx, options)?;
             let natives = loader::natives_imported(ctx).map_err(thrown)?;
             let opens_files = natives.iter().any(|name| modules::native(name).is_some_and(|m| m.opens_files));
-            Ok(Found { options: options.unwrap_or_default(), exports: names, values, opens_files })
+            Ok(Found { options, exports: names, values, opens_files })
         });
         inner.abandon();
         found
@@ -210,7 +210,7 @@ fn options_as_json<'js>(
         error => LifecycleError::Options(error.to_string()),
     })?;
     let Some(json) = json else { return Ok(serde_json::Value::Null) };
-    // What a script can write and this cannot read is nested too deep, or has half a character in a text.
+    // A script can write what is nested too deep for the reader of JSON.
     serde_json::from_str(&json).map_err(|error| LifecycleError::Options(error.to_string()))
 }
 

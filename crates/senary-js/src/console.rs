@@ -10,7 +10,7 @@ use rquickjs::{Coerced, Ctx, Function, Object, Type, Value, qjs};
 use rustc_hash::FxHashSet;
 
 use crate::bytes;
-use crate::modules::lazy;
+use crate::modules::lazy::{self, Lazy};
 use crate::modules::phase::VuPhase;
 use crate::properties;
 
@@ -45,7 +45,8 @@ const MAX_PROXIES: usize = 100;
 
 /// Defines the `console` global.
 pub fn install(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
-    lazy::global(ctx, "console", make)
+    static CONSOLE: Lazy = Lazy::of(make);
+    lazy::global(ctx, "console", &CONSOLE)
 }
 
 fn make<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Value<'js>> {

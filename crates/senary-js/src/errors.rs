@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use rquickjs::{Ctx, Error, Exception, Object, Value, function::Constructor};
 
-use crate::modules::lazy;
+use crate::modules::lazy::{self, Lazy};
 use crate::source::bytecode;
 
 /// The class of errors raised by native code, as scripts of the reference know it (`e.name === "GoError"`).
@@ -20,10 +20,11 @@ const GO_ERROR_CLASS: &str = "(class GoError extends Error {
 
 /// Defines the `GoError` global.
 pub fn install(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
-    lazy::global(ctx, GO_ERROR, |ctx| {
+    static LAZY: Lazy = Lazy::of(|ctx| {
         static BYTECODE: OnceLock<Arc<[u8]>> = OnceLock::new();
         bytecode::evaluate_script(ctx, GO_ERROR, GO_ERROR_CLASS, &BYTECODE)
-    })
+    });
+    lazy::global(ctx, GO_ERROR, &LAZY)
 }
 
 /// An error of native code that has no better class.

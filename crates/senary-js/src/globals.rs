@@ -8,7 +8,7 @@ use rquickjs::{Ctx, Object, Value};
 
 use crate::bundle::RuntimeOptions;
 use crate::modules::frozen::freeze_object;
-use crate::modules::lazy;
+use crate::modules::lazy::{self, Lazy};
 use crate::vu::core::{VuCore, vu_of};
 
 pub const VU: &str = "__VU";
@@ -26,7 +26,8 @@ pub fn install(ctx: &Ctx<'_>, vu: &VuCore, runtime: &RuntimeOptions) -> rquickjs
 
 /// Makes `__ENV` anew at its next use: what the script stored in it, or another scenario laid over it, is gone.
 pub fn reset_env(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
-    lazy::global(ctx, ENV, env)
+    static LAZY: Lazy = Lazy::of(env);
+    lazy::global(ctx, ENV, &LAZY)
 }
 
 fn env<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Value<'js>> {

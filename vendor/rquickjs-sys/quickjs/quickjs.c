@@ -9340,7 +9340,8 @@ static JSValue js_bytecode_autoinit(JSContext *ctx, JSObject *p, JSAtom atom,
 {
     switch ((uintptr_t)opaque) {
     default:
-        abort();
+        /* Senary: see JS_DefineLazyProperty */
+        return ((const JSLazyValue *)opaque)->make(ctx, opaque);
     case JS_BUILTIN_ARRAY_FROMASYNC:
         {
             JSValue argv[] = {
@@ -9427,13 +9428,22 @@ static int JS_AutoInitProperty(JSContext *ctx, JSObject *p, JSAtom prop,
 
     realm = js_autoinit_get_realm(pr);
     func = js_autoinit_func_table[js_autoinit_get_id(pr)];
-    /* 'func' shall not modify the object properties 'pr' */
     val = func(realm, p, prop, pr->u.init.opaque);
-    js_autoinit_free(ctx->rt, pr);
-    prs->flags &= ~JS_PROP_TMASK;
-    pr->u.value = JS_UNDEFINED;
+    /* Senary: what could not be made is asked for again, and making a value may
+       have run script, which may have changed the object */
     if (JS_IsException(val))
         return -1;
+    prs = find_own_property(&pr, p, prop);
+    if (!prs || (prs->flags & JS_PROP_TMASK) != JS_PROP_AUTOINIT) {
+        JS_FreeValue(ctx, val);
+        return 0;
+    }
+    if (js_shape_prepare_update(ctx, p, &prs)) {
+        JS_FreeValue(ctx, val);
+        return -1;
+    }
+    js_autoinit_free(ctx->rt, pr);
+    prs->flags &= ~JS_PROP_TMASK;
     pr->u.value = val;
     return 0;
 }
@@ -64080,12 +64090,15 @@ static const JSCFunctionListEntry js_perf_proto_funcs[] = {
 
 int JS_AddPerformance(JSContext *ctx)
 {
+    /* Senary: scripts see the time of day, as the standard says */
+    double time_of_day = js__gettimeofday_us() / 1e3;
+
     ctx->time_origin = js__now_ms();
 
     JSValue performance = JS_NewObject(ctx);
     JS_SetPropertyFunctionList(ctx, performance, js_perf_proto_funcs, countof(js_perf_proto_funcs));
     JS_DefinePropertyValueStr(ctx, performance, "timeOrigin",
-                           js_float64(ctx->time_origin),
+                           js_float64(time_of_day),
                            JS_PROP_ENUMERABLE);
     JS_DefinePropertyValueStr(ctx, ctx->global_obj, "performance",
                            js_dup(performance),
@@ -66138,6 +66151,44 @@ int JS_DefineBoundMethod(JSContext *ctx, JSValueConst proto, JSValueConst func)
     }
     JS_FreeAtom(ctx, atom);
     return ret;
+}
+
+/* Senary: gives `obj` a property whose value is made when it is first looked
+   at, and which takes no memory of its own until then. It replaces a property
+   that is there. `value` must live as long as the runtime. */
+int JS_DefineLazyProperty(JSContext *ctx, JSValueConst obj, JSAtom prop,
+                          const JSLazyValue *value, int flags)
+{
+    JSObject *p;
+    JSProperty *pr;
+    JSShapeProperty *prs;
+    int old_flags;
+
+    if (JS_VALUE_GET_TAG(obj) != JS_TAG_OBJECT) {
+        JS_ThrowTypeErrorNotAnObject(ctx);
+        return -1;
+    }
+    p = JS_VALUE_GET_OBJ(obj);
+    prs = find_own_property(&pr, p, prop);
+    if (!prs)
+        return JS_DefineAutoInitProperty(ctx, obj, prop, JS_AUTOINIT_ID_BYTECODE,
+                                         (void *)value, flags);
+    if (!(prs->flags & JS_PROP_CONFIGURABLE)) {
+        JS_ThrowTypeErrorOrFalse(ctx, JS_PROP_THROW, "property is not configurable");
+        return -1;
+    }
+    if (js_shape_prepare_update(ctx, p, &prs))
+        return -1;
+    {
+        JSProperty old = *pr;
+        old_flags = prs->flags;
+        pr->u.init.realm_and_id = (uintptr_t)JS_DupContext(ctx) | JS_AUTOINIT_ID_BYTECODE;
+        pr->u.init.opaque = (void *)value;
+        prs->flags = (flags & JS_PROP_C_W_E) | JS_PROP_AUTOINIT;
+        /* last: the old value may be an object whose end runs code */
+        free_property(ctx->rt, &old, old_flags);
+    }
+    return true;
 }
 
 /* Senary: which bytes of its script the text of a function is that was read

@@ -1156,6 +1156,11 @@ JS_EXTERN void JS_SetInterruptFlag(JSRuntime *rt, uint8_t *flag);
 JS_EXTERN void JS_SetShallowStackSize(JSRuntime *rt, size_t size);
 JS_EXTERN bool JS_TakeStackIsDeep(JSRuntime *rt);
 JS_EXTERN int JS_DefineBoundMethod(JSContext *ctx, JSValueConst proto, JSValueConst func);
+typedef struct JSLazyValue {
+    JSValue (*make)(JSContext *ctx, const struct JSLazyValue *self);
+} JSLazyValue;
+JS_EXTERN int JS_DefineLazyProperty(JSContext *ctx, JSValueConst obj, JSAtom prop,
+                                    const JSLazyValue *value, int flags);
 JS_EXTERN bool JS_HasModuleRun(JSContext *ctx, const char *name);
 JS_EXTERN JSValue JS_TakeThrowPlace(JSContext *ctx, JSValueConst thrown);
 JS_EXTERN JSValue JS_GetFunctionSource(JSContext *ctx, JSValueConst func, int *start, int *len);

@@ -1490,6 +1490,22 @@ unsafe extern "C" {
 unsafe extern "C" {
     pub fn JS_PromiseMarkAsHandled(ctx: *mut JSContext, promise: JSValue);
 }
+#[repr(C)]
+#[derive(Debug, Copy, Clone)]
+pub struct JSLazyValue {
+    pub make: ::core::option::Option<
+        unsafe extern "C" fn(ctx: *mut JSContext, self_: *const JSLazyValue) -> JSValue,
+    >,
+}
+unsafe extern "C" {
+    pub fn JS_DefineLazyProperty(
+        ctx: *mut JSContext,
+        obj: JSValue,
+        prop: JSAtom,
+        value: *const JSLazyValue,
+        flags: ::core::ffi::c_int,
+    ) -> ::core::ffi::c_int;
+}
 unsafe extern "C" {
     pub fn JS_NewSettledPromise(ctx: *mut JSContext, is_reject: bool, value: JSValue) -> JSValue;
 }

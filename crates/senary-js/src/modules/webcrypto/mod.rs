@@ -21,7 +21,7 @@ use rquickjs::{Ctx, Function, Object, TypedArray, Value, qjs};
 use self::error::{CryptoError, Name};
 use self::key::{CRYPTO_KEY, CryptoKey};
 use super::crypto::hex;
-use super::lazy;
+use super::lazy::{self, Lazy};
 use crate::native;
 
 /// Bytes `getRandomValues` fills at once, by its specification.
@@ -29,15 +29,20 @@ const MAX_RANDOM: usize = 65536;
 
 /// Defines the `crypto` global.
 pub fn install(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
-    lazy::global(ctx, "crypto", |ctx| {
-        let crypto = Object::new(ctx.clone())?;
-        let random_values = native::function(ctx, get_random_values)?.with_name("getRandomValues")?;
-        crypto.set("getRandomValues", random_values)?;
-        crypto.set("randomUUID", native::function(ctx, random_uuid)?.with_name("randomUUID")?)?;
-        lazy::property(&crypto, "subtle", subtle::object)?;
-        lazy::property(&crypto, CRYPTO_KEY, CryptoKey::constructor)?;
-        Ok(crypto.into_value())
-    })
+    static CRYPTO: Lazy = Lazy::of(crypto);
+    lazy::global(ctx, "crypto", &CRYPTO)
+}
+
+fn crypto<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Value<'js>> {
+    static SUBTLE: Lazy = Lazy::of(subtle::object);
+    static KEY: Lazy = Lazy::of(CryptoKey::constructor);
+    let crypto = Object::new(ctx.clone())?;
+    let random_values = native::function(ctx, get_random_values)?.with_name("getRandomValues")?;
+    crypto.set("getRandomValues", random_values)?;
+    crypto.set("randomUUID", native::function(ctx, random_uuid)?.with_name("randomUUID")?)?;
+    lazy::property(&crypto, "subtle", &SUBTLE)?;
+    lazy::property(&crypto, CRYPTO_KEY, &KEY)?;
+    Ok(crypto.into_value())
 }
 
 /// Fills an array of whole numbers with random ones, and gives it back.
