@@ -28,6 +28,8 @@ pub struct Timer {
     pub arguments: Vec<Persistent<Value<'static>>>,
     /// `None`: it fires once.
     pub interval: Option<Duration>,
+    /// It does not keep the iteration alive, and is gone with it.
+    pub in_background: bool,
 }
 
 #[derive(Default)]
@@ -48,6 +50,23 @@ struct Timers {
     next_id: u32,
     by_due: BTreeMap<(Instant, u32), ()>,
     by_id: FxHashMap<u32, (Instant, Timer)>,
+    /// How many of them are in the background.
+    in_background: usize,
+}
+
+impl Timers {
+    fn insert(&mut self, id: u32, due: Instant, timer: Timer) {
+        self.in_background += usize::from(timer.in_background);
+        self.by_due.insert((due, id), ());
+        self.by_id.insert(id, (due, timer));
+    }
+
+    fn remove(&mut self, id: u32) -> Option<Timer> {
+        let (due, timer) = self.by_id.remove(&id)?;
+        self.by_due.remove(&(due, id));
+        self.in_background -= usize::from(timer.in_background);
+        Some(timer)
+    }
 }
 
 impl EventLoop {
@@ -117,10 +136,11 @@ impl EventLoop {
 
     /// Whether nothing is left that could run script: the iteration is over.
     pub fn is_done(&self) -> bool {
+        let timers = self.timers.borrow();
         self.operations.borrow().is_empty()
             && self.live.borrow().is_empty()
             && self.queue.borrow().is_empty()
-            && self.timers.borrow().by_id.is_empty()
+            && timers.by_id.len() == timers.in_background
     }
 
     /// Whether something could run right now.
@@ -147,16 +167,26 @@ impl EventLoop {
         let mut timers = self.timers.borrow_mut();
         timers.next_id += 1;
         let id = timers.next_id;
-        timers.by_due.insert((due, id), ());
-        timers.by_id.insert(id, (due, timer));
+        timers.insert(id, due, timer);
         id
     }
 
     pub fn clear_timer(&self, id: u32) -> Option<Timer> {
+        self.timers.borrow_mut().remove(id)
+    }
+
+    /// Drops the timers that do not keep an iteration alive.
+    pub fn clear_background(&self) {
         let mut timers = self.timers.borrow_mut();
-        let (due, timer) = timers.by_id.remove(&id)?;
-        timers.by_due.remove(&(due, id));
-        Some(timer)
+        if timers.in_background == 0 {
+            return;
+        }
+        let ids: Vec<u32> =
+            timers.by_id.iter().filter(|(_, (_, t))| t.in_background).map(|(id, _)| *id).collect();
+        let dropped: Vec<_> = ids.into_iter().filter_map(|id| timers.remove(id)).collect();
+        drop(timers);
+        // Last: the end of a callback may look at the timers.
+        drop(dropped);
     }
 
     pub fn next_due(&self) -> Option<Instant> {
@@ -173,19 +203,18 @@ impl EventLoop {
         if due > now {
             return None;
         }
-        timers.by_due.remove(&(due, id));
-        let (_, timer) = timers.by_id.remove(&id)?;
+        let timer = timers.remove(id)?;
         let call = (timer.callback.clone(), timer.arguments.clone());
         if let Some(interval) = timer.interval {
             let next = due_again(due, interval, now);
-            timers.by_due.insert((next, id), ());
-            timers.by_id.insert(id, (next, timer));
+            timers.insert(id, next, timer);
         }
         Some(call)
     }
 
     /// Drops everything that is left and tells which timers were among it, as (id, is an interval).
     pub fn clear(&self) -> Vec<(u32, bool)> {
+        self.clear_background();
         let mut timers = self.timers.borrow_mut();
         let mut stopped: Vec<_> =
             timers.by_id.drain().map(|(id, (_, t))| (id, t.interval.is_some())).collect();

@@ -13,6 +13,7 @@ pub mod lazy;
 pub mod metrics;
 mod missing;
 pub mod phase;
+mod platform;
 pub mod secrets;
 pub mod text_codec;
 pub mod timers;
@@ -67,5 +68,6 @@ pub fn install_globals(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
     crate::console::install(ctx)?;
     text_codec::install(ctx)?;
     webcrypto::install(ctx)?;
+    platform::install(ctx)?;
     timers::install(ctx)
 }

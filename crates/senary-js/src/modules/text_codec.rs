@@ -9,7 +9,7 @@ use rquickjs::function::{Constructor, Opt, This};
 use rquickjs::object::Accessor;
 use rquickjs::{Class, Coerced, Ctx, JsLifetime, Object, TypedArray, Value};
 
-use super::lazy;
+use super::lazy::{self, Lazy};
 use crate::give_way::{PIECE, give_way};
 use crate::{
     bytes, errors,
@@ -21,8 +21,10 @@ const TEXT_DECODER: &str = "TextDecoder";
 
 /// Defines both globals.
 pub fn install(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
-    lazy::global(ctx, TEXT_ENCODER, |ctx| constructor_of::<TextEncoder>(ctx))?;
-    lazy::global(ctx, TEXT_DECODER, |ctx| constructor_of::<TextDecoder>(ctx))
+    static ENCODER: Lazy = Lazy::of(|ctx| constructor_of::<TextEncoder>(ctx));
+    static DECODER: Lazy = Lazy::of(|ctx| constructor_of::<TextDecoder>(ctx));
+    lazy::global(ctx, TEXT_ENCODER, &ENCODER)?;
+    lazy::global(ctx, TEXT_DECODER, &DECODER)
 }
 
 fn constructor_of<'js, C: JsClass<'js>>(ctx: &Ctx<'js>) -> rquickjs::Result<Value<'js>> {
@@ -199,6 +201,27 @@ fn encode<'js>(ctx: Ctx<'js>, input: Opt<Value<'js>>) -> rquickjs::Result<TypedA
     TypedArray::new_copy(ctx, text)
 }
 
+/// Writes as many whole characters into an array as fit: tells how many UTF-16 units those are, and how many bytes.
+fn encode_into<'js>(ctx: Ctx<'js>, input: Value<'js>, target: Value<'js>) -> rquickjs::Result<Object<'js>> {
+    let text = bytes::text_of(&input.get::<Coerced<rquickjs::String<'js>>>()?.0)?;
+    let target = TypedArray::<u8>::from_value(target).ok();
+    let view = target.map(|array| bytes::of_object(&ctx, array.as_object())).transpose()?.flatten();
+    let Some(view) = view else {
+        return Err(errors::throw_type_error(&ctx, "the target of encodeInto() must be a Uint8Array"));
+    };
+    let room = view.as_slice().len();
+    let fits = |(at, character): &(usize, char)| at + character.len_utf8() <= room;
+    let written: Vec<char> = text.char_indices().take_while(fits).map(|(_, character)| character).collect();
+    let (read, length) = written.iter().fold((0, 0), |(units, bytes), character| {
+        (units + character.len_utf16(), bytes + character.len_utf8())
+    });
+    view.fill(&text.as_bytes()[..length]);
+    let result = Object::new(ctx.clone())?;
+    result.set("read", read)?;
+    result.set("written", length)?;
+    Ok(result)
+}
+
 fn new_decoder<'js>(
     ctx: Ctx<'js>,
     label: Opt<Value<'js>>,
@@ -273,6 +296,7 @@ impl<'js> JsClass<'js> for TextEncoder {
     fn prototype(ctx: &Ctx<'js>) -> rquickjs::Result<Option<Object<'js>>> {
         let proto = Object::new(ctx.clone())?;
         proto.set("encode", native::function(ctx, encode)?.with_name("encode")?)?;
+        proto.set("encodeInto", native::function(ctx, encode_into)?.with_name("encodeInto")?)?;
         let encoding = |_: This<Class<'js, TextEncoder>>| Encoding::Utf8.name();
         proto.prop("encoding", Accessor::from(Checked(encoding)).enumerable().configurable())?;
         Ok(Some(proto))
@@ -421,6 +445,16 @@ mod tests {
                 run(ctx, "return new TextDecoder('utf-8', { fatal: true }).decode(new Uint8Array([255]))")
                     .starts_with("TypeError")
             );
+            let into = "const a = new Uint8Array(8), { read, written } = new TextEncoder().encodeInto";
+            assert_eq!(
+                run(ctx, &format!("{into}('aé😀é', a.subarray(1)); return [read, written, a]")),
+                "4,7,0,97,195,169,240,159,152,128"
+            );
+            assert_eq!(
+                run(ctx, &format!("{into}('éé\\ud800', a.subarray(0, 5)); return [read, written]")),
+                "2,4"
+            );
+            assert!(run(ctx, "return new TextEncoder().encodeInto('a', [])").starts_with("TypeError"));
             for input in ["'text'", "null", "{}", "5"] {
                 assert!(
                     run(ctx, &format!("return new TextDecoder().decode({input})")).starts_with("TypeError")

@@ -75,8 +75,17 @@ fn add<'js>(
         callback: Persistent::save(ctx, callback),
         arguments: arguments.into_iter().map(|a| Persistent::save(ctx, a)).collect(),
         interval: repeat.then_some(delay),
+        in_background: false,
     };
     Ok(vu_of(ctx)?.events.add_timer(Instant::now() + delay, timer))
+}
+
+/// Calls back after the delay, if the iteration is still under way by then: it does not last longer for that.
+pub fn in_background<'js>(ctx: &Ctx<'js>, callback: Function<'js>, delay: Duration) -> rquickjs::Result<()> {
+    let callback = Persistent::save(ctx, callback);
+    let timer = Timer { callback, arguments: Vec::new(), interval: None, in_background: true };
+    vu_of(ctx)?.events.add_timer(Instant::now() + delay, timer);
+    Ok(())
 }
 
 fn clear<'js>(ctx: Ctx<'js>, id: Opt<Value<'js>>) -> rquickjs::Result<()> {

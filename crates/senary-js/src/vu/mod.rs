@@ -281,13 +281,14 @@ impl VuInner {
         for _ in 0..EVENTS_PER_TURN {
             if let Some(event) = self.core.events.pop() {
                 self.dispatch(ctx, event).map_err(|e| ScriptFailure::from_error(ctx, e))?;
+            } else if self.core.events.is_done() {
+                self.core.events.clear_background();
+                return Ok(Turn::Ended(Ok(())));
             } else if self.core.events.next_due().is_some() {
                 let Some((callback, arguments)) = self.core.events.take_due_timer(Instant::now()) else {
                     return Ok(Turn::Waiting);
                 };
                 call_timer(ctx, callback, arguments).map_err(|e| ScriptFailure::from_error(ctx, e))?;
-            } else if self.core.events.is_done() {
-                return Ok(Turn::Ended(Ok(())));
             } else {
                 return Ok(Turn::Waiting);
             }

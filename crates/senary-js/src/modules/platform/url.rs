@@ -1,0 +1,105 @@
+//! `URL` and `URLSearchParams`: parsing, by the crate `url`, which follows <https://url.spec.whatwg.org/>.
+
+use rquickjs::function::Opt;
+use rquickjs::{Array, Ctx, Object, Value};
+use url::{Url, form_urlencoded, quirks};
+
+use super::Part;
+use crate::{bytes, native};
+
+pub(super) static PART: Part = Part::new("URL", include_str!("url.js"), natives);
+
+type Text<'js> = rquickjs::String<'js>;
+
+fn natives<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
+    let natives = Object::new(ctx.clone())?;
+    natives.set("parse", native::function(ctx, parse)?)?;
+    natives.set("change", native::function(ctx, change)?)?;
+    natives.set("decode", native::function(ctx, decode)?)?;
+    natives.set("encode", native::function(ctx, encode)?)?;
+    Ok(natives)
+}
+
+/// The parts of a URL; undefined if it is not valid.
+fn parse<'js>(ctx: Ctx<'js>, text: Text<'js>, base: Opt<Option<Text<'js>>>) -> rquickjs::Result<Value<'js>> {
+    let text = bytes::text_of(&text)?;
+    let base = base.0.flatten().map(|base| bytes::text_of(&base)).transpose()?;
+    let url = match base.map(|base| Url::parse(&base)) {
+        None => Url::parse(&text),
+        Some(Ok(base)) => base.join(&text),
+        Some(Err(error)) => Err(error),
+    };
+    parts_of(&ctx, url.ok())
+}
+
+/// The parts of a URL of which one was set to another value. A value that this part cannot have changes nothing, but
+/// for `href`: then it is undefined.
+fn change<'js>(
+    ctx: Ctx<'js>,
+    href: Text<'js>,
+    part: Text<'js>,
+    value: Text<'js>,
+) -> rquickjs::Result<Value<'js>> {
+    let value = bytes::text_of(&value)?;
+    let Ok(mut url) = Url::parse(&bytes::text_of(&href)?) else { return parts_of(&ctx, None) };
+    let changed = match bytes::text_of(&part)?.as_str() {
+        "href" => return parts_of(&ctx, Url::parse(&value).ok()),
+        "protocol" => quirks::set_protocol(&mut url, &value),
+        "username" => quirks::set_username(&mut url, &value),
+        "password" => quirks::set_password(&mut url, &value),
+        "host" => quirks::set_host(&mut url, &value),
+        "hostname" => quirks::set_hostname(&mut url, &value),
+        "port" => quirks::set_port(&mut url, &value),
+        "pathname" => Ok(quirks::set_pathname(&mut url, &value)),
+        "search" => Ok(quirks::set_search(&mut url, &value)),
+        "hash" => Ok(quirks::set_hash(&mut url, &value)),
+        _ => Err(()),
+    };
+    // The standard has setters ignore what they cannot take.
+    let _ = changed;
+    parts_of(&ctx, Some(url))
+}
+
+fn parts_of<'js>(ctx: &Ctx<'js>, url: Option<Url>) -> rquickjs::Result<Value<'js>> {
+    let Some(url) = url else { return Ok(Value::new_undefined(ctx.clone())) };
+    let origin = quirks::origin(&url);
+    let parts = [
+        quirks::href(&url),
+        &origin,
+        quirks::protocol(&url),
+        quirks::username(&url),
+        quirks::password(&url),
+        quirks::host(&url),
+        quirks::hostname(&url),
+        quirks::port(&url),
+        quirks::pathname(&url),
+        quirks::search(&url),
+        quirks::hash(&url),
+    ];
+    let array = Array::new(ctx.clone())?;
+    for (index, part) in parts.into_iter().enumerate() {
+        array.set(index, part)?;
+    }
+    Ok(array.into_value())
+}
+
+/// The pairs of a text such as `a=1&b=2`.
+fn decode<'js>(ctx: Ctx<'js>, text: Text<'js>) -> rquickjs::Result<Array<'js>> {
+    let pairs = Array::new(ctx.clone())?;
+    for (index, (name, value)) in form_urlencoded::parse(bytes::text_of(&text)?.as_bytes()).enumerate() {
+        let pair = Array::new(ctx.clone())?;
+        pair.set(0, &*name)?;
+        pair.set(1, &*value)?;
+        pairs.set(index, pair)?;
+    }
+    Ok(pairs)
+}
+
+fn encode<'js>(pairs: Array<'js>) -> rquickjs::Result<String> {
+    let mut text = form_urlencoded::Serializer::new(String::new());
+    for pair in pairs.iter::<Array<'js>>() {
+        let pair = pair?;
+        text.append_pair(&bytes::text_of(&pair.get(0)?)?, &bytes::text_of(&pair.get(1)?)?);
+    }
+    Ok(text.finish())
+}
