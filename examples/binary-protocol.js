@@ -4,6 +4,8 @@
 import { Socket } from "k6/x/tcp"
 import { check } from "k6"
 
+export const options = { thresholds: { checks: ["rate==1"] } }
+
 const FRAMES = 20
 
 function encode(id, payload) {
@@ -36,14 +38,19 @@ function decoder(onFrame) {
 export default async function () {
   const socket = new Socket({ tags: { protocol: "frames" } })
   const closed = new Promise((resolve) => socket.on("close", resolve))
+  const limit = setTimeout(() => socket.destroy(), 5000)
   const ids = []
   socket.on("data", decoder((id, payload) => {
     check(payload, { "the payload came back whole": (p) => p.length === id * 100 && p.every((b) => b === id) })
     if (ids.push(id) === FRAMES) socket.destroy()
   }))
-  await socket.connect(__ENV.TCP_PORT || "8080", __ENV.TCP_HOST || "localhost")
-  // Not awaited one by one: writes reach the wire in the order of the calls.
-  for (let id = 0; id < FRAMES; id++) socket.write(encode(id, new Uint8Array(id * 100).fill(id)))
-  await closed
-  check(ids, { "every frame came back in order": (i) => i.length === FRAMES && i.every((id, n) => id === n) })
+  try {
+    await socket.connect(__ENV.TCP_PORT || "8080", __ENV.TCP_HOST || "localhost")
+    // Awaited together: writes reach the wire in the order of the calls.
+    await Promise.all(Array.from({ length: FRAMES }, (_, id) => socket.write(encode(id, new Uint8Array(id * 100).fill(id)))))
+    await closed
+  } finally {
+    check(ids, { "every frame came back in order": (i) => i.length === FRAMES && i.every((id, n) => id === n) })
+    clearTimeout(limit)
+  }
 }

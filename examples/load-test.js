@@ -34,6 +34,8 @@ export default async function () {
   const message = `iteration ${exec.scenario.iterationInTest}`
   const socket = new Socket({ tags: { service: "echo" } })
   const closed = new Promise((resolve) => socket.on("close", resolve))
+  // No answer by then is a failed check, and not an iteration that hangs until the test ends.
+  const limit = setTimeout(() => socket.destroy(), 5000)
   let sent = 0
   let answer = ""
   socket.on("data", (data) => {
@@ -42,9 +44,13 @@ export default async function () {
     roundTrip.add(now() - sent)
     socket.destroy()
   })
-  await socket.connect(__ENV.TCP_PORT || "8080", __ENV.TCP_HOST || "localhost")
-  sent = now()
-  await socket.write(message)
-  await closed
-  check(answer, { "the answer is the message": (a) => a === message })
+  try {
+    await socket.connect(__ENV.TCP_PORT || "8080", __ENV.TCP_HOST || "localhost")
+    sent = now()
+    await socket.write(message)
+    await closed
+  } finally {
+    check(answer, { "the answer is the message": (a) => a === message })
+    clearTimeout(limit)
+  }
 }

@@ -5,6 +5,8 @@
 import { Socket } from "k6/x/tcp"
 import { check } from "k6"
 
+export const options = { thresholds: { checks: ["rate==1"] } }
+
 class Redis {
   #socket = new Socket({ tags: { service: "redis" } })
   #waiting = [] // commands without a reply, oldest first
@@ -23,34 +25,41 @@ class Redis {
 
   connect = (port, host) => this.#socket.connect(port, host)
   close = () => this.#socket.destroy()
-
   command(...words) {
-    const reply = new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }))
     const parts = words.map(String).flatMap((word) => [`$${word.length}`, word])
-    this.#socket.write([`*${words.length}`, ...parts, ""].join("\r\n"))
-    return reply
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject })
+      this.#socket.write([`*${words.length}`, ...parts, ""].join("\r\n")).catch(reject)
+    })
   }
 }
 
 // The reply `text` begins with, and where it ends; undefined while it is incomplete.
 function parse(text) {
-  const eol = text.indexOf("\r\n")
-  if (eol < 0) return undefined
-  const line = text.slice(1, eol)
-  if (text[0] === "+") return { value: line, end: eol + 2 }
-  if (text[0] === "-") return { error: line, end: eol + 2 }
-  if (text[0] === ":") return { value: Number(line), end: eol + 2 }
-  if (line === "-1") return { value: null, end: eol + 2 }
-  const end = eol + 2 + Number(line)
-  return text.length < end + 2 ? undefined : { value: text.slice(eol + 2, end), end: end + 2 }
+  const end = text.indexOf("\r\n") + 2
+  if (end < 2) return undefined
+  const line = text.slice(1, end - 2)
+  if (text[0] === "+") return { value: line, end }
+  if (text[0] === "-") return { error: line, end }
+  if (text[0] === ":") return { value: Number(line), end }
+  if (text[0] !== "$") throw new Error(`this is no reply of Redis: ${text.slice(0, 80)}`)
+  if (line === "-1") return { value: null, end }
+  const last = end + Number(line)
+  return text.length < last + 2 ? undefined : { value: text.slice(end, last), end: last + 2 }
 }
 
 export default async function () {
   const redis = new Redis()
-  await redis.connect(__ENV.TCP_PORT || "6379", __ENV.TCP_HOST || "localhost")
+  const limit = setTimeout(() => redis.close(), 5000) // rejects every command that is still waiting
   const key = `visits:${__VU}`
   const commands = [["SET", key, 41], ["INCR", key], ["GET", key], ["DEL", key], ["GET", key]]
-  const replies = await Promise.all(commands.map((words) => redis.command(...words)))
-  check(replies, { "the replies are right": (r) => JSON.stringify(r) === '["OK",42,"42",1,null]' })
-  redis.close()
+  let replies
+  try {
+    await redis.connect(__ENV.TCP_PORT || "6379", __ENV.TCP_HOST || "localhost")
+    replies = await Promise.all(commands.map((words) => redis.command(...words)))
+  } finally {
+    check(replies, { "the replies are right": (r) => JSON.stringify(r) === '["OK",42,"42",1,null]' })
+    clearTimeout(limit)
+    redis.close()
+  }
 }

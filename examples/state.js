@@ -2,6 +2,9 @@
 //
 //   senary run --with-echo examples/state.js
 import { Socket } from "k6/x/tcp"
+import { check } from "k6"
+
+export const options = { thresholds: { checks: ["rate==1"] } }
 
 function show(socket) {
   const address = socket.connected ? `${socket.remote_ip}:${socket.remote_port}` : "no connection"
@@ -10,18 +13,24 @@ function show(socket) {
 
 export default async function () {
   const socket = new Socket()
+  const limit = setTimeout(() => socket.destroy(), 5000)
   const closed = new Promise((resolve) => socket.on("close", resolve))
   const answered = new Promise((resolve) => socket.on("data", resolve))
   show(socket)
 
-  const connecting = socket.connect(__ENV.TCP_PORT || "8080", __ENV.TCP_HOST || "localhost")
-  show(socket)
-  await connecting
-  show(socket)
+  try {
+    const connecting = socket.connect(__ENV.TCP_PORT || "8080", __ENV.TCP_HOST || "localhost")
+    show(socket)
+    await connecting
+    show(socket)
 
-  await socket.write("ping")
-  await answered
-  show(socket)
+    await socket.write("ping")
+    await Promise.race([answered, closed])
+    show(socket)
+  } finally {
+    check(socket, { "the answer has come": (s) => s.ready_state === "open" && s.bytes_read === 4 })
+    clearTimeout(limit)
+  }
 
   socket.destroy()
   show(socket)

@@ -11,29 +11,31 @@ import { check } from "k6"
 
 export const options = {
   tlsVersion: { min: "tls1.2", max: "tls1.3" },
+  thresholds: { checks: ["rate==1"] },
 }
 
 export default async function () {
   const socket = new Socket({ tags: { service: "secret" } })
   const closed = new Promise((resolve) => socket.on("close", resolve))
+  const limit = setTimeout(() => socket.destroy(), 5000)
   let answer = ""
   socket.on("data", (data) => {
-    answer = new TextDecoder().decode(data)
-    socket.destroy()
+    answer += new TextDecoder().decode(data)
+    if (answer.length >= 10) socket.destroy()
   })
+  const port = Number(__ENV.TCP_PORT || 8443)
   try {
-    await socket.connect({
-      port: Number(__ENV.TCP_PORT || 8443),
-      host: __ENV.TCP_HOST || "localhost",
-      tls: true,
-    })
+    await socket.connect({ port, host: __ENV.TCP_HOST || "localhost", tls: true })
   } catch (error) {
     console.error(`${error.code}: ${error.message}`)
     check(null, { "the handshake succeeded": () => false })
+    clearTimeout(limit)
     return
   }
   check(null, { "the handshake succeeded": () => true })
-  await socket.write("between us")
+  // A write that fails closes the connection, and the check says so.
+  await socket.write("between us").catch((error) => console.error(`${error}`))
   await closed
+  clearTimeout(limit)
   check(answer, { "the answer is the question": (a) => a === "between us" })
 }

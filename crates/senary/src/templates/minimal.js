@@ -17,9 +17,9 @@ export const options = {
 
 // What every virtual user does, again and again until the time is over. Replace it by what you want to test.
 export default function () {
-  const started = Date.now()
+  const started = performance.now()
   sleep(0.5)
-  check(Date.now() - started, {
+  check(performance.now() - started, {
     "woke up in time": (milliseconds) => milliseconds < 1000,
   })
 }
