@@ -7,7 +7,7 @@ declare module "k6" {
    */
   export function check<T>(
     value: T,
-    conditions: { [name: string]: ((value: T) => unknown) | unknown },
+    conditions: { [name: string]: ((value: T) => unknown) | string | number | bigint | boolean | object | null | undefined },
     tags?: { [name: string]: string | number | boolean },
   ): boolean
 

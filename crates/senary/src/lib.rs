@@ -9,6 +9,7 @@ pub mod config_file;
 pub mod control;
 pub mod deps;
 pub mod echo;
+mod editor;
 pub mod environment;
 pub mod exit_code;
 pub mod features;

@@ -7,6 +7,7 @@ use std::path::Path;
 use senary_js::source::{input, io_text};
 
 use crate::cli::NewArgs;
+use crate::editor;
 use crate::template::{TemplateError, render};
 
 const DEFAULT_FILE: &str = "script.js";
@@ -59,7 +60,21 @@ pub fn run(args: &NewArgs) -> Result<String, NewError> {
     let text =
         render(&text, field).map_err(|error| NewError::Rendering { template: template.to_owned(), error })?;
     write(file, &text, force)?;
-    Ok(format!("New script created: {file} ({template} template).\n"))
+    let types = types_beside(file);
+    Ok(format!("New script created: {file} ({template} template).\n{types}"))
+}
+
+/// Writes what editors need beside the script; gives back what to tell of it. The script is there without it, too.
+fn types_beside(file: &str) -> &'static str {
+    let folder = Path::new(file).parent().unwrap_or(Path::new(""));
+    match editor::set_up(folder) {
+        Ok(written) if written.is_empty() => "",
+        Ok(_) => "For your editor: jsconfig.json and the types of the modules in .senary/types.\n",
+        Err((path, error)) => {
+            log::warn!("could not write {path:?}, which editors need: {}", io_text(&error));
+            ""
+        }
+    }
 }
 
 fn template_text(template: &str) -> Result<String, NewError> {
@@ -124,7 +139,7 @@ mod tests {
         for (name, _) in TEMPLATES {
             let said = folder.run(&format!("{name}.js"), Some(name), false).unwrap();
             let path = folder.path(&format!("{name}.js"));
-            assert_eq!(said, format!("New script created: {path} ({name} template).\n"));
+            assert!(said.starts_with(&format!("New script created: {path} ({name} template).\n")), "{said}");
             let text = folder.text(&format!("{name}.js"));
             assert!(text.contains(&path) && !text.contains("{{"), "{text}");
         }
