@@ -91,3 +91,30 @@ export default function () {
     let outcome = Program::script(BINARY, script).run();
     outcome.expect_code(0).expect_text(&format!("members {}", declared.join(",")));
 }
+
+/// Where TypeScript's compiler is installed, it accepts what `senary new` writes, and the examples.
+#[test]
+fn a_new_project_passes_the_compiler_of_typescript() {
+    if std::process::Command::new("tsc").arg("--version").output().is_err() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    for template in ["minimal", "protocol"] {
+        let file = path(&format!("{template}.js"));
+        Program::new(BINARY).args(["new", "--template", template, &file]).run().expect_code(0);
+    }
+    let examples = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    for example in std::fs::read_dir(examples).expect("the examples") {
+        let example = example.expect("a file");
+        std::fs::copy(example.path(), folder.path().join(example.file_name())).expect("a copy");
+    }
+    let typed = "import { check } from \"k6\"\ncheck(5, { a: (v) => v.toFixed() === \"5\", b: true })\n";
+    std::fs::write(path("typed.ts"), typed).expect("a file");
+    let compiled = std::process::Command::new("tsc")
+        .args(["-p", "jsconfig.json"])
+        .current_dir(folder.path())
+        .output()
+        .expect("tsc runs");
+    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stdout));
+}

@@ -89,12 +89,13 @@ fn flags() {
 
 #[test]
 fn options() {
-    let script = "export default function () {}";
-    let inspected = Program::new(BINARY).file("s.js", script).args(["inspect", "s.js"]).run();
-    inspected.expect_code(0);
-    let options: serde_json::Value = serde_json::from_str(&inspected.stdout).expect("JSON");
-    let mut program: Names = options.as_object().expect("options").keys().cloned().collect();
-    program.extend(["consoleOutput", "localIPs", "cloud"].map(str::to_owned));
+    let mut program = Names::new();
+    for source in sources("crates/senary/src/options") {
+        let Some((_, table)) = source.split_once("\noptions! {") else { continue };
+        let rows = table.split("\n}").next().unwrap().lines();
+        program.extend(rows.filter_map(|row| Some(row.split_once("= \"")?.1.split('"').next()?.to_owned())));
+    }
+    assert!(program.len() > 30, "{program:?}");
     let page = page("options.md");
     let rows = page.lines().filter(|line| line.starts_with("| `") && !line.starts_with("| `shared"));
     let names = rows.filter_map(|row| row.split('`').nth(1)).filter(|name| !name.contains('-'));
@@ -125,11 +126,13 @@ fn environment_variables() {
     for folder in ["crates/senary/src", "crates/senary-output/src", "crates/senary-js/src"] {
         for source in sources(folder) {
             program.extend(between(&source, '"', "K6_", is_variable));
+            program.extend(between(&source, '"', "SENARY_", is_variable));
         }
     }
     assert!(program.len() > 50, "{program:?}");
     let pages = ["options.md", "command-line.md", "outputs.md"].map(page).concat();
     let mut documented = words(&pages, "K6_", is_variable);
+    documented.extend(words(&pages, "SENARY_", is_variable));
     // An example of what the prefix makes.
     documented.remove("K6_SECRET_SOURCE_URL_URL_TEMPLATE");
     same("environment variables", &program, &documented);
