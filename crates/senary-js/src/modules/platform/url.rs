@@ -42,22 +42,33 @@ fn change<'js>(
 ) -> rquickjs::Result<Value<'js>> {
     let value = bytes::text_of(&value)?;
     let Ok(mut url) = Url::parse(&bytes::text_of(&href)?) else { return parts_of(&ctx, None) };
-    let changed = match bytes::text_of(&part)?.as_str() {
-        "href" => return parts_of(&ctx, Url::parse(&value).ok()),
-        "protocol" => quirks::set_protocol(&mut url, &value),
-        "username" => quirks::set_username(&mut url, &value),
-        "password" => quirks::set_password(&mut url, &value),
-        "host" => quirks::set_host(&mut url, &value),
-        "hostname" => quirks::set_hostname(&mut url, &value),
-        "port" => quirks::set_port(&mut url, &value),
-        "pathname" => Ok(quirks::set_pathname(&mut url, &value)),
-        "search" => Ok(quirks::set_search(&mut url, &value)),
-        "hash" => Ok(quirks::set_hash(&mut url, &value)),
-        _ => Err(()),
-    };
-    // The standard has setters ignore what they cannot take.
-    let _ = changed;
+    let part = bytes::text_of(&part)?;
+    if part == "href" {
+        return parts_of(&ctx, Url::parse(&value).ok());
+    }
+    set(&mut url, &part, &value);
     parts_of(&ctx, Some(url))
+}
+
+/// Sets a part of a URL. The standard has setters ignore what they cannot take.
+fn set(url: &mut Url, part: &str, value: &str) {
+    let _ignored = match part {
+        "protocol" => quirks::set_protocol(url, value),
+        "username" => quirks::set_username(url, value),
+        "password" => quirks::set_password(url, value),
+        "host" => quirks::set_host(url, value),
+        "hostname" => quirks::set_hostname(url, value),
+        "port" => quirks::set_port(url, value),
+        other => {
+            match other {
+                "pathname" => quirks::set_pathname(url, value),
+                "search" => quirks::set_search(url, value),
+                "hash" => quirks::set_hash(url, value),
+                _ => {}
+            }
+            Ok(())
+        }
+    };
 }
 
 fn parts_of<'js>(ctx: &Ctx<'js>, url: Option<Url>) -> rquickjs::Result<Value<'js>> {
