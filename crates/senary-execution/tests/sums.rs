@@ -40,7 +40,8 @@ fn scenarios(graceful: u64) -> Vec<Scenario> {
 fn books_balance(scenarios: Vec<Scenario>, length: u64, stop: Option<u64>) -> Result<(), TestCaseError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
     // Some take longer than others, and some no time.
-    let fakes = Fakes::new(move |vu, _, iteration| ms(length * ((vu.in_instance + iteration.in_instance) % 4)));
+    let fakes =
+        Fakes::new(move |vu, _, iteration| ms(length * ((vu.in_instance + iteration.in_instance) % 4)));
     let bench = Bench::new(scenarios, fakes);
     runtime.expect("a runtime").block_on(async {
         let shutdown = bench.options.shutdown.clone();

@@ -203,7 +203,7 @@ fn encode<'js>(ctx: Ctx<'js>, input: Opt<Value<'js>>) -> rquickjs::Result<TypedA
 
 /// Writes as many whole characters into an array as fit: tells how many UTF-16 units those are, and how many bytes.
 fn encode_into<'js>(ctx: Ctx<'js>, input: Value<'js>, target: Value<'js>) -> rquickjs::Result<Object<'js>> {
-    let text = bytes::text_of(&input.get::<Coerced<rquickjs::String<'js>>>()?.0)?;
+    let text = input.get::<Coerced<String>>()?.0;
     let target = TypedArray::<u8>::from_value(target).ok();
     let view = target.map(|array| bytes::of_object(&ctx, array.as_object())).transpose()?.flatten();
     let Some(view) = view else {

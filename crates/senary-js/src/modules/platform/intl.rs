@@ -7,7 +7,7 @@ use rquickjs::{Array, Ctx, Object, Value};
 
 use super::Part;
 use crate::modules::lazy::{self, Lazy};
-use crate::{bytes, errors, native};
+use crate::{errors, native};
 
 static PART: Part = Part::new(
     "Intl",
@@ -88,7 +88,7 @@ fn canonical(name: &str) -> String {
 
 /// The name as it is written of a time zone, in whatever case it was given; `None` if there is none.
 fn named(name: rquickjs::String<'_>) -> rquickjs::Result<Option<String>> {
-    let name = bytes::text_of(&name)?;
+    let name = name.to_string()?;
     if name.eq_ignore_ascii_case(UTC) {
         return Ok(Some(UTC.to_owned()));
     }

@@ -5,7 +5,7 @@ use rquickjs::{Array, Ctx, Object, Value};
 use url::{Url, form_urlencoded, quirks};
 
 use super::Part;
-use crate::{bytes, native};
+use crate::native;
 
 pub(super) static PART: Part = Part::new("URL", include_str!("url.js"), natives);
 
@@ -22,8 +22,8 @@ fn natives<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
 
 /// The parts of a URL; undefined if it is not valid.
 fn parse<'js>(ctx: Ctx<'js>, text: Text<'js>, base: Opt<Option<Text<'js>>>) -> rquickjs::Result<Value<'js>> {
-    let text = bytes::text_of(&text)?;
-    let base = base.0.flatten().map(|base| bytes::text_of(&base)).transpose()?;
+    let text = text.to_string()?;
+    let base = base.0.flatten().map(|base| base.to_string()).transpose()?;
     let url = match base.map(|base| Url::parse(&base)) {
         None => Url::parse(&text),
         Some(Ok(base)) => base.join(&text),
@@ -40,9 +40,9 @@ fn change<'js>(
     part: Text<'js>,
     value: Text<'js>,
 ) -> rquickjs::Result<Value<'js>> {
-    let value = bytes::text_of(&value)?;
-    let Ok(mut url) = Url::parse(&bytes::text_of(&href)?) else { return parts_of(&ctx, None) };
-    let part = bytes::text_of(&part)?;
+    let value = value.to_string()?;
+    let Ok(mut url) = Url::parse(&href.to_string()?) else { return parts_of(&ctx, None) };
+    let part = part.to_string()?;
     if part == "href" {
         return parts_of(&ctx, Url::parse(&value).ok());
     }
@@ -97,7 +97,7 @@ fn parts_of<'js>(ctx: &Ctx<'js>, url: Option<Url>) -> rquickjs::Result<Value<'js
 /// The pairs of a text such as `a=1&b=2`.
 fn decode<'js>(ctx: Ctx<'js>, text: Text<'js>) -> rquickjs::Result<Array<'js>> {
     let pairs = Array::new(ctx.clone())?;
-    for (index, (name, value)) in form_urlencoded::parse(bytes::text_of(&text)?.as_bytes()).enumerate() {
+    for (index, (name, value)) in form_urlencoded::parse(text.to_string()?.as_bytes()).enumerate() {
         let pair = Array::new(ctx.clone())?;
         pair.set(0, &*name)?;
         pair.set(1, &*value)?;
@@ -110,7 +110,7 @@ fn encode<'js>(pairs: Array<'js>) -> rquickjs::Result<String> {
     let mut text = form_urlencoded::Serializer::new(String::new());
     for pair in pairs.iter::<Array<'js>>() {
         let pair = pair?;
-        text.append_pair(&bytes::text_of(&pair.get(0)?)?, &bytes::text_of(&pair.get(1)?)?);
+        text.append_pair(&pair.get::<String>(0)?, &pair.get::<String>(1)?);
     }
     Ok(text.finish())
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::source::{input, io_text};
+use crate::source::{input, io_text, read_text};
 
 const FILE: &str = "file";
 const MOCK: &str = "mock";
