@@ -69,7 +69,7 @@ impl ConfigFile {
             ConfigPath::Given(path) => (path.clone(), true),
             ConfigPath::Default(path) => (path.clone(), false),
         };
-        let text = match senary_js::source::input::read_to_string(&path) {
+        let text = match read_text(&path) {
             Ok(text) => {
                 log::debug!("reading the configuration file {}", path.display());
                 text

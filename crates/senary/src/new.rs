@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
 
-use senary_js::source::{input, io_text};
+use senary_js::source::{io_text, read_text};
 
 use crate::cli::NewArgs;
 use crate::editor;
@@ -84,7 +84,7 @@ fn template_text(template: &str) -> Result<String, NewError> {
     if template == "browser" {
         return Err(NewError::Browser);
     }
-    input::read_to_string(template).map_err(|error| match error.kind() {
+    read_text(Path::new(template)).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => NewError::NoTemplate(template.to_owned()),
         _ => NewError::Template { path: template.to_owned(), error },
     })

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use rquickjs::function::{Constructor, Opt};
 use rquickjs::object::Property;
-use rquickjs::{Coerced, Ctx, Function, Object, Value};
+use rquickjs::{Coerced, Ctx, Function, Object, Type, Value};
 use senary_metrics::{MetricId, MetricType, SeriesId, TagSetId, ValueType};
 
 use crate::errors;

@@ -331,7 +331,7 @@ fn namespace<'js>(ctx: &Ctx<'js>, target: &str, value: &Value<'js>) -> rquickjs:
     if let Some(object) = value.as_object() {
         for key in properties::keys(object) {
             let key = key?;
-            if key.to_string()? != DEFAULT {
+            if !is_native || key.to_string()? != DEFAULT {
                 namespace.set(key.clone(), object.get::<_, Value<'js>>(key)?)?;
             }
         }

@@ -179,7 +179,7 @@ fn utf8(bytes: &[u8]) -> Result<&str, SyntaxError> {
 
 /// The text of a file that is no script: like [`std::fs::read_to_string`], but an error says where it is no UTF-8.
 pub fn read_text(path: &Path) -> std::io::Result<String> {
-    let bytes = std::fs::read(path)?;
+    let bytes = input::read(path)?;
     match utf8(&bytes) {
         Ok(text) => Ok(text.to_owned()),
         Err(SyntaxError { line, column, message }) => Err(std::io::Error::new(
@@ -213,7 +213,7 @@ pub fn read_file(path: &str, cwd: &Path) -> Result<(String, Vec<u8>), SourceErro
     } else if let Some((scheme, _)) = path.split_once("://").filter(|(scheme, _)| *scheme != "file") {
         Err(SourceError::Scheme(scheme.to_owned()))
     } else {
-        let file = specifier::normalize(&cwd.join(path.strip_prefix("file://").unwrap_or(path)));
+        let file = specifier::normalize(&cwd.join(specifier::named_path(path)));
         Ok((specifier::url_of(&file), input::read(&file).map_err(not_found)?))
     }
 }

@@ -165,7 +165,7 @@ fn file(settings: &[&str], cwd: &Path) -> Result<HashMap<String, String>, Config
     if path.is_empty() {
         return Err(ConfigError::NoPath);
     }
-    let text = input::read_to_string(cwd.join(path)).map_err(|e| ConfigError::File {
+    let text = read_text(&cwd.join(path)).map_err(|e| ConfigError::File {
         source_type: FILE,
         path: path.to_owned(),
         reason: io_text(&e),
