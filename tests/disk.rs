@@ -147,7 +147,7 @@ fn outputs_may_be_fifos() {
 #[test]
 fn a_stuck_reader_does_not_take_the_summary() {
     let outcome = shell(&format!("mkfifo f; exec {BINARY} run --out json=f --console-output=f script.js"));
-    outcome.expect_code(0).expect_text("TOTAL RESULTS").expect_value("hits", "count", 10_000.0);
+    outcome.expect_code(0).expect_text("TOTAL RESULTS").expect_text("hits.................: 10000 ");
     outcome.expect_text("nothing was read from it for 5 s");
 }
 
@@ -185,7 +185,7 @@ fn waiting_for_input_ends_at_the_first_signal() {
 #[test]
 fn input_may_come_from_a_command_and_has_to_end() {
     let outcome = shell(&format!("exec {BINARY} run <(sleep 0.2; cat script.js)"));
-    outcome.expect_code(0).expect_value("hits", "count", 10_000.0);
+    outcome.expect_code(0).expect_text("hits.................: 10000 ");
     for run in
         ["run /dev/zero", "run --config /dev/zero script.js", "run --secret-source=file=/dev/zero script.js"]
     {
