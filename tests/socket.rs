@@ -768,7 +768,7 @@ export default async function () {
         .within(BOUND);
     let outcome = program.run();
     outcome.expect_code(0);
-    let events = "events: opening false  close ERR_SOCKET_CLOSED destroyed";
+    let events = "events: opening false  error close ERR_SOCKET_CLOSED destroyed";
     assert_eq!(outcome.log_lines(events).len() as u64, ROUNDS, "{}", outcome.stderr);
     // Attempts that came to nothing count, whoever gave them up.
     outcome.expect_value("tcp_sockets", "count", 0.0).expect_value("tcp_errors", "count", ROUNDS as f64);
