@@ -113,4 +113,39 @@ declare module "k6/options" {
           maxVUs?: number
         }
     )
+
+  /** One entry of `data.failures`, which `handleSummary(data)` gets if something went wrong; the most telling comes first. */
+  export interface SummaryFailure {
+    /** What kind of thing failed. */
+    kind:
+      | "setup"
+      | "socket"
+      | "exception"
+      | "rejection"
+      | "engine"
+      | "never_settled"
+      | "interrupted"
+      | "vu"
+      | "check"
+      | "stopped"
+      | "dropped"
+      | "threshold"
+      | "teardown"
+      | "handle_summary"
+      | "output"
+    /** The error's code, such as `ECONNREFUSED`. */
+    code?: string
+    /** The operation that failed, such as `connect`. */
+    method?: string
+    /** What failed: a check, a scenario, a threshold; of an exception its message without numbers. */
+    name?: string
+    /** In words: of the first one. */
+    text?: string
+    /** Where in the script: `file:///path/script.js:3:9`. */
+    place?: string
+    count: number
+    /** When the first and the last one happened, in UTC: `2026-11-29T17:30:57.123Z`. */
+    first: string
+    last: string
+  }
 }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use senary_metrics::{ProducerId, Recorder, TagSet, builtin};
+use senary_metrics::{Failures, ProducerId, Recorder, TagSet, builtin};
 use tokio::sync::mpsc;
 use tokio::task::{JoinSet, spawn_local, yield_now};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
@@ -79,6 +79,8 @@ pub(crate) struct Control {
     pub(crate) state: Arc<ExecutionState>,
     pub(crate) clock: Clock,
     recorder: Mutex<Recorder>,
+    /// What went wrong since the last delivery.
+    failures: Mutex<Failures>,
     sink: BatchSink,
     meter: Meter,
     run_tags: TagSet,
@@ -91,6 +93,10 @@ pub(crate) struct Control {
 impl Control {
     pub(crate) fn record_dropped(&self, dropped: &DroppedIterations, count: u64) {
         self.record(|recorder, clock| dropped.record(recorder, clock.now(), count, None));
+        if let Some(id) = dropped.id() {
+            let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+            failures.add(&id, count, self.clock.now(), dropped.details());
+        }
     }
 
     fn record_gauges(&self) {
@@ -142,6 +148,8 @@ impl Control {
             (self.sink)(batch);
         }
         recorder.forget_if_full();
+        drop(recorder);
+        self.state.take_failures(&mut self.failures.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -289,6 +297,7 @@ impl<F: VuFactory> Inner<F> {
             state: options.state.clone(),
             clock: options.clock,
             recorder: Mutex::new(Recorder::new(ProducerId(workers as u32))),
+            failures: Mutex::default(),
             sink: options.sink.clone(),
             meter: Meter::new(workers, options.held_up.clone()),
             run_tags: options.run_tags.clone(),
@@ -350,7 +359,7 @@ impl<F: VuFactory> Inner<F> {
         if options.scenario_tag {
             tags = tags.with("scenario", &scenario.name);
         }
-        let dropped = DroppedIterations { tags, name_vu: options.vu_tag, end: self.end.clone() };
+        let dropped = DroppedIterations::new(scenario, tags, options.vu_tag, self.end.clone());
         Arc::new(ActiveScenario {
             state: state.clone(),
             numbering,

@@ -1,8 +1,10 @@
 //! Figures of the run that scripts, the progress display and the REST API may read at any time.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
+
+use senary_metrics::Failures;
 
 use crate::tally::Tally;
 
@@ -16,6 +18,8 @@ pub struct ExecutionState {
     interrupted_iterations: Tally,
     active_vus: AtomicU64,
     initialized_vus: AtomicU64,
+    /// Workers add to it what they gathered, every now and then.
+    failures: Mutex<Failures>,
 }
 
 impl ExecutionState {
@@ -26,6 +30,11 @@ impl ExecutionState {
     /// Marks the start of the run: VUs are initialised, setup is next.
     pub fn mark_started(&self) {
         let _ = self.started.set(Instant::now());
+    }
+
+    /// When the run started, if it has.
+    pub fn started(&self) -> Option<Instant> {
+        self.started.get().copied()
     }
 
     pub fn mark_ended(&self) {
@@ -63,6 +72,19 @@ impl ExecutionState {
 
     pub fn initialized_vus(&self) -> u64 {
         self.initialized_vus.load(Ordering::Relaxed)
+    }
+
+    /// What went wrong so far. Workers deliver their part with their samples.
+    pub fn failures(&self) -> Failures {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes in failures that somebody has gathered, and empties what it is given.
+    pub fn take_failures(&self, gathered: &mut Failures) {
+        if !gathered.is_empty() {
+            self.failures.lock().unwrap_or_else(PoisonError::into_inner).merge(gathered);
+            gathered.clear();
+        }
     }
 
     pub(crate) fn add_full_iteration(&self, worker: usize) {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use senary_metrics::{Epoch, ProducerId, Recorder, SampleBatch, Timestamp};
+use senary_metrics::{Details, Epoch, FailureId, Failures, ProducerId, Recorder, SampleBatch, Timestamp};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::meter::WorkerMeter;
@@ -57,6 +57,8 @@ pub struct WorkerContext {
     pub meter: Arc<WorkerMeter>,
     producer: ProducerId,
     recorder: RefCell<Recorder>,
+    /// What went wrong since the last delivery.
+    failures: RefCell<Failures>,
     /// The recorder's.
     epoch: Cell<Epoch>,
     sink: BatchSink,
@@ -87,7 +89,8 @@ impl WorkerContext {
     ) -> Rc<Self> {
         let recorder = RefCell::new(Recorder::new(producer));
         let epoch = Cell::new(Epoch::default());
-        Rc::new(Self { clock, state, shutdown, meter, producer, recorder, epoch, sink })
+        let failures = RefCell::default();
+        Rc::new(Self { clock, state, shutdown, meter, producer, recorder, failures, epoch, sink })
     }
 
     /// Tells this worker's counts from those of the others.
@@ -109,6 +112,21 @@ impl WorkerContext {
         result
     }
 
+    /// Counts something that went wrong. The details are only asked for when they are news.
+    pub fn fail(&self, id: &FailureId<'_>, details: impl FnOnce() -> Details) {
+        self.fail_times(1, id, details);
+    }
+
+    /// As [`fail`](Self::fail), for something that went wrong so many times.
+    pub fn fail_times(&self, count: u64, id: &FailureId<'_>, details: impl FnOnce() -> Details) {
+        let now = self.clock.now();
+        if !self.failures.borrow_mut().count_again(id, count, now) {
+            // Details may run script, which may fail, too.
+            let details = details();
+            self.failures.borrow_mut().add(id, count, now, details);
+        }
+    }
+
     /// Which ids of the recorder are good: those of other epochs it has forgotten. It changes in
     /// [`flush`](Self::flush) alone, which no VU's code is in the middle of.
     pub fn epoch(&self) -> Epoch {
@@ -128,6 +146,7 @@ impl WorkerContext {
 
     /// Delivers what was recorded so far.
     pub fn flush(&self) {
+        self.state.take_failures(&mut self.failures.borrow_mut());
         let mut recorder = self.recorder.borrow_mut();
         let batch = recorder.take_batch();
         recorder.forget_if_full();

@@ -127,6 +127,13 @@ impl EventLoop {
         described
     }
 
+    /// How many things are live, and what has come over the oldest of them.
+    pub fn live_traffic(&self) -> (usize, Option<String>) {
+        let live = self.live.borrow();
+        let oldest = live.iter().min_by_key(|(id, _)| **id);
+        (live.len(), oldest.map(|(_, live)| live.traffic()))
+    }
+
     /// Closes everything live; no script runs any more.
     pub fn abandon_live(&self) {
         // Taken out first: what is closed may look at the event loop.

@@ -5,7 +5,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use rquickjs::function::This;
-use rquickjs::promise::PromiseState;
 use rquickjs::{Context, Ctx, Function, Object, Persistent, Promise, Runtime, Value};
 use senary_execution::{VuFactory, VuId, WorkerContext};
 use tokio_util::sync::CancellationToken;
@@ -17,9 +16,9 @@ use crate::modules::phase::Phase;
 use crate::settings::VuSettings;
 use crate::source::{SourceError, loader};
 use crate::timers;
-use crate::vu::VuInner;
 use crate::vu::core::{Interrupt, VuCore, VuHandle};
 use crate::vu::js_vu::JsVu;
+use crate::vu::{VuInner, is_pending};
 use crate::{globals, modules};
 
 /// Why init code, or a function that runs once per test, did not do its work.
@@ -154,10 +153,6 @@ pub(crate) async fn init_vu(
         |ctx: &Ctx<'_>| inner.core.settings.derived_options.write_back(ctx, &exported(ctx, &inner, OPTIONS)?);
     inner.with_script(write_back).map_err(engine)?;
     Ok(inner)
-}
-
-fn is_pending(ctx: &Ctx<'_>, promise: Persistent<Promise<'static>>) -> bool {
-    promise.restore(ctx).is_ok_and(|promise| promise.state() == PromiseState::Pending)
 }
 
 fn prepare(ctx: &Ctx<'_>, core: &Rc<VuCore>, bundle: &Bundle) -> rquickjs::Result<()> {

@@ -21,12 +21,15 @@ pub trait Live {
     /// What it is and does, for people to read: `a socket to 10.0.0.1:80 is still open`.
     fn describe(&self) -> String;
 
+    /// What has come over it, for people to read: `connected to 10.0.0.1:80 (5 B sent, 0 B received)`.
+    fn traffic(&self) -> String;
+
     /// The iteration has ended abnormally: everything is closed, and no script runs any more.
     fn abandon(&self);
 }
 
 /// Names something live within its VU.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LiveId(u64);
 
 impl LiveId {

@@ -21,8 +21,8 @@ use crate::go_type::go_type;
 use crate::json;
 use crate::properties;
 use crate::settings::VuSettings;
-use crate::vu::VuInner;
 use crate::vu::tags::ITER;
+use crate::vu::{VuInner, failures};
 
 /// What `handleSummary` returned: where to write what.
 pub type SummaryFiles = Vec<(String, Vec<u8>)>;
@@ -147,10 +147,12 @@ async fn call_function(
             None => Value::new_undefined(ctx.clone()),
         };
         let value: Value<'_> = function.call((data,))?;
+        vu.awaits(ctx, &value);
         keep.replace(Some(Persistent::save(ctx, value)));
         Ok(())
     });
     inner.drive(job, interrupt).await.map_err(LifecycleError::Script)?;
+    failures::never_settled(inner, name);
     let Some(result) = result.take() else {
         return Err(match name {
             HANDLE_SUMMARY => LifecycleError::SummaryNotAFunction,

@@ -6,6 +6,7 @@
 
 pub mod duration;
 pub mod engine;
+pub mod failures;
 mod histogram;
 pub mod metric;
 pub mod registry;
@@ -19,6 +20,7 @@ pub mod tags;
 pub mod threshold;
 
 pub use engine::{Engine, Notice, Results};
+pub use failures::{Details, Failure, FailureId, FailureKind, Failures};
 pub use metric::{Metric, MetricId, MetricType, ValueType};
 pub use registry::{Registry, RegistryError, builtin};
 pub use sample::{Metadata, ProducerId, Recorder, Sample, SampleBatch, Series, SeriesId, Timestamp};

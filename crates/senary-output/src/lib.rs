@@ -16,5 +16,7 @@ mod writable;
 pub use number::{TimeUnit, TimeUnitError};
 pub use output::{Output, OutputContext, OutputError, OutputSpec};
 pub use pipeline::{Finished, Pipeline, PipelineConfig, PipelineHandle};
-pub use summary::{Remark, SaveError, Summary, SummaryOptions, TrendStat, TrendStatError, save};
+pub use summary::{
+    Remark, SaveError, Summary, SummaryOptions, TrendStat, TrendStatError, WhatWentWrong, save,
+};
 pub use writable::Writable;

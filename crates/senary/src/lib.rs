@@ -12,6 +12,7 @@ pub mod echo;
 mod editor;
 pub mod environment;
 pub mod exit_code;
+pub mod failures;
 pub mod features;
 pub mod gate;
 pub mod inspect;

@@ -7,7 +7,7 @@ use senary_js::LifecycleError;
 use senary_js::bundle::HANDLE_SUMMARY;
 use senary_js::stages::SummaryFiles;
 use senary_metrics::Results;
-use senary_output::{Summary, SummaryOptions, TimeUnit, TrendStat, save};
+use senary_output::{Summary, SummaryOptions, TimeUnit, TrendStat, WhatWentWrong, save};
 use tokio_util::sync::CancellationToken;
 
 use crate::exit_code::{Failure, Stage};
@@ -21,12 +21,13 @@ use crate::{saturation, verdict};
 pub async fn write(
     ended: &Ended,
     results: Results,
+    wrong: WhatWentWrong,
     script: String,
     no_color: bool,
     signalled: &CancellationToken,
 ) -> Result<(), Failure> {
     let settings = &ended.plan.summary;
-    let summary = Summary::new(results, options(ended, script, no_color));
+    let summary = Summary::new(results, options(ended, script, no_color)).with_failures(wrong);
     let data = if settings.new_machine_readable { summary.machine_readable() } else { summary.legacy_json() };
     let (mut is_default, mut outcome) = (true, Ok(()));
     let files = match custom(ended, data.to_string(), signalled).await {

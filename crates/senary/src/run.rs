@@ -23,7 +23,7 @@ use crate::options::{Given, GlobalSettings, RuntimeSettings, ScriptOptions};
 use crate::plan::{ScriptFacts, TestPlan};
 use crate::rest::Server;
 use crate::test_run::TestRun;
-use crate::{logging, open_files, report, script, signals, stacks, view};
+use crate::{failures, logging, open_files, report, script, signals, stacks, view};
 
 pub fn run(args: &RunArgs, global: &GlobalSettings, env: &Environment) -> Result<(), Failure> {
     let shutdown = Shutdown::new();
@@ -101,7 +101,8 @@ async fn main_line(
     logging::flush_lines();
     let last_block = (!view.has_bars()).then_some(progress);
     report::warn_of_nothing_done(&ended, &finished.results);
-    let reported = report::write(&ended, finished.results, text, global.no_color, &signalled).await;
+    let wrong = failures::of_run(&ended, &finished);
+    let reported = report::write(&ended, finished.results, wrong, text, global.no_color, &signalled).await;
     drop(last_block);
     senary_net::farewell::all_said();
     ended.linger(&signalled, global.quiet).await;

@@ -25,7 +25,7 @@ use crate::gate::Gate;
 use crate::options::SummaryMode;
 use crate::phase::{Phase, PhaseCell};
 use crate::plan::TestPlan;
-use crate::{saturation, script, verdict};
+use crate::{failures, saturation, script, verdict};
 
 /// A run under way.
 pub struct TestRun {
@@ -181,7 +181,11 @@ impl TestRun {
         self.scheduler.close().await;
         let finished = self.pipeline.finish(self.state.run_duration().as_secs_f64());
         self.control.keep(&finished.results);
-        let objections = if self.plan.strict { verdict::objections(&finished.results) } else { Vec::new() };
+        let objections = if self.plan.strict {
+            verdict::objections(&finished.results, &self.state.failures())
+        } else {
+            Vec::new()
+        };
         let ended = Ended {
             has_run: self.has_run.into_inner(),
             objections,
@@ -202,7 +206,8 @@ impl TestRun {
         self.enter(Phase::Setup);
         let interrupt = self.shutdown.token().child_token();
         let limit = self.plan.setup_timeout;
-        let data = run_stage(&self.stages, Stage::Setup, limit, interrupt, Stages::setup).await?;
+        let data = run_stage(&self.stages, Stage::Setup, limit, interrupt, Stages::setup).await;
+        let data = data.inspect_err(|failure| self.note(Stage::Setup, failure))?;
         self.stages.settings.setup_data.set(data);
         Ok(())
     }
@@ -214,7 +219,17 @@ impl TestRun {
         }
         self.enter(Phase::Teardown);
         let limit = self.plan.teardown_timeout;
-        run_stage(&self.stages, Stage::Teardown, limit, CancellationToken::new(), Stages::teardown).await
+        let token = CancellationToken::new();
+        let done = run_stage(&self.stages, Stage::Teardown, limit, token, Stages::teardown).await;
+        done.inspect_err(|failure| self.note(Stage::Teardown, failure))
+    }
+
+    /// Counts what became of a stage among what went wrong; that the run was ended is none of its doing.
+    fn note(&self, stage: Stage, failure: &Failure) {
+        if !matches!(failure, Failure::Stopped(_)) {
+            let mut failures = failures::of_stage(stage, failure, self.stages.clock.now());
+            self.state.take_failures(&mut failures);
+        }
     }
 
     fn enter(&self, phase: Phase) {

@@ -1,12 +1,13 @@
 //! Whether the results of a run are any evidence: what was measured at all, and for which thresholds nothing was.
 
-use senary_metrics::Results;
 use senary_metrics::sink::Sink;
+use senary_metrics::{FailureKind, Failures, Results};
 
-/// What `--strict` holds against a run.
-pub fn objections(results: &Results) -> Vec<String> {
+/// What `--strict` holds against a run. An iteration whose function never got what it awaited counts as one that failed,
+/// and a check that never passed as proof that something does not work.
+pub fn objections(results: &Results, failures: &Failures) -> Vec<String> {
     let completed = counted(results, "iterations");
-    let failed = counted(results, "iterations_failed");
+    let failed = counted(results, "iterations_failed") + failures.count(FailureKind::NeverSettled) as f64;
     let interrupted = counted(results, "iterations_interrupted");
     let mut objections = Vec::new();
     if completed == 0.0 {
@@ -14,6 +15,14 @@ pub fn objections(results: &Results) -> Vec<String> {
         objections.push(format!("no iteration was completed{cut_short}"));
     } else if failed >= completed {
         objections.push(format!("every iteration failed, {failed} of {completed}"));
+    }
+    let mut never_passed: Vec<_> = results.checks.iter().map(|check| &*check.name).collect();
+    let passes = |name: &str| results.checks.iter().any(|check| &*check.name == name && check.passes > 0);
+    never_passed.retain(|name| !passes(name));
+    never_passed.sort_unstable();
+    never_passed.dedup();
+    if !never_passed.is_empty() {
+        objections.push(format!("nothing passed the checks {}", quoted(&never_passed)));
     }
     let names = without_data(results);
     if !names.is_empty() {

@@ -376,6 +376,9 @@ struct JSRuntime {
     JSThreadShared *shared;
     bool memory_refused; /* Senary: see JS_GetMemoryUse */
     uint8_t *interrupt_flag; /* Senary: see JS_SetInterruptFlag */
+    /* Senary: see JS_TakeAwaitPlace */
+    JSAtom lost_await_file;
+    int lost_await_line, lost_await_col;
     const char *rt_info;
 
     JSClassID js_class_id_alloc; /* counter for user defined classes */
@@ -2760,6 +2763,9 @@ void JS_FreeRuntime(JSRuntime *rt)
     int i;
 
     rt->in_free = true;
+    /* Senary: see JS_TakeAwaitPlace */
+    JS_FreeAtomRT(rt, rt->lost_await_file);
+    rt->lost_await_file = JS_ATOM_NULL;
     JS_FreeValueRT(rt, rt->current_exception);
 
     list_for_each_safe(el, el1, &rt->job_list) {
@@ -21907,8 +21913,46 @@ static void js_async_function_terminate(JSRuntime *rt, JSAsyncFunctionData *s)
     }
 }
 
+/* Senary: where a suspended async function waits; see JS_TakeAwaitPlace */
+static JSFunctionBytecode *js_await_place(JSAsyncFunctionData *s,
+                                          int *line, int *col)
+{
+    JSStackFrame *sf = &s->func_state.frame;
+    JSFunctionBytecode *b;
+    JSObject *p;
+
+    if (!s->is_active || !sf->cur_sp ||
+        JS_VALUE_GET_TAG(sf->cur_func) != JS_TAG_OBJECT)
+        return NULL;
+    p = JS_VALUE_GET_OBJ(sf->cur_func);
+    if (!js_class_has_bytecode(p->class_id))
+        return NULL;
+    b = p->u.func.function_bytecode;
+    if (!b->realm || sf->cur_pc <= b->byte_code_buf)
+        return NULL;
+    *line = find_line_num(b->realm, b, sf->cur_pc - b->byte_code_buf - 1, col);
+    return b;
+}
+
+static void js_note_lost_await(JSRuntime *rt, JSAsyncFunctionData *s)
+{
+    JSFunctionBytecode *b;
+    int line, col;
+
+    if (rt->lost_await_file != JS_ATOM_NULL || rt->in_free ||
+        rt->gc_phase != JS_GC_PHASE_NONE)
+        return;
+    b = js_await_place(s, &line, &col);
+    if (b) {
+        rt->lost_await_file = JS_DupAtom(b->realm, b->filename);
+        rt->lost_await_line = line;
+        rt->lost_await_col = col;
+    }
+}
+
 static void js_async_function_free0(JSRuntime *rt, JSAsyncFunctionData *s)
 {
+    js_note_lost_await(rt, s); /* Senary */
     js_async_function_terminate(rt, s);
     JS_FreeValueRT(rt, s->resolving_funcs[0]);
     JS_FreeValueRT(rt, s->resolving_funcs[1]);
@@ -28449,10 +28493,16 @@ static __exception int js_parse_unary(JSParseState *s, int parse_flags)
             return js_parse_error(s, "unexpected 'await' keyword");
         if (!s->cur_func->in_function_body)
             return js_parse_error(s, "await in default expression");
-        if (next_token(s))
-            return -1;
-        if (js_parse_unary(s, PF_POW_FORBIDDEN))
-            return -1;
+        {
+            /* Senary: an await has a place of its own */
+            int await_line_num = s->token.line_num;
+            int await_col_num = s->token.col_num;
+            if (next_token(s))
+                return -1;
+            if (js_parse_unary(s, PF_POW_FORBIDDEN))
+                return -1;
+            emit_source_loc_at(s, await_line_num, await_col_num);
+        }
         emit_op(s, OP_await);
         s->cur_func->has_await = true;
         parse_flags = 0;
@@ -66085,6 +66135,99 @@ JSValue JS_TakeThrowPlace(JSContext *ctx, JSValueConst thrown)
         ctx->thrown_ptr = NULL;
     }
     return place;
+}
+
+/* Senary: forgets which await was given up so far. */
+void JS_ForgetAwaitPlace(JSContext *ctx)
+{
+    JS_FreeAtom(ctx, ctx->rt->lost_await_file);
+    ctx->rt->lost_await_file = JS_ATOM_NULL;
+}
+
+/* Senary: the promise of an async function that is suspended. */
+static JSObject *js_async_function_promise(JSAsyncFunctionData *s)
+{
+    JSPromiseFunctionData *of = JS_GetOpaque(s->resolving_funcs[0],
+                                             JS_CLASS_PROMISE_RESOLVE_FUNCTION);
+    if (!s->is_active || !of || JS_VALUE_GET_TAG(of->promise) != JS_TAG_OBJECT)
+        return NULL;
+    return JS_VALUE_GET_OBJ(of->promise);
+}
+
+/* Senary: whether the function waits for the promise. */
+static bool js_waits_for(JSAsyncFunctionData *s, JSObject *promise)
+{
+    JSPromiseData *of = JS_GetOpaque(JS_MKPTR(JS_TAG_OBJECT, promise),
+                                     JS_CLASS_PROMISE);
+    struct list_head *el;
+
+    if (!of)
+        return false;
+    list_for_each(el, &of->promise_reactions[0]) {
+        JSPromiseReactionData *rd = list_entry(el, JSPromiseReactionData, link);
+        if (JS_GetClassID(rd->handler) == JS_CLASS_ASYNC_FUNCTION_RESOLVE &&
+            JS_VALUE_GET_OBJ(rd->handler)->u.async_function_data == s)
+            return true;
+    }
+    return false;
+}
+
+/* Senary: the async function that settles `promise` (if `waiter` is NULL), or
+   the one whose promise `waiter` waits for. */
+static JSAsyncFunctionData *js_find_async_function(JSRuntime *rt,
+                                                   JSObject *promise,
+                                                   JSAsyncFunctionData *waiter)
+{
+    struct list_head *el;
+
+    list_for_each_prev(el, &rt->gc_obj_list) {
+        JSGCObjectHeader *h = list_entry(el, JSGCObjectHeader, link);
+        JSAsyncFunctionData *s = (JSAsyncFunctionData *)h;
+        JSObject *own;
+        if (JS_GC_TYPE(h) != JS_GC_OBJ_TYPE_ASYNC_FUNCTION)
+            continue;
+        own = js_async_function_promise(s);
+        if (own && (waiter ? js_waits_for(waiter, own) : own == promise))
+            return s;
+    }
+    return NULL;
+}
+
+/* Senary: where the script waits for `promise`, as a line of a stack: the
+   innermost of the async functions that wait for each other. If they are gone,
+   as nothing can resume them, it is where the first that went has waited;
+   undefined if that is not known. */
+JSValue JS_TakeAwaitPlace(JSContext *ctx, JSValueConst promise)
+{
+    JSRuntime *rt = ctx->rt;
+    JSAsyncFunctionData *s = NULL, *inner;
+    JSFunctionBytecode *b = NULL;
+    JSAtom file = rt->lost_await_file;
+    int line = rt->lost_await_line, col = rt->lost_await_col, depth;
+    const char *name;
+    char text[1024];
+
+    if (JS_VALUE_GET_TAG(promise) == JS_TAG_OBJECT)
+        s = js_find_async_function(rt, JS_VALUE_GET_OBJ(promise), NULL);
+    for (depth = 0; s && depth < 32; depth++) {
+        inner = js_find_async_function(rt, NULL, s);
+        if (!inner)
+            break;
+        s = inner;
+    }
+    if (s)
+        b = js_await_place(s, &line, &col);
+    if (b)
+        file = b->filename;
+    if (file == JS_ATOM_NULL)
+        return JS_UNDEFINED;
+    name = JS_AtomToCString(ctx, file);
+    if (!name)
+        return JS_EXCEPTION;
+    snprintf(text, sizeof(text), "    at <anonymous> (%s:%d:%d)\n", name, line, col);
+    JS_FreeCString(ctx, name);
+    JS_ForgetAwaitPlace(ctx);
+    return JS_NewString(ctx, text);
 }
 
 /* Senary: whether the code of the module of that name has run, at least as far

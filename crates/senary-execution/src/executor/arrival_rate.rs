@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use senary_metrics::{Details, FailureId, FailureKind};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -231,6 +232,8 @@ impl<F: VuFactory> Desk<F> {
                     Ok(()) => self.join(self.crew.pool.add(vu), &present),
                     Err(_) if self.control.end.is_cancelled() => {}
                     Err(error) => {
+                        let id = FailureId::new(FailureKind::Vu, "");
+                        on.context.fail(&id, || Details::text(error.to_string()));
                         let (scenario, executor) = self.active.state.labels();
                         log::error!(executor, scenario; "Could not initialize VU {vu}: {error}");
                     }

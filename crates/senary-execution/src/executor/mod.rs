@@ -16,14 +16,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use senary_metrics::{Metadata, Recorder, TagSet, Timestamp, builtin};
+use senary_metrics::{Details, FailureId, FailureKind, Metadata, Recorder, TagSet, Timestamp, builtin};
 use tokio::sync::mpsc;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::crew::{Crew, Worker};
-use crate::plan::ExecutorConfig;
+use crate::plan::{ExecutorConfig, Scenario};
 use crate::pool::VuLease;
 use crate::progress::ScenarioState;
 use crate::scheduler::Control;
@@ -334,20 +334,43 @@ impl<'a, F: VuFactory> ActiveVu<'a, F> {
         let time = self.worker.context.clock.now();
         let dropped = &self.scenario.dropped;
         self.worker.context.record(|recorder| dropped.record(recorder, time, iterations, Some(self.id)));
+        if let Some(id) = dropped.id() {
+            self.worker.context.fail_times(iterations, &id, || dropped.details());
+        }
     }
 }
 
 /// The metric of iterations that were due and never started.
 #[derive(Clone, Debug)]
 pub(crate) struct DroppedIterations {
-    pub(crate) tags: TagSet,
+    scenario: String,
+    /// Why an iteration of this scenario may not start.
+    why: &'static str,
+    tags: TagSet,
     /// Whether samples that belong to one VU name it.
-    pub(crate) name_vu: bool,
+    name_vu: bool,
     /// The end of the whole run. What an abort leaves undone was not dropped.
-    pub(crate) end: CancellationToken,
+    end: CancellationToken,
 }
 
 impl DroppedIterations {
+    pub(crate) fn new(scenario: &Scenario, tags: TagSet, name_vu: bool, end: CancellationToken) -> Self {
+        let why = match scenario.executor.arrivals() {
+            Some(_) => "no VU was free for them",
+            None => "the scenario's time was over before they could start",
+        };
+        Self { scenario: scenario.name.clone(), why, tags, name_vu, end }
+    }
+
+    /// What they are among the failures of a run; `None` once the run is to end.
+    pub(crate) fn id(&self) -> Option<FailureId<'_>> {
+        (!self.end.is_cancelled()).then(|| FailureId::new(FailureKind::Dropped, &self.scenario))
+    }
+
+    pub(crate) fn details(&self) -> Details {
+        Details::text(self.why)
+    }
+
     pub(crate) fn record(&self, recorder: &mut Recorder, time: Timestamp, count: u64, vu: Option<VuId>) {
         if self.end.is_cancelled() {
             return;

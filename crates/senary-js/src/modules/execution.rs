@@ -8,6 +8,8 @@ use std::sync::{Arc, OnceLock};
 use rquickjs::function::Opt;
 use rquickjs::{Coerced, Ctx, Function, Object, Value};
 use senary_execution::StopReason;
+use senary_metrics::failures::shape;
+use senary_metrics::{Details, FailureId, FailureKind};
 
 use crate::errors;
 use crate::modules::metrics::tag_value;
@@ -143,6 +145,7 @@ fn abort(ctx: Ctx<'_>, message: Opt<Value<'_>>) -> rquickjs::Result<()> {
     }
     vu.aborted.set(true);
     vu.interrupt.raise();
+    vu.worker.fail(&FailureId::new(FailureKind::Stopped, &text), || told(&ctx, &text));
     vu.worker.shutdown.stop(StopReason::ScriptAborted { message: text.clone() });
     Err(throw_uncatchable(&ctx, &text))
 }
@@ -157,8 +160,13 @@ fn fail(ctx: Ctx<'_>, message: Opt<Value<'_>>) -> rquickjs::Result<()> {
         text = format!("{text}: {}", message.get::<Coerced<String>>()?.0);
     }
     vu.worker.state.mark_failed();
+    vu.worker.fail(&FailureId::new(FailureKind::Stopped, &shape(&text)), || told(&ctx, &text));
     log::error!("{text}");
     Ok(())
+}
+
+fn told(ctx: &Ctx<'_>, text: &str) -> Details {
+    Details { text: text.to_owned(), place: stack::here(ctx).unwrap_or_default() }
 }
 
 fn tag(ctx: Ctx<'_>, key: String) -> rquickjs::Result<Option<String>> {

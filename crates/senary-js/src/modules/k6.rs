@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 
 use rquickjs::function::Opt;
 use rquickjs::{Coerced, Ctx, Function, Object, Value};
-use senary_metrics::builtin;
+use senary_metrics::{Details, FailureId, FailureKind, builtin};
 
 use crate::errors;
 use crate::hints;
 use crate::modules::metrics::tags_of;
 use crate::native;
 use crate::properties;
+use crate::source::stack;
 use crate::vu::core::{VuCore, vu_of};
 use crate::vu::tags::GROUP_SEPARATOR;
 
@@ -74,6 +75,10 @@ fn check<'js>(
         let outcome = outcome.and_then(|value| Ok(value.get::<Coerced<bool>>()?.0));
         let passed = matches!(outcome, Ok(true));
         record_check(&vu, &name, &own, passed, now);
+        if !passed {
+            let details = || Details { text: vu.with_clue(""), place: stack::here(&ctx).unwrap_or_default() };
+            vu.worker.fail(&FailureId::new(FailureKind::Check, &name), details);
+        }
         outcome?;
         all_passed &= passed;
     }

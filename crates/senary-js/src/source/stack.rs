@@ -66,6 +66,25 @@ pub fn shape(ctx: &Ctx<'_>, text: &str, stack: &str) -> String {
 
 unsafe extern "C" {
     fn JS_TakeThrowPlace(ctx: *mut qjs::JSContext, thrown: qjs::JSValue) -> qjs::JSValue;
+    fn JS_ForgetAwaitPlace(ctx: *mut qjs::JSContext);
+    fn JS_TakeAwaitPlace(ctx: *mut qjs::JSContext, promise: qjs::JSValue) -> qjs::JSValue;
+}
+
+/// Begins to watch for awaits that are given up, for [`awaiting`].
+pub fn watch_awaits(ctx: &Ctx<'_>) {
+    // SAFETY: the context is alive; the call only forgets a place that the engine noted.
+    unsafe { JS_ForgetAwaitPlace(ctx.as_raw().as_ptr()) }
+}
+
+/// Where the script waits for a promise of an async function: the innermost `await`. If nothing can resume that
+/// function any more and it is gone, it is the first `await` that was given up since [`watch_awaits`].
+pub fn awaiting<'js>(ctx: &Ctx<'js>, promise: &Value<'js>) -> Option<String> {
+    // SAFETY: the value is one of this context, and only looked at; what comes back is ours.
+    let line =
+        unsafe { Value::from_raw(ctx.clone(), JS_TakeAwaitPlace(ctx.as_raw().as_ptr(), promise.as_raw())) };
+    let line = line.as_string()?.to_string().ok()?;
+    let frame = frames::parse(&line).find(|frame| frame.url().is_some())?;
+    Some(place_of(frame, ctx))
 }
 
 /// The text of a value that a script threw and that has no stack of its own, and where it threw it. The engine tells
@@ -126,6 +145,17 @@ fn with_frames(text: &str, frames: impl Iterator<Item = Frame>, store: Option<&A
         out.push('\n');
     }
     out
+}
+
+/// The innermost place of the script that is running: `file:///p/s.js:1:34`.
+pub fn here(ctx: &Ctx<'_>) -> Option<String> {
+    let frame = frames::current(ctx).into_iter().find(|frame| frame.url().is_some())?;
+    Some(place_of(frame, ctx))
+}
+
+/// Where a frame is, without its function.
+fn place_of(frame: Frame, ctx: &Ctx<'_>) -> String {
+    place(&Frame { function: String::new(), place: frame.place }, store_of(ctx).ok().as_ref())
 }
 
 /// Where a frame is, in the script as it was written: `fn (file:///p/s.js:1:34)`.

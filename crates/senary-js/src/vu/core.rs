@@ -20,6 +20,7 @@ use crate::modules::phase::VuPhase;
 use crate::settings::VuSettings;
 use crate::slice_clock;
 use crate::vu::VuInner;
+use crate::vu::failures::Clue;
 use crate::vu::tags::VuTags;
 
 pub struct VuCore {
@@ -41,6 +42,8 @@ pub struct VuCore {
     pub iterations_in_scenario: Cell<u64>,
     pub data_sent: Cell<u64>,
     pub data_received: Cell<u64>,
+    /// The last thing a peer did in this iteration that may explain a failure.
+    pub clue: Cell<Option<Clue>>,
     /// Warnings that were given already; they are given once per VU.
     warned: RefCell<Vec<String>>,
     /// The script of this VU called `exec.test.abort()`.
@@ -95,6 +98,7 @@ impl VuCore {
             iterations_in_scenario: Cell::new(0),
             data_sent: Cell::new(0),
             data_received: Cell::new(0),
+            clue: Cell::new(None),
             warned: RefCell::default(),
             aborted: Cell::new(false),
             shell: OnceCell::new(),

@@ -10,6 +10,7 @@ use senary_metrics::builtin;
 use tokio_util::sync::CancellationToken;
 
 use super::core::VuCore;
+use super::failures;
 use super::tags::{ITER, SCENARIO, VU};
 use super::{VuInner, cancel_blocked};
 use crate::bundle::Bundle;
@@ -68,10 +69,13 @@ impl JsVu {
             return Ok(());
         };
         let begun = self.inner.core.iterations_begun.get() - 1;
+        let inner = self.inner.clone();
         let job = Box::new(move |ctx: &rquickjs::Ctx<'_>| {
             ctx.globals().set(globals::ITER, begun as f64)?;
             let data = data.restore(ctx)?;
-            function.restore(ctx)?.call::<_, Value<'_>>((data,)).map(|_| ())
+            let value = function.restore(ctx)?.call::<_, Value<'_>>((data,))?;
+            inner.awaits(ctx, &value);
+            Ok(())
         });
         self.inner.drive(job, interrupt).await
     }
@@ -142,13 +146,18 @@ impl Vu for JsVu {
             let number = core.iterations_in_scenario.get() - 1;
             core.tags.set_metadata(ITER, Some(&number.to_string()));
         }
+        core.clue.set(None);
         let started = Instant::now();
         let outcome = self.run_function(interrupt).await;
         let duration = started.elapsed();
         core = self.inner.core.clone();
-        if let Err(failure) = &outcome {
-            self.log(failure);
-            self.inner.abandon();
+        match &outcome {
+            Ok(()) => failures::ended(&self.inner),
+            Err(failure) => {
+                self.log(failure);
+                failures::failed(&self.inner, failure);
+                self.inner.abandon();
+            }
         }
         let end = End::of(&outcome, core.aborted.get());
         if end == End::NotBegun {

@@ -5,6 +5,7 @@
 //! saves a task switch per message.
 
 pub mod core;
+pub(crate) mod failures;
 pub mod js_vu;
 pub mod tags;
 
@@ -15,13 +16,15 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Instant;
 
-use rquickjs::{Context, Ctx, Function, Object, Persistent, Runtime, Value, qjs};
+use rquickjs::promise::PromiseState;
+use rquickjs::{Context, Ctx, Function, Object, Persistent, Promise, Runtime, Value, qjs};
 use tokio_util::sync::CancellationToken;
 
 use self::core::VuCore;
 use crate::coroutine::{self, Entered, Left, Resume, Suspended};
 use crate::event_loop::Event;
 use crate::failure::{self, ScriptFailure};
+use crate::source::stack as places;
 use crate::stack::Room;
 use crate::{slice_clock, stack, timers};
 
@@ -61,6 +64,8 @@ pub(crate) type Rejections = Rc<RefCell<Vec<Rejection>>>;
 pub struct VuInner {
     // Everything that refers to engine values comes before the engine: fields drop in order.
     pub(crate) exports: RefCell<Option<Persistent<Object<'static>>>>,
+    /// The promise of the function that is running.
+    pub(crate) awaited: RefCell<Option<Persistent<Promise<'static>>>>,
     blocked: RefCell<Option<Suspended<Turn>>>,
     pub(crate) rejections: Rejections,
     inline_turn: RefCell<Option<Turn>>,
@@ -74,6 +79,7 @@ impl VuInner {
     pub(crate) fn new(core: Rc<VuCore>, context: Context, runtime: Runtime) -> Rc<Self> {
         let inner = Rc::new(Self {
             exports: RefCell::default(),
+            awaited: RefCell::default(),
             blocked: RefCell::default(),
             rejections: Rc::default(),
             inline_turn: RefCell::default(),
@@ -137,6 +143,26 @@ impl VuInner {
         self.blocked.borrow().is_some()
     }
 
+    /// Remembers what a function gave back, if it is a promise that is not settled yet.
+    pub(crate) fn awaits<'js>(&self, ctx: &Ctx<'js>, value: &Value<'js>) {
+        let pending = value.as_promise().filter(|promise| promise.state() == PromiseState::Pending);
+        if pending.is_some() {
+            places::watch_awaits(ctx);
+        }
+        self.awaited.replace(pending.map(|promise| Persistent::save(ctx, promise.clone())));
+    }
+
+    /// Whether the function that ran still awaits something, and at which place of the script, if that is known. Asked
+    /// once, at the end of the run.
+    pub(crate) fn still_awaits(&self) -> Option<String> {
+        let promise = self.awaited.take()?;
+        self.with_script(|ctx| {
+            let promise = promise.restore(ctx).ok()?;
+            let pending = promise.state() == PromiseState::Pending;
+            pending.then(|| places::awaiting(ctx, promise.as_value()).unwrap_or_default())
+        })
+    }
+
     /// Closes what an abnormal end left behind: sockets, timers, queued events. No handler runs.
     pub(crate) fn abandon(&self) {
         self.core.events.abandon_live();
@@ -144,6 +170,7 @@ impl VuInner {
             let name = if is_interval { "setInterval" } else { "setTimeout" };
             log::warn!("{name} {id} was stopped because the VU iteration was interrupted");
         }
+        self.awaited.take();
         self.rejections.borrow_mut().clear();
         self.inline_turn.take();
         // What is left in the job queue belongs to nobody any more; running it lets promises settle into
@@ -354,6 +381,10 @@ impl Drop for VuInner {
         self.rejections.borrow_mut().clear();
         self.core.events.clear();
     }
+}
+
+pub(crate) fn is_pending(ctx: &Ctx<'_>, promise: Persistent<Promise<'static>>) -> bool {
+    promise.restore(ctx).is_ok_and(|promise| promise.state() == PromiseState::Pending)
 }
 
 /// Waits until then; others get their turn also if that is now.

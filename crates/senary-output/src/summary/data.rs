@@ -44,6 +44,7 @@ impl Summary {
                 object
             }),
         });
+        self.add_failures(&mut data);
         self.add_setup_data(&mut data);
         data
     }
@@ -96,6 +97,12 @@ impl Summary {
         pretty(&data)
     }
 
+    fn add_failures(&self, data: &mut Value) {
+        if !self.wrong.failures.is_empty() {
+            data["failures"] = self.wrong.json();
+        }
+    }
+
     fn add_setup_data(&self, data: &mut Value) {
         if let Some(setup) = &self.options.setup_data {
             data["setup_data"] = setup.clone();
@@ -104,7 +111,9 @@ impl Summary {
 
     /// The file of `--summary-export` with `--new-machine-readable-summary`.
     pub fn machine_readable_export(&self) -> Vec<u8> {
-        pretty(&self.machine_readable())
+        let mut data = self.machine_readable();
+        self.add_failures(&mut data);
+        pretty(&data)
     }
 
     fn by_name(&self, object: impl Fn(&Metric) -> Value) -> Map<String, Value> {

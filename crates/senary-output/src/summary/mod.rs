@@ -5,6 +5,7 @@
 
 mod collation;
 mod data;
+mod failures;
 mod group;
 mod save;
 mod text;
@@ -17,6 +18,7 @@ use senary_metrics::sink::Sink;
 use senary_metrics::{MetricType, Results, ValueType};
 use serde_json::Value;
 
+pub use failures::WhatWentWrong;
 pub use save::{SaveError, save};
 pub use trend_stat::{TrendStat, TrendStatError};
 
@@ -91,6 +93,7 @@ pub struct Summary {
     parts: Vec<Part>,
     /// Seconds.
     duration: f64,
+    wrong: WhatWentWrong,
 }
 
 /// A metric or sub-metric with its figures worked out.
@@ -171,8 +174,14 @@ impl Summary {
             parts: parts.collect(),
             checks: lines(&|_| true),
             duration,
+            wrong: WhatWentWrong::default(),
             options,
         }
+    }
+
+    /// The same with what went wrong in the run.
+    pub fn with_failures(self, wrong: WhatWentWrong) -> Self {
+        Self { wrong, ..self }
     }
 }
 

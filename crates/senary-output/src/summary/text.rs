@@ -7,6 +7,7 @@
 use anstyle::{AnsiColor, Style};
 use senary_metrics::engine::ThresholdResult;
 
+use super::failures::Told;
 use super::group::steps;
 use super::{Line, Metric, Part, Summary, TrendStat, Values, all_checks};
 use crate::number::{percentage, plain, value};
@@ -93,6 +94,9 @@ impl Summary {
         if self.options.full {
             self.full_sections(&mut text);
         }
+        if !self.wrong.failures.is_empty() {
+            self.section(&mut text, "WHAT WENT WRONG", &self.failures());
+        }
         if !self.options.remarks.is_empty() {
             self.section(&mut text, "GENERATOR", &self.remarks());
         }
@@ -101,6 +105,15 @@ impl Summary {
         }
         text.push_str("\n\n");
         text
+    }
+
+    /// What went wrong, the most telling first.
+    fn failures(&self) -> Vec<String> {
+        let line = |failure: &Told| {
+            let circumstances = self.paint(FAINT, &failure.circumstances);
+            format!("    {} {}\n      ↳ {circumstances}", self.mark(false), failure.what)
+        };
+        vec![self.wrong.told().iter().map(line).collect::<Vec<_>>().join("\n")]
     }
 
     /// What speaks against the figures above it.

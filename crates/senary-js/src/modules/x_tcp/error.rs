@@ -7,6 +7,7 @@ use rquickjs::object::Property;
 use rquickjs::{Ctx, Object, Persistent, Value, function::Constructor};
 use senary_net::NetError;
 
+use crate::source::frames::{self, Frame};
 use crate::source::{bytecode, stack};
 
 /// Defines the class; evaluated once per context, it gives back the constructor. What is known of the error can be
@@ -46,6 +47,12 @@ impl CallSite {
     /// Where the script is now.
     pub fn here(ctx: &Ctx<'_>) -> Option<Self> {
         stack::current(ctx).map(|stack| Self(stack.into()))
+    }
+
+    /// The innermost place of the script, in the code as it was compiled.
+    pub fn place(&self) -> Option<String> {
+        let frame = frames::parse(&self.0).find(|frame| frame.url().is_some())?;
+        Some(stack::place(&Frame { function: String::new(), place: frame.place }, None))
     }
 }
 

@@ -12,6 +12,7 @@ use crate::live::Live;
 use crate::memory::Chunk;
 use crate::prefetch::extent;
 use crate::promise::Resolvers;
+use crate::vu::failures::ClueEvent;
 
 /// The events scripts may listen to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +85,10 @@ impl Live for SocketCore {
     fn describe(&self) -> String {
         let doing = if self.state.get() == State::Opening { "connecting" } else { "open" };
         format!("a socket to {} is still {doing}", self.target())
+    }
+
+    fn traffic(&self) -> String {
+        SocketCore::traffic(self)
     }
 
     fn abandon(&self) {
@@ -201,6 +206,7 @@ fn listens(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, name: EventName) -> bool {
 }
 
 fn closed_by_peer(ctx: &Ctx<'_>, socket: &Rc<SocketCore>) -> rquickjs::Result<()> {
+    socket.note(ClueEvent::Closed);
     refuse_writes(ctx, socket, socket.close())?;
     finish(ctx, socket)
 }

@@ -19,6 +19,7 @@ use super::error::{Method, SocketFailure};
 use super::events::SocketEvent;
 use super::socket::{QueuedWrite, SocketCore, State};
 use crate::memory::Chunk;
+use crate::vu::failures::ClueEvent;
 
 /// In bytes. One per worker: what a read returns is copied out at once. It is also the largest chunk.
 const READ_BUFFER: usize = 63 * 1024;
@@ -245,6 +246,7 @@ impl Silence {
             if due <= Instant::now() {
                 socket.idle_since.set(Instant::now());
                 socket.count(socket.metrics.timeouts);
+                socket.note(ClueEvent::Silent(limit));
                 socket.emit_from_io(SocketEvent::Timeout);
                 return true;
             }

@@ -16,7 +16,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use rquickjs::{Class, Persistent};
-use senary_metrics::{MetricId, SeriesId, TagSetId};
+use senary_metrics::{Details, FailureId, FailureKind, MetricId, SeriesId, TagSetId};
 use senary_net::{Attempt, Stream, WireBytes};
 use tokio::task::AbortHandle;
 
@@ -31,6 +31,7 @@ use crate::memory::Charge;
 use crate::prefetch::HotLines;
 use crate::promise::Resolvers;
 use crate::vu::core::VuCore;
+use crate::vu::failures::{Clue, ClueEvent};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -293,12 +294,46 @@ impl SocketCore {
         let tags = self.tags_with(&failure.tags(), tags);
         let series = self.vu.worker.record(|r| r.series(self.metrics.errors, tags));
         self.vu.record_series(series, 1.0, self.vu.now());
+        self.tell(&failure);
         failure
     }
 
     /// Where the script called the `connect()` under way.
     pub fn connect_called(&self) -> Option<CallSite> {
         self.connecting.borrow().as_ref().and_then(|connecting| connecting.called.clone())
+    }
+
+    /// Counts a failure among those of the run.
+    fn tell(&self, failure: &SocketFailure) {
+        let id = FailureId {
+            code: failure.code,
+            method: failure.method.as_str(),
+            ..FailureId::new(FailureKind::Socket, "")
+        };
+        self.vu.worker.fail(&id, || Details {
+            text: failure.message.clone(),
+            place: failure.called.as_ref().and_then(CallSite::place).unwrap_or_default(),
+        });
+    }
+
+    /// Notes what the peer did, should a failure follow from it.
+    pub fn note(&self, event: ClueEvent) {
+        if let Some((_, peer)) = self.addresses() {
+            let (sent, received) = (self.bytes_written.get(), self.bytes_read.get());
+            self.vu.clue.set(Some(Clue { peer, sent, received, event }));
+        }
+    }
+
+    /// The state of a socket that holds an iteration, in words.
+    pub fn traffic(&self) -> String {
+        let (sent, received) = (self.bytes_written.get(), self.bytes_read.get());
+        match self.addresses() {
+            Some((_, peer)) => Clue { peer, sent, received, event: ClueEvent::Open }.to_string(),
+            None => match &*self.endpoint.borrow() {
+                Some(Endpoint { host, port, .. }) => format!("connecting to {host}:{port}"),
+                None => self.state.get().as_str().to_owned(),
+            },
+        }
     }
 
     /// What is known of a connect that is over, however it ended; whether one was under way.

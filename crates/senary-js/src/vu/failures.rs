@@ -1,0 +1,157 @@
+//! How failures of an iteration are counted: what it threw, what it still awaited when nothing was left that could
+//! settle it, what it was doing when it was cut off.
+//!
+//! A failure often follows from something a peer did, of which the script learns nothing but the silence. So the last
+//! such thing is kept as a [`Clue`], and told with the failure.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use senary_metrics::failures::shape;
+use senary_metrics::{Details, FailureId, FailureKind};
+
+use super::VuInner;
+use super::core::VuCore;
+use crate::failure::ScriptFailure;
+
+/// What a peer did that may explain a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clue {
+    pub peer: SocketAddr,
+    pub sent: u64,
+    pub received: u64,
+    pub event: ClueEvent,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClueEvent {
+    /// It closed the connection.
+    Closed,
+    /// It sent nothing for so long that a time limit of the script passed.
+    Silent(Duration),
+    /// The connection is still open.
+    Open,
+}
+
+impl fmt::Display for Clue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { peer, sent, received, event } = self;
+        match event {
+            ClueEvent::Closed => write!(f, "{peer} closed the connection")?,
+            ClueEvent::Silent(limit) => write!(f, "{peer} sent nothing for {}ms", limit.as_millis())?,
+            ClueEvent::Open => write!(f, "connected to {peer}")?,
+        }
+        write!(f, " ({sent} B sent, {received} B received)")
+    }
+}
+
+/// Counts why an iteration did not run to its end.
+pub(crate) fn failed(vu: &VuInner, failure: &ScriptFailure) {
+    let core = &vu.core;
+    let (kind, text) = match failure {
+        ScriptFailure::NoStack { has_begun: false, .. } => return not_begun(core, failure),
+        ScriptFailure::Exception(text) => (FailureKind::Exception, text.clone()),
+        ScriptFailure::Rejection(text) => (FailureKind::Rejection, text.clone()),
+        ScriptFailure::OutOfMemory { .. } | ScriptFailure::NoStack { .. } | ScriptFailure::NeverEvaluated => {
+            (FailureKind::Engine, failure.to_string())
+        }
+        ScriptFailure::Interrupted => return interrupted(vu),
+    };
+    let (message, place) = message_and_place(&text);
+    let name = shape(message);
+    let id = FailureId { place, ..FailureId::new(kind, &name) };
+    core.worker.fail(&id, || Details::text(core.with_clue(message)));
+}
+
+/// Says why an iteration is dropped that could not begin. The executor counts it.
+fn not_begun(core: &VuCore, failure: &ScriptFailure) {
+    if let Some(activation) = core.activation() {
+        let id = FailureId::new(FailureKind::Dropped, &activation.scenario);
+        core.worker.fail_times(0, &id, || Details::text(failure.to_string()));
+    }
+}
+
+/// Counts an iteration that is over, if its function still awaits something that nothing can settle any more.
+pub(crate) fn ended(vu: &VuInner) {
+    never_settled(vu, "");
+}
+
+/// The same for a function that runs once per test.
+pub(crate) fn never_settled(vu: &VuInner, function: &str) {
+    let Some(place) = vu.still_awaits() else { return };
+    let text = "nothing is left that could settle what it awaits";
+    let id = FailureId { place: &place, ..FailureId::new(FailureKind::NeverSettled, function) };
+    vu.core.worker.fail(&id, || Details::text(vu.core.with_clue(text)));
+}
+
+/// Counts an iteration that is cut off; its sockets and timers are still there.
+fn interrupted(vu: &VuInner) {
+    let core = &vu.core;
+    if core.aborted.get() {
+        // It ended the run itself; that is told on its own.
+        return;
+    }
+    let why = match core.worker.shutdown.reason() {
+        Some(_) => "the run was ended",
+        None => "the time of the scenario was over, and so was its gracefulStop or gracefulRampDown",
+    };
+    let place = vu.still_awaits().unwrap_or_default();
+    let id = FailureId { place: &place, ..FailureId::new(FailureKind::Interrupted, why) };
+    core.worker.fail(&id, || Details::text(what_it_waited_for(core).unwrap_or_default()));
+}
+
+fn what_it_waited_for(core: &VuCore) -> Option<String> {
+    let (count, oldest) = core.events.live_traffic();
+    if let Some(oldest) = oldest {
+        let others = match count - 1 {
+            0 => String::new(),
+            1 => " and one other".to_owned(),
+            n => format!(" and {n} others"),
+        };
+        return Some(format!("waiting for a socket, {oldest}{others}"));
+    }
+    core.events.next_due().map(|_| "waiting for a timer".to_owned())
+}
+
+/// The first line of an error's text, and the innermost place of the script in its stack.
+fn message_and_place(text: &str) -> (&str, &str) {
+    let mut frames = text.split("\n\tat ");
+    let message = frames.next().unwrap_or_default().lines().next().unwrap_or_default();
+    let place = frames.find_map(|frame| {
+        let frame = frame.trim_end();
+        let place =
+            frame.strip_suffix(')').and_then(|f| f.rsplit_once('(')).map_or(frame, |(_, place)| place);
+        place.contains(':').then_some(place)
+    });
+    (message, place.unwrap_or_default())
+}
+
+impl VuCore {
+    /// A text, and what a peer did before.
+    pub(crate) fn with_clue(&self, text: &str) -> String {
+        match (self.clue.get(), text) {
+            (None, text) => text.to_owned(),
+            (Some(clue), "") => format!("before it, {clue}"),
+            (Some(clue), text) => format!("{text}; before it, {clue}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::message_and_place;
+
+    #[test]
+    fn the_innermost_place_of_the_script_is_found() {
+        let cases = [
+            ("Error: x\n\tat f (file:///p/s.js:1:34)\n\tat file:///p/s.js:9:1\n", "file:///p/s.js:1:34"),
+            ("Error: x\n\tat map (native)\n\tat file:///p/s (1).js:9:1\n", "file:///p/s (1).js:9:1"),
+            ("Error: x\n\tat native\n\tat f (file:///p/s.js:2:1)\n", "file:///p/s.js:2:1"),
+            ("Error: x\nmore\n", ""),
+        ];
+        for (text, place) in cases {
+            assert_eq!(message_and_place(text), ("Error: x", place), "{text}");
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! What went wrong in a run: per kind of failure how often, when first and last, and one text and one place of it.
+//!
+//! This is a collection of its own beside samples. A producer counts failures here as they happen; what it has is
+//! merged with what the others have, in any order, and the totals stay exact. Memory is bounded: each
+//! [`FailureKind`] keeps so many failures apart, and counts the rest of them together.
+
+mod kind;
+
+use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
+
+use rustc_hash::FxHasher;
+use serde::{Deserialize, Serialize};
+
+use crate::sample::Timestamp;
+
+pub use kind::FailureKind;
+
+/// So many failures of a kind are kept apart.
+pub const MAX_OF_A_KIND: usize = 100;
+
+/// Longer texts, names and places are cut, in bytes.
+pub const MAX_TEXT: usize = 400;
+
+/// What tells one failure from another. Parts that say nothing are empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FailureId<'a> {
+    pub kind: FailureKind,
+    /// The error's code: `ECONNREFUSED`.
+    pub code: &'a str,
+    /// The operation that failed: `connect`.
+    pub method: &'a str,
+    /// What failed: the name of a check, a scenario, an output; of an exception its message without numbers.
+    pub name: &'a str,
+    /// The place in the script, for failures that are told apart by it.
+    pub place: &'a str,
+}
+
+impl<'a> FailureId<'a> {
+    pub fn new(kind: FailureKind, name: &'a str) -> Self {
+        Self { kind, code: "", method: "", name, place: "" }
+    }
+
+    /// The id without what is not kept of it.
+    fn as_kept(&self) -> Self {
+        let place = if self.kind.is_told_apart_by_place() { self.place } else { "" };
+        Self {
+            kind: self.kind,
+            code: beginning(self.code),
+            method: beginning(self.method),
+            name: beginning(self.name),
+            place: beginning(place),
+        }
+    }
+}
+
+/// What is kept of the first failure with an id.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Details {
+    pub text: String,
+    /// The place in the script; not used if the id has one.
+    pub place: String,
+}
+
+impl Details {
+    pub fn text(text: impl Into<String>) -> Self {
+        Self { text: text.into(), place: String::new() }
+    }
+}
+
+/// How often something happened, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Occurrences {
+    pub count: u64,
+    pub first: Timestamp,
+    pub last: Timestamp,
+}
+
+impl Occurrences {
+    fn new(count: u64, at: Timestamp) -> Self {
+        Self { count, first: at, last: at }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.count += other.count;
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+    }
+}
+
+/// One failure of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    pub kind: FailureKind,
+    pub code: String,
+    pub method: String,
+    pub name: String,
+    /// In words: of the first one.
+    pub text: String,
+    /// `file:///path/script.js:3:9`, of the first one, or empty.
+    pub place: String,
+    #[serde(flatten)]
+    pub occurrences: Occurrences,
+}
+
+impl Failure {
+    fn new(id: &FailureId<'_>, occurrences: Occurrences, details: Details) -> Self {
+        let place = if id.place.is_empty() { &details.place } else { id.place };
+        Self {
+            kind: id.kind,
+            code: id.code.to_owned(),
+            method: id.method.to_owned(),
+            name: id.name.to_owned(),
+            text: cut(&details.text),
+            place: beginning(place).to_owned(),
+            occurrences,
+        }
+    }
+
+    fn id(&self) -> FailureId<'_> {
+        let place = if self.kind.is_told_apart_by_place() { self.place.as_str() } else { "" };
+        FailureId { kind: self.kind, code: &self.code, method: &self.method, name: &self.name, place }
+    }
+
+    /// Takes in another failure with the same id. The words of the earlier one stay.
+    fn merge(&mut self, other: &Self) {
+        fn order(of: &Failure) -> (Timestamp, &str, &str) {
+            (of.occurrences.first, &of.text, &of.place)
+        }
+        if order(other) < order(self) {
+            self.text.clone_from(&other.text);
+            self.place.clone_from(&other.place);
+        }
+        self.occurrences.merge(&other.occurrences);
+    }
+}
+
+/// The failures of a run, or of a part of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
+pub struct Failures {
+    known: Vec<Failure>,
+    /// The hash of each known failure's id, to find it by.
+    hashes: Vec<u64>,
+    /// Those that were one too many to be kept apart.
+    others: BTreeMap<FailureKind, Occurrences>,
+}
+
+impl Failures {
+    /// Counts failures that happened at a time, if nothing need be kept of them any more: there were some with that id
+    /// before, or no more of the kind are kept apart. Otherwise it is false, and [`add`](Self::add) is due.
+    pub fn count_again(&mut self, id: &FailureId<'_>, count: u64, at: Timestamp) -> bool {
+        let (id, occurrences) = (id.as_kept(), Occurrences::new(count, at));
+        match self.position(&id, hash_of(&id)) {
+            Some(at) => self.known[at].occurrences.merge(&occurrences),
+            None if self.has_room_for(id.kind) => return false,
+            None => self.add_other(id.kind, &occurrences),
+        }
+        true
+    }
+
+    /// Counts failures that happened at a time.
+    pub fn add(&mut self, id: &FailureId<'_>, count: u64, at: Timestamp, details: Details) {
+        if !self.count_again(id, count, at) {
+            let id = id.as_kept();
+            self.keep(Failure::new(&id, Occurrences::new(count, at), details), hash_of(&id));
+        }
+    }
+
+    /// Takes in the failures of another part of the run.
+    pub fn merge(&mut self, other: &Self) {
+        for (failure, &hash) in other.known.iter().zip(&other.hashes) {
+            match self.position(&failure.id(), hash) {
+                Some(at) => self.known[at].merge(failure),
+                None if self.has_room_for(failure.kind) => self.keep(failure.clone(), hash),
+                None => self.add_other(failure.kind, &failure.occurrences),
+            }
+        }
+        for (kind, occurrences) in &other.others {
+            self.add_other(*kind, occurrences);
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty() && self.others.is_empty()
+    }
+
+    /// Forgets all failures, and keeps the memory for those to come.
+    pub fn clear(&mut self) {
+        self.known.clear();
+        self.hashes.clear();
+        self.others.clear();
+    }
+
+    /// How many failures of a kind there were.
+    pub fn count(&self, kind: FailureKind) -> u64 {
+        let known = self.known.iter().filter(|failure| failure.kind == kind);
+        let known: u64 = known.map(|failure| failure.occurrences.count).sum();
+        known + self.others.get(&kind).map_or(0, |others| others.count)
+    }
+
+    /// The failures that are kept apart, the most telling first: by kind, and within a kind the most frequent, then the
+    /// earliest.
+    pub fn by_weight(&self) -> Vec<&Failure> {
+        let mut sorted: Vec<_> = self.known.iter().collect();
+        sorted.sort_by(|a, b| {
+            let weight = |of: &Failure| (of.kind, u64::MAX - of.occurrences.count, of.occurrences.first);
+            weight(a).cmp(&weight(b)).then_with(|| a.id().cmp(&b.id()))
+        });
+        sorted
+    }
+
+    /// Failures that are not kept apart, by kind.
+    pub fn others(&self) -> impl Iterator<Item = (FailureKind, &Occurrences)> {
+        self.others.iter().map(|(kind, occurrences)| (*kind, occurrences))
+    }
+
+    fn position(&self, id: &FailureId<'_>, hash: u64) -> Option<usize> {
+        let equal = |(at, of): (usize, &u64)| (*of == hash && self.known[at].id() == *id).then_some(at);
+        self.hashes.iter().enumerate().find_map(equal)
+    }
+
+    fn has_room_for(&self, kind: FailureKind) -> bool {
+        let of_the_kind = || self.known.iter().filter(|failure| failure.kind == kind).count();
+        // Once some were too many, all that are new are.
+        !self.others.contains_key(&kind) && of_the_kind() < MAX_OF_A_KIND
+    }
+
+    fn keep(&mut self, failure: Failure, hash: u64) {
+        self.known.push(failure);
+        self.hashes.push(hash);
+    }
+
+    fn add_other(&mut self, kind: FailureKind, occurrences: &Occurrences) {
+        self.others.entry(kind).and_modify(|known| known.merge(occurrences)).or_insert(*occurrences);
+    }
+}
+
+/// How failures are written to a file.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    known: Vec<Failure>,
+    #[serde(default)]
+    others: BTreeMap<FailureKind, Occurrences>,
+}
+
+impl From<Failures> for Written {
+    fn from(failures: Failures) -> Self {
+        Self { known: failures.known, others: failures.others }
+    }
+}
+
+impl From<Written> for Failures {
+    fn from(written: Written) -> Self {
+        let mut failures = Self::default();
+        let hashes = written.known.iter().map(|failure| hash_of(&failure.id())).collect();
+        failures.merge(&Self { known: written.known, hashes, others: written.others });
+        failures
+    }
+}
+
+fn hash_of(id: &FailureId<'_>) -> u64 {
+    let mut hasher = FxHasher::default();
+    id.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn cut(text: &str) -> String {
+    let kept = beginning(text);
+    if kept.len() < text.len() { format!("{kept}…") } else { text.to_owned() }
+}
+
+/// As much of a text as is kept.
+fn beginning(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_TEXT)]
+}
+
+/// The message of an exception without what differs each time: numbers, and words with digits in them, as ids are.
+pub fn shape(message: &str) -> String {
+    let message = beginning(message);
+    let mut shape = String::with_capacity(message.len());
+    for piece in message.split_inclusive(|c: char| !c.is_alphanumeric()) {
+        let (word, end) = piece.split_at(piece.trim_end_matches(|c: char| !c.is_alphanumeric()).len());
+        shape.push_str(if word.contains(|c: char| c.is_numeric()) { "#" } else { word });
+        shape.push_str(end);
+    }
+    shape
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,51 @@
+//! What went wrong in a run, put together: what was counted while it ran, and what its results say.
+
+use senary_metrics::{Details, FailureId, FailureKind, Failures, Results, Timestamp};
+use senary_output::{Finished, WhatWentWrong};
+
+use crate::exit_code::{Failure, Stage};
+use crate::test_run::Ended;
+
+/// The failures of a run that has ended.
+pub fn of_run(ended: &Ended, finished: &Finished) -> WhatWentWrong {
+    let mut failures = ended.state.failures();
+    let now = ended.stages.clock.now();
+    add_thresholds(&mut failures, &finished.results, now);
+    for error in &finished.output_errors {
+        failures.add(&FailureId::new(FailureKind::Output, error), 1, now, Details::text(error));
+    }
+    let started = ended.state.started().map(|started| ended.stages.clock.at(started));
+    WhatWentWrong { failures, started, folder: folder() }
+}
+
+/// `setup()`, `teardown()` or `handleSummary()` failed.
+pub fn of_stage(stage: Stage, failure: &Failure, now: Timestamp) -> Failures {
+    let kind = match stage {
+        Stage::Setup => FailureKind::Setup,
+        Stage::Teardown => FailureKind::Teardown,
+        Stage::HandleSummary => FailureKind::HandleSummary,
+    };
+    let mut failures = Failures::default();
+    let text = failure.to_string();
+    let message = text.lines().next().unwrap_or_default();
+    failures.add(&FailureId::new(kind, ""), 1, now, Details::text(message));
+    failures
+}
+
+fn add_thresholds(failures: &mut Failures, results: &Results, now: Timestamp) {
+    for metric in &results.metrics {
+        for threshold in metric.thresholds.iter().filter(|threshold| !threshold.ok || !threshold.has_data) {
+            let name = format!("{}: {}", metric.name, threshold.spec.source);
+            let text = match threshold.has_data {
+                true => format!("was crossed: {} was {}", threshold.method, threshold.value),
+                false => "had nothing to judge: nothing was measured for it".to_owned(),
+            };
+            failures.add(&FailureId::new(FailureKind::Threshold, &name), 1, now, Details::text(text));
+        }
+    }
+}
+
+/// Where places of the script are shown from.
+fn folder() -> String {
+    std::env::current_dir().map(|folder| format!("file://{}/", folder.display())).unwrap_or_default()
+}
