@@ -136,7 +136,7 @@ export default async function () {
   await socket.write("x", { encodng: "hex" }).catch(() => {})
 }
 "#;
-    let outcome = Program::script(BINARY, script).within(BOUND).run();
+    let outcome = Program::script(BINARY, script).arg("--log-format=json").within(BOUND).run();
     outcome.expect_code(0);
     for (call, hint) in [
         ("\"tgs\\\"", "tags"),

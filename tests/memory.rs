@@ -178,7 +178,7 @@ export default function () {
   sleep(1)
 }
 "#;
-    let mut running = limited(script).start();
+    let mut running = limited(script).arg("--log-all").start();
     let resident = running.wait_for("at rest").resident_kib().expect("it runs");
     let outcome = running.finish();
     outcome.expect_code(0).expect_value("iterations", "count", 21.0);

@@ -145,7 +145,7 @@ fn keys_of_the_configuration_file() {
     for source in
         sources("crates/senary/src").iter().filter(|source| source.contains("pub struct ConfigFile"))
     {
-        for call in source.split("&mut object, \"").skip(1) {
+        for call in source.split("fields.take(\"").skip(1) {
             let key = call.split('"').next().unwrap();
             assert!(page.contains(&format!("`{key}`")), "{key} is not on the page");
             known += 1;
@@ -178,7 +178,11 @@ fn routes() {
     let mut program = Names::new();
     for source in sources("crates/senary/src/rest") {
         let paths = between(&source, '"', "/", is_path);
-        program.extend(paths.into_iter().filter(|path| path.starts_with("/v1/") || path == "/metrics"));
+        program.extend(
+            paths
+                .into_iter()
+                .filter(|path| (path.starts_with("/v1/") && path != "/v1/") || path == "/metrics"),
+        );
     }
     let page = page("rest-api.md");
     let rows = page.lines().filter(|line| line.starts_with("| `/"));

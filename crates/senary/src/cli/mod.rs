@@ -301,7 +301,7 @@ mod tests {
             (&["s.js", "--iteration", "9"], "unknown flag: --iteration, did you mean --iterations?"),
             (&["s.js", "--vsu", "9"], "unknown flag: --vsu, did you mean --vus?"),
             (&["s.js", "--log-formta", "raw"], "unknown flag: --log-formta, did you mean --log-format?"),
-            (&["s.js", "--dns-ttl", "9"], "unknown flag: --dns-ttl"),
+            (&["s.js", "--dns-ttl", "9"], "unknown flag: --dns-ttl, did you mean --dns?"),
             (&["s.js", "---vus", "9"], "bad flag syntax: ---vus"),
             (&["s.js", "---vus=9"], "bad flag syntax: ---vus=9"),
             (&["s.js", "--=9"], "bad flag syntax: --=9"),
