@@ -16,8 +16,10 @@ fn sources() -> Vec<(PathBuf, String)> {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).expect("a folder") {
             let path = entry.expect("an entry").path();
-            let is_test = path.ends_with("senary-testkit") || path.ends_with("tests");
-            if path.is_dir() && !is_test {
+            let is_test = ["senary-testkit", "tests", "testing.rs"].iter().any(|test| path.ends_with(test));
+            if is_test {
+                continue;
+            } else if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(&path).expect("a source");
