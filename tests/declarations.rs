@@ -102,7 +102,7 @@ fn a_new_project_passes_the_compiler_of_typescript() {
     let path = |name: &str| folder.path().join(name).display().to_string();
     for template in ["minimal", "protocol"] {
         let file = path(&format!("{template}.js"));
-        Program::new(BINARY).args(["new", "--template", template, &file]).run().expect_code(0);
+        Program::new(BINARY).args(["new", "--types", "--template", template, &file]).run().expect_code(0);
     }
     let examples = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples");
     for example in std::fs::read_dir(examples).expect("the examples") {

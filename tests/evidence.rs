@@ -7,18 +7,12 @@ use serde_json::Value;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_senary");
 const BOUND: Duration = Duration::from_secs(60);
-const TITLE: &str = "█ WHAT WENT WRONG";
+const TITLE: &str = "    WHAT WENT WRONG\n";
 
 /// The lines of the section, without the empty ones.
 fn section(outcome: &Outcome) -> Vec<&str> {
     let Some((_, section)) = outcome.stdout.split_once(TITLE) else { return Vec::new() };
-    section
-        .lines()
-        .skip(1)
-        .map(str::trim)
-        .skip_while(|line| line.is_empty())
-        .take_while(|l| !l.is_empty())
-        .collect()
+    section.lines().map(str::trim).skip_while(|line| line.is_empty()).take_while(|l| !l.is_empty()).collect()
 }
 
 /// The first line of the section has all of these words.
@@ -29,13 +23,17 @@ fn expect_first(outcome: &Outcome, words: &[&str]) {
 }
 
 fn failures(outcome: &Outcome) -> Vec<Value> {
-    let summary: Value = serde_json::from_str(&outcome.file("data.json")).unwrap();
+    let summary: Value = serde_json::from_str(&outcome.file("data.json")).expect("the summary has it");
     summary["failures"].as_array().cloned().unwrap_or_default()
 }
 
 /// How many failures of a kind the summary's data has.
 fn count(failures: &[Value], kind: &str) -> u64 {
-    failures.iter().filter(|f| f["kind"] == kind).map(|f| f["count"].as_u64().unwrap()).sum()
+    failures
+        .iter()
+        .filter(|f| f["kind"] == kind)
+        .map(|f| f["count"].as_u64().expect("the summary has it"))
+        .sum()
 }
 
 const KEEP_DATA: &str = r#"

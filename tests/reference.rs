@@ -26,13 +26,18 @@ fn sources(folder: &str) -> Vec<String> {
     let mut texts = Vec::new();
     let mut folders = vec![root().join(folder)];
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
+        for entry in std::fs::read_dir(&folder).expect("the repository is complete") {
+            let path = entry.expect("the repository is complete").path();
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|e| e == "rs") && !path.ends_with("tests.rs") {
-                let text = std::fs::read_to_string(&path).unwrap();
-                texts.push(text.split("#[cfg(test)]\nmod tests {").next().unwrap().to_owned());
+                let text = std::fs::read_to_string(&path).expect("the repository is complete");
+                texts.push(
+                    text.split("#[cfg(test)]\nmod tests {")
+                        .next()
+                        .expect("the repository is complete")
+                        .to_owned(),
+                );
             }
         }
     }
@@ -250,7 +255,12 @@ fn modules(table: &str, end: &str) -> Names {
     let mut names = Names::new();
     for source in sources("crates/senary-js/src/modules") {
         for text in source.split(table).skip(1) {
-            names.extend(between(text.split(end).next().unwrap(), '"', "k6", is_name));
+            names.extend(between(
+                text.split(end).next().expect("the repository is complete"),
+                '"',
+                "k6",
+                is_name,
+            ));
         }
     }
     names

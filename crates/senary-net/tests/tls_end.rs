@@ -70,16 +70,20 @@ impl Peer {
 }
 
 fn serve(act: Act) -> (SocketAddr, JoinHandle<io::Result<()>>) {
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let made =
+        rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a connection over loopback");
     let key = rustls::pki_types::PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder =
-        ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let mut config =
-        builder.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+    let builder = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("a connection over loopback");
+    let mut config = builder
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .expect("a connection over loopback");
     config.send_half_rtt_data = true;
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a connection over loopback");
+    let address = listener.local_addr().expect("a connection over loopback");
     let thread = std::thread::spawn(move || {
         let (tcp, _) = listener.accept()?;
         tcp.set_read_timeout(Some(BOUND))?;
@@ -95,8 +99,9 @@ fn serve(act: Act) -> (SocketAddr, JoinHandle<io::Result<()>>) {
 }
 
 async fn dial(to: SocketAddr) -> Result<Stream, NetError> {
-    let resolver = Resolver::new(&[], &[], &[], DnsConfig::default()).unwrap();
-    let tls = Tls::new(TlsOptions { insecure_skip_verify: true, ..TlsOptions::default() }).unwrap();
+    let resolver = Resolver::new(&[], &[], &[], DnsConfig::default()).expect("a connection over loopback");
+    let tls = Tls::new(TlsOptions { insecure_skip_verify: true, ..TlsOptions::default() })
+        .expect("a connection over loopback");
     let dialer = Dialer { resolver: Arc::new(resolver), tls };
     let host = to.ip().to_string();
     let target = Target { host: &host, port: to.port().into(), tls: true, local_ip: None };
@@ -123,7 +128,10 @@ async fn read_to_end(stream: &mut Stream, size: usize) -> (Vec<u8>, Result<(), N
 }
 
 fn run<T>(client: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a connection over loopback");
     runtime.block_on(async { tokio::time::timeout(BOUND, client).await }).expect("the client ends in time")
 }
 
@@ -148,9 +156,14 @@ fn data_in_the_last_flight_of_a_handshake_arrives_though_garbage_follows() {
         }
         Ok(())
     }));
-    let (said, end) = run(async { read_to_end(&mut dial(address).await.unwrap(), BUFFER).await });
-    assert_eq!((String::from_utf8(said).unwrap().as_str(), end.unwrap_err().code()), ("go away", "EPROTO"));
-    server.join().unwrap().unwrap();
+    let (said, end) = run(async {
+        read_to_end(&mut dial(address).await.expect("a connection over loopback"), BUFFER).await
+    });
+    assert_eq!(
+        (String::from_utf8(said).expect("a connection over loopback").as_str(), end.unwrap_err().code()),
+        ("go away", "EPROTO")
+    );
+    server.join().expect("a connection over loopback").expect("a connection over loopback");
 }
 
 #[test]
@@ -161,7 +174,7 @@ fn garbage_within_a_handshake_fails_the_connect() {
     }));
     let error = run(dial(address)).err().expect("a failed connect");
     assert!(matches!(error, NetError::Tls { .. }), "{error}");
-    server.join().unwrap().unwrap();
+    server.join().expect("a connection over loopback").expect("a connection over loopback");
 }
 
 /// Wherever the wire is cut, what came in whole records is read, and the end is right between records only.
@@ -175,13 +188,15 @@ fn an_answer_can_be_cut_anywhere() {
             wire.extend(&rest[..cut]);
             peer.tcp.write_all(&wire)
         }));
-        let (said, end) = run(async { read_to_end(&mut dial(address).await.unwrap(), BUFFER).await });
+        let (said, end) = run(async {
+            read_to_end(&mut dial(address).await.expect("a connection over loopback"), BUFFER).await
+        });
         assert_eq!(said, b"whole", "{cut}");
         assert_eq!(
             end.map_err(|error| error.code()),
             if cut == 0 { Ok(()) } else { Err("ERR_TLS_TRUNCATED") }
         );
-        server.join().unwrap().unwrap();
+        server.join().expect("a connection over loopback").expect("a connection over loopback");
     }
 }
 
@@ -196,10 +211,12 @@ fn any_buffer_will_do() {
             wire.extend(GARBAGE);
             peer.tcp.write_all(&wire)
         }));
-        let (said, end) = run(async { read_to_end(&mut dial(address).await.unwrap(), size).await });
+        let (said, end) = run(async {
+            read_to_end(&mut dial(address).await.expect("a connection over loopback"), size).await
+        });
         assert!(said == pattern(length), "{size}: {} bytes", said.len());
         assert_eq!(end.unwrap_err().code(), "EPROTO", "{size}");
-        server.join().unwrap().unwrap();
+        server.join().expect("a connection over loopback").expect("a connection over loopback");
     }
 }
 
@@ -221,14 +238,17 @@ fn keys_may_change_at_any_time() {
         Ok(())
     }));
     run(async {
-        let mut stream = dial(address).await.unwrap();
+        let mut stream = dial(address).await.expect("a connection over loopback");
         for round in 0..3 {
-            assert_eq!(read(&mut stream, BUFFER).await.unwrap(), format!("key {round};").as_bytes());
-            assert_eq!(stream.try_write(b"next").unwrap(), (4, true));
+            assert_eq!(
+                read(&mut stream, BUFFER).await.expect("a connection over loopback"),
+                format!("key {round};").as_bytes()
+            );
+            assert_eq!(stream.try_write(b"next").expect("a connection over loopback"), (4, true));
         }
         assert!(read_to_end(&mut stream, BUFFER).await.1.is_ok());
     });
-    server.join().unwrap().unwrap();
+    server.join().expect("a connection over loopback").expect("a connection over loopback");
 }
 
 /// What was written before the peer ended TLS has been sent, and the peer is told why nothing more is read.
@@ -251,9 +271,9 @@ fn what_was_written_before_an_error_arrives() {
         Ok(())
     }));
     run(async {
-        let mut stream = dial(address).await.unwrap();
-        assert_eq!(stream.try_write(b"hello").unwrap(), (5, true));
+        let mut stream = dial(address).await.expect("a connection over loopback");
+        assert_eq!(stream.try_write(b"hello").expect("a connection over loopback"), (5, true));
         assert_eq!(read_to_end(&mut stream, BUFFER).await.1.unwrap_err().code(), "EPROTO");
     });
-    server.join().unwrap().unwrap();
+    server.join().expect("a connection over loopback").expect("a connection over loopback");
 }

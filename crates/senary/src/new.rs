@@ -1,6 +1,7 @@
 //! `senary new`: a script to start from.
 
-use std::fs::OpenOptions;
+use std::ffi::OsStr;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -48,6 +49,8 @@ pub fn run(args: &NewArgs) -> Result<String, NewError> {
     if !force && Path::new(file).exists() {
         return Err(NewError::Exists(file.to_owned()));
     }
+    // Where there is something already, it is somebody's place, and only the script is added.
+    let starts_project = args.types == Some(true) || is_empty(folder_of(file));
     let text = template_text(template)?;
     if args.project_id.is_some() && !text.contains(PROJECT_ID) {
         log::warn!("--project-id has no effect: the template does not mention a project");
@@ -60,14 +63,29 @@ pub fn run(args: &NewArgs) -> Result<String, NewError> {
     let text =
         render(&text, field).map_err(|error| NewError::Rendering { template: template.to_owned(), error })?;
     write(file, &text, force)?;
-    let types = types_beside(file);
+    let types = if starts_project {
+        types_beside(file)
+    } else {
+        "For the types of the modules in your editor: senary new --types\n"
+    };
     Ok(format!("New script created: {file} ({template} template).\n{types}"))
+}
+
+fn folder_of(file: &str) -> &Path {
+    let folder = Path::new(file).parent();
+    folder.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Whether there is nothing in a folder that anybody sees.
+fn is_empty(folder: &Path) -> bool {
+    let Ok(entries) = fs::read_dir(folder) else { return false };
+    let is_hidden = |name: &OsStr| name.as_encoded_bytes().starts_with(b".");
+    entries.flatten().all(|entry| is_hidden(&entry.file_name()))
 }
 
 /// Writes what editors need beside the script; gives back what to tell of it. The script is there without it, too.
 fn types_beside(file: &str) -> &'static str {
-    let folder = Path::new(file).parent().unwrap_or(Path::new(""));
-    match editor::set_up(folder) {
+    match editor::set_up(folder_of(file)) {
         Ok(written) if written.is_empty() => "",
         Ok(_) => "For your editor: jsconfig.json and the types of the modules in .senary/types.\n",
         Err((path, error)) => {
@@ -121,6 +139,7 @@ mod tests {
                 force: Some(force),
                 template: template.map(str::to_owned),
                 project_id: Some("7".to_owned()),
+                types: None,
             })
         }
 

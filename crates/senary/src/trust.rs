@@ -28,7 +28,7 @@ fn problems(env: &Environment) -> Vec<String> {
         Some(path) => problems.extend(file_problem(Path::new(path))),
     }
     let folders = env.raw(FOLDERS).map(|folders| std::env::split_paths(folders).collect::<Vec<_>>());
-    problems.extend(folders.iter().flatten().filter_map(|folder| folder_problem(folder)));
+    problems.extend(folders.iter().flatten().filter_map(folder_problem));
     problems
 }
 

@@ -496,7 +496,7 @@ fn later<'js>(ctx: &Ctx<'js>, url: &str) -> rquickjs::Result<Value<'js>> {
 /// The innermost script that is running.
 fn calling_script(ctx: &Ctx<'_>) -> Option<String> {
     (0..CALLER_LEVELS)
-        .filter_map(|level| ctx.script_or_module_name(level)?.to_string().ok())
+        .filter_map(|level| ctx.script_or_module_name(level)?.to_js_string().ok()?.to_string().ok())
         .find(|name| specifier::is_script(name))
 }
 

@@ -95,7 +95,7 @@ impl Summary {
             self.full_sections(&mut text);
         }
         if !self.wrong.failures.is_empty() {
-            self.section(&mut text, "WHAT WENT WRONG", &self.failures());
+            text.push_str(&self.failures());
         }
         if !self.options.remarks.is_empty() {
             self.section(&mut text, "GENERATOR", &self.remarks());
@@ -107,13 +107,15 @@ impl Summary {
         text
     }
 
-    /// What went wrong, the most telling first.
-    fn failures(&self) -> Vec<String> {
+    /// What went wrong, the most telling first. The marks of checks and thresholds are left to them: programs that read
+    /// the text count those.
+    fn failures(&self) -> String {
         let line = |failure: &Told| {
             let circumstances = self.paint(FAINT, &failure.circumstances);
-            format!("    {} {}\n      ↳ {circumstances}", self.mark(false), failure.what)
+            format!("    {} {}\n      {circumstances}", self.paint(RED, "!"), failure.what)
         };
-        vec![self.wrong.told().iter().map(line).collect::<Vec<_>>().join("\n")]
+        let lines: Vec<_> = self.wrong.told().iter().map(line).collect();
+        format!("    {}\n{}\n\n\n", self.paint(BOLD, "WHAT WENT WRONG"), lines.join("\n"))
     }
 
     /// What speaks against the figures above it.

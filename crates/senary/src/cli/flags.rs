@@ -304,6 +304,9 @@ pub struct NewArgs {
     /// minimal, protocol, or the path of a template [default: minimal]
     #[arg(long, value_name = "TEMPLATE")]
     pub template: Option<String>,
+    /// Write the types of the modules for your editor, too; in an empty folder that is done anyway
+    #[arg(long, value_parser = parse_bool)]
+    pub types: Option<bool>,
     /// The project of the cloud service the script is for
     #[arg(long, value_name = "ID")]
     pub project_id: Option<String>,
