@@ -156,7 +156,7 @@ export default function () {{ ran.add(1); sleep(3) }}
     );
     let program = Program::new("/bin/sh").file("script.js", &script).args(["-c", &command]).within(BOUND);
     let outcome = program.run();
-    outcome.expect_code(120).expect_text(BOTTLENECK).expect_text("for want of stacks");
+    outcome.expect_code(120).expect_text(BOTTLENECK).expect_text("because no stack was left");
     let (ran, dropped) = (outcome.measured("ran", "count"), outcome.measured("dropped_iterations", "count"));
     assert!(ran > 0.0 && dropped > 0.0, "{ran} ran, {dropped} were dropped");
     assert_eq!(ran + dropped, VUS as f64);

@@ -106,7 +106,7 @@ pub enum Finding {
     Outputs { during: Duration, held_up: Duration },
     /// Connects failed for want of descriptors, threads, ports or addresses.
     Exhausted { failed: u64, connects: u64 },
-    /// Iterations did not run, or not to their end, for want of stacks.
+    /// Iterations did not run, or did not finish, because no stack was left.
     Stackless { iterations: u64 },
 }
 

@@ -117,7 +117,7 @@ impl WorkerContext {
         self.fail_times(1, id, details);
     }
 
-    /// As [`fail`](Self::fail), for something that went wrong so many times.
+    /// Like [`fail`](Self::fail), for something that went wrong `count` times.
     pub fn fail_times(&self, count: u64, id: &FailureId<'_>, details: impl FnOnce() -> Details) {
         let now = self.clock.now();
         if !self.failures.borrow_mut().count_again(id, count, now) {

@@ -8,7 +8,7 @@ use rquickjs::Ctx;
 use crate::slice_clock;
 use crate::vu::core::vu_of;
 
-/// Bytes to be worked on between two looks at the clock. A multiple of three and of four, as base64 likes it.
+/// Bytes to work on between two looks at the clock. A multiple of three and of four, as base64 needs it.
 pub const PIECE: usize = 3 << 16;
 
 /// Gives the worker back if the script has had it for long, and throws if the script must stop.

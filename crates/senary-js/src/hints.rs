@@ -1,4 +1,4 @@
-//! Warnings about what a script hands over and nobody reads: a misspelt option, a text where a number belongs. The call
+//! Warnings about arguments that have no effect: a misspelt option, a text where a number belongs. The call
 //! goes on as in the reference, so the warning is all that tells. Each is given once in a run, whichever VU it comes from.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -54,7 +54,7 @@ pub fn unknown_fields(call: &str, options: &Object<'_>, known: &[&str]) -> rquic
     Ok(())
 }
 
-/// Warns about a time that is no number. `instead` is a call as it should be.
+/// Warns about a time that is not a number. `instead` shows the correct call.
 pub fn no_number<'js>(ctx: &Ctx<'js>, call: &str, value: &Value<'js>, effect: &str, instead: &str) {
     let is_number = match value.get::<Coerced<f64>>() {
         Ok(number) => !number.0.is_nan(),

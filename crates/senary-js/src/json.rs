@@ -25,7 +25,7 @@ pub enum JsonError {
     Function { key: String },
     #[error("json: unsupported type: symbol{}", place(.key))]
     Symbol { key: String },
-    /// `NaN`, an infinity, or a date that is none.
+    /// `NaN`, an infinity, or an invalid date.
     #[error("json: unsupported value: {value}{}", place(.key))]
     Number { value: &'static str, key: String },
     /// A getter or a `toJSON` that threw, a cycle.
@@ -97,7 +97,7 @@ fn refusal<'js>(
     if value.is_symbol() {
         return Ok(Some(JsonError::Symbol { key: name()? }));
     }
-    // A date that is none has said null of itself.
+    // The engine writes an invalid date as null.
     let is_date = || -> rquickjs::Result<bool> {
         let held: Value<'js> = holder.get(key.clone())?;
         Ok(held.as_object().is_some_and(|held| is_a(ctx, held, "Date")))

@@ -71,7 +71,7 @@ pub fn enter() -> Stretch {
         return Stretch { worker: None };
     }
     worker.stretch.store(count.wrapping_add(1), Ordering::Relaxed);
-    // Whoever reads an old `false` here has stored the count before the clock looks for the last time: see `doze`.
+    // A worker that reads an old `false` here stored its count before the clock's last look: see `doze`.
     if CLOCK.is_asleep.load(Ordering::Relaxed) {
         CLOCK.wake();
     }

@@ -115,7 +115,7 @@ impl Default for TrendSink {
 }
 
 impl TrendSink {
-    /// A trend that keeps so many values exactly.
+    /// A trend that keeps this many values exactly.
     pub fn exact_up_to(most: usize) -> Self {
         let values = Values::Exact { values: Vec::new(), sorted: true, most };
         Self { count: 0, sum: Sum::default(), min: 0.0, max: 0.0, values }

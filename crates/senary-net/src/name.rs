@@ -48,7 +48,7 @@ pub(crate) fn literal(host: &str) -> Option<(IpAddr, Option<&str>)> {
     }
 }
 
-/// In small letters; `bücher.test` is `xn--bcher-kva.test`. A name that is none stays what it is.
+/// In small letters; `bücher.test` is `xn--bcher-kva.test`. An invalid name stays as it is.
 fn to_ascii(name: &str) -> Cow<'_, str> {
     if name.is_ascii() {
         return name.to_ascii_lowercase().into();

@@ -1,4 +1,4 @@
-//! Files to write to, of any kind: what is no regular file, a FIFO or a device, may take nothing for ever, and the run
+//! Files to write to, of any kind: a FIFO or a device may take nothing for ever, and the run
 //! must not stand still with it.
 
 use std::fs::{File, OpenOptions};
@@ -45,7 +45,7 @@ impl Writable {
     }
 }
 
-/// A pipe that whoever started the process has opened has its reader already, and is told when that one is gone.
+/// A pipe that was open when the process started has its reader already; the kernel tells when that reader is gone.
 fn is_inherited(path: &Path) -> bool {
     ["/dev/fd", "/dev/stdout", "/dev/stderr", "/proc/self/fd"].iter().any(|given| path.starts_with(given))
 }

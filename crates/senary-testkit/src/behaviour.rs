@@ -86,7 +86,7 @@ pub enum TlsEnd {
     Cut,
     /// With a fatal alert: a bad record.
     Alert,
-    /// With bytes that are no record.
+    /// With bytes that are not a TLS record.
     Garbage,
 }
 

@@ -118,7 +118,7 @@ impl Connection {
         match end {
             TlsEnd::Goodbye => session.send_close_notify(),
             TlsEnd::Alert => {
-                // What is no record to this side makes it send an alert.
+                // Bytes that are not a record make this side send an alert.
                 session.read_tls(&mut &NO_RECORD[..])?;
                 session.process_new_packets().expect_err("no record");
             }

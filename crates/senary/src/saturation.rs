@@ -56,7 +56,7 @@ pub fn remarks(ended: &Ended) -> Vec<Remark> {
                 .to_owned(),
         },
         Finding::Stackless { iterations } => Remark {
-            text: format!("{iterations} iterations did not run, or not to their end, for want of stacks"),
+            text: format!("{iterations} iterations did not run, or did not finish, because no stack was left"),
             advice: "use fewer VUs, allow more memory maps (sysctl vm.max_map_count) or memory (ulimit -v), or spread the test \
                 over machines (--execution-segment)"
                 .to_owned(),

@@ -224,7 +224,7 @@ impl TestRun {
         done.inspect_err(|failure| self.note(Stage::Teardown, failure))
     }
 
-    /// Counts what became of a stage among what went wrong; that the run was ended is none of its doing.
+    /// Counts what became of a stage among what went wrong; the end of the whole run is not counted here.
     fn note(&self, stage: Stage, failure: &Failure) {
         if !matches!(failure, Failure::Stopped(_)) {
             let mut failures = failures::of_stage(stage, failure, self.stages.clock.now());

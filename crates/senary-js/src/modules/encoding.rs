@@ -136,7 +136,7 @@ fn b64decode<'js>(
     Ok(ArrayBuffer::new_copy(ctx, decoded)?.into_value())
 }
 
-/// The bytes of a text without line breaks; `None` if it is no such text, which another way has to find out about.
+/// The bytes of a text without line breaks; `None` for any other text, which the slow way has to judge.
 fn decode_in_pieces(ctx: &Ctx<'_>, form: Form, text: &[u8]) -> rquickjs::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     let mut pieces = text.chunks(PIECE).peekable();

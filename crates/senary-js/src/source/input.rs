@@ -9,7 +9,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
-/// The most that is read of what is no regular file, in bytes.
+/// At most this many bytes are read from a FIFO or a device.
 const LIMIT: u64 = 256 << 20;
 /// How often a wait looks for a signal.
 const LOOK: Duration = Duration::from_millis(20);

@@ -177,7 +177,8 @@ fn utf8(bytes: &[u8]) -> Result<&str, SyntaxError> {
     })
 }
 
-/// The text of a file that is no script: like [`std::fs::read_to_string`], but an error says where it is no UTF-8.
+/// The text of a file other than a script: like [`std::fs::read_to_string`], but an error names the place of the first
+/// character that is not UTF-8.
 pub fn read_text(path: &Path) -> std::io::Result<String> {
     let bytes = input::read(path)?;
     match utf8(&bytes) {

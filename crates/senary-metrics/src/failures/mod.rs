@@ -2,7 +2,7 @@
 //!
 //! This is a collection of its own beside samples. A producer counts failures here as they happen; what it has is
 //! merged with what the others have, in any order, and the totals stay exact. Memory is bounded: each
-//! [`FailureKind`] keeps so many failures apart, and counts the rest of them together.
+//! [`FailureKind`] keeps a limited number of failures apart and counts the others together.
 
 mod kind;
 
@@ -16,7 +16,7 @@ use crate::sample::Timestamp;
 
 pub use kind::FailureKind;
 
-/// So many failures of a kind are kept apart.
+/// At most this many failures of a kind are kept apart.
 pub const MAX_OF_A_KIND: usize = 100;
 
 /// Longer texts, names and places are cut, in bytes.

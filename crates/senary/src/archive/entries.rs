@@ -1,4 +1,4 @@
-//! The files of a tar, whoever has written it: names of any length, links of both kinds, in any order.
+//! The files of a tar archive of any program: names of any length, links of both kinds, in any order.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};

@@ -181,7 +181,7 @@ fn url_of_entry(name: &[u8]) -> Option<String> {
     }
 }
 
-/// Whoever has made the archive: the URL as it is written here.
+/// The URL as this program writes it, whatever program made the archive.
 fn url_of_metadata(filename: &str) -> String {
     match filename.split_once("://") {
         Some(("file", _)) => specifier::url_of(&specifier::path_of(filename)),

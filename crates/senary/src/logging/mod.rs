@@ -252,7 +252,7 @@ impl Log for Logger {
             entry.fields.remove("source");
             return self.write(entry, Channel::Console);
         }
-        // What a script prints is printed, and whoever looks for details gets them all.
+        // Everything a script prints is printed, and debug messages are never counted.
         let may_be_counted = record.target() != CONSOLE && record.level() <= Level::Info;
         let entry = match &self.flood {
             Some(flood) if may_be_counted => flood.pass(record, entry, Instant::now()),

@@ -1,4 +1,4 @@
-//! What is noticed while options are read and does not make them invalid: fields that nobody knows, and nulls that
+//! Remarks on options that are valid all the same: unknown fields, and nulls that
 //! take something away. A script cannot write `undefined` into JSON, so an `undefined` arrives here as null.
 
 /// Everything noticed in one place where options are written.

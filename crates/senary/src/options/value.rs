@@ -417,7 +417,7 @@ impl<'a> Fields<'a> {
         &self.known
     }
 
-    /// Notes the names that were not taken: nobody will take them any more.
+    /// Notes the names that were not taken as unknown.
     pub fn leave_rest(&self, remarks: &mut Remarks) {
         self.rest().for_each(|name| remarks.unknown(name, &self.known));
     }

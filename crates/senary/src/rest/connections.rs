@@ -62,7 +62,7 @@ impl Connection {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyError {
     TooLarge,
-    /// Those of other requests take all the memory there is for them.
+    /// The bodies of other requests take all the memory there is for bodies.
     NoRoom,
     TooSlow,
     /// The client has not sent what it said it would.

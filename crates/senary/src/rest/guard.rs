@@ -10,7 +10,7 @@ use hyper::http::request::Parts;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Ends of names that nobody can register, so that no page on the Internet has one. Kubernetes, containers and local
+/// Ends of names that cannot be registered, so that no page on the Internet has one. Kubernetes, containers and local
 /// networks use them for machines.
 const LOCAL_ENDS: [&str; 5] = [".local", ".internal", ".localhost", ".home.arpa", ".lan"];
 
@@ -65,7 +65,7 @@ fn foreign_page(headers: &HeaderMap) -> Option<String> {
     Some(format!("requests that a web page sends are refused ({name}: {value})"))
 }
 
-/// A header that is no text equals nothing that is expected.
+/// A header that is not text equals no expected value.
 fn text(value: &HeaderValue) -> &str {
     value.to_str().unwrap_or("?")
 }

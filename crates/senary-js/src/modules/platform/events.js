@@ -116,7 +116,7 @@
 
     dispatchEvent(event) {
       needed(arguments.length, 1, 'dispatchEvent()');
-      const list = this.#listeners; // throws for what is no EventTarget
+      const list = this.#listeners; // throws for anything but an EventTarget
       begin(event, this);
       const listeners = list.get(event.type) ?? [];
       // Those that listen while the event goes down come first.
@@ -142,7 +142,7 @@
         if (typeof callback === 'function') callback.call(this, event);
         else callback.handleEvent(event);
       } catch (error) {
-        // The others are called all the same; the iteration fails as by any promise that nobody looks after.
+        // The other listeners are called all the same; the iteration fails as it does for any unhandled rejection.
         promise.reject(error);
       }
       setPassive(event, false);

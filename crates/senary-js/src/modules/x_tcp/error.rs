@@ -63,7 +63,7 @@ pub struct SocketFailure {
     pub method: Method,
     pub code: &'static str,
     pub message: String,
-    /// `None` for a read, which nobody calls.
+    /// `None` for a read, which is not a call.
     pub called: Option<CallSite>,
 }
 

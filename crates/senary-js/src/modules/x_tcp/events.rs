@@ -1,5 +1,5 @@
 //! What script is told, and in which order: an event before the promise that says the same, so that a listener runs also
-//! where nobody catches the rejection; every `data` and every `error` before `close`, `close` last and once.
+//! where the rejection is not caught; every `data` and every `error` before `close`, `close` last and once.
 
 use std::rc::Rc;
 
