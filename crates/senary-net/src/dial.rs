@@ -16,10 +16,11 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
+use crate::counted::{Counted, WireBytes};
 use crate::error::{NetError, Route};
 use crate::local_ports::{self, Window};
 use crate::resolve::Resolver;
-use crate::stream::{Counted, Stream, WireBytes};
+use crate::stream::Stream;
 use crate::tls::{self, Tls, TlsStream};
 use crate::{limits, name};
 

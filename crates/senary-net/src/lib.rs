@@ -2,6 +2,7 @@
 //!
 //! Everything gives back timings and errors; what they are counted as is the caller's business.
 
+mod counted;
 pub mod dial;
 pub mod echo;
 pub mod error;
@@ -14,9 +15,10 @@ pub mod resolve;
 pub mod stream;
 pub mod tls;
 
+pub use counted::WireBytes;
 pub use dial::{Attempt, Dialer, Target, Timings};
 pub use echo::EchoServer;
 pub use error::NetError;
 pub use resolve::{ConfigError, DnsConfig, LocalIps, Resolver};
-pub use stream::{Stream, WireBytes};
+pub use stream::Stream;
 pub use tls::{ClientCertificate, Tls, TlsOptions};

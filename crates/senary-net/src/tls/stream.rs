@@ -14,7 +14,7 @@ use rustls::{ClientConfig, ClientConnection};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::record::Records;
-use crate::stream::Counted;
+use crate::counted::Counted;
 
 /// The most that one system call takes from the kernel, in bytes.
 const MOST_RECEIVED: usize = 32 * 1024;
