@@ -10,7 +10,7 @@ use senary_metrics::spelling::nearest;
 use crate::{failure, properties};
 
 /// Different warnings in a run. Scripts can make names without end.
-const MOST: usize = 100;
+const MAX_WARNINGS: usize = 100;
 
 /// What has been warned about; shared by all VUs of a test.
 #[derive(Clone, Debug, Default)]
@@ -29,7 +29,7 @@ impl Hints {
 
     fn is_new(&self, about: &str) -> bool {
         let mut given = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        given.len() < MOST && !given.contains(about) && given.insert(about.to_owned())
+        given.len() < MAX_WARNINGS && !given.contains(about) && given.insert(about.to_owned())
     }
 }
 
