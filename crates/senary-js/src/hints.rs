@@ -94,7 +94,7 @@ mod tests {
         with_context(|ctx| {
             hints.install(ctx);
             let due = (0..200).filter(|n| is_due(ctx, &format!("write() {n}"))).count();
-            assert_eq!(due, MOST - 1);
+            assert_eq!(due, MAX_WARNINGS - 1);
         });
     }
 }
