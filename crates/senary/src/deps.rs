@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::cli::DepsArgs;
 use crate::environment::Environment;
-use crate::exit_code::Failure;
+use crate::failure::Failure;
 use crate::options::RuntimeSettings;
 use crate::script;
 use crate::version::REFERENCE_VERSION;

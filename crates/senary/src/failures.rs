@@ -3,7 +3,7 @@
 use senary_metrics::{Details, FailureId, FailureKind, Failures, Results, Timestamp};
 use senary_output::{Finished, WhatWentWrong};
 
-use crate::exit_code::{Failure, Stage};
+use crate::failure::{Failure, LifecycleFunction};
 use crate::test_run::Ended;
 
 /// The failures of a run that has ended.
@@ -19,11 +19,11 @@ pub fn of_run(ended: &Ended, finished: &Finished) -> WhatWentWrong {
 }
 
 /// `setup()`, `teardown()` or `handleSummary()` failed.
-pub fn of_stage(stage: Stage, failure: &Failure, now: Timestamp) -> Failures {
-    let kind = match stage {
-        Stage::Setup => FailureKind::Setup,
-        Stage::Teardown => FailureKind::Teardown,
-        Stage::HandleSummary => FailureKind::HandleSummary,
+pub fn of_lifecycle(function: LifecycleFunction, failure: &Failure, now: Timestamp) -> Failures {
+    let kind = match function {
+        LifecycleFunction::Setup => FailureKind::Setup,
+        LifecycleFunction::Teardown => FailureKind::Teardown,
+        LifecycleFunction::HandleSummary => FailureKind::HandleSummary,
     };
     let mut failures = Failures::default();
     let text = failure.to_string();

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::cli::InspectArgs;
 use crate::environment::Environment;
-use crate::exit_code::Failure;
+use crate::failure::Failure;
 use crate::options::{Given, GlobalSettings, Note, RuntimeSettings, ScriptOptions};
 use crate::plan::{ScriptFacts, TestPlan, judge_values};
 use crate::run::event_loop;

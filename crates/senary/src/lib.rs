@@ -11,7 +11,7 @@ pub mod deps;
 pub mod echo;
 mod editor;
 pub mod environment;
-pub mod exit_code;
+pub mod failure;
 pub mod failures;
 pub mod features;
 pub mod gate;

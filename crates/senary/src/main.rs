@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use senary::cli::{self, Cli, Command};
 use senary::environment::Environment;
-use senary::exit_code::Failure;
+use senary::failure::Failure;
 use senary::options::GlobalSettings;
 use senary::{
     archive, completion, deps, echo, features, inspect, logging, new, run, signals, trust, version,

@@ -10,10 +10,10 @@ use senary_metrics::Results;
 use senary_output::{Summary, SummaryOptions, TimeUnit, TrendStat, WhatWentWrong, save};
 use tokio_util::sync::CancellationToken;
 
-use crate::exit_code::{Failure, Stage};
+use crate::failure::{Failure, LifecycleFunction};
 use crate::options::SummaryMode;
 use crate::terminal::is_terminal;
-use crate::test_run::{Ended, run_stage};
+use crate::test_run::{Ended, run_lifecycle};
 use crate::{saturation, verdict};
 
 /// Writes the summary. What goes wrong with it is logged and changes nothing about how the run ended; but whoever ends
@@ -94,9 +94,13 @@ async fn custom(
     let limit = ended.plan.handle_summary_timeout;
     // A run that was ended by a signal still has a summary; then only a second one ends that.
     let interrupt = if signalled.is_cancelled() { CancellationToken::new() } else { signalled.child_token() };
-    run_stage(&ended.stages, Stage::HandleSummary, limit, interrupt, move |stages, interrupt| {
-        stages.handle_summary(&data, interrupt)
-    })
+    run_lifecycle(
+        &ended.stages,
+        LifecycleFunction::HandleSummary,
+        limit,
+        interrupt,
+        move |stages, interrupt| stages.handle_summary(&data, interrupt),
+    )
     .await
 }
 

@@ -18,7 +18,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::RunArgs;
 use crate::environment::Environment;
-use crate::exit_code::Failure;
+use crate::failure::Failure;
 use crate::options::{Given, GlobalSettings, RuntimeSettings, ScriptOptions};
 use crate::plan::{ScriptFacts, TestPlan};
 use crate::rest::Server;

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::archive::Archive;
 use crate::background::Background;
 use crate::environment::Environment;
-use crate::exit_code::Failure;
+use crate::failure::Failure;
 use crate::logging;
 use crate::options::{GlobalSettings, RuntimeSettings};
 

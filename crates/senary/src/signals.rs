@@ -17,7 +17,7 @@ use senary_js::source::input;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::exit_code::Failure;
+use crate::failure::Failure;
 use crate::logging;
 
 /// How long the second signal waits for the log to be written.

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::background::Background;
 use crate::control::Control;
-use crate::exit_code::{Failure, Stage};
+use crate::failure::{Failure, LifecycleFunction};
 use crate::gate::Gate;
 use crate::options::SummaryMode;
 use crate::phase::{Phase, PhaseCell};
@@ -206,8 +206,9 @@ impl TestRun {
         self.enter(Phase::Setup);
         let interrupt = self.shutdown.token().child_token();
         let limit = self.plan.setup_timeout;
-        let data = run_stage(&self.stages, Stage::Setup, limit, interrupt, Stages::setup).await;
-        let data = data.inspect_err(|failure| self.note(Stage::Setup, failure))?;
+        let data =
+            run_lifecycle(&self.stages, LifecycleFunction::Setup, limit, interrupt, Stages::setup).await;
+        let data = data.inspect_err(|failure| self.note(LifecycleFunction::Setup, failure))?;
         self.stages.settings.setup_data.set(data);
         Ok(())
     }
@@ -220,14 +221,15 @@ impl TestRun {
         self.enter(Phase::Teardown);
         let limit = self.plan.teardown_timeout;
         let token = CancellationToken::new();
-        let done = run_stage(&self.stages, Stage::Teardown, limit, token, Stages::teardown).await;
-        done.inspect_err(|failure| self.note(Stage::Teardown, failure))
+        let done =
+            run_lifecycle(&self.stages, LifecycleFunction::Teardown, limit, token, Stages::teardown).await;
+        done.inspect_err(|failure| self.note(LifecycleFunction::Teardown, failure))
     }
 
-    /// Counts what became of a stage among what went wrong; the end of the whole run is not counted here.
-    fn note(&self, stage: Stage, failure: &Failure) {
+    /// Counts what became of a lifecycle function among what went wrong; the end of the whole run is not counted here.
+    fn note(&self, function: LifecycleFunction, failure: &Failure) {
         if !matches!(failure, Failure::Stopped(_)) {
-            let mut failures = failures::of_stage(stage, failure, self.stages.clock.now());
+            let mut failures = failures::of_lifecycle(function, failure, self.stages.clock.now());
             self.state.take_failures(&mut failures);
         }
     }
@@ -303,16 +305,16 @@ impl Ended {
 }
 
 /// Runs a function of the script on a thread of its own, at most for as long as its option allows.
-pub async fn run_stage<R: Send + 'static>(
+pub async fn run_lifecycle<R: Send + 'static>(
     stages: &Arc<Stages>,
-    stage: Stage,
+    function: LifecycleFunction,
     limit: Duration,
     interrupt: CancellationToken,
-    function: impl FnOnce(&Stages, &CancellationToken) -> Result<R, LifecycleError> + Send + 'static,
+    call: impl FnOnce(&Stages, &CancellationToken) -> Result<R, LifecycleError> + Send + 'static,
 ) -> Result<R, Failure> {
     let (on, token) = (stages.clone(), interrupt.clone());
-    let failed = |reason: String| Failure::System { doing: stage.function(), reason };
-    let running = Background::start(stage.function(), move || function(&on, &token));
+    let failed = |reason: String| Failure::System { doing: function.name(), reason };
+    let running = Background::start(function.name(), move || call(&on, &token));
     let mut running = running.map_err(|e| failed(e.to_string()))?;
     let (outcome, timed_out) = tokio::select! {
         outcome = running.outcome() => (outcome, false),
@@ -323,7 +325,7 @@ pub async fn run_stage<R: Send + 'static>(
     };
     match outcome {
         Ok(Err(LifecycleError::Script(senary_js::ScriptFailure::Interrupted))) if timed_out => {
-            Err(Failure::Timeout { stage, limit })
+            Err(Failure::Timeout { function, limit })
         }
         Ok(result) => result.map_err(|error| script::or_stopped(error, &stages.shutdown)),
         Err(panicked) => Err(failed(panicked.to_string())),

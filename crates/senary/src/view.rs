@@ -7,7 +7,7 @@ use senary_execution::LoadPlan;
 use senary_output::Output;
 
 use crate::banner;
-use crate::exit_code::Failure;
+use crate::failure::Failure;
 use crate::logging;
 use crate::options::GlobalSettings;
 use crate::phase::Phase;

@@ -12,7 +12,7 @@ use senary_metrics::Registry;
 
 use crate::cli::ArchiveArgs;
 use crate::environment::Environment;
-use crate::exit_code::Failure;
+use crate::failure::Failure;
 use crate::options::{Given, GlobalSettings, Note, RuntimeSettings, ScriptOptions};
 use crate::plan::{ScriptFacts, TestPlan};
 use crate::run::event_loop;

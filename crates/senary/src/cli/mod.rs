@@ -4,14 +4,14 @@
 //! of flags are the reference's, so that scripts around it keep working: `--paused=false`, `-u5`, flags after the
 //! script, the last of several values.
 
-mod failure;
 mod flags;
+mod usage_error;
 
-pub use failure::UsageError;
 pub use flags::{
     ArchiveArgs, CompletionArgs, DepsArgs, EchoArgs, GlobalFlags, InspectArgs, NewArgs, OptionFlags, RunArgs,
     RunFlags, RuntimeFlags,
 };
+pub use usage_error::UsageError;
 
 use clap::builder::ValueParser;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};

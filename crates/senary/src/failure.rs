@@ -17,14 +17,14 @@ use crate::rest::BindError;
 
 /// A function of the script with a time limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub enum LifecycleFunction {
     Setup,
     Teardown,
     HandleSummary,
 }
 
-impl Stage {
-    pub fn function(self) -> &'static str {
+impl LifecycleFunction {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Setup => senary_js::bundle::SETUP,
             Self::Teardown => senary_js::bundle::TEARDOWN,
@@ -69,8 +69,8 @@ pub enum Failure {
     Init { script: String, error: LifecycleError },
     #[error(transparent)]
     Lifecycle(#[from] LifecycleError),
-    #[error("{}() execution timed out after {} seconds", .stage.function(), .limit.as_secs_f64())]
-    Timeout { stage: Stage, limit: Duration },
+    #[error("{}() execution timed out after {} seconds", .function.name(), .limit.as_secs_f64())]
+    Timeout { function: LifecycleFunction, limit: Duration },
     #[error(transparent)]
     Output(OutputError),
     #[error("{0}")]
@@ -116,9 +116,9 @@ impl Failure {
     pub fn code(&self) -> u8 {
         match self {
             Self::ThresholdsCrossed(_) | Self::Stopped(StopReason::ThresholdsCrossed { .. }) => 99,
-            Self::Timeout { stage: Stage::Setup, .. } => 100,
-            Self::Timeout { stage: Stage::Teardown, .. } => 101,
-            Self::Timeout { stage: Stage::HandleSummary, .. } => 102,
+            Self::Timeout { function: LifecycleFunction::Setup, .. } => 100,
+            Self::Timeout { function: LifecycleFunction::Teardown, .. } => 101,
+            Self::Timeout { function: LifecycleFunction::HandleSummary, .. } => 102,
             Self::Stopped(StopReason::RestApi) => 103,
             Self::Plan(_) => 104,
             Self::Options(error) => error.exit_code(),
@@ -160,9 +160,9 @@ impl Failure {
     /// Writes what went wrong to the log, with advice where there is some.
     pub fn log(&self) {
         match self {
-            Self::Timeout { stage, .. } => {
+            Self::Timeout { function, .. } => {
                 let hint =
-                    format!("You can increase the time limit via the {} option", stage.timeout_option());
+                    format!("You can increase the time limit via the {} option", function.timeout_option());
                 log::error!(hint = hint.as_str(); "{self}");
             }
             Self::Init { error: LifecycleError::Script(ScriptFailure::Exception(_)), .. }
