@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use libfuzzer_sys::fuzz_target;
 use senary::gate::{Gate, PauseError};
-use senary::phase::Phase;
+use senary::run_phase::RunPhase;
 use senary::rest::{RunControl, Status, respond};
 use senary_metrics::{Engine, Registry, Results};
 
@@ -18,7 +18,7 @@ struct Run {
 impl RunControl for Run {
     fn status(&self) -> Status {
         let paused = self.gate.is_paused();
-        let phase = if paused { Phase::PausedBeforeRun } else { Phase::Running };
+        let phase = if paused { RunPhase::PausedBeforeRun } else { RunPhase::Running };
         Status { phase, paused, vus: 2, vus_max: 3, stopped: false, tainted: false }
     }
 

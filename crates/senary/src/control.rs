@@ -9,15 +9,15 @@ use senary_output::PipelineHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::gate::{Gate, PauseError};
-use crate::phase::PhaseCell;
 use crate::rest::{RunControl, Status};
+use crate::run_phase::RunPhaseCell;
 
 /// A run, seen from the API. It outlives the pipeline: with `--linger` people still ask.
 pub struct Control {
     pub stages: Arc<Stages>,
     pub state: Arc<ExecutionState>,
     pub shutdown: Shutdown,
-    pub phase: Arc<PhaseCell>,
+    pub phase: Arc<RunPhaseCell>,
     pub gate: Arc<Gate>,
     pub pipeline: PipelineHandle,
     /// Kept once the pipeline is gone.

@@ -23,8 +23,8 @@ use crate::control::Control;
 use crate::failure::{Failure, LifecycleFunction};
 use crate::gate::Gate;
 use crate::options::SummaryMode;
-use crate::phase::{Phase, PhaseCell};
 use crate::plan::TestPlan;
+use crate::run_phase::{RunPhase, RunPhaseCell};
 use crate::{failures, saturation, script, verdict};
 
 /// A run under way.
@@ -34,7 +34,7 @@ pub struct TestRun {
     pub stages: Arc<Stages>,
     pub state: Arc<ExecutionState>,
     pub shutdown: Shutdown,
-    pub phase: Arc<PhaseCell>,
+    pub phase: Arc<RunPhaseCell>,
     /// Where a run waits that was started with `--paused`.
     gate: Arc<Gate>,
     pub control: Arc<Control>,
@@ -111,7 +111,7 @@ impl TestRun {
         let first = plan.load.scenarios().first();
         let (executor, name) = first.map_or(("", ""), |s| (s.executor.type_name(), s.name.as_str()));
         let gate = Arc::new(Gate::new(plan.paused, executor, name));
-        let (phase, stages) = (Arc::<PhaseCell>::default(), Arc::new(stages));
+        let (phase, stages) = (Arc::<RunPhaseCell>::default(), Arc::new(stages));
         let control = Control {
             stages: stages.clone(),
             state: state.clone(),
@@ -139,22 +139,22 @@ impl TestRun {
     /// Makes the VUs, then setup, the scenarios, teardown. The first failure counts; what must still happen after
     /// it does.
     pub async fn execute(&self) -> Result<(), Failure> {
-        self.enter(Phase::InitVus);
+        self.enter(RunPhase::InitVus);
         let initialized = self.scheduler.initialize().await;
         initialized.map_err(|error| script::or_stopped(error, &self.shutdown))?;
         self.go_on()?;
-        self.enter(Phase::InitDone);
+        self.enter(RunPhase::InitDone);
         if self.gate.is_paused() {
-            self.enter(Phase::PausedBeforeRun);
+            self.enter(RunPhase::PausedBeforeRun);
             self.shutdown.token().run_until_cancelled(self.gate.opened()).await;
             self.go_on()?;
         }
-        self.enter(Phase::Started);
+        self.enter(RunPhase::Started);
         self.state.mark_started();
         let set_up = self.set_up().await;
         let ran = match set_up {
             Ok(()) => {
-                self.enter(Phase::Running);
+                self.enter(RunPhase::Running);
                 self.has_run.store(true, Ordering::Relaxed);
                 self.scheduler.run().await;
                 let torn_down = self.tear_down().await;
@@ -164,8 +164,8 @@ impl TestRun {
         };
         self.state.mark_ended();
         self.enter(match &ran {
-            Ok(()) => Phase::Ended,
-            Err(_) => Phase::Interrupted,
+            Ok(()) => RunPhase::Ended,
+            Err(_) => RunPhase::Interrupted,
         });
         ran
     }
@@ -203,7 +203,7 @@ impl TestRun {
         if self.plan.no_setup || !self.bundle.has_export(bundle::SETUP) {
             return Ok(());
         }
-        self.enter(Phase::Setup);
+        self.enter(RunPhase::Setup);
         let interrupt = self.shutdown.token().child_token();
         let limit = self.plan.setup_timeout;
         let data =
@@ -218,7 +218,7 @@ impl TestRun {
         if self.plan.no_teardown || !self.bundle.has_export(bundle::TEARDOWN) {
             return Ok(());
         }
-        self.enter(Phase::Teardown);
+        self.enter(RunPhase::Teardown);
         let limit = self.plan.teardown_timeout;
         let token = CancellationToken::new();
         let done =
@@ -234,7 +234,7 @@ impl TestRun {
         }
     }
 
-    fn enter(&self, phase: Phase) {
+    fn enter(&self, phase: RunPhase) {
         log::debug!("The run enters the phase {phase:?}");
         self.phase.set(phase);
     }

@@ -10,8 +10,8 @@ use crate::banner;
 use crate::failure::Failure;
 use crate::logging;
 use crate::options::GlobalSettings;
-use crate::phase::Phase;
 use crate::progress::{Display, Headline, Progress, Running, Snapshot};
+use crate::run_phase::RunPhase;
 use crate::terminal::{Terminal, is_terminal};
 use crate::test_run::TestRun;
 
@@ -60,25 +60,23 @@ impl View {
             (run.plan.load.planned_vus(), run.plan.load.max_vus(), run.plan.load.max_duration());
         let snapshot = move || Snapshot {
             headline: match phase.get() {
-                Phase::Created => Headline::Preparing("Starting outputs"),
-                Phase::InitVus => Headline::InitializingVus { initialized: state.initialized_vus(), planned },
-                Phase::InitExecutors | Phase::InitDone | Phase::Started => {
-                    Headline::Preparing("Init executors")
+                RunPhase::Created => Headline::Preparing("Starting outputs"),
+                RunPhase::InitVus => {
+                    Headline::InitializingVus { initialized: state.initialized_vus(), planned }
                 }
-                Phase::PausedBeforeRun => Headline::Stage("paused"),
-                Phase::Setup => Headline::Stage("setup()"),
-                Phase::Teardown => Headline::Teardown,
-                Phase::Running | Phase::Ended | Phase::Interrupted | Phase::MarkedFailed => {
-                    Headline::Running(Running {
-                        elapsed: state.run_duration(),
-                        max_duration,
-                        active_vus: state.active_vus(),
-                        initialized_vus: state.initialized_vus(),
-                        max_vus,
-                        complete_iterations: state.full_iterations(),
-                        interrupted_iterations: state.interrupted_iterations(),
-                    })
-                }
+                RunPhase::InitDone | RunPhase::Started => Headline::Preparing("Init executors"),
+                RunPhase::PausedBeforeRun => Headline::Stage("paused"),
+                RunPhase::Setup => Headline::Stage("setup()"),
+                RunPhase::Teardown => Headline::Teardown,
+                RunPhase::Running | RunPhase::Ended | RunPhase::Interrupted => Headline::Running(Running {
+                    elapsed: state.run_duration(),
+                    max_duration,
+                    active_vus: state.active_vus(),
+                    initialized_vus: state.initialized_vus(),
+                    max_vus,
+                    complete_iterations: state.full_iterations(),
+                    interrupted_iterations: state.interrupted_iterations(),
+                }),
             },
             scenarios: watch.progress(),
         };

@@ -16,7 +16,7 @@ mod server;
 use senary_metrics::Results;
 
 use crate::gate::PauseError;
-use crate::phase::Phase;
+use crate::run_phase::RunPhase;
 #[cfg(fuzzing)]
 pub use routes::respond;
 pub use server::{BindError, Server};
@@ -48,7 +48,7 @@ pub trait RunControl: Send + Sync + 'static {
 /// Where a run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status {
-    pub phase: Phase,
+    pub phase: RunPhase,
     pub paused: bool,
     /// VUs at work, and VUs there are.
     pub vus: u64,

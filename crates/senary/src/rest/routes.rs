@@ -195,8 +195,8 @@ mod tests {
 
     use super::*;
     use crate::gate::{Gate, PauseError};
-    use crate::phase::Phase;
     use crate::rest::Status;
+    use crate::run_phase::RunPhase;
 
     /// A run that does what it is told.
     struct Run {
@@ -219,7 +219,7 @@ mod tests {
         fn status(&self) -> Status {
             let stopped = *self.stopped.lock().unwrap();
             let paused = self.gate.is_paused();
-            let phase = if paused { Phase::PausedBeforeRun } else { Phase::Running };
+            let phase = if paused { RunPhase::PausedBeforeRun } else { RunPhase::Running };
             Status { phase, paused, vus: 2, vus_max: 3, stopped, tainted: false }
         }
 

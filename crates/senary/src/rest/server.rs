@@ -218,8 +218,8 @@ mod tests {
 
     use super::*;
     use crate::gate::PauseError;
-    use crate::phase::Phase;
     use crate::rest::Status;
+    use crate::run_phase::RunPhase;
 
     /// A run whose setup ends when the test says so.
     struct Run {
@@ -229,7 +229,7 @@ mod tests {
     impl RunControl for Run {
         fn status(&self) -> Status {
             Status {
-                phase: Phase::Running,
+                phase: RunPhase::Running,
                 paused: false,
                 vus: 1,
                 vus_max: 1,
