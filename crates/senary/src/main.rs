@@ -4,12 +4,11 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use senary::cli::{self, Cli, Command};
+use senary::commands::{archive, completion, deps, echo, inspect, new};
 use senary::environment::Environment;
 use senary::failure::Failure;
 use senary::options::GlobalSettings;
-use senary::{
-    archive, completion, deps, echo, features, inspect, logging, new, run, signals, trust, version,
-};
+use senary::{features, logging, run, signals, trust, version};
 use senary_js::Proxies;
 
 fn main() -> ExitCode {

@@ -3,21 +3,20 @@
 //! Everything happens in the order in which it stands here. What may take long runs on threads of its own; this
 //! one waits for it and for signals, so that a run can be ended at any moment and still says what came of it.
 
-use std::fs::File;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use senary_execution::Shutdown;
-use senary_js::source::{input, io_text};
+use senary_js::source::input;
 use senary_metrics::Registry;
 use senary_net::EchoServer;
 use senary_output::{Output, OutputContext, OutputSpec};
 use serde_json::Value;
-use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::RunArgs;
 use crate::environment::Environment;
+use crate::event_loop::event_loop;
 use crate::failure::Failure;
 use crate::options::{Given, GlobalSettings, RuntimeSettings, ScriptOptions};
 use crate::plan::{ScriptFacts, TestPlan};
@@ -33,19 +32,6 @@ pub fn run(args: &RunArgs, global: &GlobalSettings, env: &Environment) -> Result
         Some(reason) if input::was_given_up() => Failure::Stopped(reason.clone()),
         _ => failure,
     })
-}
-
-/// Files that an event loop opens: for what it waits for, to be woken, and for signals.
-const EVENT_LOOP_FILES: usize = 6;
-
-/// The event loop of a command, on its own thread.
-pub fn event_loop() -> Result<Runtime, Failure> {
-    let failed =
-        |e: std::io::Error| Failure::System { doing: "starting the event loop", reason: io_text(&e) };
-    // The library that makes it panics if it cannot open what it needs.
-    let needed = (0..EVENT_LOOP_FILES).map(|_| File::open("/dev/null")).collect::<Result<Vec<_>, _>>();
-    drop(needed.map_err(failed)?);
-    Builder::new_current_thread().enable_all().build().map_err(failed)
 }
 
 async fn main_line(

@@ -16,20 +16,20 @@ const CONFIG_TEXT: &str = include_str!("templates/jsconfig.json");
 
 /// The declarations by name.
 const DECLARATIONS: &[(&str, &str)] = &[
-    ("globals.d.ts", include_str!("../../../api/globals.d.ts")),
-    ("index.d.ts", include_str!("../../../api/index.d.ts")),
-    ("k6-crypto.d.ts", include_str!("../../../api/k6-crypto.d.ts")),
-    ("k6-data.d.ts", include_str!("../../../api/k6-data.d.ts")),
-    ("k6-encoding.d.ts", include_str!("../../../api/k6-encoding.d.ts")),
-    ("k6-execution.d.ts", include_str!("../../../api/k6-execution.d.ts")),
-    ("k6-experimental.d.ts", include_str!("../../../api/k6-experimental.d.ts")),
-    ("k6-html.d.ts", include_str!("../../../api/k6-html.d.ts")),
-    ("k6-metrics.d.ts", include_str!("../../../api/k6-metrics.d.ts")),
-    ("k6-options.d.ts", include_str!("../../../api/k6-options.d.ts")),
-    ("k6-secrets.d.ts", include_str!("../../../api/k6-secrets.d.ts")),
-    ("k6-timers.d.ts", include_str!("../../../api/k6-timers.d.ts")),
-    ("k6-x-tcp.d.ts", include_str!("../../../api/k6-x-tcp.d.ts")),
-    ("k6.d.ts", include_str!("../../../api/k6.d.ts")),
+    ("globals.d.ts", include_str!("../../../../../api/globals.d.ts")),
+    ("index.d.ts", include_str!("../../../../../api/index.d.ts")),
+    ("k6-crypto.d.ts", include_str!("../../../../../api/k6-crypto.d.ts")),
+    ("k6-data.d.ts", include_str!("../../../../../api/k6-data.d.ts")),
+    ("k6-encoding.d.ts", include_str!("../../../../../api/k6-encoding.d.ts")),
+    ("k6-execution.d.ts", include_str!("../../../../../api/k6-execution.d.ts")),
+    ("k6-experimental.d.ts", include_str!("../../../../../api/k6-experimental.d.ts")),
+    ("k6-html.d.ts", include_str!("../../../../../api/k6-html.d.ts")),
+    ("k6-metrics.d.ts", include_str!("../../../../../api/k6-metrics.d.ts")),
+    ("k6-options.d.ts", include_str!("../../../../../api/k6-options.d.ts")),
+    ("k6-secrets.d.ts", include_str!("../../../../../api/k6-secrets.d.ts")),
+    ("k6-timers.d.ts", include_str!("../../../../../api/k6-timers.d.ts")),
+    ("k6-x-tcp.d.ts", include_str!("../../../../../api/k6-x-tcp.d.ts")),
+    ("k6.d.ts", include_str!("../../../../../api/k6.d.ts")),
 ];
 
 /// Writes what is not there yet. What is there may have been changed, and stays. Gives back what was written.

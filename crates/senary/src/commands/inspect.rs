@@ -8,10 +8,10 @@ use serde_json::{Map, Value};
 
 use crate::cli::InspectArgs;
 use crate::environment::Environment;
+use crate::event_loop::event_loop;
 use crate::failure::Failure;
 use crate::options::{Given, GlobalSettings, Note, RuntimeSettings, ScriptOptions};
 use crate::plan::{ScriptFacts, TestPlan, judge_values};
-use crate::run::event_loop;
 use crate::script;
 
 pub fn run(args: &InspectArgs, global: &GlobalSettings, env: &Environment) -> Result<(), Failure> {

@@ -1,5 +1,8 @@
 //! `senary new`: a script to start from.
 
+mod editor;
+mod template;
+
 use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -7,9 +10,8 @@ use std::path::Path;
 
 use senary_js::source::{io_text, read_text};
 
+use self::template::{TemplateError, render};
 use crate::cli::NewArgs;
-use crate::editor;
-use crate::template::{TemplateError, render};
 
 const DEFAULT_FILE: &str = "script.js";
 const DEFAULT_TEMPLATE: &str = "minimal";

@@ -1,0 +1,8 @@
+//! The commands beside `run`, one file each: what they do from their arguments to their output.
+
+pub mod archive;
+pub mod completion;
+pub mod deps;
+pub mod echo;
+pub mod inspect;
+pub mod new;
