@@ -56,7 +56,7 @@ pub async fn write(
     }
     if !is_default || settings.mode == SummaryMode::Disabled {
         // The text that would have said it is not shown.
-        saturation::warn(ended);
+        saturation::warn(&ended.saturation);
     }
     // Logged lines come before what they lead up to, where both go to one screen.
     crate::logging::flush_lines();
@@ -129,7 +129,7 @@ fn options(ended: &Ended, script: String, no_color: bool) -> SummaryOptions {
         setup_data: setup_data.and_then(|json| serde_json::from_str(&json).ok()),
         script,
         version: crate::version::REFERENCE_VERSION.to_owned(),
-        remarks: saturation::remarks(ended),
+        remarks: saturation::remarks(&ended.saturation),
         objections: ended.objections.clone(),
     }
 }

@@ -42,10 +42,6 @@ impl RunPhase {
     pub fn is_running(self) -> bool {
         (Self::Started..=Self::Teardown).contains(&self)
     }
-
-    pub fn is_over(self) -> bool {
-        self >= Self::Ended
-    }
 }
 
 /// The phase of one run, shared.

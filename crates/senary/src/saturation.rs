@@ -4,15 +4,12 @@
 
 use std::time::Duration;
 
-use senary_execution::Finding;
+use senary_execution::{Finding, Saturation};
 use senary_output::Remark;
 
-use crate::test_run::Ended;
-
 /// One remark per finding; none if the figures can be trusted.
-pub fn remarks(ended: &Ended) -> Vec<Remark> {
+pub fn remarks(saturation: &Saturation) -> Vec<Remark> {
     let cores = std::thread::available_parallelism().map_or(1, Into::into);
-    let saturation = &ended.saturation;
     let of_run = |during: &Duration| format!("{} of {}", seconds(*during), seconds(saturation.watched));
     let remark = |finding: &Finding| {
         match finding {
@@ -67,8 +64,8 @@ pub fn remarks(ended: &Ended) -> Vec<Remark> {
 }
 
 /// For runs whose summary does not say it.
-pub fn warn(ended: &Ended) {
-    for remark in remarks(ended) {
+pub fn warn(saturation: &Saturation) {
+    for remark in remarks(saturation) {
         let Remark { text, advice } = &remark;
         log::warn!(hint = advice.as_str(); "The generator was the bottleneck, its figures cannot be trusted: {text}");
     }

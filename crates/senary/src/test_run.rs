@@ -296,7 +296,7 @@ impl Ended {
             if let Err(failure) = &crossed {
                 failure.log();
             }
-            let remarks = saturation::remarks(self).into_iter().map(|remark| remark.text);
+            let remarks = saturation::remarks(&self.saturation).into_iter().map(|remark| remark.text);
             return Err(Failure::Saturated(remarks.collect()));
         }
         crossed?;
