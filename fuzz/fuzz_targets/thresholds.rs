@@ -7,7 +7,8 @@ use senary_metrics::metric::MetricType;
 use senary_metrics::sink::Sink;
 use senary_metrics::submetric::Selector;
 use senary_metrics::threshold::Expression;
-use senary_metrics::{TagSet, duration};
+use senary_metrics::TagSet;
+use senary_words::duration;
 
 fuzz_target!(|text: &str| {
     let (selector, expression) = text.split_once('\n').unwrap_or((text, text));

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rquickjs::{Coerced, Ctx, JsLifetime, Object, Value};
 use rustc_hash::FxHashSet;
-use senary_metrics::spelling::nearest;
+use senary_words::spelling::nearest;
 
 use crate::{failure, properties};
 

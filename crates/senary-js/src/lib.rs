@@ -25,7 +25,6 @@ mod live;
 pub mod memory;
 mod modules;
 mod native;
-pub mod percent;
 mod prefetch;
 mod promise;
 mod properties;

@@ -4,7 +4,6 @@
 //! `metric`, `registry`, `tags` and `sample` are what producers see. Sinks, sub-metrics, thresholds and the
 //! engine are one consumer of sample batches among others.
 
-pub mod duration;
 pub mod engine;
 pub mod failures;
 mod histogram;
@@ -13,7 +12,6 @@ pub mod registry;
 pub mod results;
 pub mod sample;
 pub mod sink;
-pub mod spelling;
 pub mod submetric;
 mod sum;
 pub mod tags;

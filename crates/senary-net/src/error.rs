@@ -7,6 +7,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use rustix::io::Errno;
+use senary_words::io_text;
 
 #[derive(Debug, thiserror::Error)]
 pub enum NetError {
@@ -145,17 +146,6 @@ const CODES: [(Errno, &str); 29] = [
     (Errno::PROTONOSUPPORT, "EPROTONOSUPPORT"),
     (Errno::TIMEDOUT, "ETIMEDOUT"),
 ];
-
-/// The kernel's words as Go prints them: lower case, without the number.
-pub fn io_text(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let mut chars = text.chars();
-    match chars.next() {
-        Some(first) => first.to_lowercase().chain(chars).collect(),
-        None => String::new(),
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -4,8 +4,8 @@
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use senary_metrics::duration::parse_extended;
 use senary_metrics::{Engine, SampleBatch, Series, Timestamp};
+use senary_words::duration::parse_extended;
 
 use crate::file::{LineFile, describe};
 use crate::output::{Output, OutputContext};

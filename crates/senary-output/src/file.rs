@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use senary_words::io_text;
 
 use crate::writable::Writable;
 
@@ -86,13 +87,5 @@ impl LineFile {
 
 /// An error with a file in the words of the reference: `open PATH: no such file or directory`.
 pub(crate) fn describe(path: &str, error: &io::Error) -> String {
-    format!("open {path}: {}", reason(error))
-}
-
-/// The reason alone: `no such file or directory`.
-pub(crate) fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+    format!("open {path}: {}", io_text(error))
 }

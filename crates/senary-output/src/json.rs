@@ -148,7 +148,7 @@ fn threshold(spec: &ThresholdSpec) -> Value {
     }
     let delay = match spec.delay_abort_eval {
         0 => Value::Null,
-        nanos => senary_metrics::duration::format_nanos(nanos).into(),
+        nanos => senary_words::duration::format_nanos(nanos).into(),
     };
     json!({ "threshold": spec.source, "abortOnFail": true, "delayAbortEval": delay })
 }

@@ -354,7 +354,7 @@ mod tests {
         #[test]
         fn durations_lose_less_than_a_hundredth_of_their_unit(nanos in 0u64..60_000_000_000) {
             let text = duration(nanos as f64 / 1e6);
-            let back = senary_metrics::duration::parse_go(&text).unwrap();
+            let back = senary_words::duration::parse_go(&text).unwrap();
             let lost = nanos as i64 - back;
             let allowed = match nanos {
                 0..1_000 => 0,

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::io;
 
-use senary_metrics::spelling::nearest;
 use senary_metrics::{Engine, SampleBatch};
+use senary_words::spelling::nearest;
 use serde_json::Value;
 
 use crate::csv::{CsvConfig, CsvOutput};

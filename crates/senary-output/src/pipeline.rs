@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use senary_metrics::engine::Crossed;
 use senary_metrics::{Engine, Notice, Results, SampleBatch};
+use senary_words::io_text;
 
-use crate::file::reason;
 use crate::output::Output;
 
 /// Messages the queue holds. A batch has a few thousand samples at most, 32 bytes each.
@@ -308,7 +308,7 @@ impl Attached {
         log::error!(
             "The output {} failed and gets no more samples: {}",
             self.output.description(),
-            reason(error)
+            io_text(error)
         );
     }
 

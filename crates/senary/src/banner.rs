@@ -8,7 +8,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use senary_execution::plan::DEFAULT;
 use senary_execution::{ExecutorConfig, LoadPlan, Scenario, Share};
-use senary_metrics::duration::format_go;
+use senary_words::duration::format_go;
 
 /// Six dots and six strokes: _senary_ is counting by six.
 const BANNER: &str = r"

@@ -3,7 +3,8 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use senary_js::source::{io_text, read_text};
+use senary_js::source::read_text;
+use senary_words::io_text;
 use serde_json::{Map, Value};
 
 use crate::environment::Environment;

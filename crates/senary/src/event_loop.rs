@@ -1,9 +1,7 @@
 //! The event loop of a command, on the main thread.
 
 use std::fs::File;
-use std::io;
 
-use senary_js::source::io_text;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::failure::Failure;
@@ -13,9 +11,9 @@ const OWN_FILES: usize = 6;
 
 /// Makes the event loop; what it runs is the command's.
 pub fn event_loop() -> Result<Runtime, Failure> {
-    let failed = |e: io::Error| Failure::System { doing: "starting the event loop", reason: io_text(&e) };
+    let failed = Failure::system("starting the event loop");
     // The library that makes it panics if it cannot open what it needs.
     let needed = (0..OWN_FILES).map(|_| File::open("/dev/null")).collect::<Result<Vec<_>, _>>();
-    drop(needed.map_err(failed)?);
+    drop(needed.map_err(&failed)?);
     Builder::new_current_thread().enable_all().build().map_err(failed)
 }

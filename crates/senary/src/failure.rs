@@ -1,12 +1,14 @@
 //! How a command ends: what went wrong, what users read about it, and the exit code.
 //! (<https://grafana.com/docs/k6/latest/reference/> and the reference's own behaviour.)
 
+use std::io;
 use std::time::Duration;
 
 use senary_execution::StopReason;
 use senary_js::source::SourceError;
 use senary_js::{LifecycleError, ScriptFailure};
 use senary_output::OutputError;
+use senary_words::io_text;
 
 use crate::archive::ArchiveError;
 use crate::cli::UsageError;
@@ -112,6 +114,11 @@ fn stop_text(reason: &StopReason) -> String {
 }
 
 impl Failure {
+    /// What the machine did not give, for what it was needed.
+    pub fn system(doing: &'static str) -> impl Fn(io::Error) -> Self {
+        move |error| Self::System { doing, reason: io_text(&error) }
+    }
+
     /// The process's exit code.
     pub fn code(&self) -> u8 {
         match self {

@@ -63,7 +63,7 @@ fn follow(cli: Cli, global: &GlobalSettings, env: &Environment) -> Result<(), Fa
 
 fn print(text: &[u8]) -> Result<(), Failure> {
     let written = std::io::stdout().write_all(text);
-    written.map_err(|e| Failure::System { doing: "writing to standard output", reason: e.to_string() })
+    written.map_err(Failure::system("writing to standard output"))
 }
 
 /// What went wrong with a command that has no more to say than that.

@@ -40,8 +40,7 @@ async fn main_line(
     env: &Environment,
     shutdown: Shutdown,
 ) -> Result<(), Failure> {
-    let signalled = signals::watch(shutdown.clone())
-        .map_err(|e| Failure::System { doing: "watching for signals", reason: e.to_string() })?;
+    let signalled = signals::watch(shutdown.clone()).map_err(Failure::system("watching for signals"))?;
     let open_files = senary_net::limits::raise_open_files();
 
     // Arguments → source → bundle.
@@ -101,7 +100,7 @@ fn start_echo(args: &RunArgs, runtime: &mut RuntimeSettings) -> Result<Option<Ec
         return Ok(None);
     }
     let server = EchoServer::start((Ipv4Addr::LOCALHOST, 0).into(), false)
-        .map_err(|e| Failure::System { doing: "starting the echo server", reason: e.to_string() })?;
+        .map_err(Failure::system("starting the echo server"))?;
     let address = server.address();
     runtime.env.push(("TCP_HOST".to_owned(), address.ip().to_string()));
     runtime.env.push(("TCP_PORT".to_owned(), address.port().to_string()));

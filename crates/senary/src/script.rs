@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use senary_execution::Shutdown;
 use senary_js::source::{ModuleStore, read_file};
-use senary_js::{Bundle, LifecycleError, RuntimeOptions, ScriptFailure, ScriptSource, Secrets, percent};
+use senary_js::{Bundle, LifecycleError, RuntimeOptions, ScriptFailure, ScriptSource, Secrets};
 use senary_metrics::Registry;
+use senary_words::percent;
 use serde_json::Value;
 
 use crate::archive::Archive;
@@ -35,8 +36,7 @@ struct Archived {
 /// Reads a test; `-` is standard input. Which kind it is shows in its first bytes, unless `kind` says it: `js` or
 /// `archive`.
 pub fn read(name: &str, kind: Option<&str>) -> Result<Test, Failure> {
-    let cwd = std::env::current_dir()
-        .map_err(|e| Failure::System { doing: "finding the working directory", reason: e.to_string() })?;
+    let cwd = std::env::current_dir().map_err(Failure::system("finding the working directory"))?;
     let (url, bytes) = read_file(name, &cwd).map_err(Failure::Unreadable)?;
     let is_archive = match kind {
         None => Archive::is_archive(&bytes),
@@ -114,13 +114,13 @@ pub async fn load(
             Some(options) => bundle.with_options(options),
         })
     });
-    let failed = |reason: String| Failure::System { doing: "loading the script", reason };
-    let loaded = loading.map_err(|e| failed(e.to_string()))?.outcome().await;
-    let bundle =
-        loaded.map_err(|e| failed(e.to_string()))?.map_err(|error| match or_stopped(error, shutdown) {
-            Failure::Lifecycle(error) => Failure::Init { script: name, error },
-            failure => failure,
-        })?;
+    let doing = "loading the script";
+    let loaded = loading.map_err(Failure::system(doing))?.outcome().await;
+    let loaded = loaded.map_err(|panicked| Failure::System { doing, reason: panicked.to_string() })?;
+    let bundle = loaded.map_err(|error| match or_stopped(error, shutdown) {
+        Failure::Lifecycle(error) => Failure::Init { script: name, error },
+        failure => failure,
+    })?;
     if bundle.exports().is_empty() {
         return Err(Failure::NoExports);
     }

@@ -11,7 +11,6 @@ use senary_execution::{
     Clock, ExecutionState, ProgressWatch, Saturation, Scheduler, SchedulerOptions, Shutdown, StopReason,
 };
 use senary_js::derived_options::DerivedOptions;
-use senary_js::source::io_text;
 use senary_js::{Bundle, JsVuFactory, LifecycleError, Stages, VuSettings, bundle, settings::SetupData};
 use senary_metrics::Engine;
 use senary_metrics::engine::Crossed;
@@ -73,7 +72,7 @@ impl TestRun {
                 stop.stop(StopReason::ThresholdsCrossed { metrics: crossed.metrics });
             }),
         })
-        .map_err(|e| Failure::System { doing: "starting the metrics pipeline", reason: e.to_string() })?;
+        .map_err(Failure::system("starting the metrics pipeline"))?;
         let settings = Arc::new(VuSettings {
             run_tags: plan.run_tags.clone(),
             system_tags: plan.system_tags,
@@ -98,7 +97,7 @@ impl TestRun {
         };
         let factory = Arc::new(JsVuFactory::new(bundle.clone(), settings.clone()));
         let scheduler = Scheduler::new(plan.load.clone(), options, factory)
-            .map_err(|e| Failure::System { doing: "starting the workers", reason: io_text(&e) })?;
+            .map_err(Failure::system("starting the workers"))?;
         let stages = Stages {
             bundle: bundle.clone(),
             settings,
@@ -313,9 +312,8 @@ pub async fn run_lifecycle<R: Send + 'static>(
     call: impl FnOnce(&Stages, &CancellationToken) -> Result<R, LifecycleError> + Send + 'static,
 ) -> Result<R, Failure> {
     let (on, token) = (stages.clone(), interrupt.clone());
-    let failed = |reason: String| Failure::System { doing: function.name(), reason };
     let running = Background::start(function.name(), move || call(&on, &token));
-    let mut running = running.map_err(|e| failed(e.to_string()))?;
+    let mut running = running.map_err(Failure::system(function.name()))?;
     let (outcome, timed_out) = tokio::select! {
         outcome = running.outcome() => (outcome, false),
         () = tokio::time::sleep(limit) => {
@@ -328,6 +326,6 @@ pub async fn run_lifecycle<R: Send + 'static>(
             Err(Failure::Timeout { function, limit })
         }
         Ok(result) => result.map_err(|error| script::or_stopped(error, &stages.shutdown)),
-        Err(panicked) => Err(failed(panicked.to_string())),
+        Err(panicked) => Err(Failure::System { doing: function.name(), reason: panicked.to_string() }),
     }
 }

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use senary_js::source::io_text;
+use senary_words::io_text;
 
 use crate::environment::Environment;
 

@@ -80,7 +80,6 @@ impl View {
             },
             scenarios: watch.progress(),
         };
-        Progress::start(display, snapshot)
-            .map_err(|e| Failure::System { doing: "starting the progress display", reason: e.to_string() })
+        Progress::start(display, snapshot).map_err(Failure::system("starting the progress display"))
     }
 }

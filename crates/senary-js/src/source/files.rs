@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use rquickjs::function::Opt;
 use rquickjs::{ArrayBuffer, Coerced, Ctx, Function, IntoJs, Value};
+use senary_words::io_text;
 
 use super::frames::{self, Frame};
 use super::loader::{only_in_init, running_modules, store_of, throw_source};
-use super::{SourceError, io_text, specifier};
+use super::{SourceError, specifier};
 use crate::errors;
 use crate::modules::phase::VuPhase;
 

@@ -17,7 +17,7 @@ use rquickjs::proxy::{ProxyHandler, ProxyProperty, ProxyReceiver, ProxyTarget};
 use rquickjs::{
     Coerced, Ctx, Exception, Function, JsLifetime, Module, Object, Persistent, Promise, Proxy, Value, qjs,
 };
-use senary_metrics::spelling::nearest;
+use senary_words::spelling::nearest;
 
 use super::frames::{self, Frame, Place};
 use super::specifier::{self, Specifier, resolve};

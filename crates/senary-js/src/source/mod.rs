@@ -25,12 +25,13 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use senary_words::{io_text, percent};
 use tokio_util::sync::CancellationToken;
 
 use self::source_map::SourceMap;
 use self::specifier::Specifier;
 use self::syntax::{Import, NAMESPACE, Parsed, SyntaxError};
-use crate::{modules, percent};
+use crate::modules;
 
 /// Where a script comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -717,15 +718,5 @@ fn place_of_source(url: &str, source: &str) -> String {
     match specifier::resolve(url, &relative) {
         Ok(Specifier::File(url) | Specifier::Remote(url)) => url,
         _ => source.to_owned(),
-    }
-}
-
-/// An I/O error in the words of Unix, in lower case and without the code, as the reference's users know them.
-pub fn io_text(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        std::io::ErrorKind::IsADirectory => "is a directory".to_owned(),
-        _ => senary_net::error::io_text(error),
     }
 }

@@ -4,8 +4,9 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
+use senary_words::percent;
+
 use super::SourceError;
-use crate::percent;
 
 /// Scheme of modules fetched over the network, the only one.
 const HTTPS: &str = "https://";

@@ -10,9 +10,9 @@ use base64::engine::general_purpose::STANDARD;
 use hyper::Uri;
 use hyper::header::HeaderValue;
 use senary_net::resolve::Cidr;
+use senary_words::percent;
 
 use super::WebError;
-use crate::percent;
 
 static PROXIES: OnceLock<Proxies> = OnceLock::new();
 

@@ -4,10 +4,11 @@ use std::io;
 
 use rustls::pki_types::{ServerName, UnixTime};
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible, PeerMisbehaved};
+use senary_words::io_text;
 use x509_parser::time::ASN1Time;
 
 use super::server_certificate::Objection;
-use crate::error::{NetError, io_code, io_text};
+use crate::error::{NetError, io_code};
 
 /// Names of a certificate that are listed, at most; as in Go.
 const NAMES: usize = 100;

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use senary_js::percent;
 use senary_js::source::specifier;
+use senary_words::percent;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use senary_metrics::spelling::nearest;
+use senary_words::spelling::nearest;
 
 use super::PROGRAM;
 

@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::{self, BufWriter};
 
 use senary_execution::Shutdown;
-use senary_js::source::io_text;
 use senary_metrics::Registry;
+use senary_words::io_text;
 
 use crate::archive::Archive;
 use crate::cli::ArchiveArgs;

@@ -4,15 +4,16 @@ use std::io::{self, Write};
 use std::net::ToSocketAddrs;
 
 use senary_net::EchoServer;
+use senary_words::io_text;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::EchoArgs;
 
 #[derive(Debug, thiserror::Error)]
 pub enum EchoError {
-    #[error("cannot listen on {address:?}: {reason}")]
+    #[error("cannot listen on {address:?}: {}", io_text(.reason))]
     Listen { address: String, reason: io::Error },
-    #[error("cannot wait for Ctrl+C: {0}")]
+    #[error("cannot wait for Ctrl+C: {}", io_text(.0))]
     Signal(io::Error),
 }
 

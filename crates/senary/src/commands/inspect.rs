@@ -3,7 +3,8 @@
 use std::io::Write;
 
 use senary_execution::Shutdown;
-use senary_metrics::{Registry, duration};
+use senary_metrics::Registry;
+use senary_words::duration;
 use serde_json::{Map, Value};
 
 use crate::cli::InspectArgs;
@@ -19,7 +20,7 @@ pub fn run(args: &InspectArgs, global: &GlobalSettings, env: &Environment) -> Re
     // Only keys that are no text could make this fail.
     let text = serde_json::to_string_pretty(&json).unwrap_or_default();
     let written = std::io::stdout().write_all(text.as_bytes());
-    written.map_err(|e| Failure::System { doing: "writing to standard output", reason: e.to_string() })
+    written.map_err(Failure::system("writing to standard output"))
 }
 
 async fn inspect(

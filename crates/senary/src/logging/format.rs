@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use jiff::tz::TimeZone;
 use log::{Level, Record, kv};
-use senary_metrics::spelling::nearest;
+use senary_words::spelling::nearest;
 use serde_json::Value;
 
 use super::{LogError, level_name};

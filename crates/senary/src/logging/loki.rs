@@ -72,7 +72,7 @@ impl Config {
                 _ if at == 0 && part.contains("://") => config.url.clone_from(part),
                 "pushPeriod" => {
                     let nanos =
-                        senary_metrics::duration::parse_go(value).map_err(|e| invalid(e.to_string()))?;
+                        senary_words::duration::parse_go(value).map_err(|e| invalid(e.to_string()))?;
                     let period = u64::try_from(nanos).ok().filter(|nanos| *nanos > 0);
                     config.push_period = Duration::from_nanos(
                         period.ok_or_else(|| invalid("it must be positive".to_owned()))?,
@@ -263,7 +263,7 @@ impl Pusher {
             pushed.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
         });
         let Err(error) = result else { return true };
-        let error = senary_js::source::io_text(&error);
+        let error = senary_words::io_text(&error);
         if !self.told.contains(&error) && self.told.len() < ERRORS {
             let message = format!("could not send the log to {}", self.config.url);
             (self.fallback)(&complaint(message, Some(error.clone())));

@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use senary_js::source::io_text;
 use senary_output::Writable;
+use senary_words::io_text;
 
 use backlog::Backlog;
 use destination::{Channel, Message, Output};
@@ -80,7 +80,7 @@ pub enum LogError {
     InvalidSetting { key: String, value: String, reason: String },
     #[error("could not open the log file {path:?}: {}", io_text(.reason))]
     File { path: PathBuf, reason: io::Error },
-    #[error("could not start the log: {0}")]
+    #[error("could not start the log: {}", io_text(.0))]
     Start(io::Error),
 }
 

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use senary_execution::{Segment, SegmentSequence};
-use senary_metrics::spelling::nearest;
 use senary_net::ConfigError;
 use senary_net::resolve::HostPattern;
+use senary_words::spelling::nearest;
 use serde_json::{Map, Value};
 
 use super::place::line_of;

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use senary_metrics::spelling::nearest;
+use senary_words::spelling::nearest;
 use serde_json::{Map, Value, json};
 
 use super::remarks::{Remarks, UnknownField};

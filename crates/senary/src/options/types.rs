@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use senary_execution::{Segment, SegmentError, SegmentSequence};
-use senary_metrics::duration;
 use senary_metrics::threshold::ThresholdSpec;
 use senary_net::resolve::{DnsPolicy, DnsSelect};
+use senary_words::duration;
 use serde_json::{Map, Value, json};
 
 use super::remarks::Remarks;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use senary_metrics::duration;
+use senary_words::duration;
 use serde_json::{Map, Value};
 
 /// Why a value is not what its option wants, and where it stands.

@@ -1,9 +1,9 @@
 //! What somebody may have meant by a threshold that is none.
 
 use senary_metrics::Registry;
-use senary_metrics::spelling::nearest;
 use senary_metrics::submetric::Selector;
 use senary_metrics::threshold::{Expression, ExpressionError, supported_methods};
+use senary_words::spelling::nearest;
 
 /// Whether a threshold is on a metric that there is, and what it should look like.
 pub fn on_threshold(selector: &str, expression: &str, registry: &Registry) -> Option<String> {

@@ -6,10 +6,10 @@ use std::time::Duration;
 use senary_execution::{LoadPlan, Scenario, SegmentTuple};
 use senary_js::settings::SystemTags;
 use senary_metrics::engine::{Engine, ThresholdPlan};
-use senary_metrics::spelling::nearest;
 use senary_metrics::submetric::Selector;
 use senary_metrics::{Registry, TagSet};
 use senary_net::{ClientCertificate, Dialer, LocalIps, Resolver, Tls, TlsOptions};
+use senary_words::spelling::nearest;
 use serde_json::{Map, Value};
 
 use super::summary::check_time_unit;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anstyle::AnsiColor;
 use senary_execution::{ScenarioProgress, ScenarioStatus};
-use senary_metrics::duration::format_go;
+use senary_words::duration::format_go;
 
 use super::{Headline, Running, Snapshot};
 

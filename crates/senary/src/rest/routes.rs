@@ -1,7 +1,7 @@
 //! Which request gets which answer.
 
 use hyper::{Method, StatusCode};
-use senary_js::percent;
+use senary_words::percent;
 use serde_json::Value;
 
 use super::{RunControl, documents, process};

@@ -14,7 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use senary_js::source::io_text;
+use senary_words::io_text;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -41,7 +41,7 @@ pub enum BindError {
     NoPort(String),
     #[error("listen tcp {address}: bind: {}", io_text(.error))]
     Bind { address: String, error: io::Error },
-    #[error("starting the thread of the REST API: {0}")]
+    #[error("starting the thread of the REST API: {}", io_text(.0))]
     Thread(io::Error),
 }
 

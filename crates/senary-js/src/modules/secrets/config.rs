@@ -6,9 +6,10 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
+use senary_words::io_text;
 use serde_json::Value;
 
-use crate::source::{input, io_text, read_text};
+use crate::source::{input, read_text};
 
 const FILE: &str = "file";
 const MOCK: &str = "mock";
@@ -285,7 +286,7 @@ fn invalid(setting: &str, value: &str, reason: &str) -> ConfigError {
 
 /// `1m30s`, `500ms`, `1.5h`.
 fn duration(text: &str) -> Option<Duration> {
-    senary_metrics::duration::parse_go(text)
+    senary_words::duration::parse_go(text)
         .ok()
         .and_then(|nanos| nanos.try_into().ok())
         .map(Duration::from_nanos)

@@ -8,7 +8,8 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
-use senary_js::source::{io_text, read_text};
+use senary_js::source::read_text;
+use senary_words::io_text;
 
 use self::template::{TemplateError, render};
 use crate::cli::NewArgs;

@@ -3,27 +3,40 @@
 //!
 //! Values are nanoseconds in an `i64`, as in Go, so that negative durations can be told from missing ones.
 
+use std::fmt;
 use std::num::{IntErrorKind, ParseIntError};
 use std::time::Duration;
 
 /// Why a text is no duration. The texts are the reference's.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DurationError {
-    #[error("time: invalid duration {0:?}")]
     Invalid(String),
-    #[error("time: missing unit in duration {0:?}")]
     MissingUnit(String),
-    #[error("time: unknown unit {unit:?} in duration {text:?}")]
-    UnknownUnit { unit: String, text: String },
+    UnknownUnit {
+        unit: String,
+        text: String,
+    },
     /// The number in front of `d`.
-    #[error("{0:?} is not a whole number of days")]
     Days(String),
-    #[error("{0:?} is a number of days beyond 64 bits")]
     TooManyDays(String),
     /// What stands behind the days has a sign of its own.
-    #[error("invalid time format '{0}'")]
     SignedRest(String),
 }
+
+impl fmt::Display for DurationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid(text) => write!(f, "time: invalid duration {text:?}"),
+            Self::MissingUnit(text) => write!(f, "time: missing unit in duration {text:?}"),
+            Self::UnknownUnit { unit, text } => write!(f, "time: unknown unit {unit:?} in duration {text:?}"),
+            Self::Days(days) => write!(f, "{days:?} is not a whole number of days"),
+            Self::TooManyDays(days) => write!(f, "{days:?} is a number of days beyond 64 bits"),
+            Self::SignedRest(rest) => write!(f, "invalid time format '{rest}'"),
+        }
+    }
+}
+
+impl std::error::Error for DurationError {}
 
 const NANOS: [(&str, i128); 8] = [
     ("ns", 1),
