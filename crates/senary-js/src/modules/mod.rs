@@ -1,5 +1,6 @@
 //! The modules scripts import from `k6` and `k6/...`, and the globals every script has.
 
+mod connection;
 pub mod crypto;
 pub mod crypto_x509;
 pub mod data;
@@ -15,10 +16,11 @@ mod missing;
 pub mod phase;
 mod platform;
 pub mod secrets;
+mod tcp;
 pub mod text_codec;
 pub mod timers;
 pub mod webcrypto;
-pub mod x_tcp;
+mod x_tcp;
 
 use rquickjs::{Ctx, Object};
 

@@ -10,24 +10,24 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use rquickjs::{Class, Persistent};
-use senary_metrics::{Details, FailureId, FailureKind, MetricId, SeriesId, TagSetId};
 use senary_net::{Attempt, Stream, WireBytes};
 use tokio::task::AbortHandle;
 
-use super::SocketObject;
-use super::arguments::Tags;
-use super::error::{CallSite, Method, SocketFailure};
+use super::class::SocketObject;
 use super::events::SocketEvent;
 use super::metrics::TcpMetrics;
 use crate::event_loop::Event;
 use crate::live::LiveId;
 use crate::memory::Charge;
+use crate::modules::connection::books::{SocketBooks, milliseconds};
+use crate::modules::connection::error::{CallSite, Method, SocketFailure};
+use crate::modules::connection::options::Tags;
 use crate::prefetch::HotLines;
 use crate::promise::Resolvers;
 use crate::vu::core::VuCore;
@@ -66,19 +66,19 @@ impl State {
     }
 }
 
-/// Bytes the kernel did not take yet, and who waits for them.
+/// Bytes the kernel did not take yet, and the promise that waits for them.
 pub struct QueuedWrite {
     pub data: Vec<u8>,
     pub written: usize,
     pub waiting: Resolvers,
-    /// Those of the `write()`.
+    /// The tags given to `write()`.
     pub tags: Tags,
     pub called: Option<CallSite>,
     /// The bytes count as the script's.
     pub _charge: Charge,
 }
 
-/// Writes that the end of a connection cut off, and between which addresses it was.
+/// Writes that the end of a connection cut off, and the addresses it ran between.
 pub struct CutOff {
     pub writes: VecDeque<QueuedWrite>,
     pub route: Option<(SocketAddr, SocketAddr)>,
@@ -90,39 +90,12 @@ pub struct Connecting {
     pub called: Option<CallSite>,
 }
 
-/// Whom a socket talks to, as its tags say it.
-struct Endpoint {
-    host: String,
-    port: String,
-    ip: Option<String>,
-}
-
-impl Endpoint {
-    fn tags(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
-        let ip = self.ip.as_deref().map(|ip| ("ip", ip));
-        [("host", self.host.as_str()), ("port", &self.port)].into_iter().chain(ip)
-    }
-}
-
-/// A series that the socket has recorded to, and the VU's tags it was looked up under.
-struct KnownSeries {
-    under: TagSetId,
-    metric: MetricId,
-    /// Those of the series: the VU's and the socket's.
-    tags: TagSetId,
-    series: SeriesId,
-}
-
 pub struct SocketCore {
     id: LiveId,
     pub vu: Rc<VuCore>,
     pub metrics: TcpMetrics,
-    pub state: Cell<State>,
-    constructor_tags: Tags,
-    connect_tags: RefCell<Tags>,
-    endpoint: RefCell<Option<Endpoint>>,
-    /// Emptied when the socket's own tags change.
-    known_series: RefCell<Vec<KnownSeries>>,
+    state: Cell<State>,
+    pub books: SocketBooks,
     pub stream: RefCell<Option<Stream>>,
     /// What the stream, or the connect under way, moved since it was last accounted for.
     pub wire: Rc<WireBytes>,
@@ -152,15 +125,13 @@ pub struct SocketCore {
 
 impl SocketCore {
     pub fn new(vu: Rc<VuCore>, metrics: TcpMetrics, constructor_tags: Tags) -> Rc<Self> {
+        let books = SocketBooks::new(vu.clone(), "TCP", constructor_tags);
         Rc::new(Self {
             id: vu.events.new_live_id(),
             vu,
             metrics,
             state: Cell::new(State::Disconnected),
-            constructor_tags,
-            connect_tags: RefCell::default(),
-            endpoint: RefCell::default(),
-            known_series: RefCell::default(),
+            books,
             stream: RefCell::default(),
             wire: Rc::default(),
             opened_at: Cell::new(None),
@@ -182,6 +153,10 @@ impl SocketCore {
         })
     }
 
+    pub fn state(&self) -> State {
+        self.state.get()
+    }
+
     /// Queues an event for the script.
     pub fn emit(self: &Rc<Self>, event: SocketEvent) {
         self.inbox.borrow_mut().push_back(event);
@@ -197,9 +172,7 @@ impl SocketCore {
     /// disconnected → opening.
     pub fn begin_connect(self: &Rc<Self>, tags: Tags, host: String, port: i64) {
         self.state.set(State::Opening);
-        self.connect_tags.replace(tags);
-        self.endpoint.replace(Some(Endpoint { host, port: port.to_string(), ip: None }));
-        self.known_series.borrow_mut().clear();
+        self.books.begin(tags, host, port.to_string());
         self.attempt.replace(Some(Rc::default()));
         self.vu.events.hold(self.id, self.clone());
     }
@@ -208,21 +181,23 @@ impl SocketCore {
         self.task.replace(Some(task));
     }
 
-    /// The host's address, once it is known.
-    fn resolved(&self, ip: IpAddr) {
-        if let Some(endpoint) = &mut *self.endpoint.borrow_mut() {
-            endpoint.ip = Some(ip.to_string());
-        }
-        self.known_series.borrow_mut().clear();
-    }
-
     /// opening → (event) → open; the stream is here already, so that nothing can get lost.
     pub fn connected(self: &Rc<Self>, stream: Stream) {
-        self.count(self.metrics.sockets);
+        self.books.count(self.metrics.sockets);
         self.stream.replace(Some(stream));
         let now = Instant::now();
         self.opened_at.set(Some(now));
         self.idle_since.set(now);
+    }
+
+    /// opening → open: script learns of the connection now.
+    pub fn opened(&self) {
+        self.state.set(State::Open);
+    }
+
+    /// disconnected → destroyed, without anything to close.
+    pub fn destroyed_unused(&self) {
+        self.state.set(State::Destroyed);
     }
 
     /// opening → disconnected.
@@ -267,53 +242,21 @@ impl SocketCore {
         }
     }
 
-    pub fn count(&self, metric: MetricId) {
-        self.record(metric, 1.0);
-    }
-
-    /// Counts something under tags of its own on top of the socket's.
-    pub fn count_with(&self, metric: MetricId, tags: &Tags) {
-        if tags.is_empty() {
-            return self.count(metric);
-        }
-        let tags = self.tags_with(&[], tags);
-        let series = self.vu.worker.record(|r| r.series(metric, tags));
-        self.vu.record_series(series, 1.0, self.vu.now());
-    }
-
     /// Counts a write that will not be finished, if some of it was sent.
     pub fn count_partial(&self, write: &QueuedWrite) {
         if write.written > 0 {
-            self.count_with(self.metrics.partial_writes, &write.tags);
+            self.books.count_with(self.metrics.partial_writes, &write.tags);
         }
     }
 
     /// Counts a failure and gives it back; every failure of a socket comes by here, once.
     pub fn failed(&self, failure: SocketFailure, tags: &Tags) -> SocketFailure {
-        // Not kept at hand as other series are: what fails has cost far more than this look-up.
-        let tags = self.tags_with(&failure.tags(), tags);
-        let series = self.vu.worker.record(|r| r.series(self.metrics.errors, tags));
-        self.vu.record_series(series, 1.0, self.vu.now());
-        self.tell(&failure);
-        failure
+        self.books.failed(self.metrics.errors, failure, tags)
     }
 
     /// Where the script called the `connect()` under way.
     pub fn connect_called(&self) -> Option<CallSite> {
         self.connecting.borrow().as_ref().and_then(|connecting| connecting.called.clone())
-    }
-
-    /// Counts a failure among those of the run.
-    fn tell(&self, failure: &SocketFailure) {
-        let id = FailureId {
-            code: failure.code,
-            method: failure.method.as_str(),
-            ..FailureId::new(FailureKind::Socket, "")
-        };
-        self.vu.worker.fail(&id, || Details {
-            text: failure.message.clone(),
-            place: failure.called.as_ref().and_then(CallSite::place).unwrap_or_default(),
-        });
     }
 
     /// Notes what the peer did, should a failure follow from it.
@@ -329,8 +272,8 @@ impl SocketCore {
         let (sent, received) = (self.bytes_written.get(), self.bytes_read.get());
         match self.addresses() {
             Some((_, peer)) => Clue { peer, sent, received, event: ClueEvent::Open }.to_string(),
-            None => match &*self.endpoint.borrow() {
-                Some(Endpoint { host, port, .. }) => format!("connecting to {host}:{port}"),
+            None => match self.books.target() {
+                Some(target) => format!("connecting to {target}"),
                 None => self.state.get().as_str().to_owned(),
             },
         }
@@ -340,7 +283,7 @@ impl SocketCore {
     pub fn record_attempt(&self) -> bool {
         let Some(attempt) = self.attempt.take() else { return false };
         if let Some(ip) = attempt.ip() {
-            self.resolved(ip);
+            self.books.resolved(ip);
         }
         let timings = attempt.timings();
         let steps = [
@@ -350,7 +293,7 @@ impl SocketCore {
         ];
         for (metric, duration) in steps {
             if let Some(duration) = duration {
-                self.record(metric, milliseconds(duration));
+                self.books.record(metric, milliseconds(duration));
             }
         }
         true
@@ -363,56 +306,11 @@ impl SocketCore {
         self.vu.data_received.set(self.vu.data_received.get() + received);
     }
 
-    /// The host and the port of the connect, for people to read.
-    pub fn target(&self) -> String {
-        let endpoint = self.endpoint.borrow();
-        endpoint.as_ref().map_or_else(String::new, |to| {
-            match to.host.contains(':') && !to.host.starts_with('[') {
-                true => format!("[{}]:{}", to.host, to.port),
-                false => format!("{}:{}", to.host, to.port),
-            }
-        })
-    }
-
     /// Local and remote, while there is a connection.
     pub fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
         let stream = self.stream.borrow();
         let stream = stream.as_ref()?;
         Some((stream.local_addr().ok()?, stream.remote_addr()))
-    }
-
-    fn record(&self, metric: MetricId, value: f64) {
-        let series = self.own_series(metric);
-        self.vu.record_series(series, value, self.vu.now());
-    }
-
-    /// The series of a metric under the VU's present tags and the socket's own.
-    fn own_series(&self, metric: MetricId) -> SeriesId {
-        let under = self.vu.tags.id();
-        let mut known = self.known_series.borrow_mut();
-        let mut tags = None;
-        for of in known.iter().filter(|of| of.under == under) {
-            if of.metric == metric {
-                return of.series;
-            }
-            tags = Some(of.tags);
-        }
-        known.retain(|of| of.under.is_of(self.vu.worker.epoch()));
-        let tags = tags.unwrap_or_else(|| self.tags_with(&[], &Vec::new()));
-        let series = self.vu.worker.record(|r| r.series(metric, tags));
-        known.push(KnownSeries { under, metric, tags, series });
-        series
-    }
-
-    /// The VU's tags, those of what is counted, the constructor's, connect's, the endpoint's and those of the call: later
-    /// ones win.
-    fn tags_with(&self, kind: &[(&'static str, &'static str)], tags: &Tags) -> TagSetId {
-        let (connect, endpoint) = (self.connect_tags.borrow(), self.endpoint.borrow());
-        let endpoint = endpoint.iter().flat_map(Endpoint::tags);
-        let own = kind.iter().copied().chain(pairs(&self.constructor_tags)).chain(pairs(&connect));
-        let own = own.chain([("proto", "TCP")]).chain(endpoint).chain(pairs(tags));
-        let under = self.vu.tags.id();
-        self.vu.worker.record(|r| r.derive(under, own))
     }
 
     fn close_stream(&self) {
@@ -422,17 +320,9 @@ impl SocketCore {
         }
         self.account_wire_bytes();
         if let Some(opened) = self.opened_at.take() {
-            self.record(self.metrics.duration, milliseconds(opened.elapsed()));
+            self.books.record(self.metrics.duration, milliseconds(opened.elapsed()));
         }
     }
-}
-
-fn pairs(tags: &Tags) -> impl Iterator<Item = (&str, &str)> + Clone {
-    tags.iter().map(|(key, value)| (key.as_str(), value.as_str()))
-}
-
-pub fn milliseconds(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
 }
 
 /// The reference's text for using a socket that has no connection.

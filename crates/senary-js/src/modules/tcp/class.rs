@@ -1,14 +1,5 @@
-//! `k6/x/tcp`: the `Socket` class, as documented and as `docs/differences.md` corrects the reference.
-//!
-//! One file per concern: `arguments` (what scripts hand over), `socket` (state), `io` (the wire), `events` (what
-//! script is told), `error`. This file is the class: its constructor, methods and properties.
-
-mod arguments;
-mod error;
-mod events;
-mod io;
-mod metrics;
-mod socket;
+//! The `Socket` class as `k6/x/tcp` documents it, and as `docs/differences.md` corrects the reference: its constructor,
+//! methods and properties.
 
 use std::cell::RefCell;
 use std::ffi::c_int;
@@ -20,22 +11,28 @@ use rquickjs::function::{Constructor, FromParam, Opt, ParamRequirement, ParamsAc
 use rquickjs::object::Accessor;
 use rquickjs::{Class, Coerced, Ctx, Function, JsLifetime, Object, Persistent, Value, qjs};
 
-use crate::errors;
-use crate::hints;
-use crate::modules::NativeModule;
+use super::core::{Connecting, NO_CONNECTION, QueuedWrite, SocketCore, State};
+use super::events::{EVENT_COUNT, EventName, SocketEvent};
+use super::metrics::TcpMetrics;
+use super::{io, target};
+use crate::modules::connection::bytes::with_bytes;
+use crate::modules::connection::error::{CallSite, Method, SocketFailure};
+use crate::modules::connection::options::{self, Tags};
 use crate::promise::{pending, settled};
 use crate::vu::core::vu_of;
-use error::{CallSite, Method, SocketFailure};
-use events::{EVENT_COUNT, EventName, SocketEvent};
-use metrics::TcpMetrics;
-use socket::{Connecting, NO_CONNECTION, QueuedWrite, SocketCore, State};
-
-pub const MODULE: NativeModule = NativeModule { name: "k6/x/tcp", exports, opens_files: true };
+use crate::{errors, hints};
 
 /// The script's object: the socket and who listens to it.
 pub struct SocketObject<'js> {
     core: Rc<SocketCore>,
     handlers: RefCell<[Option<Function<'js>>; EVENT_COUNT]>,
+}
+
+impl<'js> SocketObject<'js> {
+    /// The listener of an event.
+    pub fn handler(&self, event: EventName) -> Option<Function<'js>> {
+        self.handlers.borrow()[event as usize].clone()
+    }
 }
 
 /// The socket a method was called on, or a property read of.
@@ -53,29 +50,15 @@ impl<'js> FromParam<'js> for Receiver<'js> {
     }
 }
 
-fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
-    let vu = vu_of(ctx)?;
-    if TcpMetrics::of(ctx).is_none() {
-        TcpMetrics::install(ctx, &vu.registry).map_err(|e| errors::throw_go_error(ctx, &e.to_string()))?;
-        error::install(ctx)?;
-    }
-    let module = Object::new(ctx.clone())?;
-    Class::<SocketObject>::define(&module)?;
-    Ok(module)
-}
-
-fn construct<'js>(
-    ctx: Ctx<'js>,
-    options: Opt<Value<'js>>,
-) -> rquickjs::Result<Class<'js, SocketObject<'js>>> {
+fn construct<'js>(ctx: Ctx<'js>, given: Opt<Value<'js>>) -> rquickjs::Result<Class<'js, SocketObject<'js>>> {
     let vu = vu_of(&ctx)?;
     let Some(metrics) = TcpMetrics::of(&ctx) else {
         return Err(errors::throw_error(&ctx, "the module k6/x/tcp is not loaded"));
     };
-    let tags = match arguments::options(&ctx, options.0.as_ref(), "tcp.socketOptions")? {
-        Some(options) => {
-            hints::unknown_fields("Socket()", &options, &["tags"])?;
-            arguments::tags(&ctx, &options)?
+    let tags = match options::object(&ctx, given.0.as_ref(), "tcp.socketOptions")? {
+        Some(given) => {
+            hints::unknown_fields("Socket()", &given, &["tags"])?;
+            options::tags(&ctx, &given)?
         }
         None => Vec::new(),
     };
@@ -95,15 +78,15 @@ fn connect<'js>(
     if core.vu.phase.is_init() {
         return Err(errors::throw_go_error(&ctx, "connecting in the init context is not supported"));
     }
-    if let Some(refusal) = core.state.get().refuses_connect() {
+    if let Some(refusal) = core.state().refuses_connect() {
         return refuse(&ctx, &this.0, refusal, &Vec::new());
     }
-    let mut target = match arguments::connect_target(&ctx, first.0, second.0)? {
+    let mut target = match target::connect_target(&ctx, first.0, second.0)? {
         Ok(target) => target,
         Err((failure, tags)) => return refuse(&ctx, &this.0, failure, &tags),
     };
     // Once more: getters of the options are script, too.
-    if let Some(refusal) = core.state.get().refuses_connect() {
+    if let Some(refusal) = core.state().refuses_connect() {
         return refuse(&ctx, &this.0, refusal, &target.tags);
     }
     anchor(&ctx, &this.0);
@@ -119,32 +102,31 @@ fn write<'js>(
     ctx: Ctx<'js>,
     this: Receiver<'js>,
     data: Opt<Value<'js>>,
-    options: Opt<Value<'js>>,
+    given: Opt<Value<'js>>,
 ) -> rquickjs::Result<Value<'js>> {
     let core = this.0.borrow().core.clone();
-    let options = arguments::options(&ctx, options.0.as_ref(), "tcp.writeOptions")?;
-    let (encoding, tags) = match &options {
+    let given = options::object(&ctx, given.0.as_ref(), "tcp.writeOptions")?;
+    let (encoding, tags) = match &given {
         None => (None, Vec::new()),
-        Some(options) => {
-            hints::unknown_fields("write()", options, &["encoding", "tags"])?;
-            let encoding: Value<'js> = options.get("encoding")?;
-            let given = !encoding.is_undefined() && !encoding.is_null();
-            let encoding = given.then(|| encoding.get::<Coerced<String>>()).transpose()?.map(|c| c.0);
-            (encoding, arguments::tags(&ctx, options)?)
+        Some(given) => {
+            hints::unknown_fields("write()", given, &["encoding", "tags"])?;
+            let encoding: Value<'js> = given.get("encoding")?;
+            let is_given = !encoding.is_undefined() && !encoding.is_null();
+            let encoding = is_given.then(|| encoding.get::<Coerced<String>>()).transpose()?.map(|c| c.0);
+            (encoding, options::tags(&ctx, given)?)
         }
     };
-    let attempt =
-        arguments::with_bytes(&ctx, data.0.as_ref(), encoding.as_deref(), |bytes| write_now(&core, bytes))?;
-    let attempt = match attempt {
-        Ok(attempt) => attempt,
+    let outcome = with_bytes(&ctx, data.0.as_ref(), encoding.as_deref(), |bytes| write_now(&core, bytes))?;
+    let outcome = match outcome {
+        Ok(outcome) => outcome,
         Err(error) => return refuse(&ctx, &this.0, error, &tags),
     };
-    if !matches!(attempt, Attempt::NoConnection) {
-        core.count_with(core.metrics.writes, &tags);
+    if !matches!(outcome, WriteOutcome::NoConnection) {
+        core.books.count_with(core.metrics.writes, &tags);
     }
-    match attempt {
-        Attempt::Done => settled(&ctx, Ok(Value::new_undefined(ctx.clone()))),
-        Attempt::Left { data, written } => {
+    match outcome {
+        WriteOutcome::Done => settled(&ctx, Ok(Value::new_undefined(ctx.clone()))),
+        WriteOutcome::Left { data, written } => {
             let (promise, waiting) = pending(&ctx)?;
             let _charge = core.vu.memory.charge(data.len());
             let called = CallSite::here(&ctx);
@@ -153,61 +135,61 @@ fn write<'js>(
             core.vu.memory.check(&ctx)?;
             Ok(promise)
         }
-        Attempt::NoConnection => {
+        WriteOutcome::NoConnection => {
             let error = SocketFailure::new(Method::Write, "ENOTCONN", NO_CONNECTION);
             refuse(&ctx, &this.0, error, &tags)
         }
-        Attempt::Failed(error) => refuse(&ctx, &this.0, error, &tags),
+        WriteOutcome::Failed(error) => refuse(&ctx, &this.0, error, &tags),
     }
 }
 
 /// What became of handing bytes to the kernel at once.
-enum Attempt {
+enum WriteOutcome {
     Done,
     Left { data: Vec<u8>, written: usize },
     NoConnection,
     Failed(SocketFailure),
 }
 
-fn write_now(core: &Rc<SocketCore>, bytes: &[u8]) -> Attempt {
-    if core.state.get() != State::Open {
-        return Attempt::NoConnection;
+fn write_now(core: &Rc<SocketCore>, bytes: &[u8]) -> WriteOutcome {
+    if core.state() != State::Open {
+        return WriteOutcome::NoConnection;
     }
     if !core.writes.borrow().is_empty() {
         // Behind those that wait already: writes reach the wire in the order of the calls.
-        return Attempt::Left { data: bytes.to_vec(), written: 0 };
+        return WriteOutcome::Left { data: bytes.to_vec(), written: 0 };
     }
     if bytes.is_empty() {
-        return Attempt::Done;
+        return WriteOutcome::Done;
     }
     let mut stream = core.stream.borrow_mut();
-    let Some(stream) = stream.as_mut() else { return Attempt::NoConnection };
+    let Some(stream) = stream.as_mut() else { return WriteOutcome::NoConnection };
     let taken = stream.try_write(bytes);
     core.account_wire_bytes();
     match taken {
         Ok((written, on_its_way)) => {
             core.bytes_written.set(core.bytes_written.get() + written as u64);
             if written == bytes.len() && on_its_way {
-                Attempt::Done
+                WriteOutcome::Done
             } else {
-                Attempt::Left { data: bytes.to_vec(), written }
+                WriteOutcome::Left { data: bytes.to_vec(), written }
             }
         }
         Err(error) => {
             let mut error = SocketFailure::from_net(Method::Write, &error);
             error.message = format!("failed to write data after 0 bytes: {}", error.message);
-            Attempt::Failed(error)
+            WriteOutcome::Failed(error)
         }
     }
 }
 
 fn destroy<'js>(ctx: Ctx<'js>, this: Receiver<'js>) {
     let core = this.0.borrow().core.clone();
-    if core.state.get() == State::Destroyed {
+    if core.state() == State::Destroyed {
         return;
     }
     if core.vu.phase.is_init() {
-        core.state.set(State::Destroyed);
+        core.destroyed_unused();
         return;
     }
     anchor(&ctx, &this.0);
@@ -278,12 +260,12 @@ fn refuse<'js>(
     ctx: &Ctx<'js>,
     this: &Class<'js, SocketObject<'js>>,
     failure: SocketFailure,
-    tags: &arguments::Tags,
+    tags: &Tags,
 ) -> rquickjs::Result<Value<'js>> {
     let core = this.borrow().core.clone();
     let failure = core.failed(failure.called_at(CallSite::here(ctx)), tags);
     // `close` is the last event there is.
-    if core.state.get() == State::Destroyed {
+    if core.state() == State::Destroyed {
         return settled(ctx, Err(failure.to_value(ctx)?));
     }
     anchor(ctx, this);
@@ -346,11 +328,11 @@ impl<'js> JsClass<'js> for SocketObject<'js> {
         method("on", Function::new(ctx.clone(), on))?;
         proto.prop(
             "ready_state",
-            Accessor::from(|this: Receiver<'js>| this.0.borrow().core.state.get().as_str()),
+            Accessor::from(|this: Receiver<'js>| this.0.borrow().core.state().as_str()),
         )?;
         proto.prop(
             "connected",
-            Accessor::from(|this: Receiver<'js>| this.0.borrow().core.state.get() == State::Open),
+            Accessor::from(|this: Receiver<'js>| this.0.borrow().core.state() == State::Open),
         )?;
         proto.prop(
             "bytes_written",

@@ -5,11 +5,11 @@ use std::rc::Rc;
 
 use rquickjs::{Class, Ctx, Function, Value};
 
-use super::SocketObject;
-use super::error::{Method, SocketFailure};
-use super::socket::{Connecting, CutOff, SocketCore, State};
+use super::class::SocketObject;
+use super::core::{Connecting, CutOff, SocketCore, State};
 use crate::live::Live;
 use crate::memory::Chunk;
+use crate::modules::connection::error::{Method, SocketFailure};
 use crate::prefetch::extent;
 use crate::promise::Resolvers;
 use crate::vu::failures::ClueEvent;
@@ -83,8 +83,8 @@ impl Live for SocketCore {
     }
 
     fn describe(&self) -> String {
-        let doing = if self.state.get() == State::Opening { "connecting" } else { "open" };
-        format!("a socket to {} is still {doing}", self.target())
+        let doing = if self.state() == State::Opening { "connecting" } else { "open" };
+        format!("a socket to {} is still {doing}", self.books.target().unwrap_or_default())
     }
 
     fn traffic(&self) -> String {
@@ -102,11 +102,11 @@ fn dispatch(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, event: SocketEvent) -> rquic
     match event {
         SocketEvent::Connected => {
             // A socket destroyed meanwhile has its own event behind this one.
-            if socket.state.get() != State::Opening {
+            if socket.state() != State::Opening {
                 return Ok(());
             }
             let connecting = socket.connecting.take();
-            socket.state.set(State::Open);
+            socket.opened();
             call(ctx, socket, EventName::Connect, None)?;
             if let Some(connecting) = connecting {
                 connecting.promise.resolve(ctx, Value::new_null(ctx.clone()))?;
@@ -117,7 +117,7 @@ fn dispatch(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, event: SocketEvent) -> rquic
         SocketEvent::ConnectFailed(failure) => {
             let connecting = socket.connecting.take();
             // It may have been destroyed meanwhile; the failure came first.
-            if socket.state.get() == State::Opening {
+            if socket.state() == State::Opening {
                 socket.connect_failed();
             }
             let value = tell(ctx, socket, &failure)?;
@@ -126,7 +126,7 @@ fn dispatch(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, event: SocketEvent) -> rquic
         }
         SocketEvent::Data(chunk) => {
             socket.data_queued.set(false);
-            if socket.state.get() == State::Open
+            if socket.state() == State::Open
                 && let Some(handler) = handler(ctx, socket, EventName::Data)
             {
                 let data = chunk.into_uint8_array(ctx)?;
@@ -150,14 +150,14 @@ fn dispatch(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, event: SocketEvent) -> rquic
             promise.reject(ctx, told?)
         }
         SocketEvent::Timeout => {
-            if socket.state.get() == State::Open {
+            if socket.state() == State::Open {
                 call(ctx, socket, EventName::Timeout, None)
             } else {
                 Ok(())
             }
         }
         SocketEvent::ReadFailed(failure) => {
-            if socket.state.get() != State::Open {
+            if socket.state() != State::Open {
                 return Ok(());
             }
             if listens(ctx, socket, EventName::Error) {
@@ -165,10 +165,10 @@ fn dispatch(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, event: SocketEvent) -> rquic
             } else {
                 log::error!(error = failure.message.as_str(), method = "read", module = "tcp"; "Handling TCP error");
             }
-            if socket.state.get() == State::Open { closed_by_peer(ctx, socket) } else { Ok(()) }
+            if socket.state() == State::Open { closed_by_peer(ctx, socket) } else { Ok(()) }
         }
         SocketEvent::PeerClosed => {
-            if socket.state.get() == State::Open {
+            if socket.state() == State::Open {
                 closed_by_peer(ctx, socket)
             } else {
                 Ok(())
@@ -255,9 +255,8 @@ fn tell<'js>(
 
 fn handler<'js>(ctx: &Ctx<'js>, socket: &Rc<SocketCore>, name: EventName) -> Option<Function<'js>> {
     let object: Class<'js, SocketObject<'js>> = socket.anchor.borrow().clone()?.restore(ctx).ok()?;
-    let handlers = object.borrow();
-    let handlers = handlers.handlers.borrow();
-    handlers[name as usize].clone()
+    let handler = object.borrow().handler(name);
+    handler
 }
 
 fn call<'js>(

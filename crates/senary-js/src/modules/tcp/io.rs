@@ -14,11 +14,11 @@ use std::time::{Duration, Instant};
 use senary_net::{NetError, Stream, Target};
 use tokio::time::Sleep;
 
-use super::arguments::ConnectTarget;
-use super::error::{Method, SocketFailure};
+use super::core::{QueuedWrite, SocketCore, State};
 use super::events::SocketEvent;
-use super::socket::{QueuedWrite, SocketCore, State};
+use super::target::ConnectTarget;
 use crate::memory::Chunk;
+use crate::modules::connection::error::{Method, SocketFailure};
 use crate::vu::failures::ClueEvent;
 
 /// In bytes. One per worker: what a read returns is copied out at once. It is also the largest chunk.
@@ -72,7 +72,7 @@ fn poll_io(socket: &Rc<SocketCore>, clocks: &mut Clocks, cx: &mut Context<'_>) -
             return Poll::Ready(());
         }
         remember_waker(socket, cx);
-        if socket.state.get() != State::Open {
+        if socket.state() != State::Open {
             // The `connect` event has not had its turn yet.
             return Poll::Pending;
         }
@@ -119,7 +119,7 @@ fn poll_read(socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> Poll<Continue> {
                 if socket.idle_timeout.get().is_some() {
                     socket.idle_since.set(Instant::now());
                 }
-                socket.count(socket.metrics.reads);
+                socket.books.count(socket.metrics.reads);
                 socket.data_queued.set(true);
                 socket.emit_from_io(SocketEvent::Data(Chunk::copy_of(&socket.vu.memory, &buffer[..n])));
                 Poll::Ready(Continue::Yes)
@@ -245,7 +245,7 @@ impl Silence {
             let due = socket.idle_since.get() + limit;
             if due <= Instant::now() {
                 socket.idle_since.set(Instant::now());
-                socket.count(socket.metrics.timeouts);
+                socket.books.count(socket.metrics.timeouts);
                 socket.note(ClueEvent::Silent(limit));
                 socket.emit_from_io(SocketEvent::Timeout);
                 return true;

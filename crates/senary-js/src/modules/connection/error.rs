@@ -10,6 +10,9 @@ use senary_net::NetError;
 use crate::source::frames::{self, Frame};
 use crate::source::{bytecode, stack};
 
+/// What stack traces call the script of the class.
+const SCRIPT: &str = "k6/x/tcp";
+
 /// Defines the class; evaluated once per context, it gives back the constructor. What is known of the error can be
 /// listed, as in the reference: scripts log errors with `JSON.stringify`.
 const CLASS: &str = "(class TCPError extends Error {
@@ -112,8 +115,7 @@ unsafe impl<'js> rquickjs::JsLifetime<'js> for ErrorClass {
 
 pub fn install(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
     static BYTECODE: OnceLock<Arc<[u8]>> = OnceLock::new();
-    let class: Constructor<'_> =
-        bytecode::evaluate_script(ctx, super::MODULE.name, CLASS, &BYTECODE)?.get()?;
+    let class: Constructor<'_> = bytecode::evaluate_script(ctx, SCRIPT, CLASS, &BYTECODE)?.get()?;
     // Fails only while userdata is being read, which nobody does here.
     let _ = ctx.store_userdata(ErrorClass(Persistent::save(ctx, class)));
     Ok(())

@@ -1,0 +1,7 @@
+//! What all connections of scripts have in common, whatever protocol they speak: the tags and the series they record
+//! under, the bytes that scripts hand over, and the errors that scripts see.
+
+pub mod books;
+pub mod bytes;
+pub mod error;
+pub mod options;
