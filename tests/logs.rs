@@ -89,6 +89,23 @@ fn a_log_server_that_is_away_holds_nobody_up() {
     assert_eq!(lines.collect::<Vec<_>>(), expected);
 }
 
+/// A proxy may see what is not encrypted, and has to know for whom it is.
+#[test]
+fn a_log_server_is_reached_through_a_proxy() {
+    let proxy = Server::start(Behaviour::HalfClose { reply: "HTTP/1.1 204 No Content\r\n\r\n" });
+    let program = Program::script(BINARY, "export default function () { console.log('said so') }");
+    let program = program.env("HTTP_PROXY", format!("http://{}", proxy.address()));
+    let outcome = program.arg("--log-output=loki=http://logs.test/push,header.X-Scope-OrgID=me").run();
+    outcome.expect_code(0);
+    let asked = String::from_utf8_lossy(&proxy.received()[0]).into_owned();
+    assert!(asked.starts_with("POST http://logs.test/push HTTP/1.1\r\n"), "{asked}");
+    for line in
+        ["host: logs.test\r\n", "content-type: application/json\r\n", "x-scope-orgid: me\r\n", "said so"]
+    {
+        assert!(asked.contains(line), "{line:?} is not in {asked}");
+    }
+}
+
 /// A log server that takes everything and answers nothing.
 #[test]
 fn a_log_server_without_answers_holds_the_end_up_for_a_while_or_until_a_signal() {

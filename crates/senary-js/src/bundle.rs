@@ -10,6 +10,7 @@ use rquickjs::{Object, Value};
 use senary_execution::{Clock, ExecutionState, Shutdown, VuId, WorkerContext};
 use senary_metrics::{ProducerId, Registry, TagSet};
 use senary_net::{DnsConfig, Resolver, Tls, TlsOptions};
+use senary_web::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::factory::{self, LifecycleError};
@@ -69,14 +70,14 @@ pub const TEARDOWN: &str = "teardown";
 pub const HANDLE_SUMMARY: &str = "handleSummary";
 
 impl Bundle {
-    /// Loads a script from where it is.
+    /// Loads a script from where it is. What it imports over the network is asked for without a proxy.
     pub fn load(
         source: ScriptSource,
         runtime: RuntimeOptions,
         registry: Registry,
         shutdown: &Shutdown,
     ) -> Result<Self, LifecycleError> {
-        let store = ModuleStore::new(source, shutdown.token().clone());
+        let store = ModuleStore::new(source, Client::default(), shutdown.token().clone());
         Self::of_store(store, runtime, registry, shutdown)
     }
 

@@ -37,7 +37,6 @@ pub mod stages;
 mod testing;
 mod timers;
 mod vu;
-mod web;
 
 pub use bundle::{Bundle, RuntimeOptions};
 pub use factory::{JsVuFactory, LifecycleError};
@@ -48,4 +47,3 @@ pub use source::ScriptSource;
 pub use stack::STACK_SIZE;
 pub use stages::Stages;
 pub use vu::js_vu::JsVu;
-pub use web::proxy::Proxies;

@@ -1,8 +1,4 @@
-//! For unit tests: a bare engine for natives that need no VU, and a web server that answers as it is told.
-
-use std::io::{Read, Write};
-use std::net::TcpListener;
-use std::thread::JoinHandle;
+//! For unit tests: a bare engine for natives that need no VU.
 
 use rquickjs::{Context, Ctx, Runtime};
 
@@ -36,27 +32,4 @@ pub fn run_async(ctx: &Ctx<'_>, code: &str) -> String {
     let promise: rquickjs::Promise<'_> = ctx.eval(body).unwrap();
     while ctx.execute_pending_job() {}
     promise.result::<String>().unwrap().unwrap()
-}
-
-/// Answers each connection in turn with the text given. Its address, as `http://…`, and what it was asked: the heads of
-/// the requests.
-pub fn web_server<'a>(answers: impl IntoIterator<Item = &'a str>) -> (String, JoinHandle<Vec<String>>) {
-    let answers: Vec<String> = answers.into_iter().map(str::to_owned).collect();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let thread = std::thread::spawn(move || {
-        let answer = |answer: String| {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut asked = Vec::new();
-            while !asked.ends_with(b"\r\n\r\n") {
-                let mut byte = [0];
-                stream.read_exact(&mut byte).unwrap();
-                asked.push(byte[0]);
-            }
-            stream.write_all(answer.as_bytes()).unwrap();
-            String::from_utf8(asked).unwrap()
-        };
-        answers.into_iter().map(answer).collect()
-    });
-    (url, thread)
 }

@@ -14,6 +14,7 @@ use senary_js::settings::SetupData;
 use senary_js::{Bundle, JsVuFactory, RuntimeOptions, ScriptSource, SystemTags, VuSettings};
 use senary_metrics::{ProducerId, Registry, TagSet};
 use senary_net::{Dialer, DnsConfig, Resolver, Tls, TlsOptions};
+use senary_web::Client;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -46,7 +47,8 @@ impl Files {
 
     /// `expected`: what every VU must find too.
     fn load_with(&self, expected: Option<&Value>) -> Result<Value, String> {
-        let mut source = ScriptSource::read(&self.entry, self.path()).map_err(|e| e.to_string())?;
+        let mut source =
+            ScriptSource::read(&self.entry, self.path(), &Client::default()).map_err(|e| e.to_string())?;
         let mut runtime = RuntimeOptions::default();
         if let Some(expected) = expected {
             runtime.env = [("EXPECTED".to_owned(), expected.to_string())].into();

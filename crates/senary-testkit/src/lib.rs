@@ -3,6 +3,7 @@
 //! - [`Server`]: a TCP (or TLS) server with a [`Behaviour`]; it counts what it is sent, so that both ends' books can
 //!   be compared.
 //! - [`FullBacklog`]: an address whose handshakes are never answered.
+//! - [`web_server`]: a web server that gives the answers it is told.
 //! - [`Program`]: a script or a command line given to the built binary, its signals, and what came out of it.
 //!
 //! Everything is bounded by itself, and gone when dropped. Failures panic: this is for tests only.
@@ -14,9 +15,11 @@ mod connection;
 mod program;
 mod protocol;
 mod server;
+mod web;
 
 pub use backlog::FullBacklog;
 pub use behaviour::{Behaviour, TlsEnd};
 pub use certificate::Certificate;
 pub use program::{Outcome, Program, Running, Signal};
 pub use server::Server;
+pub use web::web_server;

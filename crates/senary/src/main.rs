@@ -9,7 +9,6 @@ use senary::environment::Environment;
 use senary::failure::Failure;
 use senary::options::GlobalSettings;
 use senary::{features, logging, run, signals, trust, version};
-use senary_js::Proxies;
 
 fn main() -> ExitCode {
     let env = Environment::current();
@@ -18,7 +17,6 @@ fn main() -> ExitCode {
     // A command line that cannot be followed may still say how to log that.
     let flags = parsed.as_ref().map_or_else(|_| cli::scan_log_flags(&args), |cli| cli.global.clone());
     let global = GlobalSettings::new(&flags, &env);
-    Proxies::new(|name| env.get(name)).install();
     let result = start_log(&global).and_then(|()| follow(parsed?, &global, &env));
     let code = match result {
         Ok(()) => 0,
@@ -33,8 +31,8 @@ fn main() -> ExitCode {
 }
 
 fn start_log(global: &GlobalSettings) -> Result<(), Failure> {
-    logging::init(&global.log).or_else(|error| {
-        logging::init(&logging::Settings::default())?;
+    logging::init(&global.log, &global.web).or_else(|error| {
+        logging::init(&logging::Settings::default(), &global.web)?;
         Err(Failure::from(error))
     })?;
     if global.profiling {
@@ -50,7 +48,7 @@ fn follow(cli: Cli, global: &GlobalSettings, env: &Environment) -> Result<(), Fa
     match cli.command {
         Command::Run(args) => run::run(&args, global, env),
         Command::Inspect(args) => inspect::run(&args, global, env),
-        Command::Deps(args) => print(deps::run(&args, env)?.as_bytes()),
+        Command::Deps(args) => print(deps::run(&args, global, env)?.as_bytes()),
         Command::Echo(args) => echo::run(&args).map_err(command),
         Command::Help(text) => print(text.as_bytes()),
         Command::Archive(args) => archive::run(&args, global, env),

@@ -54,7 +54,7 @@ async fn main_line(
     }
     let echo = start_echo(args, &mut runtime)?;
     let secrets = script::secrets(global, env)?;
-    let test = script::read(name, runtime.source_type.as_deref())?;
+    let test = script::read(name, runtime.source_type.as_deref(), &global.web)?;
     let text = test.source.text.clone();
     let registry = Registry::new();
     let bundle = script::load(test, &runtime, secrets, &registry, &shutdown).await?;

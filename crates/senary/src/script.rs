@@ -7,6 +7,7 @@ use senary_execution::Shutdown;
 use senary_js::source::{ModuleStore, read_file};
 use senary_js::{Bundle, LifecycleError, RuntimeOptions, ScriptFailure, ScriptSource, Secrets};
 use senary_metrics::Registry;
+use senary_web::Client;
 use senary_words::percent;
 use serde_json::Value;
 
@@ -21,6 +22,8 @@ use crate::options::{GlobalSettings, RuntimeSettings};
 #[derive(Debug)]
 pub struct Test {
     pub source: ScriptSource,
+    /// Asked for what the script imports over the network.
+    web: Client,
     archived: Option<Archived>,
 }
 
@@ -35,9 +38,9 @@ struct Archived {
 
 /// Reads a test; `-` is standard input. Which kind it is shows in its first bytes, unless `kind` says it: `js` or
 /// `archive`.
-pub fn read(name: &str, kind: Option<&str>) -> Result<Test, Failure> {
+pub fn read(name: &str, kind: Option<&str>, web: &Client) -> Result<Test, Failure> {
     let cwd = std::env::current_dir().map_err(Failure::system("finding the working directory"))?;
-    let (url, bytes) = read_file(name, &cwd).map_err(Failure::Unreadable)?;
+    let (url, bytes) = read_file(name, &cwd, web).map_err(Failure::Unreadable)?;
     let is_archive = match kind {
         None => Archive::is_archive(&bytes),
         Some("js") => false,
@@ -45,11 +48,11 @@ pub fn read(name: &str, kind: Option<&str>) -> Result<Test, Failure> {
         Some(kind) => return Err(Failure::UnknownType { kind: kind.to_owned(), url }),
     };
     if !is_archive {
-        return Ok(Test { source: source_of(url, &bytes)?, archived: None });
+        return Ok(Test { source: source_of(url, &bytes)?, web: web.clone(), archived: None });
     }
     let Archive { url, script, options, env, base_compatibility, contents } = Archive::read(&bytes)?;
     let archived = Archived { options, env, base_compatibility, contents };
-    Ok(Test { source: source_of(url, &script)?, archived: Some(archived) })
+    Ok(Test { source: source_of(url, &script)?, web: web.clone(), archived: Some(archived) })
 }
 
 fn source_of(url: String, bytes: &[u8]) -> Result<ScriptSource, Failure> {
@@ -68,7 +71,7 @@ impl Test {
     /// The script, and where it finds what it imports; `shutdown` ends a download under way.
     pub fn into_store(self, shutdown: &Shutdown) -> Arc<ModuleStore> {
         match self.archived {
-            None => ModuleStore::new(self.source, shutdown.token().clone()),
+            None => ModuleStore::new(self.source, self.web, shutdown.token().clone()),
             Some(archived) => ModuleStore::of_archive(self.source, archived.contents),
         }
     }
@@ -88,7 +91,8 @@ impl Test {
 /// Opens the sources of secrets; whatever they give out is hidden in the log from then on.
 pub fn secrets(global: &GlobalSettings, env: &Environment) -> Result<Secrets, Failure> {
     let cwd = std::env::current_dir().unwrap_or_default();
-    Secrets::new(&global.secret_sources, |name| env.get(name), env.iter(), &cwd, logging::redact)
+    let variable = |name: &str| env.get(name);
+    Secrets::new(&global.secret_sources, variable, env.iter(), &cwd, &global.web, logging::redact)
         .map_err(|error| Failure::Secrets(error.to_string()))
 }
 

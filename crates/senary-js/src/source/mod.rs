@@ -25,6 +25,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use senary_web::Client;
 use senary_words::{io_text, percent};
 use tokio_util::sync::CancellationToken;
 
@@ -144,13 +145,14 @@ pub struct ModuleStore {
     /// URLs of files that were looked for and not found.
     missing: Mutex<BTreeMap<String, std::io::ErrorKind>>,
     locked: AtomicBool,
+    web: Client,
     cancel: CancellationToken,
 }
 
 impl ScriptSource {
     /// Reads a script from a path or a URL, or from standard input for `-`.
-    pub fn read(path: &str, cwd: &Path) -> Result<Self, SourceError> {
-        let (url, bytes) = read_file(path, cwd)?;
+    pub fn read(path: &str, cwd: &Path, web: &Client) -> Result<Self, SourceError> {
+        let (url, bytes) = read_file(path, cwd, web)?;
         Self::new(url, &bytes)
     }
 
@@ -201,7 +203,7 @@ impl ModuleStore {
 }
 
 /// What is at a path or a URL, or comes from standard input for `-`, and its URL.
-pub fn read_file(path: &str, cwd: &Path) -> Result<(String, Vec<u8>), SourceError> {
+pub fn read_file(path: &str, cwd: &Path, web: &Client) -> Result<(String, Vec<u8>), SourceError> {
     let not_found = |reason: std::io::Error| SourceError::NotFound {
         specifier: path.to_owned(),
         reason: io_text(&reason),
@@ -210,7 +212,7 @@ pub fn read_file(path: &str, cwd: &Path) -> Result<(String, Vec<u8>), SourceErro
         Ok((specifier::url_of(&cwd.join("-")), input::read_stdin().map_err(not_found)?))
     } else if specifier::is_remote(path) {
         let url = percent::cleaned(path);
-        let bytes = fetch(&url, path, &CancellationToken::new())?;
+        let bytes = fetch(web, &url, path, &CancellationToken::new())?;
         Ok((url, bytes))
     } else if let Some((scheme, _)) = path.split_once("://").filter(|(scheme, _)| *scheme != "file") {
         Err(SourceError::Scheme(scheme.to_owned()))
@@ -222,19 +224,20 @@ pub fn read_file(path: &str, cwd: &Path) -> Result<(String, Vec<u8>), SourceErro
 
 impl ModuleStore {
     /// A store that reads from disk and over the network until it is locked; cancelling ends a download under way.
-    pub fn new(entry: ScriptSource, cancel: CancellationToken) -> Arc<Self> {
-        Self::with(entry, BTreeMap::new(), false, cancel)
+    pub fn new(entry: ScriptSource, web: Client, cancel: CancellationToken) -> Arc<Self> {
+        Self::with(entry, BTreeMap::new(), false, web, cancel)
     }
 
     /// A store of what an archive holds, by URL, and of nothing else.
     pub fn of_archive(entry: ScriptSource, contents: BTreeMap<String, Arc<[u8]>>) -> Arc<Self> {
-        Self::with(entry, contents, true, CancellationToken::new())
+        Self::with(entry, contents, true, Client::default(), CancellationToken::new())
     }
 
     fn with(
         entry: ScriptSource,
         contents: BTreeMap<String, Arc<[u8]>>,
         closed: bool,
+        web: Client,
         cancel: CancellationToken,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -244,6 +247,7 @@ impl ModuleStore {
             closed,
             missing: Mutex::default(),
             locked: AtomicBool::new(false),
+            web,
             cancel,
         })
     }
@@ -491,7 +495,7 @@ impl ModuleStore {
                     });
                 }
                 None => {
-                    let bytes: Arc<[u8]> = fetch(url, specifier, &self.cancel)?.into();
+                    let bytes: Arc<[u8]> = fetch(&self.web, url, specifier, &self.cancel)?.into();
                     self.contents_now().insert(url.to_owned(), bytes.clone());
                     bytes
                 }
@@ -527,7 +531,7 @@ impl ModuleStore {
                     return Some(known.clone());
                 }
                 let bytes: Arc<[u8]> =
-                    fetch(&map, named, &self.cancel).map_err(|e| warn(e.to_string())).ok()?.into();
+                    fetch(&self.web, &map, named, &self.cancel).map_err(|e| warn(e.to_string())).ok()?.into();
                 self.contents_now().insert(map, bytes.clone());
                 Some(bytes)
             }
@@ -681,8 +685,13 @@ fn parse(url: &str, text: &str) -> Result<Parsed, SourceError> {
     })
 }
 
-fn fetch(url: &str, specifier: &str, cancel: &CancellationToken) -> Result<Vec<u8>, SourceError> {
-    remote::fetch(url, cancel).map_err(|error| SourceError::Remote {
+fn fetch(
+    web: &Client,
+    url: &str,
+    specifier: &str,
+    cancel: &CancellationToken,
+) -> Result<Vec<u8>, SourceError> {
+    remote::fetch(web, url, cancel).map_err(|error| SourceError::Remote {
         specifier: specifier.to_owned(),
         url: url.to_owned(),
         reason: error.to_string(),

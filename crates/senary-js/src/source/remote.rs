@@ -3,10 +3,8 @@
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-use hyper::{Method, StatusCode};
+use senary_web::{Client, Method, StatusCode, WebError};
 use tokio_util::sync::CancellationToken;
-
-use crate::web::{self, WebError};
 
 /// Time for one module, redirects included.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -32,9 +30,9 @@ pub enum FetchError {
 }
 
 /// Downloads a module. Blocks the caller, which runs in the init context where nothing else has to go on.
-pub fn fetch(url: &str, cancel: &CancellationToken) -> Result<Vec<u8>, FetchError> {
+pub fn fetch(web: &Client, url: &str, cancel: &CancellationToken) -> Result<Vec<u8>, FetchError> {
     let (send, receive) = channel();
-    let (url, token) = (url.to_owned(), cancel.clone());
+    let (web, url, token) = (web.clone(), url.to_owned(), cancel.clone());
     // A thread of its own: the caller's may drive a runtime already, in which nothing can be waited for.
     let download = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -42,7 +40,7 @@ pub fn fetch(url: &str, cancel: &CancellationToken) -> Result<Vec<u8>, FetchErro
             Ok(runtime) => runtime.block_on(async {
                 tokio::select! {
                     () = token.cancelled() => Err(FetchError::Cancelled),
-                    result = tokio::time::timeout(LIMIT, fetch_marked(&url)) => result.unwrap_or(Err(FetchError::TimedOut)),
+                    result = tokio::time::timeout(LIMIT, fetch_marked(&web, &url)) => result.unwrap_or(Err(FetchError::TimedOut)),
                 }
             }),
             Err(error) => Err(FetchError::Start(error.to_string())),
@@ -64,19 +62,19 @@ pub fn fetch(url: &str, cancel: &CancellationToken) -> Result<Vec<u8>, FetchErro
     }
 }
 
-async fn fetch_marked(url: &str) -> Result<Vec<u8>, FetchError> {
-    match get(&marked(url)).await {
+async fn fetch_marked(web: &Client, url: &str) -> Result<Vec<u8>, FetchError> {
+    match get(web, &marked(url)).await {
         Ok(body) => Ok(body),
         // No second try can reach a server that could not be reached.
         Err(
             error @ FetchError::Web(WebError::Connect { .. } | WebError::Proxy(_) | WebError::Tunnel { .. }),
         ) => Err(error),
-        Err(_) => get(url).await,
+        Err(_) => get(web, url).await,
     }
 }
 
-async fn get(url: &str) -> Result<Vec<u8>, FetchError> {
-    let response = web::request(Method::GET, url, &[]).await?;
+async fn get(web: &Client, url: &str) -> Result<Vec<u8>, FetchError> {
+    let response = web.request(Method::GET, url, &[]).await?;
     if response.status != StatusCode::OK {
         return Err(FetchError::Status(response.status));
     }
@@ -101,11 +99,14 @@ mod tests {
 
     #[test]
     fn a_refused_mark_is_left_out() {
-        let (url, thread) = crate::testing::web_server([
+        let (url, thread) = senary_testkit::web_server([
             "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n",
             "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
         ]);
-        assert_eq!(fetch(&format!("{url}/x.js?v=1"), &CancellationToken::new()).unwrap(), b"ok");
+        assert_eq!(
+            fetch(&Client::default(), &format!("{url}/x.js?v=1"), &CancellationToken::new()).unwrap(),
+            b"ok"
+        );
         let asked = thread.join().unwrap();
         let first: Vec<_> = asked.iter().filter_map(|head| head.lines().next()).collect();
         assert_eq!(first, ["GET /x.js?v=1&_k6=1 HTTP/1.1", "GET /x.js?v=1 HTTP/1.1"]);
@@ -122,7 +123,7 @@ mod tests {
             std::thread::sleep(Duration::from_millis(100));
             later.cancel();
         });
-        assert!(matches!(fetch(&url, &cancel), Err(FetchError::Cancelled)));
+        assert!(matches!(fetch(&Client::default(), &url, &cancel), Err(FetchError::Cancelled)));
         thread.join().unwrap();
     }
 }

@@ -33,7 +33,7 @@ async fn pack(args: &ArchiveArgs, global: &GlobalSettings, env: &Environment) ->
     let runtime = RuntimeSettings::new(&args.runtime, env, false)?;
     let given = Given::read(Some(&args.options), None, env, global.config.as_ref())?;
     let secrets = script::secrets(global, env)?;
-    let test = script::read(name, runtime.source_type.as_deref())?;
+    let test = script::read(name, runtime.source_type.as_deref(), &global.web)?;
     let entry = test.source.clone();
     let variables = test.env(&runtime);
     let base_compatibility = test.has_base_compatibility(&runtime);

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::cli::DepsArgs;
 use crate::environment::Environment;
 use crate::failure::Failure;
-use crate::options::RuntimeSettings;
+use crate::options::{GlobalSettings, RuntimeSettings};
 use crate::script;
 use crate::version::REFERENCE_VERSION;
 
@@ -36,9 +36,10 @@ struct Report {
 }
 
 /// The list as text or JSON, with its newline.
-pub fn run(args: &DepsArgs, env: &Environment) -> Result<String, Failure> {
+pub fn run(args: &DepsArgs, global: &GlobalSettings, env: &Environment) -> Result<String, Failure> {
     let runtime = RuntimeSettings::new(&args.runtime, env, false)?;
-    let store = script::read(&args.script[0], runtime.source_type.as_deref())?.into_store(&Shutdown::new());
+    let test = script::read(&args.script[0], runtime.source_type.as_deref(), &global.web)?;
+    let store = test.into_store(&Shutdown::new());
     let dependencies = store.dependencies().map_err(|error| Failure::Init {
         script: args.script[0].clone(),
         error: LifecycleError::Source { url: store.entry.url.clone(), error },

@@ -31,7 +31,7 @@ async fn inspect(
     let name = &args.script[0];
     let runtime = RuntimeSettings::new(&args.runtime, env, false)?;
     let secrets = script::secrets(global, env)?;
-    let test = script::read(name, runtime.source_type.as_deref())?;
+    let test = script::read(name, runtime.source_type.as_deref(), &global.web)?;
     let text = test.source.text.clone();
     let registry = Registry::new();
     let bundle = script::load(test, &runtime, secrets, &registry, &Shutdown::new()).await?;

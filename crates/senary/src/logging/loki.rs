@@ -8,16 +8,10 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Bytes;
-use hyper::{Request, Uri};
-use hyper_util::rt::TokioIo;
+use hyper::Uri;
 use log::{Level, LevelFilter};
-use senary_net::{Tls, TlsOptions};
+use senary_web::{Client, Method};
 use serde_json::{Map, Value, json};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::format::{Entry, plain};
 use super::{LogError, level_name, parse_level};
@@ -160,14 +154,13 @@ struct State {
 }
 
 impl Loki {
-    pub fn start(config: Config, fallback: Fallback) -> io::Result<Self> {
+    pub fn start(config: Config, web: Client, fallback: Fallback) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let (limit, max_size) = (config.limit, config.max_size);
-        let tls = Tls::new(TlsOptions::default()).map_err(io::Error::other)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let pusher = Pusher {
             config,
-            tls,
+            web,
             shared: shared.clone(),
             fallback: fallback.clone(),
             runtime,
@@ -217,7 +210,7 @@ fn complaint(message: String, error: Option<String>) -> Entry {
 
 struct Pusher {
     config: Config,
-    tls: Tls,
+    web: Client,
     shared: Arc<Shared>,
     fallback: Fallback,
     runtime: tokio::runtime::Runtime,
@@ -258,12 +251,10 @@ impl Pusher {
     /// Whether it arrived.
     fn push(&mut self, body: &Value) -> bool {
         let result = self.runtime.block_on(async {
-            let pushed =
-                tokio::time::timeout(PUSH_TIMEOUT, post(&self.config, &self.tls, body.to_string())).await;
-            pushed.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            let push = post(&self.web, &self.config, body.to_string());
+            tokio::time::timeout(PUSH_TIMEOUT, push).await.unwrap_or_else(|_| Err("timed out".to_owned()))
         });
         let Err(error) = result else { return true };
-        let error = senary_words::io_text(&error);
         if !self.told.contains(&error) && self.told.len() < ERRORS {
             let message = format!("could not send the log to {}", self.config.url);
             (self.fallback)(&complaint(message, Some(error.clone())));
@@ -319,61 +310,20 @@ fn nanos(time: SystemTime) -> String {
     time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos().to_string()
 }
 
-/// What a server may say of a push that it refuses, in bytes.
-const LARGEST_ANSWER: usize = 64 << 10;
+/// What a server may say of a push that it refuses, in bytes. More of it says nothing that the status does not.
+const MAX_ANSWER: usize = 64 << 10;
 
-async fn post(config: &Config, tls: &Tls, body: String) -> io::Result<()> {
-    let uri: Uri = config.url.parse().map_err(io::Error::other)?;
-    let host = uri.host().unwrap_or_default();
-    let is_tls = uri.scheme_str() == Some("https");
-    let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
-    let stream = TcpStream::connect((host.trim_matches(['[', ']']), port)).await?;
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let authority = uri.authority().map_or("", |authority| authority.as_str());
-    let authority = authority.rsplit('@').next().unwrap_or_default();
-    let mut request =
-        Request::post(path).header("Host", authority).header("Content-Type", "application/json");
-    for (name, value) in &config.headers {
-        request = request.header(name, value);
+/// Sends lines; if they did not arrive, why.
+async fn post(web: &Client, config: &Config, body: String) -> Result<(), String> {
+    let content_type = ("Content-Type".to_owned(), "application/json".to_owned());
+    let headers: Vec<_> = [content_type].into_iter().chain(config.headers.iter().cloned()).collect();
+    let response =
+        web.send(Method::POST, &config.url, &headers, body.into()).await.map_err(|e| e.reason())?;
+    if response.status.is_success() {
+        return Ok(());
     }
-    let request = request.body(Full::new(Bytes::from(body))).map_err(io::Error::other)?;
-    if is_tls { send(encrypt(tls, stream, host).await?, request).await } else { send(stream, request).await }
-}
-
-async fn encrypt(
-    tls: &Tls,
-    stream: TcpStream,
-    host: &str,
-) -> io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
-    let config = tls.config(host).map_err(io::Error::other)?;
-    let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).map_err(io::Error::other)?;
-    let connected = TlsConnector::from(config).connect(name, stream).await;
-    connected.map_err(|error| io::Error::other(senary_net::tls::handshake_text(&error, host)))
-}
-
-async fn send<S>(stream: S, request: Request<Full<Bytes>>) -> io::Result<()>
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
-{
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-    let exchange = async {
-        let response = sender.send_request(request).await.map_err(io::Error::other)?;
-        let status = response.status();
-        if status.is_success() {
-            return Ok(());
-        }
-        // An answer that is longer, or breaks off, says nothing that the status does not.
-        let text = Limited::new(response.into_body(), LARGEST_ANSWER).collect().await;
-        let text = text.map(|text| text.to_bytes()).unwrap_or_default();
-        Err(io::Error::other(format!("{status}: {}", String::from_utf8_lossy(&text))))
-    };
-    tokio::pin!(exchange);
-    tokio::select! {
-        done = &mut exchange => done,
-        // The connection may end with the answer already in.
-        _ = connection => exchange.await,
-    }
+    let text = Some(&response.body[..]).filter(|text| text.len() <= MAX_ANSWER).unwrap_or_default();
+    Err(format!("{}: {}", response.status, String::from_utf8_lossy(text)))
 }
 
 #[cfg(test)]
@@ -459,7 +409,7 @@ mod tests {
         let complaints = Arc::new(Mutex::new(Vec::new()));
         let heard = complaints.clone();
         let hear = move |entry: &Entry| heard.lock().unwrap().push(entry.message.clone());
-        let loki = Loki::start(config, Arc::new(hear)).unwrap();
+        let loki = Loki::start(config, Client::default(), Arc::new(hear)).unwrap();
         for n in 0..5 {
             loki.push(entry(Level::Info, &format!("line {n}"), &[]));
         }

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use jiff::tz::TimeZone;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use senary_output::Writable;
+use senary_web::Client;
 use senary_words::io_text;
 
 use backlog::Backlog;
@@ -104,8 +105,8 @@ static LOGGER: OnceLock<Logger> = OnceLock::new();
 static SECRETS: RwLock<Vec<String>> = RwLock::new(Vec::new());
 static ANY_SECRETS: AtomicBool = AtomicBool::new(false);
 
-/// Starts the log. Only the first call of a process counts.
-pub fn init(settings: &Settings) -> Result<(), LogError> {
+/// Starts the log; `web` reaches a log server. Only the first call of a process counts.
+pub fn init(settings: &Settings, web: &Client) -> Result<(), LogError> {
     let level = if settings.verbose { LevelFilter::Debug } else { LevelFilter::Info };
     let target = destination::Target::parse(settings.output.as_deref().unwrap_or("stderr"))?;
     let output_level = level.min(target.level());
@@ -134,7 +135,7 @@ pub fn init(settings: &Settings) -> Result<(), LogError> {
                 let _ = sender.send(Message::Line(Channel::Log, BACKLOG.line(line)));
             };
             format = Format::Raw;
-            loki = Some(loki::Loki::start(*config, Arc::new(say)).map_err(LogError::Start)?);
+            loki = Some(loki::Loki::start(*config, web.clone(), Arc::new(say)).map_err(LogError::Start)?);
             Output::Stderr
         }
     };

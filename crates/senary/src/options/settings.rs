@@ -1,6 +1,8 @@
 //! Settings beside the options: those of the program, and those of how scripts are loaded and reported on. Flags
 //! win over the environment; nothing else has a say.
 
+use senary_web::{Client, Proxies};
+
 use crate::cli::{GlobalFlags, RuntimeFlags};
 use crate::config_file::ConfigPath;
 use crate::environment::Environment;
@@ -34,6 +36,8 @@ pub struct GlobalSettings {
     pub log: crate::logging::Settings,
     /// `type=settings`, in the order given.
     pub secret_sources: Vec<String>,
+    /// Reaches servers that have to do with a test but are not what is tested.
+    pub web: Client,
 }
 
 impl GlobalSettings {
@@ -60,6 +64,7 @@ impl GlobalSettings {
                 all: flags.log_all.unwrap_or_else(|| env.get("K6_LOG_ALL").is_some_and(is_on)),
             },
             secret_sources,
+            web: Client::new(Proxies::new(|name| env.get(name))),
         }
     }
 }

@@ -252,7 +252,7 @@ fn set(options: &mut UrlOptions, setting: &str, value: &str) -> Result<(), Confi
     match setting {
         "urlTemplate" => value.clone_into(&mut options.template),
         "method" => {
-            hyper::Method::from_bytes(value.as_bytes())
+            senary_web::Method::from_bytes(value.as_bytes())
                 .map_err(|e| invalid(setting, value, &e.to_string()))?;
             value.clone_into(&mut options.method);
         }

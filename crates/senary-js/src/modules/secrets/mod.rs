@@ -14,6 +14,7 @@ use std::sync::Arc;
 use rquickjs::function::Opt;
 use rquickjs::object::Property;
 use rquickjs::{Coerced, Ctx, IntoJs, JsLifetime, Object, Value};
+use senary_web::Client;
 
 use self::config::ConfigError;
 use self::url::UrlSource;
@@ -80,12 +81,13 @@ impl std::fmt::Debug for Secrets {
 
 impl Secrets {
     /// Reads the values of `--secret-source`, `type=settings` each, and the files they name. `env` has what the
-    /// `url` source may be configured with; `redact` is told of every value a script is about to get.
+    /// `url` source may be configured with, `web` sends its requests; `redact` is told of every value a script is about to get.
     pub fn new<'e>(
         flags: &[String],
         env: impl Fn(&str) -> Option<&'e str>,
         header_env: impl Iterator<Item = (&'e str, &'e str)>,
         cwd: &Path,
+        web: &Client,
         redact: fn(&str),
     ) -> Result<Self, ConfigError> {
         let env = config::UrlEnvironment::new(env, header_env);
@@ -101,7 +103,7 @@ impl Secrets {
             }
             let kind = match config.kind {
                 config::Kind::Known(secrets) => Kind::Known(secrets),
-                config::Kind::Url(options) => Kind::Url(UrlSource::new(options)),
+                config::Kind::Url(options) => Kind::Url(UrlSource::new(options, web.clone())),
             };
             sources.push(Source { name: config.name, kind });
         }
@@ -206,7 +208,7 @@ mod tests {
 
     fn secrets(flags: &[&str]) -> Result<Secrets, ConfigError> {
         let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        Secrets::new(&flags, |_| None, std::iter::empty(), Path::new("/"), |_| {})
+        Secrets::new(&flags, |_| None, std::iter::empty(), Path::new("/"), &Client::default(), |_| {})
     }
 
     /// What `code`, an expression, settles to: the value, or the error's message.
@@ -266,7 +268,9 @@ mod tests {
         static SEEN: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
         let redact = |value: &str| SEEN.lock().unwrap().push(value.to_owned());
         let flags = ["mock=a=hidden,b=unused".to_owned()];
-        let secrets = Secrets::new(&flags, |_| None, std::iter::empty(), Path::new("/"), redact).unwrap();
+        let secrets =
+            Secrets::new(&flags, |_| None, std::iter::empty(), Path::new("/"), &Client::default(), redact)
+                .unwrap();
         assert_eq!(settled(&secrets, "secrets.get('a')"), "hidden");
         assert_eq!(*SEEN.lock().unwrap(), ["hidden"]);
         assert!(!format!("{secrets:?}").contains("hidden"));

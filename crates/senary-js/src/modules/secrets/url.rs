@@ -5,19 +5,19 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use hyper::{Method, StatusCode};
+use senary_web::{Client, Method, StatusCode, WebError};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::SecretError;
 use super::config::{KEY, UrlOptions};
-use crate::web;
 
 /// A failed request is not repeated later than that.
-const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
+const MAX_BACKOFF: Duration = Duration::from_secs(60);
 
 pub struct UrlSource {
     options: UrlOptions,
+    web: Client,
     /// Secrets asked for. VUs that ask for the same one wait for the same request.
     secrets: Mutex<HashMap<String, Arc<OnceCell<Arc<str>>>>>,
     pace: Mutex<Pace>,
@@ -38,9 +38,9 @@ enum Attempt {
 }
 
 impl UrlSource {
-    pub fn new(options: UrlOptions) -> Arc<Self> {
+    pub fn new(options: UrlOptions, web: Client) -> Arc<Self> {
         let pace = Pace { available: f64::from(options.burst), since: Instant::now() };
-        Arc::new(Self { options, secrets: Mutex::default(), pace: Mutex::new(pace) })
+        Arc::new(Self { options, web, secrets: Mutex::default(), pace: Mutex::new(pace) })
     }
 
     pub async fn get(&self, key: &str) -> Result<Arc<str>, SecretError> {
@@ -66,7 +66,7 @@ impl UrlSource {
                 return Err(failed(key, &reason));
             }
             let backoff = self.options.retry_backoff.saturating_mul(1 << attempt.min(16));
-            tokio::time::sleep(backoff.min(LONGEST_BACKOFF)).await;
+            tokio::time::sleep(backoff.min(MAX_BACKOFF)).await;
             attempt += 1;
         }
     }
@@ -87,9 +87,9 @@ impl UrlSource {
     async fn request(&self, key: &str) -> Result<String, Attempt> {
         let url = self.options.template.replace(KEY, &escaped(key));
         let method = Method::from_bytes(self.options.method.as_bytes()).unwrap_or_default();
-        let response = web::request(method, &url, &self.options.headers).await;
+        let response = self.web.request(method, &url, &self.options.headers).await;
         let response = response.map_err(|error| match error {
-            web::WebError::Url(_) | web::WebError::Header(_) => Attempt::Never(error.to_string()),
+            WebError::Url(_) | WebError::Header(_) => Attempt::Never(error.to_string()),
             _ => Attempt::Again(error.to_string()),
         })?;
         let status = response.status;
@@ -157,8 +157,9 @@ fn escaped(key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use senary_testkit::web_server;
+
     use super::*;
-    use crate::testing::web_server;
 
     /// Where secrets are asked for.
     fn template(server: &str) -> String {
@@ -167,13 +168,14 @@ mod tests {
 
     fn source(template: String, path: &str) -> Arc<UrlSource> {
         let retry_backoff = Duration::from_millis(1);
-        UrlSource::new(UrlOptions {
+        let options = UrlOptions {
             template,
             response_path: path.into(),
             retry_backoff,
             max_retries: 2,
             ..UrlOptions::default()
-        })
+        };
+        UrlSource::new(options, Client::default())
     }
 
     fn block_on<T>(work: impl Future<Output = T>) -> T {

@@ -3,7 +3,6 @@
 //! Names in capital letters come first. What is on this machine is never asked for through a proxy.
 
 use std::net::IpAddr;
-use std::sync::OnceLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -13,8 +12,6 @@ use senary_net::resolve::Cidr;
 use senary_words::percent;
 
 use super::WebError;
-
-static PROXIES: OnceLock<Proxies> = OnceLock::new();
 
 /// What the environment says of proxies.
 #[derive(Clone, Debug, Default)]
@@ -63,18 +60,8 @@ impl Proxies {
         }
     }
 
-    /// From now on all requests of the process go the way these say. Only the first call counts.
-    pub fn install(self) {
-        // Set already, if this is not the first.
-        let _ = PROXIES.set(self);
-    }
-
     /// The proxy between here and a server, if there is one.
-    pub(super) fn between(secure: bool, host: &str, port: u16) -> Result<Option<Proxy>, WebError> {
-        PROXIES.get().map_or(Ok(None), |proxies| proxies.to(secure, host, port))
-    }
-
-    fn to(&self, secure: bool, host: &str, port: u16) -> Result<Option<Proxy>, WebError> {
+    pub(crate) fn to(&self, secure: bool, host: &str, port: u16) -> Result<Option<Proxy>, WebError> {
         let host = host.trim_end_matches('.').to_lowercase();
         let address = host.parse::<IpAddr>().ok();
         let is_here = host == "localhost" || address.is_some_and(|address| address.is_loopback());
