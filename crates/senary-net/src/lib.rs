@@ -8,11 +8,11 @@ pub mod echo;
 pub mod error;
 pub mod farewell;
 pub mod limits;
-mod local_ports;
 mod lookup;
 mod name;
 pub mod resolve;
 pub mod stream;
+mod tcp;
 pub mod tls;
 
 pub use counted::WireBytes;

@@ -1,0 +1,6 @@
+//! What only TCP has: its handshake and the ports it goes out from.
+
+mod dial;
+mod local_ports;
+
+pub(crate) use dial::connect;
