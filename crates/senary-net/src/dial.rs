@@ -4,7 +4,7 @@
 //! fails or the whole is given up.
 
 use std::cell::Cell;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,13 +13,17 @@ use rustls::pki_types::ServerName;
 
 use crate::counted::{Counted, WireBytes};
 use crate::error::NetError;
+use crate::network::{Address, Network};
 use crate::resolve::Resolver;
 use crate::stream::Stream;
 use crate::tls::{self, Tls, TlsStream};
-use crate::{limits, name, tcp};
+use crate::transport::Transport;
+use crate::{limits, name, tcp, unix};
 
 /// The reference's fixed limit for the TCP handshake.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// The host of a Unix socket: whom its certificate is for, and what SNI says.
+const LOCALHOST: &str = "localhost";
 
 /// What is needed to connect; shared by all VUs.
 #[derive(Debug)]
@@ -28,12 +32,22 @@ pub struct Dialer {
     pub tls: Tls,
 }
 
-/// Whom to connect to, as the script says it.
-#[derive(Clone, Debug)]
-pub struct Target<'a> {
-    pub host: &'a str,
-    pub port: i64,
+/// Where to connect to, as the script says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target<'a> {
+    Host {
+        host: &'a str,
+        port: i64,
+    },
+    /// A Unix socket; `@name` in the abstract namespace.
+    Path(&'a str),
+}
+
+/// How to connect.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DialOptions {
     pub tls: bool,
+    /// The source address; the system's choice if left out.
     pub local_ip: Option<IpAddr>,
 }
 
@@ -95,43 +109,67 @@ impl Dialer {
     /// Connects. What moves over the wire is added to `wire`, from the first byte of a handshake on.
     pub async fn dial(
         &self,
-        target: &Target<'_>,
+        target: Target<'_>,
+        options: &DialOptions,
         wire: &Rc<WireBytes>,
         attempt: &Attempt,
     ) -> Result<Stream, NetError> {
-        self.connect(target, wire, attempt).await.inspect_err(limits::advise)
+        self.connect(target, options, wire, attempt).await.inspect_err(limits::advise)
     }
 
     async fn connect(
         &self,
-        target: &Target<'_>,
+        target: Target<'_>,
+        options: &DialOptions,
         wire: &Rc<WireBytes>,
         attempt: &Attempt,
     ) -> Result<Stream, NetError> {
-        let port = u16::try_from(target.port).map_err(|_| NetError::InvalidPort { port: target.port })?;
+        let (transport, remote, host) = match target {
+            Target::Host { host, port } => {
+                let to = self.resolve(host, port, attempt).await?;
+                attempt.begin(Step::Connect);
+                let connected = tcp::connect(to, options.local_ip).await;
+                attempt.end();
+                (Transport::Tcp(connected?), Address::Ip(to), host)
+            }
+            Target::Path(path) => {
+                attempt.begin(Step::Connect);
+                // In a box: what most connects have no use for is no part of their future.
+                let connected = Box::pin(unix::connect(path)).await;
+                attempt.end();
+                (Transport::Unix(connected?), Address::Path(path.into()), LOCALHOST)
+            }
+        };
+        let stream = Stream::plain(Counted::new(transport, wire.clone()), remote);
+        if !options.tls {
+            return Ok(stream);
+        }
+        Box::pin(self.secure(stream, host, attempt)).await
+    }
+
+    async fn resolve(&self, host: &str, port: i64, attempt: &Attempt) -> Result<SocketAddr, NetError> {
+        let port = u16::try_from(port).map_err(|_| NetError::InvalidPort { network: Network::Tcp, port })?;
         attempt.begin(Step::Resolve);
-        let resolved = self.resolver.resolve(target.host, port).await;
+        let resolved = self.resolver.resolve(host, port).await;
         attempt.end();
         let to = resolved?;
         attempt.ip.set(Some(to.ip()));
+        Ok(to)
+    }
 
-        attempt.begin(Step::Connect);
-        let connected = tcp::connect(to, target.local_ip).await;
-        attempt.end();
-        let stream = Counted::new(connected?, wire.clone());
-        if !target.tls {
-            return Ok(Stream::plain(stream, to));
-        }
-
-        let config = self.tls.config(target.host)?;
-        let name = server_name(target.host)?;
+    /// Makes the TLS handshake with a host on an open connection.
+    async fn secure(&self, stream: Stream, host: &str, attempt: &Attempt) -> Result<Stream, NetError> {
+        let config = self.tls.config(host)?;
+        let name = server_name(host)?;
+        let (counted, remote) = stream.into_plain()?;
         attempt.begin(Step::Handshake);
-        let handshake = tokio::time::timeout(CONNECT_TIMEOUT, TlsStream::connect(config, name, stream)).await;
+        let handshake =
+            tokio::time::timeout(CONNECT_TIMEOUT, TlsStream::connect(config, name, counted)).await;
         attempt.end();
         match handshake {
-            Ok(Ok(stream)) => Ok(Stream::tls(stream, to)),
-            Ok(Err((error, stream))) => {
-                Err(tls::handshake_error(&error, target.host, || stream.failed_at(to)))
+            Ok(Ok(stream)) => Ok(Stream::tls(stream, remote)),
+            Ok(Err((error, counted))) => {
+                Err(tls::handshake_error(&error, host, || counted.failed_at(&remote)))
             }
             Err(_) => Err(NetError::Tls { code: "ETIMEDOUT", text: "i/o timeout".to_owned() }),
         }

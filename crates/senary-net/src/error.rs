@@ -2,12 +2,13 @@
 //!
 //! Each error has the reference's text (scripts and people match on it) and a short code, as Node names them.
 
-use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use rustix::io::Errno;
 use senary_words::io_text;
+
+use crate::network::{Ends, Network, Route};
 
 #[derive(Debug, thiserror::Error)]
 pub enum NetError {
@@ -16,15 +17,15 @@ pub enum NetError {
     /// The name servers gave no answer, or none that says whether there is such a host.
     #[error("lookup {host}: {error}")]
     Lookup { host: String, code: &'static str, error: String },
-    #[error("dial tcp: address {port}: invalid port")]
-    InvalidPort { port: i64 },
+    #[error("dial {network}: address {port}: invalid port")]
+    InvalidPort { network: Network, port: i64 },
     #[error("IP ({ip}) is in a blacklisted range ({range})")]
     BlacklistedIp { ip: IpAddr, range: String },
     #[error("hostname ({host}) is in a blocked pattern ({pattern})")]
     BlockedHostname { host: String, pattern: String },
-    #[error("dial tcp {route}: connect: {}", io_text(.error))]
+    #[error("dial {route}: connect: {}", io_text(.error))]
     Dial { route: Route, error: io::Error },
-    #[error("dial tcp {route}: i/o timeout")]
+    #[error("dial {route}: i/o timeout")]
     DialTimeout { route: Route },
     /// The process or the system has as many files open as it may.
     #[error("{doing}: {}", io_text(.error))]
@@ -33,10 +34,10 @@ pub enum NetError {
     #[error("{doing}: cannot start a thread: {reason}")]
     Threads { doing: String, reason: String },
     /// Every local port is taken for this target, or there is no address to reach it from.
-    #[error("dial tcp {route}: connect: {}", io_text(.error))]
+    #[error("dial {route}: connect: {}", io_text(.error))]
     LocalPorts { route: Route, error: io::Error },
     /// The source address is not this machine's, or of the other family.
-    #[error("dial tcp {route}: bind: {}", io_text(.error))]
+    #[error("dial {route}: bind: {}", io_text(.error))]
     LocalIp { route: Route, error: io::Error },
     #[error("TLS handshake failed: {text}")]
     Tls { code: &'static str, text: String },
@@ -49,26 +50,17 @@ pub enum NetError {
     /// The peer has closed the connection, or somebody between has cut it off.
     #[error("unexpected EOF: the connection was closed in the middle of a TLS record")]
     TlsTruncated,
-    #[error("read tcp {local}->{remote}: read: {}", io_text(.error))]
-    Read { local: SocketAddr, remote: SocketAddr, error: io::Error },
-    #[error("write tcp {local}->{remote}: write: {}", io_text(.error))]
-    Write { local: SocketAddr, remote: SocketAddr, error: io::Error },
+    #[error("read {ends}: read: {}", io_text(.error))]
+    Read { ends: Ends, error: io::Error },
+    #[error("write {ends}: write: {}", io_text(.error))]
+    Write { ends: Ends, error: io::Error },
+    /// This side has closed the connection before everything was written.
+    #[error("{}use of closed network connection", write_between(.ends))]
+    Closed { ends: Option<Ends> },
 }
 
-/// From where to where: `127.0.0.2:0->10.0.0.1:80`, or the target alone if the source is the system's choice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Route {
-    pub from: Option<IpAddr>,
-    pub to: SocketAddr,
-}
-
-impl fmt::Display for Route {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(ip) = self.from {
-            write!(f, "{}->", SocketAddr::new(ip, 0))?;
-        }
-        self.to.fmt(f)
-    }
+fn write_between(ends: &Option<Ends>) -> String {
+    ends.as_ref().map_or_else(String::new, |ends| format!("write {ends}: "))
 }
 
 impl NetError {
@@ -91,6 +83,7 @@ impl NetError {
             Self::TlsAlert { .. } => "ERR_TLS_ALERT",
             Self::TlsBroken { .. } => "EPROTO",
             Self::TlsTruncated => "ERR_TLS_TRUNCATED",
+            Self::Closed { .. } => "EPIPE",
             Self::Dial { error, .. }
             | Self::OpenFiles { error, .. }
             | Self::LocalIp { error, .. }
@@ -115,7 +108,7 @@ pub(crate) fn io_code(error: &io::Error) -> &'static str {
 }
 
 /// What the calls of a socket fail with.
-const CODES: [(Errno, &str); 29] = [
+const CODES: [(Errno, &str); 34] = [
     (Errno::ACCESS, "EACCES"),
     (Errno::ADDRINUSE, "EADDRINUSE"),
     (Errno::ADDRNOTAVAIL, "EADDRNOTAVAIL"),
@@ -129,21 +122,26 @@ const CODES: [(Errno, &str); 29] = [
     (Errno::HOSTUNREACH, "EHOSTUNREACH"),
     (Errno::INVAL, "EINVAL"),
     (Errno::ISCONN, "EISCONN"),
+    (Errno::LOOP, "ELOOP"),
     (Errno::MFILE, "EMFILE"),
     (Errno::MSGSIZE, "EMSGSIZE"),
+    (Errno::NAMETOOLONG, "ENAMETOOLONG"),
     (Errno::NETDOWN, "ENETDOWN"),
     (Errno::NETRESET, "ENETRESET"),
     (Errno::NETUNREACH, "ENETUNREACH"),
     (Errno::NFILE, "ENFILE"),
     (Errno::NOBUFS, "ENOBUFS"),
     (Errno::NODEV, "ENODEV"),
+    (Errno::NOENT, "ENOENT"),
     (Errno::NOMEM, "ENOMEM"),
     (Errno::NOPROTOOPT, "ENOPROTOOPT"),
     (Errno::NOTCONN, "ENOTCONN"),
+    (Errno::NOTDIR, "ENOTDIR"),
     (Errno::PERM, "EPERM"),
     (Errno::PIPE, "EPIPE"),
     (Errno::PROTO, "EPROTO"),
     (Errno::PROTONOSUPPORT, "EPROTONOSUPPORT"),
+    (Errno::PROTOTYPE, "EPROTOTYPE"),
     (Errno::TIMEDOUT, "ETIMEDOUT"),
 ];
 
@@ -155,9 +153,11 @@ mod tests {
     fn errors_of_system_calls_have_the_kernels_names() {
         for (errno, code) in [
             (Errno::INVAL, "EINVAL"),
+            (Errno::NOTDIR, "ENOTDIR"),
             (Errno::PERM, "EPERM"),
             (Errno::ACCESS, "EACCES"),
             (Errno::NOBUFS, "ENOBUFS"),
+            (Errno::NAMETOOLONG, "ENAMETOOLONG"),
             (Errno::NETDOWN, "ENETDOWN"),
             (Errno::CONNREFUSED, "ECONNREFUSED"),
             (Errno::IO, "EIO"),

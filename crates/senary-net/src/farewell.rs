@@ -6,15 +6,15 @@
 //! of such connections are bounded; beyond that they are simply closed.
 
 use std::io::{self, Write};
-use std::net::{Shutdown, TcpStream as Socket};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit};
 use rustls::ClientConnection;
 use tokio::io::Interest;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::transport::{Detached, Transport};
 
 /// How long a peer may take to close.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -30,21 +30,22 @@ static SAID: Condvar = Condvar::new();
 
 /// A connection that has had its last word from the script.
 struct Farewell {
-    socket: Socket,
+    transport: Detached,
     /// TLS that may hold back some of it.
     tls: Option<Box<ClientConnection>>,
     _place: Place,
 }
 
 /// Closes a connection once its peer has heard everything; at once if too many are waiting for that already.
-pub(crate) fn say(stream: TcpStream, tls: Option<Box<ClientConnection>>) {
+pub(crate) fn say(transport: Transport, tls: Option<Box<ClientConnection>>) {
     let Some(place) = Place::take() else { return };
-    let (Some(queue), Ok(socket)) = (queue(), stream.into_std()) else { return };
-    if tls.is_none() && socket.shutdown(Shutdown::Write).is_err() {
+    let Some(queue) = queue() else { return };
+    if tls.is_none() && transport.shutdown_write().is_err() {
         return;
     }
+    let Ok(transport) = transport.detach() else { return };
     // If the thread has ended, it is closed here.
-    let _ = queue.send(Farewell { socket, tls, _place: place });
+    let _ = queue.send(Farewell { transport, tls, _place: place });
 }
 
 /// Waits until all farewells are said, which takes a second at most. For the end of a process, which would cut them short.
@@ -108,19 +109,19 @@ async fn serve(mut farewells: UnboundedReceiver<Farewell>) {
 
 impl Farewell {
     async fn say(self) -> io::Result<()> {
-        let Self { socket, mut tls, _place } = self;
-        let stream = TcpStream::from_std(socket)?;
+        let Self { transport, mut tls, _place } = self;
+        let transport = transport.attach()?;
         let mut scrap = vec![0; 16 * 1024];
         let mut heard = 0;
         while heard < MOST_BYTES {
             let interest =
                 if tls.is_some() { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
-            let ready = stream.ready(interest).await?;
+            let ready = transport.ready(interest).await?;
             if let Some(connection) = &mut tls
                 && ready.is_writable()
             {
                 while connection.wants_write() {
-                    match connection.write_tls(&mut Now(&stream)) {
+                    match connection.write_tls(&mut Now(&transport)) {
                         Ok(_) => {}
                         Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                         Err(error) => return Err(error),
@@ -128,10 +129,10 @@ impl Farewell {
                 }
                 if !connection.wants_write() {
                     tls = None;
-                    socket2::SockRef::from(&stream).shutdown(Shutdown::Write)?;
+                    transport.shutdown_write()?;
                 }
             }
-            match stream.try_read(&mut scrap) {
+            match transport.try_read(&mut scrap) {
                 Ok(0) => return Ok(()),
                 Ok(read) => heard += read,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -143,7 +144,7 @@ impl Farewell {
 }
 
 /// Writes what the kernel takes now.
-struct Now<'a>(&'a TcpStream);
+struct Now<'a>(&'a Transport);
 
 impl Write for Now<'_> {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {

@@ -4,16 +4,15 @@
 //! are counted, TLS overhead included.
 
 use std::io;
-use std::net::SocketAddr;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use socket2::TcpKeepalive;
+use tokio::io::ReadBuf;
 
 use crate::counted::Counted;
 use crate::error::NetError;
+use crate::network::{Address, Ends};
 use crate::tls::TlsStream;
 use crate::{farewell, tls};
 
@@ -25,7 +24,7 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 
 pub struct Stream {
     inner: Inner,
-    remote: SocketAddr,
+    remote: Address,
     /// What was written, in bytes, and not answered yet as far as one can tell.
     unanswered: usize,
 }
@@ -36,21 +35,37 @@ enum Inner {
 }
 
 impl Stream {
-    pub(crate) fn plain(stream: Counted, remote: SocketAddr) -> Self {
+    pub(crate) fn plain(stream: Counted, remote: Address) -> Self {
         Self { inner: Inner::Plain(stream), remote, unanswered: 0 }
     }
 
-    pub(crate) fn tls(stream: TlsStream, remote: SocketAddr) -> Self {
+    pub(crate) fn tls(stream: TlsStream, remote: Address) -> Self {
         Self { inner: Inner::Tls(Box::new(stream)), remote, unanswered: 0 }
     }
 
-    /// Asked of the kernel: most connections live and die without anybody wanting to know.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.counted().stream.local_addr()
+    /// What is below, to be encrypted.
+    pub(crate) fn into_plain(self) -> Result<(Counted, Address), NetError> {
+        match self.inner {
+            Inner::Plain(counted) => Ok((counted, self.remote)),
+            Inner::Tls(_) => Err(NetError::Tls {
+                code: "ERR_TLS_ALREADY",
+                text: "the connection is encrypted already".to_owned(),
+            }),
+        }
     }
 
-    pub fn remote_addr(&self) -> SocketAddr {
-        self.remote
+    /// Asked of the kernel: most connections live and die without anybody wanting to know.
+    pub fn local(&self) -> io::Result<Address> {
+        self.counted().transport.local()
+    }
+
+    pub fn remote(&self) -> &Address {
+        &self.remote
+    }
+
+    /// Both ends, for the text of an error.
+    pub fn ends(&self) -> Ends {
+        self.counted().ends(&self.remote)
     }
 
     /// Reads what is there; 0 means the peer has closed its side. Over TLS it may do so without saying goodbye, but not
@@ -58,7 +73,7 @@ impl Stream {
     pub fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, NetError>> {
         let mut buf = ReadBuf::new(buffer);
         let read = match &mut self.inner {
-            Inner::Plain(stream) => Pin::new(stream).poll_read(cx, &mut buf),
+            Inner::Plain(counted) => counted.poll_read(cx, &mut buf),
             Inner::Tls(stream) => stream.poll_read(cx, &mut buf),
         };
         Poll::Ready(match ready!(read) {
@@ -71,10 +86,9 @@ impl Stream {
                 };
                 Ok(read)
             }
-            Err(error) => Err(tls::ended(&error).unwrap_or_else(|| {
-                let (local, remote) = self.ends();
-                NetError::Read { local, remote, error }
-            })),
+            Err(error) => {
+                Err(tls::ended(&error).unwrap_or_else(|| NetError::Read { ends: self.ends(), error }))
+            }
         })
     }
 
@@ -82,11 +96,8 @@ impl Stream {
     /// their way: TLS may hold back some, which [`poll_flush`](Self::poll_flush) sends.
     pub fn try_write(&mut self, data: &[u8]) -> Result<(usize, bool), NetError> {
         let written = match &mut self.inner {
-            Inner::Plain(counted) => match counted.stream.try_write(data) {
-                Ok(n) => {
-                    counted.wire.add_sent(n);
-                    Ok((n, true))
-                }
+            Inner::Plain(counted) => match counted.try_write(data) {
+                Ok(n) => Ok((n, true)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok((0, true)),
                 Err(error) => Err(error),
             },
@@ -100,7 +111,7 @@ impl Stream {
 
     pub fn poll_write(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, NetError>> {
         let written = match &mut self.inner {
-            Inner::Plain(stream) => ready!(Pin::new(stream).poll_write(cx, data)),
+            Inner::Plain(counted) => ready!(counted.poll_write(cx, data)),
             Inner::Tls(stream) => match stream.write(Some(cx), data) {
                 Ok((0, false)) => return Poll::Pending,
                 written => written.map(|(n, _)| n),
@@ -122,11 +133,11 @@ impl Stream {
         }
     }
 
-    /// Has the kernel probe the peer whenever nothing has moved for half a minute. That costs three system calls, for
+    /// Has TCP probe the peer whenever nothing has moved for half a minute. That costs three system calls, for
     /// which short connections have no use: it is the caller's to say when one is no longer young.
     pub fn keep_alive(&self) -> io::Result<()> {
         let probes = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
-        SockRef::from(&self.counted().stream).set_tcp_keepalive(&probes)
+        self.counted().transport.socket().set_tcp_keepalive(&probes)
     }
 
     /// Ends the connection without holding up the caller. What was written arrives, if the peer takes it within a moment.
@@ -139,10 +150,10 @@ impl Stream {
             return;
         }
         match self.inner {
-            Inner::Plain(counted) => farewell::say(counted.stream, None),
+            Inner::Plain(counted) => farewell::say(counted.transport, None),
             Inner::Tls(stream) => {
                 let (counted, tls) = stream.into_parts();
-                farewell::say(counted.stream, tls.wants_write().then(|| Box::new(tls)));
+                farewell::say(counted.transport, tls.wants_write().then(|| Box::new(tls)));
             }
         }
     }
@@ -150,17 +161,11 @@ impl Stream {
     fn counted(&self) -> &Counted {
         match &self.inner {
             Inner::Plain(counted) => counted,
-            Inner::Tls(stream) => stream.tcp(),
+            Inner::Tls(stream) => stream.counted(),
         }
     }
 
     fn write_error(&self, error: io::Error) -> NetError {
-        let (local, remote) = self.ends();
-        NetError::Write { local, remote, error }
-    }
-
-    /// Both ends, for the text of an error.
-    fn ends(&self) -> (SocketAddr, SocketAddr) {
-        (self.counted().local_addr(self.remote), self.remote)
+        NetError::Write { ends: self.ends(), error }
     }
 }

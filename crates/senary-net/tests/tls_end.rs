@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustls::{ServerConfig, ServerConnection};
 use senary_net::{
-    Attempt, Dialer, DnsConfig, NetError, Resolver, Stream, Target, Tls, TlsOptions, WireBytes,
+    Attempt, DialOptions, Dialer, DnsConfig, NetError, Resolver, Stream, Target, Tls, TlsOptions, WireBytes,
 };
 
 const BOUND: Duration = Duration::from_secs(30);
@@ -104,8 +104,9 @@ async fn dial(to: SocketAddr) -> Result<Stream, NetError> {
         .expect("a connection over loopback");
     let dialer = Dialer { resolver: Arc::new(resolver), tls };
     let host = to.ip().to_string();
-    let target = Target { host: &host, port: to.port().into(), tls: true, local_ip: None };
-    dialer.dial(&target, &Rc::new(WireBytes::default()), &Attempt::default()).await
+    let target = Target::Host { host: &host, port: to.port().into() };
+    let options = DialOptions { tls: true, ..DialOptions::default() };
+    dialer.dial(target, &options, &Rc::new(WireBytes::default()), &Attempt::default()).await
 }
 
 async fn read(stream: &mut Stream, size: usize) -> Result<Vec<u8>, NetError> {

@@ -10,45 +10,50 @@ use tokio::net::TcpStream;
 
 use super::local_ports::{self, Window};
 use crate::dial::CONNECT_TIMEOUT;
-use crate::error::{NetError, Route};
+use crate::error::NetError;
 use crate::limits;
+use crate::network::Route;
 
 /// How many windows of local ports are tried before the kernel looks through all.
 const PORT_WINDOWS: usize = 3;
 
 /// Connects, from an address of this machine if one is given.
 pub(crate) async fn connect(to: SocketAddr, from: Option<IpAddr>) -> Result<TcpStream, NetError> {
-    let route = Route { from, to };
     for _ in 0..PORT_WINDOWS {
         let Some(window) = local_ports::next() else { break };
-        match connect_from(route, Some(window)).await {
+        match connect_from(from, to, Some(window)).await {
             // Nothing is free there.
             Err(NetError::LocalPorts { .. }) => {}
             outcome => return outcome,
         }
     }
-    connect_from(route, None).await
+    connect_from(from, to, None).await
 }
 
 /// Connects from a local port within `ports`; `None`: from any.
-async fn connect_from(route: Route, ports: Option<Window>) -> Result<TcpStream, NetError> {
-    let dial = |error| NetError::Dial { route, error };
-    let socket = open_socket(route)?;
+async fn connect_from(
+    from: Option<IpAddr>,
+    to: SocketAddr,
+    ports: Option<Window>,
+) -> Result<TcpStream, NetError> {
+    let route = || Route::tcp(from, to);
+    let dial = |error| NetError::Dial { route: route(), error };
+    let socket = open_socket(from, to)?;
     let ports = ports.filter(|ports| ports.apply(&socket));
-    match tokio::time::timeout(CONNECT_TIMEOUT, handshake(socket, route.to)).await {
+    match tokio::time::timeout(CONNECT_TIMEOUT, handshake(socket, to)).await {
         Ok(Ok(stream)) => {
             // Linux connects a socket to itself if it happens to pick the target's port; nobody listens there.
-            let may_be_itself = ports.is_none_or(|ports| ports.contains(route.to.port()));
-            if may_be_itself && stream.local_addr().map_err(dial)? == route.to {
+            let may_be_itself = ports.is_none_or(|ports| ports.contains(to.port()));
+            if may_be_itself && stream.local_addr().map_err(dial)? == to {
                 return Err(dial(io::ErrorKind::ConnectionRefused.into()));
             }
             Ok(stream)
         }
         Ok(Err(error)) if error.kind() == io::ErrorKind::AddrNotAvailable => {
-            Err(NetError::LocalPorts { route, error })
+            Err(NetError::LocalPorts { route: route(), error })
         }
         Ok(Err(error)) => Err(dial(error)),
-        Err(_) => Err(NetError::DialTimeout { route }),
+        Err(_) => Err(NetError::DialTimeout { route: route() }),
     }
 }
 
@@ -67,35 +72,36 @@ async fn handshake(socket: Socket, to: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-fn open_socket(route: Route) -> Result<Socket, NetError> {
-    let domain = Domain::for_address(route.to);
+fn open_socket(from: Option<IpAddr>, to: SocketAddr) -> Result<Socket, NetError> {
+    let route = || Route::tcp(from, to);
+    let domain = Domain::for_address(to);
     let socket =
         Socket::new(domain, Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP)).map_err(|error| {
             match limits::is_out_of_open_files(&error) {
-                true => NetError::OpenFiles { doing: format!("dial tcp {route}: socket"), error },
-                false => NetError::Dial { route, error },
+                true => NetError::OpenFiles { doing: format!("dial {}: socket", route()), error },
+                false => NetError::Dial { route: route(), error },
             }
         })?;
-    let dial = |error| NetError::Dial { route, error };
-    socket.set_tcp_nodelay(true).map_err(dial)?;
-    if let Some(ip) = route.from {
-        bind(&socket, ip, route)?;
+    socket.set_tcp_nodelay(true).map_err(|error| NetError::Dial { route: route(), error })?;
+    if let Some(ip) = from {
+        bind(&socket, ip, to)?;
     }
     Ok(socket)
 }
 
 /// Binds to a source address, and leaves the port to the connect: the kernel then knows the target, and gives a port
 /// that is taken for another one once more.
-fn bind(socket: &Socket, ip: IpAddr, route: Route) -> Result<(), NetError> {
-    if ip.is_ipv4() != route.to.is_ipv4() {
-        return Err(NetError::LocalIp { route, error: Errno::AFNOSUPPORT.into() });
+fn bind(socket: &Socket, ip: IpAddr, to: SocketAddr) -> Result<(), NetError> {
+    let route = || Route::tcp(Some(ip), to);
+    if ip.is_ipv4() != to.is_ipv4() {
+        return Err(NetError::LocalIp { route: route(), error: Errno::AFNOSUPPORT.into() });
     }
     // Systems that do not know it reserve the port at once: fewer connections, otherwise the same.
     #[cfg(target_os = "linux")]
     let _ = nix::sys::socket::setsockopt(socket, nix::sys::socket::sockopt::IpBindAddressNoPort, &true);
     socket.bind(&SocketAddr::new(ip, 0).into()).map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => NetError::LocalPorts { route, error },
-        _ => NetError::LocalIp { route, error },
+        io::ErrorKind::AddrInUse => NetError::LocalPorts { route: route(), error },
+        _ => NetError::LocalIp { route: route(), error },
     })
 }
 
@@ -108,7 +114,7 @@ mod tests {
     #[tokio::test]
     async fn where_no_port_of_a_window_is_free_another_is_taken() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let route = Route { from: None, to: listener.local_addr().unwrap() };
+        let to = listener.local_addr().unwrap();
         let window = local_ports::next().unwrap();
         let probe = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         if !window.apply(&probe) {
@@ -117,13 +123,13 @@ mod tests {
         let mut held = Vec::new();
         let error = loop {
             assert!(held.len() <= 32, "more connections than the window has ports");
-            match connect_from(route, Some(window)).await {
+            match connect_from(None, to, Some(window)).await {
                 Ok(connection) => held.push(connection),
                 Err(error) => break error,
             }
         };
         assert!(matches!(error, NetError::LocalPorts { .. }), "{error}");
         assert!(!held.is_empty());
-        connect(route.to, None).await.unwrap();
+        connect(to, None).await.unwrap();
     }
 }

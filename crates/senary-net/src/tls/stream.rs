@@ -1,17 +1,16 @@
-//! TLS of one connection: rustls, driven over a TCP stream that counts.
+//! TLS of one connection: rustls, driven over a connection that counts.
 //!
 //! What the peer sent before something went wrong is read first: an error waits until everything that was decrypted has
 //! been read.
 
 use std::cell::RefCell;
 use std::io::{self, IoSlice, Read, Write};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::ReadBuf;
 
 use super::record::Records;
 use crate::counted::Counted;
@@ -27,7 +26,7 @@ thread_local! {
 }
 
 pub(crate) struct TlsStream {
-    tcp: Counted,
+    counted: Counted,
     session: ClientConnection,
     records: Records,
     /// Why nothing more will come. `Ok`: the peer has closed its side.
@@ -35,20 +34,20 @@ pub(crate) struct TlsStream {
 }
 
 impl TlsStream {
-    /// Makes the handshake. If that fails, the TCP stream comes back with the error.
+    /// Makes the handshake. If that fails, the connection comes back with the error.
     pub(crate) async fn connect(
         config: Arc<ClientConfig>,
         name: ServerName<'static>,
-        tcp: Counted,
+        counted: Counted,
     ) -> Result<Self, (io::Error, Counted)> {
         let session = match ClientConnection::new(config, name) {
             Ok(session) => session,
-            Err(error) => return Err((io::Error::other(error), tcp)),
+            Err(error) => return Err((io::Error::other(error), counted)),
         };
-        let mut stream = Self { tcp, session, records: Records::default(), end: None };
+        let mut stream = Self { counted, session, records: Records::default(), end: None };
         match std::future::poll_fn(|cx| stream.poll_handshake(cx)).await {
             Ok(()) => Ok(stream),
-            Err(error) => Err((error, stream.tcp)),
+            Err(error) => Err((error, stream.counted)),
         }
     }
 
@@ -96,7 +95,7 @@ impl TlsStream {
         RECEIVED.with_borrow_mut(|received| {
             let limit = limit.clamp(1, received.len());
             let mut received = ReadBuf::new(&mut received[..limit]);
-            match ready!(Pin::new(&mut self.tcp).poll_read(cx, &mut received)) {
+            match ready!(self.counted.poll_read(cx, &mut received)) {
                 Ok(()) if received.filled().is_empty() => self.end = Some(self.records.end()),
                 Ok(()) => {
                     self.decrypt(received.filled(), data);
@@ -154,7 +153,7 @@ impl TlsStream {
     /// Writes what was encrypted. Whether the kernel took all of it.
     pub(crate) fn send(&mut self, mut cx: Option<&mut Context<'_>>) -> io::Result<bool> {
         while self.session.wants_write() {
-            match self.session.write_tls(&mut Wire { tcp: &mut self.tcp, cx: cx.as_deref_mut() }) {
+            match self.session.write_tls(&mut Wire { counted: &mut self.counted, cx: cx.as_deref_mut() }) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
@@ -171,12 +170,12 @@ impl TlsStream {
         let _ = self.send(None);
     }
 
-    pub(crate) fn tcp(&self) -> &Counted {
-        &self.tcp
+    pub(crate) fn counted(&self) -> &Counted {
+        &self.counted
     }
 
     pub(crate) fn into_parts(self) -> (Counted, ClientConnection) {
-        (self.tcp, self.session)
+        (self.counted, self.session)
     }
 }
 
@@ -186,7 +185,7 @@ fn is_tls(error: &io::Error) -> bool {
 
 /// The writing side of a connection for rustls.
 struct Wire<'a, 'b, 'c> {
-    tcp: &'a mut Counted,
+    counted: &'a mut Counted,
     cx: Option<&'b mut Context<'c>>,
 }
 
@@ -197,8 +196,8 @@ impl Write for Wire<'_, '_, '_> {
 
     fn write_vectored(&mut self, data: &[IoSlice<'_>]) -> io::Result<usize> {
         match &mut self.cx {
-            None => self.tcp.try_write_vectored(data),
-            Some(cx) => match Pin::new(&mut *self.tcp).poll_write_vectored(cx, data) {
+            None => self.counted.try_write_vectored(data),
+            Some(cx) => match self.counted.poll_write_vectored(cx, data) {
                 Poll::Ready(written) => written,
                 Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
             },

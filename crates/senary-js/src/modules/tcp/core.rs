@@ -16,7 +16,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use rquickjs::{Class, Persistent};
-use senary_net::{Attempt, Stream, WireBytes};
+use senary_net::{Attempt, Ends, Stream, WireBytes};
 use tokio::task::AbortHandle;
 
 use super::class::SocketObject;
@@ -81,7 +81,7 @@ pub struct QueuedWrite {
 /// Writes that the end of a connection cut off, and the addresses it ran between.
 pub struct CutOff {
     pub writes: VecDeque<QueuedWrite>,
-    pub route: Option<(SocketAddr, SocketAddr)>,
+    pub ends: Option<Ends>,
 }
 
 /// A `connect()` under way: its promise, and where the script called it.
@@ -210,14 +210,14 @@ impl SocketCore {
     pub fn close(&self) -> CutOff {
         self.state.set(State::Destroyed);
         let writes = std::mem::take(&mut *self.writes.borrow_mut());
-        let route = if writes.is_empty() { None } else { self.addresses() };
+        let ends = if writes.is_empty() { None } else { self.stream.borrow().as_ref().map(Stream::ends) };
         self.close_stream();
         if !self.io_running.get()
             && let Some(task) = self.task.take()
         {
             task.abort();
         }
-        CutOff { writes, route }
+        CutOff { writes, ends }
     }
 
     /// Lets go of the script's object if no event is to come.
@@ -310,7 +310,7 @@ impl SocketCore {
     pub fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
         let stream = self.stream.borrow();
         let stream = stream.as_ref()?;
-        Some((stream.local_addr().ok()?, stream.remote_addr()))
+        Some((stream.local().ok()?.ip()?, stream.remote().ip()?))
     }
 
     fn close_stream(&self) {

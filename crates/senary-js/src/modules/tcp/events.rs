@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 use rquickjs::{Class, Ctx, Function, Value};
+use senary_net::NetError;
 
 use super::class::SocketObject;
 use super::core::{Connecting, CutOff, SocketCore, State};
@@ -220,15 +221,12 @@ fn finish(ctx: &Ctx<'_>, socket: &Rc<SocketCore>) -> rquickjs::Result<()> {
 }
 
 fn refuse_writes(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, cut_off: CutOff) -> rquickjs::Result<()> {
-    let route = cut_off.route.map(|(local, remote)| format!("write tcp {local}->{remote}: "));
-    let route = route.unwrap_or_default();
+    let closed = NetError::Closed { ends: cut_off.ends };
     for write in cut_off.writes {
         socket.count_partial(&write);
-        let message = format!(
-            "failed to write data after {} bytes: {route}use of closed network connection",
-            write.written
-        );
-        let failure = SocketFailure::new(Method::Write, "EPIPE", message).called_at(write.called);
+        let failure = SocketFailure::from_net(Method::Write, &closed);
+        let message = format!("failed to write data after {} bytes: {}", write.written, failure.message);
+        let failure = SocketFailure { message, ..failure }.called_at(write.called);
         let value = tell(ctx, socket, &socket.failed(failure, &write.tags))?;
         write.waiting.reject(ctx, value)?;
     }

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use senary_net::{NetError, Stream, Target};
+use senary_net::{DialOptions, NetError, Stream, Target};
 use tokio::time::Sleep;
 
 use super::core::{QueuedWrite, SocketCore, State};
@@ -32,9 +32,10 @@ thread_local! {
 pub async fn run(socket: Rc<SocketCore>, target: ConnectTarget) {
     let local_ip = socket.vu.settings.local_ips.as_ref().and_then(|ips| ips.of_vu(socket.vu.id.in_instance));
     let dialer = socket.vu.settings.dialer.clone();
-    let target = Target { host: &target.host, port: target.port, tls: target.tls, local_ip };
+    let options = DialOptions { tls: target.tls, local_ip };
+    let target = Target::Host { host: &target.host, port: target.port };
     let attempt = socket.attempt.borrow().clone().unwrap_or_default();
-    let dialed = dialer.dial(&target, &socket.wire, &attempt).await;
+    let dialed = dialer.dial(target, &options, &socket.wire, &attempt).await;
     socket.account_wire_bytes();
     socket.vu.worker.meter.connected(dialed.as_ref().is_err_and(NetError::is_exhaustion));
     socket.record_attempt();
