@@ -13,7 +13,6 @@ use rustix::time::{ClockId, clock_gettime};
 use senary_metrics::{Recorder, TagSet, Timestamp, builtin};
 
 use crate::saturation::{Counts, Evidence, LATE_START, Saturation, Scheduled, Window, WorkerWindow};
-use crate::worker::FLUSH_EVERY;
 
 /// Counts of one worker, written by it alone. All times are nanoseconds.
 #[derive(Debug)]
@@ -63,11 +62,11 @@ impl WorkerMeter {
         }
     }
 
-    /// The loop has come to something that was due at `due`, and will be again in a tick.
-    pub(crate) fn ticked(&self, due: Instant) {
+    /// The loop has come to something that was due at `due`, and will be again after `next`.
+    pub(crate) fn ticked(&self, due: Instant, next: Duration) {
         let now = Instant::now();
         self.lag.fetch_max(nanos(now.saturating_duration_since(due)), Ordering::Relaxed);
-        self.due.store(nanos(now + FLUSH_EVERY - self.base), Ordering::Relaxed);
+        self.due.store(nanos(now + next - self.base), Ordering::Relaxed);
     }
 
     /// An iteration of an arrival rate begins, so much later than it was due.
@@ -316,7 +315,7 @@ mod tests {
         let until = stop.clone();
         let thread = std::thread::spawn(move || {
             worker.adopt_thread();
-            worker.ticked(Instant::now());
+            worker.ticked(Instant::now(), Duration::from_millis(50));
             worker.started(Duration::from_millis(70));
             worker.connected(true);
             ready.send(()).unwrap();

@@ -139,7 +139,7 @@ impl WorkerContext {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let due = ticks.tick().await;
-            self.meter.ticked(due.into_std());
+            self.meter.ticked(due.into_std(), FLUSH_EVERY);
             self.flush();
         }
     }
