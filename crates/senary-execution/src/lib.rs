@@ -21,7 +21,8 @@ pub mod vu;
 pub mod worker;
 
 pub use meter::{HeldUp, WorkerMeter};
-pub use plan::{ExecutorConfig, LoadPlan, Scenario, Share, Stage};
+pub use pacer::Stage;
+pub use plan::{ExecutorConfig, LoadPlan, Scenario, Share};
 pub use progress::{ScenarioProgress, ScenarioStatus};
 pub use saturation::{Finding, Saturation};
 pub use scheduler::{ProgressWatch, Scheduler, SchedulerOptions};

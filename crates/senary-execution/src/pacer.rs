@@ -7,8 +7,14 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::plan::Stage;
 use crate::segment::Striping;
+
+/// A piece of a ramp: the target is reached, in a straight line, at the end of the duration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stage {
+    pub duration: Duration,
+    pub target: u64,
+}
 
 /// The starts of iterations of an arrival rate.
 #[derive(Clone, Debug, PartialEq)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use senary_metrics::TagSet;
 
-use crate::pacer::{Arrivals, ConstantRate, RampingRate, VuStep, reserved_vus, vu_steps};
+use crate::pacer::{Arrivals, ConstantRate, RampingRate, Stage, VuStep, reserved_vus, vu_steps};
 use crate::segment::{SegmentTuple, Striping};
 
 /// The name of the scenario that options without scenarios stand for, and of the function it runs.
@@ -66,13 +66,6 @@ pub enum ExecutorConfig {
         pre_allocated_vus: u64,
         max_vus: u64,
     },
-}
-
-/// A piece of a ramp: the target is reached, in a straight line, at the end of the duration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stage {
-    pub duration: Duration,
-    pub target: u64,
 }
 
 impl ExecutorConfig {
