@@ -3,6 +3,7 @@
 //! Knows neither JavaScript nor sockets: a VU is a trait. Times and rates are decided here; what an
 //! iteration does is not.
 
+mod control;
 mod crew;
 mod executor;
 mod idle;

@@ -5,18 +5,19 @@
 
 use std::io;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use senary_metrics::{Failures, ProducerId, Recorder, TagSet, builtin};
+use senary_metrics::{ProducerId, TagSet};
 use tokio::sync::mpsc;
 use tokio::task::{JoinSet, spawn_local, yield_now};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use crate::control::{Control, DroppedIterations};
 use crate::crew::{Crew, Hire, WorkerThread};
-use crate::executor::{self, ActiveScenario, DroppedIterations, ScenarioRun};
-use crate::meter::{self, HeldUp, Meter};
+use crate::executor::{self, ActiveScenario, ScenarioRun};
+use crate::meter::{HeldUp, Meter};
 use crate::plan::LoadPlan;
 use crate::progress::{ScenarioProgress, ScenarioState};
 use crate::saturation::Saturation;
@@ -24,10 +25,7 @@ use crate::segment::Striping;
 use crate::shutdown::Shutdown;
 use crate::state::ExecutionState;
 use crate::vu::{Activation, VuFactory};
-use crate::worker::{BatchSink, Clock, FLUSH_EVERY, WorkerContext};
-
-/// How often `vus`, `vus_max` and what the generator measures of itself are sampled.
-const GAUGES_EVERY: Duration = Duration::from_secs(1);
+use crate::worker::{BatchSink, Clock, WorkerContext};
 
 /// What a scheduler needs besides the plan and the VUs.
 #[derive(Clone)]
@@ -72,85 +70,6 @@ struct Inner<F: VuFactory> {
     end: CancellationToken,
     /// Cancelled when the scheduler goes; teardown comes before it.
     closed: CancellationToken,
-}
-
-/// The scheduler's own samples, and what its parts need to record them.
-pub(crate) struct Control {
-    pub(crate) state: Arc<ExecutionState>,
-    pub(crate) clock: Clock,
-    recorder: Mutex<Recorder>,
-    /// What went wrong since the last delivery.
-    failures: Mutex<Failures>,
-    sink: BatchSink,
-    meter: Meter,
-    run_tags: TagSet,
-    /// Cancelled when the run is to end.
-    pub(crate) end: CancellationToken,
-    /// Whether the workers are tasks of the caller's own runtime, whose clock then holds for everything.
-    pub(crate) inline: bool,
-}
-
-impl Control {
-    pub(crate) fn record_dropped(&self, dropped: &DroppedIterations, count: u64) {
-        self.record(|recorder, clock| dropped.record(recorder, clock.now(), count, None));
-        if let Some(id) = dropped.id() {
-            let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-            failures.add(&id, count, self.clock.now(), dropped.details());
-        }
-    }
-
-    fn record_gauges(&self) {
-        let (active, initialized) = (self.state.active_vus(), self.state.initialized_vus());
-        self.record(|recorder, clock| {
-            let (tags, now) = (recorder.intern(&self.run_tags), clock.now());
-            for (metric, value) in [(builtin::VUS, active), (builtin::VUS_MAX, initialized)] {
-                let series = recorder.series(metric, tags);
-                recorder.record(series, value as f64, now);
-            }
-        });
-    }
-
-    /// The generator looks at itself.
-    fn record_generator(&self) {
-        if let Some(window) = self.meter.look() {
-            self.record(|recorder, clock| meter::record(&window, recorder, &self.run_tags, clock.now()));
-        }
-    }
-
-    /// Samples the numbers of VUs every second, and delivers the scheduler's samples, until it is closed.
-    async fn report(self: Arc<Self>, closed: CancellationToken) {
-        let now = Instant::now();
-        let mut gauges = interval_at(now + GAUGES_EVERY, GAUGES_EVERY);
-        let mut flushes = interval_at(now + FLUSH_EVERY, FLUSH_EVERY);
-        gauges.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        flushes.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                biased;
-                () = closed.cancelled() => break,
-                _ = gauges.tick() => {
-                    self.record_gauges();
-                    self.record_generator();
-                }
-                _ = flushes.tick() => self.flush(),
-            }
-        }
-    }
-
-    fn record(&self, f: impl FnOnce(&mut Recorder, &Clock)) {
-        f(&mut self.recorder.lock().unwrap_or_else(PoisonError::into_inner), &self.clock);
-    }
-
-    /// Delivers what was recorded. The lock is held on the way out: batches must arrive in their order.
-    fn flush(&self) {
-        let mut recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(batch) = recorder.take_batch() {
-            (self.sink)(batch);
-        }
-        recorder.forget_if_full();
-        drop(recorder);
-        self.state.take_failures(&mut self.failures.lock().unwrap_or_else(PoisonError::into_inner));
-    }
 }
 
 impl<F: VuFactory> Scheduler<F> {
@@ -293,17 +212,14 @@ impl<F: VuFactory> Inner<F> {
             Arc::new(ScenarioState::new(scenario.clone(), share))
         });
         let end = options.shutdown.token().child_token();
-        let control = Control {
-            state: options.state.clone(),
-            clock: options.clock,
-            recorder: Mutex::new(Recorder::new(ProducerId(workers as u32))),
-            failures: Mutex::default(),
-            sink: options.sink.clone(),
-            meter: Meter::new(workers, options.held_up.clone()),
-            run_tags: options.run_tags.clone(),
-            end: end.clone(),
+        let control = Control::new(
+            ProducerId(workers as u32),
+            (options.clock, options.state.clone(), options.sink.clone()),
+            Meter::new(workers, options.held_up.clone()),
+            options.run_tags.clone(),
+            end.clone(),
             inline,
-        };
+        );
         let inner = Self {
             scenarios: scenarios.collect(),
             crew: Arc::new(crew),

@@ -16,12 +16,12 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{ActiveScenario, ActiveVu, Deadlines, Presence, ScenarioRun, count, start_vu};
+use super::scenario::{ActiveScenario, ActiveVu, Deadlines, Presence, ScenarioRun, count, start_vu};
+use crate::control::Control;
 use crate::crew::Crew;
 use crate::pacer::Arrivals;
 use crate::pool::VuLease;
 use crate::progress::ScenarioState;
-use crate::scheduler::Control;
 use crate::segment::Striping;
 use crate::vu::VuFactory;
 

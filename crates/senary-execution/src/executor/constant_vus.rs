@@ -1,6 +1,6 @@
 //! `constant-vus`: a fixed number of VUs that loop for some time.
 
-use super::ScenarioRun;
+use super::scenario::ScenarioRun;
 use crate::vu::VuFactory;
 
 pub(super) async fn run<F: VuFactory>(run: &mut ScenarioRun<F>) {

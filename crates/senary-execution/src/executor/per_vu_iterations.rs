@@ -1,6 +1,6 @@
 //! `per-vu-iterations`: a fixed number of iterations for each VU.
 
-use super::ScenarioRun;
+use super::scenario::ScenarioRun;
 use crate::vu::VuFactory;
 
 pub(super) async fn run<F: VuFactory>(run: &mut ScenarioRun<F>, iterations: u64) {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::{Deadlines, ScenarioRun};
+use super::scenario::{Deadlines, ScenarioRun};
 use crate::pacer::VuStep;
 use crate::vu::VuFactory;
 

@@ -1,6 +1,6 @@
 //! `shared-iterations`: a fixed number of iterations that the VUs race for.
 
-use super::{ScenarioRun, count};
+use super::scenario::{ScenarioRun, count};
 use crate::vu::VuFactory;
 
 pub(super) async fn run<F: VuFactory>(run: &mut ScenarioRun<F>) {
