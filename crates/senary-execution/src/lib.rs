@@ -23,7 +23,7 @@ pub mod worker;
 
 pub use meter::{HeldUp, WorkerMeter};
 pub use pacer::Stage;
-pub use plan::{ExecutorConfig, LoadPlan, Scenario, Share};
+pub use plan::{ExecutorConfig, ExecutorKind, LoadPlan, Scenario, Share};
 pub use progress::{ScenarioProgress, ScenarioStatus};
 pub use saturation::{Finding, Saturation};
 pub use scheduler::{ProgressWatch, Scheduler, SchedulerOptions};

@@ -30,6 +30,37 @@ pub struct Scenario {
     pub tags: TagSet,
 }
 
+/// Makes the enum of the executors' types and the table of their names of one list, so that neither misses a type.
+macro_rules! executor_kinds {
+    ($($kind:ident = $name:literal,)*) => {
+        /// A type of executor.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum ExecutorKind {
+            $($kind,)*
+        }
+
+        impl ExecutorKind {
+            pub const ALL: &[Self] = &[$(Self::$kind,)*];
+
+            /// The type as written in options.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $name,)*
+                }
+            }
+        }
+    };
+}
+
+executor_kinds! {
+    SharedIterations = "shared-iterations",
+    PerVuIterations = "per-vu-iterations",
+    ConstantVus = "constant-vus",
+    RampingVus = "ramping-vus",
+    ConstantArrivalRate = "constant-arrival-rate",
+    RampingArrivalRate = "ramping-arrival-rate",
+}
+
 /// How a scenario starts iterations.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ExecutorConfig {
@@ -69,16 +100,20 @@ pub enum ExecutorConfig {
 }
 
 impl ExecutorConfig {
+    pub fn kind(&self) -> ExecutorKind {
+        match self {
+            Self::SharedIterations { .. } => ExecutorKind::SharedIterations,
+            Self::PerVuIterations { .. } => ExecutorKind::PerVuIterations,
+            Self::ConstantVus { .. } => ExecutorKind::ConstantVus,
+            Self::RampingVus { .. } => ExecutorKind::RampingVus,
+            Self::ConstantArrivalRate { .. } => ExecutorKind::ConstantArrivalRate,
+            Self::RampingArrivalRate { .. } => ExecutorKind::RampingArrivalRate,
+        }
+    }
+
     /// The type as written in options.
     pub fn type_name(&self) -> &'static str {
-        match self {
-            Self::SharedIterations { .. } => "shared-iterations",
-            Self::PerVuIterations { .. } => "per-vu-iterations",
-            Self::ConstantVus { .. } => "constant-vus",
-            Self::RampingVus { .. } => "ramping-vus",
-            Self::ConstantArrivalRate { .. } => "constant-arrival-rate",
-            Self::RampingArrivalRate { .. } => "ramping-arrival-rate",
-        }
+        self.kind().name()
     }
 
     /// How long new iterations may start.
@@ -251,7 +286,10 @@ impl ExecutorConfig {
             Self::RampingArrivalRate { start_rate, time_unit, stages, .. } => {
                 (stages.iter().map(|s| s.target).fold(*start_rate, u64::max), *time_unit)
             }
-            _ => return None,
+            Self::SharedIterations { .. }
+            | Self::PerVuIterations { .. }
+            | Self::ConstantVus { .. }
+            | Self::RampingVus { .. } => return None,
         };
         Some(rate as f64 / time_unit.as_secs_f64())
     }
@@ -278,7 +316,10 @@ impl ExecutorConfig {
             Self::RampingArrivalRate { start_rate, time_unit, stages, .. } => {
                 Some(Arrivals::Ramping(RampingRate::new(*start_rate, *time_unit, stages)))
             }
-            _ => None,
+            Self::SharedIterations { .. }
+            | Self::PerVuIterations { .. }
+            | Self::ConstantVus { .. }
+            | Self::RampingVus { .. } => None,
         }
     }
 
@@ -288,7 +329,23 @@ impl ExecutorConfig {
             Self::RampingVus { start_vus, stages, graceful_ramp_down } => {
                 Some((vu_steps(*start_vus, stages, striping), *graceful_ramp_down))
             }
-            _ => None,
+            Self::SharedIterations { .. }
+            | Self::PerVuIterations { .. }
+            | Self::ConstantVus { .. }
+            | Self::ConstantArrivalRate { .. }
+            | Self::RampingArrivalRate { .. } => None,
+        }
+    }
+
+    /// Iterations of each VU, where it is fixed.
+    pub(crate) fn iterations_per_vu(&self) -> Option<u64> {
+        match self {
+            Self::PerVuIterations { iterations, .. } => Some(*iterations),
+            Self::SharedIterations { .. }
+            | Self::ConstantVus { .. }
+            | Self::RampingVus { .. }
+            | Self::ConstantArrivalRate { .. }
+            | Self::RampingArrivalRate { .. } => None,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::pacer::Arrivals;
-use crate::plan::{ExecutorConfig, Scenario, Share};
+use crate::plan::{Scenario, Share};
 use crate::tally::{Padded, Tally};
 
 /// What the progress display shows of a scenario.
@@ -177,10 +177,7 @@ impl ScenarioState {
             running_vus: active_vus.saturating_sub(self.idle_vus.load(Ordering::Relaxed)),
             share: self.share,
             iterations: self.done_iterations.total(),
-            iterations_per_vu: match self.scenario.executor {
-                ExecutorConfig::PerVuIterations { iterations, .. } => Some(iterations),
-                _ => None,
-            },
+            iterations_per_vu: self.scenario.executor.iterations_per_vu(),
             rate: self.arrivals.as_ref().map(|a| a.rate_at(elapsed) * self.share.part),
         }
     }

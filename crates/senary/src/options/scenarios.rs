@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use senary_execution::ExecutorKind;
 use senary_words::spelling::nearest;
 use serde_json::{Map, Value, json};
 
@@ -62,15 +63,6 @@ pub enum ExecutorOption {
     },
 }
 
-const EXECUTORS: [&str; 6] = [
-    "shared-iterations",
-    "per-vu-iterations",
-    "constant-vus",
-    "ramping-vus",
-    "constant-arrival-rate",
-    "ramping-arrival-rate",
-];
-
 impl ScenarioOption {
     /// A scenario that says nothing but how it executes.
     pub fn of(executor: ExecutorOption) -> Self {
@@ -92,14 +84,7 @@ impl ScenarioOption {
         let Some(executor) = executor.filter(|e| !e.is_empty()) else {
             return Err(Invalid::new(format!("scenario '{name}' doesn't have a specified executor type")));
         };
-        if !EXECUTORS.contains(&executor.as_str()) {
-            let known = EXECUTORS.join(", ");
-            let hint = nearest(&executor, EXECUTORS).map(|name| format!("; did you mean {name}?"));
-            return Err(Invalid::new(format!(
-                "unknown executor type '{executor}', the known ones are: {known}{}",
-                hint.unwrap_or_default()
-            )));
-        }
+        let kind = kind_named(&executor)?;
         let scenario = Self {
             start_time: fields.take("startTime", remarks)?,
             graceful_stop: fields.take("gracefulStop", remarks)?,
@@ -107,7 +92,7 @@ impl ScenarioOption {
             exec: fields.take("exec", remarks)?,
             tags: fields.take("tags", remarks)?,
             options: fields.take("options", remarks)?,
-            executor: ExecutorOption::decode(&executor, &mut fields, remarks)?,
+            executor: ExecutorOption::decode(kind, &mut fields, remarks)?,
         };
         if let Some(UnknownField { name, .. }) = remarks.unknown.get(before) {
             // Nothing in a scenario has fields of its own but stages.
@@ -130,7 +115,7 @@ impl ScenarioOption {
             object.insert(key.to_owned(), value.as_ref().map_or(Value::Null, T::encode));
         }
         let mut object = Map::new();
-        object.insert("executor".into(), self.executor.type_name().into());
+        object.insert("executor".into(), self.executor.kind().name().into());
         put(&mut object, "startTime", &self.start_time);
         put(&mut object, "gracefulStop", &self.graceful_stop);
         put(&mut object, "env", &self.env);
@@ -181,36 +166,35 @@ impl ScenarioOption {
 }
 
 impl ExecutorOption {
-    fn decode(kind: &str, fields: &mut Fields<'_>, remarks: &mut Remarks) -> Result<Self, Invalid> {
+    fn decode(kind: ExecutorKind, fields: &mut Fields<'_>, remarks: &mut Remarks) -> Result<Self, Invalid> {
         Ok(match kind {
-            "shared-iterations" => Self::SharedIterations {
+            ExecutorKind::SharedIterations => Self::SharedIterations {
                 vus: fields.take("vus", remarks)?,
                 iterations: fields.take("iterations", remarks)?,
                 max_duration: fields.take("maxDuration", remarks)?,
             },
-            "per-vu-iterations" => Self::PerVuIterations {
+            ExecutorKind::PerVuIterations => Self::PerVuIterations {
                 vus: fields.take("vus", remarks)?,
                 iterations: fields.take("iterations", remarks)?,
                 max_duration: fields.take("maxDuration", remarks)?,
             },
-            "constant-vus" => Self::ConstantVus {
+            ExecutorKind::ConstantVus => Self::ConstantVus {
                 vus: fields.take("vus", remarks)?,
                 duration: fields.take("duration", remarks)?,
             },
-            "ramping-vus" => Self::RampingVus {
+            ExecutorKind::RampingVus => Self::RampingVus {
                 start_vus: fields.take("startVUs", remarks)?,
                 stages: fields.take("stages", remarks)?,
                 graceful_ramp_down: fields.take("gracefulRampDown", remarks)?,
             },
-            "constant-arrival-rate" => Self::ConstantArrivalRate {
+            ExecutorKind::ConstantArrivalRate => Self::ConstantArrivalRate {
                 rate: fields.take("rate", remarks)?,
                 time_unit: fields.take("timeUnit", remarks)?,
                 duration: fields.take("duration", remarks)?,
                 pre_allocated_vus: fields.take("preAllocatedVUs", remarks)?,
                 max_vus: fields.take("maxVUs", remarks)?,
             },
-            // The only one left of `EXECUTORS`.
-            _ => Self::RampingArrivalRate {
+            ExecutorKind::RampingArrivalRate => Self::RampingArrivalRate {
                 start_rate: fields.take("startRate", remarks)?,
                 time_unit: fields.take("timeUnit", remarks)?,
                 stages: fields.take("stages", remarks)?,
@@ -220,17 +204,29 @@ impl ExecutorOption {
         })
     }
 
-    /// The type as written in options.
-    pub fn type_name(&self) -> &'static str {
+    pub fn kind(&self) -> ExecutorKind {
         match self {
-            Self::SharedIterations { .. } => "shared-iterations",
-            Self::PerVuIterations { .. } => "per-vu-iterations",
-            Self::ConstantVus { .. } => "constant-vus",
-            Self::RampingVus { .. } => "ramping-vus",
-            Self::ConstantArrivalRate { .. } => "constant-arrival-rate",
-            Self::RampingArrivalRate { .. } => "ramping-arrival-rate",
+            Self::SharedIterations { .. } => ExecutorKind::SharedIterations,
+            Self::PerVuIterations { .. } => ExecutorKind::PerVuIterations,
+            Self::ConstantVus { .. } => ExecutorKind::ConstantVus,
+            Self::RampingVus { .. } => ExecutorKind::RampingVus,
+            Self::ConstantArrivalRate { .. } => ExecutorKind::ConstantArrivalRate,
+            Self::RampingArrivalRate { .. } => ExecutorKind::RampingArrivalRate,
         }
     }
+}
+
+fn kind_named(name: &str) -> Result<ExecutorKind, Invalid> {
+    let kinds = ExecutorKind::ALL.iter().copied();
+    kinds.clone().find(|kind| kind.name() == name).ok_or_else(|| {
+        let names: Vec<_> = kinds.map(ExecutorKind::name).collect();
+        let hint = nearest(name, names.iter().copied()).map(|name| format!("; did you mean {name}?"));
+        Invalid::new(format!(
+            "unknown executor type '{name}', the known ones are: {}{}",
+            names.join(", "),
+            hint.unwrap_or_default()
+        ))
+    })
 }
 
 impl OptionValue for Scenarios {
