@@ -3,11 +3,9 @@
 //!
 //! Nothing here knows VUs or scripts: samples come in as batches, results go out as values and text.
 
-mod csv;
-mod file;
-mod json;
 mod number;
 mod output;
+mod outputs;
 mod pipeline;
 pub mod summary;
 mod time;

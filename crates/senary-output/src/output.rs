@@ -7,8 +7,8 @@ use senary_metrics::{Engine, SampleBatch};
 use senary_words::spelling::nearest;
 use serde_json::Value;
 
-use crate::csv::{CsvConfig, CsvOutput};
-use crate::json::JsonOutput;
+use crate::outputs::csv::{CsvConfig, CsvOutput};
+use crate::outputs::json::JsonOutput;
 
 /// Someone who wants the samples themselves, not only what they add up to.
 ///

@@ -19,7 +19,7 @@ pub fn save(
     let mut failures = Vec::new();
     for (target, bytes) in contents {
         let failed = |doing: &str, error: io::Error| {
-            format!("could not {doing} '{target}': {}", crate::file::describe(target, &error))
+            format!("could not {doing} '{target}': {}", crate::outputs::file::describe(target, &error))
         };
         let written = match &**target {
             "stdout" => print(stdout, bytes),

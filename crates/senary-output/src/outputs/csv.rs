@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use senary_metrics::{Engine, SampleBatch, Series, Timestamp};
 use senary_words::duration::parse_extended;
 
-use crate::file::{LineFile, describe};
 use crate::output::{Output, OutputContext};
+use crate::outputs::file::{LineFile, describe};
 use crate::time::TimeWriter;
 
 /// What a configuration file calls the keys of an argument.

@@ -12,9 +12,9 @@ use senary_metrics::threshold::ThresholdSpec;
 use senary_metrics::{Engine, Metadata, MetricId, SampleBatch};
 use serde_json::{Map, Value, json};
 
-use crate::file::{LineFile, describe};
 use crate::number::push_json;
 use crate::output::Output;
+use crate::outputs::file::{LineFile, describe};
 use crate::time::TimeWriter;
 
 pub struct JsonOutput {
