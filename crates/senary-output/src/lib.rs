@@ -3,6 +3,7 @@
 //!
 //! Nothing here knows VUs or scripts: samples come in as batches, results go out as values and text.
 
+mod catalog;
 mod number;
 mod output;
 mod outputs;
@@ -11,8 +12,9 @@ pub mod summary;
 mod time;
 mod writable;
 
+pub use catalog::{OutputError, OutputSpec};
 pub use number::{TimeUnit, TimeUnitError};
-pub use output::{Output, OutputContext, OutputError, OutputSpec};
+pub use output::{Output, OutputContext};
 pub use pipeline::{Finished, Pipeline, PipelineConfig, PipelineHandle};
 pub use summary::{
     Remark, SaveError, Summary, SummaryOptions, TrendStat, TrendStatError, WhatWentWrong, save,

@@ -347,10 +347,6 @@ mod tests {
     }
 
     impl Output for Probe {
-        fn kind(&self) -> &'static str {
-            "probe"
-        }
-
         fn description(&self) -> String {
             "probe (test)".to_owned()
         }

@@ -11,13 +11,19 @@ use crate::output::{Output, OutputContext};
 use crate::outputs::file::{LineFile, describe};
 use crate::time::TimeWriter;
 
+/// With the argument of `--out csv=…`.
+pub(crate) fn create(argument: Option<&str>, context: &OutputContext) -> Result<Box<dyn Output>, String> {
+    let config = CsvConfig::consolidate(argument, context)?;
+    Ok(Box::new(CsvOutput::create(&config, context.system_tags)?))
+}
+
 /// What a configuration file calls the keys of an argument.
 const FILE_KEYS: [(&str, &str); 3] =
     [("file_name", "fileName"), ("save_interval", "saveInterval"), ("time_format", "timeFormat")];
 
 /// How the rows are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct CsvConfig {
+struct CsvConfig {
     file_name: String,
     save_interval: Duration,
     time_format: TimeFormat,
@@ -42,7 +48,7 @@ impl Default for CsvConfig {
 
 impl CsvConfig {
     /// The configuration file, over it the environment, over it the argument.
-    pub(crate) fn consolidate(argument: Option<&str>, context: &OutputContext) -> Result<Self, String> {
+    fn consolidate(argument: Option<&str>, context: &OutputContext) -> Result<Self, String> {
         let mut config = Self::default();
         let collector = context.collectors.and_then(|collectors| collectors.get("csv"));
         for (name, value) in collector.and_then(|c| c.as_object()).into_iter().flatten() {
@@ -112,7 +118,7 @@ impl TimeFormat {
     }
 }
 
-pub struct CsvOutput {
+struct CsvOutput {
     file: LineFile,
     time: TimeWriter,
     time_format: TimeFormat,
@@ -132,7 +138,7 @@ struct SeriesText {
 }
 
 impl CsvOutput {
-    pub(crate) fn create(config: &CsvConfig, system_tags: &[String]) -> Result<Self, String> {
+    fn create(config: &CsvConfig, system_tags: &[String]) -> Result<Self, String> {
         let name = &config.file_name;
         let file = LineFile::create(Some(name)).map_err(|error| describe(name, &error))?;
         // These two come as metadata.
@@ -190,10 +196,6 @@ impl CsvOutput {
 }
 
 impl Output for CsvOutput {
-    fn kind(&self) -> &'static str {
-        "csv"
-    }
-
     fn description(&self) -> String {
         format!("csv ({})", self.file.path().unwrap_or("stdout"))
     }

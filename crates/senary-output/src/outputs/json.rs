@@ -13,11 +13,16 @@ use senary_metrics::{Engine, Metadata, MetricId, SampleBatch};
 use serde_json::{Map, Value, json};
 
 use crate::number::push_json;
-use crate::output::Output;
+use crate::output::{Output, OutputContext};
 use crate::outputs::file::{LineFile, describe};
 use crate::time::TimeWriter;
 
-pub struct JsonOutput {
+/// With the argument of `--out json=…`.
+pub(crate) fn create(argument: Option<&str>, _: &OutputContext) -> Result<Box<dyn Output>, String> {
+    Ok(Box::new(JsonOutput::create(argument)?))
+}
+
+struct JsonOutput {
     file: LineFile,
     time: TimeWriter,
     /// By producer and series.
@@ -36,8 +41,7 @@ struct SeriesText {
 }
 
 impl JsonOutput {
-    /// With the argument of `--out json=…`.
-    pub(crate) fn create(path: Option<&str>) -> Result<Self, String> {
+    fn create(path: Option<&str>) -> Result<Self, String> {
         let file = LineFile::create(path).map_err(|error| describe(path.unwrap_or_default(), &error))?;
         Ok(Self { file, time: TimeWriter::local(), series: Vec::new(), described: Vec::new() })
     }
@@ -65,10 +69,6 @@ impl JsonOutput {
 }
 
 impl Output for JsonOutput {
-    fn kind(&self) -> &'static str {
-        "json"
-    }
-
     fn description(&self) -> String {
         match self.file.path() {
             Some(path) => format!("json ({path})"),
