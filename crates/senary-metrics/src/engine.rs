@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::group;
 use crate::metric::{Metric, MetricId, MetricType};
 use crate::registry::{Registry, builtin};
 pub use crate::results::{CheckResult, Crossed, MetricResult, Part, Results, ThresholdResult};
 use crate::sample::{SampleBatch, Series};
+use crate::series_map::SeriesMap;
 use crate::sink::Sink;
 use crate::submetric::{Selector, SelectorError};
 use crate::threshold::{Expression, ExpressionError, ThresholdSpec, supported_methods};
@@ -100,7 +102,7 @@ pub struct Engine {
     slots: Vec<Slot>,
     slot_of: FxHashMap<Owner, usize>,
     watched: Vec<Watched>,
-    routes: Vec<Vec<Route>>,
+    routes: SeriesMap<Route>,
     checks: Vec<CheckResult>,
     /// By name, group and scenario.
     check_of: FxHashMap<[Arc<str>; 3], u32>,
@@ -130,7 +132,7 @@ impl Engine {
             slots: Vec::new(),
             slot_of: FxHashMap::default(),
             watched: Vec::new(),
-            routes: Vec::new(),
+            routes: SeriesMap::default(),
             checks: Vec::new(),
             check_of: FxHashMap::default(),
             groups: Vec::new(),
@@ -157,20 +159,9 @@ impl Engine {
     }
 
     pub fn ingest(&mut self, batch: &SampleBatch) {
-        let producer = batch.producer.0 as usize;
-        while self.routes.len() <= producer {
-            self.routes.push(Vec::new());
-        }
-        if batch.restarts {
-            self.routes[producer].clear();
-        }
-        for series in &batch.new_series {
-            let route = self.route(series);
-            self.routes[producer].push(route);
-        }
-        let routes = &self.routes[producer];
-        for sample in &batch.samples {
-            let Some(route) = routes.get(sample.series.0 as usize) else { continue };
+        let mut routes = std::mem::take(&mut self.routes);
+        routes.learn(batch, |series| self.route(series));
+        for (route, sample) in routes.samples(batch) {
             for &slot in &route.slots {
                 self.slots[slot as usize].sink.add(sample.value);
             }
@@ -179,6 +170,7 @@ impl Engine {
                 if sample.value == 0.0 { check.fails += 1 } else { check.passes += 1 }
             }
         }
+        self.routes = routes;
     }
 
     /// What users should know, once: the number of time series whenever it passes the suggested limit or doubles, and
@@ -350,16 +342,15 @@ impl Engine {
 
     fn add_group(&mut self, path: &str) {
         // Parents first: `::a::b` makes `::a` appear too.
-        let ends = path.match_indices("::").map(|(at, _)| at).skip(1).chain([path.len()]);
-        for end in ends {
-            if self.known_groups.contains(&path[..end]) {
+        for (_, path) in group::steps(path) {
+            if self.known_groups.contains(path) {
                 continue;
             }
             if self.groups.len() >= MOST_NAMES {
                 self.notice_once(Notice::Groups(MOST_NAMES));
                 return;
             }
-            let group: Arc<str> = path[..end].into();
+            let group: Arc<str> = path.into();
             self.known_groups.insert(group.clone());
             self.groups.push(group);
         }

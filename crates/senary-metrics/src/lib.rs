@@ -6,11 +6,13 @@
 
 pub mod engine;
 pub mod failures;
+pub mod group;
 mod histogram;
 pub mod metric;
 pub mod registry;
 pub mod results;
 pub mod sample;
+pub mod series_map;
 pub mod sink;
 pub mod submetric;
 mod sum;
@@ -22,5 +24,6 @@ pub use failures::{Details, Failure, FailureId, FailureKind, Failures};
 pub use metric::{Metric, MetricId, MetricType, ValueType};
 pub use registry::{Registry, RegistryError, builtin};
 pub use sample::{Metadata, ProducerId, Recorder, Sample, SampleBatch, Series, SeriesId, Timestamp};
+pub use series_map::SeriesMap;
 pub use sink::Sink;
 pub use tags::{Epoch, TagSet, TagSetId};

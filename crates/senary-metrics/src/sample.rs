@@ -39,7 +39,7 @@ pub type Metadata = Arc<[(Arc<str>, Arc<str>)]>;
 #[derive(Clone, Copy, Debug)]
 pub struct Sample {
     pub series: SeriesId,
-    /// 0: none; otherwise `batch.metadata[n - 1]`.
+    /// 0: none; otherwise `batch.metadata[n - 1]`, as [`metadata_index`](Self::metadata_index) says.
     pub metadata: u32,
     pub value: f64,
     pub time: Timestamp,
@@ -59,7 +59,14 @@ pub struct SampleBatch {
 impl SampleBatch {
     /// The metadata of a sample of this batch.
     pub fn metadata_of(&self, sample: &Sample) -> Option<&Metadata> {
-        (sample.metadata as usize).checked_sub(1).and_then(|at| self.metadata.get(at))
+        sample.metadata_index().and_then(|at| self.metadata.get(at))
+    }
+}
+
+impl Sample {
+    /// Which entry of the batch's metadata is this sample's.
+    pub fn metadata_index(&self) -> Option<usize> {
+        (self.metadata as usize).checked_sub(1)
     }
 }
 

@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use senary_metrics::{Engine, SampleBatch, Series, Timestamp};
+use senary_metrics::{Engine, SampleBatch, Series, SeriesMap, Timestamp};
 use senary_words::duration::parse_extended;
 
 use crate::output::{Output, OutputContext};
@@ -124,8 +124,7 @@ struct CsvOutput {
     time_format: TimeFormat,
     /// Tags with a column of their own, sorted.
     columns: Vec<String>,
-    /// By producer and series.
-    series: Vec<Vec<SeriesText>>,
+    series: SeriesMap<SeriesText>,
     save_interval: Duration,
     saved: Instant,
 }
@@ -150,7 +149,7 @@ impl CsvOutput {
             time: TimeWriter::local(),
             time_format: config.time_format,
             columns,
-            series: Vec::new(),
+            series: SeriesMap::default(),
             save_interval: config.save_interval,
             saved: Instant::now(),
         };
@@ -169,30 +168,23 @@ impl CsvOutput {
     }
 
     fn learn(&mut self, batch: &SampleBatch, engine: &Engine) {
-        let producer = batch.producer.0 as usize;
-        if self.series.len() <= producer {
-            self.series.resize_with(producer + 1, Vec::new);
-        }
-        if batch.restarts {
-            self.series[producer].clear();
-        }
-        for series in &batch.new_series {
+        let columns = &self.columns;
+        self.series.learn(batch, |series| {
             let name = engine.registry().metric(series.metric).map(|metric| metric.name.as_ref().into());
-            let text = SeriesText { name: name.unwrap_or_default(), tags: self.tags(series).into() };
-            self.series[producer].push(text);
-        }
+            SeriesText { name: name.unwrap_or_default(), tags: tags(columns, series).into() }
+        });
     }
+}
 
-    fn tags(&self, series: &Series) -> String {
-        let mut text = String::new();
-        for column in &self.columns {
-            push_field(&mut text, series.tags.get(column).unwrap_or_default());
-            text.push(',');
-        }
-        let extra = series.tags.iter().filter(|(key, _)| !self.columns.iter().any(|column| column == key));
-        push_field(&mut text, &pairs(extra));
-        text
+fn tags(columns: &[String], series: &Series) -> String {
+    let mut text = String::new();
+    for column in columns {
+        push_field(&mut text, series.tags.get(column).unwrap_or_default());
+        text.push(',');
     }
+    let extra = series.tags.iter().filter(|(key, _)| !columns.iter().any(|column| column == key));
+    push_field(&mut text, &pairs(extra));
+    text
 }
 
 impl Output for CsvOutput {
@@ -202,15 +194,13 @@ impl Output for CsvOutput {
 
     fn add(&mut self, batch: &SampleBatch, engine: &Engine) -> io::Result<()> {
         self.learn(batch, engine);
-        let series = &self.series[batch.producer.0 as usize];
         let metadata = batch.metadata.iter().map(|metadata| {
             let mut field = String::new();
             push_field(&mut field, &pairs(metadata.iter().map(|(key, value)| (&**key, &**value))));
             field
         });
         let metadata: Vec<_> = metadata.collect();
-        for sample in &batch.samples {
-            let Some(series) = series.get(sample.series.0 as usize) else { continue };
+        for (series, sample) in self.series.samples(batch) {
             let out = self.file.buffer();
             out.extend_from_slice(series.name.as_bytes());
             out.push(b',');
@@ -220,8 +210,7 @@ impl Output for CsvOutput {
             out.push(b',');
             out.extend_from_slice(series.tags.as_bytes());
             out.push(b',');
-            if let Some(metadata) = (sample.metadata as usize).checked_sub(1).and_then(|at| metadata.get(at))
-            {
+            if let Some(metadata) = sample.metadata_index().and_then(|at| metadata.get(at)) {
                 out.extend_from_slice(metadata.as_bytes());
             }
             out.push(b'\n');

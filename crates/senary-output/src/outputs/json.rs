@@ -9,7 +9,7 @@ use std::io;
 
 use senary_metrics::submetric::Selector;
 use senary_metrics::threshold::ThresholdSpec;
-use senary_metrics::{Engine, Metadata, MetricId, SampleBatch};
+use senary_metrics::{Engine, Metadata, MetricId, SampleBatch, SeriesMap};
 use serde_json::{Map, Value, json};
 
 use crate::number::push_json;
@@ -25,8 +25,7 @@ pub(crate) fn create(argument: Option<&str>, _: &OutputContext) -> Result<Box<dy
 struct JsonOutput {
     file: LineFile,
     time: TimeWriter,
-    /// By producer and series.
-    series: Vec<Vec<SeriesText>>,
+    series: SeriesMap<SeriesText>,
     /// Metrics that have their line.
     described: Vec<bool>,
 }
@@ -43,28 +42,21 @@ struct SeriesText {
 impl JsonOutput {
     fn create(path: Option<&str>) -> Result<Self, String> {
         let file = LineFile::create(path).map_err(|error| describe(path.unwrap_or_default(), &error))?;
-        Ok(Self { file, time: TimeWriter::local(), series: Vec::new(), described: Vec::new() })
+        Ok(Self { file, time: TimeWriter::local(), series: SeriesMap::default(), described: Vec::new() })
     }
 
     fn learn(&mut self, batch: &SampleBatch, engine: &Engine) {
-        let producer = batch.producer.0 as usize;
-        if self.series.len() <= producer {
-            self.series.resize_with(producer + 1, Vec::new);
-        }
-        if batch.restarts {
-            self.series[producer].clear();
-        }
-        for series in &batch.new_series {
+        self.series.learn(batch, |series| {
             let name = engine.registry().metric(series.metric).map(|metric| metric.name);
             let name = Value::from(name.as_deref().unwrap_or_default());
             let tags: Map<String, Value> =
                 series.tags.iter().map(|(k, v)| (k.to_owned(), v.into())).collect();
-            self.series[producer].push(SeriesText {
+            SeriesText {
                 metric: series.metric,
                 before_time: format!(r#"{{"metric":{name},"type":"Point","data":{{"time":""#).into(),
                 after_value: format!(r#","tags":{}"#, Value::from(tags)).into(),
-            });
-        }
+            }
+        });
     }
 }
 
@@ -78,10 +70,8 @@ impl Output for JsonOutput {
 
     fn add(&mut self, batch: &SampleBatch, engine: &Engine) -> io::Result<()> {
         self.learn(batch, engine);
-        let series = &self.series[batch.producer.0 as usize];
         let metadata: Vec<_> = batch.metadata.iter().map(metadata_text).collect();
-        for sample in &batch.samples {
-            let Some(series) = series.get(sample.series.0 as usize) else { continue };
+        for (series, sample) in self.series.samples(batch) {
             let out = self.file.buffer();
             describe_once(&mut self.described, series.metric, engine, out);
             out.extend_from_slice(series.before_time.as_bytes());
@@ -89,8 +79,7 @@ impl Output for JsonOutput {
             out.extend_from_slice(b"\",\"value\":");
             push_json(out, sample.value);
             out.extend_from_slice(series.after_value.as_bytes());
-            if let Some(metadata) = (sample.metadata as usize).checked_sub(1).and_then(|at| metadata.get(at))
-            {
+            if let Some(metadata) = sample.metadata_index().and_then(|at| metadata.get(at)) {
                 out.extend_from_slice(metadata.as_bytes());
             }
             out.extend_from_slice(b"}}\n");

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use md5::{Digest, Md5};
 use senary_metrics::engine::CheckResult;
+use senary_metrics::group::{SEPARATOR, steps};
 
 /// A group of checks; the root has an empty name and path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,7 +36,7 @@ impl Group {
             let group = root.at(&check.group);
             let known = group.checks.iter().position(|known| *known.name == *check.name);
             let known = known.unwrap_or_else(|| {
-                let path = format!("{}::{}", group.path, check.name);
+                let path = format!("{}{SEPARATOR}{}", group.path, check.name);
                 group.checks.push(Check { name: check.name.to_string(), path, passes: 0, fails: 0 });
                 group.checks.len() - 1
             });
@@ -68,17 +69,6 @@ impl Check {
     pub fn id(&self) -> String {
         id(&self.path)
     }
-}
-
-/// The groups on the way to a path, from the outermost: name and path of each.
-pub fn steps(path: &str) -> impl Iterator<Item = (&str, &str)> {
-    let ends = path.match_indices("::").map(|(at, _)| at).skip(1).chain([path.len()]);
-    let mut start = 0;
-    ends.filter(|end| *end > 0).map(move |end| {
-        let name = &path[start..end];
-        start = end;
-        (name.strip_prefix("::").unwrap_or(name), &path[..end])
-    })
 }
 
 fn id(path: &str) -> String {

@@ -6,9 +6,9 @@
 
 use anstyle::{AnsiColor, Style};
 use senary_metrics::engine::ThresholdResult;
+use senary_metrics::group::{SEPARATOR, steps};
 
 use super::failures::Told;
-use super::group::steps;
 use super::{Line, Metric, Part, Summary, TrendStat, Values, all_checks};
 use crate::number::{percentage, plain, value};
 
@@ -148,7 +148,7 @@ impl Summary {
             outer.extend(steps(path).next().map(|(_, path)| path).filter(|path| !outer.contains(path)));
         }
         for path in outer {
-            let name = path.strip_prefix("::").unwrap_or(path);
+            let name = path.strip_prefix(SEPARATOR).unwrap_or(path);
             let scenarios = ["", DEFAULT_SCENARIO];
             let mut blocks = self.own_blocks(&scenarios, path, "    ");
             blocks.extend(self.groups_within(&scenarios, path, "    "));

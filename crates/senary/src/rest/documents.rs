@@ -3,13 +3,11 @@
 use md5::{Digest, Md5};
 use senary_metrics::Results;
 use senary_metrics::engine::MetricResult;
+use senary_metrics::group::SEPARATOR;
 use senary_metrics::sink::Sink;
 use serde_json::{Map, Value, json};
 
 use super::Status;
-
-/// What is between the names of a group's path.
-const SEPARATOR: &str = "::";
 
 pub fn status(status: &Status) -> Value {
     json!({"data": {"type": "status", "id": "default", "attributes": {
