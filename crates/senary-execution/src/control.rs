@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use senary_metrics::tags::system;
 use senary_metrics::{
     Details, FailureId, FailureKind, Failures, Metadata, ProducerId, Recorder, TagSet, Timestamp, builtin,
 };
@@ -151,7 +152,7 @@ impl DroppedIterations {
         match vu.filter(|_| self.name_vu) {
             None => recorder.record(series, count as f64, time),
             Some(vu) => {
-                let metadata: Metadata = [("vu".into(), vu.in_test.to_string().into())].into();
+                let metadata: Metadata = [(system::VU.into(), vu.in_test.to_string().into())].into();
                 recorder.record_with(series, count as f64, time, &metadata);
             }
         }

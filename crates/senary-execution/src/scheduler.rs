@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use senary_metrics::tags::system;
 use senary_metrics::{ProducerId, TagSet};
 use tokio::sync::mpsc;
 use tokio::task::{JoinSet, spawn_local, yield_now};
@@ -273,7 +274,7 @@ impl<F: VuFactory> Inner<F> {
         };
         let mut tags = options.run_tags.merged(scenario.tags.iter());
         if options.scenario_tag {
-            tags = tags.with("scenario", &scenario.name);
+            tags = tags.with(system::SCENARIO, &scenario.name);
         }
         let dropped = DroppedIterations::new(scenario, tags, options.vu_tag, self.end.clone());
         Arc::new(ActiveScenario {

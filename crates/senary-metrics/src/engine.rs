@@ -15,6 +15,7 @@ use crate::sample::{SampleBatch, Series};
 use crate::series_map::SeriesMap;
 use crate::sink::Sink;
 use crate::submetric::{Selector, SelectorError};
+use crate::tags::system;
 use crate::threshold::{Expression, ExpressionError, ThresholdSpec, supported_methods};
 
 /// Above this many time series tests and outputs slow down; users are told, again at every doubling.
@@ -309,18 +310,18 @@ impl Engine {
             self.series_count -= 1;
             return Route { slots: slots.into(), check: None };
         }
-        let group = series.tags.get("group").unwrap_or("");
+        let group = series.tags.get(system::GROUP).unwrap_or("");
         if !group.is_empty() && (metric.id == builtin::GROUP_DURATION || metric.id == builtin::CHECKS) {
             self.add_group(group);
         }
-        let scenario = series.tags.get("scenario").unwrap_or("");
+        let scenario = series.tags.get(system::SCENARIO).unwrap_or("");
         let in_group = (!group.is_empty()).then_some(Some(group));
         for group in [None].into_iter().chain(in_group) {
             if let Some(part) = self.part(scenario, group) {
                 slots.push(self.slot(Owner::Part(part, metric.id), metric.kind) as u32);
             }
         }
-        let check = (metric.id == builtin::CHECKS).then(|| series.tags.get("check")).flatten();
+        let check = (metric.id == builtin::CHECKS).then(|| series.tags.get(system::CHECK)).flatten();
         let check = check.map(|name| self.check(name, group, scenario));
         Route { slots: slots.into(), check }
     }

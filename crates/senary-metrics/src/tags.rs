@@ -8,6 +8,22 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHasher};
 
+/// Names of the tags that say where in a test a sample comes from. The program sets them itself, as options allow.
+pub mod system {
+    pub const CHECK: &str = "check";
+    pub const GROUP: &str = "group";
+    pub const SCENARIO: &str = "scenario";
+
+    // These two are metadata of samples, and no tags of series.
+    pub const VU: &str = "vu";
+    pub const ITER: &str = "iter";
+
+    /// Whether a system tag of this name is metadata.
+    pub fn is_metadata(name: &str) -> bool {
+        name == VU || name == ITER
+    }
+}
+
 /// Tags sorted by key, each key once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TagSet {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use rquickjs::function::Opt;
 use rquickjs::{Coerced, Ctx, Function, Object, Value};
+use senary_metrics::tags::system;
 use senary_metrics::{Details, FailureId, FailureKind, builtin};
 
 use crate::errors;
@@ -99,7 +100,7 @@ fn record_check(
     passed: bool,
     now: senary_metrics::Timestamp,
 ) {
-    let check = vu.settings.system_tags.check.then_some(("check", name));
+    let check = vu.settings.system_tags.check.then_some((system::CHECK, name));
     let tags = check.into_iter().chain(own.iter().map(|(k, v)| (k.as_str(), v.as_str())));
     let series = vu.series_with(builtin::CHECKS, tags);
     vu.record_series(series, f64::from(u8::from(passed)), now);

@@ -9,16 +9,8 @@ use senary_metrics::{Metadata, TagSet, TagSetId};
 
 use crate::settings::SystemTags;
 
-/// Tag names the VU itself sets.
-pub const GROUP: &str = "group";
-pub const SCENARIO: &str = "scenario";
-
-/// Names of the metadata that the VU itself sets.
-pub const VU: &str = "vu";
-pub const ITER: &str = "iter";
-
-/// Between the names in a group's path.
-pub const GROUP_SEPARATOR: &str = "::";
+pub use senary_metrics::group::SEPARATOR as GROUP_SEPARATOR;
+pub use senary_metrics::tags::system::{GROUP, ITER, SCENARIO, VU};
 
 /// Current tags of one VU, interned with its worker.
 pub struct VuTags {

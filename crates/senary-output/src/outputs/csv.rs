@@ -4,6 +4,7 @@
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
+use senary_metrics::tags::system;
 use senary_metrics::{Engine, SampleBatch, Series, SeriesMap, Timestamp};
 use senary_words::duration::parse_extended;
 
@@ -142,7 +143,7 @@ impl CsvOutput {
         let file = LineFile::create(Some(name)).map_err(|error| describe(name, &error))?;
         // These two come as metadata.
         let mut columns: Vec<_> =
-            system_tags.iter().filter(|tag| !matches!(&***tag, "vu" | "iter")).cloned().collect();
+            system_tags.iter().filter(|tag| !system::is_metadata(tag)).cloned().collect();
         columns.sort_unstable();
         let mut output = Self {
             file,

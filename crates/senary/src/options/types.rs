@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use senary_execution::{Segment, SegmentError, SegmentSequence};
+use senary_metrics::tags::system;
 use senary_metrics::threshold::ThresholdSpec;
 use senary_net::resolve::{DnsPolicy, DnsSelect};
 use senary_words::duration;
@@ -356,24 +357,24 @@ impl OptionValue for ThresholdSpec {
 
 /// The system tags there are, and whether each is on by default.
 const SYSTEM_TAGS: [(&str, bool); 18] = [
-    ("check", true),
+    (system::CHECK, true),
     ("error", true),
     ("error_code", true),
     ("expected_response", true),
-    ("group", true),
+    (system::GROUP, true),
     ("ip", false),
-    ("iter", false),
+    (system::ITER, false),
     ("method", true),
     ("name", true),
     ("ocsp_status", false),
     ("proto", true),
-    ("scenario", true),
+    (system::SCENARIO, true),
     ("service", true),
     ("status", true),
     ("subproto", true),
     ("tls_version", true),
     ("url", true),
-    ("vu", false),
+    (system::VU, false),
 ];
 
 /// The `systemTags` option; sorted, unknown names left out as the reference does.

@@ -7,6 +7,7 @@ use senary_execution::{LoadPlan, Scenario, SegmentTuple};
 use senary_js::settings::SystemTags;
 use senary_metrics::engine::{Engine, ThresholdPlan};
 use senary_metrics::submetric::Selector;
+use senary_metrics::tags::system;
 use senary_metrics::{Registry, TagSet};
 use senary_net::{ClientCertificate, Dialer, LocalIps, Resolver, Tls, TlsOptions};
 use senary_words::spelling::nearest;
@@ -150,15 +151,15 @@ impl TestPlan {
             evaluate_thresholds: !runtime.no_thresholds,
             run_tags: TagSet::new(options.tags.clone().unwrap_or_default()),
             system_tags: SystemTags {
-                group: system_tags.has("group"),
-                check: system_tags.has("check"),
-                scenario: system_tags.has("scenario"),
-                vu: system_tags.has("vu"),
-                iter: system_tags.has("iter"),
+                group: system_tags.has(system::GROUP),
+                check: system_tags.has(system::CHECK),
+                scenario: system_tags.has(system::SCENARIO),
+                vu: system_tags.has(system::VU),
+                iter: system_tags.has(system::ITER),
             },
             indexed_system_tags: system_tags
                 .iter()
-                .filter(|name| !matches!(*name, "vu" | "iter"))
+                .filter(|name| !system::is_metadata(name))
                 .map(str::to_owned)
                 .collect(),
             setup_timeout,
@@ -265,7 +266,8 @@ fn check_thresholds(thresholds: &ThresholdPlan, script: &ScriptFacts<'_>, proble
 fn warn_of_metadata(thresholds: &ThresholdPlan) {
     for (name, _) in thresholds {
         let tags = Selector::parse(name).map(|selector| selector.tags).unwrap_or_default();
-        for tag in ["vu", "iter"].into_iter().filter(|tag| tags.iter().any(|(key, _)| key == tag)) {
+        for tag in [system::VU, system::ITER].into_iter().filter(|tag| tags.iter().any(|(key, _)| key == tag))
+        {
             log::warn!(
                 "The threshold on {name:?} will never see a sample: {tag:?} is non-indexable and selects none"
             );
