@@ -16,6 +16,7 @@ use crate::series_map::SeriesMap;
 use crate::sink::Sink;
 use crate::submetric::{Selector, SelectorError};
 use crate::tags::system;
+pub use crate::threshold::ThresholdPlan;
 use crate::threshold::{Expression, ExpressionError, ThresholdSpec, supported_methods};
 
 /// Above this many time series tests and outputs slow down; users are told, again at every doubling.
@@ -59,9 +60,6 @@ pub enum ThresholdError {
         supported: String,
     },
 }
-
-/// What the options ask to watch: metric selectors and their thresholds, in the order given.
-pub type ThresholdPlan = Vec<(String, Vec<ThresholdSpec>)>;
 
 struct Slot {
     owner: Owner,
@@ -154,11 +152,6 @@ impl Engine {
         Ok(engine)
     }
 
-    /// The metrics samples belong to.
-    pub fn registry(&self) -> &Registry {
-        &self.registry
-    }
-
     pub fn ingest(&mut self, batch: &SampleBatch) {
         let mut routes = std::mem::take(&mut self.routes);
         routes.learn(batch, |series| self.route(series));
@@ -237,17 +230,6 @@ impl Engine {
             parts: self.parts(),
             duration: elapsed,
         }
-    }
-
-    /// Thresholds and sub-metrics of a metric, for outputs that describe metrics.
-    pub fn watched_on(&self, metric: MetricId) -> (Vec<ThresholdSpec>, Vec<Selector>) {
-        let of_metric = || self.watched.iter().filter(|w| w.metric.id == metric);
-        let thresholds = of_metric()
-            .filter(|w| w.selector.suffix.is_none())
-            .flat_map(|w| w.thresholds.iter().map(|t| t.result.spec.clone()))
-            .collect();
-        let subs = of_metric().filter(|w| w.selector.suffix.is_some()).map(|w| w.selector.clone()).collect();
-        (thresholds, subs)
     }
 
     fn watch(&mut self, text: &str, specs: &[ThresholdSpec], validate: bool) -> Result<(), ThresholdError> {

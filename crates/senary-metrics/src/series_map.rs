@@ -31,6 +31,11 @@ impl<T> SeriesMap<T> {
         known.extend(batch.new_series.iter().map(|series| value_of(series)));
     }
 
+    /// How many series are known at the moment.
+    pub fn series(&self) -> usize {
+        self.producers.iter().map(Vec::len).sum()
+    }
+
     /// The samples of a batch that was learned, each with the value of its series.
     pub fn samples<'a>(&'a self, batch: &'a SampleBatch) -> impl Iterator<Item = (&'a T, &'a Sample)> {
         let known = self.producers.get(batch.producer.0 as usize).map_or(&[][..], Vec::as_slice);
@@ -72,5 +77,6 @@ mod tests {
         // A sample of a series that nobody has defined is nobody's.
         anew.new_series.clear();
         assert_eq!(learned(&mut map, &anew), [""; 0]);
+        assert_eq!(map.series(), 2);
     }
 }

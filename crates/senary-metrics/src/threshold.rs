@@ -7,6 +7,7 @@ use std::fmt;
 
 use crate::metric::MetricType;
 use crate::sink::Sink;
+use crate::submetric::Selector;
 
 /// A threshold as written in the options.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +16,38 @@ pub struct ThresholdSpec {
     pub abort_on_fail: bool,
     /// `abortOnFail` is ignored until this much of the run has passed; nanoseconds.
     pub delay_abort_eval: i64,
+}
+
+/// What the options ask to watch: metric selectors and their thresholds, in the order given.
+pub type ThresholdPlan = Vec<(String, Vec<ThresholdSpec>)>;
+
+/// The same by metric, for outputs that describe metrics.
+#[derive(Clone, Debug, Default)]
+pub struct WatchList(Vec<(Selector, Vec<ThresholdSpec>)>);
+
+impl WatchList {
+    /// `evaluate` is false with `--no-thresholds`: then nothing is a threshold, but sub-metrics are what they are. Malformed
+    /// selectors are left out; the engine has refused them if they matter.
+    pub fn new(plan: &ThresholdPlan, evaluate: bool) -> Self {
+        let watched = plan.iter().filter_map(|(text, specs)| {
+            let specs = if evaluate { specs.clone() } else { Vec::new() };
+            Some((Selector::parse(text).ok()?, specs))
+        });
+        Self(watched.collect())
+    }
+
+    /// The thresholds of a metric as a whole.
+    pub fn thresholds_of(&self, metric: &str) -> impl Iterator<Item = &ThresholdSpec> {
+        self.of(metric).filter(|(selector, _)| selector.suffix.is_none()).flat_map(|(_, specs)| specs)
+    }
+
+    pub fn submetrics_of(&self, metric: &str) -> impl Iterator<Item = &Selector> {
+        self.of(metric).map(|(selector, _)| selector).filter(|selector| selector.suffix.is_some())
+    }
+
+    fn of(&self, metric: &str) -> impl Iterator<Item = &(Selector, Vec<ThresholdSpec>)> {
+        self.0.iter().filter(move |(selector, _)| selector.metric == metric)
+    }
 }
 
 /// Why an expression is no threshold. The texts are the reference's, spelling included.

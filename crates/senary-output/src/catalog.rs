@@ -86,6 +86,9 @@ impl fmt::Display for OutputSpec {
 
 #[cfg(test)]
 mod tests {
+    use senary_metrics::Registry;
+    use senary_metrics::threshold::WatchList;
+
     use super::*;
 
     #[test]
@@ -112,7 +115,8 @@ mod tests {
     fn outputs_that_cannot_be_created_say_why() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("no/such/out").display().to_string();
-        let context = OutputContext { env: &|_| None, collectors: None, system_tags: &[] };
+        let (registry, watched) = (Registry::new(), WatchList::default());
+        let context = OutputContext::of(&registry, &watched);
         for kind in ["json", "csv"] {
             let spec = OutputSpec::parse(&format!("{kind}={path}")).unwrap();
             assert_eq!(

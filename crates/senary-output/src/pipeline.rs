@@ -235,7 +235,7 @@ impl Collector {
             }
         }
         for output in &mut self.outputs {
-            output.add(batch, &self.engine);
+            output.add(batch);
         }
     }
 
@@ -273,14 +273,14 @@ impl Attached {
         Self { output, failed: false, pending: 0, lost: 0 }
     }
 
-    fn add(&mut self, batch: &SampleBatch, engine: &Engine) {
+    fn add(&mut self, batch: &SampleBatch) {
         let samples = batch.samples.len() as u64;
         if self.failed {
             self.lost += samples;
             return;
         }
         self.pending += samples;
-        let result = self.output.add(batch, engine);
+        let result = self.output.add(batch);
         self.note(&result);
     }
 
@@ -351,7 +351,7 @@ mod tests {
             "probe (test)".to_owned()
         }
 
-        fn add(&mut self, batch: &SampleBatch, _: &Engine) -> io::Result<()> {
+        fn add(&mut self, batch: &SampleBatch) -> io::Result<()> {
             if let Some(gate) = &self.gate {
                 gate.recv().unwrap();
             }

@@ -10,6 +10,7 @@ use std::thread::available_parallelism;
 use senary_execution::Shutdown;
 use senary_js::source::input;
 use senary_metrics::Registry;
+use senary_metrics::threshold::WatchList;
 use senary_net::EchoServer;
 use senary_output::{Output, OutputContext, OutputSpec};
 use serde_json::Value;
@@ -65,7 +66,7 @@ async fn main_line(
     consolidated.notes.iter().for_each(|note| note.log());
     let facts = ScriptFacts { exports: bundle.exports(), registry: &registry, name, text: &text };
     let plan = TestPlan::new(consolidated, &runtime, &facts)?;
-    let outputs = open_outputs(&plan, env)?;
+    let outputs = open_outputs(&plan, &registry, env)?;
 
     // Plan → scheduler → workers → iterations → samples → metrics engine and outputs.
     let view = view::View::new(global);
@@ -107,12 +108,18 @@ fn start_echo(args: &RunArgs, runtime: &mut RuntimeSettings) -> Result<Option<Ec
     Ok(Some(server))
 }
 
-fn open_outputs(plan: &TestPlan, env: &Environment) -> Result<Vec<Box<dyn Output>>, Failure> {
+fn open_outputs(
+    plan: &TestPlan,
+    registry: &Registry,
+    env: &Environment,
+) -> Result<Vec<Box<dyn Output>>, Failure> {
     let collectors = Value::Object(plan.output_settings.clone());
     let context = OutputContext {
         env: &|name| env.get(name).map(str::to_owned),
         collectors: Some(&collectors),
         system_tags: &plan.indexed_system_tags,
+        registry,
+        watched: &WatchList::new(&plan.thresholds, plan.evaluate_thresholds),
     };
     let open = |text: &String| OutputSpec::parse(text)?.create(&context);
     plan.outputs.iter().map(open).collect::<Result<_, _>>().map_err(Failure::Output)

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use senary_metrics::tags::system;
-use senary_metrics::{Engine, SampleBatch, Series, SeriesMap, Timestamp};
+use senary_metrics::{Registry, SampleBatch, Series, SeriesMap, Timestamp};
 use senary_words::duration::parse_extended;
 
 use crate::output::{Output, OutputContext};
@@ -15,7 +15,7 @@ use crate::time::TimeWriter;
 /// With the argument of `--out csv=…`.
 pub(crate) fn create(argument: Option<&str>, context: &OutputContext) -> Result<Box<dyn Output>, String> {
     let config = CsvConfig::consolidate(argument, context)?;
-    Ok(Box::new(CsvOutput::create(&config, context.system_tags)?))
+    Ok(Box::new(CsvOutput::create(&config, context)?))
 }
 
 /// What a configuration file calls the keys of an argument.
@@ -123,6 +123,7 @@ struct CsvOutput {
     file: LineFile,
     time: TimeWriter,
     time_format: TimeFormat,
+    registry: Registry,
     /// Tags with a column of their own, sorted.
     columns: Vec<String>,
     series: SeriesMap<SeriesText>,
@@ -138,17 +139,18 @@ struct SeriesText {
 }
 
 impl CsvOutput {
-    fn create(config: &CsvConfig, system_tags: &[String]) -> Result<Self, String> {
+    fn create(config: &CsvConfig, context: &OutputContext) -> Result<Self, String> {
         let name = &config.file_name;
         let file = LineFile::create(Some(name)).map_err(|error| describe(name, &error))?;
         // These two come as metadata.
         let mut columns: Vec<_> =
-            system_tags.iter().filter(|tag| !system::is_metadata(tag)).cloned().collect();
+            context.system_tags.iter().filter(|tag| !system::is_metadata(tag)).cloned().collect();
         columns.sort_unstable();
         let mut output = Self {
             file,
             time: TimeWriter::local(),
             time_format: config.time_format,
+            registry: context.registry.clone(),
             columns,
             series: SeriesMap::default(),
             save_interval: config.save_interval,
@@ -168,10 +170,10 @@ impl CsvOutput {
         self.file.buffer().extend_from_slice(line.as_bytes());
     }
 
-    fn learn(&mut self, batch: &SampleBatch, engine: &Engine) {
-        let columns = &self.columns;
+    fn learn(&mut self, batch: &SampleBatch) {
+        let (columns, registry) = (&self.columns, &self.registry);
         self.series.learn(batch, |series| {
-            let name = engine.registry().metric(series.metric).map(|metric| metric.name.as_ref().into());
+            let name = registry.metric(series.metric).map(|metric| metric.name.as_ref().into());
             SeriesText { name: name.unwrap_or_default(), tags: tags(columns, series).into() }
         });
     }
@@ -193,8 +195,8 @@ impl Output for CsvOutput {
         format!("csv ({})", self.file.path().unwrap_or("stdout"))
     }
 
-    fn add(&mut self, batch: &SampleBatch, engine: &Engine) -> io::Result<()> {
-        self.learn(batch, engine);
+    fn add(&mut self, batch: &SampleBatch) -> io::Result<()> {
+        self.learn(batch);
         let metadata = batch.metadata.iter().map(|metadata| {
             let mut field = String::new();
             push_field(&mut field, &pairs(metadata.iter().map(|(key, value)| (&**key, &**value))));
@@ -290,24 +292,19 @@ mod tests {
     use std::sync::Arc;
 
     use proptest::prelude::*;
-    use senary_metrics::{Metadata, MetricType, ProducerId, Recorder, Registry, TagSet, ValueType};
+    use senary_metrics::threshold::WatchList;
+    use senary_metrics::{Metadata, MetricType, ProducerId, Recorder, TagSet, ValueType};
     use serde_json::json;
 
     use super::*;
 
-    fn context<'a>(
-        env: &'a dyn Fn(&str) -> Option<String>,
-        collectors: Option<&'a serde_json::Value>,
-    ) -> OutputContext<'a> {
-        OutputContext { env, collectors, system_tags: &[] }
-    }
-
     #[test]
     fn a_configuration_file_has_names_of_its_own() {
-        let nothing: &dyn Fn(&str) -> Option<String> = &|_| None;
+        let (registry, watched) = (Registry::new(), WatchList::default());
         let of = |csv: serde_json::Value| {
             let collectors = json!({"csv": csv, "json": {"x": 1}});
-            CsvConfig::consolidate(None, &context(nothing, Some(&collectors)))
+            let context = OutputContext::of(&registry, &watched);
+            CsvConfig::consolidate(None, &OutputContext { collectors: Some(&collectors), ..context })
         };
         let config = of(json!({"file_name": "a", "SAVE_INTERVAL": "2s", "time_format": "rfc3339"})).unwrap();
         let save_interval = Duration::from_secs(2);
@@ -328,7 +325,6 @@ mod tests {
     ) -> String {
         let registry = Registry::new();
         let hits = registry.get_or_register("hits", MetricType::Counter, ValueType::Default).unwrap();
-        let engine = Engine::new(registry, &Vec::new(), true, false).unwrap();
         let mut recorder = Recorder::new(ProducerId(0));
         let tags = recorder.intern(&tags);
         let series = recorder.series(hits, tags);
@@ -337,9 +333,11 @@ mod tests {
         let path = folder.path().join("out.csv").display().to_string();
         let config = CsvConfig { file_name: path.clone(), time_format: format, ..CsvConfig::default() };
         let columns: Vec<_> = columns.iter().map(|&column| column.to_owned()).collect();
-        let mut output = CsvOutput::create(&config, &columns).unwrap();
+        let watched = WatchList::default();
+        let context = OutputContext { system_tags: &columns, ..OutputContext::of(&registry, &watched) };
+        let mut output = CsvOutput::create(&config, &context).unwrap();
         assert_eq!(output.description(), format!("csv ({path})"));
-        output.add(&recorder.take_batch().unwrap(), &engine).unwrap();
+        output.add(&recorder.take_batch().unwrap()).unwrap();
         output.close().unwrap();
         fs::read_to_string(path).unwrap()
     }
@@ -382,7 +380,12 @@ hits,1795451192,2.000000,\"with \"\"quotes\"\"\",,\"other=b,c&kind=a\",vu=1&iter
         };
         let file =
             json!({ "csv": { "file_name": "from-file", "time_format": "rfc3339", "save_interval": "5s" } });
-        let read = |argument, env, file| CsvConfig::consolidate(argument, &context(env, file));
+        let (registry, watched) = (Registry::new(), WatchList::default());
+        type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
+        let read = |argument, env: Env, collectors| {
+            let context = OutputContext { env, collectors, ..OutputContext::of(&registry, &watched) };
+            CsvConfig::consolidate(argument, &context)
+        };
         assert_eq!(read(None, &none, None), Ok(CsvConfig::default()));
         let config = read(None, &env, Some(&file)).unwrap();
         assert_eq!((&*config.file_name, config.save_interval), ("from-env", Duration::from_secs(3)));

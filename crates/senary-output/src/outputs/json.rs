@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::io;
 
 use senary_metrics::submetric::Selector;
-use senary_metrics::threshold::ThresholdSpec;
-use senary_metrics::{Engine, Metadata, MetricId, SampleBatch, SeriesMap};
+use senary_metrics::threshold::{ThresholdSpec, WatchList};
+use senary_metrics::{Metadata, MetricId, Registry, SampleBatch, SeriesMap};
 use serde_json::{Map, Value, json};
 
 use crate::number::push_json;
@@ -18,16 +18,23 @@ use crate::outputs::file::{LineFile, describe};
 use crate::time::TimeWriter;
 
 /// With the argument of `--out json=…`.
-pub(crate) fn create(argument: Option<&str>, _: &OutputContext) -> Result<Box<dyn Output>, String> {
-    Ok(Box::new(JsonOutput::create(argument)?))
+pub(crate) fn create(argument: Option<&str>, context: &OutputContext) -> Result<Box<dyn Output>, String> {
+    Ok(Box::new(JsonOutput::create(argument, context)?))
 }
 
 struct JsonOutput {
     file: LineFile,
     time: TimeWriter,
     series: SeriesMap<SeriesText>,
+    descriptions: Descriptions,
+}
+
+/// The lines that describe metrics.
+struct Descriptions {
+    registry: Registry,
+    watched: WatchList,
     /// Metrics that have their line.
-    described: Vec<bool>,
+    written: Vec<bool>,
 }
 
 /// The parts of a point's line that its series determines.
@@ -40,14 +47,24 @@ struct SeriesText {
 }
 
 impl JsonOutput {
-    fn create(path: Option<&str>) -> Result<Self, String> {
+    fn create(path: Option<&str>, context: &OutputContext) -> Result<Self, String> {
         let file = LineFile::create(path).map_err(|error| describe(path.unwrap_or_default(), &error))?;
-        Ok(Self { file, time: TimeWriter::local(), series: SeriesMap::default(), described: Vec::new() })
+        Ok(Self {
+            file,
+            time: TimeWriter::local(),
+            series: SeriesMap::default(),
+            descriptions: Descriptions {
+                registry: context.registry.clone(),
+                watched: context.watched.clone(),
+                written: Vec::new(),
+            },
+        })
     }
 
-    fn learn(&mut self, batch: &SampleBatch, engine: &Engine) {
+    fn learn(&mut self, batch: &SampleBatch) {
+        let registry = &self.descriptions.registry;
         self.series.learn(batch, |series| {
-            let name = engine.registry().metric(series.metric).map(|metric| metric.name);
+            let name = registry.metric(series.metric).map(|metric| metric.name);
             let name = Value::from(name.as_deref().unwrap_or_default());
             let tags: Map<String, Value> =
                 series.tags.iter().map(|(k, v)| (k.to_owned(), v.into())).collect();
@@ -68,12 +85,12 @@ impl Output for JsonOutput {
         }
     }
 
-    fn add(&mut self, batch: &SampleBatch, engine: &Engine) -> io::Result<()> {
-        self.learn(batch, engine);
+    fn add(&mut self, batch: &SampleBatch) -> io::Result<()> {
+        self.learn(batch);
         let metadata: Vec<_> = batch.metadata.iter().map(metadata_text).collect();
         for (series, sample) in self.series.samples(batch) {
             let out = self.file.buffer();
-            describe_once(&mut self.described, series.metric, engine, out);
+            self.descriptions.write_once(series.metric, out);
             out.extend_from_slice(series.before_time.as_bytes());
             self.time.push_nanos(out, sample.time);
             out.extend_from_slice(b"\",\"value\":");
@@ -105,30 +122,31 @@ fn metadata_text(metadata: &Metadata) -> String {
     format!(r#","metadata":{}"#, Value::from(object))
 }
 
-fn describe_once(described: &mut Vec<bool>, metric: MetricId, engine: &Engine, out: &mut Vec<u8>) {
-    let at = metric.0 as usize;
-    if described.len() <= at {
-        described.resize(at + 1, false);
+impl Descriptions {
+    fn write_once(&mut self, metric: MetricId, out: &mut Vec<u8>) {
+        let at = metric.0 as usize;
+        if self.written.len() <= at {
+            self.written.resize(at + 1, false);
+        }
+        if std::mem::replace(&mut self.written[at], true) {
+            return;
+        }
+        let Some(found) = self.registry.metric(metric) else { return };
+        let submetrics: Vec<_> = self.watched.submetrics_of(&found.name).map(submetric).collect();
+        let line = json!({
+            "type": "Metric",
+            "data": {
+                "name": *found.name,
+                "type": found.kind.as_str(),
+                "contains": found.contains.as_str(),
+                "thresholds": self.watched.thresholds_of(&found.name).map(threshold).collect::<Vec<_>>(),
+                "submetrics": if submetrics.is_empty() { Value::Null } else { submetrics.into() },
+            },
+            "metric": *found.name,
+        });
+        out.extend_from_slice(line.to_string().as_bytes());
+        out.push(b'\n');
     }
-    if std::mem::replace(&mut described[at], true) {
-        return;
-    }
-    let Some(found) = engine.registry().metric(metric) else { return };
-    let (thresholds, selectors) = engine.watched_on(metric);
-    let submetrics: Vec<_> = selectors.iter().map(submetric).collect();
-    let line = json!({
-        "type": "Metric",
-        "data": {
-            "name": *found.name,
-            "type": found.kind.as_str(),
-            "contains": found.contains.as_str(),
-            "thresholds": thresholds.iter().map(threshold).collect::<Vec<_>>(),
-            "submetrics": if submetrics.is_empty() { Value::Null } else { submetrics.into() },
-        },
-        "metric": *found.name,
-    });
-    out.extend_from_slice(line.to_string().as_bytes());
-    out.push(b'\n');
 }
 
 fn threshold(spec: &ThresholdSpec) -> Value {
@@ -155,14 +173,14 @@ mod tests {
 
     use flate2::read::GzDecoder;
     use proptest::prelude::*;
-    use senary_metrics::{MetricType, ProducerId, Recorder, Registry, TagSet, Timestamp, ValueType};
+    use senary_metrics::{MetricType, ProducerId, Recorder, TagSet, Timestamp, ValueType};
 
     use super::*;
 
-    fn written(path: &str, engine: &Engine, batches: &[SampleBatch]) -> Vec<u8> {
-        let mut output = JsonOutput::create(Some(path)).unwrap();
+    fn written(path: &str, registry: &Registry, watched: &WatchList, batches: &[SampleBatch]) -> Vec<u8> {
+        let mut output = JsonOutput::create(Some(path), &OutputContext::of(registry, watched)).unwrap();
         for batch in batches {
-            output.add(batch, engine).unwrap();
+            output.add(batch).unwrap();
         }
         output.close().unwrap();
         fs::read(path).unwrap()
@@ -185,7 +203,7 @@ mod tests {
             ),
             ("hits{ size:big,kind:a }".to_owned(), vec![spec("count>0", false, 0)]),
         ];
-        let engine = Engine::new(registry, &plan, true, false).unwrap();
+        let watched = WatchList::new(&plan, true);
         let metadata: Metadata = Arc::new([("iter".into(), "0".into()), ("vu".into(), "1".into())]);
         let mut recorder = Recorder::new(ProducerId(3));
         let plain = recorder.intern(&TagSet::default());
@@ -200,7 +218,8 @@ mod tests {
         batches.push(recorder.take_batch().unwrap());
 
         let folder = tempfile::tempdir().unwrap();
-        let text = written(&folder.path().join("out.json").display().to_string(), &engine, &batches);
+        let text =
+            written(&folder.path().join("out.json").display().to_string(), &registry, &watched, &batches);
         let zone = {
             let mut out = Vec::new();
             TimeWriter::local().push_seconds(&mut out, Timestamp(0));
@@ -223,7 +242,7 @@ mod tests {
 
     #[test]
     fn compressed_files_hold_the_same_lines() {
-        let engine = Engine::new(Registry::new(), &Vec::new(), true, false).unwrap();
+        let (registry, watched) = (Registry::new(), WatchList::default());
         let mut recorder = Recorder::new(ProducerId(0));
         let tags = recorder.intern(&TagSet::new([("scenario", "default")]));
         let series = recorder.series(senary_metrics::builtin::ITERATIONS, tags);
@@ -233,8 +252,8 @@ mod tests {
         let batches = [recorder.take_batch().unwrap()];
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
-        let plain = written(&path("out.json"), &engine, &batches);
-        let compressed = written(&path("out.json.gz"), &engine, &batches);
+        let plain = written(&path("out.json"), &registry, &watched, &batches);
+        let compressed = written(&path("out.json.gz"), &registry, &watched, &batches);
         assert!(compressed.len() < plain.len() / 5);
         let mut unpacked = Vec::new();
         GzDecoder::new(&*compressed).read_to_end(&mut unpacked).unwrap();
@@ -244,11 +263,13 @@ mod tests {
 
     #[test]
     fn descriptions() {
-        assert_eq!(JsonOutput::create(None).unwrap().description(), "json(stdout)");
-        assert_eq!(JsonOutput::create(Some("-")).unwrap().description(), "json(stdout)");
+        let (registry, watched) = (Registry::new(), WatchList::default());
+        let of = |path| create(path, &OutputContext::of(&registry, &watched)).unwrap().description();
+        assert_eq!(of(None), "json(stdout)");
+        assert_eq!(of(Some("-")), "json(stdout)");
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("f").display().to_string();
-        assert_eq!(JsonOutput::create(Some(&path)).unwrap().description(), format!("json ({path})"));
+        assert_eq!(of(Some(&path)), format!("json ({path})"));
     }
 
     proptest! {
@@ -259,7 +280,7 @@ mod tests {
             tags in prop::collection::btree_map(".{0,10}", ".{0,10}", 0..4),
             noted in prop::collection::btree_map(".{0,10}", ".{0,10}", 0..3),
         ) {
-            let engine = Engine::new(Registry::new(), &Vec::new(), true, false).unwrap();
+            let (registry, watched) = (Registry::new(), WatchList::default());
             let mut recorder = Recorder::new(ProducerId(0));
             let id = recorder.intern(&TagSet::new(tags.iter().map(|(k, v)| (k.as_str(), v.as_str()))));
             let series = recorder.series(senary_metrics::builtin::VUS, id);
@@ -267,7 +288,7 @@ mod tests {
             recorder.record_with(series, value, Timestamp(nanos), &metadata);
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("out").display().to_string();
-            let text = String::from_utf8(written(&path, &engine, &[recorder.take_batch().unwrap()])).unwrap();
+            let text = String::from_utf8(written(&path, &registry, &watched, &[recorder.take_batch().unwrap()])).unwrap();
             let point: Value = serde_json::from_str(text.lines().nth(1).unwrap()).unwrap();
             let data = &point["data"];
             prop_assert_eq!(&point["metric"], "vus");
