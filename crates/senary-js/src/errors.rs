@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use rquickjs::{Ctx, Error, Exception, Object, Value, function::Constructor};
+use rquickjs::{Ctx, Error, Exception, Object, Value, function::Constructor, qjs};
 
 use crate::modules::lazy::{self, Lazy};
 use crate::source::bytecode;
@@ -48,6 +48,19 @@ pub fn throw_range_error(ctx: &Ctx<'_>, message: &str) -> Error {
 pub fn throw_class(ctx: &Ctx<'_>, class: &str, message: &str) -> Error {
     match new_error(ctx, class, message) {
         Ok(value) => ctx.throw(value),
+        Err(error) => error,
+    }
+}
+
+/// Throws an error that no `catch` and no `finally` of the script sees.
+pub fn throw_uncatchable(ctx: &Ctx<'_>, message: &str) -> Error {
+    match Exception::from_message(ctx.clone(), message) {
+        Ok(exception) => {
+            let value = exception.into_object().into_value();
+            // SAFETY: the value is a live error object of this very context.
+            unsafe { qjs::JS_SetUncatchableError(ctx.as_raw().as_ptr(), value.as_raw()) };
+            ctx.throw(value)
+        }
         Err(error) => error,
     }
 }

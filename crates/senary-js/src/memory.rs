@@ -14,7 +14,7 @@ use std::rc::Rc;
 
 use rquickjs::{Ctx, Value, qjs};
 
-use crate::vu::core::throw_uncatchable;
+use crate::errors::throw_uncatchable;
 
 unsafe extern "C" {
     fn JS_GetMemoryUse(rt: *mut qjs::JSRuntime, refused: *mut bool) -> qjs::size_t;

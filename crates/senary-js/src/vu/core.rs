@@ -7,13 +7,14 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Instant;
 
-use rquickjs::{Ctx, Error, JsLifetime};
+use rquickjs::{Ctx, JsLifetime};
 use senary_execution::{Activation, Iteration, VuId, WorkerContext};
 use senary_metrics::{MetricId, Registry, SeriesId, Timestamp, builtin};
 use tokio_util::sync::CancellationToken;
 
 use crate::bundle::RuntimeOptions;
 use crate::coroutine::{BlockGate, Blocked, Resume};
+use crate::errors::{self, throw_uncatchable};
 use crate::event_loop::EventLoop;
 use crate::memory::Memory;
 use crate::modules::phase::VuPhase;
@@ -66,7 +67,7 @@ unsafe impl<'js> JsLifetime<'js> for VuHandle {
 pub fn vu_of(ctx: &Ctx<'_>) -> rquickjs::Result<Rc<VuCore>> {
     match ctx.userdata::<VuHandle>() {
         Some(handle) => Ok(handle.0.clone()),
-        None => Err(crate::errors::throw_error(ctx, "this context belongs to no VU")),
+        None => Err(errors::throw_error(ctx, "this context belongs to no VU")),
     }
 }
 
@@ -170,7 +171,7 @@ impl VuCore {
         match self.gate.block(Blocked { until }) {
             Some(Resume::Continue) => Ok(()),
             Some(Resume::Cancel) => Err(throw_uncatchable(ctx, "interrupted")),
-            None => Err(crate::errors::throw_error(ctx, "this code cannot block")),
+            None => Err(errors::throw_error(ctx, "this code cannot block")),
         }
     }
 
@@ -229,18 +230,5 @@ impl Interrupt {
     pub fn is_raised(&self) -> bool {
         self.inner.raised.get()
             || self.inner.token.borrow().as_ref().is_some_and(CancellationToken::is_cancelled)
-    }
-}
-
-/// Throws an error that no `catch` and no `finally` of the script sees.
-pub fn throw_uncatchable(ctx: &Ctx<'_>, message: &str) -> Error {
-    match rquickjs::Exception::from_message(ctx.clone(), message) {
-        Ok(exception) => {
-            let value = exception.into_object().into_value();
-            // SAFETY: the value is a live error object of this very context.
-            unsafe { rquickjs::qjs::JS_SetUncatchableError(ctx.as_raw().as_ptr(), value.as_raw()) };
-            ctx.throw(value)
-        }
-        Err(error) => error,
     }
 }
