@@ -7,7 +7,8 @@ use rquickjs::{Coerced, Ctx, JsLifetime, Object, Value};
 use rustc_hash::FxHashSet;
 use senary_words::spelling::nearest;
 
-use crate::{failure, properties};
+use crate::properties;
+use crate::value_text::to_text;
 
 /// Different warnings in a run. Scripts can make names without end.
 const MAX_WARNINGS: usize = 100;
@@ -67,8 +68,8 @@ pub fn no_number<'js>(ctx: &Ctx<'js>, call: &str, value: &Value<'js>, effect: &s
         return;
     }
     let shown = match value.is_string() {
-        true => format!("{:?}", failure::to_text(ctx, value)),
-        false => failure::to_text(ctx, value),
+        true => format!("{:?}", to_text(ctx, value)),
+        false => to_text(ctx, value),
     };
     if is_due(ctx, &format!("{call} {shown}")) {
         let hint = format!("write {instead}");

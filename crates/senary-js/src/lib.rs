@@ -36,6 +36,7 @@ pub mod stages;
 #[cfg(test)]
 mod testing;
 mod timers;
+mod value_text;
 mod vu;
 
 pub use bundle::{Bundle, RuntimeOptions};

@@ -16,11 +16,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bundle::{Bundle, HANDLE_SUMMARY, SETUP, TEARDOWN};
 use crate::factory::{LifecycleError, exported, init_vu};
-use crate::failure::{self, ScriptFailure};
+use crate::failure::ScriptFailure;
 use crate::go_type::go_type;
 use crate::json;
 use crate::properties;
 use crate::settings::VuSettings;
+use crate::value_text::to_text;
 use crate::vu::tags::ITER;
 use crate::vu::{VuInner, failures};
 
@@ -198,7 +199,7 @@ fn summary_files<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Result<Option<Summar
     for entry in properties::entries(object) {
         let (key, value) = entry.map_err(failed)?;
         let bytes = if value.is_string() {
-            failure::to_text(ctx, &value).into_bytes()
+            to_text(ctx, &value).into_bytes()
         } else {
             let view =
                 value.as_object().map(|o| crate::bytes::of_object(ctx, o)).transpose().map_err(failed)?;

@@ -147,7 +147,7 @@ fn group<'js>(
 fn is_async<'js>(ctx: &Ctx<'js>, function: &Function<'js>) -> rquickjs::Result<bool> {
     let constructor: Object<'js> = function.get("constructor")?;
     let name: Value<'js> = constructor.get("name")?;
-    Ok(crate::failure::to_text(ctx, &name) == "AsyncFunction")
+    Ok(crate::value_text::to_text(ctx, &name) == "AsyncFunction")
 }
 
 fn sleep<'js>(ctx: Ctx<'js>, seconds: Opt<Value<'js>>) -> rquickjs::Result<()> {

@@ -96,7 +96,7 @@ impl Metric {
             let text = match value {
                 Some(value) => format!(
                     "'{}' is an invalid value for metric '{}', a number or a boolean value is expected",
-                    shortened(&crate::failure::to_text(ctx, value)),
+                    shortened(&crate::value_text::to_text(ctx, value)),
                     self.name
                 ),
                 None => format!(
@@ -135,7 +135,7 @@ impl Metric {
 fn number_of<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> f64 {
     if value.type_of() == Type::BigInt {
         // Not ToNumber, which refuses them.
-        return crate::failure::to_text(ctx, value).parse().unwrap_or(f64::NAN);
+        return crate::value_text::to_text(ctx, value).parse().unwrap_or(f64::NAN);
     }
     match value.get::<Coerced<f64>>() {
         Ok(Coerced(0.0)) => f64::from(u8::from(value.get::<Coerced<bool>>().is_ok_and(|truth| truth.0))),

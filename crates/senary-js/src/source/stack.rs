@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use rquickjs::function::This;
-use rquickjs::{Ctx, Exception, Function, JsLifetime, Object, Persistent, Value, qjs};
+use rquickjs::{Coerced, Ctx, Exception, Function, JsLifetime, Object, Persistent, Value, qjs};
 
 use super::ModuleStore;
 use super::frames::{self, Frame, Place};
 use super::loader::store_of;
-use crate::failure;
+use crate::value_text::to_text;
 
 /// Frames kept of a stack, innermost first: as many as the engine offers.
 pub const FRAMES: usize = 64;
@@ -103,7 +103,7 @@ fn shaped<'js>(ctx: Ctx<'js>, this: This<Value<'js>>) -> rquickjs::Result<Value<
     use rquickjs::IntoJs;
     let Some(stack) = raw(&ctx, &this.0) else { return Ok(Value::new_undefined(ctx)) };
     let store = store_of(&ctx).ok();
-    let text = named(failure::to_text(&ctx, &this.0), frames::parse(&stack).next(), store.as_ref());
+    let text = named(to_text(&ctx, &this.0), frames::parse(&stack).next(), store.as_ref());
     with_frames(&text, frames::parse(&stack), store.as_ref()).into_js(&ctx)
 }
 
@@ -120,6 +120,34 @@ fn named(text: String, innermost: Option<Frame>, store: Option<&Arc<ModuleStore>
         Place::Native | Place::Internal => None,
     });
     callee.map_or(text, |callee| format!("TypeError: {callee} is not a function"))
+}
+
+/// The text of a thrown or rejected value: with its stack if it has one.
+pub fn describe<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> String {
+    if let Some(object) = value.as_object() {
+        let stack: Option<String> = object.get("stack").ok();
+        let text = to_text(ctx, value);
+        if let Some(stack) = stack {
+            return render(&text, &stack);
+        }
+        ctx.catch();
+        return text;
+    }
+    to_text(ctx, value)
+}
+
+/// The text of the reason of a rejection: what it says of its own stack comes before what it is.
+pub fn describe_rejected<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> String {
+    let text = describe(ctx, value);
+    if text.contains("\n\tat ") {
+        return text;
+    }
+    let stack = value.as_object().and_then(|object| object.get::<_, Option<Coerced<String>>>("stack").ok());
+    ctx.catch();
+    match stack.flatten() {
+        Some(stack) if !stack.0.is_empty() => stack.0,
+        _ => text,
+    }
 }
 
 /// Joins an error's text with its stack, unless the stack begins with the text already:
@@ -177,6 +205,25 @@ pub fn place(frame: &Frame, store: Option<&Arc<ModuleStore>>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use rquickjs::Value;
+
+    use crate::testing::with_context;
+
+    #[test]
+    fn errors_keep_their_names_and_messages() {
+        with_context(|ctx| {
+            for (code, expected) in [
+                (r"new Error('at 17: \ud83d')", "Error: at 17: \u{fffd}"),
+                (r"Object.assign(new Error('m'), { name: 'E\udc00' })", "E\u{fffd}: m"),
+                (r"({ toString: () => 't\ud800' })", "t\u{fffd}"),
+                (r"Symbol('s\ud800')", "Symbol(s\u{fffd})"),
+            ] {
+                let value: Value<'_> = ctx.eval(code).unwrap();
+                assert!(super::describe(ctx, &value).starts_with(expected), "{code}");
+            }
+        });
+    }
+
     #[test]
     fn frames_take_the_reference_shape() {
         let stack = "    at boom (file:///p/s.js:3:9)\n    at facade (eval_script:1:1)\n    at map (native)\n    at <anonymous> (file:///p/s.js:9:1)\n";

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use self::core::VuCore;
 use crate::coroutine::{self, Entered, Left, Resume, Suspended};
 use crate::event_loop::Event;
-use crate::failure::{self, ScriptFailure};
+use crate::failure::ScriptFailure;
 use crate::source::stack as places;
 use crate::stack::Room;
 use crate::{slice_clock, stack, timers};
@@ -348,7 +348,7 @@ impl VuInner {
         }
         let rejections = std::mem::take(&mut *self.rejections.borrow_mut());
         match rejections.into_iter().next().map(|r| r.reason.restore(ctx)) {
-            Some(Ok(reason)) => Err(ScriptFailure::Rejection(failure::describe_rejected(ctx, &reason))),
+            Some(Ok(reason)) => Err(ScriptFailure::Rejection(places::describe_rejected(ctx, &reason))),
             _ => Ok(()),
         }
     }

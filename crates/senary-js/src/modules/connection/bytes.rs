@@ -33,7 +33,7 @@ pub fn with_bytes<'js, R>(
         Ok(Some(view)) => Ok(Ok(f(view.as_slice()))),
         Ok(None) => Ok(Err(wrong())),
         Err(_) => {
-            let text = crate::failure::to_text(ctx, &ctx.catch());
+            let text = crate::value_text::to_text(ctx, &ctx.catch());
             Ok(Err(SocketFailure::new(Method::Write, "ERR_INVALID_ARG_TYPE", text)))
         }
     }

@@ -13,7 +13,7 @@ pub fn tags<'js>(ctx: &Ctx<'js>, options: &Object<'js>) -> rquickjs::Result<Tags
         return Ok(Tags::new());
     }
     let Some(object) = value.as_object().filter(|_| !value.is_function()) else {
-        let text = crate::failure::to_text(ctx, &value);
+        let text = crate::value_text::to_text(ctx, &value);
         return Err(errors::throw_type_error(
             ctx,
             &format!("could not convert {text} to tags: an object with names and values is expected"),
@@ -46,7 +46,7 @@ pub fn object<'js>(
         Some(value) => match value.as_object() {
             Some(object) => Ok(Some(object.clone())),
             None => {
-                let text = crate::failure::to_text(ctx, value);
+                let text = crate::value_text::to_text(ctx, value);
                 Err(errors::throw_type_error(ctx, &format!("could not convert {text} to {wanted}")))
             }
         },

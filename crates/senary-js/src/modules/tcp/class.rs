@@ -233,7 +233,7 @@ fn on<'js>(
         Some(value) => match value.as_function() {
             Some(function) => Some(function.clone()),
             None => {
-                let text = crate::failure::to_text(&ctx, &value);
+                let text = crate::value_text::to_text(&ctx, &value);
                 let message = format!(
                     "could not convert function call parameter 1: could not convert {text} to a function"
                 );
