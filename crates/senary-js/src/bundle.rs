@@ -13,9 +13,10 @@ use senary_net::{DnsConfig, Resolver, Tls, TlsOptions};
 use senary_web::Client;
 use tokio_util::sync::CancellationToken;
 
-use crate::factory::{self, LifecycleError};
+use crate::factory;
 use crate::hints::Hints;
 use crate::json::{self, Gaps, JsonError};
+use crate::lifecycle::LifecycleError;
 use crate::modules;
 use crate::modules::data::SharedArrays;
 use crate::modules::secrets::Secrets;

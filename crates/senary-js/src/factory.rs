@@ -11,45 +11,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bundle::{Bundle, OPTIONS};
 use crate::failure::ScriptFailure;
+use crate::lifecycle::LifecycleError;
 use crate::memory::Memory;
 use crate::modules::phase::Phase;
 use crate::settings::VuSettings;
-use crate::source::{SourceError, loader};
+use crate::source::loader;
 use crate::timers;
 use crate::vu::core::{Interrupt, VuCore, VuHandle};
 use crate::vu::js_vu::JsVu;
 use crate::vu::{VuInner, is_pending};
 use crate::{globals, modules};
-
-/// Why init code, or a function that runs once per test, did not do its work.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum LifecycleError {
-    #[error("{0}")]
-    Script(ScriptFailure),
-    /// The same, in the init code of a VU.
-    #[error("error while initializing VU #{vu}: {failure}")]
-    VuInit { vu: u64, failure: ScriptFailure },
-    /// The script, or something it imports, cannot be had or read; no code of it ran.
-    #[error("could not load JS test '{url}': {error}")]
-    Source { url: String, error: SourceError },
-    #[error("exported '{0}' must be a function")]
-    NotAFunction(String),
-    #[error("exported identifier handleSummary must be a function")]
-    SummaryNotAFunction,
-    /// The script's options have something that no option can be.
-    #[error("error parsing script options: {0}")]
-    Options(String),
-    #[error("error marshaling setup() data to JSON: {0}")]
-    SetupData(String),
-    #[error("handleSummary() should return a map with string keys")]
-    SummaryNoMap,
-    #[error(
-        "error handling summary object {key}: invalid type {kind}, it needs to be a string or ArrayBuffer"
-    )]
-    SummaryValue { key: String, kind: &'static str },
-    #[error("cannot start the JavaScript engine: {0}")]
-    Engine(String),
-}
 
 /// Makes VUs; shared by all workers.
 pub struct JsVuFactory {

@@ -21,6 +21,7 @@ mod globals;
 mod go_type;
 mod hints;
 mod json;
+mod lifecycle;
 mod live;
 pub mod memory;
 mod modules;
@@ -40,8 +41,9 @@ mod value_text;
 mod vu;
 
 pub use bundle::{Bundle, RuntimeOptions};
-pub use factory::{JsVuFactory, LifecycleError};
+pub use factory::JsVuFactory;
 pub use failure::ScriptFailure;
+pub use lifecycle::LifecycleError;
 pub use modules::secrets::{Secrets, config::ConfigError as SecretConfigError};
 pub use settings::{SystemTags, VuSettings};
 pub use source::ScriptSource;

@@ -15,10 +15,11 @@ use senary_metrics::ProducerId;
 use tokio_util::sync::CancellationToken;
 
 use crate::bundle::{Bundle, HANDLE_SUMMARY, SETUP, TEARDOWN};
-use crate::factory::{LifecycleError, exported, init_vu};
+use crate::factory::{exported, init_vu};
 use crate::failure::ScriptFailure;
 use crate::go_type::go_type;
 use crate::json;
+use crate::lifecycle::LifecycleError;
 use crate::properties;
 use crate::settings::VuSettings;
 use crate::value_text::to_text;

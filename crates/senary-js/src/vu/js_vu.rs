@@ -14,9 +14,10 @@ use super::failures;
 use super::tags::{ITER, SCENARIO, VU};
 use super::{VuInner, cancel_blocked};
 use crate::bundle::Bundle;
-use crate::factory::{LifecycleError, exported, init_vu};
+use crate::factory::{exported, init_vu};
 use crate::failure::ScriptFailure;
 use crate::globals;
+use crate::lifecycle::LifecycleError;
 
 pub struct JsVu {
     // Values of the engine come before it: fields drop in order.
