@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 pub mod bundle;
+mod bytecode;
 mod bytes;
 mod console;
 mod coroutine;

@@ -11,10 +11,11 @@ use senary_execution::StopReason;
 use senary_metrics::failures::shape;
 use senary_metrics::{Details, FailureId, FailureKind};
 
+use crate::bytecode;
 use crate::errors::{self, throw_uncatchable};
 use crate::modules::metrics::tag_value;
 use crate::source::loader::store_of;
-use crate::source::{bytecode, frames, stack};
+use crate::source::{frames, stack};
 use crate::vu::core::vu_of;
 
 const FACADE: &str = "(function (n) {

@@ -22,7 +22,8 @@ use senary_words::spelling::nearest;
 use super::frames::{self, Frame, Place};
 use super::specifier::{self, Specifier, resolve};
 use super::syntax::NAMESPACE;
-use super::{ModuleSource, ModuleStore, SourceError, bytecode, function_text, stack};
+use super::{ModuleSource, ModuleStore, SourceError, function_text, stack};
+use crate::bytecode;
 use crate::errors;
 use crate::modules::{self, phase::VuPhase};
 use crate::native;
@@ -171,7 +172,8 @@ fn declare<'js>(
     if !store.is_locked() {
         warn_of_missing_names(ctx, source)?;
     }
-    let module = bytecode::declare(ctx, source).map_err(|e| placed(ctx, store, e))?;
+    let module = bytecode::declare(ctx, &source.url, source.code(), &source.bytecode)
+        .map_err(|e| placed(ctx, store, e))?;
     if source.parsed.uses_import_meta {
         let base = source.url.clone();
         let resolve_url = move |ctx: Ctx<'js>, specifier: Coerced<String>| match resolve(&base, &specifier.0)

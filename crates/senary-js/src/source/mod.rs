@@ -4,7 +4,6 @@
 //! what it has: sources, files that were opened, and the bytecode every module was compiled to. Rules and texts
 //! follow the reference (<https://grafana.com/docs/k6/latest/using-k6/modules/>).
 
-pub(crate) mod bytecode;
 mod callee;
 mod deep;
 pub mod files;

@@ -7,8 +7,9 @@ use rquickjs::object::Property;
 use rquickjs::{Ctx, Object, Persistent, Value, function::Constructor};
 use senary_net::NetError;
 
+use crate::bytecode;
 use crate::source::frames::{self, Frame};
-use crate::source::{bytecode, stack};
+use crate::source::stack;
 
 /// What stack traces call the script of the class.
 const SCRIPT: &str = "k6/x/tcp";

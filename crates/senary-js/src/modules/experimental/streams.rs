@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use rquickjs::{Ctx, Function, Object};
 
-use crate::source::bytecode;
+use crate::bytecode;
 
 const CODE: &str = include_str!("streams.js");
 

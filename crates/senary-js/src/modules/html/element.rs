@@ -14,8 +14,8 @@ use super::form::{self, ControlValue};
 use super::markup;
 use super::nodes::{Nodes, Test};
 use super::selection::Selection;
+use crate::bytecode;
 use crate::native;
-use crate::source::bytecode;
 
 const KINDS: &str = include_str!("elements.js");
 

@@ -14,7 +14,7 @@ use std::sync::{Arc, OnceLock};
 use rquickjs::{Ctx, Function, JsLifetime, Object, Value};
 
 use super::lazy::{self, Lazy};
-use crate::source::bytecode;
+use crate::bytecode;
 
 /// Defines the globals.
 pub fn install(ctx: &Ctx<'_>) -> rquickjs::Result<()> {

@@ -8,24 +8,27 @@ use std::sync::{Arc, OnceLock};
 use rquickjs::module::Declared;
 use rquickjs::{Ctx, Error, Module, Value, WriteOptions, qjs};
 
-use super::ModuleSource;
-
-/// Declares an ES module in this context.
-pub fn declare<'js>(ctx: &Ctx<'js>, source: &ModuleSource) -> rquickjs::Result<Module<'js, Declared>> {
-    if let Some(bytecode) = source.bytecode.get() {
+/// Declares an ES module in this context, whose name is `name` and whose text is `code`. `bytecode` is where the first call
+/// leaves what the others read.
+pub fn declare<'js>(
+    ctx: &Ctx<'js>,
+    name: &str,
+    code: &str,
+    bytecode: &OnceLock<Arc<[u8]>>,
+) -> rquickjs::Result<Module<'js, Declared>> {
+    if let Some(bytecode) = bytecode.get() {
         // SAFETY: the bytes were written by `Module::write` of the same engine in this process and are
         // immutable since.
         return unsafe { Module::load(ctx.clone(), bytecode) };
     }
-    let module = Module::declare(ctx.clone(), source.url.as_str(), source.code())?;
+    let module = Module::declare(ctx.clone(), name, code)?;
     let options = WriteOptions { strip_source: true, ..WriteOptions::default() };
-    let _ = source.bytecode.set(module.write(options)?.into());
+    let _ = bytecode.set(module.write(options)?.into());
     Ok(module)
 }
 
 /// Evaluates a script (not a module) whose text is `code`, and gives back its completion value. It is strict, as it
-/// is in the reference. `bytecode` is where the first call leaves what the others read; `name` is what stack traces
-/// call the script.
+/// is in the reference. `bytecode` is as for [`declare`]; `name` is what stack traces call the script.
 pub fn evaluate_script<'js>(
     ctx: &Ctx<'js>,
     name: &str,
