@@ -32,6 +32,7 @@ mod promise;
 mod properties;
 pub mod settings;
 mod slice_clock;
+mod snippet;
 pub mod source;
 mod stack;
 pub mod stages;

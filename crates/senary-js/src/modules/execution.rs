@@ -3,22 +3,22 @@
 //!
 //! The natives answer single questions; `FACADE` arranges them as the objects scripts see.
 
-use std::sync::{Arc, OnceLock};
-
 use rquickjs::function::Opt;
 use rquickjs::{Coerced, Ctx, Function, Object, Value};
 use senary_execution::StopReason;
 use senary_metrics::failures::shape;
 use senary_metrics::{Details, FailureId, FailureKind};
 
-use crate::bytecode;
 use crate::errors::{self, throw_uncatchable};
 use crate::modules::metrics::tag_value;
+use crate::snippet::Snippet;
 use crate::source::loader::store_of;
 use crate::source::{frames, stack};
 use crate::vu::core::vu_of;
 
-const FACADE: &str = "(function (n) {
+static FACADE: Snippet = Snippet::new(
+    "k6/execution",
+    "(function (n) {
   const getters = (o, table) => { for (const k of Object.keys(table)) Object.defineProperty(o, k, { get: table[k], enumerable: true }); return o };
   const own = (get, k) => typeof k === 'string' ? get(k) : undefined;
   const store = (get, set, keys) => new Proxy({}, {
@@ -50,7 +50,8 @@ const FACADE: &str = "(function (n) {
   const test = getters({ abort: n.abort, fail: n.fail }, { options: () => options ??= freeze(JSON.parse(n.options())) });
   const all = getters({}, { instance: () => instance, scenario: () => scenario, test: () => test, vu: () => vu });
   return { ...all, default: all };
-})";
+})",
+);
 
 pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
     let natives = Object::new(ctx.clone())?;
@@ -68,9 +69,7 @@ pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
     add("metadata", Function::new(ctx.clone(), metadata))?;
     add("setMetadata", Function::new(ctx.clone(), set_metadata))?;
     add("metadataKeys", Function::new(ctx.clone(), metadata_keys))?;
-    static BYTECODE: OnceLock<Arc<[u8]>> = OnceLock::new();
-    let facade = bytecode::evaluate_script(ctx, "k6/execution", FACADE, &BYTECODE)?;
-    facade.get::<Function<'js>>()?.call((natives,))
+    FACADE.evaluate(ctx)?.get::<Function<'js>>()?.call((natives,))
 }
 
 fn instance(ctx: Ctx<'_>, what: u32) -> rquickjs::Result<f64> {

@@ -1,13 +1,13 @@
 //! What goes wrong on a socket: as it is counted and told, and `TCPError` as scripts see it, a real `Error` that keeps
 //! the reference's text.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use rquickjs::object::Property;
 use rquickjs::{Ctx, Object, Persistent, Value, function::Constructor};
 use senary_net::NetError;
 
-use crate::bytecode;
+use crate::snippet::Snippet;
 use crate::source::frames::{self, Frame};
 use crate::source::stack;
 
@@ -16,14 +16,17 @@ const SCRIPT: &str = "k6/x/tcp";
 
 /// Defines the class; evaluated once per context, it gives back the constructor. What is known of the error can be
 /// listed, as in the reference: scripts log errors with `JSON.stringify`.
-const CLASS: &str = "(class TCPError extends Error {
+static CLASS: Snippet = Snippet::new(
+    SCRIPT,
+    "(class TCPError extends Error {
   constructor(method, message, code) {
     super()
     this.name = 'TCPError'; this.method = method; this.message = message; this.code = code
   }
   toString() { return `TCP error during ${this.method}: ${this.message}` }
   error() { return this.toString() }
-})";
+})",
+);
 
 /// The operation an error belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,8 +118,7 @@ unsafe impl<'js> rquickjs::JsLifetime<'js> for ErrorClass {
 }
 
 pub fn install(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
-    static BYTECODE: OnceLock<Arc<[u8]>> = OnceLock::new();
-    let class: Constructor<'_> = bytecode::evaluate_script(ctx, SCRIPT, CLASS, &BYTECODE)?.get()?;
+    let class: Constructor<'_> = CLASS.evaluate(ctx)?.get()?;
     // Fails only while userdata is being read, which nobody does here.
     let _ = ctx.store_userdata(ErrorClass(Persistent::save(ctx, class)));
     Ok(())

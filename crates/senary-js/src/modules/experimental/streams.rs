@@ -4,18 +4,14 @@
 //! Nothing in them is native: they are promises and queues, written in JavaScript as the standard
 //! (<https://streams.spec.whatwg.org/>) describes them.
 
-use std::sync::{Arc, OnceLock};
-
 use rquickjs::{Ctx, Function, Object};
 
-use crate::bytecode;
+use crate::snippet::Snippet;
 
-const CODE: &str = include_str!("streams.js");
+static STREAMS: Snippet = Snippet::new("streams", include_str!("streams.js"));
 
 pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
-    static BYTECODE: OnceLock<Arc<[u8]>> = OnceLock::new();
-    let make = bytecode::evaluate_script(ctx, "streams", CODE, &BYTECODE)?;
-    make.get::<Function<'js>>()?.call(())
+    STREAMS.evaluate(ctx)?.get::<Function<'js>>()?.call(())
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 //! (`href()` of links, `value()` of inputs) is in `elements.js`.
 
 use std::rc::Rc;
-use std::sync::{Arc, OnceLock};
 
 use dom_query::{Attr, NodeId, NodeRef};
 use rquickjs::class::{JsClass, Readable, Trace, Tracer};
@@ -14,10 +13,10 @@ use super::form::{self, ControlValue};
 use super::markup;
 use super::nodes::{Nodes, Test};
 use super::selection::Selection;
-use crate::bytecode;
 use crate::native;
+use crate::snippet::Snippet;
 
-const KINDS: &str = include_str!("elements.js");
+static KINDS: Snippet = Snippet::new("elements", include_str!("elements.js"));
 
 pub struct Element {
     document: Rc<Document>,
@@ -40,9 +39,8 @@ unsafe impl<'js> JsLifetime<'js> for Kinds {
 
 /// Makes the kinds of elements known to a context.
 pub fn install(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
-    static BYTECODE: OnceLock<Arc<[u8]>> = OnceLock::new();
-    let make = bytecode::evaluate_script(ctx, "elements", KINDS, &BYTECODE)?;
-    let made: Object<'_> = make.get::<Function<'_>>()?.call((Class::<Element>::prototype(ctx)?,))?;
+    let made: Object<'_> =
+        KINDS.evaluate(ctx)?.get::<Function<'_>>()?.call((Class::<Element>::prototype(ctx)?,))?;
     let function =
         |name: &str| Ok::<_, rquickjs::Error>(Persistent::save(ctx, made.get::<_, Function<'_>>(name)?));
     let kinds = Kinds { kind: function("kind")?, attribute: function("attribute")? };

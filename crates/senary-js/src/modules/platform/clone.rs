@@ -2,8 +2,8 @@
 
 use rquickjs::{Ctx, Object, Value, qjs};
 
-use super::Part;
 use crate::native;
+use crate::snippet::Part;
 
 pub(super) static PART: Part = Part::new("structuredClone", include_str!("clone.js"), natives);
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use rquickjs::{Ctx, Function, Object};
 
-use super::Part;
 use crate::modules::timers;
 use crate::native;
+use crate::snippet::Part;
 
 pub(super) static PART: Part = Part::new("events", include_str!("events.js"), natives);
 

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use jiff::tz::{self, TimeZone};
 use rquickjs::{Array, Ctx, Object, Value};
 
-use super::Part;
 use crate::modules::lazy::{self, Lazy};
+use crate::snippet::Part;
 use crate::{errors, native};
 
 static PART: Part = Part::new(

@@ -4,8 +4,8 @@ use rquickjs::function::Opt;
 use rquickjs::{Array, Ctx, Object, Value};
 use url::{Url, form_urlencoded, quirks};
 
-use super::Part;
 use crate::native;
+use crate::snippet::Part;
 
 pub(super) static PART: Part = Part::new("URL", include_str!("url.js"), natives);
 
