@@ -10,7 +10,7 @@ use rquickjs::{Coerced, Ctx, Function, Object, Type, Value, qjs};
 use rustc_hash::FxHashSet;
 
 use crate::bytes;
-use crate::modules::lazy::{self, Lazy};
+use crate::lazy::{self, Lazy};
 use crate::modules::phase::VuPhase;
 use crate::properties;
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use rquickjs::{Ctx, Error, Exception, Object, Value, function::Constructor, qjs};
 
 use crate::bytecode;
-use crate::modules::lazy::{self, Lazy};
+use crate::lazy::{self, Lazy};
 
 /// The class of errors raised by native code, as scripts of the reference know it (`e.name === "GoError"`).
 pub const GO_ERROR: &str = "GoError";

@@ -16,10 +16,10 @@ use crate::memory::Memory;
 use crate::modules::phase::Phase;
 use crate::settings::VuSettings;
 use crate::source::loader;
-use crate::timers;
 use crate::vu::core::{Interrupt, VuCore, VuHandle};
 use crate::vu::js_vu::JsVu;
 use crate::vu::{VuInner, is_pending};
+use crate::wake;
 use crate::{globals, modules};
 
 /// Makes VUs; shared by all workers.
@@ -70,7 +70,7 @@ pub(crate) async fn init_vu(
     interrupt: &CancellationToken,
 ) -> Result<Rc<VuInner>, LifecycleError> {
     let engine = |e: rquickjs::Error| LifecycleError::Engine(e.to_string());
-    timers::watch();
+    wake::watch();
     let memory = Memory::new(bundle.runtime.memory_limit);
     let runtime = Runtime::new().map_err(engine)?;
     runtime.set_loader(loader::ScriptResolver, loader::ScriptLoader);

@@ -7,8 +7,8 @@ use rquickjs::object::Property;
 use rquickjs::{Ctx, Object, Value};
 
 use crate::bundle::RuntimeOptions;
-use crate::modules::frozen::freeze_object;
-use crate::modules::lazy::{self, Lazy};
+use crate::frozen::freeze_object;
+use crate::lazy::{self, Lazy};
 use crate::vu::core::{VuCore, vu_of};
 
 pub const VU: &str = "__VU";

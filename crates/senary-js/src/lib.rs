@@ -15,6 +15,7 @@ pub mod errors;
 mod event_loop;
 pub mod factory;
 pub mod failure;
+mod frozen;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod give_way;
@@ -22,6 +23,7 @@ mod globals;
 mod go_type;
 mod hints;
 mod json;
+mod lazy;
 mod lifecycle;
 mod live;
 pub mod memory;
@@ -38,9 +40,9 @@ mod stack;
 pub mod stages;
 #[cfg(test)]
 mod testing;
-mod timers;
 mod value_text;
 mod vu;
+mod wake;
 
 pub use bundle::{Bundle, RuntimeOptions};
 pub use factory::JsVuFactory;

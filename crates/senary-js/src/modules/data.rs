@@ -16,8 +16,8 @@ use rquickjs::object::Property;
 use rquickjs::proxy::ProxyHandler;
 use rquickjs::{Array, Class, Coerced, Ctx, Function, JsLifetime, Object, Proxy, Value};
 
-use super::frozen;
 use super::phase::VuPhase;
+use crate::frozen;
 use crate::vu::core::vu_of;
 use crate::{errors, native};
 

@@ -9,8 +9,8 @@ use rquickjs::function::{Constructor, Opt, This};
 use rquickjs::object::Accessor;
 use rquickjs::{Class, Coerced, Ctx, JsLifetime, Object, TypedArray, Value};
 
-use super::lazy::{self, Lazy};
 use crate::give_way::{PIECE, give_way};
+use crate::lazy::{self, Lazy};
 use crate::{
     bytes, errors,
     native::{self, Checked},

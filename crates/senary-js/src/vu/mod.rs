@@ -26,7 +26,7 @@ use crate::event_loop::Event;
 use crate::failure::ScriptFailure;
 use crate::source::stack as places;
 use crate::stack::Room;
-use crate::{slice_clock, stack, timers};
+use crate::{slice_clock, stack, wake};
 
 unsafe extern "C" {
     fn JS_SetInterruptFlag(rt: *mut qjs::JSRuntime, flag: *mut u8);
@@ -245,7 +245,7 @@ impl VuInner {
     /// otherwise than waiting.
     async fn wait(&self, interrupt: &CancellationToken) -> Option<Turn> {
         let mut cancelled = pin!(interrupt.cancelled());
-        let mut timer = pin!(None::<timers::Sleep>);
+        let mut timer = pin!(None::<wake::Sleep>);
         let mut armed = None;
         self.waiting.set(true);
         let turn = poll_fn(|cx| {
@@ -259,7 +259,7 @@ impl VuInner {
             let due = self.core.events.next_due();
             if due != armed {
                 armed = due;
-                timer.set(due.map(timers::sleep_until));
+                timer.set(due.map(wake::sleep_until));
             }
             match timer.as_mut().as_pin_mut().map(|timer| timer.poll(cx)) {
                 Some(Poll::Ready(())) => Poll::Ready(None),
@@ -392,7 +392,7 @@ async fn others_first(until: Instant) {
     if until <= Instant::now() {
         tokio::task::yield_now().await;
     } else {
-        timers::sleep_until(until).await;
+        wake::sleep_until(until).await;
     }
 }
 

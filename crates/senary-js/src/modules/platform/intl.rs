@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use jiff::tz::{self, TimeZone};
 use rquickjs::{Array, Ctx, Object, Value};
 
-use crate::modules::lazy::{self, Lazy};
+use crate::lazy::{self, Lazy};
 use crate::snippet::Part;
 use crate::{errors, native};
 

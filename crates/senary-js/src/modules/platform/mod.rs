@@ -10,7 +10,7 @@ mod url;
 
 use rquickjs::Ctx;
 
-use super::lazy::{self, Lazy};
+use crate::lazy::{self, Lazy};
 
 /// Defines the globals.
 pub fn install(ctx: &Ctx<'_>) -> rquickjs::Result<()> {

@@ -21,7 +21,7 @@ use rquickjs::{Ctx, Function, Object, TypedArray, Value, qjs};
 use self::error::{CryptoError, Name};
 use self::key::{CRYPTO_KEY, CryptoKey};
 use super::crypto::hex;
-use super::lazy::{self, Lazy};
+use crate::lazy::{self, Lazy};
 use crate::native;
 
 /// Bytes `getRandomValues` fills at once, by its specification.
