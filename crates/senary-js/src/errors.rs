@@ -3,29 +3,10 @@
 //! Native code returns `Err(throw_…(&ctx, text))`; the pending exception travels with it. How an uncaught one
 //! is logged is decided by the event loop.
 
-use std::sync::{Arc, OnceLock};
-
 use rquickjs::{Ctx, Error, Exception, Object, Value, function::Constructor, qjs};
-
-use crate::bytecode;
-use crate::lazy::{self, Lazy};
 
 /// The class of errors raised by native code, as scripts of the reference know it (`e.name === "GoError"`).
 pub const GO_ERROR: &str = "GoError";
-
-/// Gives the class; evaluated when it is first needed.
-const GO_ERROR_CLASS: &str = "(class GoError extends Error {
-  static { Object.defineProperty(this.prototype, 'name', { value: 'GoError', writable: true, configurable: true }) }
-})";
-
-/// Defines the `GoError` global.
-pub fn install(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
-    static LAZY: Lazy = Lazy::of(|ctx| {
-        static BYTECODE: OnceLock<Arc<[u8]>> = OnceLock::new();
-        bytecode::evaluate_script(ctx, GO_ERROR, GO_ERROR_CLASS, &BYTECODE)
-    });
-    lazy::global(ctx, GO_ERROR, &LAZY)
-}
 
 /// An error of native code that has no better class.
 pub fn throw_go_error(ctx: &Ctx<'_>, message: &str) -> Error {

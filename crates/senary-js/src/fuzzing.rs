@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rquickjs::{CatchResultExt, Context, Function, Runtime, TypedArray};
 
-use crate::errors;
+use crate::globals;
 use crate::modules::experimental::csv::{Options, Rows};
 use crate::modules::secrets::config;
 use crate::modules::webcrypto::algorithm::{Algorithm, Curve, Hash, KeyKind};
@@ -32,7 +32,7 @@ impl Engine {
         let runtime = Runtime::new().expect("a runtime");
         let context = Context::full(&runtime).expect("a context");
         context.with(|ctx| {
-            errors::install(&ctx).expect("errors");
+            globals::install_go_error(&ctx).expect("errors");
             text_codec::install(&ctx).expect("TextDecoder");
             let exports = (native(module).expect("a native module").exports)(&ctx).expect("exports");
             ctx.globals().set("module", exports).expect("a global");

@@ -1,4 +1,4 @@
-//! The globals that belong to a VU: `__VU`, `__ITER`, `__ENV`, `global`.
+//! The globals that belong to a VU: `__VU`, `__ITER`, `__ENV`, `global`; and the class of the errors of native code.
 //!
 //! `__ENV` is made when a script first looks at it: most VUs of most tests never do after init, and the system's
 //! environment is large.
@@ -7,8 +7,10 @@ use rquickjs::object::Property;
 use rquickjs::{Ctx, Object, Value};
 
 use crate::bundle::RuntimeOptions;
+use crate::errors::GO_ERROR;
 use crate::frozen::freeze_object;
 use crate::lazy::{self, Lazy};
+use crate::snippet::Snippet;
 use crate::vu::core::{VuCore, vu_of};
 
 pub const VU: &str = "__VU";
@@ -22,6 +24,18 @@ pub fn install(ctx: &Ctx<'_>, vu: &VuCore, runtime: &RuntimeOptions) -> rquickjs
         globals.prop("global", Property::from(globals.clone()).writable().configurable())?;
     }
     reset_env(ctx)
+}
+
+/// Defines the class `GoError`; it is made when it is first needed.
+pub fn install_go_error(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
+    static CLASS: Snippet = Snippet::new(
+        GO_ERROR,
+        "(class GoError extends Error {
+  static { Object.defineProperty(this.prototype, 'name', { value: 'GoError', writable: true, configurable: true }) }
+})",
+    );
+    static LAZY: Lazy = Lazy::of(|ctx| CLASS.evaluate(ctx));
+    lazy::global(ctx, GO_ERROR, &LAZY)
 }
 
 /// Makes `__ENV` anew at its next use: what the script stored in it, or another scenario laid over it, is gone.

@@ -2,7 +2,7 @@
 
 use rquickjs::{Context, Ctx, Runtime};
 
-use crate::errors;
+use crate::globals;
 
 /// Tests run on the stacks of their threads.
 const STACK_SIZE: usize = 900_000;
@@ -13,7 +13,7 @@ pub fn with_context(test: impl for<'js> FnOnce(&Ctx<'js>)) {
     runtime.set_max_stack_size(STACK_SIZE);
     let context = Context::full(&runtime).unwrap();
     context.with(|ctx| {
-        errors::install(&ctx).unwrap();
+        globals::install_go_error(&ctx).unwrap();
         test(&ctx);
     });
 }

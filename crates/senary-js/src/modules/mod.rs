@@ -64,7 +64,7 @@ pub fn native(name: &str) -> Option<&'static NativeModule> {
 
 /// Defines the globals of a context.
 pub fn install_globals(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
-    crate::errors::install(ctx)?;
+    crate::globals::install_go_error(ctx)?;
     crate::console::install(ctx)?;
     text_codec::install(ctx)?;
     webcrypto::install(ctx)?;
