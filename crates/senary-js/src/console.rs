@@ -11,8 +11,7 @@ use rustc_hash::FxHashSet;
 
 use crate::bytes;
 use crate::lazy::{self, Lazy};
-use crate::modules::phase::VuPhase;
-use crate::properties;
+use crate::{properties, script_context};
 
 /// The `log` target of lines scripts write.
 pub const TARGET: &str = "console";
@@ -53,7 +52,7 @@ fn make<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Value<'js>> {
     let console = Object::new(ctx.clone())?;
     for (name, level) in METHODS {
         let write = move |ctx: Ctx<'js>, arguments: Rest<Value<'js>>| {
-            let is_init = ctx.userdata::<VuPhase>().is_some_and(|phase| phase.is_init());
+            let is_init = script_context::is_init(&ctx);
             let target = if is_init { INIT_TARGET } else { TARGET };
             if log::log_enabled!(target: target, level) {
                 let text = format(&ctx, &arguments.0)?;

@@ -13,7 +13,7 @@ use crate::bundle::{Bundle, OPTIONS};
 use crate::failure::ScriptFailure;
 use crate::lifecycle::LifecycleError;
 use crate::memory::Memory;
-use crate::modules::phase::Phase;
+use crate::script_context::ScriptContext;
 use crate::settings::VuSettings;
 use crate::source::loader;
 use crate::vu::core::{Interrupt, VuCore, VuHandle};
@@ -119,7 +119,7 @@ pub(crate) async fn init_vu(
         inner.abandon();
         return Err(LifecycleError::Script(failure));
     }
-    inner.core.phase.set(Phase::Vu);
+    inner.core.script_context.set(ScriptContext::Vu);
     let write_back =
         |ctx: &Ctx<'_>| inner.core.settings.derived_options.write_back(ctx, &exported(ctx, &inner, OPTIONS)?);
     inner.with_script(write_back).map_err(engine)?;
@@ -129,7 +129,7 @@ pub(crate) async fn init_vu(
 fn prepare(ctx: &Ctx<'_>, core: &Rc<VuCore>, bundle: &Bundle) -> rquickjs::Result<()> {
     // Storing userdata fails only while some of it is being read, which nobody does yet.
     let _ = ctx.store_userdata(VuHandle(core.clone()));
-    let _ = ctx.store_userdata(core.phase.clone());
+    let _ = ctx.store_userdata(core.script_context.clone());
     bundle.shared_arrays.install(ctx);
     bundle.hints.install(ctx);
     bundle.runtime.secrets.install(ctx);

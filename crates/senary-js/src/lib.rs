@@ -32,6 +32,7 @@ mod native;
 mod prefetch;
 mod promise;
 mod properties;
+mod script_context;
 pub mod settings;
 mod slice_clock;
 mod snippet;

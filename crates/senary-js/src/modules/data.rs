@@ -16,10 +16,9 @@ use rquickjs::object::Property;
 use rquickjs::proxy::ProxyHandler;
 use rquickjs::{Array, Class, Coerced, Ctx, Function, JsLifetime, Object, Proxy, Value};
 
-use super::phase::VuPhase;
 use crate::frozen;
 use crate::vu::core::vu_of;
-use crate::{errors, native};
+use crate::{errors, native, script_context};
 
 const SHARED_ARRAY: &str = "SharedArray";
 const LENGTH: &str = "length";
@@ -167,7 +166,7 @@ fn construct<'js>(
     name: Opt<Value<'js>>,
     build: Opt<Value<'js>>,
 ) -> rquickjs::Result<Value<'js>> {
-    if ctx.userdata::<VuPhase>().is_some_and(|phase| !phase.is_init()) {
+    if script_context::is_vu(&ctx) {
         return Err(errors::throw_go_error(&ctx, "new SharedArray must be called in the init context"));
     }
     let name = match name.0.filter(|name| !name.is_undefined() && !name.is_null()) {
@@ -398,7 +397,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::modules::phase::Phase;
+    use crate::script_context::{CurrentContext, ScriptContext};
     use crate::testing::{run, with_context};
 
     fn install(ctx: &Ctx<'_>, arrays: &SharedArrays) {
@@ -488,8 +487,8 @@ mod tests {
     fn wrong_uses_are_named() {
         with_context(|ctx| {
             install(ctx, &SharedArrays::default());
-            let phase = VuPhase::new();
-            let _ = ctx.store_userdata(phase.clone());
+            let context = CurrentContext::new();
+            let _ = ctx.store_userdata(context.clone());
             let check = |arguments: &str, message: &str| {
                 assert_eq!(
                     run(ctx, &format!("return new SharedArray({arguments}).length")),
@@ -517,7 +516,7 @@ mod tests {
             check("'a', () => [1, 2]", "2");
             check("'a', () => [1]", "2");
             check("'outer', () => [new SharedArray('inner', () => [1]).length]", "1");
-            phase.set(Phase::Vu);
+            context.set(ScriptContext::Vu);
             check("'late', () => [1]", "GoError: new SharedArray must be called in the init context");
         });
     }

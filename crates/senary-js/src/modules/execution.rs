@@ -74,7 +74,7 @@ pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
 
 fn instance(ctx: Ctx<'_>, what: u32) -> rquickjs::Result<f64> {
     let vu = vu_of(&ctx)?;
-    if vu.phase.is_init() {
+    if vu.script_context.is_init() {
         return Err(errors::throw_go_error(
             &ctx,
             "getting instance information in the init context is not supported",
@@ -93,7 +93,7 @@ fn instance(ctx: Ctx<'_>, what: u32) -> rquickjs::Result<f64> {
 fn scenario<'js>(ctx: Ctx<'js>, what: u32) -> rquickjs::Result<Value<'js>> {
     use rquickjs::IntoJs;
     let vu = vu_of(&ctx)?;
-    let Some(activation) = vu.activation().filter(|_| !vu.phase.is_init()) else {
+    let Some(activation) = vu.activation().filter(|_| !vu.script_context.is_init()) else {
         let text = "getting scenario information outside of the VU context is not supported";
         return Err(errors::throw_go_error(&ctx, text));
     };
@@ -109,7 +109,7 @@ fn scenario<'js>(ctx: Ctx<'js>, what: u32) -> rquickjs::Result<Value<'js>> {
 
 fn vu(ctx: Ctx<'_>, what: u32) -> rquickjs::Result<f64> {
     let vu = vu_of(&ctx)?;
-    if vu.phase.is_init() {
+    if vu.script_context.is_init() {
         return Err(errors::throw_go_error(
             &ctx,
             "getting VU information in the init context is not supported",
@@ -125,7 +125,7 @@ fn vu(ctx: Ctx<'_>, what: u32) -> rquickjs::Result<f64> {
 
 fn options(ctx: Ctx<'_>) -> rquickjs::Result<String> {
     let vu = vu_of(&ctx)?;
-    if vu.phase.is_init() {
+    if vu.script_context.is_init() {
         return Err(errors::throw_go_error(
             &ctx,
             "getting test options in the init context is not supported",
@@ -152,7 +152,7 @@ fn abort(ctx: Ctx<'_>, message: Opt<Value<'_>>) -> rquickjs::Result<()> {
 
 fn fail(ctx: Ctx<'_>, message: Opt<Value<'_>>) -> rquickjs::Result<()> {
     let vu = vu_of(&ctx)?;
-    if vu.phase.is_init() {
+    if vu.script_context.is_init() {
         return Err(errors::throw_go_error(&ctx, "execution.test.fail() called outside of VU context"));
     }
     let mut text = "test marked as failed".to_owned();

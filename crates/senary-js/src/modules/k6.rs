@@ -45,7 +45,7 @@ fn check<'js>(
     tags: Opt<Value<'js>>,
 ) -> rquickjs::Result<bool> {
     let vu = vu_of(&ctx)?;
-    if vu.phase.is_init() {
+    if vu.script_context.is_init() {
         return Err(errors::throw_go_error(&ctx, "Using check() in the init context is not supported"));
     }
     let value = value.0.unwrap_or_else(|| Value::new_undefined(ctx.clone()));
@@ -117,7 +117,7 @@ fn group<'js>(
     body: Opt<Value<'js>>,
 ) -> rquickjs::Result<Value<'js>> {
     let vu = vu_of(&ctx)?;
-    if vu.phase.is_init() {
+    if vu.script_context.is_init() {
         return Err(errors::throw_go_error(&ctx, "Using group() in the init context is not supported"));
     }
     let Some(body) = body.0.and_then(|b| b.as_function().cloned()) else {

@@ -59,7 +59,7 @@ impl Metric {
         is_time: bool,
     ) -> rquickjs::Result<Self> {
         let vu = vu_of(ctx)?;
-        if !vu.phase.is_init() {
+        if !vu.script_context.is_init() {
             return Err(errors::throw_go_error(ctx, "metrics must be declared in the init context"));
         }
         let name = match name.filter(|name| !name.is_undefined() && !name.is_null()) {
@@ -81,7 +81,7 @@ impl Metric {
         tags: Option<&Value<'js>>,
     ) -> rquickjs::Result<bool> {
         let vu = vu_of(ctx)?;
-        if vu.phase.is_init() {
+        if vu.script_context.is_init() {
             return Err(errors::throw_go_error(
                 ctx,
                 "Adding to metrics in the init context is not supported",

@@ -11,7 +11,6 @@ mod html;
 pub mod k6;
 pub mod metrics;
 mod missing;
-pub mod phase;
 mod platform;
 pub mod secrets;
 mod tcp;

@@ -11,7 +11,7 @@ use super::frames::{self, Frame};
 use super::loader::{only_in_init, running_modules, store_of, throw_source};
 use super::{SourceError, specifier};
 use crate::errors;
-use crate::modules::phase::VuPhase;
+use crate::script_context;
 
 pub fn install(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
     ctx.globals().set("open", Function::new(ctx.clone(), open)?.with_name("open")?)
@@ -31,7 +31,7 @@ fn open<'js>(ctx: Ctx<'js>, path: Opt<Value<'js>>, mode: Opt<Value<'js>>) -> rqu
 /// Reads a file a script names; gives back where it is, too. `function`: what the script called for it, as it is
 /// known to users.
 pub(crate) fn read(ctx: &Ctx<'_>, function: &str, path: &str) -> rquickjs::Result<(PathBuf, Arc<[u8]>)> {
-    if ctx.userdata::<VuPhase>().is_some_and(|phase| !phase.is_init()) {
+    if script_context::is_vu(ctx) {
         return Err(errors::throw_go_error(ctx, &only_in_init(function)));
     }
     if path.is_empty() {

@@ -25,9 +25,10 @@ use super::syntax::NAMESPACE;
 use super::{ModuleSource, ModuleStore, SourceError, function_text, stack};
 use crate::bytecode;
 use crate::errors;
-use crate::modules::{self, phase::VuPhase};
+use crate::modules;
 use crate::native;
 use crate::properties;
+use crate::script_context;
 
 /// Before a CommonJS module's text, on its first line so that line numbers stay right.
 const COMMONJS_HEAD: &str = "(function (module, exports) {";
@@ -401,7 +402,7 @@ fn commonjs<'js>(ctx: &Ctx<'js>, url: &str) -> rquickjs::Result<Value<'js>> {
 
 /// `require()`: relative to the script it is written in.
 fn require<'js>(ctx: Ctx<'js>, specifier: Opt<Value<'js>>) -> rquickjs::Result<Value<'js>> {
-    if ctx.userdata::<VuPhase>().is_some_and(|phase| !phase.is_init()) {
+    if script_context::is_vu(&ctx) {
         return Err(errors::throw_go_error(&ctx, &only_in_init("require")));
     }
     let specifier = specifier.0.filter(|s| !s.is_undefined() && !s.is_null());

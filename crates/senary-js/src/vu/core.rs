@@ -17,7 +17,7 @@ use crate::coroutine::{BlockGate, Blocked, Resume};
 use crate::errors::{self, throw_uncatchable};
 use crate::event_loop::EventLoop;
 use crate::memory::Memory;
-use crate::modules::phase::VuPhase;
+use crate::script_context::CurrentContext;
 use crate::settings::VuSettings;
 use crate::slice_clock;
 use crate::vu::VuInner;
@@ -31,7 +31,7 @@ pub struct VuCore {
     pub registry: Registry,
     /// Has `__ENV`, without what a scenario lays over it.
     pub runtime: RuntimeOptions,
-    pub phase: VuPhase,
+    pub script_context: CurrentContext,
     pub events: EventLoop,
     pub gate: BlockGate,
     pub interrupt: Interrupt,
@@ -88,7 +88,7 @@ impl VuCore {
             settings,
             registry,
             runtime,
-            phase: VuPhase::new(),
+            script_context: CurrentContext::new(),
             events: EventLoop::default(),
             gate: BlockGate::default(),
             interrupt,

@@ -14,9 +14,8 @@ use rquickjs::{Class, Coerced, Ctx, JsLifetime, Object, Value};
 use super::fs::File;
 use crate::give_way::give_way;
 use crate::modules::data;
-use crate::modules::phase::VuPhase;
 use crate::source::loader::only_in_init;
-use crate::{errors, native, promise};
+use crate::{errors, native, promise, script_context};
 
 pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
     let module = Object::new(ctx.clone())?;
@@ -220,7 +219,7 @@ fn parse_now<'js>(
 
 /// A file that is read while the load runs would be read by each iteration again.
 fn refuse_after_init(ctx: &Ctx<'_>, function: &str) -> rquickjs::Result<()> {
-    match ctx.userdata::<VuPhase>().is_some_and(|phase| !phase.is_init()) {
+    match script_context::is_vu(ctx) {
         true => Err(errors::throw_go_error(ctx, &only_in_init(function))),
         false => Ok(()),
     }

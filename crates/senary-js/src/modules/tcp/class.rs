@@ -75,7 +75,7 @@ fn connect<'js>(
     second: Opt<Value<'js>>,
 ) -> rquickjs::Result<Value<'js>> {
     let core = this.0.borrow().core.clone();
-    if core.vu.phase.is_init() {
+    if core.vu.script_context.is_init() {
         return Err(errors::throw_go_error(&ctx, "connecting in the init context is not supported"));
     }
     if let Some(refusal) = core.state().refuses_connect() {
@@ -188,7 +188,7 @@ fn destroy<'js>(ctx: Ctx<'js>, this: Receiver<'js>) {
     if core.state() == State::Destroyed {
         return;
     }
-    if core.vu.phase.is_init() {
+    if core.vu.script_context.is_init() {
         core.destroyed_unused();
         return;
     }
