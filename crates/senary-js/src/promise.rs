@@ -1,12 +1,8 @@
-//! Promises that native code settles: at once, or when work elsewhere is done.
-
-use std::future::Future;
-use std::rc::Rc;
+//! Promises that native code settles: at once, or from outside of script.
 
 use rquickjs::{Ctx, Function, Persistent, Value};
 
-use crate::event_loop::Event;
-use crate::vu::core::vu_of;
+use crate::errors;
 
 /// Settles a promise from outside of script.
 pub struct Resolvers {
@@ -55,34 +51,6 @@ pub fn settled<'js>(ctx: &Ctx<'js>, outcome: Result<Value<'js>, Value<'js>>) -> 
     if promise.is_exception() { Err(rquickjs::Error::Exception) } else { Ok(promise) }
 }
 
-/// A promise for the outcome of work that needs no script. The iteration lasts until the work is done; if it ends
-/// otherwise, the promise stays as it is and the outcome is dropped.
-///
-/// `then` makes the outcome a value, or throws; it runs when the event's turn comes.
-pub fn of_work<'js, T, Then>(
-    ctx: &Ctx<'js>,
-    work: impl Future<Output = T> + 'static,
-    then: Then,
-) -> rquickjs::Result<Value<'js>>
-where
-    T: 'static,
-    Then: for<'a> FnOnce(&Ctx<'a>, T) -> rquickjs::Result<Value<'a>> + 'static,
-{
-    let (promise, resolvers) = pending(ctx)?;
-    let vu = vu_of(ctx)?;
-    let operation = vu.events.begin_operation(resolvers);
-    // The task may outlive the VU, and holds nothing of its engine.
-    let vu = Rc::downgrade(&vu);
-    tokio::task::spawn_local(async move {
-        let outcome = work.await;
-        let Some(vu) = vu.upgrade() else { return };
-        let Some(resolvers) = vu.events.end_operation(operation) else { return };
-        let settle = move |ctx: &Ctx<'_>| resolvers.settle(ctx, then(ctx, outcome));
-        vu.events.push(Event::Callback(Box::new(settle)));
-    });
-    Ok(promise)
-}
-
 /// The promise of what native code did just now: rejected with what it threw. An interruption goes on.
 pub fn of_result<'js>(ctx: &Ctx<'js>, result: rquickjs::Result<Value<'js>>) -> rquickjs::Result<Value<'js>> {
     settled(ctx, outcome(ctx, result)?)
@@ -99,6 +67,6 @@ fn outcome<'js>(
             let reason = ctx.catch();
             if reason.is_uncatchable_error() { Err(ctx.throw(reason)) } else { Ok(Err(reason)) }
         }
-        Err(error) => Ok(Err(crate::errors::new_error(ctx, "TypeError", &error.to_string())?)),
+        Err(error) => Ok(Err(errors::new_error(ctx, "TypeError", &error.to_string())?)),
     }
 }

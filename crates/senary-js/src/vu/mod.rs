@@ -8,6 +8,7 @@ pub mod core;
 pub(crate) mod failures;
 pub mod js_vu;
 pub mod tags;
+pub mod work;
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;

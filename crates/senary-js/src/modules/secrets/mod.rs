@@ -18,6 +18,7 @@ use senary_web::Client;
 
 use self::config::ConfigError;
 use self::url::UrlSource;
+use crate::vu::work;
 use crate::{errors, native, promise};
 
 /// The sources of secrets of a test; clones share them.
@@ -157,17 +158,13 @@ impl Secrets {
             Kind::Url(url) => {
                 let url = url.clone();
                 let work = async move { url.get(&key).await };
-                promise::of_work(
-                    ctx,
-                    work,
-                    move |ctx, outcome: Result<Arc<str>, SecretError>| match outcome {
-                        Ok(value) => {
-                            redact(&value);
-                            value.into_js(ctx)
-                        }
-                        Err(error) => Err(thrown(ctx, &error)),
-                    },
-                )
+                work::promise(ctx, work, move |ctx, outcome: Result<Arc<str>, SecretError>| match outcome {
+                    Ok(value) => {
+                        redact(&value);
+                        value.into_js(ctx)
+                    }
+                    Err(error) => Err(thrown(ctx, &error)),
+                })
             }
         }
     }

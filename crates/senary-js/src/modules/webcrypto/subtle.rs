@@ -19,6 +19,7 @@ use super::operations::{self, Cipher, Derivation, Signing};
 use crate::native;
 use crate::promise;
 use crate::vu::core::VuHandle;
+use crate::vu::work;
 
 /// Bytes from which on symmetric work is done elsewhere: about a millisecond's.
 const MUCH_DATA: usize = 1 << 20;
@@ -132,7 +133,7 @@ fn start<'js>(ctx: &Ctx<'js>, task: Task) -> rquickjs::Result<Value<'js>> {
     if !task.is_long || ctx.userdata::<VuHandle>().is_none() {
         return promise::of_result(ctx, to_value(ctx, (task.work)()));
     }
-    promise::of_work(ctx, background::run(task.work), |ctx, outcome| {
+    work::promise(ctx, background::run(task.work), |ctx, outcome| {
         to_value(ctx, outcome.unwrap_or_else(|| Err(CryptoError::operation("the operation failed"))))
     })
 }
