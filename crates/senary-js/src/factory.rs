@@ -80,7 +80,8 @@ pub(crate) async fn init_vu(
         worker.clone(),
         settings,
         bundle.registry.clone(),
-        bundle.runtime.clone(),
+        bundle.runtime.env.clone(),
+        bundle.runtime.freeze_env,
         Interrupt::default(),
         memory,
     );
@@ -134,7 +135,7 @@ fn prepare(ctx: &Ctx<'_>, core: &Rc<VuCore>, bundle: &Bundle) -> rquickjs::Resul
     bundle.hints.install(ctx);
     bundle.runtime.secrets.install(ctx);
     modules::install_globals(ctx)?;
-    globals::install(ctx, core, &bundle.runtime)?;
+    globals::install(ctx, core, bundle.runtime.base_compatibility)?;
     loader::install(ctx, &bundle.store)?;
     crate::source::files::install(ctx)
 }

@@ -6,7 +6,6 @@
 use rquickjs::object::Property;
 use rquickjs::{Ctx, Object, Value};
 
-use crate::bundle::RuntimeOptions;
 use crate::errors::GO_ERROR;
 use crate::frozen::freeze_object;
 use crate::lazy::{self, Lazy};
@@ -17,10 +16,11 @@ pub const VU: &str = "__VU";
 pub const ITER: &str = "__ITER";
 pub const ENV: &str = "__ENV";
 
-pub fn install(ctx: &Ctx<'_>, vu: &VuCore, runtime: &RuntimeOptions) -> rquickjs::Result<()> {
+/// `base_compatibility`: without `global`.
+pub fn install(ctx: &Ctx<'_>, vu: &VuCore, base_compatibility: bool) -> rquickjs::Result<()> {
     let globals = ctx.globals();
     globals.set(VU, vu.id.in_instance as f64)?;
-    if !runtime.base_compatibility {
+    if !base_compatibility {
         globals.prop("global", Property::from(globals.clone()).writable().configurable())?;
     }
     reset_env(ctx)
@@ -47,7 +47,7 @@ pub fn reset_env(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
 fn env<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Value<'js>> {
     let vu = vu_of(ctx)?;
     let env = Object::new(ctx.clone())?;
-    for (name, value) in vu.runtime.env.iter() {
+    for (name, value) in vu.env.iter() {
         env.set(name.as_str(), value.as_str())?;
     }
     if let Some(activation) = vu.activation() {
@@ -55,7 +55,7 @@ fn env<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Value<'js>> {
             env.set(name.as_str(), value.as_str())?;
         }
     }
-    if vu.runtime.freeze_env {
+    if vu.freeze_env {
         freeze_object(ctx, &env)?;
     }
     Ok(env.into_value())

@@ -12,7 +12,6 @@ use senary_execution::{Activation, Iteration, VuId, WorkerContext};
 use senary_metrics::{MetricId, Registry, SeriesId, Timestamp, builtin};
 use tokio_util::sync::CancellationToken;
 
-use crate::bundle::RuntimeOptions;
 use crate::coroutine::{BlockGate, Blocked, Resume};
 use crate::errors::{self, throw_uncatchable};
 use crate::event_loop::EventLoop;
@@ -29,8 +28,9 @@ pub struct VuCore {
     pub worker: Rc<WorkerContext>,
     pub settings: Arc<VuSettings>,
     pub registry: Registry,
-    /// Has `__ENV`, without what a scenario lays over it.
-    pub runtime: RuntimeOptions,
+    /// `__ENV`, without what a scenario lays over it, and whether it is frozen.
+    pub env: Arc<[(String, String)]>,
+    pub freeze_env: bool,
     pub script_context: CurrentContext,
     pub events: EventLoop,
     pub gate: BlockGate,
@@ -77,7 +77,8 @@ impl VuCore {
         worker: Rc<WorkerContext>,
         settings: Arc<VuSettings>,
         registry: Registry,
-        runtime: RuntimeOptions,
+        env: Arc<[(String, String)]>,
+        freeze_env: bool,
         interrupt: Interrupt,
         memory: Rc<Memory>,
     ) -> Rc<Self> {
@@ -87,7 +88,8 @@ impl VuCore {
             worker,
             settings,
             registry,
-            runtime,
+            env,
+            freeze_env,
             script_context: CurrentContext::new(),
             events: EventLoop::default(),
             gate: BlockGate::default(),
