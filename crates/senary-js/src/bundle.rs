@@ -13,39 +13,18 @@ use senary_net::{DnsConfig, Resolver, Tls, TlsOptions};
 use senary_web::Client;
 use tokio_util::sync::CancellationToken;
 
-use crate::factory;
-use crate::hints::Hints;
+use crate::failure::ScriptFailure;
 use crate::json::{self, Gaps, JsonError};
 use crate::lifecycle::LifecycleError;
 use crate::modules;
-use crate::modules::data::SharedArrays;
-use crate::modules::secrets::Secrets;
+use crate::program::{OPTIONS, Program, RuntimeOptions};
 use crate::properties;
 use crate::settings::{SetupData, SystemTags, VuSettings};
 use crate::source::{ModuleStore, ScriptSource, loader};
 
-/// What decides how a script is run, before its options are known.
-#[derive(Clone, Debug, Default)]
-pub struct RuntimeOptions {
-    /// `__ENV`.
-    pub env: Arc<[(String, String)]>,
-    /// `--compatibility-mode=base`: no `global`.
-    pub base_compatibility: bool,
-    /// What `k6/secrets` offers.
-    pub secrets: Secrets,
-    /// `__ENV` is frozen: the feature `freeze-env`.
-    pub freeze_env: bool,
-    /// Bytes that the script of one VU may take, if not the default number.
-    pub memory_limit: Option<usize>,
-}
-
 /// Shared by every VU.
 pub struct Bundle {
-    pub(crate) store: Arc<ModuleStore>,
-    pub(crate) registry: Registry,
-    pub(crate) runtime: RuntimeOptions,
-    pub(crate) shared_arrays: SharedArrays,
-    pub(crate) hints: Hints,
+    pub(crate) program: Arc<Program>,
     options: serde_json::Value,
     exports: Vec<String>,
     /// Names of exports that are not functions.
@@ -61,9 +40,6 @@ struct Found {
     values: Vec<String>,
     opens_files: bool,
 }
-
-/// The name the options are exported under.
-pub const OPTIONS: &str = "options";
 
 /// Names the reference calls itself; each must be a function if it is there.
 pub const SETUP: &str = "setup";
@@ -94,11 +70,7 @@ impl Bundle {
             .build()
             .map_err(|e| LifecycleError::Engine(e.to_string()))?;
         let mut bundle = Self {
-            store,
-            registry,
-            runtime,
-            shared_arrays: SharedArrays::default(),
-            hints: Hints::default(),
+            program: Arc::new(Program::new(store, runtime, registry)),
             options: serde_json::Value::Null,
             exports: Vec::new(),
             values: Vec::new(),
@@ -114,13 +86,13 @@ impl Bundle {
         bundle.exports = found.exports;
         bundle.values = found.values;
         bundle.opens_files = found.opens_files;
-        bundle.store.lock();
+        bundle.store().lock();
         Ok(bundle)
     }
 
     /// Everything the script loaded, and itself.
     pub fn store(&self) -> &ModuleStore {
-        &self.store
+        &self.program.store
     }
 
     /// Puts other options in the place of those the script exports: an archive has its own.
@@ -155,17 +127,17 @@ impl Bundle {
 
     /// Whether a VU may be in the middle of a call for long, and hold a stack.
     pub fn blocks(&self) -> bool {
-        self.store.mentions("sleep")
+        self.program.store.mentions("sleep")
     }
 
     pub fn registry(&self) -> &Registry {
-        &self.registry
+        &self.program.registry
     }
 
     /// Finds everything the script imports, before any of it runs.
     fn link(&self) -> Result<(), LifecycleError> {
-        let url = || self.store.entry.url.clone();
-        self.store.link_entry().map_err(|error| LifecycleError::Source { url: url(), error })
+        let url = || self.program.store.entry.url.clone();
+        self.program.store.link_entry().map_err(|error| LifecycleError::Source { url: url(), error })
     }
 
     async fn first_init(
@@ -176,9 +148,9 @@ impl Bundle {
         self.link()?;
         let settings = Arc::new(init_settings()?);
         let id = VuId { in_instance: 0, in_test: 0 };
-        let inner = factory::init_vu(self, id, worker, settings, interrupt).await?;
+        let inner = self.program.init_vu(id, worker, settings, interrupt).await?;
         let found = inner.with_script(|ctx| -> Result<_, LifecycleError> {
-            let thrown = |e| LifecycleError::Script(crate::failure::ScriptFailure::from_error(ctx, e));
+            let thrown = |e| LifecycleError::Script(ScriptFailure::from_error(ctx, e));
             let Some(exports) = inner.exports.borrow().clone() else { return Ok(Default::default()) };
             let exports: Object<'_> = exports.restore(ctx).map_err(thrown)?;
             let (mut names, mut values) = (Vec::new(), Vec::new());

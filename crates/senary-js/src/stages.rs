@@ -15,7 +15,6 @@ use senary_metrics::ProducerId;
 use tokio_util::sync::CancellationToken;
 
 use crate::bundle::{Bundle, HANDLE_SUMMARY, SETUP, TEARDOWN};
-use crate::factory::{exported, init_vu};
 use crate::failure::ScriptFailure;
 use crate::go_type::go_type;
 use crate::json;
@@ -81,7 +80,8 @@ impl Stages {
         let local = tokio::task::LocalSet::new();
         let result = local.block_on(&executor, async {
             let id = VuId { in_instance: 0, in_test: 0 };
-            let inner = init_vu(&self.bundle, id, &worker, self.settings.clone(), interrupt).await?;
+            let program = &self.bundle.program;
+            let inner = program.init_vu(id, &worker, self.settings.clone(), interrupt).await?;
             // Thresholds and outputs see what happens in a long stage while it lasts.
             let result = tokio::select! {
                 result = call_function(&inner, name, data, interrupt) => result,
@@ -142,7 +142,7 @@ async fn call_function(
     let result: Rc<RefCell<Option<Persistent<Value<'static>>>>> = Rc::default();
     let (keep, data, vu) = (result.clone(), data.map(str::to_owned), inner.clone());
     let job = Box::new(move |ctx: &Ctx<'_>| {
-        let function = exported(ctx, &vu, name)?;
+        let function = vu.export(ctx, name)?;
         let Some(function) = function.as_function() else { return Ok(()) };
         let data = match data {
             Some(json) => ctx.json_parse(json)?,

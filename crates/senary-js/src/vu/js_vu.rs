@@ -13,25 +13,24 @@ use super::core::VuCore;
 use super::failures;
 use super::tags::{ITER, SCENARIO, VU};
 use super::{VuInner, cancel_blocked};
-use crate::bundle::Bundle;
-use crate::factory::{exported, init_vu};
 use crate::failure::ScriptFailure;
 use crate::globals;
 use crate::lifecycle::LifecycleError;
+use crate::program::Program;
 
 pub struct JsVu {
     // Values of the engine come before it: fields drop in order.
     function: Option<Persistent<Function<'static>>>,
     setup_data: Option<Persistent<Value<'static>>>,
     inner: Rc<VuInner>,
-    bundle: Arc<Bundle>,
+    program: Arc<Program>,
     /// Its engine ran out of memory, and could not be replaced yet.
     is_broken: bool,
 }
 
 impl JsVu {
-    pub(crate) fn new(inner: Rc<VuInner>, bundle: Arc<Bundle>) -> Self {
-        Self { function: None, setup_data: None, inner, bundle, is_broken: false }
+    pub(crate) fn new(inner: Rc<VuInner>, program: Arc<Program>) -> Self {
+        Self { function: None, setup_data: None, inner, program, is_broken: false }
     }
 
     /// Gives the VU a new engine, in which the script's init code runs again: one that ran out of memory may hold what
@@ -41,7 +40,7 @@ impl JsVu {
         // What it holds is let go of before the new one is made.
         self.function = None;
         self.setup_data = None;
-        let made = init_vu(&self.bundle, old.id, &old.worker, old.settings.clone(), interrupt).await;
+        let made = self.program.init_vu(old.id, &old.worker, old.settings.clone(), interrupt).await;
         let inner = made.map_err(|error| match error {
             LifecycleError::Script(failure) => failure,
             other => ScriptFailure::Exception(other.to_string()),
@@ -129,7 +128,7 @@ impl Vu for JsVu {
         self.function = self.inner.with_script(|ctx| {
             // Fails only when memory is out; then the iteration will say so.
             let _ = globals::reset_env(ctx);
-            let function = exported(ctx, &self.inner, &activation.exec).ok()?;
+            let function = self.inner.export(ctx, &activation.exec).ok()?;
             Some(Persistent::save(ctx, function.as_function()?.clone()))
         });
     }

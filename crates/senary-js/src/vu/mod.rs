@@ -64,6 +64,7 @@ pub(crate) type Rejections = Rc<RefCell<Vec<Rejection>>>;
 
 pub struct VuInner {
     // Everything that refers to engine values comes before the engine: fields drop in order.
+    /// What the script exports.
     pub(crate) exports: RefCell<Option<Persistent<Object<'static>>>>,
     /// The promise of the function that is running.
     pub(crate) awaited: RefCell<Option<Persistent<Promise<'static>>>>,
@@ -142,6 +143,17 @@ impl VuInner {
     /// Whether script of this VU is suspended in a blocking call; its sockets are not read meanwhile.
     pub(crate) fn is_blocked(&self) -> bool {
         self.blocked.borrow().is_some()
+    }
+
+    /// Something the script exports, looked up when it is needed: exports are live bindings.
+    pub(crate) fn export<'js>(&self, ctx: &Ctx<'js>, name: &str) -> rquickjs::Result<Value<'js>> {
+        match self.exports.borrow().clone() {
+            Some(exports) => {
+                let exports: Object<'js> = exports.restore(ctx)?;
+                exports.get(name)
+            }
+            None => Ok(Value::new_undefined(ctx.clone())),
+        }
     }
 
     /// Remembers what a function gave back, if it is a promise that is not settled yet.

@@ -1,0 +1,151 @@
+//! A program: the script of a test and what all its VUs share. And how a VU of it is made: an engine, its globals, the
+//! script's init code run in it.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use rquickjs::function::This;
+use rquickjs::{Context, Ctx, Function, Persistent, Promise, Runtime, Value};
+use senary_execution::{VuId, WorkerContext};
+use senary_metrics::Registry;
+use tokio_util::sync::CancellationToken;
+
+use crate::failure::ScriptFailure;
+use crate::hints::Hints;
+use crate::lifecycle::LifecycleError;
+use crate::memory::Memory;
+use crate::modules::data::SharedArrays;
+use crate::modules::secrets::Secrets;
+use crate::script_context::ScriptContext;
+use crate::settings::VuSettings;
+use crate::source::{ModuleStore, files, loader};
+use crate::vu::core::{Interrupt, VuCore, VuHandle};
+use crate::vu::{VuInner, is_pending};
+use crate::{globals, modules, wake};
+
+/// The name that options are exported under.
+pub const OPTIONS: &str = "options";
+
+/// What decides how a script is run, before its options are known.
+#[derive(Clone, Debug, Default)]
+pub struct RuntimeOptions {
+    /// `__ENV`.
+    pub env: Arc<[(String, String)]>,
+    /// `--compatibility-mode=base`: no `global`.
+    pub base_compatibility: bool,
+    /// What `k6/secrets` offers.
+    pub secrets: Secrets,
+    /// `__ENV` is frozen: the feature `freeze-env`.
+    pub freeze_env: bool,
+    /// Bytes that the script of one VU may take, if not the default number.
+    pub memory_limit: Option<usize>,
+}
+
+/// Shared by all VUs of a test.
+pub struct Program {
+    pub store: Arc<ModuleStore>,
+    pub registry: Registry,
+    runtime: RuntimeOptions,
+    shared_arrays: SharedArrays,
+    hints: Hints,
+}
+
+impl Program {
+    pub fn new(store: Arc<ModuleStore>, runtime: RuntimeOptions, registry: Registry) -> Self {
+        Self { store, registry, runtime, shared_arrays: SharedArrays::default(), hints: Hints::default() }
+    }
+
+    /// A VU in which the script's init code has run; the exports of the script are kept in it.
+    pub(crate) async fn init_vu(
+        &self,
+        id: VuId,
+        worker: &Rc<WorkerContext>,
+        settings: Arc<VuSettings>,
+        interrupt: &CancellationToken,
+    ) -> Result<Rc<VuInner>, LifecycleError> {
+        let engine = |e: rquickjs::Error| LifecycleError::Engine(e.to_string());
+        wake::watch();
+        let inner = self.new_engine(id, worker, settings).map_err(engine)?;
+        if let Err(failure) = evaluate(&inner, interrupt).await {
+            // What stops a module's own code comes out of it as an exception.
+            let stopped = inner.core.aborted.get() || inner.core.interrupt.is_raised();
+            let failure = if stopped { ScriptFailure::Interrupted } else { failure };
+            inner.abandon();
+            return Err(LifecycleError::Script(failure));
+        }
+        inner.core.script_context.set(ScriptContext::Vu);
+        let write_back =
+            |ctx: &Ctx<'_>| inner.core.settings.derived_options.write_back(ctx, &inner.export(ctx, OPTIONS)?);
+        inner.with_script(write_back).map_err(engine)?;
+        Ok(inner)
+    }
+
+    /// An engine with everything a script may use, and without the script.
+    fn new_engine(
+        &self,
+        id: VuId,
+        worker: &Rc<WorkerContext>,
+        settings: Arc<VuSettings>,
+    ) -> rquickjs::Result<Rc<VuInner>> {
+        let memory = Memory::new(self.runtime.memory_limit);
+        let runtime = Runtime::new()?;
+        runtime.set_loader(loader::ScriptResolver, loader::ScriptLoader);
+        let context = Context::full(&runtime)?;
+        let core = VuCore::new(
+            id,
+            worker.clone(),
+            settings,
+            self.registry.clone(),
+            self.runtime.env.clone(),
+            self.runtime.freeze_env,
+            Interrupt::default(),
+            memory,
+        );
+        let inner = VuInner::new(core, context, runtime);
+        inner.with_script(|ctx| self.prepare(ctx, &inner.core))?;
+        Ok(inner)
+    }
+
+    fn prepare(&self, ctx: &Ctx<'_>, core: &Rc<VuCore>) -> rquickjs::Result<()> {
+        // Storing userdata fails only while some of it is being read, which nobody does yet.
+        let _ = ctx.store_userdata(VuHandle(core.clone()));
+        let _ = ctx.store_userdata(core.script_context.clone());
+        self.shared_arrays.install(ctx);
+        self.hints.install(ctx);
+        self.runtime.secrets.install(ctx);
+        modules::install_globals(ctx)?;
+        globals::install(ctx, core, self.runtime.base_compatibility)?;
+        loader::install(ctx, &self.store)?;
+        files::install(ctx)
+    }
+}
+
+/// Runs the script's init code.
+async fn evaluate(inner: &Rc<VuInner>, interrupt: &CancellationToken) -> Result<(), ScriptFailure> {
+    // Settles with the module: what it was rejected with, or nothing.
+    let rejected: Rc<RefCell<Option<Persistent<Value<'static>>>>> = Rc::default();
+    let evaluation: Rc<RefCell<Option<Persistent<Promise<'static>>>>> = Rc::default();
+    let (exports, rejection, running) = (inner.clone(), rejected.clone(), evaluation.clone());
+    let evaluate = Box::new(move |ctx: &Ctx<'_>| {
+        let (namespace, promise) = loader::evaluate_entry(ctx)?;
+        exports.exports.replace(Some(Persistent::save(ctx, namespace)));
+        let Some(promise) = promise else { return Ok(()) };
+        running.replace(Some(Persistent::save(ctx, promise.clone())));
+        let on_rejected = Function::new(ctx.clone(), move |reason: Value<'_>| {
+            rejection.replace(Some(Persistent::save(&reason.ctx().clone(), reason)));
+        })?;
+        promise.catch()?.call((This(promise.clone()), on_rejected))
+    });
+    inner.drive(evaluate, interrupt).await?;
+    match rejected.take() {
+        None => match evaluation.take().map(|promise| inner.with_script(|ctx| is_pending(ctx, promise))) {
+            Some(true) => Err(ScriptFailure::NeverEvaluated),
+            _ => Ok(()),
+        },
+        Some(reason) => inner.with_script(|ctx| match reason.restore(ctx) {
+            Ok(reason) => Err(ScriptFailure::thrown(ctx, &reason)),
+            Err(error) => Err(ScriptFailure::from_error(ctx, error)),
+        }),
+    }
+}
