@@ -16,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 use crate::failure::ScriptFailure;
 use crate::json::{self, Gaps, JsonError};
 use crate::lifecycle::LifecycleError;
-use crate::modules;
 use crate::program::{OPTIONS, Program, RuntimeOptions};
 use crate::properties;
 use crate::settings::{SetupData, SystemTags, VuSettings};
@@ -54,7 +53,8 @@ impl Bundle {
         registry: Registry,
         shutdown: &Shutdown,
     ) -> Result<Self, LifecycleError> {
-        let store = ModuleStore::new(source, Client::default(), shutdown.token().clone());
+        let store =
+            ModuleStore::new(source, runtime.natives.modules, Client::default(), shutdown.token().clone());
         Self::of_store(store, runtime, registry, shutdown)
     }
 
@@ -166,8 +166,10 @@ impl Bundle {
             }
             let options: Value<'_> = exports.get(OPTIONS).map_err(thrown)?;
             let options = options_as_json(ctx, options)?;
-            let natives = loader::natives_imported(ctx).map_err(thrown)?;
-            let opens_files = natives.iter().any(|name| modules::native(name).is_some_and(|m| m.opens_files));
+            let imported = loader::natives_imported(ctx).map_err(thrown)?;
+            let opens_files = imported
+                .iter()
+                .any(|name| self.program.store.natives.get(name).is_some_and(|module| module.opens_files));
             Ok(Found { options, exports: names, values, opens_files })
         });
         inner.abandon();

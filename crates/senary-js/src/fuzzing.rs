@@ -14,7 +14,7 @@ use crate::modules::secrets::config;
 use crate::modules::webcrypto::algorithm::{Algorithm, Curve, Hash, KeyKind};
 use crate::modules::webcrypto::formats::{Format, KeyData, Purpose, Target, export, import};
 use crate::modules::webcrypto::jwk::Jwk;
-use crate::modules::{native, text_codec};
+use crate::modules::{MODULES, text_codec};
 use crate::source::stack;
 
 /// A script's function that is called with one input after the other.
@@ -34,7 +34,7 @@ impl Engine {
         context.with(|ctx| {
             globals::install_go_error(&ctx).expect("errors");
             text_codec::install(&ctx).expect("TextDecoder");
-            let exports = (native(module).expect("a native module").exports)(&ctx).expect("exports");
+            let exports = (MODULES.get(module).expect("a native module").exports)(&ctx).expect("exports");
             ctx.globals().set("module", exports).expect("a global");
             let function: Function<'_> = ctx.eval(function).catch(&ctx).unwrap_or_else(|e| panic!("{e}"));
             ctx.globals().set(FUNCTION, function).expect("a global");

@@ -15,14 +15,13 @@ use crate::failure::ScriptFailure;
 use crate::hints::Hints;
 use crate::lifecycle::LifecycleError;
 use crate::memory::Memory;
-use crate::modules::data::SharedArrays;
-use crate::modules::secrets::Secrets;
+use crate::natives::Natives;
 use crate::script_context::ScriptContext;
 use crate::settings::VuSettings;
 use crate::source::{ModuleStore, files, loader};
 use crate::vu::core::{Interrupt, VuCore, VuHandle};
 use crate::vu::{VuInner, is_pending};
-use crate::{globals, modules, wake};
+use crate::{console, globals, wake};
 
 /// The name that options are exported under.
 pub const OPTIONS: &str = "options";
@@ -34,8 +33,8 @@ pub struct RuntimeOptions {
     pub env: Arc<[(String, String)]>,
     /// `--compatibility-mode=base`: no `global`.
     pub base_compatibility: bool,
-    /// What `k6/secrets` offers.
-    pub secrets: Secrets,
+    /// The modules and globals that the program brings.
+    pub natives: Natives,
     /// `__ENV` is frozen: the feature `freeze-env`.
     pub freeze_env: bool,
     /// Bytes that the script of one VU may take, if not the default number.
@@ -47,13 +46,12 @@ pub struct Program {
     pub store: Arc<ModuleStore>,
     pub registry: Registry,
     runtime: RuntimeOptions,
-    shared_arrays: SharedArrays,
     hints: Hints,
 }
 
 impl Program {
     pub fn new(store: Arc<ModuleStore>, runtime: RuntimeOptions, registry: Registry) -> Self {
-        Self { store, registry, runtime, shared_arrays: SharedArrays::default(), hints: Hints::default() }
+        Self { store, registry, runtime, hints: Hints::default() }
     }
 
     /// A VU in which the script's init code has run; the exports of the script are kept in it.
@@ -111,10 +109,10 @@ impl Program {
         // Storing userdata fails only while some of it is being read, which nobody does yet.
         let _ = ctx.store_userdata(VuHandle(core.clone()));
         let _ = ctx.store_userdata(core.script_context.clone());
-        self.shared_arrays.install(ctx);
         self.hints.install(ctx);
-        self.runtime.secrets.install(ctx);
-        modules::install_globals(ctx)?;
+        globals::install_go_error(ctx)?;
+        console::install(ctx)?;
+        self.runtime.natives.install(ctx)?;
         globals::install(ctx, core, self.runtime.base_compatibility)?;
         loader::install(ctx, &self.store)?;
         files::install(ctx)

@@ -11,8 +11,9 @@ use senary_execution::{
     Activation, Clock, ExecutionState, Iteration, IterationOutcome, Shutdown, Vu, VuFactory, VuId,
     WorkerContext,
 };
+use senary_js::modules::natives;
 use senary_js::settings::SetupData;
-use senary_js::{Bundle, JsVuFactory, RuntimeOptions, ScriptSource, SystemTags, VuSettings};
+use senary_js::{Bundle, JsVuFactory, RuntimeOptions, ScriptSource, Secrets, SystemTags, VuSettings};
 use senary_metrics::{ProducerId, Registry, TagSet};
 use senary_net::{Dialer, DnsConfig, Resolver, Tls, TlsOptions};
 use tokio_util::sync::CancellationToken;
@@ -49,7 +50,8 @@ fn factory(script: &str) -> (Arc<JsVuFactory>, Shutdown) {
     });
     let source = ScriptSource { url: "file:///test/script.js".into(), text: script.into() };
     let shutdown = Shutdown::new();
-    let bundle = Bundle::load(source, RuntimeOptions::default(), Registry::new(), &shutdown).unwrap();
+    let runtime = RuntimeOptions { natives: natives(Secrets::default()), ..RuntimeOptions::default() };
+    let bundle = Bundle::load(source, runtime, Registry::new(), &shutdown).unwrap();
     let settings = VuSettings {
         run_tags: TagSet::default(),
         system_tags: SystemTags::default(),

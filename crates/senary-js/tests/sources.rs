@@ -10,8 +10,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use senary_execution::{Clock, ExecutionState, Shutdown, VuFactory, VuId, WorkerContext};
+use senary_js::modules::natives;
 use senary_js::settings::SetupData;
-use senary_js::{Bundle, JsVuFactory, RuntimeOptions, ScriptSource, SystemTags, VuSettings};
+use senary_js::{Bundle, JsVuFactory, RuntimeOptions, ScriptSource, Secrets, SystemTags, VuSettings};
 use senary_metrics::{ProducerId, Registry, TagSet};
 use senary_net::{Dialer, DnsConfig, Resolver, Tls, TlsOptions};
 use senary_web::Client;
@@ -49,7 +50,8 @@ impl Files {
     fn load_with(&self, expected: Option<&Value>) -> Result<Value, String> {
         let mut source =
             ScriptSource::read(&self.entry, self.path(), &Client::default()).map_err(|e| e.to_string())?;
-        let mut runtime = RuntimeOptions::default();
+        let mut runtime =
+            RuntimeOptions { natives: natives(Secrets::default()), ..RuntimeOptions::default() };
         if let Some(expected) = expected {
             runtime.env = [("EXPECTED".to_owned(), expected.to_string())].into();
             // The comment that names a source map stays the last.

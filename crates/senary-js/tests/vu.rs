@@ -10,8 +10,9 @@ use senary_execution::{
     Activation, Clock, ExecutionState, Iteration, IterationOutcome, Shutdown, Vu, VuFactory, VuId,
     WorkerContext,
 };
+use senary_js::modules::natives;
 use senary_js::settings::SetupData;
-use senary_js::{Bundle, JsVuFactory, RuntimeOptions, ScriptSource, SystemTags, VuSettings};
+use senary_js::{Bundle, JsVuFactory, RuntimeOptions, ScriptSource, Secrets, SystemTags, VuSettings};
 use senary_metrics::{ProducerId, Registry, SampleBatch, Sink, TagSet};
 use senary_net::{Dialer, DnsConfig, EchoServer, Resolver, Tls, TlsOptions};
 use tokio_util::sync::CancellationToken;
@@ -47,7 +48,7 @@ impl Ran {
 fn run(script: &str, env: &[(&str, String)], iterations: u64, limit: Duration) -> Ran {
     let source = ScriptSource { url: "file:///test/script.js".into(), text: script.into() };
     let env = env.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
-    let runtime = RuntimeOptions { env, ..RuntimeOptions::default() };
+    let runtime = RuntimeOptions { env, natives: natives(Secrets::default()), ..RuntimeOptions::default() };
     let registry = Registry::new();
     let shutdown = Shutdown::new();
     let bundle = Bundle::load(source, runtime, registry.clone(), &shutdown).expect("a bundle");

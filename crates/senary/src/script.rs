@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use senary_execution::Shutdown;
+use senary_js::modules::{MODULES, natives};
 use senary_js::source::{ModuleStore, read_file};
 use senary_js::{Bundle, LifecycleError, RuntimeOptions, ScriptFailure, ScriptSource, Secrets};
 use senary_metrics::Registry;
@@ -71,8 +72,8 @@ impl Test {
     /// The script, and where it finds what it imports; `shutdown` ends a download under way.
     pub fn into_store(self, shutdown: &Shutdown) -> Arc<ModuleStore> {
         match self.archived {
-            None => ModuleStore::new(self.source, self.web, shutdown.token().clone()),
-            Some(archived) => ModuleStore::of_archive(self.source, archived.contents),
+            None => ModuleStore::new(self.source, MODULES, self.web, shutdown.token().clone()),
+            Some(archived) => ModuleStore::of_archive(self.source, MODULES, archived.contents),
         }
     }
 
@@ -108,7 +109,8 @@ pub async fn load(
     let env = test.env(runtime).into();
     let base_compatibility = test.has_base_compatibility(runtime);
     let RuntimeSettings { freeze_env, memory_limit, .. } = *runtime;
-    let options = RuntimeOptions { env, base_compatibility, freeze_env, secrets, memory_limit };
+    let natives = natives(secrets);
+    let options = RuntimeOptions { env, base_compatibility, natives, freeze_env, memory_limit };
     let archived_options = test.archived.as_mut().map(|archived| archived.options.take());
     let (store, registry, stop) = (test.into_store(shutdown), registry.clone(), shutdown.clone());
     let loading = Background::start("script", move || {

@@ -2,10 +2,10 @@
 
 use rquickjs::{Class, Ctx, Object};
 
-use super::NativeModule;
 use super::tcp::{self, class::SocketObject};
+use crate::natives::NativeModule;
 
-pub const MODULE: NativeModule = NativeModule { name: "k6/x/tcp", exports, opens_files: true };
+pub const MODULE: NativeModule = NativeModule { opens_files: true, ..NativeModule::new("k6/x/tcp", exports) };
 
 fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
     tcp::install(ctx)?;

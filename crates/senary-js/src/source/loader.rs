@@ -25,7 +25,6 @@ use super::syntax::NAMESPACE;
 use super::{ModuleSource, ModuleStore, SourceError, function_text, stack};
 use crate::bytecode;
 use crate::errors;
-use crate::modules;
 use crate::native;
 use crate::properties;
 use crate::script_context;
@@ -357,9 +356,10 @@ fn native<'js>(ctx: &Ctx<'js>, name: &str) -> rquickjs::Result<Object<'js>> {
     if let Some(known) = with_loaded(ctx, |loaded| loaded.natives.borrow().get(name).cloned())? {
         return known.restore(ctx);
     }
-    let exports = match modules::native(name) {
+    let natives = with_loaded(ctx, |loaded| loaded.store.natives)?;
+    let exports = match natives.get(name) {
         Some(module) => (module.exports)(ctx)?,
-        None => return Err(throw_source(ctx, &SourceError::NoNative(modules::why_missing(name)))),
+        None => return Err(throw_source(ctx, &SourceError::NoNative(natives.why_missing(name)))),
     };
     let kept = Persistent::save(ctx, exports.clone());
     with_loaded(ctx, |loaded| loaded.natives.borrow_mut().insert(name.to_owned(), kept))?;

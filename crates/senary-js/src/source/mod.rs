@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 use self::source_map::SourceMap;
 use self::specifier::Specifier;
 use self::syntax::{Import, NAMESPACE, Parsed, SyntaxError};
-use crate::modules;
+use crate::natives::NativeModules;
 
 /// Where a script comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,11 +92,6 @@ pub struct Dependencies {
     pub directives: Vec<String>,
 }
 
-/// Whether Senary has a module of that name.
-pub fn has_native(name: &str) -> bool {
-    modules::native(name).is_some()
-}
-
 /// One script module of a test.
 #[derive(Debug)]
 pub(crate) struct ModuleSource {
@@ -136,6 +131,8 @@ struct MapSource {
 /// The sources and files of one test.
 pub struct ModuleStore {
     pub entry: ScriptSource,
+    /// What the entry, and what it imports, may import besides scripts.
+    pub(crate) natives: NativeModules,
     modules: Mutex<HashMap<String, Arc<ModuleSource>>>,
     /// Everything that was read, by URL.
     contents: Mutex<BTreeMap<String, Arc<[u8]>>>,
@@ -223,17 +220,27 @@ pub fn read_file(path: &str, cwd: &Path, web: &Client) -> Result<(String, Vec<u8
 
 impl ModuleStore {
     /// A store that reads from disk and over the network until it is locked; cancelling ends a download under way.
-    pub fn new(entry: ScriptSource, web: Client, cancel: CancellationToken) -> Arc<Self> {
-        Self::with(entry, BTreeMap::new(), false, web, cancel)
+    pub fn new(
+        entry: ScriptSource,
+        natives: NativeModules,
+        web: Client,
+        cancel: CancellationToken,
+    ) -> Arc<Self> {
+        Self::with(entry, natives, BTreeMap::new(), false, web, cancel)
     }
 
     /// A store of what an archive holds, by URL, and of nothing else.
-    pub fn of_archive(entry: ScriptSource, contents: BTreeMap<String, Arc<[u8]>>) -> Arc<Self> {
-        Self::with(entry, contents, true, Client::default(), CancellationToken::new())
+    pub fn of_archive(
+        entry: ScriptSource,
+        natives: NativeModules,
+        contents: BTreeMap<String, Arc<[u8]>>,
+    ) -> Arc<Self> {
+        Self::with(entry, natives, contents, true, Client::default(), CancellationToken::new())
     }
 
     fn with(
         entry: ScriptSource,
+        natives: NativeModules,
         contents: BTreeMap<String, Arc<[u8]>>,
         closed: bool,
         web: Client,
@@ -241,6 +248,7 @@ impl ModuleStore {
     ) -> Arc<Self> {
         Arc::new(Self {
             entry,
+            natives,
             modules: Mutex::default(),
             contents: Mutex::new(contents),
             closed,
@@ -360,8 +368,8 @@ impl ModuleStore {
         let find = || {
             let target = specifier::resolve(&module.url, &import.specifier)?;
             let is_module = match (&target, target.url()) {
-                (Specifier::Native(name), _) if modules::native(name).is_none() => {
-                    return Err(SourceError::NoNative(modules::why_missing(name)));
+                (Specifier::Native(name), _) if self.natives.get(name).is_none() => {
+                    return Err(SourceError::NoNative(self.natives.why_missing(name)));
                 }
                 (_, Some(url)) => self.module(url, &import.specifier)?.parsed.is_module,
                 _ => false,

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use senary_execution::Shutdown;
 use senary_js::LifecycleError;
-use senary_js::source::{Dependencies, has_native, specifier};
+use senary_js::modules::MODULES;
+use senary_js::source::{Dependencies, specifier};
 use serde::Serialize;
 
 use crate::cli::DepsArgs;
@@ -60,10 +61,10 @@ impl Report {
             extensions.map(|name| (name.clone(), "*".to_owned())).collect();
         let asked_for = directives.iter().filter_map(|directive| constraint(directive));
         build_dependencies.extend(asked_for.map(|(name, range)| (name.to_owned(), range.to_owned())));
-        let natives = imports.iter().filter(|name| specifier::is_native(name) && !has_native(name));
+        let natives = imports.iter().filter(|name| specifier::is_native(name) && MODULES.get(name).is_none());
         let unsupported = natives.filter(|name| !name.starts_with(EXTENSION)).cloned().collect();
         let mut extensions = build_dependencies.keys().filter(|name| *name != K6);
-        let custom_build_required = extensions.any(|name| !has_native(name))
+        let custom_build_required = extensions.any(|name| MODULES.get(name).is_none())
             || build_dependencies.get(K6).is_some_and(|range| !contains(range, REFERENCE_VERSION));
         Self { build_dependencies, imports, custom_build_required, unsupported }
     }
