@@ -136,7 +136,7 @@ impl Nodes {
 
     /// All below one of these, or as many as there is time for.
     fn candidates<'a>(&self, node: &NodeRef<'a>) -> impl Iterator<Item = NodeRef<'a>> {
-        below(node).take_while(|_| self.document.may_go_on())
+        node.descendants_it().take_while(|_| self.document.may_go_on())
     }
 
     /// Those of `ids` that pass.
@@ -240,11 +240,6 @@ impl Nodes {
     pub fn attr(&self, name: &str) -> Option<String> {
         self.first()?.attr(name).map(|value| value.to_string())
     }
-}
-
-/// All nodes below one.
-pub fn below<'a>(node: &NodeRef<'a>) -> impl Iterator<Item = NodeRef<'a>> {
-    node.descendants_it()
 }
 
 fn next<'a>(node: &NodeRef<'a>, step: Step) -> Option<NodeRef<'a>> {

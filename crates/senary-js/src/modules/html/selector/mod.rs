@@ -14,8 +14,6 @@ use dom_query::{NodeId, NodeRef};
 use regex_lite::Regex;
 use rustc_hash::FxHashMap;
 
-use super::nodes::below;
-
 /// One of several chains.
 pub struct Selector(Vec<Chain>);
 
@@ -276,7 +274,7 @@ impl Relative {
             return *known;
         }
         let mut searched = vec![node.id];
-        for candidate in below(node).filter(NodeRef::is_element) {
+        for candidate in node.descendants_it().filter(NodeRef::is_element) {
             if self.chain.matches(&candidate) {
                 let up_to_here = candidate.ancestors_it(None).take_while(|above| above.id != node.id);
                 self.below
