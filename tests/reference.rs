@@ -128,7 +128,9 @@ fn executors() {
 #[test]
 fn environment_variables() {
     let mut program = Names::new();
-    for folder in ["crates/senary/src", "crates/senary-output/src", "crates/senary-js/src"] {
+    for folder in
+        ["crates/senary/src", "crates/senary-output/src", "crates/senary-js/src", "crates/senary-modules/src"]
+    {
         for source in sources(folder) {
             program.extend(between(&source, '"', "K6_", is_variable));
             program.extend(between(&source, '"', "SENARY_", is_variable));
@@ -253,7 +255,7 @@ export default function () {{
 fn modules(table: &str, end: &str) -> Names {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '/' || c == '-';
     let mut names = Names::new();
-    for source in sources("crates/senary-js/src/modules") {
+    for source in sources("crates/senary-modules/src") {
         for text in source.split(table).skip(1) {
             names.extend(between(
                 text.split(end).next().expect("the repository is complete"),
@@ -268,7 +270,7 @@ fn modules(table: &str, end: &str) -> Names {
 
 #[test]
 fn modules_of_k6() {
-    let mut there = modules("static MODULES:", "];");
+    let mut there = modules("static TABLE:", "];");
     there.insert("k6/x/tcp".to_owned());
     let not_yet = modules("const NOT_YET:", "];");
     assert!(there.len() > 10 && !not_yet.is_empty(), "{there:?} {not_yet:?}");

@@ -1,57 +1,54 @@
-//! The only room that knows JavaScript: scripts, their modules, the VU and its event loop.
+//! Runs k6 scripts: sources, bundles, the VU, its event loop, the functions that run once per test.
 //!
 //! A [`Bundle`] is a script loaded once; a [`JsVuFactory`] makes VUs of it for the scheduler, and [`Stages`] runs
-//! the functions that are called once per test (`setup`, `teardown`, `handleSummary`).
+//! the functions that are called once per test (`setup`, `teardown`, `handleSummary`). No module of a script is known
+//! here: those are handed over as [`natives`], and stand on what the other public modules offer.
 // Coroutine stacks and calls the engine's bindings do not wrap need it; each has its argument beside it.
 #![allow(unsafe_code)]
 
 pub mod bundle;
 mod bytecode;
-mod bytes;
+pub mod bytes;
 mod console;
 mod coroutine;
 pub mod derived_options;
 pub mod errors;
-mod event_loop;
+pub mod event_loop;
 pub mod factory;
 pub mod failure;
-mod frozen;
-#[cfg(fuzzing)]
-pub mod fuzzing;
-mod give_way;
-mod globals;
-mod go_type;
-mod hints;
+pub mod frozen;
+pub mod give_way;
+pub mod globals;
+pub mod go_type;
+pub mod hints;
 mod json;
-mod lazy;
+pub mod lazy;
 mod lifecycle;
-mod live;
+pub mod live;
 pub mod memory;
-pub mod modules;
-mod native;
+pub mod native;
 pub mod natives;
-mod prefetch;
+pub mod prefetch;
 mod program;
-mod promise;
-mod properties;
-mod script_context;
+pub mod promise;
+pub mod properties;
+pub mod script_context;
 pub mod settings;
 mod slice_clock;
-mod snippet;
+pub mod snippet;
 pub mod source;
 mod stack;
 pub mod stages;
 #[cfg(test)]
 mod testing;
-mod value_text;
-mod vu;
+pub mod value_text;
+pub mod vu;
 mod wake;
 
 pub use bundle::Bundle;
 pub use factory::JsVuFactory;
 pub use failure::ScriptFailure;
 pub use lifecycle::LifecycleError;
-pub use modules::secrets::{Secrets, config::ConfigError as SecretConfigError};
 pub use program::RuntimeOptions;
 pub use settings::{SystemTags, VuSettings};
 pub use source::ScriptSource;

@@ -1,4 +1,4 @@
-//! Functions for scripts. What one cannot be called with is refused in one way, and by its name.
+//! Functions and classes for scripts. What a function cannot be called with is refused in one way, and by its name.
 
 use rquickjs::function::{IntoJsFunc, ParamRequirement, Params};
 use rquickjs::{Ctx, Error, Function, Value};
@@ -68,6 +68,61 @@ pub fn described(kind: &str) -> String {
     }
 }
 
+/// Lets values of a type be kept in the userdata of a context.
+///
+/// The type has no lifetime, so it holds no JavaScript value that is bound to one; what it keeps of a script is
+/// [`Persistent`](rquickjs::Persistent).
+#[macro_export]
+macro_rules! userdata {
+    ($type:ty) => {
+        // SAFETY: a type that is `'static` holds nothing that is bound to `'js`.
+        unsafe impl<'js> ::rquickjs::JsLifetime<'js> for $type {
+            type Changed<'to> = $type;
+        }
+        const _: fn() = || {
+            fn is_static<T: 'static>() {}
+            is_static::<$type>();
+        };
+    };
+}
+
+/// Makes a type without a lifetime a class of scripts: its name, what makes its prototype, and, if scripts can construct it,
+/// what makes its constructor.
+#[macro_export]
+macro_rules! native_class {
+    ($type:ty, $name:expr, $prototype:expr) => {
+        $crate::native_class!($type, $name, $prototype, |_| Ok(None));
+    };
+    ($type:ty, $name:expr, $prototype:expr, $constructor:expr) => {
+        $crate::userdata!($type);
+
+        impl<'js> ::rquickjs::class::Trace<'js> for $type {
+            fn trace<'a>(&self, _: ::rquickjs::class::Tracer<'a, 'js>) {}
+        }
+
+        impl<'js> ::rquickjs::class::JsClass<'js> for $type {
+            const NAME: &'static str = $name;
+            type Mutable = ::rquickjs::class::Readable;
+
+            fn prototype(ctx: &::rquickjs::Ctx<'js>) -> ::rquickjs::Result<Option<::rquickjs::Object<'js>>> {
+                let prototype: fn(&::rquickjs::Ctx<'js>) -> ::rquickjs::Result<::rquickjs::Object<'js>> =
+                    $prototype;
+                prototype(ctx).map(Some)
+            }
+
+            fn constructor(
+                ctx: &::rquickjs::Ctx<'js>,
+            ) -> ::rquickjs::Result<Option<::rquickjs::function::Constructor<'js>>> {
+                let constructor: fn(
+                    &::rquickjs::Ctx<'js>,
+                )
+                    -> ::rquickjs::Result<Option<::rquickjs::function::Constructor<'js>>> = $constructor;
+                constructor(ctx)
+            }
+        }
+    };
+}
+
 #[cfg(test)]
 mod tests {
     use rquickjs::function::This;
@@ -75,8 +130,11 @@ mod tests {
     use rquickjs::{Class, Function};
 
     use super::*;
-    use crate::modules::text_codec::{self, TextDecoder};
     use crate::testing::{run, with_context};
+
+    struct Decoder;
+
+    crate::native_class!(Decoder, "Decoder", |ctx| rquickjs::Object::new(ctx.clone()));
 
     fn set<'js, P: 'js>(ctx: &Ctx<'js>, name: &str, call: impl IntoJsFunc<'js, P> + 'js) {
         ctx.globals().set(name, function(ctx, call).unwrap().with_name(name).unwrap()).unwrap();
@@ -85,24 +143,20 @@ mod tests {
     #[test]
     fn refusals_name_the_function_and_what_it_needs() {
         with_context(|ctx| {
-            text_codec::install(ctx).unwrap();
             set(ctx, "two", |_: Value<'_>, _: Value<'_>| ());
             set(ctx, "each", |call: Function<'_>| call.call::<_, ()>(()));
-            set(ctx, "decoded", |_: This<Class<'_, TextDecoder>>| ());
-            let getter = Accessor::from(Checked(|_: This<Class<'_, TextDecoder>>| 1));
+            set(ctx, "decoded", |_: This<Class<'_, Decoder>>| ());
+            let getter = Accessor::from(Checked(|_: This<Class<'_, Decoder>>| 1));
             ctx.globals().prop("encoding", getter).unwrap();
             for (code, expected) in [
                 ("two(1)", "TypeError: two() needs 2 arguments, not 1"),
                 ("each()", "TypeError: each() needs an argument"),
                 ("each(5)", "TypeError: each() needs a function, not a number"),
                 ("each(() => { throw new RangeError('mine') })", "RangeError: mine"),
-                (
-                    "decoded()",
-                    "TypeError: decoded() belongs to a TextDecoder, and cannot be used with undefined",
-                ),
+                ("decoded()", "TypeError: decoded() belongs to a Decoder, and cannot be used with undefined"),
                 (
                     "globalThis.encoding",
-                    "TypeError: this belongs to a TextDecoder, and cannot be used with an object",
+                    "TypeError: this belongs to a Decoder, and cannot be used with an object",
                 ),
                 (
                     "Object.defineProperty(two, 'name', { get() { throw 1 } }); two()",

@@ -25,11 +25,3 @@ pub fn run(ctx: &Ctx<'_>, code: &str) -> String {
     );
     ctx.eval::<String, _>(body).unwrap()
 }
-
-/// The same for the body of an async function, with its promise jobs run to their end.
-pub fn run_async(ctx: &Ctx<'_>, code: &str) -> String {
-    let body = format!("(async () => {{ {code} }})().then(String, (e) => `${{e.name}}: ${{e.message}}`)");
-    let promise: rquickjs::Promise<'_> = ctx.eval(body).unwrap();
-    while ctx.execute_pending_job() {}
-    promise.result::<String>().unwrap().unwrap()
-}

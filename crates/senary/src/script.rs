@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use senary_execution::Shutdown;
-use senary_js::modules::{MODULES, natives};
 use senary_js::source::{ModuleStore, read_file};
-use senary_js::{Bundle, LifecycleError, RuntimeOptions, ScriptFailure, ScriptSource, Secrets};
+use senary_js::{Bundle, LifecycleError, RuntimeOptions, ScriptFailure, ScriptSource};
 use senary_metrics::Registry;
+use senary_modules::secrets::Secrets;
+use senary_modules::{MODULES, natives};
 use senary_web::Client;
 use senary_words::percent;
 use serde_json::Value;

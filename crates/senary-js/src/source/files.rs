@@ -30,7 +30,7 @@ fn open<'js>(ctx: Ctx<'js>, path: Opt<Value<'js>>, mode: Opt<Value<'js>>) -> rqu
 
 /// Reads a file a script names; gives back where it is, too. `function`: what the script called for it, as it is
 /// known to users.
-pub(crate) fn read(ctx: &Ctx<'_>, function: &str, path: &str) -> rquickjs::Result<(PathBuf, Arc<[u8]>)> {
+pub fn read(ctx: &Ctx<'_>, function: &str, path: &str) -> rquickjs::Result<(PathBuf, Arc<[u8]>)> {
     if script_context::is_vu(ctx) {
         return Err(errors::throw_go_error(ctx, &only_in_init(function)));
     }

@@ -510,7 +510,7 @@ pub fn only_in_init(name: &str) -> String {
     )
 }
 
-pub(crate) fn store_of(ctx: &Ctx<'_>) -> rquickjs::Result<Arc<ModuleStore>> {
+pub fn store_of(ctx: &Ctx<'_>) -> rquickjs::Result<Arc<ModuleStore>> {
     with_loaded(ctx, |loaded| loaded.store.clone())
 }
 

@@ -7,7 +7,7 @@
 mod callee;
 mod deep;
 pub mod files;
-pub(crate) mod frames;
+pub mod frames;
 pub(crate) mod function_text;
 pub mod input;
 pub mod loader;

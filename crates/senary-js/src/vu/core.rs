@@ -3,6 +3,7 @@
 //! It holds no JavaScript context: natives own references to it, so it must not own them back.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::ops::Range;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,6 +17,7 @@ use crate::coroutine::{BlockGate, Blocked, Resume};
 use crate::errors::{self, throw_uncatchable};
 use crate::event_loop::EventLoop;
 use crate::memory::Memory;
+use crate::prefetch::extent;
 use crate::script_context::CurrentContext;
 use crate::settings::VuSettings;
 use crate::slice_clock;
@@ -49,7 +51,7 @@ pub struct VuCore {
     warned: RefCell<Vec<String>>,
     /// The script of this VU called `exec.test.abort()`.
     pub aborted: Cell<bool>,
-    pub shell: OnceCell<Weak<VuInner>>,
+    pub(crate) shell: OnceCell<Weak<VuInner>>,
     /// What the script takes.
     pub memory: Rc<Memory>,
 }
@@ -198,6 +200,27 @@ impl VuCore {
     /// For natives that take long: gives the worker back if it is time, and throws if script must stop.
     pub fn give_way(&self, ctx: &Ctx<'_>) -> rquickjs::Result<()> {
         if self.must_stop() { Err(throw_uncatchable(ctx, "interrupted")) } else { Ok(()) }
+    }
+
+    /// Lets script of this VU handle what was queued, now, if it is waiting; for the tasks of I/O.
+    pub fn run_from_io(&self) {
+        if let Some(vu) = self.upgraded() {
+            vu.run_from_io();
+        }
+    }
+
+    /// Whether script of this VU is suspended in a blocking call: nothing is read for it meanwhile.
+    pub fn is_blocked(&self) -> bool {
+        self.upgraded().is_some_and(|vu| vu.is_blocked())
+    }
+
+    /// The addresses that handling an event touches.
+    pub fn extents(&self) -> [Range<usize>; 2] {
+        [extent(self), extent(self.shell.get().map_or(std::ptr::null(), Weak::as_ptr))]
+    }
+
+    fn upgraded(&self) -> Option<Rc<VuInner>> {
+        self.shell.get().and_then(Weak::upgrade)
     }
 
     /// `__ENV` and `exec` read the scenario from here.

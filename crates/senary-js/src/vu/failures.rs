@@ -129,7 +129,7 @@ fn message_and_place(text: &str) -> (&str, &str) {
 
 impl VuCore {
     /// A text, and what a peer did before.
-    pub(crate) fn with_clue(&self, text: &str) -> String {
+    pub fn with_clue(&self, text: &str) -> String {
         match (self.clue.get(), text) {
             (None, text) => text.to_owned(),
             (Some(clue), "") => format!("before it, {clue}"),

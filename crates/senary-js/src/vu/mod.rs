@@ -5,7 +5,7 @@
 //! saves a task switch per message.
 
 pub mod core;
-pub(crate) mod failures;
+pub mod failures;
 pub mod js_vu;
 pub mod tags;
 pub mod work;

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use senary_execution::Shutdown;
 use senary_js::LifecycleError;
-use senary_js::modules::MODULES;
 use senary_js::source::{Dependencies, specifier};
+use senary_modules::MODULES;
 use serde::Serialize;
 
 use crate::cli::DepsArgs;

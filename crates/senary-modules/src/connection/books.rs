@@ -1,0 +1,166 @@
+//! What a connection records, and under which tags.
+//!
+//! The series a connection has recorded to are kept at hand, so that counting a message looks nothing up.
+
+use std::cell::RefCell;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use senary_js::vu::core::VuCore;
+use senary_metrics::{Details, FailureId, FailureKind, MetricId, SeriesId, TagSetId};
+
+use super::error::{CallSite, SocketFailure};
+use super::options::Tags;
+
+/// The peer, as the tags name it.
+struct Endpoint {
+    host: String,
+    port: String,
+    ip: Option<String>,
+}
+
+impl Endpoint {
+    fn tags(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
+        let ip = self.ip.as_deref().map(|ip| ("ip", ip));
+        [("host", self.host.as_str()), ("port", &self.port)].into_iter().chain(ip)
+    }
+}
+
+/// A series that the connection has recorded to, and the VU's tags it was looked up under.
+struct KnownSeries {
+    under: TagSetId,
+    metric: MetricId,
+    /// All tags of the series: the VU's and the connection's.
+    tags: TagSetId,
+    series: SeriesId,
+}
+
+pub struct SocketBooks {
+    vu: Rc<VuCore>,
+    /// The tag `proto`.
+    protocol: &'static str,
+    constructor_tags: Tags,
+    connect_tags: RefCell<Tags>,
+    endpoint: RefCell<Option<Endpoint>>,
+    /// Emptied when the connection's own tags change.
+    known_series: RefCell<Vec<KnownSeries>>,
+}
+
+impl SocketBooks {
+    pub fn new(vu: Rc<VuCore>, protocol: &'static str, constructor_tags: Tags) -> Self {
+        Self {
+            vu,
+            protocol,
+            constructor_tags,
+            connect_tags: RefCell::default(),
+            endpoint: RefCell::default(),
+            known_series: RefCell::default(),
+        }
+    }
+
+    /// A connect begins: to whom, and with which tags of its own.
+    pub fn begin(&self, tags: Tags, host: String, port: String) {
+        self.connect_tags.replace(tags);
+        self.endpoint.replace(Some(Endpoint { host, port, ip: None }));
+        self.known_series.borrow_mut().clear();
+    }
+
+    /// The host's address, once it is known.
+    pub fn resolved(&self, ip: IpAddr) {
+        if let Some(endpoint) = &mut *self.endpoint.borrow_mut() {
+            endpoint.ip = Some(ip.to_string());
+        }
+        self.known_series.borrow_mut().clear();
+    }
+
+    /// The host and the port of the connect, for people to read.
+    pub fn target(&self) -> Option<String> {
+        let endpoint = self.endpoint.borrow();
+        endpoint.as_ref().map(|to| match to.host.contains(':') && !to.host.starts_with('[') {
+            true => format!("[{}]:{}", to.host, to.port),
+            false => format!("{}:{}", to.host, to.port),
+        })
+    }
+
+    pub fn count(&self, metric: MetricId) {
+        self.record(metric, 1.0);
+    }
+
+    /// Counts something under tags of its own on top of the connection's.
+    pub fn count_with(&self, metric: MetricId, tags: &Tags) {
+        if tags.is_empty() {
+            return self.count(metric);
+        }
+        self.record_under(metric, 1.0, self.tags_with(&[], tags));
+    }
+
+    pub fn record(&self, metric: MetricId, value: f64) {
+        let series = self.own_series(metric);
+        self.vu.record_series(series, value, self.vu.now());
+    }
+
+    /// Counts a failure and gives it back; every failure of a connection comes by here, once.
+    pub fn failed(&self, errors: MetricId, failure: SocketFailure, tags: &Tags) -> SocketFailure {
+        // The series is not kept at hand as others are: what fails has cost far more than this look-up.
+        self.record_under(errors, 1.0, self.tags_with(&failure.tags(), tags));
+        self.add_to_failures(&failure);
+        failure
+    }
+
+    /// Counts a failure among the run's.
+    fn add_to_failures(&self, failure: &SocketFailure) {
+        let id = FailureId {
+            code: failure.code,
+            method: failure.method.as_str(),
+            ..FailureId::new(FailureKind::Socket, "")
+        };
+        self.vu.worker.fail(&id, || Details {
+            text: failure.message.clone(),
+            place: failure.called.as_ref().and_then(CallSite::place).unwrap_or_default(),
+        });
+    }
+
+    fn record_under(&self, metric: MetricId, value: f64, tags: TagSetId) {
+        let series = self.vu.worker.record(|r| r.series(metric, tags));
+        self.vu.record_series(series, value, self.vu.now());
+    }
+
+    /// The series of a metric under the VU's present tags and the connection's own.
+    fn own_series(&self, metric: MetricId) -> SeriesId {
+        let under = self.vu.tags.id();
+        let mut known = self.known_series.borrow_mut();
+        let mut tags = None;
+        for of in known.iter().filter(|of| of.under == under) {
+            if of.metric == metric {
+                return of.series;
+            }
+            tags = Some(of.tags);
+        }
+        known.retain(|of| of.under.is_of(self.vu.worker.epoch()));
+        let tags = tags.unwrap_or_else(|| self.tags_with(&[], &Vec::new()));
+        let series = self.vu.worker.record(|r| r.series(metric, tags));
+        known.push(KnownSeries { under, metric, tags, series });
+        series
+    }
+
+    /// The VU's tags, those of what is counted, the constructor's, connect's, the endpoint's and those of the call: later
+    /// ones win.
+    fn tags_with(&self, kind: &[(&'static str, &'static str)], tags: &Tags) -> TagSetId {
+        let (connect, endpoint) = (self.connect_tags.borrow(), self.endpoint.borrow());
+        let endpoint = endpoint.iter().flat_map(Endpoint::tags);
+        let own = kind.iter().copied().chain(pairs(&self.constructor_tags)).chain(pairs(&connect));
+        let own = own.chain([("proto", self.protocol)]).chain(endpoint).chain(pairs(tags));
+        let under = self.vu.tags.id();
+        self.vu.worker.record(|r| r.derive(under, own))
+    }
+}
+
+fn pairs(tags: &Tags) -> impl Iterator<Item = (&str, &str)> + Clone {
+    tags.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+}
+
+/// As metrics of times have them.
+pub fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}

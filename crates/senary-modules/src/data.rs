@@ -1,0 +1,584 @@
+//! `k6/data`: `SharedArray`, an array that all VUs of the process share.
+//! (<https://grafana.com/docs/k6/latest/javascript-api/k6-data/sharedarray/>)
+//!
+//! Its elements are kept once, as JSON; a VU holds a proxy, and an element becomes a frozen object of the VU's own
+//! when script reads it. The first VU that asks for a name builds it. Others that ask meanwhile block, as in
+//! `sleep()`, without their worker.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rquickjs::class::{JsClass, Readable, Trace, Tracer};
+use rquickjs::function::{Constructor, Opt, This};
+use rquickjs::object::Property;
+use rquickjs::proxy::ProxyHandler;
+use rquickjs::{Array, Class, Coerced, Ctx, Function, JsLifetime, Object, Proxy, Value};
+use senary_js::frozen;
+use senary_js::vu::core::vu_of;
+use senary_js::{errors, native, script_context};
+
+const SHARED_ARRAY: &str = "SharedArray";
+const LENGTH: &str = "length";
+
+/// Elements up to which a script may list the indices (`Object.keys`, `for in`): the engine compares each key of a
+/// proxy with every other, and nothing could interrupt it.
+const MAX_LISTED: usize = 100_000;
+
+/// Between two looks at an array another VU is building.
+const POLL: Duration = Duration::from_millis(1);
+
+/// The shared arrays of a test, by name; clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct SharedArrays {
+    slots: Arc<Mutex<HashMap<String, Slot>>>,
+}
+
+#[derive(Debug)]
+enum Slot {
+    Building(Builder),
+    Ready(Arc<Elements>),
+}
+
+/// Which VU builds: the address of its context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Builder(usize);
+
+/// What a VU that wants an array has to do.
+enum Claim {
+    Take(Arc<Elements>),
+    Build(Build),
+    /// Somebody builds it; ask again later.
+    Wait,
+}
+
+/// The duty to build an array. Dropped without an array, it passes to the next VU that asks.
+struct Build {
+    arrays: SharedArrays,
+    name: String,
+    builder: Builder,
+}
+
+/// The elements of an array, immutable.
+#[derive(Debug, Default)]
+pub struct Elements {
+    /// Their JSON, one after the other.
+    json: String,
+    /// Where each ends in `json`.
+    ends: Vec<usize>,
+}
+
+// SAFETY: it holds no JavaScript value.
+unsafe impl<'js> JsLifetime<'js> for SharedArrays {
+    type Changed<'to> = SharedArrays;
+}
+
+impl SharedArrays {
+    /// Makes the arrays known to a context.
+    pub fn install(&self, ctx: &Ctx<'_>) {
+        // Fails only while userdata is being read, which nobody does before any script runs.
+        let _ = ctx.store_userdata(self.clone());
+    }
+
+    fn claim(&self, name: &str, builder: Builder) -> Claim {
+        let mut slots = self.lock();
+        // A VU in the middle of building one array must not wait for another: two could wait for each other.
+        let is_nested = slots.values().any(|slot| matches!(slot, Slot::Building(by) if *by == builder));
+        let build = || Build { arrays: self.clone(), name: name.to_owned(), builder };
+        match slots.entry(name.to_owned()) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(Slot::Building(builder));
+                Claim::Build(build())
+            }
+            Entry::Occupied(slot) => match slot.get() {
+                Slot::Ready(elements) => Claim::Take(elements.clone()),
+                Slot::Building(_) if is_nested => Claim::Build(build()),
+                Slot::Building(_) => Claim::Wait,
+            },
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Slot>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Build {
+    /// Publishes the elements, unless another VU was faster: the first ones stay.
+    fn finish(self, elements: Elements) -> Arc<Elements> {
+        let mut slots = self.arrays.lock();
+        if let Some(Slot::Ready(first)) = slots.get(&self.name) {
+            return first.clone();
+        }
+        let elements = Arc::new(elements);
+        slots.insert(self.name.clone(), Slot::Ready(elements.clone()));
+        elements
+    }
+}
+
+impl Drop for Build {
+    fn drop(&mut self) {
+        let mut slots = self.arrays.lock();
+        if matches!(slots.get(&self.name), Some(Slot::Building(by)) if *by == self.builder) {
+            slots.remove(&self.name);
+        }
+    }
+}
+
+impl Elements {
+    /// Adds an element, as JSON.
+    pub fn push(&mut self, json: &str) {
+        self.json.push_str(json);
+        self.ends.push(self.json.len());
+    }
+
+    fn shrink(&mut self) {
+        self.json.shrink_to_fit();
+        self.ends.shrink_to_fit();
+    }
+
+    fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The JSON of an element.
+    fn get(&self, index: usize) -> Option<&str> {
+        let end = *self.ends.get(index)?;
+        let start = if index == 0 { 0 } else { self.ends[index - 1] };
+        self.json.get(start..end)
+    }
+}
+
+pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
+    let module = Object::new(ctx.clone())?;
+    let constructor = native::function(ctx, construct)?.with_name(SHARED_ARRAY)?.with_constructor(true);
+    // Instances are arrays and nothing else, so `instanceof` may as well say so.
+    let array: Object<'js> = ctx.globals().get("Array")?;
+    constructor.prop("prototype", array.get::<_, Object<'js>>("prototype")?)?;
+    module.set(SHARED_ARRAY, constructor)?;
+    Ok(module)
+}
+
+fn construct<'js>(
+    ctx: Ctx<'js>,
+    name: Opt<Value<'js>>,
+    build: Opt<Value<'js>>,
+) -> rquickjs::Result<Value<'js>> {
+    if script_context::is_vu(&ctx) {
+        return Err(errors::throw_go_error(&ctx, "new SharedArray must be called in the init context"));
+    }
+    let name = match name.0.filter(|name| !name.is_undefined() && !name.is_null()) {
+        Some(name) => name.get::<Coerced<String>>()?.0,
+        None => String::new(),
+    };
+    if name.is_empty() {
+        return Err(errors::throw_go_error(&ctx, "empty name provided to SharedArray's constructor"));
+    }
+    let Some(build) = build.0.and_then(|build| build.as_function().cloned()) else {
+        let text = "a function is expected as the second argument of SharedArray's constructor";
+        return Err(errors::throw_go_error(&ctx, text));
+    };
+    let elements = elements_of(&ctx, &name, || call(&ctx, &build))?;
+    proxy(&ctx, elements)
+}
+
+/// An array that native code makes: `build` is called in the first VU that asks for the name.
+pub fn shared<'js>(
+    ctx: &Ctx<'js>,
+    name: &str,
+    build: impl FnOnce(&mut Elements) -> rquickjs::Result<()>,
+) -> rquickjs::Result<Value<'js>> {
+    let elements = elements_of(ctx, name, || {
+        let mut elements = Elements::default();
+        build(&mut elements)?;
+        elements.shrink();
+        Ok(elements)
+    })?;
+    proxy(ctx, elements)
+}
+
+fn elements_of(
+    ctx: &Ctx<'_>,
+    name: &str,
+    build: impl FnOnce() -> rquickjs::Result<Elements>,
+) -> rquickjs::Result<Arc<Elements>> {
+    let Some(arrays) = ctx.userdata::<SharedArrays>().map(|arrays| arrays.clone()) else {
+        return Err(errors::throw_error(ctx, "this context has no shared arrays"));
+    };
+    let builder = Builder(ctx.as_raw().as_ptr() as usize);
+    loop {
+        match arrays.claim(name, builder) {
+            Claim::Take(elements) => return Ok(elements),
+            Claim::Build(duty) => return Ok(duty.finish(build()?)),
+            Claim::Wait => vu_of(ctx)?.block_until(ctx, Instant::now() + POLL)?,
+        }
+    }
+}
+
+/// Calls the script's function and keeps what it returns as JSON.
+fn call<'js>(ctx: &Ctx<'js>, build: &Function<'js>) -> rquickjs::Result<Elements> {
+    let refuse_async = || {
+        let text = "SharedArray constructor does not support async functions as second argument";
+        Err(errors::throw_go_error(ctx, text))
+    };
+    if is_async(build)? {
+        return refuse_async();
+    }
+    let built: Value<'js> = build.call(())?;
+    if built.is_promise() {
+        return refuse_async();
+    }
+    let is_array: Function<'js> = ctx.globals().get::<_, Object<'js>>("Array")?.get("isArray")?;
+    let Some(array) = built.as_object().filter(|_| is_array.call((built.clone(),)).unwrap_or(false)) else {
+        return Err(errors::throw_go_error(ctx, "only arrays can be made into SharedArray"));
+    };
+    let mut elements = Elements::default();
+    for index in 0..array.get::<_, u32>(LENGTH)? {
+        match ctx.json_stringify(array.get::<_, Value<'js>>(index)?)? {
+            Some(json) => elements.push(&json.to_string()?),
+            // What JSON has no words for.
+            None => elements.push("null"),
+        }
+    }
+    elements.shrink();
+    Ok(elements)
+}
+
+fn is_async(function: &Function<'_>) -> rquickjs::Result<bool> {
+    let constructor: Option<Object<'_>> = function.get("constructor")?;
+    let name: Option<Value<'_>> = constructor.map(|constructor| constructor.get("name")).transpose()?;
+    let name = name.and_then(|name| name.into_string()).map(|name| name.to_string()).transpose()?;
+    Ok(name.is_some_and(|name| name == "AsyncFunction"))
+}
+
+/// The array as script sees it.
+///
+/// The proxy's target is an empty array of the same length: it makes `Array.isArray` true, and gives what is no
+/// element. The handler's traps serve elements and refuse changes.
+fn proxy<'js>(ctx: &Ctx<'js>, elements: Arc<Elements>) -> rquickjs::Result<Value<'js>> {
+    let target = Array::new(ctx.clone())?.into_object();
+    target.prop(LENGTH, Property::from(elements.len()))?;
+    let handler = Class::instance(ctx.clone(), Handler(elements))?;
+    let handler = ProxyHandler::from_object(handler.into_inner())?;
+    Ok(Proxy::new(ctx.clone(), target, handler)?.into_value())
+}
+
+/// A proxy handler; its prototype has the traps.
+struct Handler(Arc<Elements>);
+
+type This_<'js> = This<Class<'js, Handler>>;
+
+impl Handler {
+    fn element<'js>(&self, ctx: &Ctx<'js>, index: usize) -> rquickjs::Result<Option<Value<'js>>> {
+        let Some(json) = self.0.get(index) else { return Ok(None) };
+        frozen::parse(ctx, json).map(Some)
+    }
+}
+
+fn get<'js>(
+    ctx: Ctx<'js>,
+    this: This_<'js>,
+    target: Object<'js>,
+    key: Value<'js>,
+) -> rquickjs::Result<Value<'js>> {
+    match index_of(&key)? {
+        Some(index) => match this.0.borrow().element(&ctx, index)? {
+            Some(element) => Ok(element),
+            None => Ok(Value::new_undefined(ctx)),
+        },
+        None => target.get(key),
+    }
+}
+
+fn has<'js>(this: This_<'js>, target: Object<'js>, key: Value<'js>) -> rquickjs::Result<bool> {
+    match index_of(&key)? {
+        Some(index) => Ok(index < this.0.borrow().0.len()),
+        None => target.contains_key(key),
+    }
+}
+
+fn own_keys<'js>(ctx: Ctx<'js>, this: This_<'js>) -> rquickjs::Result<Vec<Value<'js>>> {
+    let length = this.0.borrow().0.len();
+    if length > MAX_LISTED {
+        let text = format!(
+            "the keys of a SharedArray of {length} elements are too many to list; count to its length"
+        );
+        return Err(errors::throw_range_error(&ctx, &text));
+    }
+    let names = (0..length).map(|index| index.to_string()).chain([LENGTH.to_owned()]);
+    names.map(|name| Ok(rquickjs::String::from_str(ctx.clone(), &name)?.into_value())).collect()
+}
+
+fn own_property<'js>(
+    ctx: Ctx<'js>,
+    this: This_<'js>,
+    target: Object<'js>,
+    key: Value<'js>,
+) -> rquickjs::Result<Value<'js>> {
+    let descriptor = Object::new(ctx.clone())?;
+    let index = index_of(&key)?;
+    match index {
+        Some(index) => match this.0.borrow().element(&ctx, index)? {
+            Some(element) => descriptor.set("value", element)?,
+            None => return Ok(Value::new_undefined(ctx)),
+        },
+        None if is_length(&key)? => descriptor.set("value", target.get::<_, Value<'js>>(LENGTH)?)?,
+        None => return Ok(Value::new_undefined(ctx)),
+    }
+    // A proxy must not contradict its target, which has a `length` like any array and no elements.
+    descriptor.set("writable", index.is_none())?;
+    descriptor.set("enumerable", index.is_some())?;
+    descriptor.set("configurable", index.is_some())?;
+    Ok(descriptor.into_value())
+}
+
+fn is_length(key: &Value<'_>) -> rquickjs::Result<bool> {
+    let text = key.as_string().map(rquickjs::String::to_string).transpose()?;
+    Ok(text.is_some_and(|text| text == LENGTH))
+}
+
+fn refuse(ctx: Ctx<'_>) -> rquickjs::Result<bool> {
+    Err(errors::throw_type_error(&ctx, "SharedArray is immutable"))
+}
+
+/// The index a property key stands for, in the form in which the language writes indices.
+fn index_of(key: &Value<'_>) -> rquickjs::Result<Option<usize>> {
+    let Some(key) = key.as_string() else { return Ok(None) };
+    Ok(parse_index(key.clone().to_cstring()?.as_bytes()))
+}
+
+fn parse_index(text: &[u8]) -> Option<usize> {
+    match text {
+        [b'0'] => Some(0),
+        [b'1'..=b'9', ..] => text.iter().try_fold(0usize, |index, digit| {
+            let digit = digit.is_ascii_digit().then(|| usize::from(digit - b'0'))?;
+            index.checked_mul(10)?.checked_add(digit)
+        }),
+        _ => None,
+    }
+}
+
+impl<'js> Trace<'js> for Handler {
+    fn trace<'a>(&self, _: Tracer<'a, 'js>) {}
+}
+
+// SAFETY: it holds no JavaScript value.
+unsafe impl<'js> JsLifetime<'js> for Handler {
+    type Changed<'to> = Handler;
+}
+
+impl<'js> JsClass<'js> for Handler {
+    const NAME: &'static str = "SharedArrayHandler";
+    type Mutable = Readable;
+
+    fn prototype(ctx: &Ctx<'js>) -> rquickjs::Result<Option<Object<'js>>> {
+        let proto = Object::new(ctx.clone())?;
+        proto.set("get", native::function(ctx, get)?)?;
+        proto.set("has", native::function(ctx, has)?)?;
+        proto.set("ownKeys", native::function(ctx, own_keys)?)?;
+        proto.set("getOwnPropertyDescriptor", native::function(ctx, own_property)?)?;
+        let refuse = native::function(ctx, refuse)?;
+        for trap in ["set", "defineProperty", "deleteProperty", "preventExtensions", "setPrototypeOf"] {
+            proto.set(trap, refuse.clone())?;
+        }
+        Ok(Some(proto))
+    }
+
+    fn constructor(_: &Ctx<'js>) -> rquickjs::Result<Option<Constructor<'js>>> {
+        // Scripts never see a handler.
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::{run, with_context};
+    use senary_js::script_context::{CurrentContext, ScriptContext};
+
+    fn install(ctx: &Ctx<'_>, arrays: &SharedArrays) {
+        arrays.install(ctx);
+        let exports = exports(ctx).unwrap();
+        ctx.globals().set(SHARED_ARRAY, exports.get::<_, Value<'_>>(SHARED_ARRAY).unwrap()).unwrap();
+    }
+
+    fn with_array(elements: &str, code: &str) -> String {
+        let mut result = String::new();
+        with_context(|ctx| {
+            install(ctx, &SharedArrays::default());
+            result =
+                run(ctx, &format!("'use strict'; const d = new SharedArray('d', () => {elements}); {code}"));
+        });
+        result
+    }
+
+    const PEOPLE: &str = "[{ name: 'ann', n: [1] }, { name: 'bob' }, 'text', 4, null]";
+
+    #[test]
+    fn reads_like_an_array() {
+        let check = |code: &str, expected: &str| {
+            assert_eq!(with_array(PEOPLE, &format!("return {code}")), expected, "{code}")
+        };
+        check("[d.length, d[0].name, d[2], d[3], d[4], d[9], d[-1], d['01'], d[1.5]]", "5,ann,text,4,,,,,");
+        check(
+            "[Array.isArray(d), typeof d, Object.keys(d), 'length' in d, 3 in d, 5 in d]",
+            "true,object,0,1,2,3,4,true,true,false",
+        );
+        check("JSON.stringify(d)", r#"[{"name":"ann","n":[1]},{"name":"bob"},"text",4,null]"#);
+        check("JSON.stringify([...d].length + [0].concat(d).length)", "11");
+        check(
+            "[d.indexOf(4), d.includes('text'), d.slice(1, 3).length, d.map((x) => typeof x)]",
+            "3,true,2,object,object,string,number,object",
+        );
+        check("d[0] === d[0]", "false");
+        check("[d instanceof Array, d instanceof SharedArray, d.constructor === Array]", "true,true,true");
+        check(
+            "JSON.stringify(Object.getOwnPropertyDescriptor(d, 'length'))",
+            r#"{"value":5,"writable":true,"enumerable":false,"configurable":false}"#,
+        );
+        check("Object.entries(d)[2]", "2,text");
+        check("d.at(-1)", "null");
+        check("(() => { let n = 0; for (const i in d) n += Number(i); return n })()", "10");
+    }
+
+    #[test]
+    fn too_many_keys_are_refused() {
+        let big = "Array.from({ length: 100001 }, (_, i) => i)";
+        assert_eq!(with_array(big, "return [d.length, d[100000], d.includes(7)]"), "100001,100000,true");
+        assert!(with_array(big, "return Object.keys(d)").starts_with("RangeError"));
+    }
+
+    #[test]
+    fn cannot_be_changed() {
+        for change in [
+            "d[0] = 1",
+            "d.push(1)",
+            "d.length = 0",
+            "delete d[0]",
+            "d.sort()",
+            "d.extra = 1",
+            "Object.defineProperty(d, 'x', {})",
+            "Object.freeze(d)",
+            "Object.setPrototypeOf(d, null)",
+        ] {
+            assert_eq!(with_array(PEOPLE, change), "TypeError: SharedArray is immutable", "{change}");
+        }
+        for change in ["d[0].name = 'x'", "d[0].n.push(2)", "d[1].extra = 1", "delete d[0].n"] {
+            assert!(with_array(PEOPLE, change).starts_with("TypeError"), "{change}");
+        }
+    }
+
+    #[test]
+    fn holds_what_json_can_say() {
+        assert_eq!(
+            with_array("[undefined, () => 1, NaN, , new Date(0)]", "return JSON.stringify(d)"),
+            r#"[null,null,null,null,"1970-01-01T00:00:00.000Z"]"#
+        );
+        assert_eq!(with_array("[]", "return d.length + JSON.stringify(d)"), "0[]");
+        assert!(with_array("[1n]", "").starts_with("TypeError"));
+        assert_eq!(with_array("new Proxy(['a'], {})", "return d[0]"), "a");
+    }
+
+    #[test]
+    fn wrong_uses_are_named() {
+        with_context(|ctx| {
+            install(ctx, &SharedArrays::default());
+            let context = CurrentContext::new();
+            let _ = ctx.store_userdata(context.clone());
+            let check = |arguments: &str, message: &str| {
+                assert_eq!(
+                    run(ctx, &format!("return new SharedArray({arguments}).length")),
+                    message,
+                    "{arguments}"
+                );
+            };
+            check("", "GoError: empty name provided to SharedArray's constructor");
+            check("'', () => []", "GoError: empty name provided to SharedArray's constructor");
+            check(
+                "'a'",
+                "GoError: a function is expected as the second argument of SharedArray's constructor",
+            );
+            check(
+                "'a', [1]",
+                "GoError: a function is expected as the second argument of SharedArray's constructor",
+            );
+            check("'a', () => ({})", "GoError: only arrays can be made into SharedArray");
+            check("'a', () => { throw new RangeError('inside') }", "RangeError: inside");
+            check(
+                "'a', async () => [1]",
+                "GoError: SharedArray constructor does not support async functions as second argument",
+            );
+            // A failed build leaves the name free.
+            check("'a', () => [1, 2]", "2");
+            check("'a', () => [1]", "2");
+            check("'outer', () => [new SharedArray('inner', () => [1]).length]", "1");
+            context.set(ScriptContext::Vu);
+            check("'late', () => [1]", "GoError: new SharedArray must be called in the init context");
+        });
+    }
+
+    #[test]
+    fn is_built_by_the_first_context_alone() {
+        let arrays = SharedArrays::default();
+        for expected in ["1 true", "1 false"] {
+            with_context(|ctx| {
+                install(ctx, &arrays);
+                assert_eq!(
+                    run(
+                        ctx,
+                        "let called = false; const d = new SharedArray('n', () => { called = true; return [1] }); return d[0] + ' ' + called"
+                    ),
+                    expected
+                );
+            });
+        }
+    }
+
+    #[test]
+    fn a_build_is_waited_for_and_passes_on_when_abandoned() {
+        let arrays = SharedArrays::default();
+        let (first, second) = (Builder(1), Builder(2));
+        let Claim::Build(duty) = arrays.claim("a", first) else { panic!("the first must build") };
+        assert!(matches!(arrays.claim("a", second), Claim::Wait));
+        drop(duty);
+        let Claim::Build(duty) = arrays.claim("a", second) else { panic!("the next must build") };
+        // Whoever is building itself never waits, so that no two wait for each other.
+        let Claim::Build(other) = arrays.claim("b", first) else { panic!("the first must build") };
+        let Claim::Build(nested) = arrays.claim("a", first) else { panic!("a builder must not wait") };
+        drop(nested);
+        assert!(matches!(arrays.claim("a", Builder(3)), Claim::Wait));
+        let published = duty.finish(Elements::default());
+        assert!(matches!(arrays.claim("a", first), Claim::Take(taken) if Arc::ptr_eq(&taken, &published)));
+        drop(other);
+    }
+
+    #[test]
+    fn indices_are_written_one_way() {
+        for (text, index) in [
+            ("0", Some(0)),
+            ("10", Some(10)),
+            ("01", None),
+            ("1e1", None),
+            ("-1", None),
+            ("", None),
+            ("99999999999999999999", None),
+        ] {
+            assert_eq!(parse_index(text.as_bytes()), index, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn elements_come_back(texts: Vec<String>) {
+            let mut elements = Elements::default();
+            texts.iter().for_each(|text| elements.push(text));
+            for (i, text) in texts.iter().enumerate() {
+                prop_assert_eq!(elements.get(i), Some(text.as_str()));
+            }
+            prop_assert_eq!(elements.get(texts.len()), None);
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! What browsers and Node have besides the language and the reference does not: `URL`, events, `structuredClone()`,
+//! `Intl`. It is written in JavaScript where nothing in it is native.
+//!
+//! A script that uses none of it does not pay for it: each global is made when it is first looked at.
+
+mod clone;
+mod events;
+mod intl;
+mod url;
+
+use rquickjs::Ctx;
+use senary_js::lazy::{self, Lazy};
+
+/// Defines the globals.
+pub fn install(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
+    for (name, value) in GLOBALS {
+        lazy::global(ctx, name, value)?;
+    }
+    intl::install(ctx)
+}
+
+/// The globals by name. What belongs together comes out of one part, so that all of it knows each other.
+static GLOBALS: &[(&str, Lazy)] = &[
+    ("AbortController", Lazy::of(|ctx| events::PART.member(ctx, "AbortController"))),
+    ("AbortSignal", Lazy::of(|ctx| events::PART.member(ctx, "AbortSignal"))),
+    ("CustomEvent", Lazy::of(|ctx| events::PART.member(ctx, "CustomEvent"))),
+    ("Event", Lazy::of(|ctx| events::PART.member(ctx, "Event"))),
+    ("EventTarget", Lazy::of(|ctx| events::PART.member(ctx, "EventTarget"))),
+    ("URL", Lazy::of(|ctx| url::PART.member(ctx, "URL"))),
+    ("URLSearchParams", Lazy::of(|ctx| url::PART.member(ctx, "URLSearchParams"))),
+    ("structuredClone", Lazy::of(|ctx| clone::PART.value(ctx))),
+];
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,372 @@
+//! The `Socket` class as `k6/x/tcp` documents it, and as `docs/differences.md` corrects the reference: its constructor,
+//! methods and properties.
+
+use std::cell::RefCell;
+use std::ffi::c_int;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use rquickjs::class::{JsClass, Readable, Trace, Tracer};
+use rquickjs::function::{Constructor, FromParam, Opt, ParamRequirement, ParamsAccessor};
+use rquickjs::object::Accessor;
+use rquickjs::{Class, Coerced, Ctx, Function, JsLifetime, Object, Persistent, Value, qjs};
+use senary_js::promise::{pending, settled};
+use senary_js::vu::core::vu_of;
+use senary_js::{errors, hints};
+
+use super::core::{Connecting, NO_CONNECTION, QueuedWrite, SocketCore, State};
+use super::events::{EVENT_COUNT, EventName, SocketEvent};
+use super::metrics::TcpMetrics;
+use super::{io, target};
+use crate::connection::bytes::with_bytes;
+use crate::connection::error::{CallSite, Method, SocketFailure};
+use crate::connection::options::{self, Tags};
+
+/// The script's object: the socket and who listens to it.
+pub struct SocketObject<'js> {
+    core: Rc<SocketCore>,
+    handlers: RefCell<[Option<Function<'js>>; EVENT_COUNT]>,
+}
+
+impl<'js> SocketObject<'js> {
+    /// The listener of an event.
+    pub fn handler(&self, event: EventName) -> Option<Function<'js>> {
+        self.handlers.borrow()[event as usize].clone()
+    }
+}
+
+/// The socket a method was called on, or a property read of.
+struct Receiver<'js>(Class<'js, SocketObject<'js>>);
+
+impl<'js> FromParam<'js> for Receiver<'js> {
+    fn param_requirement() -> ParamRequirement {
+        ParamRequirement::any()
+    }
+
+    fn from_param<'a>(params: &mut ParamsAccessor<'a, 'js>) -> rquickjs::Result<Self> {
+        Class::from_value(&params.this())
+            .map(Self)
+            .map_err(|_| errors::throw_type_error(params.ctx(), "called on something that is no Socket"))
+    }
+}
+
+fn construct<'js>(ctx: Ctx<'js>, given: Opt<Value<'js>>) -> rquickjs::Result<Class<'js, SocketObject<'js>>> {
+    let vu = vu_of(&ctx)?;
+    let Some(metrics) = TcpMetrics::of(&ctx) else {
+        return Err(errors::throw_error(&ctx, "the module k6/x/tcp is not loaded"));
+    };
+    let tags = match options::object(&ctx, given.0.as_ref(), "tcp.socketOptions")? {
+        Some(given) => {
+            hints::unknown_fields("Socket()", &given, &["tags"])?;
+            options::tags(&ctx, &given)?
+        }
+        None => Vec::new(),
+    };
+    Class::instance(
+        ctx,
+        SocketObject { core: SocketCore::new(vu, metrics, tags), handlers: RefCell::default() },
+    )
+}
+
+fn connect<'js>(
+    ctx: Ctx<'js>,
+    this: Receiver<'js>,
+    first: Opt<Value<'js>>,
+    second: Opt<Value<'js>>,
+) -> rquickjs::Result<Value<'js>> {
+    let core = this.0.borrow().core.clone();
+    if core.vu.script_context.is_init() {
+        return Err(errors::throw_go_error(&ctx, "connecting in the init context is not supported"));
+    }
+    if let Some(refusal) = core.state().refuses_connect() {
+        return refuse(&ctx, &this.0, refusal, &Vec::new());
+    }
+    let mut target = match target::connect_target(&ctx, first.0, second.0)? {
+        Ok(target) => target,
+        Err((failure, tags)) => return refuse(&ctx, &this.0, failure, &tags),
+    };
+    // Once more: getters of the options are script, too.
+    if let Some(refusal) = core.state().refuses_connect() {
+        return refuse(&ctx, &this.0, refusal, &target.tags);
+    }
+    anchor(&ctx, &this.0);
+    let (promise, resolvers) = pending(&ctx)?;
+    core.connecting.replace(Some(Connecting { promise: resolvers, called: CallSite::here(&ctx) }));
+    core.begin_connect(std::mem::take(&mut target.tags), target.host.clone(), target.port);
+    let task = tokio::task::spawn_local(io::run(core.clone(), target));
+    core.set_task(task.abort_handle());
+    Ok(promise)
+}
+
+fn write<'js>(
+    ctx: Ctx<'js>,
+    this: Receiver<'js>,
+    data: Opt<Value<'js>>,
+    given: Opt<Value<'js>>,
+) -> rquickjs::Result<Value<'js>> {
+    let core = this.0.borrow().core.clone();
+    let given = options::object(&ctx, given.0.as_ref(), "tcp.writeOptions")?;
+    let (encoding, tags) = match &given {
+        None => (None, Vec::new()),
+        Some(given) => {
+            hints::unknown_fields("write()", given, &["encoding", "tags"])?;
+            let encoding: Value<'js> = given.get("encoding")?;
+            let is_given = !encoding.is_undefined() && !encoding.is_null();
+            let encoding = is_given.then(|| encoding.get::<Coerced<String>>()).transpose()?.map(|c| c.0);
+            (encoding, options::tags(&ctx, given)?)
+        }
+    };
+    let outcome = with_bytes(&ctx, data.0.as_ref(), encoding.as_deref(), |bytes| write_now(&core, bytes))?;
+    let outcome = match outcome {
+        Ok(outcome) => outcome,
+        Err(error) => return refuse(&ctx, &this.0, error, &tags),
+    };
+    if !matches!(outcome, WriteOutcome::NoConnection) {
+        core.books.count_with(core.metrics.writes, &tags);
+    }
+    match outcome {
+        WriteOutcome::Done => settled(&ctx, Ok(Value::new_undefined(ctx.clone()))),
+        WriteOutcome::Left { data, written } => {
+            let (promise, waiting) = pending(&ctx)?;
+            let _charge = core.vu.memory.charge(data.len());
+            let called = CallSite::here(&ctx);
+            core.writes.borrow_mut().push_back(QueuedWrite { data, written, waiting, tags, called, _charge });
+            core.wake();
+            core.vu.memory.check(&ctx)?;
+            Ok(promise)
+        }
+        WriteOutcome::NoConnection => {
+            let error = SocketFailure::new(Method::Write, "ENOTCONN", NO_CONNECTION);
+            refuse(&ctx, &this.0, error, &tags)
+        }
+        WriteOutcome::Failed(error) => refuse(&ctx, &this.0, error, &tags),
+    }
+}
+
+/// What became of handing bytes to the kernel at once.
+enum WriteOutcome {
+    Done,
+    Left { data: Vec<u8>, written: usize },
+    NoConnection,
+    Failed(SocketFailure),
+}
+
+fn write_now(core: &Rc<SocketCore>, bytes: &[u8]) -> WriteOutcome {
+    if core.state() != State::Open {
+        return WriteOutcome::NoConnection;
+    }
+    if !core.writes.borrow().is_empty() {
+        // Behind those that wait already: writes reach the wire in the order of the calls.
+        return WriteOutcome::Left { data: bytes.to_vec(), written: 0 };
+    }
+    if bytes.is_empty() {
+        return WriteOutcome::Done;
+    }
+    let mut stream = core.stream.borrow_mut();
+    let Some(stream) = stream.as_mut() else { return WriteOutcome::NoConnection };
+    let taken = stream.try_write(bytes);
+    core.account_wire_bytes();
+    match taken {
+        Ok((written, on_its_way)) => {
+            core.bytes_written.set(core.bytes_written.get() + written as u64);
+            if written == bytes.len() && on_its_way {
+                WriteOutcome::Done
+            } else {
+                WriteOutcome::Left { data: bytes.to_vec(), written }
+            }
+        }
+        Err(error) => {
+            let mut error = SocketFailure::from_net(Method::Write, &error);
+            error.message = format!("failed to write data after 0 bytes: {}", error.message);
+            WriteOutcome::Failed(error)
+        }
+    }
+}
+
+fn destroy<'js>(ctx: Ctx<'js>, this: Receiver<'js>) {
+    let core = this.0.borrow().core.clone();
+    if core.state() == State::Destroyed {
+        return;
+    }
+    if core.vu.script_context.is_init() {
+        core.destroyed_unused();
+        return;
+    }
+    anchor(&ctx, &this.0);
+    let writes = core.close();
+    core.emit(SocketEvent::Destroyed(writes));
+}
+
+fn set_timeout<'js>(
+    ctx: Ctx<'js>,
+    this: Receiver<'js>,
+    ms: Opt<Value<'js>>,
+) -> rquickjs::Result<Class<'js, SocketObject<'js>>> {
+    let core = this.0.borrow().core.clone();
+    let number = match &ms.0 {
+        Some(value) if value.is_number() || value.is_string() => value.get::<Coerced<f64>>()?.0.trunc(),
+        _ => f64::NAN,
+    };
+    if number.is_nan()
+        && let Some(given) = &ms.0
+    {
+        let (effect, instead) = ("the timeout is off", "milliseconds, as in setTimeout(5000)");
+        hints::no_number(&ctx, "the socket's setTimeout()", given, effect, instead);
+    }
+    // A day short of what fits into an `Instant` everywhere is for ever.
+    let limit = (number >= 1.0).then(|| Duration::from_secs_f64((number / 1e3).min(1e9)));
+    core.idle_timeout.set(limit);
+    core.idle_since.set(Instant::now());
+    core.wake();
+    Ok(this.0)
+}
+
+fn on<'js>(
+    ctx: Ctx<'js>,
+    this: Receiver<'js>,
+    event: Opt<Coerced<String>>,
+    handler: Opt<Value<'js>>,
+) -> rquickjs::Result<()> {
+    let name = event.0.map(|c| c.0).unwrap_or_default();
+    let handler = match handler.0.filter(|handler| !handler.is_undefined() && !handler.is_null()) {
+        None => None,
+        Some(value) => match value.as_function() {
+            Some(function) => Some(function.clone()),
+            None => {
+                let text = senary_js::value_text::to_text(&ctx, &value);
+                let message = format!(
+                    "could not convert function call parameter 1: could not convert {text} to a function"
+                );
+                return Err(errors::throw_type_error(&ctx, &message));
+            }
+        },
+    };
+    let Some(event) = EventName::parse(&name) else {
+        let known = EventName::ALL.map(EventName::as_str).join(", ");
+        let hint = format!("a socket has the events {known}");
+        log::warn!(event = name.as_str(), hint = hint.as_str(), module = "tcp"; "Unknown event type");
+        return Ok(());
+    };
+    let object = this.0.borrow();
+    let replaced = std::mem::replace(&mut object.handlers.borrow_mut()[event as usize], handler);
+    if replaced.is_some() && object.core.vu.warn_once(&format!("tcp.on.{name}")) {
+        log::warn!(event = name.as_str(), module = "tcp"; "Event handler already registered, overriding");
+    }
+    Ok(())
+}
+
+/// A failure on the spot: counted now, told when its turn comes: first to listeners, then by the promise.
+fn refuse<'js>(
+    ctx: &Ctx<'js>,
+    this: &Class<'js, SocketObject<'js>>,
+    failure: SocketFailure,
+    tags: &Tags,
+) -> rquickjs::Result<Value<'js>> {
+    let core = this.borrow().core.clone();
+    let failure = core.failed(failure.called_at(CallSite::here(ctx)), tags);
+    // `close` is the last event there is.
+    if core.state() == State::Destroyed {
+        return settled(ctx, Err(failure.to_value(ctx)?));
+    }
+    anchor(ctx, this);
+    let (promise, resolvers) = pending(ctx)?;
+    core.refusals.set(core.refusals.get() + 1);
+    core.emit(SocketEvent::Refused(failure, resolvers));
+    Ok(promise)
+}
+
+unsafe extern "C" {
+    fn JS_DefineBoundMethod(ctx: *mut qjs::JSContext, proto: qjs::JSValue, func: qjs::JSValue) -> c_int;
+}
+
+/// A method that scripts may take off its socket: `setTimeout(socket.destroy, 100)`, `const { write } = socket`.
+fn bound_method<'js>(proto: &Object<'js>, function: &Function<'js>) -> rquickjs::Result<()> {
+    let ctx = proto.ctx();
+    // SAFETY: both are objects of this context, and alive; the engine takes references of its own.
+    match unsafe { JS_DefineBoundMethod(ctx.as_raw().as_ptr(), proto.as_raw(), function.as_raw()) } {
+        0.. => Ok(()),
+        _ => Err(rquickjs::Error::Exception),
+    }
+}
+
+/// Keeps the object alive until its last event was told.
+fn anchor<'js>(ctx: &Ctx<'js>, this: &Class<'js, SocketObject<'js>>) {
+    let object = this.borrow();
+    let mut anchor = object.core.anchor.borrow_mut();
+    if anchor.is_none() {
+        *anchor = Some(Persistent::save(ctx, this.clone()));
+    }
+}
+
+impl<'js> Trace<'js> for SocketObject<'js> {
+    fn trace<'a>(&self, tracer: Tracer<'a, 'js>) {
+        // Borrowed only while a handler is being replaced, which allocates nothing.
+        if let Ok(handlers) = self.handlers.try_borrow() {
+            handlers.iter().flatten().for_each(|handler| handler.trace(tracer));
+        }
+    }
+}
+
+// SAFETY: `'js` is the lifetime of the handlers, the only JavaScript values inside.
+unsafe impl<'js> JsLifetime<'js> for SocketObject<'js> {
+    type Changed<'to> = SocketObject<'to>;
+}
+
+impl<'js> JsClass<'js> for SocketObject<'js> {
+    const NAME: &'static str = "Socket";
+    type Mutable = Readable;
+
+    fn prototype(ctx: &Ctx<'js>) -> rquickjs::Result<Option<Object<'js>>> {
+        let proto = Object::new(ctx.clone())?;
+        let method = |name: &str, function: rquickjs::Result<Function<'js>>| {
+            bound_method(&proto, &function?.with_name(name)?)
+        };
+        method("connect", Function::new(ctx.clone(), connect))?;
+        method("write", Function::new(ctx.clone(), write))?;
+        method("destroy", Function::new(ctx.clone(), destroy))?;
+        method("setTimeout", Function::new(ctx.clone(), set_timeout))?;
+        method("on", Function::new(ctx.clone(), on))?;
+        proto.prop(
+            "ready_state",
+            Accessor::from(|this: Receiver<'js>| this.0.borrow().core.state().as_str()),
+        )?;
+        proto.prop(
+            "connected",
+            Accessor::from(|this: Receiver<'js>| this.0.borrow().core.state() == State::Open),
+        )?;
+        proto.prop(
+            "bytes_written",
+            Accessor::from(|this: Receiver<'js>| this.0.borrow().core.bytes_written.get() as f64),
+        )?;
+        proto.prop(
+            "bytes_read",
+            Accessor::from(|this: Receiver<'js>| this.0.borrow().core.bytes_read.get() as f64),
+        )?;
+        let addresses = |this: &Receiver<'js>| this.0.borrow().core.addresses();
+        proto.prop(
+            "local_ip",
+            Accessor::from(move |this: Receiver<'js>| {
+                addresses(&this).map(|(local, _)| local.ip().to_string())
+            }),
+        )?;
+        proto.prop(
+            "local_port",
+            Accessor::from(move |this: Receiver<'js>| addresses(&this).map(|(local, _)| local.port())),
+        )?;
+        proto.prop(
+            "remote_ip",
+            Accessor::from(move |this: Receiver<'js>| {
+                addresses(&this).map(|(_, remote)| remote.ip().to_string())
+            }),
+        )?;
+        proto.prop(
+            "remote_port",
+            Accessor::from(move |this: Receiver<'js>| addresses(&this).map(|(_, remote)| remote.port())),
+        )?;
+        Ok(Some(proto))
+    }
+
+    fn constructor(ctx: &Ctx<'js>) -> rquickjs::Result<Option<Constructor<'js>>> {
+        Constructor::new_class::<SocketObject<'js>, _, _>(ctx.clone(), construct).map(Some)
+    }
+}

@@ -1,0 +1,329 @@
+//! The Socket itself: its state, what it owns in each, and the steps between them.
+//!
+//! ```text
+//! disconnected ── connect ──▶ opening ── dialled ──▶ open
+//!      ▲                        │  │                  │ peer's FIN, read error, destroy()
+//!      └────── dial failed ─────┘  └── destroy() ──▶ destroyed
+//! ```
+//!
+//! Reading and queued writing are `io`'s, what script is told is `events`'.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use rquickjs::{Class, Persistent};
+use senary_js::event_loop::Event;
+use senary_js::live::LiveId;
+use senary_js::memory::Charge;
+use senary_js::prefetch::HotLines;
+use senary_js::promise::Resolvers;
+use senary_js::vu::core::VuCore;
+use senary_js::vu::failures::{Clue, ClueEvent};
+use senary_net::{Attempt, Ends, Stream, WireBytes};
+use tokio::task::AbortHandle;
+
+use super::class::SocketObject;
+use super::events::SocketEvent;
+use super::metrics::TcpMetrics;
+use crate::connection::books::{SocketBooks, milliseconds};
+use crate::connection::error::{CallSite, Method, SocketFailure};
+use crate::connection::options::Tags;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Disconnected,
+    Opening,
+    Open,
+    Destroyed,
+}
+
+impl State {
+    /// `ready_state`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Disconnected => "disconnected",
+            Self::Opening => "opening",
+            Self::Open => "open",
+            Self::Destroyed => "destroyed",
+        }
+    }
+
+    /// Why a `connect()` changes nothing in this state.
+    pub fn refuses_connect(self) -> Option<SocketFailure> {
+        let (code, text) = match self {
+            Self::Disconnected => return None,
+            Self::Opening => ("EALREADY", "a connect is already under way on this socket"),
+            Self::Open => ("EISCONN", "the socket is already connected"),
+            Self::Destroyed => {
+                ("ERR_SOCKET_CLOSED", "the socket is destroyed; make a new one to connect again")
+            }
+        };
+        Some(SocketFailure::new(Method::Connect, code, text))
+    }
+}
+
+/// Bytes the kernel did not take yet, and the promise that waits for them.
+pub struct QueuedWrite {
+    pub data: Vec<u8>,
+    pub written: usize,
+    pub waiting: Resolvers,
+    /// The tags given to `write()`.
+    pub tags: Tags,
+    pub called: Option<CallSite>,
+    /// The bytes count as the script's.
+    pub _charge: Charge,
+}
+
+/// Writes that the end of a connection cut off, and the addresses it ran between.
+pub struct CutOff {
+    pub writes: VecDeque<QueuedWrite>,
+    pub ends: Option<Ends>,
+}
+
+/// A `connect()` under way: its promise, and where the script called it.
+pub struct Connecting {
+    pub promise: Resolvers,
+    pub called: Option<CallSite>,
+}
+
+pub struct SocketCore {
+    id: LiveId,
+    pub vu: Rc<VuCore>,
+    pub metrics: TcpMetrics,
+    state: Cell<State>,
+    pub books: SocketBooks,
+    pub stream: RefCell<Option<Stream>>,
+    /// What the stream, or the connect under way, moved since it was last accounted for.
+    pub wire: Rc<WireBytes>,
+    opened_at: Cell<Option<Instant>>,
+    pub bytes_written: Cell<u64>,
+    pub bytes_read: Cell<u64>,
+    pub writes: RefCell<VecDeque<QueuedWrite>>,
+    /// What script has not been told yet; the event loop has one entry for each.
+    pub inbox: RefCell<VecDeque<SocketEvent>>,
+    /// `Refused` events that wait for their turn.
+    pub refusals: Cell<u32>,
+    /// A `data` event waits for its turn; nothing more is read until it had it.
+    pub data_queued: Cell<bool>,
+    pub idle_timeout: Cell<Option<Duration>>,
+    pub idle_since: Cell<Instant>,
+    pub io_waker: RefCell<Option<Waker>>,
+    /// The I/O task is on the stack: it looks for changes itself.
+    pub io_running: Cell<bool>,
+    task: RefCell<Option<AbortHandle>>,
+    /// How far the connect is that is under way.
+    pub attempt: RefCell<Option<Rc<Attempt>>>,
+    pub connecting: RefCell<Option<Connecting>>,
+    pub hot: HotLines,
+    /// Keeps the script's object alive while events may still come.
+    pub anchor: RefCell<Option<Persistent<Class<'static, SocketObject<'static>>>>>,
+}
+
+impl SocketCore {
+    pub fn new(vu: Rc<VuCore>, metrics: TcpMetrics, constructor_tags: Tags) -> Rc<Self> {
+        let books = SocketBooks::new(vu.clone(), "TCP", constructor_tags);
+        Rc::new(Self {
+            id: vu.events.new_live_id(),
+            vu,
+            metrics,
+            state: Cell::new(State::Disconnected),
+            books,
+            stream: RefCell::default(),
+            wire: Rc::default(),
+            opened_at: Cell::new(None),
+            bytes_written: Cell::new(0),
+            bytes_read: Cell::new(0),
+            writes: RefCell::default(),
+            hot: HotLines::default(),
+            inbox: RefCell::default(),
+            refusals: Cell::new(0),
+            data_queued: Cell::new(false),
+            idle_timeout: Cell::new(None),
+            idle_since: Cell::new(Instant::now()),
+            io_waker: RefCell::default(),
+            io_running: Cell::new(false),
+            task: RefCell::default(),
+            attempt: RefCell::default(),
+            connecting: RefCell::default(),
+            anchor: RefCell::default(),
+        })
+    }
+
+    pub fn state(&self) -> State {
+        self.state.get()
+    }
+
+    /// Queues an event for the script.
+    pub fn emit(self: &Rc<Self>, event: SocketEvent) {
+        self.inbox.borrow_mut().push_back(event);
+        self.vu.events.push(Event::Live(self.clone()));
+    }
+
+    /// As [`emit`](Self::emit), from the I/O task: it lets the VU run afterwards, so nobody need be woken.
+    pub fn emit_from_io(self: &Rc<Self>, event: SocketEvent) {
+        self.inbox.borrow_mut().push_back(event);
+        self.vu.events.push_quietly(Event::Live(self.clone()));
+    }
+
+    /// disconnected → opening.
+    pub fn begin_connect(self: &Rc<Self>, tags: Tags, host: String, port: i64) {
+        self.state.set(State::Opening);
+        self.books.begin(tags, host, port.to_string());
+        self.attempt.replace(Some(Rc::default()));
+        self.vu.events.hold(self.id, self.clone());
+    }
+
+    pub fn set_task(&self, task: AbortHandle) {
+        self.task.replace(Some(task));
+    }
+
+    /// opening → (event) → open; the stream is here already, so that nothing can get lost.
+    pub fn connected(self: &Rc<Self>, stream: Stream) {
+        self.books.count(self.metrics.sockets);
+        self.stream.replace(Some(stream));
+        let now = Instant::now();
+        self.opened_at.set(Some(now));
+        self.idle_since.set(now);
+    }
+
+    /// opening → open: script learns of the connection now.
+    pub fn opened(&self) {
+        self.state.set(State::Open);
+    }
+
+    /// disconnected → destroyed, without anything to close.
+    pub fn destroyed_unused(&self) {
+        self.state.set(State::Destroyed);
+    }
+
+    /// opening → disconnected.
+    pub fn connect_failed(&self) {
+        self.state.set(State::Disconnected);
+        self.release();
+    }
+
+    /// Any state → destroyed. The stream is closed, its time recorded; queued writes come back to be refused.
+    pub fn close(&self) -> CutOff {
+        self.state.set(State::Destroyed);
+        let writes = std::mem::take(&mut *self.writes.borrow_mut());
+        let ends = if writes.is_empty() { None } else { self.stream.borrow().as_ref().map(Stream::ends) };
+        self.close_stream();
+        if !self.io_running.get()
+            && let Some(task) = self.task.take()
+        {
+            task.abort();
+        }
+        CutOff { writes, ends }
+    }
+
+    /// Lets go of the script's object if no event is to come.
+    pub fn let_go_if_unused(&self) {
+        if self.state.get() == State::Disconnected && self.refusals.get() == 0 {
+            self.anchor.take();
+        }
+    }
+
+    /// The iteration need not wait for this socket any more.
+    pub fn release(&self) {
+        self.vu.events.release(self.id);
+    }
+
+    /// Wakes the I/O task to look at what changed.
+    pub fn wake(&self) {
+        if self.io_running.get() {
+            return;
+        }
+        if let Some(waker) = &*self.io_waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Counts a write that will not be finished, if some of it was sent.
+    pub fn count_partial(&self, write: &QueuedWrite) {
+        if write.written > 0 {
+            self.books.count_with(self.metrics.partial_writes, &write.tags);
+        }
+    }
+
+    /// Counts a failure and gives it back; every failure of a socket comes by here, once.
+    pub fn failed(&self, failure: SocketFailure, tags: &Tags) -> SocketFailure {
+        self.books.failed(self.metrics.errors, failure, tags)
+    }
+
+    /// Where the script called the `connect()` under way.
+    pub fn connect_called(&self) -> Option<CallSite> {
+        self.connecting.borrow().as_ref().and_then(|connecting| connecting.called.clone())
+    }
+
+    /// Notes what the peer did, should a failure follow from it.
+    pub fn note(&self, event: ClueEvent) {
+        if let Some((_, peer)) = self.addresses() {
+            let (sent, received) = (self.bytes_written.get(), self.bytes_read.get());
+            self.vu.clue.set(Some(Clue { peer, sent, received, event }));
+        }
+    }
+
+    /// The state of a socket that holds an iteration, in words.
+    pub fn traffic(&self) -> String {
+        let (sent, received) = (self.bytes_written.get(), self.bytes_read.get());
+        match self.addresses() {
+            Some((_, peer)) => Clue { peer, sent, received, event: ClueEvent::Open }.to_string(),
+            None => match self.books.target() {
+                Some(target) => format!("connecting to {target}"),
+                None => self.state.get().as_str().to_owned(),
+            },
+        }
+    }
+
+    /// What is known of a connect that is over, however it ended; whether one was under way.
+    pub fn record_attempt(&self) -> bool {
+        let Some(attempt) = self.attempt.take() else { return false };
+        if let Some(ip) = attempt.ip() {
+            self.books.resolved(ip);
+        }
+        let timings = attempt.timings();
+        let steps = [
+            (self.metrics.resolving, timings.resolving),
+            (self.metrics.connecting, timings.connecting),
+            (self.metrics.tls_handshaking, timings.tls_handshaking),
+        ];
+        for (metric, duration) in steps {
+            if let Some(duration) = duration {
+                self.books.record(metric, milliseconds(duration));
+            }
+        }
+        true
+    }
+
+    /// Moves what the wire counted to the VU's totals.
+    pub fn account_wire_bytes(&self) {
+        let (sent, received) = self.wire.take();
+        self.vu.data_sent.set(self.vu.data_sent.get() + sent);
+        self.vu.data_received.set(self.vu.data_received.get() + received);
+    }
+
+    /// Local and remote, while there is a connection.
+    pub fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
+        let stream = self.stream.borrow();
+        let stream = stream.as_ref()?;
+        Some((stream.local().ok()?.ip()?, stream.remote().ip()?))
+    }
+
+    fn close_stream(&self) {
+        // Script may be called from the I/O task only while the stream is not borrowed.
+        if let Some(stream) = self.stream.take() {
+            stream.close();
+        }
+        self.account_wire_bytes();
+        if let Some(opened) = self.opened_at.take() {
+            self.books.record(self.metrics.duration, milliseconds(opened.elapsed()));
+        }
+    }
+}
+
+/// The reference's text for using a socket that has no connection.
+pub const NO_CONNECTION: &str = "no active connection";

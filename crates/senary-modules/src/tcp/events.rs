@@ -1,0 +1,273 @@
+//! What script is told, and in which order: an event before the promise that says the same, so that a listener runs also
+//! where the rejection is not caught; every `data` and every `error` before `close`, `close` last and once.
+
+use std::rc::Rc;
+
+use rquickjs::{Class, Ctx, Function, Value};
+use senary_js::live::Live;
+use senary_js::memory::Chunk;
+use senary_js::prefetch::extent;
+use senary_js::promise::Resolvers;
+use senary_js::vu::failures::ClueEvent;
+use senary_net::NetError;
+
+use super::class::SocketObject;
+use super::core::{Connecting, CutOff, SocketCore, State};
+use crate::connection::error::{Method, SocketFailure};
+
+/// The events scripts may listen to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventName {
+    Connect,
+    Data,
+    Close,
+    Error,
+    Timeout,
+}
+
+pub const EVENT_COUNT: usize = EventName::ALL.len();
+
+impl EventName {
+    pub const ALL: [Self; 5] = [Self::Connect, Self::Data, Self::Close, Self::Error, Self::Timeout];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Data => "data",
+            Self::Close => "close",
+            Self::Error => "error",
+            Self::Timeout => "timeout",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|event| event.as_str() == name)
+    }
+}
+
+/// Something that happened to a socket and waits for the VU's turn.
+pub enum SocketEvent {
+    Connected,
+    ConnectFailed(SocketFailure),
+    Data(Chunk),
+    /// A queued write is through; its promise may be resolved.
+    Written(Resolvers),
+    WriteFailed(SocketFailure, Resolvers),
+    /// A connect or a write was refused on the spot.
+    Refused(SocketFailure, Resolvers),
+    Timeout,
+    ReadFailed(SocketFailure),
+    /// The peer has closed its side.
+    PeerClosed,
+    /// `destroy()` was called; the writes it cut off.
+    Destroyed(CutOff),
+}
+
+impl Live for SocketCore {
+    fn deliver(self: Rc<Self>, ctx: &Ctx<'_>) -> rquickjs::Result<()> {
+        let next = self.inbox.borrow_mut().pop_front();
+        next.map_or(Ok(()), |event| dispatch(ctx, &self, event))
+    }
+
+    fn discard(&self) {
+        // Taken out first: its destructor may look at the socket.
+        let next = self.inbox.borrow_mut().pop_front();
+        if matches!(next, Some(SocketEvent::Refused(..))) {
+            self.refusals.set(self.refusals.get().saturating_sub(1));
+        }
+        drop(next);
+        self.let_go_if_unused();
+    }
+
+    fn wake(&self) {
+        SocketCore::wake(self);
+    }
+
+    fn describe(&self) -> String {
+        let doing = if self.state() == State::Opening { "connecting" } else { "open" };
+        format!("a socket to {} is still {doing}", self.books.target().unwrap_or_default())
+    }
+
+    fn traffic(&self) -> String {
+        SocketCore::traffic(self)
+    }
+
+    fn abandon(&self) {
+        self.close().writes.iter().for_each(|write| self.count_partial(write));
+        self.connecting.take();
+        self.anchor.take();
+    }
+}
+
+fn dispatch(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, event: SocketEvent) -> rquickjs::Result<()> {
+    match event {
+        SocketEvent::Connected => {
+            // A socket destroyed meanwhile has its own event behind this one.
+            if socket.state() != State::Opening {
+                return Ok(());
+            }
+            let connecting = socket.connecting.take();
+            socket.opened();
+            call(ctx, socket, EventName::Connect, None)?;
+            if let Some(connecting) = connecting {
+                connecting.promise.resolve(ctx, Value::new_null(ctx.clone()))?;
+            }
+            socket.wake();
+            Ok(())
+        }
+        SocketEvent::ConnectFailed(failure) => {
+            let connecting = socket.connecting.take();
+            // It may have been destroyed meanwhile; the failure came first.
+            if socket.state() == State::Opening {
+                socket.connect_failed();
+            }
+            let value = tell(ctx, socket, &failure)?;
+            socket.let_go_if_unused();
+            connecting.map_or(Ok(()), |connecting| connecting.promise.reject(ctx, value))
+        }
+        SocketEvent::Data(chunk) => {
+            socket.data_queued.set(false);
+            if socket.state() == State::Open
+                && let Some(handler) = handler(ctx, socket, EventName::Data)
+            {
+                let data = chunk.into_uint8_array(ctx)?;
+                if socket.hot.count_message() {
+                    note_hot_lines(ctx, socket, &handler)?;
+                }
+                handler.call::<_, Value<'_>>((data,))?;
+            }
+            socket.wake();
+            Ok(())
+        }
+        SocketEvent::Written(promise) => promise.resolve(ctx, Value::new_undefined(ctx.clone())),
+        SocketEvent::WriteFailed(failure, promise) => {
+            let value = tell(ctx, socket, &failure)?;
+            promise.reject(ctx, value)
+        }
+        SocketEvent::Refused(failure, promise) => {
+            socket.refusals.set(socket.refusals.get().saturating_sub(1));
+            let told = tell(ctx, socket, &failure);
+            socket.let_go_if_unused();
+            promise.reject(ctx, told?)
+        }
+        SocketEvent::Timeout => {
+            if socket.state() == State::Open {
+                call(ctx, socket, EventName::Timeout, None)
+            } else {
+                Ok(())
+            }
+        }
+        SocketEvent::ReadFailed(failure) => {
+            if socket.state() != State::Open {
+                return Ok(());
+            }
+            if listens(ctx, socket, EventName::Error) {
+                tell(ctx, socket, &failure)?;
+            } else {
+                log::error!(error = failure.message.as_str(), method = "read", module = "tcp"; "Handling TCP error");
+            }
+            if socket.state() == State::Open { closed_by_peer(ctx, socket) } else { Ok(()) }
+        }
+        SocketEvent::PeerClosed => {
+            if socket.state() == State::Open {
+                closed_by_peer(ctx, socket)
+            } else {
+                Ok(())
+            }
+        }
+        SocketEvent::Destroyed(cut_off) => {
+            refuse_writes(ctx, socket, cut_off)?;
+            // How far the attempt came that is given up.
+            socket.record_attempt();
+            if let Some(connecting) = socket.connecting.take() {
+                refuse_destroyed(ctx, socket, connecting)?;
+            }
+            finish(ctx, socket)
+        }
+    }
+}
+
+/// Notes what the next messages will touch.
+fn note_hot_lines<'js>(
+    ctx: &Ctx<'js>,
+    socket: &Rc<SocketCore>,
+    handler: &Function<'js>,
+) -> rquickjs::Result<()> {
+    let Some(object) = socket.anchor.borrow().clone() else { return Ok(()) };
+    let object = object.restore(ctx)?;
+    let [core, engine] = socket.vu.extents();
+    let natives = [extent(Rc::as_ptr(socket)), core, engine];
+    socket.hot.note(ctx, handler.as_value(), (object.as_value(), c"write"), &natives);
+    Ok(())
+}
+
+/// Whether script listens to an event of this socket.
+fn listens(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, name: EventName) -> bool {
+    handler(ctx, socket, name).is_some()
+}
+
+fn closed_by_peer(ctx: &Ctx<'_>, socket: &Rc<SocketCore>) -> rquickjs::Result<()> {
+    socket.note(ClueEvent::Closed);
+    refuse_writes(ctx, socket, socket.close())?;
+    finish(ctx, socket)
+}
+
+/// The last thing a socket does.
+fn finish(ctx: &Ctx<'_>, socket: &Rc<SocketCore>) -> rquickjs::Result<()> {
+    socket.release();
+    let result = call(ctx, socket, EventName::Close, None);
+    socket.anchor.take();
+    result
+}
+
+fn refuse_writes(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, cut_off: CutOff) -> rquickjs::Result<()> {
+    let closed = NetError::Closed { ends: cut_off.ends };
+    for write in cut_off.writes {
+        socket.count_partial(&write);
+        let failure = SocketFailure::from_net(Method::Write, &closed);
+        let message = format!("failed to write data after {} bytes: {}", write.written, failure.message);
+        let failure = SocketFailure { message, ..failure }.called_at(write.called);
+        let value = tell(ctx, socket, &socket.failed(failure, &write.tags))?;
+        write.waiting.reject(ctx, value)?;
+    }
+    Ok(())
+}
+
+fn refuse_destroyed(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, connecting: Connecting) -> rquickjs::Result<()> {
+    let text = "the socket was destroyed while connecting";
+    let failure = SocketFailure::new(Method::Connect, "ERR_SOCKET_CLOSED", text).called_at(connecting.called);
+    let value = tell(ctx, socket, &socket.failed(failure, &Vec::new()))?;
+    connecting.promise.reject(ctx, value)
+}
+
+/// Tells listeners of a failure, and gives back what its promise is to be rejected with.
+fn tell<'js>(
+    ctx: &Ctx<'js>,
+    socket: &Rc<SocketCore>,
+    failure: &SocketFailure,
+) -> rquickjs::Result<Value<'js>> {
+    let value = failure.to_value(ctx)?;
+    call(ctx, socket, EventName::Error, Some(value.clone()))?;
+    Ok(value)
+}
+
+fn handler<'js>(ctx: &Ctx<'js>, socket: &Rc<SocketCore>, name: EventName) -> Option<Function<'js>> {
+    let object: Class<'js, SocketObject<'js>> = socket.anchor.borrow().clone()?.restore(ctx).ok()?;
+    let handler = object.borrow().handler(name);
+    handler
+}
+
+fn call<'js>(
+    ctx: &Ctx<'js>,
+    socket: &Rc<SocketCore>,
+    name: EventName,
+    argument: Option<Value<'js>>,
+) -> rquickjs::Result<()> {
+    let Some(handler) = handler(ctx, socket, name) else { return Ok(()) };
+    // The result is dropped; a promise among it is watched by the rejection tracker.
+    match argument {
+        None => handler.call::<_, Value<'js>>(())?,
+        Some(argument) => handler.call::<_, Value<'js>>((argument,))?,
+    };
+    Ok(())
+}

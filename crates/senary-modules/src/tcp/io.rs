@@ -1,0 +1,262 @@
+//! The I/O task of a socket: dials, then reads, writes what was queued and watches the silence, until the
+//! stream is gone.
+//!
+//! It never calls script: it queues events and lets the VU run when that is waiting. One `data` event is under
+//! way at a time, so a script that is slow is felt by the peer, not by memory.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use senary_js::memory::Chunk;
+use senary_js::vu::failures::ClueEvent;
+use senary_net::{DialOptions, NetError, Stream, Target};
+use tokio::time::Sleep;
+
+use super::core::{QueuedWrite, SocketCore, State};
+use super::events::SocketEvent;
+use super::target::ConnectTarget;
+use crate::connection::error::{Method, SocketFailure};
+
+/// In bytes. One per worker: what a read returns is copied out at once. It is also the largest chunk.
+const READ_BUFFER: usize = 63 * 1024;
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BUFFER]);
+}
+
+/// Dials and, if that works, serves the connection to its end.
+pub async fn run(socket: Rc<SocketCore>, target: ConnectTarget) {
+    let local_ip = socket.vu.settings.local_ips.as_ref().and_then(|ips| ips.of_vu(socket.vu.id.in_instance));
+    let dialer = socket.vu.settings.dialer.clone();
+    let options = DialOptions { tls: target.tls, local_ip };
+    let target = Target::Host { host: &target.host, port: target.port };
+    let attempt = socket.attempt.borrow().clone().unwrap_or_default();
+    let dialed = dialer.dial(target, &options, &socket.wire, &attempt).await;
+    socket.account_wire_bytes();
+    socket.vu.worker.meter.connected(dialed.as_ref().is_err_and(NetError::is_exhaustion));
+    socket.record_attempt();
+    match dialed {
+        Ok(stream) => {
+            socket.connected(stream);
+            socket.emit_from_io(SocketEvent::Connected);
+        }
+        Err(error) => {
+            let failure = SocketFailure::from_net(Method::Connect, &error).called_at(socket.connect_called());
+            let failure = socket.failed(failure, &Vec::new());
+            socket.emit_from_io(SocketEvent::ConnectFailed(failure));
+            run_script(&socket);
+            return;
+        }
+    }
+    let mut clocks = Clocks::default();
+    run_script(&socket);
+    poll_fn(|cx| poll_io(&socket, &mut clocks, cx)).await;
+}
+
+/// Lets the VU handle what was queued, if it is waiting for it.
+fn run_script(socket: &Rc<SocketCore>) {
+    socket.io_running.set(true);
+    socket.vu.run_from_io();
+    socket.io_running.set(false);
+}
+
+fn poll_io(socket: &Rc<SocketCore>, clocks: &mut Clocks, cx: &mut Context<'_>) -> Poll<()> {
+    socket.hot.prefetch();
+    loop {
+        if socket.stream.borrow().is_none() {
+            return Poll::Ready(());
+        }
+        remember_waker(socket, cx);
+        if socket.state() != State::Open {
+            // The `connect` event has not had its turn yet.
+            return Poll::Pending;
+        }
+        let mut progress = poll_writes(socket, cx);
+        if !socket.data_queued.get() && !socket.vu.is_blocked() {
+            match poll_read(socket, cx) {
+                Poll::Ready(Continue::Yes) => progress = true,
+                Poll::Ready(Continue::No) => {
+                    run_script(socket);
+                    return Poll::Ready(());
+                }
+                Poll::Pending => progress |= clocks.silence.poll(socket, cx),
+            }
+        }
+        if !progress {
+            clocks.youth.poll(socket, cx);
+            return Poll::Pending;
+        }
+        run_script(socket);
+    }
+}
+
+enum Continue {
+    Yes,
+    No,
+}
+
+fn poll_read(socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> Poll<Continue> {
+    BUFFER.with_borrow_mut(|buffer| {
+        let mut stream = socket.stream.borrow_mut();
+        let Some(stream) = stream.as_mut() else { return Poll::Ready(Continue::No) };
+        let read = stream.poll_read(cx, buffer);
+        socket.account_wire_bytes();
+        match read {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(0)) => {
+                socket.emit_from_io(SocketEvent::PeerClosed);
+                Poll::Ready(Continue::No)
+            }
+            Poll::Ready(Ok(n)) => {
+                socket.bytes_read.set(socket.bytes_read.get() + n as u64);
+                if socket.idle_timeout.get().is_some() {
+                    socket.idle_since.set(Instant::now());
+                }
+                socket.books.count(socket.metrics.reads);
+                socket.data_queued.set(true);
+                socket.emit_from_io(SocketEvent::Data(Chunk::copy_of(&socket.vu.memory, &buffer[..n])));
+                Poll::Ready(Continue::Yes)
+            }
+            Poll::Ready(Err(error)) => {
+                let failure = socket.failed(SocketFailure::from_net(Method::Read, &error), &Vec::new());
+                socket.emit_from_io(SocketEvent::ReadFailed(failure));
+                Poll::Ready(Continue::No)
+            }
+        }
+    })
+}
+
+/// Writes what is queued, in order; whether something was finished.
+fn poll_writes(socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> bool {
+    let mut progress = false;
+    loop {
+        let mut queue = socket.writes.borrow_mut();
+        let Some(write) = queue.front_mut() else { return progress };
+        let mut stream = socket.stream.borrow_mut();
+        let Some(stream) = stream.as_mut() else { return progress };
+        let done = poll_write(socket, stream, write, cx);
+        socket.account_wire_bytes();
+        let outcome = match done {
+            Poll::Pending => return progress,
+            Poll::Ready(outcome) => outcome,
+        };
+        progress = true;
+        let Some(write) = queue.pop_front() else { return progress };
+        drop(queue);
+        match outcome {
+            Ok(()) => socket.emit_from_io(SocketEvent::Written(write.waiting)),
+            Err(failure) => {
+                socket.count_partial(&write);
+                let message =
+                    format!("failed to write data after {} bytes: {}", write.written, failure.message);
+                let failure = SocketFailure { message, ..failure }.called_at(write.called);
+                let failure = socket.failed(failure, &write.tags);
+                socket.emit_from_io(SocketEvent::WriteFailed(failure, write.waiting));
+            }
+        }
+    }
+}
+
+fn poll_write(
+    socket: &Rc<SocketCore>,
+    stream: &mut Stream,
+    write: &mut QueuedWrite,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), SocketFailure>> {
+    let failed = |error| SocketFailure::from_net(Method::Write, &error);
+    while write.written < write.data.len() {
+        match stream.poll_write(cx, &write.data[write.written..]) {
+            Poll::Ready(Ok(n)) => {
+                write.written += n;
+                socket.bytes_written.set(socket.bytes_written.get() + n as u64);
+            }
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(failed(error))),
+            Poll::Pending => return Poll::Pending,
+        }
+    }
+    stream.poll_flush(cx).map_err(failed)
+}
+
+fn remember_waker(socket: &SocketCore, cx: &Context<'_>) {
+    let mut slot = socket.io_waker.borrow_mut();
+    match &mut *slot {
+        Some(known) => known.clone_from(cx.waker()),
+        None => *slot = Some(cx.waker().clone()),
+    }
+}
+
+/// What a connection waits for besides its peer.
+#[derive(Default)]
+struct Clocks {
+    silence: Silence,
+    youth: Youth,
+}
+
+/// How long a connection is not kept alive: less than the silence before a first probe.
+const YOUTH: Duration = Duration::from_secs(10);
+
+/// Has connections kept alive that are open for some time; many are not.
+struct Youth {
+    ends: Option<Pin<Box<Sleep>>>,
+}
+
+impl Default for Youth {
+    fn default() -> Self {
+        Self { ends: Some(Box::pin(tokio::time::sleep(YOUTH))) }
+    }
+}
+
+impl Youth {
+    fn poll(&mut self, socket: &SocketCore, cx: &mut Context<'_>) {
+        let Some(ends) = &mut self.ends else { return };
+        if ends.as_mut().poll(cx).is_pending() {
+            return;
+        }
+        self.ends = None;
+        if let Some(stream) = &*socket.stream.borrow()
+            && let Err(error) = stream.keep_alive()
+        {
+            log::debug!(error:%, module = "tcp"; "Keeping a connection alive");
+        }
+    }
+}
+
+/// The inactivity timeout: fires once per period in which nothing was received.
+#[derive(Default)]
+struct Silence {
+    timer: Option<(Instant, Pin<Box<Sleep>>)>,
+}
+
+impl Silence {
+    /// Whether a `timeout` event was queued.
+    fn poll(&mut self, socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> bool {
+        let Some(limit) = socket.idle_timeout.get() else {
+            self.timer = None;
+            return false;
+        };
+        loop {
+            let due = socket.idle_since.get() + limit;
+            if due <= Instant::now() {
+                socket.idle_since.set(Instant::now());
+                socket.books.count(socket.metrics.timeouts);
+                socket.note(ClueEvent::Silent(limit));
+                socket.emit_from_io(SocketEvent::Timeout);
+                return true;
+            }
+            // Data moves `due` on all the time; the timer is set anew only when it fires too early.
+            let too_late = self.timer.as_ref().is_none_or(|(at, _)| *at > due);
+            if too_late {
+                self.timer = Some((due, Box::pin(tokio::time::sleep_until(due.into()))));
+            }
+            let Some((_, timer)) = &mut self.timer else { return false };
+            if timer.as_mut().poll(cx).is_pending() {
+                return false;
+            }
+            self.timer = None;
+        }
+    }
+}
