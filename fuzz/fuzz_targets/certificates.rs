@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use senary_js::fuzzing::Engine;
+use senary_modules::fuzzing::Engine;
 use senary_net::{ClientCertificate, Tls, TlsOptions};
 
 /// Everything there is to ask of a certificate; to refuse one is fine, but only so.
@@ -19,13 +19,13 @@ thread_local! {
 
 fuzz_target!(|bytes: &[u8]| {
     // The input as it is, and as what is in a PEM.
-    let pem = senary_js::fuzzing::pem("CERTIFICATE", bytes);
+    let pem = senary_modules::fuzzing::pem("CERTIFICATE", bytes);
     ENGINE.with(|engine| {
         engine.call(bytes);
         engine.call(pem.as_bytes());
     });
     let text = String::from_utf8_lossy(bytes);
-    let key = senary_js::fuzzing::pem("PRIVATE KEY", bytes);
+    let key = senary_modules::fuzzing::pem("PRIVATE KEY", bytes);
     for (cert, key) in [(text.as_ref(), text.as_ref()), (pem.as_str(), key.as_str())] {
         let certificate = ClientCertificate {
             cert: cert.to_owned(),

@@ -22,7 +22,7 @@ fuzz_target!(|text: &str| {
     let global = GlobalSettings::new(&cli.global, &env);
     let _ = Target::parse(global.log.output.as_deref().unwrap_or_default());
     for source in &global.secret_sources {
-        senary_js::fuzzing::secret_source(source, text);
+        senary_modules::fuzzing::secret_source(source, text);
     }
     let Command::Run(args) = cli.command else { return };
     let Ok(runtime) = RuntimeSettings::new(&args.runtime, &env, true) else { return };

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use senary_js::fuzzing::Engine;
+use senary_modules::fuzzing::Engine;
 
 /// All ways to go through a document, and all there is to ask of what is found.
 const ASK: &str = "(input) => {

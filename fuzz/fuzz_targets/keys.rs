@@ -3,4 +3,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: (u8, &[u8])| senary_js::fuzzing::key(input.0, input.1));
+fuzz_target!(|input: (u8, &[u8])| senary_modules::fuzzing::key(input.0, input.1));

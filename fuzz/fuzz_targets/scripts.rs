@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use senary_js::source::{source_map, specifier, syntax};
+use senary_js::source::{source_map, specifier, stack, syntax};
 
 fuzz_target!(|code: &str| {
     for typescript in [false, true] {
@@ -24,5 +24,5 @@ fuzz_target!(|code: &str| {
         }
     }
     source_map::url_in(code).map(source_map::inline);
-    senary_js::fuzzing::frames(code);
+    stack::render("Error", code);
 });

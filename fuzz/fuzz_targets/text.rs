@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use senary_js::fuzzing::Engine;
+use senary_modules::fuzzing::Engine;
 
 const ASK: &str = "(input) => {
   const [at, bytes] = [input[0] ?? 0, input.subarray(1)]
