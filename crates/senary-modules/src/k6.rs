@@ -13,8 +13,8 @@ use senary_js::native;
 use senary_js::properties;
 use senary_js::source::stack;
 use senary_js::vu::core::{VuCore, vu_of};
-use senary_metrics::tags::system;
 use senary_js::vu::tags::GROUP_SEPARATOR;
+use senary_metrics::tags::system;
 use senary_metrics::{Details, FailureId, FailureKind, builtin};
 
 use crate::metrics::tags_of;

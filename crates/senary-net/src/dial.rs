@@ -4,24 +4,27 @@
 //! fails or the whole is given up.
 
 use std::cell::Cell;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
+use socket2::Socket;
 
 use crate::counted::{Counted, WireBytes};
 use crate::error::NetError;
-use crate::network::{Address, Network};
+use crate::network::{Address, Family, Network, Route};
+use crate::proxy_protocol::ProxyProtocol;
 use crate::resolve::Resolver;
 use crate::stream::Stream;
-use crate::tls::{self, Tls, TlsStream};
+use crate::tls::{self, Security, Tls, TlsStream};
 use crate::transport::Transport;
 use crate::{limits, name, tcp, unix};
 
 /// The reference's fixed limit for the TCP handshake.
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// The host of a Unix socket: whom its certificate is for, and what SNI says.
 const LOCALHOST: &str = "localhost";
 
@@ -44,11 +47,56 @@ pub enum Target<'a> {
 }
 
 /// How to connect.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct DialOptions {
-    pub tls: bool,
+#[derive(Clone, Copy, Debug)]
+pub struct DialOptions<'a> {
+    /// `None`: plain.
+    pub tls: Option<Security<'a>>,
     /// The source address; the system's choice if left out.
     pub local_ip: Option<IpAddr>,
+    /// The only family to take an address of, whatever the `dns` option prefers.
+    pub family: Option<Family>,
+    /// For the look-up, TCP and TLS together. If left out, TCP and TLS may take 30 seconds each.
+    pub timeout: Option<Duration>,
+    /// Whether small writes are sent at once.
+    pub no_delay: bool,
+    /// In bytes, as the kernel takes them.
+    pub receive_buffer: Option<usize>,
+    pub send_buffer: Option<usize>,
+    /// What to send before anything else.
+    pub proxy_protocol: Option<ProxyProtocol>,
+}
+
+impl Default for DialOptions<'_> {
+    fn default() -> Self {
+        Self {
+            tls: None,
+            local_ip: None,
+            family: None,
+            timeout: None,
+            no_delay: true,
+            receive_buffer: None,
+            send_buffer: None,
+            proxy_protocol: None,
+        }
+    }
+}
+
+impl DialOptions<'_> {
+    /// What a step may take.
+    pub(crate) fn step_timeout(&self) -> Duration {
+        self.timeout.unwrap_or(CONNECT_TIMEOUT)
+    }
+
+    /// To be set before the handshake, which tells the peer how much is received.
+    pub(crate) fn apply_buffers(&self, socket: &Socket) -> io::Result<()> {
+        if let Some(size) = self.receive_buffer {
+            socket.set_recv_buffer_size(size)?;
+        }
+        if let Some(size) = self.send_buffer {
+            socket.set_send_buffer_size(size)?;
+        }
+        Ok(())
+    }
 }
 
 /// How long the steps of a connect took; `None` for steps that were not reached.
@@ -65,7 +113,7 @@ pub struct Attempt {
     timings: Cell<Timings>,
     /// The step that is being taken, and since when.
     step: Cell<Option<(Step, Instant)>>,
-    ip: Cell<Option<IpAddr>>,
+    to: Cell<Option<SocketAddr>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -92,7 +140,21 @@ impl Attempt {
 
     /// The host's address, once it is known.
     pub fn ip(&self) -> Option<IpAddr> {
-        self.ip.get()
+        self.to.get().map(|to| to.ip())
+    }
+
+    /// What became of a connect that has taken longer than it may.
+    fn timed_out(&self, target: Target<'_>, options: &DialOptions<'_>) -> NetError {
+        let step = self.step.get().map(|(step, _)| step);
+        self.end();
+        match (step, target, self.to.get()) {
+            (Some(Step::Handshake), ..) => handshake_timeout(),
+            (_, Target::Path(path), _) => NetError::DialTimeout { route: unix::route(path) },
+            (_, Target::Host { .. }, Some(to)) => {
+                NetError::DialTimeout { route: Route::tcp(options.local_ip, to) }
+            }
+            (_, Target::Host { host, .. }, None) => NetError::LookupTimeout { host: host.to_owned() },
+        }
     }
 
     fn begin(&self, step: Step) {
@@ -110,70 +172,118 @@ impl Dialer {
     pub async fn dial(
         &self,
         target: Target<'_>,
-        options: &DialOptions,
+        options: &DialOptions<'_>,
         wire: &Rc<WireBytes>,
         attempt: &Attempt,
     ) -> Result<Stream, NetError> {
-        self.connect(target, options, wire, attempt).await.inspect_err(limits::advise)
+        let connected = match options.timeout {
+            None => self.connect(target, options, wire, attempt).await,
+            Some(limit) => {
+                let connect = self.connect(target, options, wire, attempt);
+                let connected = Box::pin(tokio::time::timeout(limit, connect)).await;
+                connected.unwrap_or_else(|_| Err(attempt.timed_out(target, options)))
+            }
+        };
+        connected.inspect_err(limits::advise)
+    }
+
+    /// Encrypts an open connection (STARTTLS). What was read from it was plain; `read_ahead` is what the caller has read beyond
+    /// that, and is taken for the peer's first bytes of TLS.
+    pub async fn secure(
+        &self,
+        stream: Stream,
+        read_ahead: &[u8],
+        host: &str,
+        security: &Security<'_>,
+        attempt: &Attempt,
+    ) -> Result<Stream, NetError> {
+        let options = DialOptions { tls: Some(*security), ..DialOptions::default() };
+        self.handshake(stream, read_ahead, host, security, &options, attempt)
+            .await
+            .inspect_err(limits::advise)
     }
 
     async fn connect(
         &self,
         target: Target<'_>,
-        options: &DialOptions,
+        options: &DialOptions<'_>,
         wire: &Rc<WireBytes>,
         attempt: &Attempt,
     ) -> Result<Stream, NetError> {
         let (transport, remote, host) = match target {
             Target::Host { host, port } => {
-                let to = self.resolve(host, port, attempt).await?;
+                let to = self.resolve(host, port, options.family, attempt).await?;
                 attempt.begin(Step::Connect);
-                let connected = tcp::connect(to, options.local_ip).await;
+                let connected = tcp::connect(to, options).await;
                 attempt.end();
                 (Transport::Tcp(connected?), Address::Ip(to), host)
             }
             Target::Path(path) => {
                 attempt.begin(Step::Connect);
                 // In a box: what most connects have no use for is no part of their future.
-                let connected = Box::pin(unix::connect(path)).await;
+                let connected = Box::pin(unix::connect(path, options)).await;
                 attempt.end();
                 (Transport::Unix(connected?), Address::Path(path.into()), LOCALHOST)
             }
         };
-        let stream = Stream::plain(Counted::new(transport, wire.clone()), remote);
-        if !options.tls {
-            return Ok(stream);
+        let mut stream = Stream::plain(Counted::new(transport, wire.clone()), remote);
+        if let Some(proxy_protocol) = &options.proxy_protocol {
+            let ends = stream.ends();
+            let header = proxy_protocol.header(&ends.local, &ends.remote);
+            Box::pin(stream.write_all(&header)).await?;
         }
-        Box::pin(self.secure(stream, host, attempt)).await
+        match &options.tls {
+            None => Ok(stream),
+            Some(security) => Box::pin(self.handshake(stream, &[], host, security, options, attempt)).await,
+        }
     }
 
-    async fn resolve(&self, host: &str, port: i64, attempt: &Attempt) -> Result<SocketAddr, NetError> {
+    async fn resolve(
+        &self,
+        host: &str,
+        port: i64,
+        family: Option<Family>,
+        attempt: &Attempt,
+    ) -> Result<SocketAddr, NetError> {
         let port = u16::try_from(port).map_err(|_| NetError::InvalidPort { network: Network::Tcp, port })?;
         attempt.begin(Step::Resolve);
-        let resolved = self.resolver.resolve(host, port).await;
+        let resolved = self.resolver.resolve(host, port, family).await;
         attempt.end();
         let to = resolved?;
-        attempt.ip.set(Some(to.ip()));
+        attempt.to.set(Some(to));
         Ok(to)
     }
 
     /// Makes the TLS handshake with a host on an open connection.
-    async fn secure(&self, stream: Stream, host: &str, attempt: &Attempt) -> Result<Stream, NetError> {
-        let config = self.tls.config(host)?;
+    async fn handshake(
+        &self,
+        stream: Stream,
+        read_ahead: &[u8],
+        host: &str,
+        security: &Security<'_>,
+        options: &DialOptions<'_>,
+        attempt: &Attempt,
+    ) -> Result<Stream, NetError> {
+        let host = security.servername.unwrap_or(host);
+        let config = self.tls.config_for(host, security, stream.remote())?;
         let name = server_name(host)?;
         let (counted, remote) = stream.into_plain()?;
+        let handshake = TlsStream::connect(config, name, counted, read_ahead);
         attempt.begin(Step::Handshake);
-        let handshake =
-            tokio::time::timeout(CONNECT_TIMEOUT, TlsStream::connect(config, name, counted)).await;
+        let handshake = tokio::time::timeout(options.step_timeout(), handshake).await;
         attempt.end();
         match handshake {
             Ok(Ok(stream)) => Ok(Stream::tls(stream, remote)),
             Ok(Err((error, counted))) => {
                 Err(tls::handshake_error(&error, host, || counted.failed_at(&remote)))
             }
-            Err(_) => Err(NetError::Tls { code: "ETIMEDOUT", text: "i/o timeout".to_owned() }),
+            Err(_) => Err(handshake_timeout()),
         }
     }
+}
+
+fn handshake_timeout() -> NetError {
+    NetError::Tls { code: "ETIMEDOUT", text: "i/o timeout".to_owned() }
 }
 
 /// SNI carries names only: an address is verified, but not sent.
@@ -185,4 +295,33 @@ fn server_name(host: &str) -> Result<ServerName<'static>, NetError> {
         code: "ERR_TLS_SERVER_NAME",
         text: format!("tls: invalid server name {host:?}"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_limit_says_which_step_took_too_long() {
+        let host = Target::Host { host: "host.test", port: 7 };
+        let options = DialOptions::default();
+        let timed_out = |step, to: Option<&str>, target| {
+            let attempt = Attempt::default();
+            attempt.to.set(to.map(|to| to.parse().unwrap()));
+            attempt.begin(step);
+            let error = attempt.timed_out(target, &options);
+            assert_eq!(error.code(), "ETIMEDOUT");
+            (error.to_string(), attempt.timings().resolving.is_some())
+        };
+        let to = Some("127.0.0.1:7");
+        for (step, to, target, text) in [
+            (Step::Resolve, None, host, "lookup host.test: i/o timeout"),
+            (Step::Connect, to, host, "dial tcp 127.0.0.1:7: i/o timeout"),
+            (Step::Handshake, to, host, "TLS handshake failed: i/o timeout"),
+            (Step::Connect, None, Target::Path("/a"), "dial unix /a: i/o timeout"),
+        ] {
+            let resolving = matches!(step, Step::Resolve);
+            assert_eq!(timed_out(step, to, target), (text.to_owned(), resolving));
+        }
+    }
 }

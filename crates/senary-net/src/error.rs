@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use rustix::io::Errno;
 use senary_words::io_text;
 
-use crate::network::{Ends, Network, Route};
+use crate::network::{Ends, Family, Network, Route};
 
 #[derive(Debug, thiserror::Error)]
 pub enum NetError {
@@ -17,6 +17,12 @@ pub enum NetError {
     /// The name servers gave no answer, or none that says whether there is such a host.
     #[error("lookup {host}: {error}")]
     Lookup { host: String, code: &'static str, error: String },
+    /// The name servers have not answered within the time that the connect may take.
+    #[error("lookup {host}: i/o timeout")]
+    LookupTimeout { host: String },
+    /// What is to be connected to is an address, and of the other family.
+    #[error("dial tcp: address {host}: no suitable address found: it is not of {family}")]
+    OtherFamily { host: String, family: Family },
     #[error("dial {network}: address {port}: invalid port")]
     InvalidPort { network: Network, port: i64 },
     #[error("IP ({ip}) is in a blacklisted range ({range})")]
@@ -76,7 +82,8 @@ impl NetError {
             Self::InvalidPort { .. } => "ERR_SOCKET_BAD_PORT",
             Self::BlacklistedIp { .. } => "ERR_BLACKLISTED_IP",
             Self::BlockedHostname { .. } => "ERR_BLOCKED_HOSTNAME",
-            Self::DialTimeout { .. } => "ETIMEDOUT",
+            Self::DialTimeout { .. } | Self::LookupTimeout { .. } => "ETIMEDOUT",
+            Self::OtherFamily { .. } => "EAFNOSUPPORT",
             Self::LocalPorts { .. } => "EADDRNOTAVAIL",
             Self::Threads { .. } => "EAGAIN",
             Self::Lookup { code, .. } | Self::Tls { code, .. } => code,

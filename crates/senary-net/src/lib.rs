@@ -11,6 +11,7 @@ pub mod limits;
 mod lookup;
 mod name;
 pub mod network;
+pub mod proxy_protocol;
 pub mod resolve;
 pub mod stream;
 mod tcp;
@@ -22,7 +23,11 @@ pub use counted::WireBytes;
 pub use dial::{Attempt, DialOptions, Dialer, Target, Timings};
 pub use echo::EchoServer;
 pub use error::NetError;
-pub use network::{Address, Ends, Network, Route};
+pub use network::{Address, Ends, Family, Network, Route};
+pub use proxy_protocol::ProxyProtocol;
 pub use resolve::{ConfigError, DnsConfig, LocalIps, Resolver};
 pub use stream::Stream;
-pub use tls::{ClientCertificate, Tls, TlsOptions};
+pub use tcp::TcpInfo;
+pub use tls::{
+    ClientCertificate, PeerCertificate, Security, Sessions, Tls, TlsInfo, TlsOptions, TlsOverrides,
+};

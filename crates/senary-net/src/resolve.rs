@@ -13,6 +13,7 @@ use crate::error::NetError;
 use crate::limits;
 use crate::lookup::{LookupError, Lookups};
 use crate::name::{self, literal};
+use crate::network::Family;
 
 /// Why a network option is malformed. The texts are the reference's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -238,8 +239,13 @@ impl Resolver {
         })
     }
 
-    /// The address to dial for a name and a port. Only a name the system must look up takes time.
-    pub async fn resolve(&self, host: &str, port: u16) -> Result<SocketAddr, NetError> {
+    /// The address to dial for a name and a port, of a family if only that will do. Only a name the system must look up takes time.
+    pub async fn resolve(
+        &self,
+        host: &str,
+        port: u16,
+        family: Option<Family>,
+    ) -> Result<SocketAddr, NetError> {
         let normal = name::normal(host);
         let literal = literal(host);
         if literal.is_none()
@@ -252,9 +258,12 @@ impl Resolver {
         let (ip, port) = match (mapped, literal) {
             (Some(entry), _) => (entry.ip, entry.port.unwrap_or(port)),
             (None, Some((ip, _))) => (ip, port),
-            (None, None) => (self.look_up(host).await?, port),
+            (None, None) => (self.look_up(host, family).await?, port),
         };
         let mut address = SocketAddr::new(peer_of(ip), port);
+        if let Some(family) = family.filter(|family| !family.has(address.ip())) {
+            return Err(NetError::OtherFamily { host: host.to_owned(), family });
+        }
         if let (None, Some((_, Some(zone))), SocketAddr::V6(v6)) = (mapped, literal, &mut address) {
             v6.set_scope_id(interface(ip, zone));
         }
@@ -264,7 +273,7 @@ impl Resolver {
         }
     }
 
-    async fn look_up(&self, host: &str) -> Result<IpAddr, NetError> {
+    async fn look_up(&self, host: &str, family: Option<Family>) -> Result<IpAddr, NetError> {
         let name = name::absolute_or_not(host);
         if !is_dns_name(&name) {
             return Err(NetError::NoSuchHost { host: host.to_owned() });
@@ -272,10 +281,10 @@ impl Resolver {
         if let Some((since, ips)) = self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(&name)
             && since.elapsed() < self.dns.ttl
         {
-            return self.choose(host, ips);
+            return self.choose(host, ips, family);
         }
         let ips = self.lookups.look_up(&name).await.map_err(|error| lookup_error(error, host))?;
-        let chosen = self.choose(host, &ips);
+        let chosen = self.choose(host, &ips, family);
         if !self.dns.ttl.is_zero() {
             let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
             cache.insert(name, (Instant::now(), ips));
@@ -283,10 +292,15 @@ impl Resolver {
         chosen
     }
 
-    fn choose(&self, host: &str, ips: &[IpAddr]) -> Result<IpAddr, NetError> {
+    fn choose(&self, host: &str, ips: &[IpAddr], family: Option<Family>) -> Result<IpAddr, NetError> {
         let of = |v4: bool| ips.iter().copied().filter(|ip| ip.is_ipv4() == v4).collect::<Vec<_>>();
         let first_non_empty = |a: Vec<IpAddr>, b: Vec<IpAddr>| if a.is_empty() { b } else { a };
-        let candidates = match self.dns.policy {
+        let policy = match family {
+            None => self.dns.policy,
+            Some(Family::Ipv4) => DnsPolicy::OnlyIpv4,
+            Some(Family::Ipv6) => DnsPolicy::OnlyIpv6,
+        };
+        let candidates = match policy {
             DnsPolicy::PreferIpv4 => first_non_empty(of(true), of(false)),
             DnsPolicy::PreferIpv6 => first_non_empty(of(false), of(true)),
             DnsPolicy::OnlyIpv4 => of(true),
@@ -434,7 +448,7 @@ mod tests {
             &[],
             &[],
         );
-        let resolve = async |host: &str, port| resolver.resolve(host, port).await.unwrap().to_string();
+        let resolve = async |host: &str, port| resolver.resolve(host, port, None).await.unwrap().to_string();
         assert_eq!(resolve("A.TEST", 80).await, "127.0.0.2:80");
         assert_eq!(resolve("x.wild.test", 80).await, "127.0.0.3:80");
         assert_eq!(resolve("b.test", 6000).await, "127.0.0.4:7");
@@ -444,7 +458,7 @@ mod tests {
     #[tokio::test]
     async fn block_lists_hold() {
         let resolver = resolver(&[("a.test", "127.0.0.2")], &["*.bad.test"], &["127.0.0.0/8"]);
-        let error = async |host: &str| resolver.resolve(host, 1).await.unwrap_err().to_string();
+        let error = async |host: &str| resolver.resolve(host, 1, None).await.unwrap_err().to_string();
         assert_eq!(error("x.bad.test").await, "hostname (x.bad.test) is in a blocked pattern (*.bad.test)");
         assert_eq!(error("a.test").await, "IP (127.0.0.2) is in a blacklisted range (127.0.0.0/8)");
         assert_eq!(error("not..valid").await, "lookup not..valid: no such host");
@@ -458,18 +472,18 @@ mod tests {
                 (resolver(&[], &[pattern], &[]), resolver(&[(pattern, "127.0.0.9")], &[], &[]));
             let with_port = resolver(&[(&format!("{pattern}:7"), "127.0.0.9:8")], &[], &[]);
             for host in ["bücher.test", "Bücher.Test.", "xn--bcher-kva.test", "XN--BCHER-KVA.test."] {
-                let error = blocking.resolve(host, 7).await.unwrap_err();
+                let error = blocking.resolve(host, 7, None).await.unwrap_err();
                 assert_eq!(
                     error.to_string(),
                     format!("hostname ({host}) is in a blocked pattern ({pattern})")
                 );
                 assert_eq!(
-                    mapping.resolve(host, 7).await.unwrap().to_string(),
+                    mapping.resolve(host, 7, None).await.unwrap().to_string(),
                     "127.0.0.9:7",
                     "{pattern} {host}"
                 );
                 assert_eq!(
-                    with_port.resolve(host, 7).await.unwrap().to_string(),
+                    with_port.resolve(host, 7, None).await.unwrap().to_string(),
                     "127.0.0.9:8",
                     "{pattern} {host}"
                 );
@@ -479,10 +493,14 @@ mod tests {
         for (host, address) in
             [("::2", "127.0.0.2:80"), ("[0::2]", "127.0.0.2:80"), ("[::3]", "127.0.0.3:80")]
         {
-            assert_eq!(hosts.resolve(host, 80).await.unwrap().to_string(), address);
+            assert_eq!(hosts.resolve(host, 80, None).await.unwrap().to_string(), address);
         }
         for host in ["localhost", "localhost.", "LOCALHOST.", "ｌocalhost"] {
-            assert_eq!(hosts.resolve(host, 1).await.unwrap_err().code(), "ERR_BLOCKED_HOSTNAME", "{host}");
+            assert_eq!(
+                hosts.resolve(host, 1, None).await.unwrap_err().code(),
+                "ERR_BLOCKED_HOSTNAME",
+                "{host}"
+            );
         }
     }
 
@@ -493,17 +511,17 @@ mod tests {
         for number in
             ["127", "127.1", "0x7f.1", "0x7f000001", "2130706433", "0177.0.0.1", "1.2.3.4.5", "127.1."]
         {
-            let error = resolver.resolve(number, 1).await.unwrap_err();
+            let error = resolver.resolve(number, 1, None).await.unwrap_err();
             assert_eq!(
                 (error.code(), error.to_string()),
                 ("ENOTFOUND", format!("lookup {number}: no such host"))
             );
         }
         for wrong in ["a b", "-a.test", "a-", "a..test", "", ".", "ü ü.test", "a/b", "127.0.0.1%lo"] {
-            assert_eq!(resolver.resolve(wrong, 1).await.unwrap_err().code(), "ENOTFOUND", "{wrong}");
+            assert_eq!(resolver.resolve(wrong, 1, None).await.unwrap_err().code(), "ENOTFOUND", "{wrong}");
         }
         for name in ["localhost", "localhost.", "LocalHost."] {
-            assert!(resolver.resolve(name, 1).await.unwrap().ip().is_loopback(), "{name}");
+            assert!(resolver.resolve(name, 1, None).await.unwrap().ip().is_loopback(), "{name}");
         }
         assert!(is_dns_name("_srv.3com.test") && is_dns_name("x0x7f.1") && is_dns_name("a-b."));
     }
@@ -517,11 +535,11 @@ mod tests {
             ("fe80::1", "[fe80::1]:80"),
             ("fe80::1%there is none", "[fe80::1]:80"),
         ] {
-            assert_eq!(resolver.resolve(host, 80).await.unwrap().to_string(), address);
+            assert_eq!(resolver.resolve(host, 80, None).await.unwrap().to_string(), address);
         }
-        assert_eq!(resolver.resolve("fe80::2%7", 80).await.unwrap_err().code(), "ERR_BLACKLISTED_IP");
+        assert_eq!(resolver.resolve("fe80::2%7", 80, None).await.unwrap_err().code(), "ERR_BLACKLISTED_IP");
         #[cfg(target_os = "linux")]
-        assert_eq!(resolver.resolve("fe80::1%lo", 80).await.unwrap().to_string(), "[fe80::1%1]:80");
+        assert_eq!(resolver.resolve("fe80::1%lo", 80, None).await.unwrap().to_string(), "[fe80::1%1]:80");
     }
 
     #[test]

@@ -3,17 +3,20 @@
 //! Nothing here waits: reads and writes either move bytes now or register the caller's waker. Bytes on the wire
 //! are counted, TLS overhead included.
 
-use std::io;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use socket2::TcpKeepalive;
 use tokio::io::ReadBuf;
 
 use crate::counted::Counted;
 use crate::error::NetError;
-use crate::network::{Address, Ends};
-use crate::tls::TlsStream;
+use crate::network::{Address, Ends, Network};
+use crate::tcp::TcpInfo;
+use crate::tls::{TlsInfo, TlsStream};
 use crate::{farewell, tls};
 
 /// A peer that says something has read what it answers: that many bytes are taken for it, or as many as it says.
@@ -27,6 +30,8 @@ pub struct Stream {
     remote: Address,
     /// What was written, in bytes, and not answered yet as far as one can tell.
     unanswered: usize,
+    /// This side has ended: nothing more may be written.
+    write_ended: bool,
 }
 
 enum Inner {
@@ -36,11 +41,11 @@ enum Inner {
 
 impl Stream {
     pub(crate) fn plain(stream: Counted, remote: Address) -> Self {
-        Self { inner: Inner::Plain(stream), remote, unanswered: 0 }
+        Self { inner: Inner::Plain(stream), remote, unanswered: 0, write_ended: false }
     }
 
     pub(crate) fn tls(stream: TlsStream, remote: Address) -> Self {
-        Self { inner: Inner::Tls(Box::new(stream)), remote, unanswered: 0 }
+        Self { inner: Inner::Tls(Box::new(stream)), remote, unanswered: 0, write_ended: false }
     }
 
     /// What is below, to be encrypted.
@@ -101,6 +106,7 @@ impl Stream {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok((0, true)),
                 Err(error) => Err(error),
             },
+            Inner::Tls(_) if self.write_ended => Err(Errno::PIPE.into()),
             Inner::Tls(stream) => stream.write(None, data),
         };
         if let Ok((n, _)) = &written {
@@ -112,6 +118,7 @@ impl Stream {
     pub fn poll_write(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, NetError>> {
         let written = match &mut self.inner {
             Inner::Plain(counted) => ready!(counted.poll_write(cx, data)),
+            Inner::Tls(_) if self.write_ended => Err(Errno::PIPE.into()),
             Inner::Tls(stream) => match stream.write(Some(cx), data) {
                 Ok((0, false)) => return Poll::Pending,
                 written => written.map(|(n, _)| n),
@@ -119,6 +126,74 @@ impl Stream {
         };
         self.unanswered += written.as_ref().unwrap_or(&0);
         Poll::Ready(written.map_err(|error| self.write_error(error)))
+    }
+
+    /// As [`try_write`](Self::try_write), for several messages at once: one system call, and over TLS as few records as they
+    /// fit into.
+    pub fn try_write_vectored(&mut self, data: &[IoSlice<'_>]) -> Result<(usize, bool), NetError> {
+        let written = match &mut self.inner {
+            Inner::Plain(counted) => match counted.try_write_vectored(data) {
+                Ok(n) => Ok((n, true)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok((0, true)),
+                Err(error) => Err(error),
+            },
+            Inner::Tls(_) if self.write_ended => Err(Errno::PIPE.into()),
+            Inner::Tls(stream) => stream.write_vectored(None, data),
+        };
+        if let Ok((n, _)) = &written {
+            self.unanswered += n;
+        }
+        written.map_err(|error| self.write_error(error))
+    }
+
+    /// As [`poll_write`](Self::poll_write), for several messages at once.
+    pub fn poll_write_vectored(
+        &mut self,
+        cx: &mut Context<'_>,
+        data: &[IoSlice<'_>],
+    ) -> Poll<Result<usize, NetError>> {
+        let written = match &mut self.inner {
+            Inner::Plain(counted) => ready!(counted.poll_write_vectored(cx, data)),
+            Inner::Tls(_) if self.write_ended => Err(Errno::PIPE.into()),
+            Inner::Tls(stream) => match stream.write_vectored(Some(cx), data) {
+                Ok((0, false)) => return Poll::Pending,
+                written => written.map(|(n, _)| n),
+            },
+        };
+        self.unanswered += written.as_ref().unwrap_or(&0);
+        Poll::Ready(written.map_err(|error| self.write_error(error)))
+    }
+
+    pub(crate) async fn write_all(&mut self, mut data: &[u8]) -> Result<(), NetError> {
+        while !data.is_empty() {
+            let written = poll_fn(|cx| self.poll_write(cx, data)).await?;
+            data = &data[written..];
+        }
+        poll_fn(|cx| self.poll_flush(cx)).await
+    }
+
+    /// Ends this side of the connection (FIN; over TLS after `close_notify`), behind everything that was written. The peer may
+    /// go on, and is read as before.
+    pub fn poll_shutdown_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NetError>> {
+        self.write_ended = true;
+        let ended = match &mut self.inner {
+            Inner::Plain(counted) => counted.transport.shutdown_write(),
+            Inner::Tls(stream) => ready!(stream.poll_shutdown_write(cx)),
+        };
+        Poll::Ready(ended.map_err(|error| self.write_error(error)))
+    }
+
+    /// How it is encrypted, if it is.
+    pub fn tls_info(&self) -> Option<TlsInfo> {
+        match &self.inner {
+            Inner::Plain(_) => None,
+            Inner::Tls(stream) => Some(stream.info()),
+        }
+    }
+
+    /// What TCP has measured until now; `None` for Unix sockets, and where the system does not tell.
+    pub fn tcp_info(&self) -> Option<TcpInfo> {
+        TcpInfo::of(&self.counted().transport)
     }
 
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NetError>> {
@@ -134,10 +209,19 @@ impl Stream {
     }
 
     /// Has TCP probe the peer whenever nothing has moved for half a minute. That costs three system calls, for
-    /// which short connections have no use: it is the caller's to say when one is no longer young.
+    /// which short connections have no use: it is the caller's to say when one is no longer young. A Unix socket needs none.
     pub fn keep_alive(&self) -> io::Result<()> {
+        if self.counted().transport.network() == Network::Unix {
+            return Ok(());
+        }
         let probes = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
         self.counted().transport.socket().set_tcp_keepalive(&probes)
+    }
+
+    /// Ends the connection at once, and has TCP tell the peer so by a reset (RST). What was not sent yet is lost.
+    pub fn reset(self) {
+        // Where there is no such thing it is closed.
+        let _ = self.counted().transport.socket().set_linger(Some(Duration::ZERO));
     }
 
     /// Ends the connection without holding up the caller. What was written arrives, if the peer takes it within a moment.

@@ -95,7 +95,11 @@ impl Transport {
 
     /// Ends this side of the connection; the peer may go on.
     pub(crate) fn shutdown_write(&self) -> io::Result<()> {
-        self.socket().shutdown(Shutdown::Write)
+        match self.socket().shutdown(Shutdown::Write) {
+            // Both sides have ended already; if that was no good end, a read tells.
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+            ended => ended,
+        }
     }
 
     /// Leaves the thread's runtime, for that of another thread.

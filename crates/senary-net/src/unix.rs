@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixStream;
 
-use crate::dial::CONNECT_TIMEOUT;
+use crate::dial::DialOptions;
 use crate::error::NetError;
 use crate::limits;
 use crate::network::{Address, Network, Route};
@@ -17,7 +17,7 @@ use crate::network::{Address, Network, Route};
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const MAX_PAUSE: Duration = Duration::from_millis(32);
 
-pub(crate) async fn connect(path: &str) -> Result<UnixStream, NetError> {
+pub(crate) async fn connect(path: &str, options: &DialOptions<'_>) -> Result<UnixStream, NetError> {
     let route = || route(path);
     let dial = |error| NetError::Dial { route: route(), error };
     let address = address(path).map_err(dial)?;
@@ -27,7 +27,8 @@ pub(crate) async fn connect(path: &str) -> Result<UnixStream, NetError> {
             false => dial(error),
         }
     })?;
-    match tokio::time::timeout(CONNECT_TIMEOUT, handshake(&socket, &address)).await {
+    options.apply_buffers(&socket).map_err(dial)?;
+    match tokio::time::timeout(options.step_timeout(), handshake(&socket, &address)).await {
         Ok(connected) => connected.map_err(dial)?,
         Err(_) => return Err(NetError::DialTimeout { route: route() }),
     }

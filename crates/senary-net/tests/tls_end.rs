@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use rustls::{ServerConfig, ServerConnection};
 use senary_net::{
-    Attempt, DialOptions, Dialer, DnsConfig, NetError, Resolver, Stream, Target, Tls, TlsOptions, WireBytes,
+    Attempt, DialOptions, Dialer, DnsConfig, NetError, Resolver, Security, Stream, Target, Tls, TlsOptions,
+    WireBytes,
 };
 
 const BOUND: Duration = Duration::from_secs(30);
@@ -105,7 +106,7 @@ async fn dial(to: SocketAddr) -> Result<Stream, NetError> {
     let dialer = Dialer { resolver: Arc::new(resolver), tls };
     let host = to.ip().to_string();
     let target = Target::Host { host: &host, port: to.port().into() };
-    let options = DialOptions { tls: true, ..DialOptions::default() };
+    let options = DialOptions { tls: Some(Security::default()), ..DialOptions::default() };
     dialer.dial(target, &options, &Rc::new(WireBytes::default()), &Attempt::default()).await
 }
 

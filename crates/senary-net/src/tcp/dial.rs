@@ -9,7 +9,7 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use super::local_ports::{self, Window};
-use crate::dial::CONNECT_TIMEOUT;
+use crate::dial::DialOptions;
 use crate::error::NetError;
 use crate::limits;
 use crate::network::Route;
@@ -17,30 +17,29 @@ use crate::network::Route;
 /// How many windows of local ports are tried before the kernel looks through all.
 const PORT_WINDOWS: usize = 3;
 
-/// Connects, from an address of this machine if one is given.
-pub(crate) async fn connect(to: SocketAddr, from: Option<IpAddr>) -> Result<TcpStream, NetError> {
+pub(crate) async fn connect(to: SocketAddr, options: &DialOptions<'_>) -> Result<TcpStream, NetError> {
     for _ in 0..PORT_WINDOWS {
         let Some(window) = local_ports::next() else { break };
-        match connect_from(from, to, Some(window)).await {
+        match connect_from(to, options, Some(window)).await {
             // Nothing is free there.
             Err(NetError::LocalPorts { .. }) => {}
             outcome => return outcome,
         }
     }
-    connect_from(from, to, None).await
+    connect_from(to, options, None).await
 }
 
 /// Connects from a local port within `ports`; `None`: from any.
 async fn connect_from(
-    from: Option<IpAddr>,
     to: SocketAddr,
+    options: &DialOptions<'_>,
     ports: Option<Window>,
 ) -> Result<TcpStream, NetError> {
-    let route = || Route::tcp(from, to);
+    let route = || Route::tcp(options.local_ip, to);
     let dial = |error| NetError::Dial { route: route(), error };
-    let socket = open_socket(from, to)?;
+    let socket = open_socket(to, options)?;
     let ports = ports.filter(|ports| ports.apply(&socket));
-    match tokio::time::timeout(CONNECT_TIMEOUT, handshake(socket, to)).await {
+    match tokio::time::timeout(options.step_timeout(), handshake(socket, to)).await {
         Ok(Ok(stream)) => {
             // Linux connects a socket to itself if it happens to pick the target's port; nobody listens there.
             let may_be_itself = ports.is_none_or(|ports| ports.contains(to.port()));
@@ -72,8 +71,8 @@ async fn handshake(socket: Socket, to: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-fn open_socket(from: Option<IpAddr>, to: SocketAddr) -> Result<Socket, NetError> {
-    let route = || Route::tcp(from, to);
+fn open_socket(to: SocketAddr, options: &DialOptions<'_>) -> Result<Socket, NetError> {
+    let route = || Route::tcp(options.local_ip, to);
     let domain = Domain::for_address(to);
     let socket =
         Socket::new(domain, Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP)).map_err(|error| {
@@ -82,8 +81,12 @@ fn open_socket(from: Option<IpAddr>, to: SocketAddr) -> Result<Socket, NetError>
                 false => NetError::Dial { route: route(), error },
             }
         })?;
-    socket.set_tcp_nodelay(true).map_err(|error| NetError::Dial { route: route(), error })?;
-    if let Some(ip) = from {
+    let dial = |error| NetError::Dial { route: route(), error };
+    if options.no_delay {
+        socket.set_tcp_nodelay(true).map_err(dial)?;
+    }
+    options.apply_buffers(&socket).map_err(dial)?;
+    if let Some(ip) = options.local_ip {
         bind(&socket, ip, to)?;
     }
     Ok(socket)
@@ -109,6 +112,8 @@ fn bind(socket: &Socket, ip: IpAddr, to: SocketAddr) -> Result<(), NetError> {
 mod tests {
     use std::net::TcpListener;
 
+    use socket2::SockRef;
+
     use super::*;
 
     #[tokio::test]
@@ -123,13 +128,38 @@ mod tests {
         let mut held = Vec::new();
         let error = loop {
             assert!(held.len() <= 32, "more connections than the window has ports");
-            match connect_from(None, to, Some(window)).await {
+            match connect_from(to, &DialOptions::default(), Some(window)).await {
                 Ok(connection) => held.push(connection),
                 Err(error) => break error,
             }
         };
         assert!(matches!(error, NetError::LocalPorts { .. }), "{error}");
         assert!(!held.is_empty());
-        connect(to, None).await.unwrap();
+        connect(to, &DialOptions::default()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn options_of_a_socket_are_set() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let to = listener.local_addr().unwrap();
+        let usual = connect(to, &DialOptions::default()).await.unwrap();
+        let usual = SockRef::from(&usual);
+        assert!(usual.tcp_nodelay().unwrap());
+        let options = DialOptions {
+            no_delay: false,
+            receive_buffer: Some(20_000),
+            send_buffer: Some(30_000),
+            ..DialOptions::default()
+        };
+        let asked = connect(to, &options).await.unwrap();
+        let asked = SockRef::from(&asked);
+        let (receive, send) = (asked.recv_buffer_size().unwrap(), asked.send_buffer_size().unwrap());
+        assert!(!asked.tcp_nodelay().unwrap());
+        // Linux takes twice as much, for its own books.
+        assert!(
+            (20_000..=40_000).contains(&receive) && (30_000..=60_000).contains(&send),
+            "{receive}, {send}"
+        );
+        assert_ne!(receive, usual.recv_buffer_size().unwrap());
     }
 }

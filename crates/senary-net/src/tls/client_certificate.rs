@@ -24,8 +24,13 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    pub(super) fn parse(pem: &ClientCertificate, provider: &CryptoProvider) -> Result<Self, ConfigError> {
-        let error = |text: String| ConfigError::Tls(format!("tlsAuth: {text}"));
+    /// `option` is where it was given, for errors.
+    pub(super) fn parse(
+        pem: &ClientCertificate,
+        option: &str,
+        provider: &CryptoProvider,
+    ) -> Result<Self, ConfigError> {
+        let error = |text: String| ConfigError::Tls(format!("{option}: {text}"));
         let chain: Vec<_> = CertificateDer::pem_slice_iter(pem.cert.as_bytes())
             .collect::<Result<_, _>>()
             .map_err(|e| error(format!("the certificate is no PEM: {e}")))?;

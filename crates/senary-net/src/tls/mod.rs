@@ -1,33 +1,39 @@
 //! TLS of outgoing connections: what the options ask for, turned into a rustls configuration. There is one per test,
 //! but for client certificates that are for certain servers.
 //!
-//! Certificates are verified against the system's roots (`SSL_CERT_FILE`, `SSL_CERT_DIR` included) unless
-//! `insecureSkipTLSVerify` says otherwise. Roots are read when the first TLS connection is made, not before.
+//! Certificates are verified against what `trust` believes, unless `insecureSkipTLSVerify` says otherwise.
 
 mod client_certificate;
+mod info;
 mod key_exchange;
 mod private_key;
 mod record;
+mod security;
 mod server_certificate;
 mod stream;
+mod trust;
 mod words;
 
-use std::sync::{Arc, OnceLock};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rustls::client::Resumption;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::CertificateDer;
 use rustls::{CipherSuite, ClientConfig, SupportedCipherSuite};
 
 use self::client_certificate::{Identities, Identity};
-use self::server_certificate::{NoVerification, Verification};
+pub use self::info::{PeerCertificate, TlsInfo};
+use self::security::Variants;
+pub use self::security::{Security, Sessions, TlsOverrides};
+use self::server_certificate::NoVerification;
 pub(crate) use self::stream::TlsStream;
+use self::trust::Trust;
 pub use self::words::handshake_text;
 pub(crate) use self::words::{ended, handshake_error};
 use crate::error::NetError;
+use crate::name;
 use crate::resolve::{ConfigError, HostPattern};
-use crate::{limits, name};
 
 /// The TLS options of a test, as written.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +45,10 @@ pub struct TlsOptions {
     /// IANA names.
     pub cipher_suites: Vec<String>,
     pub client_certificates: Vec<ClientCertificate>,
+    /// Authorities to believe besides the system's: PEM.
+    pub ca: Option<String>,
+    /// Protocols to offer (ALPN), in order.
+    pub alpn: Vec<String>,
 }
 
 /// An entry of `tlsAuth`; PEM texts.
@@ -60,6 +70,10 @@ pub struct Tls {
     identities: Vec<Arc<Identity>>,
     /// With the identities that are for all servers.
     config: OnceLock<Arc<ClientConfig>>,
+    /// Identities that servers have been offered together, by their places.
+    choices: Mutex<HashMap<Vec<usize>, Arc<Identities>>>,
+    trust: Arc<Trust>,
+    variants: Variants,
 }
 
 const VERSIONS: [&str; 4] = ["tls1.0", "tls1.1", "tls1.2", "tls1.3"];
@@ -86,6 +100,11 @@ const UNSUPPORTED_SUITES: [&str; 16] = [
 
 impl Tls {
     pub fn new(options: TlsOptions) -> Result<Self, ConfigError> {
+        Self::sharing(options, "tlsAuth", Arc::default())
+    }
+
+    /// `tls_auth` is where client certificates come from, for errors.
+    fn sharing(options: TlsOptions, tls_auth: &str, trust: Arc<Trust>) -> Result<Self, ConfigError> {
         let mut provider = key_exchange::provider();
         if !options.cipher_suites.is_empty() {
             for name in &options.cipher_suites {
@@ -122,16 +141,27 @@ impl Tls {
         }
         if versions.is_empty() {
             return Err(ConfigError::Tls(
-                "the options tlsVersion and tlsCipherSuites leave nothing that Senary can speak: TLS 1.2 with an ECDHE AEAD cipher suite, or TLS 1.3".to_owned(),
+                "the allowed TLS versions and cipher suites leave nothing that Senary can speak: TLS 1.2 with an ECDHE AEAD cipher suite, or TLS 1.3".to_owned(),
             ));
         }
-        let identities =
-            options.client_certificates.iter().map(|pem| Identity::parse(pem, &provider).map(Arc::new));
+        let identities = options
+            .client_certificates
+            .iter()
+            .map(|pem| Identity::parse(pem, tls_auth, &provider).map(Arc::new));
         let identities = identities.collect::<Result<Vec<_>, _>>()?;
         if !identities.is_empty() {
             key_exchange::seed();
         }
-        Ok(Self { options, provider: Arc::new(provider), versions, identities, config: OnceLock::new() })
+        Ok(Self {
+            options,
+            provider: Arc::new(provider),
+            versions,
+            identities,
+            config: OnceLock::new(),
+            choices: Mutex::default(),
+            trust,
+            variants: Variants::default(),
+        })
     }
 
     /// The configuration for connections to a server.
@@ -155,40 +185,37 @@ impl Tls {
         Ok(Arc::new(config))
     }
 
+    /// The same choice is the same object: only connections that share it resume each other's sessions.
     fn identities_where(&self, are_for: impl Fn(&[HostPattern]) -> bool) -> Arc<Identities> {
-        let chosen = self.identities.iter().filter(|identity| are_for(&identity.domains));
-        Arc::new(Identities(chosen.cloned().collect()))
+        let places = self.identities.iter().enumerate().filter(|(_, identity)| are_for(&identity.domains));
+        let places: Vec<usize> = places.map(|(place, _)| place).collect();
+        let mut choices = self.choices.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = |places: &Vec<usize>| {
+            Arc::new(Identities(places.iter().map(|place| self.identities[*place].clone()).collect()))
+        };
+        choices.entry(places).or_insert_with_key(made).clone()
     }
 
     fn build(&self) -> Result<ClientConfig, NetError> {
-        let failed = |text: String| NetError::Tls { code: "ERR_TLS_CONFIG", text };
         let builder = ClientConfig::builder_with_provider(self.provider.clone())
             .with_protocol_versions(&self.versions)
-            .map_err(|e| failed(e.to_string()))?;
+            .map_err(|e| unusable(e.to_string()))?;
         let verifier: Arc<dyn ServerCertVerifier> = match self.options.insecure_skip_verify {
             true => Arc::new(NoVerification { provider: self.provider.clone() }),
-            false => Arc::new(Verification::new(system_roots()?, self.provider.clone())),
+            false => self.trust.verifier(self.options.ca.as_deref(), &self.provider)?,
         };
         let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
         let mut config = builder.with_client_cert_resolver(self.identities_where(<[_]>::is_empty));
         // Each connection costs the server what a new client does; the reference keeps no sessions either.
         config.resumption = Resumption::disabled();
+        config.alpn_protocols = self.options.alpn.iter().map(|name| name.clone().into_bytes()).collect();
         config.key_log = Arc::new(rustls::KeyLogFile::new());
         Ok(config)
     }
 }
 
-fn system_roots() -> Result<Vec<CertificateDer<'static>>, NetError> {
-    let found = rustls_native_certs::load_native_certs();
-    for error in found.errors {
-        // Others, like a missing file, leave roots out that may not be needed.
-        if let rustls_native_certs::ErrorKind::Io { inner, path } = error.kind
-            && limits::is_out_of_open_files(&inner)
-        {
-            return Err(NetError::OpenFiles { doing: format!("open {}", path.display()), error: inner });
-        }
-    }
-    Ok(found.certs)
+fn unusable(text: String) -> NetError {
+    NetError::Tls { code: "ERR_TLS_CONFIG", text }
 }
 
 /// `TLS13_AES_…` is rustls's name for what everybody else calls `TLS_AES_…`, and `…_SHA256` may be left out where it is
@@ -261,6 +288,8 @@ mod tests {
             [("A.test", &a), ("x.a.test", &a), ("b.test", &b), ("x.b.test", &c), ("c.test", &c)]
         {
             assert_eq!(shown(&tls, host, &[]), Some(subject(issuer.der())), "{host}");
+            let resolver = || tls.config(host).unwrap().client_auth_cert_resolver.clone();
+            assert!(Arc::ptr_eq(&resolver(), &resolver()), "no session of {host} could be resumed");
         }
     }
 

@@ -12,6 +12,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
 use tokio::io::ReadBuf;
 
+use super::info::TlsInfo;
 use super::record::Records;
 use crate::counted::Counted;
 
@@ -34,17 +35,19 @@ pub(crate) struct TlsStream {
 }
 
 impl TlsStream {
-    /// Makes the handshake. If that fails, the connection comes back with the error.
+    /// Makes the handshake; `read_ahead` has been received already. If that fails, the connection comes back with the error.
     pub(crate) async fn connect(
         config: Arc<ClientConfig>,
         name: ServerName<'static>,
         counted: Counted,
+        read_ahead: &[u8],
     ) -> Result<Self, (io::Error, Counted)> {
         let session = match ClientConnection::new(config, name) {
             Ok(session) => session,
             Err(error) => return Err((io::Error::other(error), counted)),
         };
         let mut stream = Self { counted, session, records: Records::default(), end: None };
+        stream.decrypt(read_ahead, &mut ReadBuf::new(&mut []));
         match std::future::poll_fn(|cx| stream.poll_handshake(cx)).await {
             Ok(()) => Ok(stream),
             Err(error) => Err((error, stream.counted)),
@@ -150,6 +153,23 @@ impl TlsStream {
         }
     }
 
+    /// The same for several pieces, which share records and system calls. The kernel may not take all of them.
+    pub(crate) fn write_vectored(
+        &mut self,
+        mut cx: Option<&mut Context<'_>>,
+        data: &[IoSlice<'_>],
+    ) -> io::Result<(usize, bool)> {
+        let is_empty = data.iter().all(|piece| piece.is_empty());
+        loop {
+            let taken = self.session.writer().write_vectored(data)?;
+            match self.send(cx.as_deref_mut())? {
+                // There was no room for it, and now there is.
+                true if taken == 0 && !is_empty => {}
+                all => return Ok((taken, all)),
+            }
+        }
+    }
+
     /// Writes what was encrypted. Whether the kernel took all of it.
     pub(crate) fn send(&mut self, mut cx: Option<&mut Context<'_>>) -> io::Result<bool> {
         while self.session.wants_write() {
@@ -161,6 +181,21 @@ impl TlsStream {
             }
         }
         Ok(true)
+    }
+
+    /// Tells the peer that nothing more will come, and ends this side of the connection.
+    pub(crate) fn poll_shutdown_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Once: rustls remembers it.
+        self.session.send_close_notify();
+        match self.send(Some(cx)) {
+            Ok(true) => Poll::Ready(self.counted.transport.shutdown_write()),
+            Ok(false) => Poll::Pending,
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+
+    pub(crate) fn info(&self) -> TlsInfo {
+        TlsInfo::of(&self.session)
     }
 
     /// Tells the peer that nothing more will come, as far as the kernel takes that now.

@@ -132,10 +132,10 @@ fn certificate_error(reason: &CertificateError, host: &str) -> (&'static str, St
         E::NotValidForNameContext { expected, presented } => (NAME, wrong_name(expected, presented, host)),
         E::NotValidForName => (NAME, format!("certificate is not valid for {host}")),
         E::ExpiredContext { time, not_after } => {
-            is_not_valid_now(format!("current time {} is after {}", rfc3339(*time), rfc3339(*not_after)))
+            is_not_valid_now(format!("current time {} is after {}", at(*time), at(*not_after)))
         }
         E::NotValidYetContext { time, not_before } => {
-            is_not_valid_now(format!("current time {} is before {}", rfc3339(*time), rfc3339(*not_before)))
+            is_not_valid_now(format!("current time {} is before {}", at(*time), at(*not_before)))
         }
         E::Expired | E::NotValidYet => is_not_valid_now(String::new()),
         E::Revoked => ("ERR_TLS_CERT_REVOKED", "certificate is revoked".to_owned()),
@@ -169,8 +169,12 @@ fn wrong_name(expected: &ServerName<'_>, presented: &[String], host: &str) -> St
     }
 }
 
-fn rfc3339(time: UnixTime) -> String {
-    let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+fn at(time: UnixTime) -> String {
+    rfc3339(i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// Seconds since 1970 as a time in UTC.
+pub(super) fn rfc3339(seconds: i64) -> String {
     match ASN1Time::from_timestamp(seconds).map(|time| time.to_datetime()) {
         Ok(at) => format!(
             "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",

@@ -300,6 +300,7 @@ fn tls_options(options: &Options) -> TlsOptions {
                 domains: auth.domains.unwrap_or_default(),
             })
             .collect(),
+        ..TlsOptions::default()
     }
 }
 
