@@ -1,0 +1,256 @@
+//! Received bytes in, whole messages out.
+
+use std::rc::Rc;
+
+use bytes::{Buf, Bytes};
+
+use crate::buffer::Buffer;
+use crate::description::Empty;
+use crate::error::FrameError;
+use crate::framing::Framing;
+use crate::scan::{Content, Message, Scan, Scanner};
+use crate::view::View;
+
+/// Until so many bytes have come, a claimed length allocates no more than this.
+const FIRST_RESERVE: usize = 4096;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Received {
+    Message(Bytes),
+    /// A frame without content that goes back to the peer as it came.
+    Echo(Bytes),
+}
+
+/// Takes a stream apart. Each byte is looked at once, and copied once at most: a message that lies within a chunk is a slice
+/// of it. Memory is bounded by the framing's `max` and one chunk, as long as the caller takes messages before it pushes
+/// more.
+pub struct Framer {
+    framing: Rc<Framing>,
+    scanner: Scanner,
+    /// The message under way, but for what is in `waiting`.
+    head: Vec<u8>,
+    waiting: Buffer,
+    /// Of the stream: where the message under way starts.
+    offset: u64,
+    /// How long its frame will be, if that is known.
+    total: Option<usize>,
+    failed: Option<FrameError>,
+}
+
+impl Framer {
+    pub fn new(framing: Rc<Framing>) -> Self {
+        let scanner = Scanner::new(&framing);
+        let (head, waiting) = (Vec::new(), Buffer::new());
+        Self { framing, scanner, head, waiting, offset: 0, total: None, failed: None }
+    }
+
+    pub fn framing(&self) -> &Rc<Framing> {
+        &self.framing
+    }
+
+    /// What has been received.
+    pub fn push(&mut self, chunk: Bytes) {
+        self.waiting.push(chunk);
+    }
+
+    /// Bytes that have been received and not been handed over.
+    pub fn len(&self) -> usize {
+        self.head.len() + self.waiting.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The next whole message; `None` while there is none. An error stays: nothing comes after it.
+    pub fn receive(&mut self) -> Result<Option<Received>, FrameError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let received = self.next_content();
+        if let Err(error) = &received {
+            self.failed = Some(error.clone());
+        }
+        received
+    }
+
+    fn next_content(&mut self) -> Result<Option<Received>, FrameError> {
+        while let Some(end) = self.find_end()? {
+            let content = match self.waiting.front() {
+                Some(chunk) if self.head.is_empty() => self.scanner.carve(&self.framing, &chunk[..end]),
+                _ => {
+                    self.join_frame(end);
+                    self.scanner.carve(&self.framing, &self.head)
+                }
+            };
+            let Content { message, empty } =
+                content.map_err(|fault| fault.at(self.offset, self.framing.max))?;
+            self.offset += end as u64;
+            self.restart();
+            if !empty || self.framing.empty == Empty::Deliver {
+                return Ok(Some(Received::Message(self.take_message(message, end))));
+            }
+            let frame = self.take_message(Message::Part(0..end), end);
+            if self.framing.empty == Empty::Echo {
+                return Ok(Some(Received::Echo(frame)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Where the next whole frame ends. The scanner knows what it has found in it.
+    fn find_end(&mut self) -> Result<Option<usize>, FrameError> {
+        self.skip_between();
+        while let Some(chunk) = self.waiting.front() {
+            let view = View { head: &self.head, new: chunk };
+            let scan = self.scanner.scan(&self.framing, view);
+            match scan.map_err(|fault| fault.at(self.offset, self.framing.max))? {
+                Scan::End(end) => return Ok(Some(end)),
+                Scan::More { total } => {
+                    self.total = total;
+                    self.keep_chunk();
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The frame's last bytes, from the first chunk that waits, go to its others.
+    fn join_frame(&mut self, end: usize) {
+        let count = end - self.head.len();
+        if let Some(chunk) = self.waiting.front() {
+            self.head.reserve_exact(count);
+            self.head.extend_from_slice(&chunk[..count]);
+        }
+        self.waiting.drop_front(count);
+    }
+
+    /// Takes out the frame that ends there, and gives back the message in it.
+    fn take_message(&mut self, message: Message, end: usize) -> Bytes {
+        let whole = std::mem::take(&mut self.head);
+        match message {
+            Message::Part(part) if whole.is_empty() => {
+                self.waiting.drop_front(part.start);
+                let message = self.waiting.split_front(part.len());
+                self.waiting.drop_front(end - part.end);
+                message
+            }
+            Message::Part(part) => {
+                let mut frame = Bytes::from(whole);
+                frame.truncate(part.end);
+                frame.advance(part.start);
+                frame
+            }
+            Message::Decoded(bytes) => {
+                if whole.is_empty() {
+                    self.waiting.drop_front(end);
+                }
+                Bytes::from(bytes)
+            }
+        }
+    }
+
+    fn skip_between(&mut self) {
+        if self.framing.between.is_empty() || !self.head.is_empty() {
+            return;
+        }
+        while let Some(chunk) = self.waiting.front() {
+            let size = chunk.len();
+            let skipped = chunk.iter().take_while(|byte| self.framing.between.contains(byte)).count();
+            self.waiting.drop_front(skipped);
+            self.offset += skipped as u64;
+            if skipped < size {
+                break;
+            }
+        }
+    }
+
+    /// The first chunk is part of the message under way, all of it.
+    fn keep_chunk(&mut self) {
+        let chunk = self.waiting.take_chunk().unwrap_or_default();
+        let have = self.head.len() + chunk.len();
+        if self.head.capacity() < have {
+            // What the peer claims is believed as far as it has kept its word.
+            let hoped = self.total.unwrap_or(usize::MAX).min((2 * have).max(FIRST_RESERVE));
+            self.head.reserve_exact(hoped.max(have) - self.head.len());
+        }
+        self.head.extend_from_slice(&chunk);
+    }
+
+    fn restart(&mut self) {
+        self.scanner.restart();
+        self.total = None;
+    }
+
+    /// The silence that idle framing waits for is over: what has come is a message.
+    pub fn flush_idle(&mut self) -> Option<Bytes> {
+        if self.failed.is_some() || self.framing.idle().is_none() || self.is_empty() {
+            return None;
+        }
+        let message = self.take(self.len())?;
+        Some(message)
+    }
+
+    /// The stream has ended. Called until it gives back `None`: what is left are whole messages, the one that only the
+    /// end could end, and an error if the end came within one.
+    pub fn finish(&mut self) -> Result<Option<Received>, FrameError> {
+        if let Some(received) = self.receive()? {
+            return Ok(Some(received));
+        }
+        if self.head.is_empty() {
+            return Ok(None);
+        }
+        if self.scanner.ends_here(&self.head) {
+            let message = self.take(self.head.len());
+            return Ok(message.map(Received::Message));
+        }
+        let error =
+            FrameError::Truncated { received: self.head.len(), expected: self.total, offset: self.offset };
+        self.failed = Some(error.clone());
+        Err(error)
+    }
+
+    /// Exactly so many bytes, whatever the framing; `None` while there are fewer. The framing goes on behind them.
+    pub fn take(&mut self, count: usize) -> Option<Bytes> {
+        if count > self.len() {
+            return None;
+        }
+        self.give_back();
+        self.offset += count as u64;
+        self.waiting.take(count)
+    }
+
+    /// All bytes behind the last message, for a caller that finds the end of the next one itself and then takes it.
+    pub fn rest(&mut self) -> &[u8] {
+        self.give_back();
+        self.waiting.all()
+    }
+
+    /// From the byte after the last message on, another framing holds. An error of the old one is forgotten.
+    pub fn change(&mut self, framing: Rc<Framing>) {
+        self.give_back();
+        self.failed = None;
+        self.scanner = Scanner::new(&framing);
+        self.framing = framing;
+    }
+
+    /// The bytes behind the last message, for whatever takes over.
+    pub fn into_rest(mut self) -> Buffer {
+        self.give_back();
+        self.waiting
+    }
+
+    /// The message under way has not begun.
+    fn give_back(&mut self) {
+        let head = std::mem::take(&mut self.head);
+        self.waiting.push_front(Bytes::from(head));
+        self.restart();
+    }
+}
+
+impl From<(Rc<Framing>, Buffer)> for Framer {
+    /// Goes on with bytes that something else has left.
+    fn from((framing, rest): (Rc<Framing>, Buffer)) -> Self {
+        Self { waiting: rest, ..Self::new(framing) }
+    }
+}

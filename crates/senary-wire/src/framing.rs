@@ -1,0 +1,133 @@
+//! A framing that has been checked: it can be received with and sent with.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::description::{Description, Empty, Escape, Notation};
+use crate::error::DescriptionError;
+use crate::needles::Needles;
+use crate::pattern::Pattern;
+
+#[derive(Clone, Debug)]
+pub struct Framing {
+    pub(crate) kind: Kind,
+    pub(crate) max: usize,
+    /// With `start` of a delimiter's description.
+    pub(crate) magic: Bytes,
+    pub(crate) trailer: Bytes,
+    pub(crate) empty: Empty,
+    /// Bytes that are dropped between messages. Only names have them.
+    pub(crate) between: &'static [u8],
+    /// What sending adds behind a message, where that is all it adds. Only names have it.
+    pub(crate) adds: Option<&'static [u8]>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    Delimiter(DelimiterKind),
+    Pattern(Rc<dyn Pattern>),
+    Fixed(usize),
+    Length(LengthKind),
+    Headers(HeadersKind),
+    Lines(LinesKind),
+    Idle(Duration),
+    Json,
+    Resp,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct DelimiterKind {
+    pub needles: Needles,
+    pub keep: bool,
+    pub escape: Option<Escape>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct LengthKind {
+    pub place: FieldPlace,
+    pub notation: Notation,
+    pub adjust: Option<i64>,
+    pub keep: bool,
+    pub start: Start,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum FieldPlace {
+    /// From the end of the magic.
+    At(usize),
+    After(Needles),
+}
+
+/// First messages of some protocols that are not like the others. Only names have them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    Ordinary,
+    /// A message whose first byte is zero has no type, so its length is at 0.
+    Untyped,
+    /// `AMQP` and four bytes of version.
+    Amqp,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct HeadersKind {
+    /// A blank line, if none is said.
+    pub end: Option<Needles>,
+    pub name: String,
+    pub otherwise: Option<Box<Framing>>,
+    pub keep: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct LinesKind {
+    pub count: Option<Rc<dyn Pattern>>,
+    pub adjust: i64,
+    pub until: Option<Rc<dyn Pattern>>,
+    /// Whether the line end behind the message is part of it. Only names have that.
+    pub keep_end: bool,
+}
+
+impl Framing {
+    /// Checks a description. The error says what to do, in the script's names.
+    pub fn new(description: Description) -> Result<Self, DescriptionError> {
+        crate::check::check(description)
+    }
+
+    /// A well-known framing, by the name that scripts give it.
+    pub fn named(name: &str) -> Result<Self, DescriptionError> {
+        crate::names::find(name)
+    }
+
+    /// The same with another limit for messages.
+    pub fn with_max(mut self, max: usize) -> Self {
+        self.max = max.max(1);
+        if let Kind::Headers(headers) = &mut self.kind {
+            headers.otherwise = headers.otherwise.take().map(|other| Box::new(other.with_max(max)));
+        }
+        self
+    }
+
+    /// The same with another answer to frames without content.
+    pub fn with_empty(self, empty: Empty) -> Self {
+        Self { empty, ..self }
+    }
+
+    /// The most bytes a message may have.
+    pub fn max(&self) -> usize {
+        self.max
+    }
+
+    /// How long a silence ends a message, where one does.
+    pub fn idle(&self) -> Option<Duration> {
+        match self.kind {
+            Kind::Idle(silence) => Some(silence),
+            _ => None,
+        }
+    }
+
+    /// Whether a length that counts itself may be zero all the same: a poll, where those are not delivered.
+    pub(crate) fn tolerates_polls(&self) -> bool {
+        self.empty != Empty::Deliver
+    }
+}

@@ -1,0 +1,63 @@
+//! Patterns: regular expressions of the script, over bytes read as Latin-1.
+
+use std::fmt;
+use std::ops::Range;
+
+use crate::error::Fault;
+use crate::scan::{MORE, Scan, within};
+use crate::view::View;
+
+/// What is looked for again when more has come, before the new bytes. A match that starts earlier is not found.
+pub const LOOK_BACK: usize = 1024;
+
+/// A regular expression. Only the script's own engine knows what its patterns mean, so the caller brings it.
+pub trait Pattern {
+    /// The first match in `bytes` that starts at `from` or behind it. What is before `from` is there for `^` and
+    /// look-behind.
+    fn find(&self, bytes: &[u8], from: usize) -> Option<Found>;
+}
+
+/// A match, in positions of the bytes that were searched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    pub start: usize,
+    pub end: usize,
+    /// The first group, where the pattern has one and it took part.
+    pub capture: Option<Range<usize>>,
+}
+
+impl fmt::Debug for dyn Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pattern")
+    }
+}
+
+impl<F: Fn(&[u8], usize) -> Option<Found>> Pattern for F {
+    fn find(&self, bytes: &[u8], from: usize) -> Option<Found> {
+        self(bytes, from)
+    }
+}
+
+impl Found {
+    /// What the pattern captures: its first group, or all that matches. Empty where a caller's engine made no sense.
+    pub(crate) fn captured<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        bytes.get(self.capture.clone().unwrap_or(self.start..self.end)).unwrap_or_default()
+    }
+}
+
+pub struct PatternState;
+
+impl PatternState {
+    pub fn scan(&mut self, pattern: &dyn Pattern, view: View<'_>, max: usize) -> Result<Scan, Fault> {
+        let from = view.seen().saturating_sub(LOOK_BACK);
+        // One byte more, so that the start of what is searched is not taken for the start of the message.
+        let before = from.min(1);
+        let bytes = view.slice(from - before..view.len());
+        // A message has at least one byte, or there would be no end of messages.
+        let found = pattern.find(&bytes, before).filter(|found| from - before + found.end > 0);
+        match found.map(|found| (from - before + found.end).max(view.seen())) {
+            Some(end) if end <= view.len() && end > 0 => within(end, max).map(|()| Scan::End(end)),
+            _ => within(view.len(), max).map(|()| MORE),
+        }
+    }
+}
