@@ -38,7 +38,7 @@ pub fn check(description: Description) -> Result<Framing, Error> {
         Form::Length(description) => Kind::Length(length(description, magic.len() as u64)?),
         Form::Headers(description) => Kind::Headers(headers(description, max)?),
         Form::Lines(Lines { count, adjust, until }) => {
-            Kind::Lines(LinesKind { count, adjust, until, keep_end: false })
+            Kind::Lines(LinesKind { count, adjust, until, keep_end: false, strict: false })
         }
         Form::Idle(silence) if silence.is_zero() => return Err(Error::Idle),
         Form::Idle(silence) => Kind::Idle(silence),

@@ -41,7 +41,7 @@ pub enum Reason {
     JsonBracket(u8),
     RespType(u8),
     RespNumber(String),
-    RespLineEnd,
+    LineEnd,
     RespDepth(usize),
     RespChunk(u8),
 }
@@ -136,7 +136,7 @@ impl Display for Reason {
             }
             Self::RespType(byte) => write!(f, "RESP has no type {byte:#04x}"),
             Self::RespNumber(text) => write!(f, "RESP has {text:?} in place of a length"),
-            Self::RespLineEnd => write!(f, "RESP has no CR LF there"),
+            Self::LineEnd => write!(f, "it has no CR LF there"),
             Self::RespDepth(most) => write!(f, "it has more than {most} levels of RESP values"),
             Self::RespChunk(byte) => write!(f, "a RESP string in chunks goes on with {byte:#04x}"),
         }

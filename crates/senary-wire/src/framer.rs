@@ -6,7 +6,7 @@ use bytes::{Buf, Bytes};
 
 use crate::buffer::Buffer;
 use crate::description::Empty;
-use crate::error::FrameError;
+use crate::error::{Fault, FrameError};
 use crate::framing::Framing;
 use crate::scan::{Content, Message, Scan, Scanner};
 use crate::view::View;
@@ -67,14 +67,6 @@ impl Framer {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
-        let received = self.next_content();
-        if let Err(error) = &received {
-            self.failed = Some(error.clone());
-        }
-        received
-    }
-
-    fn next_content(&mut self) -> Result<Option<Received>, FrameError> {
         while let Some(end) = self.find_end()? {
             let content = match self.waiting.front() {
                 Some(chunk) if self.head.is_empty() => self.scanner.carve(&self.framing, &chunk[..end]),
@@ -83,8 +75,7 @@ impl Framer {
                     self.scanner.carve(&self.framing, &self.head)
                 }
             };
-            let Content { message, empty } =
-                content.map_err(|fault| fault.at(self.offset, self.framing.max))?;
+            let Content { message, empty } = content.map_err(|fault| self.fail(fault))?;
             self.offset += end as u64;
             self.restart();
             if !empty || self.framing.empty == Empty::Deliver {
@@ -104,7 +95,7 @@ impl Framer {
         while let Some(chunk) = self.waiting.front() {
             let view = View { head: &self.head, new: chunk };
             let scan = self.scanner.scan(&self.framing, view);
-            match scan.map_err(|fault| fault.at(self.offset, self.framing.max))? {
+            match scan.map_err(|fault| self.fail(fault))? {
                 Scan::End(end) => return Ok(Some(end)),
                 Scan::More { total } => {
                     self.total = total;
@@ -113,6 +104,14 @@ impl Framer {
             }
         }
         Ok(None)
+    }
+
+    /// An error stays.
+    #[cold]
+    fn fail(&mut self, fault: Fault) -> FrameError {
+        let error = fault.at(self.offset, self.framing.max);
+        self.failed = Some(error.clone());
+        error
     }
 
     /// The frame's last bytes, from the first chunk that waits, go to its others.

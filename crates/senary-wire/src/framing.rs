@@ -86,6 +86,8 @@ pub(crate) struct LinesKind {
     pub until: Option<Rc<dyn Pattern>>,
     /// Whether the line end behind the message is part of it. Only names have that.
     pub keep_end: bool,
+    /// Whether counted bytes without CR LF at their end are a fault. The same.
+    pub strict: bool,
 }
 
 impl Framing {

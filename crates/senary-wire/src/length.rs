@@ -8,6 +8,8 @@ use crate::view::View;
 
 /// The most bytes in front of a length that are no part of the message.
 const LONGEST_PREFIX: usize = 64 << 10;
+/// What a header of the protocol's version starts with; four bytes of version follow.
+const AMQP: &[u8] = b"AMQP";
 const AMQP_HEADER: usize = 8;
 
 #[derive(Default)]
@@ -68,13 +70,12 @@ impl LengthState {
         view: View<'_>,
         max: usize,
     ) -> Result<Option<Known>, Fault> {
-        let mut untyped = false;
-        match (length.start, view.get(0)) {
-            (Start::Amqp, Some(b'A')) => {
-                return Ok(Some(Known { field_end: 0, total: AMQP_HEADER, empty: false }));
-            }
-            (Start::Untyped, Some(0)) => untyped = true,
-            _ => {}
+        let untyped = length.start == Start::Untyped && view.get(0) == Some(0);
+        if length.start == Start::Amqp
+            && (0..view.len().min(4)).all(|at| view.get(at) == AMQP.get(at).copied())
+        {
+            let version = Known { field_end: 0, total: AMQP_HEADER, empty: false };
+            return Ok((view.len() >= AMQP.len()).then_some(version));
         }
         let at = match &length.place {
             FieldPlace::At(_) if untyped => 0,

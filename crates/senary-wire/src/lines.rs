@@ -26,6 +26,9 @@ impl LinesState {
                     return Ok(Scan::More { total: self.last.then_some(self.line) });
                 }
                 self.counting = false;
+                if lines.strict && !view.ends_with(self.line, b"\r\n") {
+                    return Err(Fault::Invalid { at: self.line - 1, reason: Reason::LineEnd });
+                }
                 if self.last {
                     let line_ends = self.line - lines.adjust.clamp(0, 2).min(self.line as i64) as usize;
                     self.end = line_end(view, line_ends, self.line);

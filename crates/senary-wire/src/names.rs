@@ -125,7 +125,8 @@ fn starting(start: Start, framing: Made) -> Made {
 fn lines(adds: &'static [u8], count: Option<Native>, until: Option<Native>, keep_end: bool) -> Made {
     let pattern = |native: Native| Rc::new(native) as Rc<dyn crate::Pattern>;
     let (count, until) = (count.map(pattern), until.map(pattern));
-    Ok(Framing { adds: Some(adds), ..named(Kind::Lines(LinesKind { count, adjust: 2, until, keep_end })) })
+    let lines = LinesKind { count, adjust: 2, until, keep_end, strict: true };
+    Ok(Framing { adds: Some(adds), ..named(Kind::Lines(lines)) })
 }
 
 fn stomp() -> Made {

@@ -38,7 +38,7 @@ impl RespState {
                     return Ok(Scan::More { total: last.then_some(self.at) });
                 }
                 if !view.ends_with(self.at, b"\r\n") {
-                    return Err(Fault::Invalid { at: self.at - 2, reason: Reason::RespLineEnd });
+                    return Err(Fault::Invalid { at: self.at - 2, reason: Reason::LineEnd });
                 }
                 self.counting = false;
                 if self.value_ends() {
@@ -52,7 +52,7 @@ impl RespState {
                 return within(view.len(), max).map(|()| MORE);
             };
             if lf < self.at + 2 || view.get(lf - 1) != Some(b'\r') {
-                return Err(Fault::Invalid { at: lf, reason: Reason::RespLineEnd });
+                return Err(Fault::Invalid { at: lf, reason: Reason::LineEnd });
             }
             let line = view.slice(self.at..lf - 1);
             let ended = self.line(&line, lf + 1, max)?;

@@ -126,10 +126,11 @@ fn garbage_is_named() {
     assert_eq!(invalid("json", b"nul1"), (Reason::JsonByte(b'1'), 3));
     assert_eq!(invalid("resp", b"HTTP/1.1"), (Reason::RespType(b'H'), 0));
     assert_eq!(invalid("resp", b"$x\r\n"), (Reason::RespNumber("x".to_owned()), 1));
-    assert_eq!(invalid("resp", b"$2\r\nabcd"), (Reason::RespLineEnd, 6));
-    assert_eq!(invalid("resp", b"+OK\n"), (Reason::RespLineEnd, 3));
+    assert_eq!(invalid("resp", b"$2\r\nabcd"), (Reason::LineEnd, 6));
+    assert_eq!(invalid("resp", b"+OK\n"), (Reason::LineEnd, 3));
     assert_eq!(invalid("resp", b"$?\r\n:1\r\n"), (Reason::RespChunk(b':'), 4));
     assert_eq!(invalid("memcached", b"VALUE a 0 1x\r\n"), (Reason::LengthDigit(b'x'), 11));
+    assert_eq!(invalid("nats", b"MSG a 1 2\r\nhixx"), (Reason::LineEnd, 14));
     let nested: Vec<u8> = b"*1\r\n".repeat(1000);
     let (_, error) = receive(&named("resp"), [Bytes::from(nested)]);
     assert!(matches!(
