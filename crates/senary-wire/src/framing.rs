@@ -10,6 +10,9 @@ use crate::error::DescriptionError;
 use crate::needles::Needles;
 use crate::pattern::Pattern;
 
+/// The most bytes in front of a message that are no part of it: what comes before a length, a block of headers.
+pub(crate) const LONGEST_PREFIX: usize = 66 << 10;
+
 #[derive(Clone, Debug)]
 pub struct Framing {
     pub(crate) kind: Kind,
@@ -88,6 +91,27 @@ pub(crate) struct LinesKind {
     pub keep_end: bool,
     /// Whether counted bytes without CR LF at their end are a fault. The same.
     pub strict: bool,
+}
+
+impl Kind {
+    /// How many bytes a frame without magic and trailer may have before its message is longer than `max`.
+    pub fn limit(&self, max: usize) -> usize {
+        let more = match self {
+            Self::Delimiter(delimiter) => delimiter.needles.longest(),
+            // A line end.
+            Self::Lines(_) => 2,
+            Self::Length(length) if !length.keep => LONGEST_PREFIX,
+            Self::Headers(headers) => {
+                let block = if headers.keep { 0 } else { LONGEST_PREFIX };
+                let around = |other: &Framing| other.magic.len() + other.kind.limit(0) + other.trailer.len();
+                block + headers.otherwise.as_deref().map_or(0, around)
+            }
+            Self::Fixed(_) | Self::Pattern(_) | Self::Idle(_) | Self::Json | Self::Resp | Self::Length(_) => {
+                0
+            }
+        };
+        max.saturating_add(more)
+    }
 }
 
 impl Framing {

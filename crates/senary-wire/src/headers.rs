@@ -1,12 +1,9 @@
 //! Header blocks with the length of a body, as in HTTP, SIP, STOMP and the language server protocol.
 
 use crate::error::{Fault, Reason};
-use crate::framing::HeadersKind;
+use crate::framing::{HeadersKind, LONGEST_PREFIX};
 use crate::scan::{Content, MORE, Message, Scan, Scanner, within};
 use crate::view::View;
-
-/// The longest block that is no part of its message.
-const LONGEST_BLOCK: usize = 64 << 10;
 
 #[derive(Default)]
 pub struct HeadersState {
@@ -31,8 +28,12 @@ impl HeadersState {
                 return still_in_block(headers, view, max);
             };
             self.block = end;
-            self.body = self.after_block(headers, &view.slice(0..end))?;
             let kept = if headers.keep { end } else { 0 };
+            within(kept, max)?;
+            if end - kept > LONGEST_PREFIX {
+                return Err(too_long());
+            }
+            self.body = self.after_block(headers, &view.slice(0..end))?;
             if let Body::Counted(count) = self.body {
                 within(kept.saturating_add(count), max)?;
             }
@@ -127,10 +128,15 @@ fn is_blank(view: View<'_>, line_end: usize) -> bool {
 fn still_in_block(headers: &HeadersKind, view: View<'_>, max: usize) -> Result<Scan, Fault> {
     if headers.keep {
         within(view.len(), max)?;
-    } else if view.len() > LONGEST_BLOCK {
-        return Err(Fault::Invalid { at: view.len() - 1, reason: Reason::HeaderBlockTooLong });
+    } else if view.len() > LONGEST_PREFIX {
+        return Err(too_long());
     }
     Ok(MORE)
+}
+
+/// A block that is no part of its message does not count for `max`, and has a limit of its own.
+fn too_long() -> Fault {
+    Fault::Invalid { at: LONGEST_PREFIX, reason: Reason::HeaderBlockTooLong }
 }
 
 /// The value of the first header line with that name, and where in the block it is.

@@ -2,12 +2,10 @@
 
 use crate::description::Notation;
 use crate::error::{Fault, Reason};
-use crate::framing::{FieldPlace, LengthKind, Start};
+use crate::framing::{FieldPlace, LONGEST_PREFIX, LengthKind, Start};
 use crate::scan::{Content, MORE, Message, Scan, within};
 use crate::view::View;
 
-/// The most bytes in front of a length that are no part of the message.
-const LONGEST_PREFIX: usize = 64 << 10;
 /// What a header of the protocol's version starts with; four bytes of version follow.
 const AMQP: &[u8] = b"AMQP";
 const AMQP_HEADER: usize = 8;
@@ -48,11 +46,7 @@ impl LengthState {
             Some(known) => known,
             None => match self.read(length, trailer, polls, view, max)? {
                 Some(known) => *self.known.insert(known),
-                None => {
-                    let most = if length.keep { max } else { max.saturating_add(LONGEST_PREFIX) };
-                    within(view.len(), most)?;
-                    return Ok(MORE);
-                }
+                None => return Ok(MORE),
             },
         };
         Ok(if view.len() >= known.total {
@@ -106,6 +100,7 @@ impl LengthState {
         if size > max as u64 {
             return Err(Fault::TooLarge { size });
         }
+        within(field.end - kept as usize, LONGEST_PREFIX)?;
         let total = field.end + follow as usize;
         Ok(Some(Known { field_end: field.end, total, empty: field.value == 0 || follow == 0 }))
     }

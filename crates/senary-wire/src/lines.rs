@@ -3,7 +3,7 @@
 use crate::error::{Fault, Reason};
 use crate::framing::LinesKind;
 use crate::pattern::{Found, Pattern};
-use crate::scan::{Content, MORE, Message, Scan, within};
+use crate::scan::{Content, MORE, Message, Scan};
 use crate::view::View;
 
 #[derive(Default)]
@@ -35,10 +35,7 @@ impl LinesState {
                     return Ok(Scan::End(self.line));
                 }
             }
-            let Some(lf) = view.find(b'\n', self.line.max(view.seen())) else {
-                within(view.len(), max.saturating_add(2))?;
-                return Ok(MORE);
-            };
+            let Some(lf) = view.find(b'\n', self.line.max(view.seen())) else { return Ok(MORE) };
             let next = lf + 1;
             let end = line_end(view, self.line, next);
             let line = view.slice(self.line..next - end);

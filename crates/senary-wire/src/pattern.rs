@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::error::Fault;
-use crate::scan::{MORE, Scan, within};
+use crate::scan::{MORE, Scan};
 use crate::view::View;
 
 /// What is looked for again when more has come, before the new bytes. A match that starts earlier is not found.
@@ -48,16 +48,16 @@ impl Found {
 pub struct PatternState;
 
 impl PatternState {
-    pub fn scan(&mut self, pattern: &dyn Pattern, view: View<'_>, max: usize) -> Result<Scan, Fault> {
+    pub fn scan(&mut self, pattern: &dyn Pattern, view: View<'_>) -> Result<Scan, Fault> {
         let from = view.seen().saturating_sub(LOOK_BACK);
         // One byte more, so that the start of what is searched is not taken for the start of the message.
         let before = from.min(1);
         let bytes = view.slice(from - before..view.len());
         // A message has at least one byte, or there would be no end of messages.
         let found = pattern.find(&bytes, before).filter(|found| from - before + found.end > 0);
-        match found.map(|found| (from - before + found.end).max(view.seen())) {
-            Some(end) if end <= view.len() && end > 0 => within(end, max).map(|()| Scan::End(end)),
-            _ => within(view.len(), max).map(|()| MORE),
-        }
+        Ok(match found.map(|found| (from - before + found.end).max(view.seen())) {
+            Some(end) if end <= view.len() => Scan::End(end),
+            _ => MORE,
+        })
     }
 }

@@ -1,7 +1,7 @@
 //! Where a value of Redis's protocol ends: RESP2, and RESP3 with its maps, attributes and streamed values.
 
 use crate::error::{Fault, Reason};
-use crate::scan::{MORE, Scan, within};
+use crate::scan::{MORE, Scan};
 use crate::view::View;
 
 /// Levels of nesting that are followed. Redis itself nests a handful.
@@ -48,9 +48,7 @@ impl RespState {
             if let Some(kind) = view.get(self.at) {
                 self.check_kind(kind)?;
             }
-            let Some(lf) = view.find(b'\n', self.at.max(view.seen())) else {
-                return within(view.len(), max).map(|()| MORE);
-            };
+            let Some(lf) = view.find(b'\n', self.at.max(view.seen())) else { return Ok(MORE) };
             if lf < self.at + 2 || view.get(lf - 1) != Some(b'\r') {
                 return Err(Fault::Invalid { at: lf, reason: Reason::LineEnd });
             }
@@ -58,7 +56,7 @@ impl RespState {
             let ended = self.line(&line, lf + 1, max)?;
             self.at = if self.counting { self.at } else { lf + 1 };
             if ended {
-                return within(self.at, max).map(|()| Scan::End(self.at));
+                return Ok(Scan::End(self.at));
             }
         }
     }

@@ -121,22 +121,30 @@ impl Scanner {
 
     fn scan_form(&mut self, framing: &Framing, view: View<'_>) -> Result<Scan, Fault> {
         let max = framing.max;
-        match (&mut self.state, &framing.kind) {
+        // What comes behind the limit is not looked at, so that a message that is too long is the same fault however it is
+        // cut.
+        let (whole, limit) = (view.len(), framing.kind.limit(max));
+        let view = view.clip(limit);
+        let scan = match (&mut self.state, &framing.kind) {
             (State::Length(state), Kind::Length(length)) => {
                 state.scan(length, framing.trailer.len(), framing.tolerates_polls(), view, max)
             }
             (State::Delimiter(state), Kind::Delimiter(delimiter)) => state.scan(delimiter, view, max),
             (State::Lines(state), Kind::Lines(lines)) => state.scan(lines, view, max),
             (State::Resp(state), Kind::Resp) => state.scan(view, max),
-            (State::Json(state), Kind::Json) => state.scan(view, max),
+            (State::Json(state), Kind::Json) => state.scan(view),
             (State::Headers(state), Kind::Headers(headers)) => state.scan(headers, view, max),
-            (State::Pattern(state), Kind::Pattern(pattern)) => state.scan(pattern.as_ref(), view, max),
+            (State::Pattern(state), Kind::Pattern(pattern)) => state.scan(pattern.as_ref(), view),
             (State::Fixed, Kind::Fixed(size)) => Ok(match *size {
                 size if view.len() >= size => Scan::End(size),
                 size => Scan::More { total: Some(size) },
             }),
-            (State::Idle, Kind::Idle(_)) => within(view.len(), max).map(|()| MORE),
+            (State::Idle, Kind::Idle(_)) => Ok(MORE),
             _ => unreachable!("the state was made for this kind"),
+        }?;
+        match scan {
+            Scan::More { .. } => within(whole, limit).map(|()| scan),
+            Scan::End(_) => Ok(scan),
         }
     }
 

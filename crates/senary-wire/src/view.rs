@@ -28,6 +28,12 @@ impl<'a> View<'a> {
         }
     }
 
+    /// The first `count` bytes at most.
+    pub fn clip(&self, count: usize) -> View<'a> {
+        let new = self.new.len().min(count.saturating_sub(self.head.len()));
+        View { head: self.head, new: &self.new[..new] }
+    }
+
     /// What follows the first `count` bytes, as a frame of its own.
     pub fn skip(&self, count: usize) -> View<'a> {
         match count.checked_sub(self.head.len()) {

@@ -1,5 +1,7 @@
 //! Peers that claim too much, send garbage, or stop in the middle; scripts that describe or send what cannot be.
 
+#![allow(clippy::unwrap_used)] // What is wrong here fails the test.
+
 mod common;
 
 use std::rc::Rc;

@@ -1,5 +1,7 @@
 //! Numbers in messages, keys, what is waited for, and templates.
 
+#![allow(clippy::unwrap_used)] // What is wrong here fails the test.
+
 mod common;
 
 use bytes::Bytes;

@@ -1,5 +1,5 @@
 //! What the tests share: patterns from text, and whole streams through a framer.
-#![allow(dead_code)] // Each test takes what it needs.
+#![allow(dead_code, clippy::unwrap_used)] // Each test takes what it needs, and fails where that is wrong.
 
 use std::rc::Rc;
 
