@@ -1,4 +1,4 @@
-//! Nanoseconds per message, without any I/O; the median of chunks, which are over before another program interferes: `cargo bench -p senary-wire`.
+//! Nanoseconds per message, without any I/O; the median of chunks, which are over before another program interferes: `cargo bench -p senary-wire [-- NAME]`.
 
 use std::hint::black_box;
 use std::rc::Rc;
@@ -11,9 +11,13 @@ use senary_wire::{Framer, Framing};
 const CHUNK: usize = 64 << 10;
 
 fn main() {
+    let only = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
     for (name, size) in
         [("u32", 64), ("u32", 1024), ("lines", 64), ("postgres", 64), ("resp", 64), ("json", 64)]
     {
+        if only.as_ref().is_some_and(|only| only != name) {
+            continue;
+        }
         let framing = Rc::new(Framing::named(name).expect("a name of the table"));
         let mut times: Vec<f64> =
             stream(&framing, name, size).into_iter().scan(Framer::new(framing), time).collect();

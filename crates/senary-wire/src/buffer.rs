@@ -117,6 +117,7 @@ impl Buffer {
     }
 
     /// Takes bytes out of the first chunk, which has so many.
+    #[inline(always)]
     pub(crate) fn split_front(&mut self, count: usize) -> Bytes {
         match self.chunks.front_mut() {
             Some(first) if first.len() > count => {

@@ -137,8 +137,7 @@ pub fn value_for(length: &LengthKind, follow: usize, trailer: usize) -> i128 {
 pub fn read_field(notation: &Notation, view: View<'_>, at: usize) -> Result<Option<LengthField>, Fault> {
     match *notation {
         Notation::Uint { bytes, little, mask } => {
-            let Some(raw) = fixed(view, at, bytes as usize) else { return Ok(None) };
-            let value = uint(&raw[..bytes as usize], little);
+            let Some(value) = fixed_uint(view, at, bytes as usize, little) else { return Ok(None) };
             let value = mask.map_or(value, |mask| (value & mask) >> mask.trailing_zeros());
             Ok(Some(LengthField { value, end: at + bytes as usize }))
         }
@@ -149,6 +148,16 @@ pub fn read_field(notation: &Notation, view: View<'_>, at: usize) -> Result<Opti
         Notation::HexUntil { until, max } => digits_until(view, at, until, max as usize, 16),
         Notation::Varint => varint(view, at),
         Notation::Ber => ber(view, at),
+    }
+}
+
+/// A number of one to eight bytes. Most often eight can be read at once, whatever the size.
+fn fixed_uint(view: View<'_>, at: usize, count: usize, little: bool) -> Option<u64> {
+    let eight = at.checked_sub(view.seen()).and_then(|at| view.new.get(at..)?.first_chunk::<8>());
+    match eight {
+        Some(eight) if little => Some(u64::from_le_bytes(*eight) & (u64::MAX >> (64 - 8 * count))),
+        Some(eight) => Some(u64::from_be_bytes(*eight) >> (64 - 8 * count)),
+        None => fixed(view, at, count).map(|raw| uint(&raw[..count], little)),
     }
 }
 
