@@ -15,6 +15,7 @@ mod writable;
 pub use catalog::{OutputError, OutputSpec};
 pub use number::{TimeUnit, TimeUnitError};
 pub use output::{Output, OutputContext};
+pub use outputs::push;
 pub use pipeline::{Finished, Pipeline, PipelineConfig, PipelineHandle};
 pub use summary::{
     Remark, SaveError, Summary, SummaryOptions, TrendStat, TrendStatError, WhatWentWrong, save,

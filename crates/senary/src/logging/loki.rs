@@ -5,11 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use hyper::Uri;
+use hyper::body::Bytes;
 use log::{Level, LevelFilter};
+use senary_output::push::{Pace, Push, Pusher};
 use senary_web::{Client, Method};
 use serde_json::{Map, Value, json};
 
@@ -124,78 +126,31 @@ fn split_outside_brackets(text: &str) -> Vec<String> {
 /// Who is told what goes wrong.
 type Fallback = Arc<dyn Fn(&Entry) + Send + Sync>;
 
-/// Different errors that are told of; an answer may have anything in it.
-const ERRORS: usize = 10;
-
 /// Where lines wait for the next push.
 pub struct Loki {
-    shared: Arc<Shared>,
+    pusher: Pusher<Sender>,
     fallback: Fallback,
-    limit: usize,
     max_size: usize,
-}
-
-#[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    lines: Vec<Entry>,
-    dropped: u64,
-    /// Lines of the push under way, and of those that failed.
-    under_way: u64,
-    lost: u64,
-    /// Pushes that were asked for, and those that were made.
-    asked: u64,
-    made: u64,
 }
 
 impl Loki {
     pub fn start(config: Config, web: Client, fallback: Fallback) -> io::Result<Self> {
-        let shared = Arc::new(Shared::default());
-        let (limit, max_size) = (config.limit, config.max_size);
+        let max_size = config.max_size;
+        let pace =
+            Pace { period: config.push_period, limit: config.limit as u64, tries: 1, pause: Duration::ZERO };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let pusher = Pusher {
-            config,
-            web,
-            shared: shared.clone(),
-            fallback: fallback.clone(),
-            runtime,
-            told: Vec::new(),
-        };
-        std::thread::Builder::new().name("senary-loki".into()).spawn(move || pusher.run())?;
-        Ok(Self { shared, fallback, limit, max_size })
+        let sender = Sender { config, web, fallback: fallback.clone(), runtime, body: Bytes::new() };
+        Ok(Self { pusher: Pusher::start("senary-loki", pace, sender)?, fallback, max_size })
     }
 
     pub fn push(&self, mut entry: Entry) {
         truncate(&mut entry.message, self.max_size);
-        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.lines.len() < self.limit {
-            state.lines.push(entry);
-        } else {
-            state.dropped += 1;
-        }
+        self.pusher.push(entry);
     }
 
     /// Pushes at once, and waits for it until the deadline. Says what was lost: this is the end.
     pub fn flush(&self, deadline: Instant) {
-        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.asked += 1;
-        let wanted = state.asked;
-        self.shared.changed.notify_all();
-        while state.made < wanted {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            let waited = self.shared.changed.wait_timeout(state, left);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        let lost = state.lost + state.under_way + state.lines.len() as u64 + state.dropped;
-        drop(state);
+        let lost = self.pusher.flush(deadline);
         if lost > 0 {
             (self.fallback)(&complaint(format!("{lost} log messages did not reach Loki"), None));
         }
@@ -208,59 +163,44 @@ fn complaint(message: String, error: Option<String>) -> Entry {
     Entry { level: Level::Error, message, fields, time: SystemTime::now() }
 }
 
-struct Pusher {
+/// Sends lines to the server.
+struct Sender {
     config: Config,
     web: Client,
-    shared: Arc<Shared>,
     fallback: Fallback,
     runtime: tokio::runtime::Runtime,
-    /// The errors that were told of.
-    told: Vec<String>,
+    /// The lines that were taken last.
+    body: Bytes,
 }
 
-impl Pusher {
-    fn run(mut self) {
-        loop {
-            let next = Instant::now() + self.config.push_period;
-            let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
-            loop {
-                let left = next.saturating_duration_since(Instant::now());
-                if left.is_zero() || state.asked > state.made {
-                    break;
-                }
-                let waited = self.shared.changed.wait_timeout(state, left);
-                state = waited.unwrap_or_else(PoisonError::into_inner).0;
-            }
-            let asked = state.asked;
-            let lines = std::mem::take(&mut state.lines);
-            let dropped = std::mem::take(&mut state.dropped);
-            let all = lines.len() as u64 + dropped;
-            state.under_way = all;
-            drop(state);
-            let arrived = all == 0 || self.push(&body(&self.config, &lines, dropped));
-            let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.under_way = 0;
-            if !arrived {
-                state.lost += all;
-            }
-            state.made = asked;
-            self.shared.changed.notify_all();
-        }
+impl Push for Sender {
+    type Item = Entry;
+
+    fn weight(_: &Entry) -> u64 {
+        1
     }
 
-    /// Whether it arrived.
-    fn push(&mut self, body: &Value) -> bool {
-        let result = self.runtime.block_on(async {
-            let push = post(&self.web, &self.config, body.to_string());
+    fn take(&mut self, lines: Vec<Entry>, dropped: u64) -> u64 {
+        self.body = body(&self.config, &lines, dropped).to_string().into();
+        // The server is told of lines that were dropped, so they are not lost without a word.
+        0
+    }
+
+    fn send(&mut self) -> io::Result<()> {
+        let sent = self.runtime.block_on(async {
+            let push = post(&self.web, &self.config, self.body.clone());
             tokio::time::timeout(PUSH_TIMEOUT, push).await.unwrap_or_else(|_| Err("timed out".to_owned()))
         });
-        let Err(error) = result else { return true };
-        if !self.told.contains(&error) && self.told.len() < ERRORS {
-            let message = format!("could not send the log to {}", self.config.url);
-            (self.fallback)(&complaint(message, Some(error.clone())));
-            self.told.push(error);
-        }
-        false
+        sent.map_err(io::Error::other)
+    }
+
+    fn give_up(&mut self) {
+        self.body.clear();
+    }
+
+    fn report(&mut self, error: &io::Error) {
+        let message = format!("could not send the log to {}", self.config.url);
+        (self.fallback)(&complaint(message, Some(error.to_string())));
     }
 }
 
@@ -314,11 +254,10 @@ fn nanos(time: SystemTime) -> String {
 const MAX_ANSWER: usize = 64 << 10;
 
 /// Sends lines; if they did not arrive, why.
-async fn post(web: &Client, config: &Config, body: String) -> Result<(), String> {
+async fn post(web: &Client, config: &Config, body: Bytes) -> Result<(), String> {
     let content_type = ("Content-Type".to_owned(), "application/json".to_owned());
     let headers: Vec<_> = [content_type].into_iter().chain(config.headers.iter().cloned()).collect();
-    let response =
-        web.send(Method::POST, &config.url, &headers, body.into()).await.map_err(|e| e.reason())?;
+    let response = web.send(Method::POST, &config.url, &headers, body).await.map_err(|e| e.reason())?;
     if response.status.is_success() {
         return Ok(());
     }
@@ -330,6 +269,7 @@ async fn post(web: &Client, config: &Config, body: String) -> Result<(), String>
 mod tests {
     use std::io::{BufRead, BufReader, Read, Write};
     use std::net::TcpListener;
+    use std::sync::Mutex;
 
     use super::*;
 

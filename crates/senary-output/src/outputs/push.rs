@@ -1,0 +1,445 @@
+//! Sending to something that may be slow or away, such as a server: what waits to be sent is bounded, a thread sends it, a
+//! batch per period, and whoever hands something over never waits. What is lost is counted.
+
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// At most this many different errors are reported; an answer of a server may have anything in it.
+const MAX_REPORTED: usize = 10;
+
+/// What sends. It lives on the pusher's thread.
+pub trait Push: Send + 'static {
+    type Item: Send + 'static;
+
+    /// How much an item counts: against the limit, and when it is lost.
+    fn weight(item: &Self::Item) -> u64;
+
+    /// What has to be taken all the same of an item that found no room, for example because later items build on it. It
+    /// counts nothing.
+    fn remainder(_dropped: Self::Item) -> Option<Self::Item> {
+        None
+    }
+
+    /// Takes what has come since the last time, in its order; items that weigh `dropped` found no room. The answer is how
+    /// much of all this is lost for good, whatever becomes of the rest.
+    fn take(&mut self, items: Vec<Self::Item>, dropped: u64) -> u64;
+
+    /// Sends what was taken and is not sent yet. It may be called again if it fails, but not after an error of the kind
+    /// `InvalidData`: what was refused once is refused again.
+    fn send(&mut self) -> io::Result<()>;
+
+    /// Forgets what was taken: it is not sent any more.
+    fn give_up(&mut self);
+
+    /// Sends what belongs at the very end. Nothing comes after this.
+    fn close(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Says what went wrong. It is called once for each error, and for a few errors only.
+    fn report(&mut self, error: &io::Error);
+}
+
+/// How a pusher sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// How often it sends.
+    pub period: Duration,
+    /// How much may wait at a time, in what items weigh.
+    pub limit: u64,
+    /// How often it tries to send the same, and how long it waits before it tries again.
+    pub tries: u32,
+    pub pause: Duration,
+}
+
+/// Sends what it is given, on a thread of its own, until it is dropped.
+pub struct Pusher<P: Push> {
+    shared: Arc<Shared<P::Item>>,
+    limit: u64,
+}
+
+struct Shared<T> {
+    state: Mutex<State<T>>,
+    changed: Condvar,
+}
+
+struct State<T> {
+    items: Vec<T>,
+    /// What they weigh, and what those weigh that found no room.
+    waiting: u64,
+    dropped: u64,
+    /// What is being sent, and what did not arrive.
+    under_way: u64,
+    lost: u64,
+    /// Pushes that were asked for, and those that were made.
+    asked: u64,
+    made: u64,
+    /// Whether the last push that was asked for is the very last.
+    closing: bool,
+    /// Nobody waits for the thread any more.
+    abandoned: bool,
+}
+
+impl<T> Default for Shared<T> {
+    fn default() -> Self {
+        let state = State {
+            items: Vec::new(),
+            waiting: 0,
+            dropped: 0,
+            under_way: 0,
+            lost: 0,
+            asked: 0,
+            made: 0,
+            closing: false,
+            abandoned: false,
+        };
+        Self { state: Mutex::new(state), changed: Condvar::new() }
+    }
+}
+
+impl<T> Shared<T> {
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until something has changed, at most until then. `None` if it is that late already.
+    fn wait<'a>(&self, state: MutexGuard<'a, State<T>>, until: Instant) -> Option<MutexGuard<'a, State<T>>> {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return None;
+        }
+        Some(self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0)
+    }
+}
+
+impl<P: Push> Pusher<P> {
+    /// Starts the thread. Fails only if the system gives none.
+    pub fn start(thread: &str, pace: Pace, push: P) -> io::Result<Self> {
+        let (shared, limit) = (Arc::<Shared<P::Item>>::default(), pace.limit);
+        let sender = Sender { shared: shared.clone(), pace, push, reported: Vec::new() };
+        thread::Builder::new().name(thread.to_owned()).spawn(move || sender.run())?;
+        Ok(Self { shared, limit })
+    }
+
+    /// Hands an item over, without waiting. False if there was no room for it.
+    pub fn push(&self, item: P::Item) -> bool {
+        let weight = P::weight(&item);
+        let mut state = self.shared.lock();
+        let has_room = state.waiting + weight <= self.limit;
+        if has_room {
+            state.waiting += weight;
+            state.items.push(item);
+        } else {
+            state.dropped += weight;
+            state.items.extend(P::remainder(item));
+        }
+        has_room
+    }
+
+    /// Sends what waits, at once, and gives back how much has not arrived, now or earlier. It waits for that until the
+    /// deadline at most; what is on its way by then counts as lost.
+    pub fn flush(&self, deadline: Instant) -> u64 {
+        self.push_now(deadline, false)
+    }
+
+    /// As [`flush`](Self::flush), and ends the thread.
+    pub fn close(self, deadline: Instant) -> u64 {
+        self.push_now(deadline, true)
+    }
+
+    fn push_now(&self, deadline: Instant, closing: bool) -> u64 {
+        let mut state = self.shared.lock();
+        state.asked += 1;
+        state.closing |= closing;
+        let wanted = state.asked;
+        self.shared.changed.notify_all();
+        while state.made < wanted {
+            match self.shared.wait(state, deadline) {
+                Some(changed) => state = changed,
+                None => {
+                    state = self.shared.lock();
+                    break;
+                }
+            }
+        }
+        state.lost + state.under_way + state.waiting + state.dropped
+    }
+}
+
+impl<P: Push> Drop for Pusher<P> {
+    fn drop(&mut self) {
+        self.shared.lock().abandoned = true;
+        self.shared.changed.notify_all();
+    }
+}
+
+/// What runs on the thread.
+struct Sender<P: Push> {
+    shared: Arc<Shared<P::Item>>,
+    pace: Pace,
+    push: P,
+    /// The errors that were reported.
+    reported: Vec<String>,
+}
+
+/// What is due.
+struct Due<T> {
+    items: Vec<T>,
+    dropped: u64,
+    all: u64,
+    /// The number of the push that was asked for last.
+    asked: u64,
+    closing: bool,
+}
+
+impl<P: Push> Sender<P> {
+    fn run(mut self) {
+        while let Some(due) = self.next() {
+            let lost = if due.all > 0 || !due.items.is_empty() {
+                self.push_all(due.items, due.dropped, due.all)
+            } else {
+                0
+            };
+            if due.closing
+                && let Err(error) = self.push.close()
+            {
+                self.report(&error);
+            }
+            let mut state = self.shared.lock();
+            state.under_way = 0;
+            state.lost += lost;
+            state.made = due.asked;
+            self.shared.changed.notify_all();
+            if due.closing {
+                return;
+            }
+        }
+    }
+
+    /// Waits until a push is due. `None` if the pusher is gone.
+    fn next(&self) -> Option<Due<P::Item>> {
+        let at = Instant::now() + self.pace.period;
+        let mut state = self.shared.lock();
+        loop {
+            if state.abandoned {
+                return None;
+            }
+            if state.asked > state.made {
+                break;
+            }
+            match self.shared.wait(state, at) {
+                Some(changed) => state = changed,
+                None => {
+                    state = self.shared.lock();
+                    break;
+                }
+            }
+        }
+        let items = std::mem::take(&mut state.items);
+        let dropped = std::mem::take(&mut state.dropped);
+        let all = std::mem::take(&mut state.waiting) + dropped;
+        state.under_way = all;
+        Some(Due { items, dropped, all, asked: state.asked, closing: state.closing })
+    }
+
+    /// Sends this, and gives back how much of it is lost.
+    fn push_all(&mut self, items: Vec<P::Item>, dropped: u64, all: u64) -> u64 {
+        let lost = self.push.take(items, dropped);
+        if self.has_sent() {
+            return lost;
+        }
+        self.push.give_up();
+        all
+    }
+
+    fn has_sent(&mut self) -> bool {
+        for attempt in 1.. {
+            let Err(error) = self.push.send() else { return true };
+            self.report(&error);
+            let may_pass = error.kind() != io::ErrorKind::InvalidData;
+            if !may_pass || attempt >= self.pace.tries || !self.has_paused() {
+                break;
+            }
+        }
+        false
+    }
+
+    /// Waits before another try. False if nobody waits for that any more.
+    fn has_paused(&self) -> bool {
+        let until = Instant::now() + self.pace.pause;
+        let mut state = self.shared.lock();
+        while !state.abandoned {
+            match self.shared.wait(state, until) {
+                Some(changed) => state = changed,
+                None => return true,
+            }
+        }
+        false
+    }
+
+    fn report(&mut self, error: &io::Error) {
+        let text = error.to_string();
+        if !self.reported.contains(&text) && self.reported.len() < MAX_REPORTED {
+            self.reported.push(text);
+            self.push.report(error);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, Sender as Channel, channel};
+
+    use super::*;
+
+    const AN_HOUR: Duration = Duration::from_secs(3600);
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    fn soon() -> Instant {
+        Instant::now() + PATIENCE
+    }
+
+    /// Sends texts of their own length, as it is told to.
+    struct Wire {
+        taken: Vec<&'static str>,
+        /// What happens at each attempt; it succeeds where nothing is said.
+        outcomes: Receiver<Option<io::ErrorKind>>,
+        events: Channel<String>,
+    }
+
+    impl Wire {
+        fn tell(&self, event: String) {
+            let _ = self.events.send(event);
+        }
+    }
+
+    impl Push for Wire {
+        type Item = &'static str;
+
+        fn weight(item: &&'static str) -> u64 {
+            if item.starts_with('+') { 0 } else { item.len() as u64 }
+        }
+
+        fn remainder(dropped: &'static str) -> Option<&'static str> {
+            (dropped == "defines").then_some("+defines")
+        }
+
+        fn take(&mut self, items: Vec<&'static str>, dropped: u64) -> u64 {
+            self.taken.extend(items);
+            dropped
+        }
+
+        fn send(&mut self) -> io::Result<()> {
+            match self.outcomes.recv().ok().flatten() {
+                Some(kind) => Err(kind.into()),
+                None => {
+                    self.tell(format!("sent {}", self.taken.join(" ")));
+                    self.taken.clear();
+                    Ok(())
+                }
+            }
+        }
+
+        fn give_up(&mut self) {
+            self.tell(format!("gave up {}", self.taken.join(" ")));
+            self.taken.clear();
+        }
+
+        fn close(&mut self) -> io::Result<()> {
+            self.tell("closed".to_owned());
+            Ok(())
+        }
+
+        fn report(&mut self, error: &io::Error) {
+            self.tell(format!("error {:?}", error.kind()));
+        }
+    }
+
+    type Started = (Pusher<Wire>, Channel<Option<io::ErrorKind>>, Receiver<String>);
+
+    fn start(period: Duration, limit: u64, tries: u32, pause: Duration) -> Started {
+        let (outcome, outcomes) = channel();
+        let (events, heard) = channel();
+        let pace = Pace { period, limit, tries, pause };
+        let wire = Wire { taken: Vec::new(), outcomes, events };
+        (Pusher::start("push-test", pace, wire).unwrap(), outcome, heard)
+    }
+
+    #[test]
+    fn what_waits_is_sent_every_period() {
+        let (pusher, outcomes, heard) = start(Duration::from_millis(20), 100, 1, AN_HOUR);
+        for item in ["a", "b"] {
+            assert!(pusher.push(item));
+            outcomes.send(None).unwrap();
+            assert_eq!(heard.recv_timeout(PATIENCE).unwrap(), format!("sent {item}"));
+        }
+        assert_eq!(pusher.close(soon()), 0);
+        assert_eq!(heard.iter().collect::<Vec<_>>(), ["closed"]);
+    }
+
+    #[test]
+    fn what_finds_no_room_is_counted_and_leaves_what_others_build_on() {
+        let (pusher, outcomes, heard) = start(AN_HOUR, 5, 1, AN_HOUR);
+        assert!(pusher.push("four"));
+        assert!(!pusher.push("two") && !pusher.push("defines"));
+        assert!(pusher.push("1"), "what is smaller still fits");
+        outcomes.send(None).unwrap();
+        assert_eq!(pusher.flush(soon()), 10, "dropped for good");
+        assert!(pusher.push("later"), "there is room again");
+        outcomes.send(None).unwrap();
+        assert_eq!(pusher.close(soon()), 10);
+        assert_eq!(heard.iter().collect::<Vec<_>>(), ["sent four +defines 1", "sent later", "closed"]);
+    }
+
+    #[test]
+    fn it_tries_again_but_not_for_ever_and_not_where_it_was_refused() {
+        let (pusher, outcomes, heard) = start(AN_HOUR, 100, 3, Duration::from_millis(1));
+        let away = Some(io::ErrorKind::ConnectionRefused);
+        for outcome in [away, away, None] {
+            outcomes.send(outcome).unwrap();
+        }
+        pusher.push("again");
+        assert_eq!(pusher.flush(soon()), 0);
+        for outcome in [away, away, away] {
+            outcomes.send(outcome).unwrap();
+        }
+        pusher.push("vain");
+        assert_eq!(pusher.flush(soon()), 4);
+        outcomes.send(Some(io::ErrorKind::InvalidData)).unwrap();
+        pusher.push("refused");
+        assert_eq!(pusher.close(soon()), 11);
+        let expected = [
+            "error ConnectionRefused",
+            "sent again",
+            "gave up vain",
+            "error InvalidData",
+            "gave up refused",
+            "closed",
+        ];
+        assert_eq!(heard.iter().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn nobody_waits_longer_than_the_deadline() {
+        let (pusher, outcomes, heard) = start(AN_HOUR, 100, 1, AN_HOUR);
+        pusher.push("stuck");
+        assert_eq!(pusher.close(Instant::now() + Duration::from_millis(50)), 5);
+        // Once it can be sent after all, that does no harm.
+        outcomes.send(None).unwrap();
+        assert_eq!(heard.iter().collect::<Vec<_>>(), ["sent stuck", "closed"]);
+    }
+
+    #[test]
+    fn a_pusher_that_is_dropped_sends_nothing_more() {
+        let (pusher, outcomes, heard) = start(AN_HOUR, 100, 2, AN_HOUR);
+        pusher.push("x");
+        outcomes.send(Some(io::ErrorKind::TimedOut)).unwrap();
+        assert_eq!(pusher.flush(Instant::now()), 1);
+        assert_eq!(heard.recv_timeout(PATIENCE).unwrap(), "error TimedOut");
+        drop(pusher);
+        assert_eq!(heard.iter().collect::<Vec<_>>(), ["gave up x"]);
+    }
+}
