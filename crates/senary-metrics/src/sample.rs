@@ -61,6 +61,18 @@ impl SampleBatch {
     pub fn metadata_of(&self, sample: &Sample) -> Option<&Metadata> {
         sample.metadata_index().and_then(|at| self.metadata.get(at))
     }
+
+    /// The batch without its samples, for a consumer that cannot take them: later batches build on the series it defines.
+    /// `None` if it defines nothing.
+    pub fn definitions(&self) -> Option<Self> {
+        (self.restarts || !self.new_series.is_empty()).then(|| Self {
+            producer: self.producer,
+            restarts: self.restarts,
+            new_series: self.new_series.clone(),
+            samples: Vec::new(),
+            metadata: Vec::new(),
+        })
+    }
 }
 
 impl Sample {

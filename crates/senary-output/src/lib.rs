@@ -8,13 +8,14 @@ mod number;
 mod output;
 mod outputs;
 mod pipeline;
+mod slot;
 pub mod summary;
 mod time;
 mod writable;
 
 pub use catalog::{OutputError, OutputSpec};
 pub use number::{TimeUnit, TimeUnitError};
-pub use output::{Output, OutputContext};
+pub use output::{Output, OutputContext, Urgency};
 pub use outputs::push;
 pub use pipeline::{Finished, Pipeline, PipelineConfig, PipelineHandle};
 pub use summary::{

@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 
 use senary_metrics::engine::Crossed;
 use senary_metrics::{Engine, Notice, Results, SampleBatch};
-use senary_words::io_text;
 
 use crate::output::Output;
+use crate::slot::OutputSlot;
 
 /// Messages the queue holds. A batch has a few thousand samples at most, 32 bytes each.
 const QUEUE: usize = 64;
@@ -58,13 +58,13 @@ enum Message {
 }
 
 impl Pipeline {
-    /// Starts the collector. Fails only if the system gives no thread.
+    /// Starts the collector. Fails only if the system gives too few threads.
     pub fn start(config: PipelineConfig) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(QUEUE);
         let elapsed = config.elapsed.clone();
         let collector = Collector {
             engine: config.engine,
-            outputs: config.outputs.into_iter().map(Attached::new).collect(),
+            outputs: config.outputs.into_iter().map(OutputSlot::new).collect::<io::Result<_>>()?,
             elapsed: config.elapsed,
             on_abort: Some(config.on_abort),
         };
@@ -185,7 +185,7 @@ fn lost(message: &Message) {
 /// What runs on the collector's thread.
 struct Collector {
     engine: Engine,
-    outputs: Vec<Attached>,
+    outputs: Vec<OutputSlot>,
     elapsed: Arc<dyn Fn() -> f64 + Send + Sync>,
     /// `None` once called.
     on_abort: Option<Box<dyn FnOnce(Crossed) + Send>>,
@@ -198,19 +198,19 @@ impl Collector {
         let mut evaluate_at = Instant::now() + EVALUATE_EVERY;
         loop {
             match queue.recv_timeout(flush_at.saturating_duration_since(Instant::now())) {
-                Ok(Message::Batch(batch)) => self.collect(&batch),
+                Ok(Message::Batch(batch)) => self.collect(&Arc::new(batch)),
                 Ok(Message::Query(question)) => question(&mut self.engine),
                 Ok(Message::Finish { elapsed }) => return Some(self.finish(elapsed)),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
-                    self.outputs.iter_mut().for_each(Attached::close);
+                    self.outputs.iter_mut().for_each(OutputSlot::close);
                     return None;
                 }
             }
             let now = Instant::now();
             if now >= flush_at {
                 flush_at = now + FLUSH_EVERY;
-                self.outputs.iter_mut().for_each(Attached::flush);
+                self.outputs.iter_mut().for_each(OutputSlot::flush);
             }
             if now >= evaluate_at {
                 evaluate_at = now + EVALUATE_EVERY;
@@ -219,7 +219,7 @@ impl Collector {
         }
     }
 
-    fn collect(&mut self, batch: &SampleBatch) {
+    fn collect(&mut self, batch: &Arc<SampleBatch>) {
         self.engine.ingest(batch);
         for notice in self.engine.take_notices() {
             match notice {
@@ -250,77 +250,12 @@ impl Collector {
 
     fn finish(mut self, elapsed: f64) -> Finished {
         let crossed = self.engine.finish(elapsed);
-        self.outputs.iter_mut().for_each(Attached::close);
-        let output_errors: Vec<_> = self.outputs.iter().filter_map(Attached::verdict).collect();
+        self.outputs.iter_mut().for_each(OutputSlot::close);
+        let output_errors: Vec<_> = self.outputs.iter().filter_map(OutputSlot::verdict).collect();
         for error in &output_errors {
             log::error!("{error}");
         }
         Finished { results: self.engine.results(elapsed), crossed, output_errors }
-    }
-}
-
-/// An output, and what became of it.
-struct Attached {
-    output: Box<dyn Output>,
-    failed: bool,
-    /// Samples it took but has not yet been seen to pass on.
-    pending: u64,
-    lost: u64,
-}
-
-impl Attached {
-    fn new(output: Box<dyn Output>) -> Self {
-        Self { output, failed: false, pending: 0, lost: 0 }
-    }
-
-    fn add(&mut self, batch: &SampleBatch) {
-        let samples = batch.samples.len() as u64;
-        if self.failed {
-            self.lost += samples;
-            return;
-        }
-        self.pending += samples;
-        let result = self.output.add(batch);
-        self.note(&result);
-    }
-
-    fn flush(&mut self) {
-        if !self.failed {
-            let result = self.output.flush();
-            self.note(&result);
-            if result.is_ok() {
-                self.pending = 0;
-            }
-        }
-    }
-
-    fn close(&mut self) {
-        if !self.failed {
-            let result = self.output.close();
-            self.note(&result);
-        }
-    }
-
-    fn note(&mut self, result: &io::Result<()>) {
-        let Err(error) = result else { return };
-        self.failed = true;
-        self.lost += std::mem::take(&mut self.pending);
-        log::error!(
-            "The output {} failed and gets no more samples: {}",
-            self.output.description(),
-            io_text(error)
-        );
-    }
-
-    /// What is to be said at the end.
-    fn verdict(&self) -> Option<String> {
-        self.failed.then(|| {
-            format!(
-                "The output {} is incomplete: up to {} samples were lost",
-                self.output.description(),
-                self.lost
-            )
-        })
     }
 }
 
@@ -331,14 +266,21 @@ mod tests {
 
     use senary_metrics::sink::Sink;
     use senary_metrics::threshold::ThresholdSpec;
-    use senary_metrics::{ProducerId, Recorder, Registry, TagSet, Timestamp, builtin};
+    use senary_metrics::{ProducerId, Recorder, Registry, SeriesMap, TagSet, Timestamp, builtin};
 
     use super::*;
+    use crate::output::Urgency;
+    use crate::outputs::push::Pace;
 
     /// Keeps the number of samples it got; fails or waits as told.
     #[derive(Default)]
     struct Probe {
+        /// If it has one, it has a thread of its own.
+        pace: Option<Pace>,
         got: Arc<Mutex<u64>>,
+        names: SeriesMap<Option<String>>,
+        /// The names of series it got samples of.
+        seen: Arc<Mutex<Vec<String>>>,
         closed: Arc<Mutex<bool>>,
         /// Fails when it has got this many.
         fails_at: Option<u64>,
@@ -351,9 +293,17 @@ mod tests {
             "probe (test)".to_owned()
         }
 
+        fn urgency(&self) -> Urgency {
+            self.pace.clone().map_or(Urgency::HoldUp, Urgency::Drop)
+        }
+
         fn add(&mut self, batch: &SampleBatch) -> io::Result<()> {
+            self.names.learn(batch, |series| series.tags.get("name").map(str::to_owned));
+            let names = self.names.samples(batch).filter_map(|(name, _)| name.clone());
+            self.seen.lock().unwrap().extend(names);
             if let Some(gate) = &self.gate {
-                gate.recv().unwrap();
+                // Once nobody is at the gate it is open.
+                let _ = gate.recv();
             }
             let mut got = self.got.lock().unwrap();
             *got += batch.samples.len() as u64;
@@ -459,6 +409,44 @@ mod tests {
     }
 
     #[test]
+    fn nobody_waits_for_an_output_that_has_a_pace() {
+        let (open, gate) = channel();
+        let pace = Pace { period: Duration::from_millis(1), limit: 20, tries: 1, pause: Duration::ZERO };
+        let probe = Probe { gate: Some(gate), pace: Some(pace), ..Probe::default() };
+        let (got, seen) = (probe.got.clone(), probe.seen.clone());
+        let pipeline = Pipeline::start(config(engine(None), vec![Box::new(probe)])).unwrap();
+        let (sink, mut worker) = (pipeline.sink(), Worker::new());
+        let mut named = |name: usize| {
+            let tags = worker.0.intern(&TagSet::new([("name", name.to_string())]));
+            let series = worker.0.series(builtin::ITERATIONS, tags);
+            (0..10).for_each(|_| worker.0.record(series, 1.0, Timestamp(0)));
+            worker.0.take_batch().unwrap()
+        };
+        // The output stands still, and yet all of these are taken: far more than every queue together holds.
+        let batches = 4 * QUEUE;
+        (0..batches).for_each(|name| sink(named(name)));
+        drop(open);
+        let (held_up, from) = (pipeline.held_up(), Instant::now());
+        // Series that were defined by batches without room are known all the same.
+        let finished = loop {
+            sink(named(batches - 1));
+            if seen.lock().unwrap().last() == Some(&(batches - 1).to_string()) {
+                break pipeline.finish(1.0);
+            }
+            assert!(from.elapsed() < Duration::from_secs(20), "the output gets nothing more");
+            thread::sleep(Duration::from_millis(5));
+        };
+        assert!(held_up() < Duration::from_secs(5), "{:?}", held_up());
+        let all = iterations(&finished.results) as u64;
+        let lost = all - *got.lock().unwrap();
+        assert!(lost >= 10 * (batches - QUEUE - 30) as u64, "{lost} of {all} samples were lost");
+        assert_eq!(
+            finished.output_errors,
+            [format!("The output probe (test) is incomplete: up to {lost} samples were lost")]
+        );
+    }
+
+    #[test]
     fn an_output_that_fails_is_left_alone_and_its_losses_are_counted() {
         let (broken, whole) = (Probe { fails_at: Some(30), ..Probe::default() }, Probe::default());
         let (got, closed) = ([broken.got.clone(), whole.got.clone()], broken.closed.clone());
@@ -494,7 +482,7 @@ mod tests {
                 on_abort: Some(config.on_abort),
             };
             collector.evaluate();
-            collector.collect(&Worker::new().batch(3));
+            collector.collect(&Arc::new(Worker::new().batch(3)));
             collector.evaluate();
             collector.evaluate();
             let finished = collector.finish(5.0);
