@@ -96,7 +96,7 @@ fn flags() {
 fn options() {
     let mut program = Names::new();
     for source in sources("crates/senary/src/options") {
-        let Some((_, table)) = source.split_once("\noptions! {") else { continue };
+        let Some((_, table)) = source.split_once("\n    Options:\n") else { continue };
         let rows = table.split("\n}").next().unwrap().lines();
         program.extend(rows.filter_map(|row| Some(row.split_once("= \"")?.1.split('"').next()?.to_owned())));
     }
@@ -149,11 +149,13 @@ fn environment_variables() {
 fn keys_of_the_configuration_file() {
     let page = page("command-line.md");
     let mut known = 0;
-    for source in
-        sources("crates/senary/src").iter().filter(|source| source.contains("pub struct ConfigFile"))
-    {
-        for call in source.split("fields.take(\"").skip(1) {
-            let key = call.split('"').next().unwrap();
+    for source in sources("crates/senary/src/options") {
+        let keys = match source.split_once("\n    RunOptions:\n") {
+            Some((_, table)) => table.split("\n}").next().unwrap().split(" = \"").skip(1),
+            None if source.contains("pub struct ConfigFile") => source.split("fields.take(\"").skip(1),
+            None => continue,
+        };
+        for key in keys.map(|rest| rest.split('"').next().unwrap()) {
             assert!(page.contains(&format!("`{key}`")), "{key} is not on the page");
             known += 1;
         }

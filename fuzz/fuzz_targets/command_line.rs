@@ -6,7 +6,8 @@ use libfuzzer_sys::fuzz_target;
 use senary::cli::{self, Command};
 use senary::environment::Environment;
 use senary::logging::Target;
-use senary::options::{Given, GlobalSettings, RuntimeSettings, ScriptOptions};
+use senary::options::{OptionLayers, ScriptOptions};
+use senary::settings::{GlobalSettings, RuntimeSettings};
 use senary::plan::{ScriptFacts, TestPlan};
 use senary_metrics::Registry;
 use senary_output::OutputSpec;
@@ -25,12 +26,13 @@ fuzz_target!(|text: &str| {
         senary_modules::fuzzing::secret_source(source, text);
     }
     let Command::Run(args) = cli.command else { return };
-    let Ok(runtime) = RuntimeSettings::new(&args.runtime, &env, true) else { return };
-    let Ok(given) = Given::read(Some(&args.options), Some(&args.config), &env, None) else { return };
-    given.console_output();
+    let Ok(runtime) = RuntimeSettings::new(&args.script.runtime, &env, true) else { return };
+    let Ok(layer) = args.layer() else { return };
+    let Ok(layers) = OptionLayers::read(layer, &env, None) else { return };
+    layers.console_output();
     let script = ScriptOptions { name: "script.js", text: "", json: &Value::Null };
-    let Ok(consolidated) = given.consolidate(&script) else { return };
-    for output in &consolidated.out {
+    let Ok(consolidated) = layers.consolidate(&script) else { return };
+    for output in consolidated.run.out.iter().flat_map(|out| &out.0) {
         let _ = OutputSpec::parse(output);
     }
     let facts = ScriptFacts {

@@ -2,9 +2,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use senary::config_file::ConfigFile;
+use senary::options::ConfigFile;
 use senary::environment::Environment;
-use senary::options::{Given, Options, Remarks, RuntimeSettings, ScriptOptions};
+use senary::options::{CommandLine, OptionLayers, Options, Remarks, ScriptOptions};
+use senary::settings::RuntimeSettings;
 use senary::plan::{ScriptFacts, TestPlan};
 use senary_metrics::Registry;
 use serde_json::Value;
@@ -22,8 +23,8 @@ fuzz_target!(|text: &str| {
         assert_eq!(Value::Object(again.to_json()), encoded);
         assert_eq!(remarks, Remarks::default());
     }
-    let Ok(given) = Given::read(None, None, &Environment::default(), None) else { return };
-    let Ok(consolidated) = given.consolidate(&ScriptOptions { name: "script.js", text, json: &json }) else {
+    let Ok(layers) = OptionLayers::read(CommandLine::default(), &Environment::default(), None) else { return };
+    let Ok(consolidated) = layers.consolidate(&ScriptOptions { name: "script.js", text, json: &json }) else {
         return;
     };
     let facts = ScriptFacts {

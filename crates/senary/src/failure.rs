@@ -13,9 +13,10 @@ use senary_words::io_text;
 use crate::archive::ArchiveError;
 use crate::cli::UsageError;
 use crate::logging::LogError;
-use crate::options::{OptionsError, SettingsError};
+use crate::options::OptionsError;
 use crate::plan::PlanError;
 use crate::rest::BindError;
+use crate::settings::SettingsError;
 
 /// A function of the script with a time limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use senary::cli::{self, Cli, Command};
 use senary::commands::{archive, completion, deps, echo, inspect, new};
 use senary::environment::Environment;
 use senary::failure::Failure;
-use senary::options::GlobalSettings;
+use senary::settings::GlobalSettings;
 use senary::{features, logging, run, signals, trust, version};
 
 fn main() -> ExitCode {
@@ -50,7 +50,7 @@ fn follow(cli: Cli, global: &GlobalSettings, env: &Environment) -> Result<(), Fa
         Command::Inspect(args) => inspect::run(&args, global, env),
         Command::Deps(args) => print(deps::run(&args, global, env)?.as_bytes()),
         Command::Echo(args) => echo::run(&args).map_err(command),
-        Command::Help(text) => print(text.as_bytes()),
+        Command::Help(args) => print(args.text.as_bytes()),
         Command::Archive(args) => archive::run(&args, global, env),
         Command::New(args) => print(new::run(&args).map_err(command)?.as_bytes()),
         Command::Version(args) => print(version::text(args.json.unwrap_or_default()).as_bytes()),

@@ -7,11 +7,11 @@ use senary_js::LifecycleError;
 use senary_js::bundle::HANDLE_SUMMARY;
 use senary_js::stages::SummaryFiles;
 use senary_metrics::Results;
-use senary_output::{Summary, SummaryOptions, TimeUnit, TrendStat, WhatWentWrong, save};
+use senary_output::{Summary, SummaryOptions, WhatWentWrong, save};
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::{Failure, LifecycleFunction};
-use crate::options::SummaryMode;
+use crate::settings::SummaryMode;
 use crate::terminal::is_terminal;
 use crate::test_run::{Ended, run_lifecycle};
 use crate::{saturation, verdict};
@@ -91,7 +91,7 @@ async fn custom(
     if !ended.bundle.exports_anything_as(HANDLE_SUMMARY) {
         return Ok(None);
     }
-    let limit = ended.plan.handle_summary_timeout;
+    let limit = ended.plan.lifecycle.handle_summary_timeout;
     // A run that was ended by a signal still has a summary; then only a second one ends that.
     let interrupt = if signalled.is_cancelled() { CancellationToken::new() } else { signalled.child_token() };
     run_lifecycle(
@@ -119,9 +119,8 @@ fn options(ended: &Ended, script: String, no_color: bool) -> SummaryOptions {
     let setup_data = ended.stages.settings.setup_data.get();
     SummaryOptions {
         full: settings.mode == SummaryMode::Full,
-        // Both were checked with the plan.
-        trend_stats: settings.trend_stats.iter().filter_map(|stat| TrendStat::parse(stat).ok()).collect(),
-        time_unit: TimeUnit::parse(&settings.time_unit).ok().flatten(),
+        trend_stats: settings.trend_stats.clone(),
+        time_unit: settings.time_unit,
         no_color,
         colored: stdout_is_terminal && !no_color,
         stdout_is_terminal,

@@ -19,9 +19,11 @@ use crate::cli::RunArgs;
 use crate::environment::Environment;
 use crate::event_loop::event_loop;
 use crate::failure::Failure;
-use crate::options::{Given, GlobalSettings, RuntimeSettings, ScriptOptions};
-use crate::plan::{ScriptFacts, TestPlan};
+use crate::options::OptionLayers;
+use crate::plan::TestPlan;
 use crate::rest::Server;
+use crate::script::Planned;
+use crate::settings::{GlobalSettings, RuntimeSettings};
 use crate::test_run::TestRun;
 use crate::{failures, logging, open_files, report, script, signals, stacks, view};
 
@@ -44,34 +46,23 @@ async fn main_line(
     let signalled = signals::watch(shutdown.clone()).map_err(Failure::system("watching for signals"))?;
     let open_files = senary_net::limits::raise_open_files();
 
-    // Arguments → source → bundle.
-    let name = &args.script[0];
-    let mut runtime = RuntimeSettings::new(&args.runtime, env, true)?;
-    let given = Given::read(Some(&args.options), Some(&args.config), env, global.config.as_ref())?;
-    runtime.freeze_env = given.freezes_env();
-    runtime.memory_limit = given.vu_memory_limit().map(|size| size.0);
-    if let Some(path) = given.console_output() {
+    // Arguments → source → bundle → options → plan.
+    let name = args.script.name();
+    let mut runtime = RuntimeSettings::new(&args.script.runtime, env, true)?;
+    let layers = OptionLayers::read(args.layer()?, env, global.config.as_ref())?;
+    runtime.freeze_env = layers.freezes_env();
+    runtime.memory_limit = layers.vu_memory_limit();
+    if let Some(path) = layers.console_output() {
         logging::console_to(path.as_ref())?;
     }
     let echo = start_echo(args, &mut runtime)?;
-    let secrets = script::secrets(global, env)?;
-    let test = script::read(name, runtime.source_type.as_deref(), &global.web)?;
-    let text = test.source.text.clone();
-    let registry = Registry::new();
-    let bundle = script::load(test, &runtime, secrets, &registry, &shutdown).await?;
-
-    // Bundle → options → plan.
-    let options = ScriptOptions { name, text: &text, json: bundle.options() };
-    let consolidated = given.consolidate(&options)?;
-    consolidated.notes.iter().for_each(|note| note.log());
-    let facts = ScriptFacts { exports: bundle.exports(), registry: &registry, name, text: &text };
-    let plan = TestPlan::new(consolidated, &runtime, &facts)?;
-    let outputs = open_outputs(&plan, &registry, env)?;
+    let Planned { test, plan, .. } = script::planned(name, layers, &runtime, global, env, &shutdown).await?;
+    let outputs = open_outputs(&plan, test.bundle.registry(), env)?;
 
     // Plan → scheduler → workers → iterations → samples → metrics engine and outputs.
     let view = view::View::new(global);
     view.describe(name, &plan.load, &outputs);
-    let run = TestRun::start(plan, Arc::new(bundle), outputs, worker_count(args), shutdown)?;
+    let run = TestRun::start(plan, Arc::new(test.bundle), outputs, worker_count(args), shutdown)?;
     let api = serve_api(&run, global)?;
     if run.plan.paused {
         say_how_to_resume(api.as_ref());
@@ -88,7 +79,8 @@ async fn main_line(
     let last_block = (!view.has_bars()).then_some(progress);
     report::warn_of_nothing_done(&ended, &finished.results);
     let wrong = failures::of_run(&ended, &finished);
-    let reported = report::write(&ended, finished.results, wrong, text, global.no_color, &signalled).await;
+    let script = test.source.text;
+    let reported = report::write(&ended, finished.results, wrong, script, global.no_color, &signalled).await;
     drop(last_block);
     senary_net::farewell::all_said();
     ended.linger(&signalled, global.quiet).await;

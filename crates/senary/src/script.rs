@@ -1,4 +1,4 @@
-//! From the name on the command line to a bundle: reading a script or an archive and running its init code.
+//! From the name on the command line to a plan: reading a script or an archive, running its init code, judging its options.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,7 +18,9 @@ use crate::background::Background;
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::logging;
-use crate::options::{GlobalSettings, RuntimeSettings};
+use crate::options::{Note, OptionLayers, Options, ScriptOptions};
+use crate::plan::{ScriptFacts, TestPlan};
+use crate::settings::{GlobalSettings, RuntimeSettings};
 
 /// A test as it was found.
 #[derive(Debug)]
@@ -79,19 +81,93 @@ impl Test {
     }
 
     /// `__ENV`: what is archived, and over it what this run is given.
-    pub fn env(&self, runtime: &RuntimeSettings) -> Vec<(String, String)> {
+    fn env(&self, runtime: &RuntimeSettings) -> Vec<(String, String)> {
         let archived = self.archived.iter().flat_map(|a| &a.env).map(|(k, v)| (k.clone(), v.clone()));
         archived.chain(runtime.env.iter().cloned()).collect()
     }
 
     /// Whether it is run without `global`: an archive of such a test is, too.
-    pub fn has_base_compatibility(&self, runtime: &RuntimeSettings) -> bool {
+    fn has_base_compatibility(&self, runtime: &RuntimeSettings) -> bool {
         runtime.base_compatibility || self.archived.as_ref().is_some_and(|a| a.base_compatibility)
     }
 }
 
+/// A test whose init code has run.
+pub struct Loaded {
+    /// As given on the command line.
+    name: String,
+    pub source: ScriptSource,
+    /// `__ENV` as the script has it.
+    pub env: Vec<(String, String)>,
+    /// Whether it is run without `global`.
+    pub base_compatibility: bool,
+    pub bundle: Bundle,
+}
+
+/// A test that is ready to run.
+pub struct Planned {
+    pub test: Loaded,
+    /// The options of all layers, with the shortcuts and without the scenarios they stand for.
+    pub as_given: Options,
+    pub plan: TestPlan,
+}
+
+/// Loads a test and makes a plan of its options, those of the other layers above and below them.
+pub async fn planned(
+    name: &str,
+    layers: OptionLayers,
+    runtime: &RuntimeSettings,
+    global: &GlobalSettings,
+    env: &Environment,
+    shutdown: &Shutdown,
+) -> Result<Planned, Failure> {
+    let test = loaded(name, runtime, global, env, shutdown).await?;
+    let (as_given, plan) = test.plan(layers, runtime)?;
+    Ok(Planned { test, as_given, plan })
+}
+
+/// Reads a test and runs its init code; `shutdown` ends that.
+pub async fn loaded(
+    name: &str,
+    runtime: &RuntimeSettings,
+    global: &GlobalSettings,
+    env: &Environment,
+    shutdown: &Shutdown,
+) -> Result<Loaded, Failure> {
+    let natives = natives(secrets(global, env)?);
+    let test = read(name, runtime.source_type.as_deref(), &global.web)?;
+    let (name, source) = (name.to_owned(), test.source.clone());
+    let (env, base_compatibility) = (test.env(runtime), test.has_base_compatibility(runtime));
+    let RuntimeSettings { freeze_env, memory_limit, .. } = *runtime;
+    let variables = env.clone().into();
+    let options = RuntimeOptions { env: variables, base_compatibility, natives, freeze_env, memory_limit };
+    let bundle = load(test, options, shutdown).await?;
+    Ok(Loaded { name, source, env, base_compatibility, bundle })
+}
+
+impl Loaded {
+    /// What the script says of its test.
+    pub fn options(&self) -> ScriptOptions<'_> {
+        ScriptOptions { name: &self.name, text: &self.source.text, json: self.bundle.options() }
+    }
+
+    /// The options of all layers as they were given, and the plan that they make.
+    pub fn plan(
+        &self,
+        layers: OptionLayers,
+        runtime: &RuntimeSettings,
+    ) -> Result<(Options, TestPlan), Failure> {
+        let mut consolidated = layers.consolidate(&self.options())?;
+        consolidated.notes.iter().for_each(Note::log);
+        let (exports, registry) = (self.bundle.exports(), self.bundle.registry());
+        let facts = ScriptFacts { exports, registry, name: &self.name, text: &self.source.text };
+        let as_given = std::mem::take(&mut consolidated.as_given);
+        Ok((as_given, TestPlan::new(consolidated, runtime, &facts)?))
+    }
+}
+
 /// Opens the sources of secrets; whatever they give out is hidden in the log from then on.
-pub fn secrets(global: &GlobalSettings, env: &Environment) -> Result<Secrets, Failure> {
+fn secrets(global: &GlobalSettings, env: &Environment) -> Result<Secrets, Failure> {
     let cwd = std::env::current_dir().unwrap_or_default();
     let variable = |name: &str| env.get(name);
     Secrets::new(&global.secret_sources, variable, env.iter(), &cwd, &global.web, logging::redact)
@@ -99,23 +175,12 @@ pub fn secrets(global: &GlobalSettings, env: &Environment) -> Result<Secrets, Fa
 }
 
 /// Runs the script's init code for the first time, on a thread of its own: it takes as long as the script likes.
-pub async fn load(
-    mut test: Test,
-    runtime: &RuntimeSettings,
-    secrets: Secrets,
-    registry: &Registry,
-    shutdown: &Shutdown,
-) -> Result<Bundle, Failure> {
+async fn load(mut test: Test, options: RuntimeOptions, shutdown: &Shutdown) -> Result<Bundle, Failure> {
     let name = name_of(&test.source.url);
-    let env = test.env(runtime).into();
-    let base_compatibility = test.has_base_compatibility(runtime);
-    let RuntimeSettings { freeze_env, memory_limit, .. } = *runtime;
-    let natives = natives(secrets);
-    let options = RuntimeOptions { env, base_compatibility, natives, freeze_env, memory_limit };
     let archived_options = test.archived.as_mut().map(|archived| archived.options.take());
-    let (store, registry, stop) = (test.into_store(shutdown), registry.clone(), shutdown.clone());
+    let (store, stop) = (test.into_store(shutdown), shutdown.clone());
     let loading = Background::start("script", move || {
-        let bundle = Bundle::of_store(store, options, registry, &stop)?;
+        let bundle = Bundle::of_store(store, options, Registry::new(), &stop)?;
         Ok(match archived_options {
             None => bundle,
             Some(options) => bundle.with_options(options),

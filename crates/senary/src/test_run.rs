@@ -21,9 +21,9 @@ use crate::background::Background;
 use crate::control::Control;
 use crate::failure::{Failure, LifecycleFunction};
 use crate::gate::Gate;
-use crate::options::SummaryMode;
 use crate::plan::TestPlan;
 use crate::run_phase::{RunPhase, RunPhaseCell};
+use crate::settings::SummaryMode;
 use crate::{failures, saturation, script, verdict};
 
 /// A run under way.
@@ -76,8 +76,8 @@ impl TestRun {
         let settings = Arc::new(VuSettings {
             run_tags: plan.run_tags.clone(),
             system_tags: plan.system_tags,
-            dialer: plan.dialer.clone(),
-            local_ips: plan.local_ips.clone(),
+            dialer: plan.network.dialer.clone(),
+            local_ips: plan.network.local_ips.clone(),
             options_json: plan.options_json.clone(),
             derived_options: Arc::new(DerivedOptions::new(&plan.options, bundle.options())),
             throw: plan.throw,
@@ -199,12 +199,12 @@ impl TestRun {
     }
 
     async fn set_up(&self) -> Result<(), Failure> {
-        if self.plan.no_setup || !self.bundle.has_export(bundle::SETUP) {
+        if self.plan.lifecycle.no_setup || !self.bundle.has_export(bundle::SETUP) {
             return Ok(());
         }
         self.enter(RunPhase::Setup);
         let interrupt = self.shutdown.token().child_token();
-        let limit = self.plan.setup_timeout;
+        let limit = self.plan.lifecycle.setup_timeout;
         let data =
             run_lifecycle(&self.stages, LifecycleFunction::Setup, limit, interrupt, Stages::setup).await;
         let data = data.inspect_err(|failure| self.note(LifecycleFunction::Setup, failure))?;
@@ -214,11 +214,11 @@ impl TestRun {
 
     /// Runs also after the run was ended early: whatever setup did is undone.
     async fn tear_down(&self) -> Result<(), Failure> {
-        if self.plan.no_teardown || !self.bundle.has_export(bundle::TEARDOWN) {
+        if self.plan.lifecycle.no_teardown || !self.bundle.has_export(bundle::TEARDOWN) {
             return Ok(());
         }
         self.enter(RunPhase::Teardown);
-        let limit = self.plan.teardown_timeout;
+        let limit = self.plan.lifecycle.teardown_timeout;
         let token = CancellationToken::new();
         let done =
             run_lifecycle(&self.stages, LifecycleFunction::Teardown, limit, token, Stages::teardown).await;

@@ -9,9 +9,9 @@ use senary_output::Output;
 use crate::banner;
 use crate::failure::Failure;
 use crate::logging;
-use crate::options::GlobalSettings;
 use crate::progress::{Display, Headline, Progress, Running, Snapshot};
 use crate::run_phase::RunPhase;
+use crate::settings::GlobalSettings;
 use crate::terminal::{Terminal, is_terminal};
 use crate::test_run::TestRun;
 

@@ -22,7 +22,7 @@ pub enum TrendStat {
 /// Why a text names no statistic. The texts are the reference's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TrendStatError {
-    #[error("invalid trend stat '{0}', unknown format")]
+    #[error("invalid trend stat '{0}', unknown format; the known ones are: avg, min, med, max, count, p(N)")]
     Unknown(String),
     #[error("invalid percentile trend stat value '{0}', provide a number between 0 and 100")]
     Percentile(String),
@@ -99,7 +99,11 @@ mod tests {
             assert_eq!(TrendStat::parse(text).unwrap().to_string(), text);
         }
         let refusal = |text| TrendStat::parse(text).unwrap_err().to_string();
-        assert_eq!(refusal("mode"), "invalid trend stat 'mode', unknown format");
+        let known = "avg, min, med, max, count, p(N)";
+        assert_eq!(
+            refusal("mode"),
+            format!("invalid trend stat 'mode', unknown format; the known ones are: {known}")
+        );
         for text in ["p(101)", "p(-1)", "p(x)", "p(NaN)"] {
             assert_eq!(
                 refusal(text),

@@ -206,15 +206,30 @@ pub struct RuntimeFlags {
     pub traces_output: Option<String>,
 }
 
+/// The script of a command, and how it is loaded.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ScriptArgs {
+    /// The script, an archive, or - for standard input
+    // Not under the heading of the flags before it.
+    #[arg(value_name = "SCRIPT", help_heading = None)]
+    pub script: Vec<String>,
+    #[command(flatten)]
+    pub runtime: RuntimeFlags,
+}
+
+impl ScriptArgs {
+    /// The script's name, as given. That there is exactly one was checked with the command line.
+    pub fn name(&self) -> &str {
+        self.script.first().map(String::as_str).unwrap_or_default()
+    }
+}
+
 #[derive(Clone, Debug, Default, Args)]
 pub struct RunArgs {
-    /// The script, an archive, or - for standard input
-    #[arg(value_name = "SCRIPT")]
-    pub script: Vec<String>,
     #[command(flatten)]
     pub options: OptionFlags,
     #[command(flatten)]
-    pub runtime: RuntimeFlags,
+    pub script: ScriptArgs,
     #[command(flatten)]
     pub config: RunFlags,
 }
@@ -251,9 +266,6 @@ pub struct RunFlags {
 
 #[derive(Clone, Debug, Default, Args)]
 pub struct InspectArgs {
-    /// The script, an archive, or - for standard input
-    #[arg(value_name = "SCRIPT")]
-    pub script: Vec<String>,
     /// Judge everything that a run would judge, above all thresholds: whether their metrics are there
     #[arg(long, value_parser = parse_bool)]
     pub strict: Option<bool>,
@@ -261,30 +273,24 @@ pub struct InspectArgs {
     #[arg(long, value_parser = parse_bool)]
     pub execution_requirements: Option<bool>,
     #[command(flatten)]
-    pub runtime: RuntimeFlags,
+    pub script: ScriptArgs,
 }
 
 #[derive(Clone, Debug, Default, Args)]
 pub struct DepsArgs {
-    /// The script, an archive, or - for standard input
-    #[arg(value_name = "SCRIPT")]
-    pub script: Vec<String>,
     /// Print the list as JSON
     #[arg(long, value_parser = parse_bool)]
     pub json: Option<bool>,
     #[command(flatten)]
-    pub runtime: RuntimeFlags,
+    pub script: ScriptArgs,
 }
 
 #[derive(Clone, Debug, Default, Args)]
 pub struct ArchiveArgs {
-    /// The script, or - for standard input
-    #[arg(value_name = "SCRIPT")]
-    pub script: Vec<String>,
     #[command(flatten)]
     pub options: OptionFlags,
     #[command(flatten)]
-    pub runtime: RuntimeFlags,
+    pub script: ScriptArgs,
     /// Where the archive goes; - is standard output [default: archive.tar]
     #[arg(short = 'O', long, value_name = "FILE", help_heading = "Archive options")]
     pub archive_out: Option<String>,
@@ -341,24 +347,5 @@ fn parse_workers(text: &str) -> Result<usize, String> {
             "a worker is a thread that keeps a core busy: give at most {most} here, or leave the flag out for one worker per core"
         )),
         _ => Err("give a number from 1, or leave the flag out for one worker per core".to_owned()),
-    }
-}
-
-impl OptionFlags {
-    /// Flags that were given and change nothing.
-    pub fn without_effect(&self) -> Vec<&'static str> {
-        let http = &self.http;
-        let given = [
-            ("--max-redirects", http.max_redirects.is_some()),
-            ("--batch", http.batch.is_some()),
-            ("--batch-per-host", http.batch_per_host.is_some()),
-            ("--rps", http.rps.is_some()),
-            ("--user-agent", http.user_agent.is_some()),
-            ("--http-debug", http.http_debug.is_some()),
-            ("--no-connection-reuse", http.no_connection_reuse.is_some()),
-            ("--no-vu-connection-reuse", http.no_vu_connection_reuse.is_some()),
-            ("--discard-response-bodies", http.discard_response_bodies.is_some()),
-        ];
-        given.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag).collect()
     }
 }

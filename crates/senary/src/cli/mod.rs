@@ -5,11 +5,12 @@
 //! script, the last of several values.
 
 mod flags;
+mod options;
 mod usage_error;
 
 pub use flags::{
     ArchiveArgs, CompletionArgs, DepsArgs, EchoArgs, GlobalFlags, InspectArgs, NewArgs, OptionFlags, RunArgs,
-    RunFlags, RuntimeFlags,
+    RunFlags, RuntimeFlags, ScriptArgs,
 };
 pub use usage_error::UsageError;
 
@@ -27,21 +28,6 @@ pub const PROGRAM: &str = "senary";
 pub struct Cli {
     pub global: GlobalFlags,
     pub command: Command,
-}
-
-#[derive(Debug)]
-pub enum Command {
-    Run(Box<RunArgs>),
-    Inspect(InspectArgs),
-    Deps(DepsArgs),
-    Archive(Box<ArchiveArgs>),
-    New(NewArgs),
-    Version(VersionArgs),
-    Features(FeaturesArgs),
-    Completion(CompletionArgs),
-    Echo(EchoArgs),
-    /// Text to print, and nothing else to do.
-    Help(String),
 }
 
 /// Prints the version.
@@ -81,11 +67,11 @@ struct Root {
     #[arg(long, value_parser = parse_bool)]
     version: Option<bool>,
     #[command(subcommand)]
-    command: Option<Commands>,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
-enum Commands {
+pub enum Command {
     /// Run a test
     Run(Box<RunArgs>),
     /// Print the options of a script as JSON, without running it
@@ -105,11 +91,24 @@ enum Commands {
     /// Run the echo server that --with-echo starts, on its own
     Echo(EchoArgs),
     /// Explain a command
-    Help {
-        /// The command
-        #[arg(id = "file", value_name = "COMMAND")]
-        command: Vec<String>,
-    },
+    Help(HelpArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct HelpArgs {
+    /// The command
+    #[arg(id = "file", value_name = "COMMAND")]
+    command: Vec<String>,
+    /// What there is to print.
+    #[arg(skip)]
+    pub text: String,
+}
+
+impl HelpArgs {
+    /// The help of a command, or of the program.
+    fn of(command: Option<&str>) -> Result<Self, UsageError> {
+        Ok(Self { command: Vec::new(), text: help(command)? })
+    }
 }
 
 /// Reads a command line, the program's name included.
@@ -122,44 +121,36 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, UsageError
     let root = Root::from_arg_matches_mut(&mut matches).map_err(|e| UsageError::from_clap(&e, &command()))?;
     let global = root.global;
     let command = match root.command {
-        _ if global.help == Some(true) => Command::Help(help(subcommand.as_deref())?),
+        _ if global.help == Some(true) => Command::Help(HelpArgs::of(subcommand.as_deref())?),
         None if root.version == Some(true) => Command::Version(VersionArgs::default()),
-        None => Command::Help(help(None)?),
-        Some(Commands::Help { command }) => Command::Help(help(command.first().map(String::as_str))?),
-        Some(Commands::Run(args)) => {
-            exactly_one(&args.script, SCRIPT_HINT)?;
-            Command::Run(args)
+        None => Command::Help(HelpArgs::of(None)?),
+        Some(Command::Help(args)) => Command::Help(HelpArgs::of(args.command.first().map(String::as_str))?),
+        Some(command) => {
+            command.check(&global)?;
+            command
         }
-        Some(Commands::Inspect(args)) => {
-            exactly_one(&args.script, SCRIPT_HINT)?;
-            Command::Inspect(args)
-        }
-        Some(Commands::Deps(args)) => {
-            exactly_one(&args.script, SCRIPT_HINT)?;
-            Command::Deps(args)
-        }
-        Some(Commands::Archive(args)) => {
-            exactly_one(&args.script, SCRIPT_HINT)?;
-            Command::Archive(args)
-        }
-        Some(Commands::New(args)) => {
-            if args.file.len() > 1 {
-                return Err(UsageError::at_most_one(args.file.len()));
-            }
-            Command::New(args)
-        }
-        Some(Commands::Version(args)) => Command::Version(args),
-        Some(Commands::Features(args)) => Command::Features(args),
-        Some(Commands::Completion(args)) => {
-            exactly_one(&args.shell, "the name of a shell, e.g. bash")?;
-            Command::Completion(args)
-        }
-        Some(Commands::Echo(args)) => match global.address {
-            None => Command::Echo(args),
-            Some(address) => return Err(UsageError::EchoAddress { address }),
-        },
     };
     Ok(Cli { global, command })
+}
+
+impl Command {
+    /// Counts the arguments, and looks for flags that another command has.
+    fn check(&self, global: &GlobalFlags) -> Result<(), UsageError> {
+        let script = match self {
+            Self::Run(args) => &args.script,
+            Self::Inspect(args) => &args.script,
+            Self::Deps(args) => &args.script,
+            Self::Archive(args) => &args.script,
+            Self::New(args) if args.file.len() > 1 => return Err(UsageError::at_most_one(args.file.len())),
+            Self::Completion(args) => return exactly_one(&args.shell, "the name of a shell, e.g. bash"),
+            Self::Echo(_) => {
+                let address = global.address.clone();
+                return address.map_or(Ok(()), |address| Err(UsageError::EchoAddress { address }));
+            }
+            Self::New(_) | Self::Version(_) | Self::Features(_) | Self::Help(_) => return Ok(()),
+        };
+        exactly_one(&script.script, SCRIPT_HINT)
+    }
 }
 
 /// What a command line that cannot be followed says about the log, so that it is told so in the right place.
@@ -277,17 +268,17 @@ mod tests {
             "6",
         ]);
         let args = args.unwrap();
-        assert_eq!(args.script, ["s.js"]);
+        assert_eq!(args.script.name(), "s.js");
         assert_eq!((args.options.vus, args.options.iterations), (Some(6), Some(7)));
         assert_eq!(args.options.duration.unwrap().to_string(), "10s");
         assert_eq!(args.options.stage, ["1s:2", "3s:4"]);
         assert_eq!((args.options.paused, args.config.linger), (Some(true), Some(true)));
         assert_eq!(args.options.throw, Some(false));
         assert_eq!(args.config.out, ["json=x", "csv"]);
-        assert_eq!(args.runtime.env, ["A=-1"]);
+        assert_eq!(args.script.runtime.env, ["A=-1"]);
         assert_eq!(args.options.http.http_debug.as_deref(), Some("headers"));
         assert_eq!(args.options.http.batch, Some(-1));
-        assert_eq!(run(&["-"]).unwrap().script, ["-"]);
+        assert_eq!(run(&["-"]).unwrap().script.name(), "-");
         let global =
             parse(["senary", "-q", "run", "x", "-v", "--address", ":1"].map(OsString::from)).unwrap().global;
         assert_eq!((global.quiet, global.verbose), (Some(true), Some(true)));
@@ -381,7 +372,7 @@ mod tests {
     #[test]
     fn help_is_text_to_print() {
         let help = |args: &[&str]| match parse(args.iter().map(OsString::from)).unwrap().command {
-            Command::Help(text) => text,
+            Command::Help(args) => args.text,
             other => panic!("{other:?}"),
         };
         let run = help(&["senary", "run", "--help", "s.js"]);

@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io::{self, BufWriter};
 
 use senary_execution::Shutdown;
-use senary_metrics::Registry;
 use senary_words::io_text;
 
 use crate::archive::Archive;
@@ -13,9 +12,9 @@ use crate::cli::ArchiveArgs;
 use crate::environment::Environment;
 use crate::event_loop::event_loop;
 use crate::failure::Failure;
-use crate::options::{Given, GlobalSettings, Note, RuntimeSettings, ScriptOptions};
-use crate::plan::{ScriptFacts, TestPlan};
-use crate::script;
+use crate::options::OptionLayers;
+use crate::script::{self, Planned};
+use crate::settings::{GlobalSettings, RuntimeSettings};
 
 /// Where an archive goes if nothing is said.
 const DEFAULT_FILE: &str = "archive.tar";
@@ -29,33 +28,22 @@ pub fn run(args: &ArchiveArgs, global: &GlobalSettings, env: &Environment) -> Re
 
 /// Loads the test as a run would, and checks its options.
 async fn pack(args: &ArchiveArgs, global: &GlobalSettings, env: &Environment) -> Result<Archive, Failure> {
-    let name = &args.script[0];
-    let runtime = RuntimeSettings::new(&args.runtime, env, false)?;
-    let given = Given::read(Some(&args.options), None, env, global.config.as_ref())?;
-    let secrets = script::secrets(global, env)?;
-    let test = script::read(name, runtime.source_type.as_deref(), &global.web)?;
-    let entry = test.source.clone();
-    let variables = test.env(&runtime);
-    let base_compatibility = test.has_base_compatibility(&runtime);
-    let registry = Registry::new();
-    let bundle = script::load(test, &runtime, secrets, &registry, &Shutdown::new()).await?;
-    let options = ScriptOptions { name, text: &entry.text, json: bundle.options() };
-    let consolidated = given.consolidate(&options)?;
-    consolidated.notes.iter().for_each(Note::log);
-    let options = consolidated.as_given.to_json().into();
-    let facts = ScriptFacts { exports: bundle.exports(), registry: &registry, name, text: &entry.text };
-    TestPlan::new(consolidated, &runtime, &facts)?;
+    let runtime = RuntimeSettings::new(&args.script.runtime, env, false)?;
+    let layers = OptionLayers::read(args.layer()?, env, global.config.as_ref())?;
+    let name = args.script.name();
+    let Planned { test, as_given, .. } =
+        script::planned(name, layers, &runtime, global, env, &Shutdown::new()).await?;
     Ok(Archive {
-        url: entry.url,
-        script: entry.text.into_bytes().into(),
-        options,
+        url: test.source.url,
+        script: test.source.text.into_bytes().into(),
+        options: as_given.to_json().into(),
         env: if args.exclude_env_vars == Some(true) {
             Default::default()
         } else {
-            variables.into_iter().collect()
+            test.env.into_iter().collect()
         },
-        base_compatibility,
-        contents: bundle.store().contents(),
+        base_compatibility: test.base_compatibility,
+        contents: test.bundle.store().contents(),
     })
 }
 

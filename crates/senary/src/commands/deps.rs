@@ -12,8 +12,8 @@ use serde::Serialize;
 use crate::cli::DepsArgs;
 use crate::environment::Environment;
 use crate::failure::Failure;
-use crate::options::{GlobalSettings, RuntimeSettings};
 use crate::script;
+use crate::settings::{GlobalSettings, RuntimeSettings};
 use crate::version::REFERENCE_VERSION;
 
 /// The reference's name for what is no extension.
@@ -38,11 +38,11 @@ struct Report {
 
 /// The list as text or JSON, with its newline.
 pub fn run(args: &DepsArgs, global: &GlobalSettings, env: &Environment) -> Result<String, Failure> {
-    let runtime = RuntimeSettings::new(&args.runtime, env, false)?;
-    let test = script::read(&args.script[0], runtime.source_type.as_deref(), &global.web)?;
+    let runtime = RuntimeSettings::new(&args.script.runtime, env, false)?;
+    let test = script::read(args.script.name(), runtime.source_type.as_deref(), &global.web)?;
     let store = test.into_store(&Shutdown::new());
     let dependencies = store.dependencies().map_err(|error| Failure::Init {
-        script: args.script[0].clone(),
+        script: args.script.name().to_owned(),
         error: LifecycleError::Source { url: store.entry.url.clone(), error },
     })?;
     let report = Report::of(dependencies);

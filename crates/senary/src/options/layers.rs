@@ -1,22 +1,17 @@
 //! From layers to one set of options: precedence, the shortcuts that stand for scenarios, and what users are told
 //! about it.
 
-use std::collections::BTreeMap;
-
-use senary_execution::{Segment, SegmentSequence};
-use senary_net::ConfigError;
-use senary_net::resolve::HostPattern;
+use senary_output::{TrendStat, TrendStatError};
 use senary_words::spelling::nearest;
 use serde_json::{Map, Value};
 
+use super::config_file::{ConfigFile, ConfigFileError, ConfigPath};
 use super::place::line_of;
 use super::remarks::{Null, Remarks, UnknownField};
+use super::run_options::RunOptions;
 use super::scenarios::{ExecutorOption, ScenarioOption, Scenarios};
-use super::types::{SystemTagSet, parse_stages};
-use super::value::{ByteSize, Invalid, OptionValue, Raw, split_csv, split_list};
-use super::{DnsOption, NOT_IN_JSON, Options};
-use crate::cli::{OptionFlags, RunFlags};
-use crate::config_file::{ConfigFile, ConfigFileError, ConfigPath};
+use super::value::{Invalid, Raw};
+use super::{NOT_IN_JSON, Options};
 use crate::environment::Environment;
 use crate::features::{FEATURES, FREEZE_ENV, MERGE_RUN_TAGS};
 
@@ -27,8 +22,8 @@ pub enum OptionsError {
     #[error("{0}")]
     Flag(String),
     /// Something that summaries cannot say of a trend, whoever asks for it; exit code 255.
-    #[error("{0}")]
-    TrendStat(String),
+    #[error(transparent)]
+    TrendStat(#[from] TrendStatError),
     /// How long a resolved name holds, wherever it is set; exit code 255.
     #[error("{0}")]
     DnsTtl(Invalid),
@@ -104,18 +99,24 @@ impl Note {
     }
 }
 
+/// What the command line says.
+#[derive(Clone, Debug, Default)]
+pub struct CommandLine {
+    pub options: Options,
+    pub run: RunOptions,
+    /// Flags that were given and change nothing.
+    pub without_effect: Vec<&'static str>,
+}
+
 /// The layers that are known before the script is.
 #[derive(Clone, Debug, Default)]
-pub struct Given {
+pub struct OptionLayers {
     file: Options,
     environment: Options,
-    cli: Options,
-    out: Vec<String>,
-    linger: bool,
+    command_line: Options,
+    /// Of all layers: the script has no say in it.
+    run: RunOptions,
     collectors: Map<String, Value>,
-    features: Vec<String>,
-    fail_on_saturation: bool,
-    vu_memory_limit: Option<ByteSize>,
     notes: Vec<Note>,
 }
 
@@ -137,121 +138,82 @@ pub struct Consolidated {
     pub options: Options,
     /// The same as it was given, with the shortcuts and without the scenarios they stand for.
     pub as_given: Options,
-    pub out: Vec<String>,
-    pub linger: bool,
-    /// A generator that was the bottleneck is a failure.
-    pub fail_on_saturation: bool,
+    /// The statistics of `summaryTrendStats`.
+    pub trend_stats: Vec<TrendStat>,
+    pub run: RunOptions,
     /// The config file's settings of outputs, by the outputs' names.
     pub collectors: Map<String, Value>,
     pub notes: Vec<Note>,
 }
 
-impl Given {
-    /// Reads the config file, the environment and the flags. `inspect` has no flags for options, `archive` none
-    /// for the run.
+impl OptionLayers {
+    /// Reads the config file and the environment, below what the command line says.
     pub fn read(
-        flags: Option<&OptionFlags>,
-        run: Option<&RunFlags>,
+        command_line: CommandLine,
         env: &Environment,
         path: Option<&ConfigPath>,
     ) -> Result<Self, OptionsError> {
-        let cli = flags.map(OptionFlags::to_options).transpose()?.unwrap_or_default();
         let mut remarks = Remarks::default();
         let environment = Options::from_environment(env, &mut remarks).map_err(OptionsError::Environment)?;
         let file = path.map(ConfigFile::read).transpose()?.unwrap_or_default();
-        let mut given = Self {
-            cli,
-            environment,
-            out: file.out.unwrap_or_default(),
-            linger: file.linger.unwrap_or_default(),
-            features: file.features.unwrap_or_default(),
-            fail_on_saturation: file.fail_on_saturation.unwrap_or_default(),
-            vu_memory_limit: file.vu_memory_limit,
-            collectors: file.collectors,
-            file: file.options,
-            notes: Vec::new(),
-        };
-        let file_name = || path.map(ConfigPath::to_string).unwrap_or_default();
-        for field in &file.remarks.unknown {
-            let note = Note::unknown_field("There were unknown fields in the configuration file", field);
-            given.notes.push(note.with("file", file_name()));
+        let mut run = file.run;
+        run.overlay(RunOptions::from_environment(env, &mut remarks).map_err(OptionsError::Environment)?);
+        let mut notes = notes_on_file(&file.remarks, path);
+        notes.extend(notes_on_environment(&remarks));
+        if !command_line.without_effect.is_empty() {
+            let flags = command_line.without_effect.join(", ");
+            let text = format!("these flags have no effect yet, HTTP is not supported: {flags}");
+            notes.push(Note::warning(text));
         }
-        let nulls = file.remarks.nulls.iter().map(|null| Note::null("", null).with("file", file_name()));
-        given.notes.extend(nulls);
-        for field in &remarks.unknown {
-            let note = Note::unknown_field("There were unknown fields in an environment variable", field);
-            given.notes.push(note.with("variable", field.path.first().cloned().unwrap_or_default()));
-        }
-        given.notes.extend(remarks.nulls.iter().map(|null| Note::null("", null)));
-        let without_effect = flags.map(OptionFlags::without_effect).unwrap_or_default();
-        if !without_effect.is_empty() {
-            let flags = without_effect.join(", ");
-            given.notes.push(Note::warning(format!(
-                "these flags have no effect yet, HTTP is not supported: {flags}"
-            )));
-        }
-        let mut switch =
-            |name| super::parse_variable::<bool>(env, name, &mut remarks).map_err(OptionsError::Environment);
-        if switch("K6_WEB_DASHBOARD")?.or(file.web_dashboard) == Some(true) {
-            given.notes.push(Note::warning(
+        if run.web_dashboard == Some(true) {
+            notes.push(Note::warning(
                 "webDashboard (K6_WEB_DASHBOARD) has no effect yet, there is no web dashboard",
             ));
         }
-        // Nothing is ever reported, but what is no answer is none here either.
-        switch("K6_NO_USAGE_REPORT")?;
-        if let Some(out) = env.get("K6_OUT") {
-            given.out = out.split(',').map(|out| out.trim().to_owned()).collect();
-        }
-        given.linger = switch("K6_LINGER")?.unwrap_or(given.linger);
-        if let Some(features) = env.get("K6_FEATURES") {
-            given.features = split_list(features);
-        }
-        given.fail_on_saturation = switch("K6_FAIL_ON_SATURATION")?.unwrap_or(given.fail_on_saturation);
-        let limit = super::parse_variable(env, "K6_VU_MEMORY_LIMIT", &mut remarks)
-            .map_err(OptionsError::Environment)?;
-        given.vu_memory_limit = limit.or(given.vu_memory_limit);
-        if let Some(run) = run {
-            if !run.out.is_empty() {
-                given.out = run.out.clone();
-            }
-            given.linger = run.linger.unwrap_or(given.linger);
-            given.fail_on_saturation = run.fail_on_saturation.unwrap_or(given.fail_on_saturation);
-            given.vu_memory_limit = run.vu_memory_limit.or(given.vu_memory_limit);
-            if !run.features.is_empty() {
-                given.features = run.features.iter().flat_map(|list| split_list(list)).collect();
-            }
-        }
-        Ok(given)
+        run.overlay(command_line.run);
+        Ok(Self {
+            file: file.options,
+            environment,
+            command_line: command_line.options,
+            run,
+            collectors: file.collectors,
+            notes,
+        })
     }
 
     /// The file scripts' consoles write to. Scripts have no say in it, so it is known before they run.
     pub fn console_output(&self) -> Option<&str> {
-        let [below, above] = [&self.environment.console_output, &self.cli.console_output];
+        let [below, above] = [&self.environment.console_output, &self.command_line.console_output];
         above.as_deref().or(below.as_deref()).filter(|path| !path.is_empty())
     }
 
-    /// How much memory the script of one VU may take, if somebody says so.
-    pub fn vu_memory_limit(&self) -> Option<ByteSize> {
-        self.vu_memory_limit
+    /// How many bytes the script of one VU may take, if somebody says so.
+    pub fn vu_memory_limit(&self) -> Option<usize> {
+        self.run.vu_memory_limit.map(|size| size.0)
     }
 
     /// Whether scripts may not write to `__ENV`.
     pub fn freezes_env(&self) -> bool {
-        self.features.iter().any(|feature| feature == FREEZE_ENV.name)
+        self.run.features.iter().flat_map(|features| &features.0).any(|name| name == FREEZE_ENV.name)
     }
 
     /// Adds the script's layer, and turns shortcuts into scenarios.
     pub fn consolidate(self, script: &ScriptOptions<'_>) -> Result<Consolidated, OptionsError> {
         let mut notes = self.notes;
         let script = script.decode(&mut notes)?;
-        let is_on = |feature: &str| self.features.iter().any(|f| f == feature);
-        for feature in self.features.iter().filter(|f| FEATURES.iter().all(|known| known.name != *f)) {
+        let features = self.run.features.as_ref().map(|features| &features.0[..]).unwrap_or_default();
+        let is_on = |feature: &str| features.iter().any(|f| f == feature);
+        for feature in features.iter().filter(|f| FEATURES.iter().all(|known| known.name != *f)) {
             let note = Note { level: log::Level::Error, ..Note::warning("Unknown feature flag") };
             notes.push(note.with("feature", feature));
         }
         let mut options = Options::default();
-        let layers =
-            [("config", self.file), ("script", script), ("env", self.environment), ("cli", self.cli)];
+        let layers = [
+            ("config", self.file),
+            ("script", script),
+            ("env", self.environment),
+            ("cli", self.command_line),
+        ];
         for (name, layer) in layers {
             lay(&mut options, layer, name, is_on(MERGE_RUN_TAGS.name), &mut notes);
         }
@@ -259,10 +221,9 @@ impl Given {
             let tag = format!("k6_feature_{}", feature.replace('-', "_"));
             options.tags.get_or_insert_default().insert(tag, "true".to_owned());
         }
-        let default_stats = || ["avg", "min", "med", "max", "p(90)", "p(95)"].map(str::to_owned).to_vec();
-        for stat in options.summary_trend_stats.get_or_insert_with(default_stats) {
-            crate::plan::check_trend_stat(stat).map_err(OptionsError::TrendStat)?;
-        }
+        let default_stats = || TrendStat::defaults().iter().map(TrendStat::to_string).collect();
+        let stats = options.summary_trend_stats.get_or_insert_with(default_stats);
+        let trend_stats = stats.iter().map(|stat| TrendStat::parse(stat)).collect::<Result<_, _>>()?;
         if let Some(dns) = &options.dns {
             dns.ttl().map_err(OptionsError::DnsTtl)?;
         }
@@ -270,16 +231,25 @@ impl Given {
         let as_given = options.clone();
         derive_scenarios(&mut options, &mut notes)?;
         log::debug!("the options of all layers: {}", Value::from(options.to_json()));
-        Ok(Consolidated {
-            options,
-            as_given,
-            out: self.out,
-            linger: self.linger,
-            fail_on_saturation: self.fail_on_saturation,
-            collectors: self.collectors,
-            notes,
-        })
+        Ok(Consolidated { options, as_given, trend_stats, run: self.run, collectors: self.collectors, notes })
     }
+}
+
+fn notes_on_file(remarks: &Remarks, path: Option<&ConfigPath>) -> Vec<Note> {
+    let file = path.map(ConfigPath::to_string).unwrap_or_default();
+    let text = "There were unknown fields in the configuration file";
+    let unknown = remarks.unknown.iter().map(|field| Note::unknown_field(text, field));
+    let nulls = remarks.nulls.iter().map(|null| Note::null("", null));
+    unknown.chain(nulls).map(|note| note.with("file", file.clone())).collect()
+}
+
+fn notes_on_environment(remarks: &Remarks) -> Vec<Note> {
+    let text = "There were unknown fields in an environment variable";
+    let unknown = remarks.unknown.iter().map(|field| {
+        let variable = field.path.first().cloned().unwrap_or_default();
+        Note::unknown_field(text, field).with("variable", variable)
+    });
+    unknown.chain(remarks.nulls.iter().map(|null| Note::null("", null))).collect()
 }
 
 /// Lays a layer over lower ones. Whoever says anything about execution says all of it; stages without a duration and
@@ -393,97 +363,4 @@ impl ScriptOptions<'_> {
             None => note,
         }
     }
-}
-
-impl OptionFlags {
-    /// The layer of the command line.
-    fn to_options(&self) -> Result<Options, OptionsError> {
-        let Self { execution, network, results, http, .. } = self;
-        let flag = |e: Invalid| OptionsError::Flag(e.to_string());
-        let net = |e: ConfigError| OptionsError::Flag(e.to_string());
-        fn parse<T: OptionValue>(text: &str) -> Result<Option<T>, Invalid> {
-            T::parse(text, &mut Remarks::default())
-        }
-        let segment = execution.execution_segment.as_deref().map(parse::<Segment>);
-        let sequence = execution.execution_segment_sequence.as_deref().map(parse::<SegmentSequence>);
-        // A list that was given may be empty, and then wins over others.
-        let list = |values: &[String]| (!values.is_empty()).then(|| split_csv(values));
-        let stages = list(&self.stage).map(|texts| parse_stages(&texts)).transpose().map_err(flag)?;
-        if let Some(at) = stages.iter().flatten().position(|stage| stage.duration.is_none()) {
-            return Err(OptionsError::Flag(format!("stage {at} doesn't have a specified duration")));
-        }
-        let blacklist_ips = list(&network.blacklist_ip);
-        for range in blacklist_ips.iter().flatten() {
-            senary_net::resolve::Cidr::parse(range).map_err(|_| {
-                OptionsError::Flag(format!(
-                    "error parsing blacklist-ip '{range}': invalid CIDR address: {range}"
-                ))
-            })?;
-        }
-        let block_hostnames = list(&network.block_hostnames);
-        for pattern in block_hostnames.iter().flatten() {
-            if HostPattern::parse(pattern).is_none() {
-                return Err(net(ConfigError::HostnamePattern(pattern.clone())));
-            }
-        }
-        let summary_trend_stats = list(&results.summary_trend_stats);
-        for stat in summary_trend_stats.iter().flatten() {
-            crate::plan::check_trend_stat(stat).map_err(OptionsError::Flag)?;
-        }
-        if let Some(unit) = &results.summary_time_unit {
-            crate::plan::check_time_unit(unit).map_err(OptionsError::Flag)?;
-        }
-        let local_ips = network.local_ips.clone().filter(|ips| !ips.is_empty());
-        if let Some(ips) = &local_ips {
-            senary_net::LocalIps::parse(ips).map_err(net)?;
-        }
-        let tags = self.tag.iter().map(|tag| parse_tag(tag)).collect::<Result<BTreeMap<_, _>, _>>()?;
-        Ok(Options {
-            vus: self.vus,
-            duration: self.duration,
-            iterations: self.iterations,
-            stages,
-            execution_segment: segment.transpose().map_err(flag)?.flatten(),
-            execution_segment_sequence: sequence.transpose().map_err(flag)?.flatten(),
-            paused: self.paused,
-            no_setup: self.no_setup,
-            no_teardown: self.no_teardown,
-            insecure_skip_tls_verify: network.insecure_skip_tls_verify,
-            min_iteration_duration: execution.min_iteration_duration,
-            throw: self.throw,
-            strict: self.strict,
-            blacklist_ips,
-            block_hostnames,
-            summary_trend_stats,
-            summary_time_unit: results.summary_time_unit.clone(),
-            system_tags: list(&results.system_tags).as_deref().map(SystemTagSet::of),
-            tags: (!tags.is_empty()).then_some(tags),
-            console_output: results.console_output.clone(),
-            local_ips,
-            dns: network.dns.as_deref().map(DnsOption::parse_list).transpose().map_err(flag)?,
-            max_redirects: http.max_redirects,
-            batch: http.batch,
-            batch_per_host: http.batch_per_host,
-            rps: http.rps,
-            user_agent: http.user_agent.clone(),
-            http_debug: http.http_debug.clone(),
-            no_connection_reuse: http.no_connection_reuse,
-            no_vu_connection_reuse: http.no_vu_connection_reuse,
-            discard_response_bodies: http.discard_response_bodies,
-            ..Options::default()
-        })
-    }
-}
-
-/// `name=value`, both of them there.
-fn parse_tag(text: &str) -> Result<(String, String), OptionsError> {
-    let missing = match text.split_once('=').unwrap_or((text, "")) {
-        ("", "") if text.is_empty() => "string",
-        ("", _) => "name",
-        (_, "") => "value",
-        (name, value) => return Ok((name.to_owned(), value.to_owned())),
-    };
-    Err(OptionsError::Flag(format!(
-        "error parsing tag '{text}': invalid tag, empty {missing}; tags are written name=value"
-    )))
 }

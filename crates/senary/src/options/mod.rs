@@ -4,21 +4,26 @@
 //! (<https://grafana.com/docs/k6/latest/using-k6/k6-options/how-to/>). Nothing here is judged: whether options
 //! make a test is [`TestPlan`](crate::plan::TestPlan)'s to say.
 
+#[macro_use]
+mod table;
+
+mod config_file;
 mod layers;
 mod place;
 mod remarks;
+mod run_options;
 mod scenarios;
-mod settings;
 #[cfg(test)]
 mod tests;
 mod types;
 mod value;
 
-pub use layers::{Consolidated, Given, Note, OptionsError, ScriptOptions};
+pub use config_file::{ConfigFile, ConfigFileError, ConfigPath};
+pub use layers::{CommandLine, Consolidated, Note, OptionLayers, OptionsError, ScriptOptions};
 pub use place::{line_of, line_of_value};
 pub use remarks::{Null, Remarks, UnknownField};
+pub use run_options::{Features, Outputs, RunOptions};
 pub use scenarios::{ExecutorOption, ScenarioOption, Scenarios};
-pub use settings::{GlobalSettings, RuntimeSettings, SettingsError, SummaryMode};
 pub use types::{
     DnsOption, Hosts, StageOption, SystemTagSet, Thresholds, TlsAuth, TlsVersions, parse_stages,
 };
@@ -29,57 +34,16 @@ pub use value::{
 
 use std::collections::BTreeMap;
 
+use self::value::parse_variable;
 use senary_execution::{Segment, SegmentSequence};
 use serde_json::{Map, Value};
 
 use crate::environment::Environment;
 
-/// One row per option: its field, its type, its JSON key, and its environment variables if it has any, the first of
-/// which wins.
-macro_rules! options {
-    ($($(#[$doc:meta])* $field:ident: $type:ty = $key:literal $(, $env:literal)*;)*) => {
-        /// One layer of options, or all of them consolidated. `None` is "not set".
-        #[derive(Clone, Debug, Default, PartialEq)]
-        pub struct Options {
-            $($(#[$doc])* pub $field: Option<$type>,)*
-        }
-
-        impl Options {
-            fn take_fields(fields: &mut Fields<'_>, remarks: &mut Remarks) -> Result<Self, Invalid> {
-                Ok(Self { $($field: fields.take($key, remarks)?,)* })
-            }
-
-            /// The layer of the environment.
-            pub fn from_environment(env: &Environment, remarks: &mut Remarks) -> Result<Self, Invalid> {
-                Ok(Self {
-                    $($field: None$(.or(parse_variable(env, $env, remarks)?))*,)*
-                })
-            }
-
-            /// Lays another layer over this one: what it sets wins.
-            fn overlay(&mut self, over: Self) {
-                let dns = self.dns.take();
-                $(if over.$field.is_some() { self.$field = over.$field; })*
-                self.dns = match (dns, self.dns.take()) {
-                    (Some(mut below), Some(above)) => {
-                        below.overlay(above);
-                        Some(below)
-                    }
-                    (below, above) => above.or(below),
-                };
-            }
-
-            fn encode_fields(&self) -> Map<String, Value> {
-                let mut object = Map::new();
-                $(object.insert($key.to_owned(), self.$field.as_ref().map_or(Value::Null, OptionValue::encode));)*
-                object
-            }
-        }
-    };
-}
-
 // In the order in which `inspect` prints them.
 options! {
+    /// One layer of options, or all of them consolidated. `None` is "not set".
+    Options:
     paused: bool = "paused", "K6_PAUSED";
     vus: i64 = "vus", "K6_VUS";
     duration: Nanos = "duration", "K6_DURATION";
@@ -128,17 +92,6 @@ options! {
     console_output: String = "consoleOutput", "K6_CONSOLE_OUTPUT";
     /// Not for scripts to set.
     local_ips: String = "localIPs", "K6_LOCAL_IPS";
-}
-
-fn parse_variable<T: OptionValue>(
-    env: &Environment,
-    name: &str,
-    remarks: &mut Remarks,
-) -> Result<Option<T>, Invalid> {
-    let Some(text) = env.get(name) else { return Ok(None) };
-    remarks
-        .within(name, |remarks| T::parse(text, remarks))
-        .map_err(|e| Invalid::new(format!("invalid value {text:?} of the environment variable {name}: {e}")))
 }
 
 /// Keys that are options, but not in JSON.

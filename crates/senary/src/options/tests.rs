@@ -3,9 +3,11 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Consolidated, Given, Options, OptionsError, Remarks, ScriptOptions};
+use super::{
+    ConfigFile, ConfigPath, Consolidated, Features, OptionLayers, Options, OptionsError, Outputs, Remarks,
+    ScriptOptions,
+};
 use crate::cli::{self, Command, RunArgs};
-use crate::config_file::{ConfigFile, ConfigPath};
 use crate::environment::Environment;
 
 /// The layers of a test; what is not said is not set.
@@ -25,9 +27,8 @@ impl Case<'_> {
         std::fs::write(&path, text).unwrap();
         let env: Environment = self.env.iter().copied().collect();
         let args = run_args(self.args);
-        let given =
-            Given::read(Some(&args.options), Some(&args.config), &env, Some(&ConfigPath::Given(path)))?;
-        given.consolidate(&ScriptOptions { name: "script.js", text: "", json: &self.script })
+        let layers = OptionLayers::read(args.layer()?, &env, Some(&ConfigPath::Given(path)))?;
+        layers.consolidate(&ScriptOptions { name: "script.js", text: "", json: &self.script })
     }
 
     fn options(&self) -> Value {
@@ -444,10 +445,10 @@ fn a_config_file_says_more_than_options() {
     let read =
         file(r#"{"OUT": ["json"], "Linger": true, "FEATURES": "freeze-env", "Collectors": {"csv": {}}}"#);
     let read = read.unwrap();
-    assert_eq!((read.out, read.linger), (Some(vec!["json".to_owned()]), Some(true)));
-    assert_eq!(read.features, Some(vec!["freeze-env".to_owned()]));
+    assert_eq!((read.run.out, read.run.linger), (Some(Outputs(vec!["json".to_owned()])), Some(true)));
+    assert_eq!(read.run.features, Some(Features(vec!["freeze-env".to_owned()])));
     assert!(read.collectors.contains_key("csv") && read.remarks.is_empty());
-    assert_eq!(file(r#"{"LINGER": true, "linger": null}"#).unwrap().linger, None);
+    assert_eq!(file(r#"{"LINGER": true, "linger": null}"#).unwrap().run.linger, None);
     for (text, expected) in [
         (r#"{"noUsageReport": 5}"#, "noUsageReport: expected true or false, found 5"),
         (r#"{"webDashboard": "x"}"#, "webDashboard: expected true or false, found \"x\""),
@@ -557,7 +558,7 @@ fn unknown_fields_are_named_with_their_line() {
     let json = json!({"vus": 1, "warpSpeed": 9, "stages": []});
     let text = "const warpSpeed = 2;\nexport const options = {\n  vus: 1,\n  'warpSpeed': 9,\n};\n";
     let script = ScriptOptions { name: "dir/script.js", text, json: &json };
-    let notes = Given::default().consolidate(&script).unwrap().notes;
+    let notes = OptionLayers::default().consolidate(&script).unwrap().notes;
     assert_eq!(notes[0].text, "There were unknown fields in the options exported in the script");
     assert_eq!(notes[0].fields[0], ("error", "json: unknown field \"warpSpeed\"".to_owned()));
     assert_eq!(notes[0].fields[1], ("line", "dir/script.js:4".to_owned()));
@@ -594,7 +595,7 @@ proptest! {
     #[test]
     fn any_json_as_options_is_answered(json in any_json()) {
         let script = ScriptOptions { name: "script.js", text: "options = { scenarios: {} }", json: &json };
-        let _ = Given::default().consolidate(&script);
+        let _ = OptionLayers::default().consolidate(&script);
     }
 
     /// What options print, they read back: archives depend on it.

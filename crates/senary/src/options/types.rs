@@ -113,12 +113,6 @@ pub struct DnsOption {
 }
 
 impl DnsOption {
-    pub fn overlay(&mut self, over: Self) {
-        self.ttl = over.ttl.or(self.ttl.take());
-        self.select = over.select.or(self.select.take());
-        self.policy = over.policy.or(self.policy.take());
-    }
-
     pub fn config(&self) -> Result<senary_net::DnsConfig, Invalid> {
         let default = senary_net::DnsConfig::default();
         let (select, policy) = self.choices()?;
@@ -189,6 +183,15 @@ impl OptionValue for DnsOption {
 
     fn parse(text: &str, _: &mut Remarks) -> Result<Option<Self>, Invalid> {
         Self::parse_list(text).map(Some)
+    }
+
+    /// Each part on its own.
+    fn over(self, below: Self) -> Self {
+        Self {
+            ttl: self.ttl.or(below.ttl),
+            select: self.select.or(below.select),
+            policy: self.policy.or(below.policy),
+        }
     }
 
     fn encode(&self) -> Value {

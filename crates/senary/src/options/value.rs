@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 use senary_words::duration;
 use serde_json::{Map, Value};
 
+use super::remarks::Remarks;
+use crate::environment::Environment;
+
 /// Why a value is not what its option wants, and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}{}{reason}", .path, if .path.is_empty() { "" } else { ": " })]
@@ -30,8 +33,6 @@ impl Invalid {
     }
 }
 
-use super::remarks::Remarks;
-
 /// A type an option can have.
 pub trait OptionValue: Sized {
     /// From JSON that is not null. `None` if the value means "not set".
@@ -45,6 +46,25 @@ pub trait OptionValue: Sized {
     }
 
     fn encode(&self) -> Value;
+
+    /// What holds if a lower layer has set the option, too: this one, unless a type says otherwise.
+    #[must_use]
+    fn over(self, below: Self) -> Self {
+        drop(below);
+        self
+    }
+}
+
+/// An environment variable as an option; `None` if it is not set.
+pub fn parse_variable<T: OptionValue>(
+    env: &Environment,
+    name: &str,
+    remarks: &mut Remarks,
+) -> Result<Option<T>, Invalid> {
+    let Some(text) = env.get(name) else { return Ok(None) };
+    remarks
+        .within(name, |remarks| T::parse(text, remarks))
+        .map_err(|e| Invalid::new(format!("invalid value {text:?} of the environment variable {name}: {e}")))
 }
 
 /// Signed nanoseconds, so that a negative duration can be told users as such.
@@ -84,7 +104,7 @@ const SIZE_UNITS: [(&str, usize); 8] = [
 ];
 
 /// An engine without a script takes a fifth of it.
-const LEAST_SIZE: f64 = 1e6;
+const MIN_SIZE: f64 = 1e6;
 
 /// A size that a VU can live in, whatever the case of its unit.
 pub fn parse_size(text: &str) -> Result<ByteSize, String> {
@@ -94,7 +114,7 @@ pub fn parse_size(text: &str) -> Result<ByteSize, String> {
     let number: f64 = number.parse().map_err(|_| invalid())?;
     let (_, factor) = SIZE_UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(invalid)?;
     let bytes = number * *factor as f64;
-    if bytes < LEAST_SIZE {
+    if bytes < MIN_SIZE {
         return Err(format!("{text:?} is too little: a VU takes 1MB at least"));
     }
     // Beyond the whole of the address space is no limit at all.

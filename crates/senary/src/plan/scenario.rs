@@ -93,6 +93,26 @@ impl Faults {
         }
         checked
     }
+
+    fn vu_ramp(
+        &mut self,
+        start_vus: Option<i64>,
+        stages: &[StageOption],
+        graceful_ramp_down: Option<Nanos>,
+    ) -> ExecutorConfig {
+        let start_vus = start_vus.unwrap_or(1);
+        let checked = self.count(start_vus, start_vus >= 0, "the number of start VUs can't be negative");
+        let text = format!("the number of start VUs exceeds max limit of {MAX_TARGET}");
+        self.check(start_vus <= MAX_TARGET, text);
+        self.check(
+            start_vus > 0 || stages.iter().any(|stage| stage.target.is_some_and(|target| target > 0)),
+            "either startVUs or one of the stages' target values must be greater than 0",
+        );
+        let stages = self.stages(stages);
+        let grace = graceful_ramp_down.unwrap_or(DEFAULT_GRACE);
+        self.check(grace.0 >= 0, "the gracefulRampDown timeout can't be negative");
+        ExecutorConfig::RampingVus { start_vus: checked, stages, graceful_ramp_down: grace.duration() }
+    }
 }
 
 /// The scenario, or its faults.
@@ -152,20 +172,7 @@ fn judge_executor(option: &ExecutorOption, faults: &mut Faults) -> ExecutorConfi
             ExecutorConfig::ConstantVus { vus, duration: faults.duration(*duration) }
         }
         ExecutorOption::RampingVus { start_vus, stages, graceful_ramp_down } => {
-            let start_vus = start_vus.unwrap_or(1);
-            let stages = stages.as_deref().unwrap_or_default();
-            let checked =
-                faults.count(start_vus, start_vus >= 0, "the number of start VUs can't be negative");
-            let text = format!("the number of start VUs exceeds max limit of {MAX_TARGET}");
-            faults.check(start_vus <= MAX_TARGET, text);
-            faults.check(
-                start_vus > 0 || stages.iter().any(|stage| stage.target.is_some_and(|target| target > 0)),
-                "either startVUs or one of the stages' target values must be greater than 0",
-            );
-            let stages = faults.stages(stages);
-            let grace = graceful_ramp_down.unwrap_or(DEFAULT_GRACE);
-            faults.check(grace.0 >= 0, "the gracefulRampDown timeout can't be negative");
-            ExecutorConfig::RampingVus { start_vus: checked, stages, graceful_ramp_down: grace.duration() }
+            faults.vu_ramp(*start_vus, stages.as_deref().unwrap_or_default(), *graceful_ramp_down)
         }
         ExecutorOption::ConstantArrivalRate { rate, time_unit, duration, pre_allocated_vus, max_vus } => {
             match rate {

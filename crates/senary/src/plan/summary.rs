@@ -1,27 +1,34 @@
-//! Options of the summary that can be wrong.
+//! What the summary of a test shows, and where it goes.
 
-/// What a summary may say of a trend, `p(N)` aside.
-const TREND_STATS: [&str; 6] = ["avg", "min", "med", "max", "count", "p(N)"];
+use senary_output::{TimeUnit, TrendStat};
 
-/// Whether this is something a summary can say of a trend. The texts are the reference's.
-pub fn check_trend_stat(stat: &str) -> Result<(), String> {
-    if TREND_STATS[..5].contains(&stat) {
-        return Ok(());
-    }
-    let Some(percentile) = stat.strip_prefix("p(").and_then(|rest| rest.strip_suffix(')')) else {
-        let known = TREND_STATS.join(", ");
-        return Err(format!("invalid trend stat '{stat}', unknown format; the known ones are: {known}"));
-    };
-    match percentile.parse::<f64>() {
-        Ok(p) if (0.0..=100.0).contains(&p) => Ok(()),
-        _ => Err(format!("invalid percentile trend stat value '{stat}', provide a number between 0 and 100")),
-    }
+use crate::options::Consolidated;
+use crate::settings::{RuntimeSettings, SummaryMode};
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SummarySettings {
+    pub mode: SummaryMode,
+    pub trend_stats: Vec<TrendStat>,
+    /// `None` for whatever fits.
+    pub time_unit: Option<TimeUnit>,
+    pub export: Option<String>,
+    pub new_machine_readable: bool,
 }
 
-/// Whether this is a unit for the durations of a summary.
-pub fn check_time_unit(unit: &str) -> Result<(), String> {
-    match unit {
-        "" | "s" | "ms" | "us" => Ok(()),
-        _ => Err(format!("invalid summary time unit '{unit}', use 's', 'ms' or 'us'")),
+impl SummarySettings {
+    pub(super) fn new(consolidated: &Consolidated, runtime: &RuntimeSettings) -> Self {
+        let unit = consolidated.options.summary_time_unit.as_deref().unwrap_or_default();
+        let time_unit = TimeUnit::parse(unit).unwrap_or_else(|problem| {
+            // Scripts that say something else have always been run.
+            log::warn!("{problem}");
+            None
+        });
+        Self {
+            mode: runtime.summary_mode,
+            trend_stats: consolidated.trend_stats.clone(),
+            time_unit,
+            export: runtime.summary_export.clone(),
+            new_machine_readable: runtime.new_machine_readable_summary,
+        }
     }
 }

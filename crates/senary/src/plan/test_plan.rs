@@ -1,21 +1,18 @@
 //! The plan of a test: everything decided before the first VU starts, with nothing left that could be wrong.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use senary_execution::{LoadPlan, Scenario, SegmentTuple};
 use senary_js::settings::SystemTags;
-use senary_metrics::engine::{Engine, ThresholdPlan};
-use senary_metrics::submetric::Selector;
+use senary_metrics::engine::ThresholdPlan;
 use senary_metrics::tags::system;
 use senary_metrics::{Registry, TagSet};
-use senary_net::{ClientCertificate, Dialer, LocalIps, Resolver, Tls, TlsOptions};
 use senary_words::spelling::nearest;
 use serde_json::{Map, Value};
 
-use super::summary::check_time_unit;
-use super::{advice, scenario};
-use crate::options::{Consolidated, Nanos, Options, RuntimeSettings, SummaryMode, line_of, line_of_value};
+use super::{LifecyclePlan, NetworkPlan, SummarySettings, keep, scenario, thresholds};
+use crate::options::{Consolidated, Options, SystemTagSet, line_of, line_of_value};
+use crate::settings::RuntimeSettings;
 
 /// What the options of a test are wrong about; exit code 104.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,7 +40,7 @@ pub struct ScriptFacts<'a> {
 
 impl ScriptFacts<'_> {
     /// For the end of a message.
-    fn place(&self, line: Option<usize>) -> String {
+    pub(super) fn place(&self, line: Option<usize>) -> String {
         line.map(|line| format!(" ({}:{line})", self.name)).unwrap_or_default()
     }
 }
@@ -64,11 +61,7 @@ pub struct TestPlan {
     pub system_tags: SystemTags,
     /// Names of the system tags that are on, sorted, without those that go to the metadata.
     pub indexed_system_tags: Vec<String>,
-    pub setup_timeout: Duration,
-    pub teardown_timeout: Duration,
-    pub handle_summary_timeout: Duration,
-    pub no_setup: bool,
-    pub no_teardown: bool,
+    pub lifecycle: LifecyclePlan,
     pub paused: bool,
     pub linger: bool,
     /// A generator that was the bottleneck is a failure.
@@ -77,62 +70,34 @@ pub struct TestPlan {
     pub strict: bool,
     pub min_iteration_duration: Duration,
     pub throw: bool,
-    pub dialer: Arc<Dialer>,
-    pub local_ips: Option<LocalIps>,
+    pub network: NetworkPlan,
     pub summary: SummarySettings,
     /// `type[=argument]`, in the order given.
     pub outputs: Vec<String>,
     /// The config file's settings of outputs, by the outputs' names.
     pub output_settings: Map<String, Value>,
-    /// The file the script's console writes to, instead of the log.
-    pub console_output: Option<String>,
-}
-
-/// What the summary shows, and where it goes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SummarySettings {
-    pub mode: SummaryMode,
-    pub trend_stats: Vec<String>,
-    /// `s`, `ms`, `us`, or nothing for whatever fits.
-    pub time_unit: String,
-    pub export: Option<String>,
-    pub new_machine_readable: bool,
 }
 
 impl TestPlan {
+    /// Judges consolidated options; all that is wrong is told at once.
     pub fn new(
         consolidated: Consolidated,
         runtime: &RuntimeSettings,
         script: &ScriptFacts<'_>,
     ) -> Result<Self, PlanError> {
-        let options_json = Value::from(consolidated.options.to_script_json()).to_string();
-        let all_options = consolidated.options.to_json();
         let options = &consolidated.options;
         let mut problems = Vec::new();
         let scenarios = scenarios(options, script, &mut problems);
         let segment = keep(segment(options), &mut problems);
-        let setup_timeout = timeout(options.setup_timeout, "setupTimeout", 60, &mut problems);
-        let teardown_timeout = timeout(options.teardown_timeout, "teardownTimeout", 60, &mut problems);
-        let handle_summary_timeout =
-            timeout(options.handle_summary_timeout, "handleSummaryTimeout", 120, &mut problems);
-        let mut time_unit = options.summary_time_unit.clone().unwrap_or_default();
-        if let Err(problem) = check_time_unit(&time_unit) {
-            // Scripts that say something else have always been run.
-            log::warn!("{problem}");
-            time_unit.clear();
-        }
+        let lifecycle = LifecyclePlan::new(options, &mut problems);
+        let summary = SummarySettings::new(&consolidated, runtime);
         let thresholds: ThresholdPlan = options.thresholds.clone().unwrap_or_default().into_iter().collect();
         if !runtime.no_thresholds {
-            check_thresholds(&thresholds, script, &mut problems);
-            warn_of_metadata(&thresholds);
+            thresholds::check(&thresholds, script, &mut problems);
+            thresholds::warn_of_metadata(&thresholds);
         }
-        let resolver = keep(resolver(options), &mut problems);
-        let tls = keep(Tls::new(tls_options(options)).map_err(|e| e.to_string()), &mut problems);
-        let local_ips =
-            options.local_ips.as_deref().map(|ips| LocalIps::parse(ips).map_err(|e| e.to_string()));
-        let local_ips = local_ips.and_then(|ips| keep(ips, &mut problems));
-        let (Some(segment), Some(resolver), Some(tls), true) = (segment, resolver, tls, problems.is_empty())
-        else {
+        let network = NetworkPlan::new(options, &mut problems);
+        let (Some(segment), Some(network), true) = (segment, network, problems.is_empty()) else {
             return Err(PlanError { problems });
         };
         let load = LoadPlan::new(scenarios, segment);
@@ -142,63 +107,45 @@ impl TestPlan {
             load.max_vus(),
             load.max_duration()
         );
-        let system_tags = options.system_tags.clone().unwrap_or_default();
+        let tags = options.system_tags.clone().unwrap_or_default();
+        let run = consolidated.run;
         Ok(Self {
             load,
-            options_json,
-            options: all_options,
+            options_json: Value::from(options.to_script_json()).to_string(),
+            options: options.to_json(),
             thresholds,
             evaluate_thresholds: !runtime.no_thresholds,
             run_tags: TagSet::new(options.tags.clone().unwrap_or_default()),
-            system_tags: SystemTags {
-                group: system_tags.has(system::GROUP),
-                check: system_tags.has(system::CHECK),
-                scenario: system_tags.has(system::SCENARIO),
-                vu: system_tags.has(system::VU),
-                iter: system_tags.has(system::ITER),
-            },
-            indexed_system_tags: system_tags
+            system_tags: system_tags(&tags),
+            indexed_system_tags: tags
                 .iter()
                 .filter(|name| !system::is_metadata(name))
                 .map(str::to_owned)
                 .collect(),
-            setup_timeout,
-            teardown_timeout,
-            handle_summary_timeout,
-            no_setup: options.no_setup.unwrap_or_default(),
-            no_teardown: options.no_teardown.unwrap_or_default(),
+            lifecycle,
             paused: options.paused.unwrap_or_default(),
-            linger: consolidated.linger,
-            fail_on_saturation: consolidated.fail_on_saturation,
+            linger: run.linger.unwrap_or_default(),
+            fail_on_saturation: run.fail_on_saturation.unwrap_or_default(),
             strict: options.strict.unwrap_or_default(),
             min_iteration_duration: options.min_iteration_duration.unwrap_or_default().duration(),
             throw: options.throw.unwrap_or_default(),
-            dialer: Arc::new(Dialer { resolver: Arc::new(resolver), tls }),
-            local_ips,
-            summary: SummarySettings {
-                mode: runtime.summary_mode,
-                trend_stats: options.summary_trend_stats.clone().unwrap_or_default(),
-                time_unit,
-                export: runtime.summary_export.clone(),
-                new_machine_readable: runtime.new_machine_readable_summary,
-            },
-            outputs: consolidated.out,
+            network,
+            summary,
+            outputs: run.out.unwrap_or_default().0,
             output_settings: consolidated.collectors,
-            console_output: consolidated.options.console_output,
         })
     }
 }
 
-/// Judges the options that are wrong or right on their own, whatever else is set and whatever the script exports.
-pub fn judge_values(options: &Options) -> Result<(), PlanError> {
-    let mut problems = Vec::new();
-    keep(resolver(options), &mut problems);
-    keep(Tls::new(tls_options(options)).map_err(|e| e.to_string()), &mut problems);
-    if problems.is_empty() { Ok(()) } else { Err(PlanError { problems }) }
-}
-
-fn keep<T>(result: Result<T, String>, problems: &mut Vec<String>) -> Option<T> {
-    result.map_err(|problem| problems.push(problem)).ok()
+/// The system tags that are put on samples here; outputs leave out others on their own.
+fn system_tags(tags: &SystemTagSet) -> SystemTags {
+    SystemTags {
+        group: tags.has(system::GROUP),
+        check: tags.has(system::CHECK),
+        scenario: tags.has(system::SCENARIO),
+        vu: tags.has(system::VU),
+        iter: tags.has(system::ITER),
+    }
 }
 
 fn scenarios(options: &Options, script: &ScriptFacts<'_>, problems: &mut Vec<String>) -> Vec<Scenario> {
@@ -230,92 +177,19 @@ fn segment(options: &Options) -> Result<SegmentTuple, String> {
     SegmentTuple::new(segment, sequence).map_err(|e| e.to_string())
 }
 
-fn timeout(option: Option<Nanos>, name: &str, default: i64, problems: &mut Vec<String>) -> Duration {
-    let timeout = option.unwrap_or(Nanos::from_secs(default));
-    if timeout.0 <= 0 {
-        problems.push(format!("{name} must be positive"));
-    }
-    timeout.duration()
-}
-
-/// One at a time, so that users hear of all that is wrong.
-fn check_thresholds(thresholds: &ThresholdPlan, script: &ScriptFacts<'_>, problems: &mut Vec<String>) {
-    for (selector, specs) in thresholds {
-        let before = problems.len();
-        let each = specs.iter().map(|spec| vec![spec.clone()]);
-        // Without any expression there still is a selector.
-        let none = specs.is_empty().then(Vec::new);
-        for specs in each.chain(none) {
-            let source = specs.first().map_or("", |spec| spec.source.as_str()).to_owned();
-            let plan = vec![(selector.clone(), specs)];
-            if let Err(error) = Engine::new(script.registry.clone(), &plan, true, false) {
-                let hint = advice::on_threshold(selector, &source, script.registry);
-                let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
-                let keys = ["options", "thresholds", selector];
-                let place = script.place(line_of_value(script.text, keys, &source));
-                let problem = format!("{error}{hint}{place}");
-                if !problems[before..].contains(&problem) {
-                    problems.push(problem);
-                }
-            }
-        }
-    }
-}
-
-/// Which VU and which iteration a sample is from is no tag, so that a threshold never finds one.
-fn warn_of_metadata(thresholds: &ThresholdPlan) {
-    for (name, _) in thresholds {
-        let tags = Selector::parse(name).map(|selector| selector.tags).unwrap_or_default();
-        for tag in [system::VU, system::ITER].into_iter().filter(|tag| tags.iter().any(|(key, _)| key == tag))
-        {
-            log::warn!(
-                "The threshold on {name:?} will never see a sample: {tag:?} is non-indexable and selects none"
-            );
-        }
-    }
-}
-
-fn resolver(options: &Options) -> Result<Resolver, String> {
-    let dns = options.dns.clone().unwrap_or_default().config().map_err(|e| e.to_string())?;
-    let hosts: Vec<_> = options.hosts.clone().unwrap_or_default().0.into_iter().collect();
-    let list = |list: &Option<Vec<String>>| list.clone().unwrap_or_default();
-    Resolver::new(&hosts, &list(&options.block_hostnames), &list(&options.blacklist_ips), dns)
-        .map_err(|e| e.to_string())
-}
-
-fn tls_options(options: &Options) -> TlsOptions {
-    let versions = options.tls_version.clone().unwrap_or_default();
-    let certificates = options.tls_auth.clone().unwrap_or_default();
-    TlsOptions {
-        insecure_skip_verify: options.insecure_skip_tls_verify.unwrap_or_default(),
-        min_version: Some(versions.min).filter(|version| !version.is_empty()),
-        max_version: Some(versions.max).filter(|version| !version.is_empty()),
-        cipher_suites: options.tls_cipher_suites.clone().unwrap_or_default(),
-        client_certificates: certificates
-            .into_iter()
-            .map(|auth| ClientCertificate {
-                cert: auth.cert,
-                key: auth.key,
-                password: auth.password,
-                domains: auth.domains.unwrap_or_default(),
-            })
-            .collect(),
-        ..TlsOptions::default()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
     use senary_execution::{ExecutorConfig, Stage};
+    use senary_output::TimeUnit;
     use serde_json::json;
 
     use super::*;
-    use crate::options::{Given, ScriptOptions};
+    use crate::options::{OptionLayers, ScriptOptions};
 
     fn plan_with(script: &Value, runtime: &RuntimeSettings) -> Result<TestPlan, PlanError> {
         let options = ScriptOptions { name: "script.js", text: "", json: script };
-        let consolidated = Given::default().consolidate(&options).unwrap();
+        let consolidated = OptionLayers::default().consolidate(&options).unwrap();
         let exports = ["default", "other"].map(str::to_owned);
         let registry = Registry::new();
         TestPlan::new(
@@ -476,11 +350,12 @@ mod tests {
         assert_eq!(plan.run_tags.get("team"), Some("a"));
         assert!(plan.system_tags.vu && plan.system_tags.scenario && !plan.system_tags.group);
         assert_eq!(plan.indexed_system_tags, ["scenario", "url"]);
-        assert_eq!((plan.setup_timeout.as_secs(), plan.teardown_timeout.as_secs()), (5, 60));
-        assert_eq!(plan.handle_summary_timeout.as_secs(), 120);
-        assert!(plan.throw && plan.no_setup && !plan.no_teardown);
+        let lifecycle = &plan.lifecycle;
+        assert_eq!((lifecycle.setup_timeout.as_secs(), lifecycle.teardown_timeout.as_secs()), (5, 60));
+        assert_eq!(lifecycle.handle_summary_timeout.as_secs(), 120);
+        assert!(plan.throw && lifecycle.no_setup && !lifecycle.no_teardown);
         assert_eq!(plan.min_iteration_duration.as_secs(), 1);
-        assert_eq!(plan.summary.time_unit, "ms");
+        assert_eq!(plan.summary.time_unit, Some(TimeUnit::Milliseconds));
         assert_eq!(plan.load.segment().segment().to_string(), "1/2:1");
         let [b, a] = plan.load.scenarios() else { panic!("not two scenarios") };
         assert_eq!((b.name.as_str(), a.name.as_str()), ("b", "a"));

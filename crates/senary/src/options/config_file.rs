@@ -7,19 +7,17 @@ use senary_js::source::read_text;
 use senary_words::io_text;
 use serde_json::{Map, Value};
 
+use super::Options;
+use super::remarks::Remarks;
+use super::run_options::RunOptions;
+use super::value::{Fields, Invalid};
 use crate::environment::Environment;
-use crate::options::{ByteSize, Fields, Invalid, OptionValue, Options, Remarks};
 
 /// What a config file says.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConfigFile {
     pub options: Options,
-    pub out: Option<Vec<String>>,
-    pub linger: Option<bool>,
-    pub features: Option<Vec<String>>,
-    pub fail_on_saturation: Option<bool>,
-    pub vu_memory_limit: Option<ByteSize>,
-    pub web_dashboard: Option<bool>,
+    pub run: RunOptions,
     /// Settings of outputs, by the outputs' names.
     pub collectors: Map<String, Value>,
     pub remarks: Remarks,
@@ -96,14 +94,7 @@ impl ConfigFile {
         let mut remarks = Remarks::default();
         let object = Value::Object(object);
         let mut fields = Fields::of(&object, "an object of options")?;
-        let out = fields.take("out", &mut remarks)?;
-        let linger = fields.take("linger", &mut remarks)?;
-        let fail_on_saturation = fields.take("failOnSaturation", &mut remarks)?;
-        let vu_memory_limit = fields.take("vuMemoryLimit", &mut remarks)?;
-        let features = match fields.get("features") {
-            Some(Value::String(list)) => Vec::parse(list, &mut remarks)?,
-            _ => fields.take("features", &mut remarks)?,
-        };
+        let run = RunOptions::take_fields(&mut fields, &mut remarks)?;
         let collectors = match fields.get("collectors") {
             None => Map::new(),
             Some(Value::Object(collectors)) => collectors.clone(),
@@ -112,24 +103,11 @@ impl ConfigFile {
                 return Err(Invalid::new(reason).within("collectors"));
             }
         };
-        let web_dashboard = fields.take("webDashboard", &mut remarks)?;
-        // Known, and of no use here: nothing is reported or uploaded.
-        for ignored in ["noUsageReport", "noArchiveUpload"] {
-            fields.take::<bool>(ignored, &mut remarks)?;
-        }
+        // Known, and of no use here: nothing is uploaded.
+        let _: Option<bool> = fields.take("noArchiveUpload", &mut remarks)?;
         fields.get("secretSource");
         // Here it is not a script's option without effect.
         let options = Options { features: None, ..Options::take_all(&mut fields, &mut remarks)? };
-        Ok(Self {
-            options,
-            out,
-            linger,
-            features,
-            fail_on_saturation,
-            vu_memory_limit,
-            web_dashboard,
-            collectors,
-            remarks,
-        })
+        Ok(Self { options, run, collectors, remarks })
     }
 }

@@ -4,9 +4,8 @@
 use senary_web::{Client, Proxies};
 
 use crate::cli::{GlobalFlags, RuntimeFlags};
-use crate::config_file::ConfigPath;
 use crate::environment::Environment;
-use crate::options::value::parse_bool;
+use crate::options::{ConfigPath, parse_bool};
 
 /// A value nobody can follow. Exit code 255, unless it says otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
