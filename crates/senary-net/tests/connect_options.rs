@@ -75,7 +75,7 @@ fn a_proxy_header_comes_first() {
             let dialed = run(async {
                 let dialed = dialer().dial(target, &options, &wire, &Attempt::default()).await;
                 // The server has closed it.
-                dialed.map(|stream| drop(stream)).is_ok()
+                dialed.map(drop).is_ok()
             });
             assert_eq!(dialed, !tls);
             let (header, next, from) = server.join().unwrap();

@@ -156,6 +156,8 @@ fn many_messages_are_one_write() {
             assert_eq!(stream.try_write_vectored(&pieces).unwrap(), (length, true));
             let after = writes();
             assert_eq!(stream.try_write_vectored(&[]).unwrap().0, 0);
+            // To drop it would reset it: what the server has sent is not read.
+            stream.close();
             // A kernel that does not count lets nothing be said.
             before.zip(after).map(|(before, after)| after - before)
         });
