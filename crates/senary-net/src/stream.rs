@@ -230,7 +230,7 @@ impl Stream {
             stream.say_goodbye();
         }
         self.counted().forget_unread();
-        if self.unanswered == 0 {
+        if self.unanswered == 0 || self.is_delivered() {
             return;
         }
         match self.inner {
@@ -240,6 +240,12 @@ impl Stream {
                 farewell::say(counted.transport, tls.wants_write().then(|| Box::new(tls)));
             }
         }
+    }
+
+    /// Whether the peer has everything already: what is written to a Unix socket is in its queue, and stays there.
+    fn is_delivered(&self) -> bool {
+        let held_back = matches!(&self.inner, Inner::Tls(stream) if stream.holds_back());
+        self.counted().transport.network() == Network::Unix && !held_back
     }
 
     fn counted(&self) -> &Counted {

@@ -1,5 +1,7 @@
 //! What a connect can be told besides its target.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
+
 mod support;
 
 use std::io::Read;

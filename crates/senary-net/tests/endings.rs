@@ -1,5 +1,7 @@
 //! How a connection ends that is not simply closed: one side first, or at once; and what TCP knows of it until then.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
+
 mod support;
 
 use std::io::{ErrorKind, IoSlice, Read, Write};

@@ -1,6 +1,8 @@
 //! TLS of one connection that is not as the options of the test have it, what is known of it afterwards, and TLS that begins
 //! in the middle of a connection.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
+
 mod support;
 
 use std::io::{Read, Write};

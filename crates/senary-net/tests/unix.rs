@@ -1,5 +1,7 @@
 //! Unix sockets: by path and by abstract name, with everything that can be wrong with one.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests, too")]
+
 mod support;
 
 use std::io::{Read, Write};
@@ -116,6 +118,32 @@ fn a_server_with_a_full_queue_is_waited_for() {
         dial(path, &DialOptions::default()).await.unwrap();
         server.join().unwrap();
     });
+}
+
+/// Also a peer that is slow, and says something after the client has gone.
+#[test]
+fn what_was_written_before_a_close_arrives() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let (closed, has_closed) = std::sync::mpsc::channel();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(b"never read").unwrap();
+        has_closed.recv_timeout(support::BOUND).unwrap();
+        assert_eq!(stream.write(b"too late").unwrap_err().kind(), std::io::ErrorKind::BrokenPipe);
+        let mut heard = Vec::new();
+        stream.read_to_end(&mut heard).unwrap();
+        heard
+    });
+    let path = path.to_str().unwrap();
+    run(async {
+        let mut stream = dial(path, &DialOptions::default()).await.unwrap();
+        write_all(&mut stream, b"hello").await.unwrap();
+        stream.close();
+    });
+    closed.send(()).unwrap();
+    assert_eq!(server.join().unwrap(), b"hello");
 }
 
 #[test]

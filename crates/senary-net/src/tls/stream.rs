@@ -205,6 +205,11 @@ impl TlsStream {
         let _ = self.send(None);
     }
 
+    /// Whether something was encrypted that the kernel has not taken yet.
+    pub(crate) fn holds_back(&self) -> bool {
+        self.session.wants_write()
+    }
+
     pub(crate) fn counted(&self) -> &Counted {
         &self.counted
     }
