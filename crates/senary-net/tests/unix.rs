@@ -126,10 +126,12 @@ fn what_was_written_before_a_close_arrives() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.sock");
     let listener = UnixListener::bind(&path).unwrap();
+    let (written, has_written) = std::sync::mpsc::channel();
     let (closed, has_closed) = std::sync::mpsc::channel();
     let server = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         stream.write_all(b"never read").unwrap();
+        written.send(()).unwrap();
         has_closed.recv_timeout(support::BOUND).unwrap();
         assert_eq!(stream.write(b"too late").unwrap_err().kind(), std::io::ErrorKind::BrokenPipe);
         let mut heard = Vec::new();
@@ -140,6 +142,7 @@ fn what_was_written_before_a_close_arrives() {
     run(async {
         let mut stream = dial(path, &DialOptions::default()).await.unwrap();
         write_all(&mut stream, b"hello").await.unwrap();
+        has_written.recv_timeout(support::BOUND).unwrap();
         stream.close();
     });
     closed.send(()).unwrap();
