@@ -106,9 +106,9 @@ impl Kind {
                 let around = |other: &Framing| other.magic.len() + other.kind.limit(0) + other.trailer.len();
                 block + headers.otherwise.as_deref().map_or(0, around)
             }
-            Self::Fixed(_) | Self::Pattern(_) | Self::Idle(_) | Self::Json | Self::Resp | Self::Length(_) => {
-                0
-            }
+            // What follows a number ends it.
+            Self::Json => 1,
+            Self::Fixed(_) | Self::Pattern(_) | Self::Idle(_) | Self::Resp | Self::Length(_) => 0,
         };
         max.saturating_add(more)
     }
