@@ -25,6 +25,10 @@ use crate::progress::ScenarioState;
 use crate::segment::Striping;
 use crate::vu::VuFactory;
 
+/// Starts that are late follow at once, and those that the regular end has overtaken by so much never: a rate that cannot be
+/// kept up with would hold the test open for as long as there are iterations left.
+const LATEST_START: Duration = Duration::from_secs(1);
+
 /// How often it is looked whether VUs that are to be ready were lost instead.
 const READY_CHECK: Duration = Duration::from_millis(50);
 
@@ -69,7 +73,9 @@ impl<F: VuFactory> ArrivalRate<F> {
         let token = &run.active.token;
         if let Some(present) = run.present.as_ref().map(mpsc::Sender::downgrade) {
             let numbering = run.active.numbering.clone();
-            let schedule = Schedule { arrivals: self.arrivals, numbering, from: deadlines.started, next: 0 };
+            let until = deadlines.regular_end + LATEST_START;
+            let schedule =
+                Schedule { arrivals: self.arrivals, numbering, from: deadlines.started, until, next: 0 };
             if run.control.inline {
                 token.run_until_cancelled(pace(schedule, &self.open.0, &present)).await;
             } else {
@@ -88,7 +94,25 @@ struct Schedule {
     arrivals: Arrivals,
     numbering: Striping,
     from: Instant,
+    /// From here on nothing starts any more.
+    until: Instant,
     next: u64,
+}
+
+impl Schedule {
+    /// How many more starts there are.
+    fn remaining(&self) -> u64 {
+        let is_there = |n: u64| self.arrivals.time_of(self.numbering.global(n)).is_some();
+        let (mut first, mut after) = (self.next, u64::MAX);
+        while first < after {
+            let middle = first + (after - first) / 2;
+            match is_there(middle) {
+                true => first = middle + 1,
+                false => after = middle,
+            }
+        }
+        first - self.next
+    }
 }
 
 impl Iterator for Schedule {
@@ -102,9 +126,12 @@ impl Iterator for Schedule {
 }
 
 /// Paces as a task: to the resolution of the runtime's timers, under its clock.
-async fn pace<F: VuFactory>(schedule: Schedule, desk: &Arc<Desk<F>>, present: &mpsc::WeakSender<()>) {
-    for due in schedule {
+async fn pace<F: VuFactory>(mut schedule: Schedule, desk: &Arc<Desk<F>>, present: &mpsc::WeakSender<()>) {
+    while let Some(due) = schedule.next() {
         sleep_until(due).await;
+        if Instant::now() > schedule.until {
+            return desk.drop_iterations(1 + schedule.remaining());
+        }
         desk.start_iteration(due, present);
     }
 }
@@ -119,18 +146,22 @@ async fn pace_on_thread<F: VuFactory>(
 ) {
     let (ended, mut end) = oneshot::channel::<()>();
     let (stop, name) = (token.clone(), format!("pacer-{}", desk.active.state.labels().0));
-    let (on_thread, at, from) = (schedule.clone(), desk.clone(), present.clone());
+    let (mut on_thread, at, from) = (schedule.clone(), desk.clone(), present.clone());
     let pacer = thread::Builder::new().name(name).spawn(move || {
         let _ended = ended;
-        for due in on_thread {
-            loop {
+        while let Some(due) = on_thread.next() {
+            let now = loop {
                 if stop.is_cancelled() {
                     return;
                 }
-                match due.checked_duration_since(Instant::now()) {
+                let now = Instant::now();
+                match due.checked_duration_since(now) {
                     Some(early) if !early.is_zero() => thread::park_timeout(early),
-                    _ => break,
+                    _ => break now,
                 }
+            };
+            if now > on_thread.until {
+                return at.drop_iterations(1 + on_thread.remaining());
             }
             at.start_iteration(due, &from);
         }
@@ -191,9 +222,14 @@ impl<F: VuFactory> Desk<F> {
     /// An iteration is due.
     fn start_iteration(self: &Arc<Self>, due: Instant, present: &mpsc::WeakSender<()>) {
         if !self.idle.start_one(due, &self.active) {
-            self.control.record_dropped(&self.active.dropped, 1);
+            self.drop_iterations(1);
             self.grow(present);
         }
+    }
+
+    /// Iterations do not start, because no VU is free, or no time is left.
+    fn drop_iterations(&self, count: u64) {
+        self.control.record_dropped(&self.active.dropped, count);
     }
 
     /// Adds a VU, if one may be added and none is being added.
