@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use senary_js::source::input;
+use senary_net::tls;
 use senary_words::io_text;
 
 use crate::environment::Environment;
@@ -34,12 +36,18 @@ fn problems(env: &Environment) -> Vec<String> {
 
 fn file_problem(path: &Path) -> Option<String> {
     let shown = path.display();
-    match std::fs::read(path) {
+    match input::read(path) {
         Err(error) => Some(format!("{FILE} names {shown:?}, which cannot be read ({})", io_text(&error))),
         Ok(bytes) if !bytes.windows(CERTIFICATE.len()).any(|part| part == CERTIFICATE) => {
             Some(format!("{FILE} names {shown:?}, which has no certificate in it"))
         }
-        Ok(_) => None,
+        Ok(bytes) => {
+            // A FIFO, as a shell makes them of `<(command)`, says this once.
+            if !path.is_file() {
+                tls::trust(bytes);
+            }
+            None
+        }
     }
 }
 

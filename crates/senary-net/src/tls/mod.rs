@@ -6,6 +6,7 @@
 mod client_certificate;
 mod info;
 mod key_exchange;
+mod key_log;
 mod private_key;
 mod record;
 mod security;
@@ -29,6 +30,7 @@ pub use self::security::{Security, Sessions, TlsOverrides};
 use self::server_certificate::NoVerification;
 pub(crate) use self::stream::TlsStream;
 use self::trust::Trust;
+pub use self::trust::trust;
 pub use self::words::handshake_text;
 pub(crate) use self::words::{ended, handshake_error};
 use crate::error::NetError;
@@ -209,7 +211,9 @@ impl Tls {
         // Each connection costs the server what a new client does; the reference keeps no sessions either.
         config.resumption = Resumption::disabled();
         config.alpn_protocols = self.options.alpn.iter().map(|name| name.clone().into_bytes()).collect();
-        config.key_log = Arc::new(rustls::KeyLogFile::new());
+        if let Some(key_log) = key_log::of_environment() {
+            config.key_log = key_log;
+        }
         Ok(config)
     }
 }

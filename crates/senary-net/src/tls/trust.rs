@@ -7,6 +7,7 @@ use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls_native_certs::CertificateResult;
 
 use super::server_certificate::Verification;
 use super::unusable;
@@ -60,8 +61,20 @@ fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, NetError> {
     }
 }
 
+/// What `SSL_CERT_FILE` names, if it can be read only once.
+static TRUSTED: OnceLock<Vec<u8>> = OnceLock::new();
+
+/// Believes these certificates, in PEM, in the place of those in the file that `SSL_CERT_FILE` names. Only the first call of a
+/// process counts, and only before the first connection.
+pub fn trust(pem: Vec<u8>) {
+    TRUSTED.get_or_init(|| pem);
+}
+
 fn system_roots() -> Result<Vec<CertificateDer<'static>>, NetError> {
-    let found = rustls_native_certs::load_native_certs();
+    let (found, mut roots) = match TRUSTED.get() {
+        None => (rustls_native_certs::load_native_certs(), Vec::new()),
+        Some(pem) => (certificates_in_folders(), CertificateDer::pem_slice_iter(pem).flatten().collect()),
+    };
     for error in found.errors {
         // Others, like a missing file, leave roots out that may not be needed.
         if let rustls_native_certs::ErrorKind::Io { inner, path } = error.kind
@@ -70,5 +83,17 @@ fn system_roots() -> Result<Vec<CertificateDer<'static>>, NetError> {
             return Err(NetError::OpenFiles { doing: format!("open {}", path.display()), error: inner });
         }
     }
-    Ok(found.certs)
+    roots.extend(found.certs);
+    Ok(roots)
+}
+
+fn certificates_in_folders() -> CertificateResult {
+    let mut all = CertificateResult::default();
+    let folders = std::env::var_os("SSL_CERT_DIR").unwrap_or_default();
+    for folder in std::env::split_paths(&folders).filter(|folder| !folder.as_os_str().is_empty()) {
+        let found = rustls_native_certs::load_certs_from_paths(None, Some(&folder));
+        all.certs.extend(found.certs);
+        all.errors.extend(found.errors);
+    }
+    all
 }
