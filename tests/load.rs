@@ -176,3 +176,18 @@ export default async function () {
     assert!(server.all_closed(BOUND), "{} connections are open", server.open());
     assert_eq!(server.accepted(), 5 * n);
 }
+
+/// Its starts would follow each other for as long as there are any left: for weeks, here.
+#[test]
+fn a_rate_that_cannot_be_kept_up_with_ends() {
+    let rate = 1e12;
+    let script = format!(
+        "const rate = {{ executor: 'constant-arrival-rate', rate: {rate}, duration: '1s', preAllocatedVUs: 1 }}
+        export const options = {{ scenarios: {{ rate }} }}
+        export default function () {{}}"
+    );
+    let outcome = Program::script(BINARY, &script).within(BOUND).run();
+    outcome.expect_code(0);
+    let [ran, dropped] = ["iterations", "dropped_iterations"].map(|metric| outcome.measured(metric, "count"));
+    assert!(ran > 0.0 && ran + dropped == rate, "{ran} and {dropped}");
+}

@@ -188,7 +188,7 @@ fn threads_run_out() {
     let Some(outcome) = limited(&script) else { return };
     outcome
         .expect_code(255)
-        .expect_text("teardown: Resource temporarily unavailable")
+        .expect_text("teardown: resource temporarily unavailable: allow more processes (`ulimit -u`")
         .expect_text("TOTAL RESULTS");
     outcome.expect_value("iterations", "count", 1.0);
 }
@@ -336,4 +336,68 @@ fn more_workers_than_the_system_gives_threads() {
         return;
     };
     program.run().expect_code(255).expect_text("resource temporarily unavailable");
+}
+
+/// What the smallest run has to do without, one limit after the other: it works, or it says what to do.
+fn starved(limits: &[String], says: &[&str], extra: &[&str]) {
+    let script = "import { sleep } from 'k6'\nexport default function () { sleep(0.01) }";
+    for limit in limits {
+        let program = Program::script(BINARY, script).args(["--vus", "2", "--iterations", "2"]);
+        let program = program.args(extra.iter().copied()).under(&format!(r#"{limit} "$@""#)).within(BOUND);
+        let Some(program) = program.unprivileged() else {
+            eprintln!("not tested: no user can be found for whom limits hold");
+            return;
+        };
+        let outcome = program.run();
+        for word in ["panicked", "memory allocation of", "overflowed its stack", "os error"] {
+            assert!(!outcome.stderr.contains(word), "{limit}: {}", outcome.stderr);
+        }
+        let code = outcome.code().unwrap_or_else(|| outcome.fail(&format!("{limit}: ended by a signal")));
+        let is_told = says.iter().any(|text| outcome.stderr.contains(text));
+        assert!(code == 0 || is_told, "{limit}: {code} {}", outcome.stderr);
+    }
+}
+
+#[test]
+fn processes_that_are_too_few_are_told() {
+    let limits: Vec<_> = (1..12).map(|n| format!("exec prlimit --nproc={n}")).collect();
+    starved(&limits, &["`ulimit -u`"], &[]);
+    starved(
+        &limits,
+        &["`ulimit -u`"],
+        &["--with-echo", "--address", "127.0.0.1:0", "--out", "json=out.json"],
+    );
+}
+
+#[test]
+fn open_files_that_are_too_few_are_told() {
+    // With fewer, its libraries cannot be loaded.
+    let limits: Vec<_> = (6..32).map(|n| format!("ulimit -n {n} && exec")).collect();
+    starved(&limits, &["`ulimit -n`"], &[]);
+    starved(
+        &limits,
+        &["`ulimit -n`"],
+        &["--with-echo", "--address", "127.0.0.1:0", "--out", "json=out.json"],
+    );
+}
+
+#[test]
+fn a_stack_that_is_too_small_is_told() {
+    let limits: Vec<_> = [64, 256, 1000, 1100, 8192].map(|n| format!("ulimit -s {n} && exec")).into();
+    starved(&limits, &["`ulimit -s 8192`"], &[]);
+    // The soft limit is raised to what the hard one allows.
+    let outcome =
+        Program::script(BINARY, "export default function () {}").under(r#"ulimit -Ss 64; exec "$@""#).run();
+    outcome.expect_code(0);
+}
+
+/// Of a test that cannot even be held in memory no VU is made; the machine would go with it.
+#[test]
+fn more_vus_than_there_is_memory_for_are_refused() {
+    for vus in ["100000000000", "9223372036854775807"] {
+        let program = Program::script(BINARY, "export default function () {}").args(["--vus", vus]);
+        let outcome = program.args(["--duration", "1s"]).within(BOUND).run();
+        outcome.expect_code(104).expect_text(&format!("this test has {vus} VUs, and there is memory for"));
+        outcome.expect_text("--execution-segment");
+    }
 }

@@ -251,3 +251,47 @@ export default async function () {
         }
     }
 }
+
+/// A shell's `<(command)` can be read once, and nobody waits for it a second time.
+#[test]
+fn trusted_certificates_may_come_from_a_command() {
+    let server = Server::start_tls(Behaviour::Echo, Certificate::Valid);
+    let program =
+        Program::new("/bin/bash").file("script.js", GREET).file("ca.pem", Certificate::authority_pem());
+    let command = format!("SSL_CERT_FILE=<(cat ca.pem) {BINARY} run script.js");
+    let outcome = program.target(&server).env("HOST", "localhost").within(BOUND).args(["-c", &command]).run();
+    outcome.expect_code(0).expect_text("echoed hello");
+}
+
+/// `SSLKEYLOGFILE` in all its forms; none of them holds a worker up.
+#[test]
+fn secrets_of_sessions_are_written_without_waiting() {
+    let server = Server::start_tls(Behaviour::Echo, Certificate::Valid);
+    let with = |key_log: &str, before: &str| {
+        let program = Program::new("/bin/bash").file("script.js", GREET).env("SSLKEYLOGFILE", key_log);
+        let command =
+            format!("{before} exec {BINARY} run --iterations 3 --insecure-skip-tls-verify script.js");
+        let outcome =
+            program.target(&server).env("HOST", "localhost").within(BOUND).args(["-c", &command]).run();
+        outcome.expect_code(0);
+        assert_eq!(outcome.log_lines("echoed hello").len(), 3, "{key_log}: {}", outcome.stderr);
+        outcome
+    };
+    let file = with("keys.txt", "").file("keys.txt");
+    assert_eq!(file.matches("CLIENT_TRAFFIC_SECRET_0 ").count(), 3, "{file}");
+    let is_hex = |text: &str| text.len() >= 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    for line in file.lines() {
+        let words: Vec<_> = line.split(' ').collect();
+        assert!(words.len() == 3 && is_hex(words[1]) && is_hex(words[2]), "{line}");
+    }
+    // Nobody reads it.
+    assert_eq!(with("fifo", "mkfifo fifo;").log_lines("SSLKEYLOGFILE"), [""; 0]);
+    for (key_log, text) in [
+        ("/nowhere/keys.txt", "which cannot be opened (no such file or directory)"),
+        ("/dev/full", "which does not take all secrets (no space left on device)"),
+    ] {
+        let outcome = with(key_log, "");
+        let lines = outcome.log_lines("SSLKEYLOGFILE");
+        assert!(lines.len() == 1 && lines[0].contains(text), "{lines:?}");
+    }
+}

@@ -68,7 +68,7 @@ impl Bundle {
         let executor = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|e| LifecycleError::Engine(e.to_string()))?;
+            .map_err(|error| LifecycleError::system(&error))?;
         let mut bundle = Self {
             program: Arc::new(Program::new(store, runtime, registry)),
             options: serde_json::Value::Null,

@@ -6,6 +6,7 @@
 // Coroutine stacks and calls the engine's bindings do not wrap need it; each has its argument beside it.
 #![allow(unsafe_code)]
 
+mod allocator;
 pub mod bundle;
 mod bytecode;
 pub mod bytes;
@@ -45,6 +46,7 @@ pub mod value_text;
 pub mod vu;
 mod wake;
 
+pub use allocator::Allocator;
 pub use bundle::Bundle;
 pub use factory::JsVuFactory;
 pub use failure::ScriptFailure;

@@ -2,6 +2,8 @@
 //!
 //! Texts are the reference's where it has such an error.
 
+use senary_words::remedy::explained;
+
 use crate::failure::ScriptFailure;
 use crate::source::SourceError;
 
@@ -33,4 +35,11 @@ pub enum LifecycleError {
     SummaryValue { key: String, kind: &'static str },
     #[error("cannot start the JavaScript engine: {0}")]
     Engine(String),
+}
+
+impl LifecycleError {
+    /// What the engine needs of the system, and did not get.
+    pub(crate) fn system(error: &std::io::Error) -> Self {
+        Self::Engine(explained(error))
+    }
 }

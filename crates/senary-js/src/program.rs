@@ -62,7 +62,10 @@ impl Program {
         settings: Arc<VuSettings>,
         interrupt: &CancellationToken,
     ) -> Result<Rc<VuInner>, LifecycleError> {
-        let engine = |e: rquickjs::Error| LifecycleError::Engine(e.to_string());
+        let engine = |error: rquickjs::Error| match error {
+            rquickjs::Error::Allocation => LifecycleError::system(&std::io::ErrorKind::OutOfMemory.into()),
+            error => LifecycleError::Engine(error.to_string()),
+        };
         wake::watch();
         let inner = self.new_engine(id, worker, settings).map_err(engine)?;
         if let Err(failure) = evaluate(&inner, interrupt).await {

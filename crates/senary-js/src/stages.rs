@@ -73,7 +73,7 @@ impl Stages {
         let executor = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|e| LifecycleError::Engine(e.to_string()))?;
+            .map_err(|error| LifecycleError::system(&error))?;
         let producer = ProducerId(self.next_producer.fetch_add(1, Ordering::Relaxed));
         let worker =
             WorkerContext::new(producer, self.clock, self.state.clone(), self.shutdown.clone(), sink);

@@ -15,6 +15,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
+use crate::runtime_thread::runtime_thread;
+
 const BUFFER: usize = 256 * 1024;
 
 /// A running echo server; dropping it closes all its connections.
@@ -45,9 +47,8 @@ impl EchoServer {
         socket.listen(16 * 1024)?;
         let listener: std::net::TcpListener = socket.into();
         let address = listener.local_addr()?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let (stop, stopped) = oneshot::channel();
-        let thread = std::thread::Builder::new().name("senary-echo".into()).spawn(move || {
+        let thread = runtime_thread("senary-echo", move |runtime| {
             let local = tokio::task::LocalSet::new();
             local.block_on(&runtime, async move {
                 tokio::select! {

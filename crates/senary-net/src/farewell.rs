@@ -14,6 +14,7 @@ use rustls::ClientConnection;
 use tokio::io::Interest;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use crate::runtime_thread::runtime_thread;
 use crate::transport::{Detached, Transport};
 
 /// How long a peer may take to close.
@@ -89,10 +90,9 @@ impl Drop for Place {
 fn queue() -> Option<&'static UnboundedSender<Farewell>> {
     static QUEUE: OnceLock<Option<UnboundedSender<Farewell>>> = OnceLock::new();
     let start = || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
         let (sender, farewells) = unbounded_channel();
-        let thread = std::thread::Builder::new().name("farewell".to_owned());
-        thread.spawn(move || tokio::task::LocalSet::new().block_on(&runtime, serve(farewells))).ok()?;
+        let serve = move |runtime| tokio::task::LocalSet::new().block_on(&runtime, serve(farewells));
+        runtime_thread("farewell", serve).ok()?;
         Some(sender)
     };
     QUEUE.get_or_init(start).as_ref()

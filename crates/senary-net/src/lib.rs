@@ -13,6 +13,7 @@ mod name;
 pub mod network;
 pub mod proxy_protocol;
 pub mod resolve;
+mod runtime_thread;
 pub mod stream;
 mod tcp;
 pub mod tls;

@@ -6,6 +6,7 @@ use std::sync::Once;
 
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use senary_words::remedy::{MORE_FILES, MORE_MEMORY, MORE_THREADS};
 
 use crate::error::NetError;
 
@@ -17,6 +18,19 @@ pub fn raise_open_files() -> Option<u64> {
         let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     }
     getrlimit(Resource::Nofile).current
+}
+
+/// What the stack of the first thread may take, in bytes: as much as is usual, if the system allows that; `None`: unlimited.
+/// The kernel looks at the limit whenever that stack grows.
+pub fn raise_stack() -> Option<u64> {
+    const USUAL: u64 = 8 << 20;
+    let limit = getrlimit(Resource::Stack);
+    if limit.current.is_some_and(|current| current < USUAL) {
+        let current = Some(limit.maximum.map_or(USUAL, |most| most.min(USUAL)));
+        // Where it is refused the old limit stays, and is what counts.
+        let _ = setrlimit(Resource::Stack, Rlimit { current, maximum: limit.maximum });
+    }
+    getrlimit(Resource::Stack).current
 }
 
 /// How many files this process has open; `None` where the system does not tell.
@@ -63,7 +77,7 @@ pub fn advise_on_stacks(error: &io::Error) {
             (Some(maps), Some(most)) if maps + most / 100 >= most => {
                 format!("this process has {maps} memory maps, and may have {most}: raise the sysctl vm.max_map_count")
             }
-            _ => "allow this process more memory (`ulimit -v`; MemoryMax= of systemd; --memory of docker)".to_owned(),
+            _ => format!("allow this process more memory ({MORE_MEMORY})"),
         };
         log::warn!(
             "Out of stacks ({error}): a VU needs one while its script runs or sleeps. Until others are done, iterations \
@@ -83,8 +97,7 @@ pub(crate) fn advise(error: &NetError) {
             let limit = getrlimit(Resource::Nofile).current.map_or("as many as there are".to_owned(), |n| n.to_string());
             log::warn!(
                 "Out of open files ({error}), of which this process may have {limit}: connects fail with {code} until \
-                sockets are closed. Allow more before the run (`ulimit -n`; LimitNOFILE= of systemd; --ulimit nofile= \
-                of docker), or keep fewer open. This is not said again",
+                sockets are closed. Allow more before the run ({MORE_FILES}), or keep fewer open. This is not said again",
                 code = error.code()
             );
         }),
@@ -98,8 +111,7 @@ pub(crate) fn advise(error: &NetError) {
         NetError::Threads { .. } => THREADS.call_once(|| {
             log::warn!(
                 "Out of threads ({error}): names cannot be looked up until some have ended. Allow more processes before \
-                the run (`ulimit -u`; TasksMax= of systemd; --pids-limit of docker), or connect to addresses. This is \
-                not said again"
+                the run ({MORE_THREADS}), or connect to addresses. This is not said again"
             );
         }),
         _ => {}

@@ -4,6 +4,7 @@
 pub mod duration;
 mod io_error;
 pub mod percent;
+pub mod remedy;
 pub mod spelling;
 
 pub use io_error::io_text;

@@ -8,7 +8,7 @@ use senary_execution::StopReason;
 use senary_js::source::SourceError;
 use senary_js::{LifecycleError, ScriptFailure};
 use senary_output::OutputError;
-use senary_words::io_text;
+use senary_words::remedy::explained;
 
 use crate::archive::ArchiveError;
 use crate::cli::UsageError;
@@ -95,6 +95,13 @@ pub enum Failure {
     /// What the machine would not give: threads, descriptors, files.
     #[error("{doing}: {reason}")]
     System { doing: &'static str, reason: String },
+    #[error(
+        "this test has {vus} VUs, and there is memory for {most} at most ({} MB here; a VU takes 50 kB and more): use fewer, or spread the test over machines (--execution-segment)",
+        .memory / 1_000_000
+    )]
+    TooManyVus { vus: u64, most: u64, memory: u64 },
+    #[error("a stack may have {} kB here, and {} are needed: allow more (`ulimit -s 8192`)", .allowed / 1024, .needed / 1024)]
+    LittleStack { allowed: u64, needed: u64 },
     /// Something else a user can read and act on.
     #[error("{0}")]
     Command(String),
@@ -115,9 +122,9 @@ fn stop_text(reason: &StopReason) -> String {
 }
 
 impl Failure {
-    /// What the machine did not give, for what it was needed.
+    /// What the machine did not give, for what it was needed, and what a user can do about it.
     pub fn system(doing: &'static str) -> impl Fn(io::Error) -> Self {
-        move |error| Self::System { doing, reason: io_text(&error) }
+        move |error| Self::System { doing, reason: explained(&error) }
     }
 
     /// The process's exit code.
@@ -128,7 +135,7 @@ impl Failure {
             Self::Timeout { function: LifecycleFunction::Teardown, .. } => 101,
             Self::Timeout { function: LifecycleFunction::HandleSummary, .. } => 102,
             Self::Stopped(StopReason::RestApi) => 103,
-            Self::Plan(_) => 104,
+            Self::Plan(_) | Self::TooManyVus { .. } => 104,
             Self::Options(error) => error.exit_code(),
             Self::Secrets(_) => 104,
             Self::Stopped(StopReason::Signal { .. }) => 105,
@@ -161,6 +168,7 @@ impl Failure {
             | Self::NoExports
             | Self::Output(_)
             | Self::System { .. }
+            | Self::LittleStack { .. }
             | Self::Command(_) => 255,
         }
     }

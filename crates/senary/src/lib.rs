@@ -32,3 +32,4 @@ pub mod trust;
 pub mod verdict;
 pub mod version;
 pub mod view;
+pub mod vu_memory;

@@ -9,8 +9,19 @@ use senary::environment::Environment;
 use senary::failure::Failure;
 use senary::settings::GlobalSettings;
 use senary::{features, logging, run, signals, trust, version};
+use senary_js::Allocator;
+use senary_net::limits;
+
+/// So that a system that gives no more memory ends the process with a word of what to do.
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> ExitCode {
+    if let Err(failure) = check_stack() {
+        // There is no log yet.
+        eprintln!("senary: {failure}");
+        return ExitCode::from(failure.code());
+    }
     let env = Environment::current();
     let args: Vec<_> = std::env::args_os().collect();
     let parsed = cli::parse(args.clone());
@@ -21,13 +32,29 @@ fn main() -> ExitCode {
     let code = match result {
         Ok(()) => 0,
         Err(failure) => {
-            failure.log();
+            match logging::is_started() {
+                true => failure.log(),
+                false => eprintln!("senary: {failure}"),
+            }
             failure.code()
         }
     };
     signals::is_ending(code);
     logging::flush();
     ExitCode::from(code)
+}
+
+/// What this thread needs of its stack, in bytes: for the command line, for the most part.
+const LEAST_STACK: u64 = 1 << 20;
+
+/// An overflow would end the process without a word of what to do.
+fn check_stack() -> Result<(), Failure> {
+    match limits::raise_stack() {
+        Some(stack) if stack < LEAST_STACK => {
+            Err(Failure::LittleStack { allowed: stack, needed: LEAST_STACK })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn start_log(global: &GlobalSettings) -> Result<(), Failure> {
@@ -49,7 +76,7 @@ fn follow(cli: Cli, global: &GlobalSettings, env: &Environment) -> Result<(), Fa
         Command::Run(args) => run::run(&args, global, env),
         Command::Inspect(args) => inspect::run(&args, global, env),
         Command::Deps(args) => print(deps::run(&args, global, env)?.as_bytes()),
-        Command::Echo(args) => echo::run(&args).map_err(command),
+        Command::Echo(args) => echo::run(&args),
         Command::Help(args) => print(args.text.as_bytes()),
         Command::Archive(args) => archive::run(&args, global, env),
         Command::New(args) => print(new::run(&args).map_err(command)?.as_bytes()),

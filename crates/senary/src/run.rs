@@ -14,6 +14,7 @@ use senary_metrics::threshold::WatchList;
 use senary_net::EchoServer;
 use senary_output::{Output, OutputContext, OutputSpec};
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use crate::cli::RunArgs;
 use crate::environment::Environment;
@@ -25,12 +26,15 @@ use crate::rest::Server;
 use crate::script::Planned;
 use crate::settings::{GlobalSettings, RuntimeSettings};
 use crate::test_run::TestRun;
-use crate::{failures, logging, open_files, report, script, signals, stacks, view};
+use crate::{failures, logging, open_files, report, script, signals, stacks, view, vu_memory};
 
 pub fn run(args: &RunArgs, global: &GlobalSettings, env: &Environment) -> Result<(), Failure> {
     let shutdown = Shutdown::new();
-    let run = main_line(args, global, env, shutdown.clone());
-    event_loop()?.block_on(run).map_err(|failure| match shutdown.reason() {
+    let runtime = event_loop()?;
+    // Before the event loop runs: in it, nothing that fails here could be taken apart.
+    let signalled = signals::watch(shutdown.clone()).map_err(Failure::system("watching for signals"))?;
+    let run = main_line(args, global, env, shutdown.clone(), signalled);
+    runtime.block_on(run).map_err(|failure| match shutdown.reason() {
         // What was waited for in vain is not what has failed.
         Some(reason) if input::was_given_up() => Failure::Stopped(reason.clone()),
         _ => failure,
@@ -42,8 +46,8 @@ async fn main_line(
     global: &GlobalSettings,
     env: &Environment,
     shutdown: Shutdown,
+    signalled: CancellationToken,
 ) -> Result<(), Failure> {
-    let signalled = signals::watch(shutdown.clone()).map_err(Failure::system("watching for signals"))?;
     let open_files = senary_net::limits::raise_open_files();
 
     // Arguments → source → bundle → options → plan.
@@ -69,6 +73,7 @@ async fn main_line(
     }
     open_files::warn_if_too_few(&run, open_files, echo.is_some());
     stacks::warn_if_too_few(&run);
+    vu_memory::refuse_too_many(&run)?;
     let progress = view.follow(&run)?;
     let outcome = run.execute().await;
     let (ended, finished) = run.finish().await;

@@ -6,17 +6,26 @@
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+use senary_words::remedy::explained;
+
 /// Stack for one level of nesting. All that the test below does gets by with 1 KiB per byte of source.
 const PER_LEVEL: usize = 8 << 10;
 const LEAST: usize = 1 << 20;
 const LARGEST: usize = 2 << 30;
+/// Not more than the stacks of other threads.
+const LITTLE: usize = 2 << 20;
 
-/// The source is nested more deeply than anything can be done about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooDeep;
+/// Why there is no stack for a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoStack {
+    /// The source is nested more deeply than anything can be done about.
+    TooDeep,
+    /// The system gives no thread, for the reason given here, though the source needs little.
+    NoThread(String),
+}
 
 /// Does something with a source. A panic in there goes on out here.
-pub fn with_stack<R: Send>(code: &str, work: impl FnOnce() -> R + Send) -> Result<R, TooDeep> {
+pub fn with_stack<R: Send>(code: &str, work: impl FnOnce() -> R + Send) -> Result<R, NoStack> {
     // Where so much may not even be reserved, what the source looks like has to do.
     let sizes = [stack_for(code)?, stack_of(nesting(code))];
     let work = Mutex::new(Some(work));
@@ -24,8 +33,12 @@ pub fn with_stack<R: Send>(code: &str, work: impl FnOnce() -> R + Send) -> Resul
     thread::scope(|scope| {
         let start =
             |size| thread::Builder::new().name("source".to_owned()).stack_size(size).spawn_scoped(scope, run);
-        let thread = sizes.into_iter().find_map(|size| start(size).ok()).ok_or(TooDeep)?;
-        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).ok_or(TooDeep)
+        let thread =
+            start(sizes[0]).or_else(|_| start(sizes[1])).map_err(|error| match sizes[1] > LITTLE {
+                true => NoStack::TooDeep,
+                false => NoStack::NoThread(explained(&error)),
+            })?;
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).ok_or(NoStack::TooDeep)
     })
 }
 
@@ -33,13 +46,13 @@ fn stack_of(levels: usize) -> usize {
     levels.saturating_mul(PER_LEVEL).saturating_add(LEAST)
 }
 
-fn stack_for(code: &str) -> Result<usize, TooDeep> {
+fn stack_for(code: &str) -> Result<usize, NoStack> {
     // Whatever nests takes a byte; long sources are looked at more closely.
     let enough = match stack_of(code.len()) {
         enough if enough <= LARGEST => enough,
         _ => stack_of(nesting(code)),
     };
-    if enough <= LARGEST { Ok(enough) } else { Err(TooDeep) }
+    if enough <= LARGEST { Ok(enough) } else { Err(NoStack::TooDeep) }
 }
 
 /// How deeply a source is nested, estimated from its punctuation: brackets within brackets, and in each of them the
@@ -123,7 +136,7 @@ mod tests {
         assert_eq!(nesting(&statements), 5);
         assert!(stack_for(&statements).is_ok());
         assert_eq!(nesting("f(a, !(b), [c + d + e])"), 4);
-        assert_eq!(with_stack(&"(".repeat(1 << 20), || ()), Err(TooDeep));
-        assert_eq!(with_stack(&"!".repeat(1 << 20), || ()), Err(TooDeep));
+        assert_eq!(with_stack(&"(".repeat(1 << 20), || ()), Err(NoStack::TooDeep));
+        assert_eq!(with_stack(&"!".repeat(1 << 20), || ()), Err(NoStack::TooDeep));
     }
 }

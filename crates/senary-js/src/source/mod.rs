@@ -25,9 +25,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use senary_web::Client;
-use senary_words::{io_text, percent};
+use senary_words::{io_text, percent, remedy};
 use tokio_util::sync::CancellationToken;
 
+use self::deep::NoStack;
 use self::source_map::SourceMap;
 use self::specifier::Specifier;
 use self::syntax::{Import, NAMESPACE, Parsed, SyntaxError};
@@ -48,6 +49,9 @@ pub enum SourceError {
         "The moduleSpecifier {specifier:?} couldn't be found on local disk. Make sure that you've specified the right path to the file. It could not be read: {reason}. If Senary runs in a container, mount the directory of the script and its modules into it (-v /local/path/:/inside/path) and use the path inside, see https://grafana.com/docs/k6/latest/using-k6/modules/#using-local-modules-with-docker."
     )]
     NotFound { specifier: String, reason: String },
+    /// The machine has run out of something, and the source may be as good as any.
+    #[error("{specifier:?} cannot be {doing}: {reason}")]
+    System { doing: &'static str, specifier: String, reason: String },
     #[error(
         "The moduleSpecifier {0:?} couldn't be recognised as something k6 supports. A file begins with ./, ../ or /, a module of a web server with https://; a package of npm has to be bundled into a file first."
     )]
@@ -198,12 +202,22 @@ impl ModuleStore {
     }
 }
 
+impl SourceError {
+    /// A file that could not be read.
+    fn unread(specifier: &str, error: &std::io::Error) -> Self {
+        let specifier = specifier.to_owned();
+        match remedy::remedy(error) {
+            Some(remedy) => {
+                Self::System { doing: "read", specifier, reason: format!("{}: {remedy}", io_text(error)) }
+            }
+            None => Self::NotFound { specifier, reason: io_text(error) },
+        }
+    }
+}
+
 /// What is at a path or a URL, or comes from standard input for `-`, and its URL.
 pub fn read_file(path: &str, cwd: &Path, web: &Client) -> Result<(String, Vec<u8>), SourceError> {
-    let not_found = |reason: std::io::Error| SourceError::NotFound {
-        specifier: path.to_owned(),
-        reason: io_text(&reason),
-    };
+    let not_found = |reason: std::io::Error| SourceError::unread(path, &reason);
     if path == "-" {
         Ok((specifier::url_of(&cwd.join("-")), input::read_stdin().map_err(not_found)?))
     } else if specifier::is_remote(path) {
@@ -510,9 +524,11 @@ impl ModuleStore {
             return text_of(url, &bytes).map(str::to_owned);
         }
         let path = specifier::path_of(url);
-        let bytes = self.read(&path).map_err(|reason| SourceError::NotFound {
-            specifier: specifier.to_owned(),
-            reason: io_text(&reason) + &meant_instead(&path, specifier),
+        let bytes = self.read(&path).map_err(|reason| match SourceError::unread(specifier, &reason) {
+            SourceError::NotFound { specifier, reason } => {
+                SourceError::NotFound { reason: reason + &meant_instead(&path, &specifier), specifier }
+            }
+            error => error,
         })?;
         text_of(url, &bytes).map(str::to_owned)
     }
@@ -685,8 +701,15 @@ fn parse(url: &str, text: &str) -> Result<Parsed, SourceError> {
         Err(_) => syntax::parse(text, true),
         parsed => parsed,
     });
-    let too_deep = |_| Err(SyntaxError { line: 1, column: 1, message: "it is nested too deeply".to_owned() });
-    parsed.unwrap_or_else(too_deep).map_err(|error| {
+    let too_deep = || SyntaxError { line: 1, column: 1, message: "it is nested too deeply".to_owned() };
+    let parsed = match parsed {
+        Ok(parsed) => parsed,
+        Err(NoStack::TooDeep) => Err(too_deep()),
+        Err(NoStack::NoThread(reason)) => {
+            return Err(SourceError::System { doing: "parsed", specifier: url.to_owned(), reason });
+        }
+    };
+    parsed.map_err(|error| {
         let SyntaxError { line, column, message } = error;
         SourceError::Syntax { file: url.to_owned(), line, column, message }
     })

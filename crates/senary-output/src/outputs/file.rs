@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use senary_words::io_text;
+use senary_words::remedy::explained;
 
 use crate::writable::Writable;
 
@@ -87,5 +87,5 @@ impl LineFile {
 
 /// An error with a file in the words of the reference: `open PATH: no such file or directory`.
 pub(crate) fn describe(path: &str, error: &io::Error) -> String {
-    format!("open {path}: {}", io_text(error))
+    format!("open {path}: {}", explained(error))
 }

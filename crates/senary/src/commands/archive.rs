@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, BufWriter};
 
 use senary_execution::Shutdown;
-use senary_words::io_text;
+use senary_words::remedy::explained;
 
 use crate::archive::Archive;
 use crate::cli::ArchiveArgs;
@@ -23,7 +23,7 @@ pub fn run(args: &ArchiveArgs, global: &GlobalSettings, env: &Environment) -> Re
     let archive = event_loop()?.block_on(pack(args, global, env))?;
     let path = args.archive_out.as_deref().unwrap_or(DEFAULT_FILE);
     write(&archive, path)
-        .map_err(|e| Failure::Command(format!("could not write the archive to {path:?}: {}", io_text(&e))))
+        .map_err(|e| Failure::Command(format!("could not write the archive to {path:?}: {}", explained(&e))))
 }
 
 /// Loads the test as a run would, and checks its options.

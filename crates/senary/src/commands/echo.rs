@@ -5,23 +5,24 @@ use std::net::ToSocketAddrs;
 
 use senary_net::EchoServer;
 use senary_words::io_text;
+use senary_words::remedy::explained;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::EchoArgs;
+use crate::event_loop::event_loop;
+use crate::failure::Failure;
 
 #[derive(Debug, thiserror::Error)]
 pub enum EchoError {
-    #[error("cannot listen on {address:?}: {}", io_text(.reason))]
+    #[error("cannot listen on {address:?}: {}", explained(.reason))]
     Listen { address: String, reason: io::Error },
     #[error("cannot wait for Ctrl+C: {}", io_text(.0))]
     Signal(io::Error),
 }
 
 /// Serves until Ctrl+C. The first line of standard output is the address, for whoever started it.
-pub fn run(args: &EchoArgs) -> Result<(), EchoError> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(EchoError::Signal)?;
-    runtime.block_on(serve(args))
+pub fn run(args: &EchoArgs) -> Result<(), Failure> {
+    event_loop()?.block_on(serve(args)).map_err(|error| Failure::Command(error.to_string()))
 }
 
 async fn serve(args: &EchoArgs) -> Result<(), EchoError> {

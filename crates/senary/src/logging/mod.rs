@@ -21,7 +21,7 @@ use jiff::tz::TimeZone;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use senary_output::Writable;
 use senary_web::Client;
-use senary_words::io_text;
+use senary_words::remedy::explained;
 
 use backlog::Backlog;
 use destination::{Channel, Message, Output};
@@ -79,9 +79,9 @@ pub enum LogError {
     NoFolder(PathBuf),
     #[error("invalid value {value:?} of the log setting {key}: {reason}")]
     InvalidSetting { key: String, value: String, reason: String },
-    #[error("could not open the log file {path:?}: {}", io_text(.reason))]
+    #[error("could not open the log file {path:?}: {}", explained(.reason))]
     File { path: PathBuf, reason: io::Error },
-    #[error("could not start the log: {}", io_text(.0))]
+    #[error("could not start the log: {}", explained(.0))]
     Start(io::Error),
 }
 
@@ -159,6 +159,11 @@ pub fn init(settings: &Settings, web: &Client) -> Result<(), LogError> {
     // Set already, if this is not the first call.
     let _ = log::set_logger(logger);
     Ok(())
+}
+
+/// Whether there is a log that anything can be written to.
+pub fn is_started() -> bool {
+    LOGGER.get().is_some()
 }
 
 /// From now on what scripts print goes to this file and nowhere else.

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use senary_js::source::read_text;
-use senary_words::io_text;
+use senary_words::remedy::explained;
 use serde_json::{Map, Value};
 
 use super::Options;
@@ -34,7 +34,7 @@ pub enum ConfigPath {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigFileError {
-    #[error("could not read the configuration file {path:?}: {}", io_text(.reason))]
+    #[error("could not read the configuration file {path:?}: {}", explained(.reason))]
     Unreadable { path: PathBuf, reason: std::io::Error },
     #[error("the configuration file {path:?} is no JSON object: {reason}")]
     NotJson { path: PathBuf, reason: String },

@@ -14,7 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use senary_words::io_text;
+use senary_words::remedy::explained;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -39,9 +39,9 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 pub enum BindError {
     #[error("listen tcp: address {0}: missing port in address")]
     NoPort(String),
-    #[error("listen tcp {address}: bind: {}", io_text(.error))]
+    #[error("listen tcp {address}: bind: {}", explained(.error))]
     Bind { address: String, error: io::Error },
-    #[error("starting the thread of the REST API: {}", io_text(.0))]
+    #[error("starting the thread of the REST API: {}", explained(.0))]
     Thread(io::Error),
 }
 
