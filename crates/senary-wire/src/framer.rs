@@ -8,7 +8,7 @@ use crate::buffer::Buffer;
 use crate::description::Empty;
 use crate::error::{Fault, FrameError};
 use crate::framing::Framing;
-use crate::scan::{Content, Message, Scan, Scanner};
+use crate::scan::{Content, Message, Scan, Scanner, within};
 use crate::view::View;
 
 /// Until so many bytes have come, a claimed length allocates no more than this.
@@ -202,7 +202,9 @@ impl Framer {
             return Ok(None);
         }
         if self.scanner.ends_here(&self.head) {
-            let message = self.take(self.head.len());
+            let size = self.head.len();
+            within(size, self.framing.max).map_err(|fault| self.fail(fault))?;
+            let message = self.take(size);
             return Ok(message.map(Received::Message));
         }
         let error =
