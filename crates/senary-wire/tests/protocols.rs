@@ -196,6 +196,9 @@ fn header_blocks() {
     let stream = b"Content-Type: x\r\ncontent-length:  4 \r\n\r\nabcd";
     assert_eq!(messages(&named("lsp"), stream), ["abcd"]);
 
+    let key = Key::Pattern(pattern(r#""id":\s*("[^"]*"|\d+)"#));
+    assert_eq!(id(&key, br#"{"id":7,"method":"x"}"#), id(&key, br#"{"jsonrpc":"2.0","id": 7,"result":{}}"#));
+
     // HTTP, SIP and RTSP: the head stays, and a message without the header has no body.
     let headers = Headers {
         header: Some(Header::Keep),
