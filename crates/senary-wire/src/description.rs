@@ -9,7 +9,7 @@ use crate::DEFAULT_MAX;
 use crate::error::DescriptionError;
 use crate::pattern::Pattern;
 
-/// Digits of a length that ends with a byte, where no `max` is said.
+/// The most digits of a length that ends with a byte, where the description gives no `max`.
 const DEFAULT_DIGITS: u64 = 10;
 
 #[derive(Clone, Debug)]

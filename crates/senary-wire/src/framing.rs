@@ -10,7 +10,7 @@ use crate::error::DescriptionError;
 use crate::needles::Needles;
 use crate::pattern::Pattern;
 
-/// The most bytes in front of a message that are no part of it: what comes before a length, a block of headers.
+/// The most bytes in front of a message that do not belong to it: what comes before a length, a block of headers.
 pub(crate) const LONGEST_PREFIX: usize = 66 << 10;
 
 #[derive(Clone, Debug)]
@@ -75,7 +75,7 @@ pub(crate) enum Start {
 
 #[derive(Clone, Debug)]
 pub(crate) struct HeadersKind {
-    /// A blank line, if none is said.
+    /// `None`: a blank line.
     pub end: Option<Needles>,
     pub name: String,
     pub otherwise: Option<Box<Framing>>,
@@ -152,7 +152,7 @@ impl Framing {
         }
     }
 
-    /// Whether a length that counts itself may be zero all the same: a poll, where those are not delivered.
+    /// Whether a length that counts itself may be zero: a poll, where polls are not delivered.
     pub(crate) fn tolerates_polls(&self) -> bool {
         self.empty != Empty::Deliver
     }

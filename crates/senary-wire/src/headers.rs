@@ -134,7 +134,7 @@ fn still_in_block(headers: &HeadersKind, view: View<'_>, max: usize) -> Result<S
     Ok(MORE)
 }
 
-/// A block that is no part of its message does not count for `max`, and has a limit of its own.
+/// A block that is stripped from its message does not count for `max`, and has a limit of its own.
 fn too_long() -> Fault {
     Fault::Invalid { at: LONGEST_PREFIX, reason: Reason::HeaderBlockTooLong }
 }

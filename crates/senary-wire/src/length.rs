@@ -12,7 +12,7 @@ const AMQP_HEADER: usize = 8;
 
 #[derive(Default)]
 pub struct LengthState {
-    /// Where the length is found behind other bytes, once those have come.
+    /// Where the length starts that stands behind certain bytes, once these have come.
     found_at: Option<usize>,
     known: Option<Known>,
 }
@@ -32,8 +32,8 @@ pub struct LengthField {
 }
 
 impl LengthState {
-    /// `trailer` is the size of what follows the frame and is no part of it; `polls`, whether a zero may be a frame
-    /// although lengths count themselves.
+    /// `trailer` is the size of the trailer that follows the form. `polls` says whether a zero may be a frame although
+    /// lengths count themselves.
     pub fn scan(
         &mut self,
         length: &LengthKind,
@@ -190,7 +190,7 @@ fn digit(byte: u8, radix: u32, at: usize) -> Result<u64, Fault> {
 
 fn digits(view: View<'_>, at: usize, count: usize, radix: u32) -> Result<Option<LengthField>, Fault> {
     let mut value = 0_u64;
-    // What is no digit is a fault before the others have come.
+    // A byte that is not a digit is a fault at once, before the others have come.
     for index in at..at + count {
         let Some(byte) = view.get(index) else { return Ok(None) };
         value = value * u64::from(radix) + digit(byte, radix, index)?;

@@ -21,7 +21,7 @@ pub struct RespState {
 /// What is open, and how many values it still waits for.
 enum Level {
     Values(u64),
-    /// An attribute is no value: the one that it belongs to is still to come behind it.
+    /// An attribute does not count as a value: the value that it belongs to comes behind it.
     Attribute(u64),
     /// Values up to a `.`.
     Streamed,

@@ -1,4 +1,4 @@
-//! The bytes of a frame under way: those that have been looked at, and those that are new.
+//! The bytes of a frame under way: the ones that have been scanned, and the new ones.
 
 use std::borrow::Cow;
 use std::ops::Range;
