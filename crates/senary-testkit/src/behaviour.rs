@@ -68,6 +68,13 @@ pub enum Behaviour {
     LengthPrefixed,
     /// PING, ECHO text, SET key value, GET key, QUIT: one a line.
     Lines,
+    /// Answers each input with bytes that mean nothing in any protocol.
+    Babbles,
+    /// Behaves so until it has sent this many bytes; then it closes its side in good order, and reads on.
+    HangsUpAfter {
+        behaviour: Box<Behaviour>,
+        bytes: usize,
+    },
     /// Behaves so for a time at most, then closes; with a reset if there is something it has not read.
     Briefly {
         behaviour: Box<Behaviour>,
@@ -90,6 +97,9 @@ pub enum TlsEnd {
     Garbage,
 }
 
+/// Has no line, no length and no code in it that a client could take for an answer.
+const BABBLE: &[u8] = b"\xff\xfe!@#\x01\x02 what? \x7f\x80\xff\xff\xff";
+
 const SMALL_BUFFER: usize = 4096;
 
 impl Behaviour {
@@ -99,7 +109,9 @@ impl Behaviour {
             Self::SlowReader { .. } | Self::ReadsLate { .. } | Self::SpeaksLate { .. } | Self::NeverReads => {
                 Some(SMALL_BUFFER)
             }
-            Self::Briefly { behaviour, .. } => behaviour.receive_buffer(),
+            Self::Briefly { behaviour, .. } | Self::HangsUpAfter { behaviour, .. } => {
+                behaviour.receive_buffer()
+            }
             _ => None,
         }
     }
@@ -172,6 +184,16 @@ impl Behaviour {
             Self::Smtp => protocol::smtp(&mut c).await,
             Self::LengthPrefixed => protocol::length_prefixed(&mut c).await,
             Self::Lines => protocol::lines(&mut c).await,
+            Self::Babbles => {
+                while c.read().await?.is_some() {
+                    c.write(BABBLE).await?;
+                }
+                c.close_sending().await
+            }
+            Self::HangsUpAfter { behaviour, bytes } => {
+                c.sends_at_most(*bytes);
+                Box::pin(behaviour.serve(c)).await
+            }
             Self::Briefly { behaviour, limit } => {
                 tokio::time::timeout(*limit, Box::pin(behaviour.serve(c))).await?
             }

@@ -35,15 +35,17 @@ pub(crate) struct Connection {
     entry: Entry,
     /// Read, but not asked for yet.
     ahead: Vec<u8>,
+    /// How much more it sends before it hangs up.
+    room: usize,
 }
 
 impl Connection {
     pub(crate) fn plain(stream: TcpStream, entry: Entry) -> Self {
-        Self { wire: Wire::Plain(stream), entry, ahead: Vec::new() }
+        Self { wire: Wire::Plain(stream), entry, ahead: Vec::new(), room: usize::MAX }
     }
 
     pub(crate) fn tls(stream: TlsStream<TcpStream>, entry: Entry) -> Self {
-        Self { wire: Wire::Tls(Box::new(stream)), entry, ahead: Vec::new() }
+        Self { wire: Wire::Tls(Box::new(stream)), entry, ahead: Vec::new(), room: usize::MAX }
     }
 
     /// What came; `None` when the peer has closed its side.
@@ -54,14 +56,21 @@ impl Connection {
         self.read_up_to(READ_SIZE).await
     }
 
+    /// Hangs up once it has sent this many bytes.
+    pub(crate) fn sends_at_most(&mut self, bytes: usize) {
+        self.room = bytes;
+    }
+
     pub(crate) async fn read_up_to(&mut self, limit: usize) -> io::Result<Option<Vec<u8>>> {
         let mut data = vec![0; limit];
+        self.entry.thaws().await;
         let read = match &mut self.wire {
             Wire::Plain(stream) => stream.read(&mut data).await?,
             Wire::Tls(stream) => stream.read(&mut data).await?,
         };
         data.truncate(read);
         self.entry.note(&data);
+        self.entry.thaws().await;
         Ok((read > 0).then_some(data))
     }
 
@@ -100,6 +109,19 @@ impl Connection {
     }
 
     pub(crate) async fn write(&mut self, data: &[u8]) -> io::Result<()> {
+        self.entry.thaws().await;
+        let now = data.len().min(self.room);
+        self.room -= now;
+        self.write_all(&data[..now]).await?;
+        if now < data.len() {
+            self.close_sending().await?;
+            self.read_to_end().await?;
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        Ok(())
+    }
+
+    async fn write_all(&mut self, data: &[u8]) -> io::Result<()> {
         match &mut self.wire {
             Wire::Plain(stream) => stream.write_all(data).await,
             Wire::Tls(stream) => {

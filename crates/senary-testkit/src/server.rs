@@ -30,7 +30,6 @@ pub struct Server {
     thread: Option<JoinHandle<()>>,
 }
 
-#[derive(Default)]
 struct Books {
     accepted: AtomicU64,
     open: AtomicU64,
@@ -39,6 +38,8 @@ struct Books {
     pages: Mutex<Vec<Page>>,
     /// Where connections of the server's own come from, which are not in the books.
     own: Mutex<Vec<SocketAddr>>,
+    /// It neither accepts nor reads nor writes any more once it has received this many bytes.
+    freezes_after: AtomicU64,
 }
 
 /// What is kept of a connection.
@@ -47,7 +48,25 @@ struct Page {
     received: Vec<u8>,
 }
 
+impl Default for Books {
+    fn default() -> Self {
+        Self {
+            accepted: AtomicU64::new(0),
+            open: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            resumed: AtomicU64::new(0),
+            pages: Mutex::default(),
+            own: Mutex::default(),
+            freezes_after: AtomicU64::new(u64::MAX),
+        }
+    }
+}
+
 impl Books {
+    fn is_frozen(&self) -> bool {
+        self.bytes.load(Ordering::SeqCst) >= self.freezes_after.load(Ordering::SeqCst)
+    }
+
     fn pages(&self) -> MutexGuard<'_, Vec<Page>> {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -81,6 +100,13 @@ impl Entry {
             pages.len() - 1
         };
         Self { books, index }
+    }
+
+    /// Returns while the server lives, and never once it is frozen.
+    pub(crate) async fn thaws(&self) {
+        if self.books.is_frozen() {
+            std::future::pending::<()>().await;
+        }
     }
 
     pub(crate) fn note(&self, data: &[u8]) {
@@ -149,6 +175,12 @@ impl Server {
 
     pub fn port(&self) -> u16 {
         self.address.port()
+    }
+
+    /// Lets it stop, once it has received so many bytes, as `kill -STOP` stops a process: its connections stay, the kernel
+    /// goes on making new ones, and nothing is read or answered any more.
+    pub fn freezes_after(&self, bytes: u64) {
+        self.books.freezes_after.store(bytes, Ordering::SeqCst);
     }
 
     /// Connections it has accepted; where it speaks TLS, also those whose handshake failed.
@@ -224,7 +256,7 @@ fn wait_until(within: Duration, holds: impl Fn() -> bool) -> bool {
 impl Drop for Server {
     fn drop(&mut self) {
         // Connections it has not accepted yet would be reset instead of closed.
-        if !std::thread::panicking() {
+        if !std::thread::panicking() && !self.books.is_frozen() {
             self.catches_up(CATCHING_UP);
         }
         if let Some(stop) = self.stop.take() {
@@ -247,12 +279,18 @@ async fn accept(
     books: Arc<Books>,
 ) {
     let listener = TcpListener::from_std(listener).expect("a listener");
+    let mut frozen = Vec::new();
     loop {
         // Out of descriptors, most likely: the test that does this closes some.
         let Ok((stream, peer)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(5)).await;
             continue;
         };
+        if books.is_frozen() {
+            // In the program, connections that the server has not accepted look the same.
+            frozen.push(stream);
+            continue;
+        }
         if books.is_own(peer) {
             continue;
         }

@@ -38,6 +38,41 @@ fn echo_sends_back_and_keeps_the_books() {
 }
 
 #[test]
+fn a_frozen_server_keeps_its_connections_and_says_nothing() {
+    let server = Server::start(Behaviour::Echo);
+    server.freezes_after(8);
+    let mut early = connect(&server).unwrap();
+    let mut answer = [0; 5];
+    early.write_all(b"first").unwrap();
+    early.read_exact(&mut answer).unwrap();
+    early.write_all(b"and a second").unwrap();
+    assert!(server.has_received(8, BOUND));
+    // The kernel goes on accepting.
+    let mut late = connect(&server).unwrap();
+    late.write_all(b"anybody there?").unwrap();
+    for stream in [&mut early, &mut late] {
+        stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        let error = stream.read(&mut answer).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}");
+    }
+}
+
+#[test]
+fn a_server_hangs_up_in_the_middle_of_its_answer() {
+    let behaviour = Box::new(Behaviour::Echo);
+    let server = Server::start(Behaviour::HangsUpAfter { behaviour, bytes: 4 });
+    let mut stream = connect(&server).unwrap();
+    let mut answer = String::new();
+    stream.write_all(b"a question").unwrap();
+    stream.read_to_string(&mut answer).unwrap();
+    assert_eq!(answer, "a qu");
+    drop(stream);
+    assert!(server.all_closed(BOUND));
+    let babbling = Server::start(Behaviour::Babbles);
+    assert!(std::str::from_utf8(&talk(&babbling, b"a question").unwrap()).is_err());
+}
+
+#[test]
 fn half_close_answers_and_reads_on() {
     let server = Server::start(Behaviour::HalfClose { reply: "that was all" });
     let mut stream = connect(&server).unwrap();
