@@ -12,12 +12,12 @@ export default async function () {
   const limit = setTimeout(() => socket.destroy(), 5000)
   // Without an answer the connection is closed in the end, by the server or by the time limit.
   const answer = new Promise((resolve) => {
-    socket.on("data", resolve)
+    socket.on("data", (data) => resolve(new TextDecoder().decode(data)))
     socket.on("close", () => resolve("none"))
   })
   await socket.connect(__ENV.TCP_PORT || "8080", __ENV.TCP_HOST || "localhost")
   await socket.write("Hello, server!")
-  check(await answer, { "the server answers": (a) => a !== "none" })
+  check(await answer, { "the server answers": (a) => a === "Hello, server!" })
   clearTimeout(limit)
   socket.destroy()
 }

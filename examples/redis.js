@@ -36,13 +36,13 @@ class Redis {
 
 // The reply `text` begins with, and where it ends; undefined while it is incomplete.
 function parse(text) {
+  if (text && !"+-:$".includes(text[0])) throw new Error(`this is no reply of Redis: ${text.slice(0, 80)}`)
   const end = text.indexOf("\r\n") + 2
   if (end < 2) return undefined
   const line = text.slice(1, end - 2)
   if (text[0] === "+") return { value: line, end }
   if (text[0] === "-") return { error: line, end }
   if (text[0] === ":") return { value: Number(line), end }
-  if (text[0] !== "$") throw new Error(`this is no reply of Redis: ${text.slice(0, 80)}`)
   if (line === "-1") return { value: null, end }
   const last = end + Number(line)
   return text.length < last + 2 ? undefined : { value: text.slice(end, last), end: last + 2 }

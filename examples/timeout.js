@@ -6,25 +6,27 @@ import { check } from "k6"
 
 const PATIENCE = 100 // milliseconds
 
-export const options = {
-  thresholds: { checks: ["rate==1"], tcp_timeouts: ["count==3"] },
-}
+export const options = { thresholds: { checks: ["rate==1"] } }
 
 export default async function () {
   const socket = new Socket()
   const closed = new Promise((resolve) => socket.on("close", resolve))
   const limit = setTimeout(() => socket.destroy(), 5000)
+  let answer = ""
   let silences = 0
+  socket.on("data", (data) => (answer += new TextDecoder().decode(data)))
   socket.on("timeout", () => {
     check(socket, { "the connection is still open": (s) => s.ready_state === "open" })
     if (++silences === 3) socket.destroy()
   })
   socket.setTimeout(PATIENCE)
   try {
-    // An echo server has nothing to say before it is spoken to.
     await socket.connect(__ENV.TCP_PORT || "8080", __ENV.TCP_HOST || "localhost")
+    // An echo server has nothing more to say than what it was told.
+    await socket.write("ping")
     await closed
   } finally {
+    check(answer, { "the answer came first": (a) => a === "ping" })
     check(silences, { "three silences passed": (n) => n === 3 })
     clearTimeout(limit)
   }

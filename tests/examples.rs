@@ -94,7 +94,7 @@ fn state() {
 fn timeout() {
     let server = Server::start(Behaviour::Echo);
     let outcome = succeed(program("timeout.js").target(&server));
-    outcome.expect_value("tcp_timeouts", "count", 3.0).expect_value("checks", "passes", 4.0);
+    outcome.expect_value("tcp_timeouts", "count", 3.0).expect_value("checks", "passes", 5.0);
 }
 
 #[test]

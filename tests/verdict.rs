@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use senary_testkit::Program;
+use senary_testkit::{Behaviour, Program, Server};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_senary");
 const BOUND: Duration = Duration::from_secs(60);
@@ -143,6 +143,94 @@ export default function () { sleep(60) }
     let crossed = "export const options = { thresholds: { iterations_failed: ['count<1'] } }\n\
         export default function () { throw new Error('always') }";
     strict(crossed, 99, "✗ every iteration failed, 1 of 1");
+}
+
+/// Three users who ask once in a tenth of a second, with no time limit: nothing of the script fails if the service stops
+/// answering.
+const PATIENT: &str = r#"
+import { Socket } from "k6/x/tcp"
+import { check } from "k6"
+export const options = {
+  scenarios: { s: { executor: "constant-vus", vus: 3, duration: "4s", gracefulStop: "100ms" } },
+  thresholds: { checks: ["rate==1"], tcp_errors: ["count==0"] },
+}
+export default async function () {
+  const socket = new Socket()
+  const answer = new Promise((resolve) => socket.on("data", resolve))
+  await socket.connect(__ENV.TCP_PORT, __ENV.TCP_HOST)
+  await socket.write("ten bytes.")
+  check(await answer, { answered: (a) => a.length === 10 })
+  socket.destroy()
+  await new Promise((resolve) => setTimeout(resolve, 100))
+}
+"#;
+
+#[test]
+fn strict_makes_a_failure_of_a_service_that_stops_answering() {
+    let server = Server::start(Behaviour::Echo);
+    let healthy = Program::script(BINARY, PATIENT).arg("--strict").target(&server).within(BOUND).run();
+    healthy.expect_code(0);
+    let server = Server::start(Behaviour::Echo);
+    server.freezes_after(200);
+    let outcome = Program::script(BINARY, PATIENT).target(&server).within(BOUND).run();
+    outcome.expect_code(0).expect_text("3 iterations were cut off").expect_text("has not answered for ");
+    let server = Server::start(Behaviour::Echo);
+    server.freezes_after(200);
+    let outcome = Program::script(BINARY, PATIENT).arg("--strict").target(&server).within(BOUND).run();
+    outcome.expect_code(121).expect_text("✗ nothing succeeded any more in the last ");
+    outcome.expect_text("of the scenario 's'");
+}
+
+#[test]
+fn strict_looks_at_each_scenario_and_at_failures_that_are_caught() {
+    let script = r#"
+import { Socket } from "k6/x/tcp"
+export const options = { scenarios: {
+  works: { executor: "per-vu-iterations", vus: 1, iterations: 5, exec: "works" },
+  refused: { executor: "per-vu-iterations", vus: 1, iterations: 5, exec: "refused" },
+} }
+export function works() {}
+export async function refused() { await new Socket().connect(1, "127.0.0.1").catch(() => {}) }
+"#;
+    Program::script(BINARY, script).within(BOUND).run().expect_code(0);
+    let outcome = Program::script(BINARY, script).arg("--strict").within(BOUND).run();
+    outcome.expect_code(121).expect_text("✗ every iteration of the scenario 'refused' failed, 5 of 5");
+}
+
+/// What is long, one-way, or cut off by design is no proof that anything is broken.
+#[test]
+fn strict_lets_healthy_runs_be() {
+    let server = Server::start(Behaviour::Sink);
+    let script = r#"
+import { Socket } from "k6/x/tcp"
+import { sleep } from "k6"
+const forever = { executor: "constant-vus", vus: 2, duration: "3s", gracefulStop: "0s" }
+export const options = { scenarios: {
+  quick: { ...forever, exec: "quick" },
+  sleepers: { executor: "per-vu-iterations", vus: 2, iterations: 3, maxDuration: "3s", gracefulStop: "0s", exec: "sleepers" },
+  oneway: { ...forever, exec: "oneway" },
+  flaky: { ...forever, exec: "flaky" },
+} }
+export function quick() { sleep(0.01) }
+// Quick at first, then in the middle of something when their time is over.
+export function sleepers() { sleep([0.01, 0.01, 60][__ITER]) }
+// To a collector of figures, which never answers.
+export async function oneway() {
+  const socket = new Socket()
+  await socket.connect(__ENV.TCP_PORT, __ENV.TCP_HOST)
+  for (let n = 0; n < 5; n++) {
+    await socket.write("figure 1\n")
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  socket.destroy()
+}
+export function flaky() {
+  sleep(0.02)
+  if (Math.random() < 0.3) throw new Error("now and then")
+}
+"#;
+    let outcome = Program::script(BINARY, script).arg("--strict").target(&server).within(BOUND).run();
+    outcome.expect_code(0);
 }
 
 #[test]

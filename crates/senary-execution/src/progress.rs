@@ -1,11 +1,12 @@
 //! How far each scenario is: figures that may be read at any time, from any thread.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::outcomes::OutcomeMeter;
 use crate::pacer::Arrivals;
 use crate::plan::{Scenario, Share};
 use crate::tally::{Padded, Tally};
@@ -33,6 +34,8 @@ pub struct ScenarioProgress {
     pub share: Share,
     /// Iterations that ran to their end.
     pub iterations: u64,
+    /// What went wrong so far.
+    pub failures: u64,
     /// Iterations of each VU, where it is fixed.
     pub iterations_per_vu: Option<u64>,
     /// Iterations per second that start at the moment, for arrival rates.
@@ -58,6 +61,9 @@ pub(crate) struct ScenarioState {
     pub(crate) share: Share,
     pub(crate) started_iterations: Padded,
     pub(crate) done_iterations: Tally,
+    pub(crate) outcomes: OutcomeMeter,
+    /// What went wrong so far.
+    pub(crate) failures: Arc<Tally>,
     pub(crate) active_vus: AtomicU64,
     /// VUs it has had so far.
     joined_vus: AtomicU64,
@@ -76,6 +82,8 @@ impl ScenarioState {
             share,
             started_iterations: Padded::default(),
             done_iterations: Tally::default(),
+            outcomes: OutcomeMeter::new(),
+            failures: Arc::default(),
             active_vus: AtomicU64::new(0),
             joined_vus: AtomicU64::new(0),
             idle_vus: AtomicU64::new(0),
@@ -177,6 +185,7 @@ impl ScenarioState {
             running_vus: active_vus.saturating_sub(self.idle_vus.load(Ordering::Relaxed)),
             share: self.share,
             iterations: self.done_iterations.total(),
+            failures: self.failures.total(),
             iterations_per_vu: self.scenario.executor.iterations_per_vu(),
             rate: self.arrivals.as_ref().map(|a| a.rate_at(elapsed) * self.share.part),
         }

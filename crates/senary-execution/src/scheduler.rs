@@ -19,6 +19,7 @@ use crate::control::{Control, DroppedIterations};
 use crate::crew::{Crew, Hire, WorkerThread};
 use crate::executor::{self, ActiveScenario, ScenarioRun};
 use crate::meter::{HeldUp, Meter};
+use crate::outcomes::Outcomes;
 use crate::plan::LoadPlan;
 use crate::progress::{ScenarioProgress, ScenarioState};
 use crate::saturation::Saturation;
@@ -162,6 +163,13 @@ impl<F: VuFactory> Scheduler<F> {
         self.inner.control.meter.judge()
     }
 
+    /// What came of the iterations of each scenario that had any, with its name.
+    pub fn outcomes(&self) -> Vec<(String, Outcomes)> {
+        let of = |state: &Arc<ScenarioState>| (state.scenario.name.clone(), state.outcomes.outcomes());
+        let all = self.inner.scenarios.iter().map(of);
+        all.filter(|(_, outcomes)| *outcomes != Outcomes::default()).collect()
+    }
+
     /// How far each scenario is, in the order in which they start; those that leave nothing to do for this
     /// segment are left out.
     pub fn progress(&self) -> Vec<ScenarioProgress> {
@@ -270,6 +278,7 @@ impl<F: VuFactory> Inner<F> {
             tags: scenario.tags.clone(),
             started: options.state.run_duration(),
             started_unix_ms: options.clock.now().0 / 1_000_000,
+            failures: state.failures.clone(),
             progress: Arc::new(move || progress.fraction()),
         };
         let mut tags = options.run_tags.merged(scenario.tags.iter());

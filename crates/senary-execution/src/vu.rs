@@ -8,6 +8,7 @@ use std::time::Duration;
 use senary_metrics::TagSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::tally::Tally;
 use crate::worker::WorkerContext;
 
 /// The two numbers of a VU, both from 1. They differ when a test is split into execution segments.
@@ -54,10 +55,10 @@ pub trait Vu: 'static {
 /// How an iteration ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IterationOutcome {
-    /// The function ran to its end, by returning or by throwing.
-    Complete,
-    /// It was cut short; it does not count.
-    Interrupted,
+    /// The function ran to its end, by returning or by throwing, and succeeded or failed.
+    Complete { succeeded: bool },
+    /// It was cut short; it does not count. A peer may have owed it something.
+    Interrupted { unanswered: bool },
     /// The machine gave nothing to run it on, so that it was dropped.
     NotBegun,
 }
@@ -86,6 +87,8 @@ pub struct Activation {
     pub started: Duration,
     /// When it started, in milliseconds since the Unix epoch.
     pub started_unix_ms: i64,
+    /// What went wrong in it so far.
+    pub failures: Arc<Tally>,
     /// How far the scenario is, 0 to 1.
     pub progress: Arc<dyn Fn() -> f64 + Send + Sync>,
 }

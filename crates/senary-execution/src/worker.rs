@@ -94,7 +94,7 @@ impl WorkerContext {
     }
 
     /// Tells this worker's counts from those of the others.
-    pub(crate) fn index(&self) -> usize {
+    pub fn index(&self) -> usize {
         self.producer.0 as usize
     }
 

@@ -113,7 +113,7 @@ async fn constant_vus_are_interrupted_after_the_graceful_stop() {
     assert_eq!((bench.state().full_iterations(), bench.state().interrupted_iterations()), (2, 2));
     assert!(took >= ms(1100) && took < ms(1150), "{took:?}");
     let last = bench.fakes.records().pop().unwrap();
-    assert_eq!(last.outcome, IterationOutcome::Interrupted);
+    assert_eq!(last.outcome, IterationOutcome::Interrupted { unanswered: false });
 }
 
 #[tokio::test(start_paused = true)]

@@ -134,6 +134,11 @@ impl EventLoop {
         (live.len(), oldest.map(|(_, live)| live.traffic()))
     }
 
+    /// Whether a peer owes something to anything live.
+    pub fn waits_for_peer(&self) -> bool {
+        self.live.borrow().values().any(|live| live.waits_for_peer())
+    }
+
     /// Closes everything live; no script runs any more.
     pub fn abandon_live(&self) {
         // Taken out first: what is closed may look at the event loop.

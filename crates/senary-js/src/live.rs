@@ -24,6 +24,9 @@ pub trait Live {
     /// What has come over it, for people to read: `connected to 10.0.0.1:80 (5 B sent, 0 B received)`.
     fn traffic(&self) -> String;
 
+    /// Whether a peer owes it something: an answer, or the connection itself.
+    fn waits_for_peer(&self) -> bool;
+
     /// The iteration has ended abnormally: everything is closed, and no script runs any more.
     fn abandon(&self);
 }

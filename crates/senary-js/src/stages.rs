@@ -154,7 +154,7 @@ async fn call_function(
         Ok(())
     });
     inner.drive(job, interrupt).await.map_err(LifecycleError::Script)?;
-    failures::never_settled(inner, name);
+    failures::has_settled(inner, name);
     let Some(result) = result.take() else {
         return Err(match name {
             HANDLE_SUMMARY => LifecycleError::SummaryNotAFunction,

@@ -145,7 +145,7 @@ fn abort(ctx: Ctx<'_>, message: Opt<Value<'_>>) -> rquickjs::Result<()> {
     }
     vu.aborted.set(true);
     vu.interrupt.raise();
-    vu.worker.fail(&FailureId::new(FailureKind::Stopped, &text), || told(&ctx, &text));
+    vu.fail(&FailureId::new(FailureKind::Stopped, &text), || told(&ctx, &text));
     vu.worker.shutdown.stop(StopReason::ScriptAborted { message: text.clone() });
     Err(throw_uncatchable(&ctx, &text))
 }
@@ -160,7 +160,7 @@ fn fail(ctx: Ctx<'_>, message: Opt<Value<'_>>) -> rquickjs::Result<()> {
         text = format!("{text}: {}", message.get::<Coerced<String>>()?.0);
     }
     vu.worker.state.mark_failed();
-    vu.worker.fail(&FailureId::new(FailureKind::Stopped, &shape(&text)), || told(&ctx, &text));
+    vu.fail(&FailureId::new(FailureKind::Stopped, &shape(&text)), || told(&ctx, &text));
     log::error!("{text}");
     Ok(())
 }

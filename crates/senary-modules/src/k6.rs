@@ -76,9 +76,11 @@ fn check<'js>(
         let outcome = outcome.and_then(|value| Ok(value.get::<Coerced<bool>>()?.0));
         let passed = matches!(outcome, Ok(true));
         record_check(&vu, &name, &own, passed, now);
-        if !passed {
+        if passed {
+            vu.has_passed.set(true);
+        } else {
             let details = || Details { text: vu.with_clue(""), place: stack::here(&ctx).unwrap_or_default() };
-            vu.worker.fail(&FailureId::new(FailureKind::Check, &name), details);
+            vu.fail(&FailureId::new(FailureKind::Check, &name), details);
         }
         outcome?;
         all_passed &= passed;

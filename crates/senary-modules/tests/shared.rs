@@ -92,6 +92,7 @@ fn work(
         tags: TagSet::default(),
         started: Duration::ZERO,
         started_unix_ms: 0,
+        failures: Arc::default(),
         progress: Arc::new(|| 0.0),
     });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -187,7 +188,7 @@ fn long_work_holds_up_neither_timers_nor_other_vus() {
          }}"
     ));
     let outcomes = work(&factory, &shutdown, 1..3, 1, LIMIT);
-    assert_eq!(outcomes, [IterationOutcome::Complete; 2]);
+    assert_eq!(outcomes, [IterationOutcome::Complete { succeeded: true }; 2]);
     assert_eq!(count("ticked true 64"), 2);
 }
 
@@ -197,7 +198,10 @@ fn an_iteration_lasts_until_its_work_is_done() {
         "{STRETCH}
          export default function () {{ stretch(100000).then(() => console.log('nobody waited')) }}"
     ));
-    assert_eq!(work(&factory, &shutdown, 1..2, 3, LIMIT), [IterationOutcome::Complete; 3]);
+    assert_eq!(
+        work(&factory, &shutdown, 1..2, 3, LIMIT),
+        [IterationOutcome::Complete { succeeded: true }; 3]
+    );
     assert_eq!(count("nobody waited"), 3);
 }
 
@@ -214,7 +218,10 @@ fn an_interrupted_iteration_drops_its_work() {
     ));
     let started = Instant::now();
     let outcomes = work(&factory, &shutdown, 1..2, 2, Duration::from_millis(100));
-    assert_eq!(outcomes, [IterationOutcome::Interrupted, IterationOutcome::Complete]);
+    assert_eq!(
+        outcomes,
+        [IterationOutcome::Interrupted { unanswered: false }, IterationOutcome::Complete { succeeded: true }]
+    );
     assert!(started.elapsed() < Duration::from_secs(10));
     assert_eq!((count("the next one runs"), count("too late")), (1, 0));
 }

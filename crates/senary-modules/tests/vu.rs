@@ -87,6 +87,7 @@ fn run(script: &str, env: &[(&str, String)], iterations: u64, limit: Duration) -
             tags: TagSet::default(),
             started: Duration::ZERO,
             started_unix_ms: 0,
+            failures: Arc::default(),
             progress: Arc::new(|| 0.0),
         }));
         let stop = interrupt.clone();
@@ -128,7 +129,7 @@ fn a_socket_script_echoes() {
     let server = EchoServer::start("127.0.0.1:0".parse().unwrap(), false).unwrap();
     let port = server.address().port().to_string();
     let ran = run(ECHO, &[("PORT", port)], 50, Duration::from_secs(20));
-    assert!(ran.outcomes.iter().all(|o| *o == IterationOutcome::Complete));
+    assert!(ran.outcomes.iter().all(|o| *o == IterationOutcome::Complete { succeeded: true }));
     assert_eq!(ran.sum("echoed"), 750.0);
     assert_eq!(ran.sum("tcp_sockets"), 50.0);
     assert_eq!(ran.sum("data_sent"), 750.0);
@@ -141,7 +142,7 @@ fn blocked_and_waiting_scripts_are_interrupted() {
         let script = format!("import {{ sleep }} from 'k6'; export default function () {{ {body} }}");
         let started = Instant::now();
         let ran = run(&script, &[], 1, Duration::from_millis(100));
-        assert_eq!(ran.outcomes, [IterationOutcome::Interrupted], "{body}");
+        assert_eq!(ran.outcomes, [IterationOutcome::Interrupted { unanswered: false }], "{body}");
         assert!(started.elapsed() < Duration::from_secs(10));
     }
 }

@@ -138,6 +138,17 @@ impl Attempt {
         timings
     }
 
+    /// What is being waited for, in words, and for how long so far.
+    pub fn waits_for(&self) -> Option<(&'static str, Duration)> {
+        let (step, since) = self.step.get()?;
+        let what = match step {
+            Step::Resolve => "the name server",
+            Step::Connect => "the TCP handshake",
+            Step::Handshake => "the TLS handshake",
+        };
+        Some((what, since.elapsed()))
+    }
+
     /// The host's address, once it is known.
     pub fn ip(&self) -> Option<IpAddr> {
         self.to.get().map(|to| to.ip())

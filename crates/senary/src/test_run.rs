@@ -176,15 +176,12 @@ impl TestRun {
 
     /// Closes workers and outputs; everything measured until now is in the results.
     pub async fn finish(self) -> (Ended, Finished) {
-        let saturation = self.scheduler.saturation();
+        let (saturation, outcomes) = (self.scheduler.saturation(), self.scheduler.outcomes());
         self.scheduler.close().await;
         let finished = self.pipeline.finish(self.state.run_duration().as_secs_f64());
         self.control.keep(&finished.results);
-        let objections = if self.plan.strict {
-            verdict::objections(&finished.results, &self.state.failures())
-        } else {
-            Vec::new()
-        };
+        let objections =
+            if self.plan.strict { verdict::objections(&finished.results, &outcomes) } else { Vec::new() };
         let ended = Ended {
             has_run: self.has_run.into_inner(),
             objections,

@@ -1,20 +1,22 @@
 //! Whether the results of a run are any evidence: what was measured at all, and for which thresholds nothing was.
 
+use senary_execution::Outcomes;
+use senary_metrics::Results;
 use senary_metrics::sink::Sink;
-use senary_metrics::{FailureKind, Failures, Results};
 
-/// What `--strict` holds against a run. An iteration whose function never got what it awaited counts as one that failed,
-/// and a check that never passed as proof that something does not work.
-pub fn objections(results: &Results, failures: &Failures) -> Vec<String> {
+/// What `--strict` holds against a run, with what came of each scenario. An iteration succeeded if it returned, and nothing
+/// failed in it or a check passed all the same. A check that never passed is proof that something does not work.
+pub fn objections(results: &Results, scenarios: &[(String, Outcomes)]) -> Vec<String> {
     let completed = counted(results, "iterations");
-    let failed = counted(results, "iterations_failed") + failures.count(FailureKind::NeverSettled) as f64;
     let interrupted = counted(results, "iterations_interrupted");
     let mut objections = Vec::new();
     if completed == 0.0 {
         let cut_short = if interrupted > 0.0 { format!(", {interrupted} cut short") } else { String::new() };
         objections.push(format!("no iteration was completed{cut_short}"));
-    } else if failed >= completed {
-        objections.push(format!("every iteration failed, {failed} of {completed}"));
+    } else if scenarios.iter().all(|(_, outcomes)| outcomes.succeeded == 0) {
+        objections.push(format!("every iteration failed, {completed} of {completed}"));
+    } else {
+        objections.extend(scenarios.iter().filter_map(objection));
     }
     let mut never_passed: Vec<_> = results.checks.iter().map(|check| &*check.name).collect();
     let passes = |name: &str| results.checks.iter().any(|check| &*check.name == name && check.passes > 0);
@@ -29,6 +31,15 @@ pub fn objections(results: &Results, failures: &Failures) -> Vec<String> {
         objections.push(format!("nothing was measured for the thresholds on {}", quoted(&names)));
     }
     objections
+}
+
+/// What is held against a scenario where another one succeeded.
+fn objection((name, outcomes): &(String, Outcomes)) -> Option<String> {
+    if outcomes.succeeded == 0 && outcomes.failed > 0 {
+        return Some(format!("every iteration of the scenario '{name}' failed, {0} of {0}", outcomes.failed));
+    }
+    let silence = outcomes.silence?.as_secs_f64();
+    Some(format!("nothing succeeded any more in the last {silence:.1}s of the scenario '{name}'"))
 }
 
 /// Warns of thresholds that there was nothing to judge by.

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::control::{Control, DroppedIterations};
 use crate::crew::{Crew, Worker};
+use crate::outcomes::Proof;
 use crate::pool::VuLease;
 use crate::progress::ScenarioState;
 use crate::segment::Striping;
@@ -245,18 +246,31 @@ impl<'a, F: VuFactory> ActiveVu<'a, F> {
         let outcome = self.vu.run_iteration(iteration, &self.interrupt).await;
         self.now = Instant::now();
         let (run, worker) = (&self.worker.context.state, self.worker.context.index());
+        self.note(begun, outcome);
         match outcome {
-            IterationOutcome::Complete => {
+            IterationOutcome::Complete { .. } => {
                 run.add_full_iteration(worker);
                 self.scenario.state.done_iterations.add_one(worker);
                 self.pad(begun).await;
             }
-            IterationOutcome::Interrupted => run.add_interrupted_iteration(worker),
+            IterationOutcome::Interrupted { .. } => run.add_interrupted_iteration(worker),
             IterationOutcome::NotBegun => {
                 self.record_dropped(1);
                 self.wait(NOTHING_TO_RUN_ON).await;
             }
         }
+    }
+
+    /// Notes what the end of an iteration proves.
+    fn note(&self, begun: Instant, outcome: IterationOutcome) {
+        let proof = match outcome {
+            IterationOutcome::Complete { succeeded: true } => Proof::Success,
+            IterationOutcome::Complete { succeeded: false } => Proof::Failure,
+            IterationOutcome::Interrupted { unanswered: true } => Proof::Unanswered,
+            IterationOutcome::Interrupted { unanswered: false } => Proof::Nothing,
+            IterationOutcome::NotBegun => return,
+        };
+        self.scenario.state.outcomes.note(self.worker.context.index(), begun, self.now, proof);
     }
 
     /// Stretches an iteration to the least time it has to take.

@@ -155,11 +155,11 @@ impl Vu for FakeVu {
         let started = epoch.elapsed();
         let length = (self.fakes.length)(self.id, &scenario, iteration);
         let outcome = if length.is_zero() {
-            IterationOutcome::Complete
+            IterationOutcome::Complete { succeeded: true }
         } else {
             match interrupt.run_until_cancelled(sleep(length)).await {
-                Some(()) => IterationOutcome::Complete,
-                None => IterationOutcome::Interrupted,
+                Some(()) => IterationOutcome::Complete { succeeded: true },
+                None => IterationOutcome::Interrupted { unanswered: false },
             }
         };
         let ended = epoch.elapsed();

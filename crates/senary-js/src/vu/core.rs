@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use rquickjs::{Ctx, JsLifetime};
 use senary_execution::{Activation, Iteration, VuId, WorkerContext};
-use senary_metrics::{MetricId, Registry, SeriesId, Timestamp, builtin};
+use senary_metrics::{Details, FailureId, MetricId, Registry, SeriesId, Timestamp, builtin};
 use tokio_util::sync::CancellationToken;
 
 use crate::coroutine::{BlockGate, Blocked, Resume};
@@ -47,6 +47,9 @@ pub struct VuCore {
     pub data_received: Cell<u64>,
     /// The last thing a peer did in this iteration that may explain a failure.
     pub clue: Cell<Option<Clue>>,
+    /// What failed in this iteration so far, and whether a check passed in it.
+    pub failures: Cell<u64>,
+    pub has_passed: Cell<bool>,
     /// Warnings that were given already; they are given once per VU.
     warned: RefCell<Vec<String>>,
     /// The script of this VU called `exec.test.abort()`.
@@ -104,6 +107,8 @@ impl VuCore {
             data_sent: Cell::new(0),
             data_received: Cell::new(0),
             clue: Cell::new(None),
+            failures: Cell::new(0),
+            has_passed: Cell::new(false),
             warned: RefCell::default(),
             aborted: Cell::new(false),
             shell: OnceCell::new(),
@@ -155,6 +160,27 @@ impl VuCore {
     pub fn record_data(&self, time: Timestamp) {
         self.record_at(builtin::DATA_SENT, self.data_sent.take() as f64, time);
         self.record_at(builtin::DATA_RECEIVED, self.data_received.take() as f64, time);
+    }
+
+    /// Counts something that went wrong. The details are only asked for when they are news.
+    pub fn fail(&self, id: &FailureId<'_>, details: impl FnOnce() -> Details) {
+        self.failures.set(self.failures.get() + 1);
+        if let Some(activation) = &*self.activation.borrow() {
+            activation.failures.add_one(self.worker.index());
+        }
+        self.worker.fail(id, details);
+    }
+
+    /// Forgets what is known of the last iteration.
+    pub fn begin_iteration(&self) {
+        self.clue.set(None);
+        self.failures.set(0);
+        self.has_passed.set(false);
+    }
+
+    /// Whether this iteration says that what it tested works: nothing failed in it, or a check passed all the same.
+    pub fn has_succeeded(&self) -> bool {
+        self.failures.get() == 0 || self.has_passed.get()
     }
 
     /// Whether a warning is due; it is the first time only.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use senary_metrics::failures::shape;
 use senary_metrics::{Details, FailureId, FailureKind};
+use senary_words::duration::format_go;
 
 use super::VuInner;
 use super::core::VuCore;
@@ -28,10 +29,14 @@ pub struct Clue {
 pub enum ClueEvent {
     /// It closed the connection.
     Closed,
+    /// It has not answered for so long, and may still do so, or could until the script closed the connection.
+    Unanswered(Duration),
     /// It sent nothing for so long that a time limit of the script passed.
     Silent(Duration),
-    /// The connection is still open.
+    /// The connection is open.
     Open,
+    /// The script closed the connection. The peer owed no answer, but had sent nothing for so long.
+    Left(Duration),
 }
 
 impl fmt::Display for Clue {
@@ -39,11 +44,28 @@ impl fmt::Display for Clue {
         let Self { peer, sent, received, event } = self;
         match event {
             ClueEvent::Closed => write!(f, "{peer} closed the connection")?,
+            ClueEvent::Unanswered(wait) => {
+                write!(f, "{peer} has not answered for {}", format_go(to_hundredths(*wait)))?;
+            }
             ClueEvent::Silent(limit) => write!(f, "{peer} sent nothing for {}ms", limit.as_millis())?,
             ClueEvent::Open => write!(f, "connected to {peer}")?,
+            ClueEvent::Left(quiet) => {
+                write!(f, "the script closed the connection to {peer}")?;
+                if *quiet >= NOTABLE_WAIT {
+                    write!(f, " that had been silent for {}", format_go(to_hundredths(*quiet)))?;
+                }
+            }
         }
         write!(f, " ({sent} B sent, {received} B received)")
     }
+}
+
+/// Shorter waits for a peer are not worth a word.
+pub const NOTABLE_WAIT: Duration = Duration::from_millis(10);
+
+/// To the hundredth of a second, as people count.
+pub fn to_hundredths(duration: Duration) -> Duration {
+    Duration::from_millis((duration.as_millis() as u64 + 5) / 10 * 10)
 }
 
 /// Counts why an iteration did not run to its end.
@@ -61,7 +83,7 @@ pub(crate) fn failed(vu: &VuInner, failure: &ScriptFailure) {
     let (message, place) = message_and_place(&text);
     let name = shape(message);
     let id = FailureId { place, ..FailureId::new(kind, &name) };
-    core.worker.fail(&id, || Details::text(core.with_clue(message)));
+    core.fail(&id, || Details::text(core.with_clue(message)));
 }
 
 /// Says why an iteration is dropped that could not begin. The executor counts it.
@@ -72,17 +94,19 @@ fn not_begun(core: &VuCore, failure: &ScriptFailure) {
     }
 }
 
-/// Counts an iteration that is over, if its function still awaits something that nothing can settle any more.
-pub(crate) fn ended(vu: &VuInner) {
-    never_settled(vu, "");
+/// Counts an iteration that is over, if its function still awaits something that nothing can settle any more; whether it
+/// has settled.
+pub(crate) fn ended(vu: &VuInner) -> bool {
+    has_settled(vu, "")
 }
 
 /// The same for a function that runs once per test.
-pub(crate) fn never_settled(vu: &VuInner, function: &str) {
-    let Some(place) = vu.still_awaits() else { return };
+pub(crate) fn has_settled(vu: &VuInner, function: &str) -> bool {
+    let Some(place) = vu.still_awaits() else { return true };
     let text = "nothing is left that could settle what it awaits";
     let id = FailureId { place: &place, ..FailureId::new(FailureKind::NeverSettled, function) };
-    vu.core.worker.fail(&id, || Details::text(vu.core.with_clue(text)));
+    vu.core.fail(&id, || Details::text(vu.core.with_clue(text)));
+    false
 }
 
 /// Counts an iteration that is cut off; its sockets and timers are still there.
@@ -98,7 +122,7 @@ fn interrupted(vu: &VuInner) {
     };
     let place = vu.still_awaits().unwrap_or_default();
     let id = FailureId { place: &place, ..FailureId::new(FailureKind::Interrupted, why) };
-    core.worker.fail(&id, || Details::text(what_it_waited_for(core).unwrap_or_default()));
+    core.fail(&id, || Details::text(what_it_waited_for(core).unwrap_or_default()));
 }
 
 fn what_it_waited_for(core: &VuCore) -> Option<String> {
@@ -130,11 +154,19 @@ fn message_and_place(text: &str) -> (&str, &str) {
 impl VuCore {
     /// A text, and what a peer did before.
     pub fn with_clue(&self, text: &str) -> String {
-        match (self.clue.get(), text) {
-            (None, text) => text.to_owned(),
-            (Some(clue), "") => format!("before it, {clue}"),
-            (Some(clue), text) => format!("{text}; before it, {clue}"),
-        }
+        let Some(clue) = self.what_a_peer_did() else { return text.to_owned() };
+        if text.is_empty() { clue } else { format!("{text}; {clue}") }
+    }
+
+    /// What may explain a failure of this moment. How a connection that is open stands tells more than that another one was
+    /// closed by the script.
+    fn what_a_peer_did(&self) -> Option<String> {
+        let clue = self.clue.get();
+        let live = match clue {
+            None | Some(Clue { event: ClueEvent::Left(_), .. }) => self.events.live_traffic().1,
+            Some(_) => None,
+        };
+        live.map(|live| format!("at that moment, {live}")).or_else(|| Some(format!("before it, {}", clue?)))
     }
 }
 

@@ -146,19 +146,21 @@ impl Vu for JsVu {
             let number = core.iterations_in_scenario.get() - 1;
             core.tags.set_metadata(ITER, Some(&number.to_string()));
         }
-        core.clue.set(None);
+        core.begin_iteration();
         let started = Instant::now();
         let outcome = self.run_function(interrupt).await;
         let duration = started.elapsed();
         core = self.inner.core.clone();
-        match &outcome {
-            Ok(()) => failures::ended(&self.inner),
+        let (has_settled, unanswered) = match &outcome {
+            Ok(()) => (failures::ended(&self.inner), false),
             Err(failure) => {
                 self.log(failure);
                 failures::failed(&self.inner, failure);
+                let unanswered = self.inner.was_unanswered();
                 self.inner.abandon();
+                (false, unanswered)
             }
-        }
+        };
         let end = End::of(&outcome, core.aborted.get());
         if end == End::NotBegun {
             core.iterations_begun.set(core.iterations_begun.get() - 1);
@@ -173,7 +175,11 @@ impl Vu for JsVu {
                 let _ = self.start_over(interrupt).await;
             }
         }
-        if end == End::Interrupted { IterationOutcome::Interrupted } else { IterationOutcome::Complete }
+        match end {
+            End::Interrupted => IterationOutcome::Interrupted { unanswered },
+            End::Returned if core.aborted.get() => IterationOutcome::Complete { succeeded: true },
+            _ => IterationOutcome::Complete { succeeded: has_settled && core.has_succeeded() },
+        }
     }
 }
 

@@ -72,6 +72,8 @@ pub struct VuInner {
     pub(crate) rejections: Rejections,
     inline_turn: RefCell<Option<Turn>>,
     waiting: Cell<bool>,
+    /// The run was cut off while it waited for an event, and not in the middle of script.
+    was_waiting: Cell<bool>,
     pub(crate) core: Rc<VuCore>,
     pub(crate) context: Context,
     pub(crate) runtime: Runtime,
@@ -86,6 +88,7 @@ impl VuInner {
             rejections: Rc::default(),
             inline_turn: RefCell::default(),
             waiting: Cell::new(false),
+            was_waiting: Cell::new(false),
             core,
             context,
             runtime,
@@ -104,6 +107,7 @@ impl VuInner {
         interrupt: &CancellationToken,
     ) -> Result<(), ScriptFailure> {
         self.core.interrupt.watch(interrupt);
+        self.was_waiting.set(false);
         let mut turn = self.turn(Some(job));
         loop {
             turn = match turn {
@@ -115,7 +119,10 @@ impl VuInner {
                 }
                 Turn::Waiting => match self.wait(interrupt).await {
                     Some(turn) => turn,
-                    None if self.core.interrupt.is_raised() => return Err(ScriptFailure::Interrupted),
+                    None if self.core.interrupt.is_raised() => {
+                        self.was_waiting.set(true);
+                        return Err(ScriptFailure::Interrupted);
+                    }
                     None => self.turn(None),
                 },
             };
@@ -174,6 +181,11 @@ impl VuInner {
             let pending = promise.state() == PromiseState::Pending;
             pending.then(|| places::awaiting(ctx, promise.as_value()).unwrap_or_default())
         })
+    }
+
+    /// Whether the run was cut off while it waited, and a peer owed it something. Asked before what it left is closed.
+    pub(crate) fn was_unanswered(&self) -> bool {
+        self.was_waiting.get() && self.core.events.waits_for_peer()
     }
 
     /// Closes what an abnormal end left behind: sockets, timers, queued events. No handler runs.

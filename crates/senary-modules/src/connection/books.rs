@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use senary_js::vu::core::VuCore;
-use senary_metrics::{Details, FailureId, FailureKind, MetricId, SeriesId, TagSetId};
+use senary_metrics::{Details, FailureId, FailureKind, MetricId, SeriesId, TagSetId, Timestamp};
 
 use super::error::{CallSite, SocketFailure};
 use super::options::Tags;
@@ -83,21 +83,22 @@ impl SocketBooks {
         })
     }
 
-    pub fn count(&self, metric: MetricId) {
-        self.record(metric, 1.0);
+    /// Gives back when that was.
+    pub fn count(&self, metric: MetricId) -> Timestamp {
+        self.record(metric, 1.0)
     }
 
-    /// Counts something under tags of its own on top of the connection's.
-    pub fn count_with(&self, metric: MetricId, tags: &Tags) {
+    /// Counts something under tags of its own on top of the connection's; gives back when that was.
+    pub fn count_with(&self, metric: MetricId, tags: &Tags) -> Timestamp {
         if tags.is_empty() {
             return self.count(metric);
         }
-        self.record_under(metric, 1.0, self.tags_with(&[], tags));
+        self.record_under(metric, 1.0, self.tags_with(&[], tags))
     }
 
-    pub fn record(&self, metric: MetricId, value: f64) {
-        let series = self.own_series(metric);
-        self.vu.record_series(series, value, self.vu.now());
+    /// Gives back when that was.
+    pub fn record(&self, metric: MetricId, value: f64) -> Timestamp {
+        self.record_series(self.own_series(metric), value)
     }
 
     /// Counts a failure and gives it back; every failure of a connection comes by here, once.
@@ -115,15 +116,20 @@ impl SocketBooks {
             method: failure.method.as_str(),
             ..FailureId::new(FailureKind::Socket, "")
         };
-        self.vu.worker.fail(&id, || Details {
+        self.vu.fail(&id, || Details {
             text: failure.message.clone(),
             place: failure.called.as_ref().and_then(CallSite::place).unwrap_or_default(),
         });
     }
 
-    fn record_under(&self, metric: MetricId, value: f64, tags: TagSetId) {
-        let series = self.vu.worker.record(|r| r.series(metric, tags));
-        self.vu.record_series(series, value, self.vu.now());
+    fn record_under(&self, metric: MetricId, value: f64, tags: TagSetId) -> Timestamp {
+        self.record_series(self.vu.worker.record(|r| r.series(metric, tags)), value)
+    }
+
+    fn record_series(&self, series: SeriesId, value: f64) -> Timestamp {
+        let now = self.vu.now();
+        self.vu.record_series(series, value, now);
+        now
     }
 
     /// The series of a metric under the VU's present tags and the connection's own.

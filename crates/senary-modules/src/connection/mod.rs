@@ -5,3 +5,4 @@ pub mod books;
 pub mod bytes;
 pub mod error;
 pub mod options;
+pub mod owed;

@@ -122,7 +122,7 @@ fn write<'js>(
         Err(error) => return refuse(&ctx, &this.0, error, &tags),
     };
     if !matches!(outcome, WriteOutcome::NoConnection) {
-        core.books.count_with(core.metrics.writes, &tags);
+        core.owed.asked(core.books.count_with(core.metrics.writes, &tags));
     }
     match outcome {
         WriteOutcome::Done => settled(&ctx, Ok(Value::new_undefined(ctx.clone()))),
@@ -193,6 +193,7 @@ fn destroy<'js>(ctx: Ctx<'js>, this: Receiver<'js>) {
         return;
     }
     anchor(&ctx, &this.0);
+    core.note_leave();
     let writes = core.close();
     core.emit(SocketEvent::Destroyed(writes));
 }

@@ -22,8 +22,9 @@ use senary_js::memory::Charge;
 use senary_js::prefetch::HotLines;
 use senary_js::promise::Resolvers;
 use senary_js::vu::core::VuCore;
-use senary_js::vu::failures::{Clue, ClueEvent};
+use senary_js::vu::failures::{Clue, ClueEvent, NOTABLE_WAIT, to_hundredths};
 use senary_net::{Attempt, Ends, Stream, WireBytes};
+use senary_words::duration::format_go;
 use tokio::task::AbortHandle;
 
 use super::class::SocketObject;
@@ -32,6 +33,7 @@ use super::metrics::TcpMetrics;
 use crate::connection::books::{SocketBooks, milliseconds};
 use crate::connection::error::{CallSite, Method, SocketFailure};
 use crate::connection::options::Tags;
+use crate::connection::owed::Owed;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -100,6 +102,7 @@ pub struct SocketCore {
     /// What the stream, or the connect under way, moved since it was last accounted for.
     pub wire: Rc<WireBytes>,
     opened_at: Cell<Option<Instant>>,
+    pub owed: Owed,
     pub bytes_written: Cell<u64>,
     pub bytes_read: Cell<u64>,
     pub writes: RefCell<VecDeque<QueuedWrite>>,
@@ -135,6 +138,7 @@ impl SocketCore {
             stream: RefCell::default(),
             wire: Rc::default(),
             opened_at: Cell::new(None),
+            owed: Owed::default(),
             bytes_written: Cell::new(0),
             bytes_read: Cell::new(0),
             writes: RefCell::default(),
@@ -183,7 +187,7 @@ impl SocketCore {
 
     /// opening → (event) → open; the stream is here already, so that nothing can get lost.
     pub fn connected(self: &Rc<Self>, stream: Stream) {
-        self.books.count(self.metrics.sockets);
+        self.owed.connected(self.books.count(self.metrics.sockets));
         self.stream.replace(Some(stream));
         let now = Instant::now();
         self.opened_at.set(Some(now));
@@ -259,24 +263,61 @@ impl SocketCore {
         self.connecting.borrow().as_ref().and_then(|connecting| connecting.called.clone())
     }
 
+    /// Whether the peer owes something: an answer, or the connection itself.
+    pub fn waits_for_peer(&self) -> bool {
+        self.state.get() == State::Opening || self.owed.is_owed()
+    }
+
+    /// That the peer has owed an answer for some time.
+    fn unanswered(&self) -> Option<ClueEvent> {
+        let quiet = self.owed.quiet(self.vu.now());
+        (self.owed.is_owed() && quiet >= NOTABLE_WAIT).then_some(ClueEvent::Unanswered(quiet))
+    }
+
     /// Notes what the peer did, should a failure follow from it.
     pub fn note(&self, event: ClueEvent) {
-        if let Some((_, peer)) = self.addresses() {
-            let (sent, received) = (self.bytes_written.get(), self.bytes_read.get());
-            self.vu.clue.set(Some(Clue { peer, sent, received, event }));
+        if let Some(clue) = self.clue(event) {
+            self.vu.clue.set(Some(clue));
         }
+    }
+
+    /// Notes how things stand when the script closes the connection. What an earlier peer did tells more than a connection
+    /// that was in order.
+    pub fn note_leave(&self) {
+        let before = self.vu.clue.get();
+        match self.unanswered() {
+            Some(event) => self.note(event),
+            None if before.is_none_or(|clue| matches!(clue.event, ClueEvent::Left(_))) => {
+                self.note(ClueEvent::Left(self.owed.quiet(self.vu.now())));
+            }
+            None => {}
+        }
+    }
+
+    fn clue(&self, event: ClueEvent) -> Option<Clue> {
+        let peer = self.stream.borrow().as_ref()?.remote().ip()?;
+        let (sent, received) = (self.bytes_written.get(), self.bytes_read.get());
+        Some(Clue { peer, sent, received, event })
     }
 
     /// The state of a socket that holds an iteration, in words.
     pub fn traffic(&self) -> String {
-        let (sent, received) = (self.bytes_written.get(), self.bytes_read.get());
-        match self.addresses() {
-            Some((_, peer)) => Clue { peer, sent, received, event: ClueEvent::Open }.to_string(),
+        match self.clue(self.unanswered().unwrap_or(ClueEvent::Open)) {
+            Some(clue) => clue.to_string(),
             None => match self.books.target() {
-                Some(target) => format!("connecting to {target}"),
+                Some(target) => format!("connecting to {target}{}", self.attempt_waits_for()),
                 None => self.state.get().as_str().to_owned(),
             },
         }
+    }
+
+    /// What the connect under way waits for, as the end of a sentence.
+    pub fn attempt_waits_for(&self) -> String {
+        let attempt = self.attempt.borrow();
+        let waits = attempt.as_ref().and_then(|attempt| attempt.waits_for());
+        waits.map_or_else(String::new, |(what, wait)| {
+            format!(": it waited for {what} for {}", format_go(to_hundredths(wait)))
+        })
     }
 
     /// What is known of a connect that is over, however it ended; whether one was under way.

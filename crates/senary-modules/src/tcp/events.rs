@@ -92,6 +92,10 @@ impl Live for SocketCore {
         SocketCore::traffic(self)
     }
 
+    fn waits_for_peer(&self) -> bool {
+        SocketCore::waits_for_peer(self)
+    }
+
     fn abandon(&self) {
         self.close().writes.iter().for_each(|write| self.count_partial(write));
         self.connecting.take();
@@ -178,9 +182,10 @@ fn dispatch(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, event: SocketEvent) -> rquic
         SocketEvent::Destroyed(cut_off) => {
             refuse_writes(ctx, socket, cut_off)?;
             // How far the attempt came that is given up.
+            let waited_for = socket.attempt_waits_for();
             socket.record_attempt();
             if let Some(connecting) = socket.connecting.take() {
-                refuse_destroyed(ctx, socket, connecting)?;
+                refuse_destroyed(ctx, socket, connecting, &waited_for)?;
             }
             finish(ctx, socket)
         }
@@ -233,8 +238,16 @@ fn refuse_writes(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, cut_off: CutOff) -> rqu
     Ok(())
 }
 
-fn refuse_destroyed(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, connecting: Connecting) -> rquickjs::Result<()> {
-    let text = "the socket was destroyed while connecting";
+fn refuse_destroyed(
+    ctx: &Ctx<'_>,
+    socket: &Rc<SocketCore>,
+    connecting: Connecting,
+    waited_for: &str,
+) -> rquickjs::Result<()> {
+    let text = format!(
+        "the socket was destroyed while connecting to {}{waited_for}",
+        socket.books.target().unwrap_or_default()
+    );
     let failure = SocketFailure::new(Method::Connect, "ERR_SOCKET_CLOSED", text).called_at(connecting.called);
     let value = tell(ctx, socket, &socket.failed(failure, &Vec::new()))?;
     connecting.promise.reject(ctx, value)

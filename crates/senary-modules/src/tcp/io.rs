@@ -116,7 +116,7 @@ fn poll_read(socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> Poll<Continue> {
                 if socket.idle_timeout.get().is_some() {
                     socket.idle_since.set(Instant::now());
                 }
-                socket.books.count(socket.metrics.reads);
+                socket.owed.answered(socket.books.count(socket.metrics.reads));
                 socket.data_queued.set(true);
                 socket.emit_from_io(SocketEvent::Data(Chunk::copy_of(&socket.vu.memory, &buffer[..n])));
                 Poll::Ready(Continue::Yes)

@@ -293,6 +293,7 @@ mod tests {
             running_vus: 1,
             share: Share { vus: 2, max_vus: 2, iterations: None, rate: None, part: 1.0 },
             iterations: 0,
+            failures: 0,
             iterations_per_vu: None,
             rate: None,
         }
