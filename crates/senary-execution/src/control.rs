@@ -15,7 +15,7 @@ use crate::meter::{self, Meter};
 use crate::plan::Scenario;
 use crate::state::ExecutionState;
 use crate::vu::VuId;
-use crate::worker::{BatchSink, Clock, FLUSH_EVERY};
+use crate::worker::{BatchSink, Clock, FLUSH_EVERY, RunContext};
 
 /// How often `vus`, `vus_max` and what the generator measures of itself are sampled.
 const GAUGES_EVERY: Duration = Duration::from_secs(1);
@@ -40,13 +40,14 @@ impl Control {
     /// The samples come from `producer`; `end` is cancelled when the run is to end.
     pub(crate) fn new(
         producer: ProducerId,
-        (clock, state, sink): (Clock, Arc<ExecutionState>, BatchSink),
+        run: RunContext,
         meter: Meter,
         run_tags: TagSet,
         end: CancellationToken,
         inline: bool,
     ) -> Self {
         let (recorder, failures) = (Mutex::new(Recorder::new(producer)), Mutex::default());
+        let RunContext { clock, state, sink, .. } = run;
         Self { state, clock, recorder, failures, sink, meter, run_tags, end, inline }
     }
 

@@ -34,4 +34,4 @@ pub use shutdown::{Shutdown, StopReason};
 pub use state::ExecutionState;
 pub use tally::Tally;
 pub use vu::{Activation, Iteration, IterationOutcome, Vu, VuFactory, VuId};
-pub use worker::{BatchSink, Clock, WorkerContext};
+pub use worker::{BatchSink, Clock, RunContext, WorkerContext};

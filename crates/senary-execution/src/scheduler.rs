@@ -24,21 +24,16 @@ use crate::plan::LoadPlan;
 use crate::progress::{ScenarioProgress, ScenarioState};
 use crate::saturation::Saturation;
 use crate::segment::Striping;
-use crate::shutdown::Shutdown;
-use crate::state::ExecutionState;
 use crate::vu::{Activation, VuFactory};
-use crate::worker::{BatchSink, Clock, WorkerContext};
+use crate::worker::{RunContext, WorkerContext};
 
 /// What a scheduler needs besides the plan and the VUs.
 #[derive(Clone)]
 pub struct SchedulerOptions {
     /// Threads that run VUs; at least one.
     pub workers: usize,
-    pub clock: Clock,
-    pub state: Arc<ExecutionState>,
-    pub shutdown: Shutdown,
-    /// Gets the samples of all workers, and the scheduler's own.
-    pub sink: BatchSink,
+    /// The sink gets the samples of all workers, and the scheduler's own.
+    pub run: RunContext,
     /// How long the sink has kept the workers waiting so far.
     pub held_up: HeldUp,
     /// Tags of every sample.
@@ -220,10 +215,10 @@ impl<F: VuFactory> Inner<F> {
             let share = plan.share(scenario);
             Arc::new(ScenarioState::new(scenario.clone(), share))
         });
-        let end = options.shutdown.token().child_token();
+        let end = options.run.shutdown.token().child_token();
         let control = Control::new(
             ProducerId(workers as u32),
-            (options.clock, options.state.clone(), options.sink.clone()),
+            options.run.clone(),
             Meter::new(workers, options.held_up.clone()),
             options.run_tags.clone(),
             end.clone(),
@@ -243,12 +238,9 @@ impl<F: VuFactory> Inner<F> {
 
     /// Makes the context of a worker, on its thread.
     fn context(&self, worker: usize) -> impl FnOnce() -> Rc<WorkerContext> + Send + use<F> {
-        let options = self.options.clone();
+        let run = self.options.run.clone();
         let (producer, meter) = (ProducerId(worker as u32), self.control.meter.worker(worker));
-        move || {
-            let SchedulerOptions { clock, state, shutdown, sink, .. } = options;
-            WorkerContext::metered(producer, clock, state, shutdown, sink, meter)
-        }
+        move || WorkerContext::metered(producer, run, meter)
     }
 
     fn striping(&self) -> Striping {
@@ -276,8 +268,8 @@ impl<F: VuFactory> Inner<F> {
             exec: scenario.exec.clone(),
             env: scenario.env.clone(),
             tags: scenario.tags.clone(),
-            started: options.state.run_duration(),
-            started_unix_ms: options.clock.now().0 / 1_000_000,
+            started: options.run.state.run_duration(),
+            started_unix_ms: options.run.clock.now().0 / 1_000_000,
             failures: state.failures.clone(),
             progress: Arc::new(move || progress.fraction()),
         };

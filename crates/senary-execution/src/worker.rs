@@ -48,6 +48,23 @@ impl Default for Clock {
 /// thousand samples; it must not block for long.
 pub type BatchSink = Arc<dyn Fn(SampleBatch) + Send + Sync>;
 
+/// What all that takes part in a run shares.
+#[derive(Clone)]
+pub struct RunContext {
+    pub clock: Clock,
+    pub state: Arc<ExecutionState>,
+    pub shutdown: Shutdown,
+    /// Gets the samples.
+    pub sink: BatchSink,
+}
+
+impl RunContext {
+    /// A run that begins now.
+    pub fn new(shutdown: Shutdown, sink: BatchSink) -> Self {
+        Self { clock: Clock::new(), state: Arc::new(ExecutionState::new()), shutdown, sink }
+    }
+}
+
 /// What a VU may use of the worker it lives on.
 pub struct WorkerContext {
     pub clock: Clock,
@@ -68,25 +85,13 @@ pub struct WorkerContext {
 const BATCH_SAMPLES: usize = 4096;
 
 impl WorkerContext {
-    pub fn new(
-        producer: ProducerId,
-        clock: Clock,
-        state: Arc<ExecutionState>,
-        shutdown: Shutdown,
-        sink: BatchSink,
-    ) -> Rc<Self> {
-        Self::metered(producer, clock, state, shutdown, sink, Arc::default())
+    pub fn new(producer: ProducerId, run: RunContext) -> Rc<Self> {
+        Self::metered(producer, run, Arc::default())
     }
 
     /// As [`new`](Self::new), for a worker that somebody watches.
-    pub(crate) fn metered(
-        producer: ProducerId,
-        clock: Clock,
-        state: Arc<ExecutionState>,
-        shutdown: Shutdown,
-        sink: BatchSink,
-        meter: Arc<WorkerMeter>,
-    ) -> Rc<Self> {
+    pub(crate) fn metered(producer: ProducerId, run: RunContext, meter: Arc<WorkerMeter>) -> Rc<Self> {
+        let RunContext { clock, state, shutdown, sink } = run;
         let recorder = RefCell::new(Recorder::new(producer));
         let epoch = Cell::new(Epoch::default());
         let failures = RefCell::default();

@@ -124,7 +124,7 @@ async fn a_shutdown_stops_the_clock_and_the_iterations() {
     let took = bench
         .run_with(async |_| {
             tokio::time::sleep(ms(450)).await;
-            bench.options.shutdown.stop(StopReason::RestApi);
+            bench.options.run.shutdown.stop(StopReason::RestApi);
         })
         .await;
     assert!(took < ms(460), "{took:?}");

@@ -122,7 +122,7 @@ async fn a_shutdown_interrupts_at_once_in_spite_of_the_graceful_stop() {
     let took = bench
         .run_with(async |_| {
             tokio::time::sleep(ms(500)).await;
-            bench.options.shutdown.stop(StopReason::RestApi);
+            bench.options.run.shutdown.stop(StopReason::RestApi);
         })
         .await;
     assert!(took >= ms(500) && took < ms(520), "{took:?}");
@@ -146,7 +146,7 @@ async fn the_wait_after_a_short_iteration_is_interrupted() {
     let took = bench
         .run_with(async |_| {
             tokio::time::sleep(ms(500)).await;
-            bench.options.shutdown.stop(StopReason::RestApi);
+            bench.options.run.shutdown.stop(StopReason::RestApi);
         })
         .await;
     assert!(took < ms(520), "{took:?}");

@@ -130,7 +130,7 @@ async fn a_shutdown_ends_a_ramp_at_once() {
     let took = bench
         .run_with(async |_| {
             tokio::time::sleep(ms(2550)).await;
-            bench.options.shutdown.stop(StopReason::RestApi);
+            bench.options.run.shutdown.stop(StopReason::RestApi);
         })
         .await;
     assert!(took < ms(2560), "{took:?}");

@@ -160,7 +160,7 @@ async fn a_shutdown_ends_the_making_without_an_error() {
             let scheduler = bench.inline();
             let (made, ()) = tokio::join!(scheduler.initialize(), async {
                 tokio::time::sleep(ms(55)).await;
-                bench.options.shutdown.stop(StopReason::Signal { name: "interrupt" });
+                bench.options.run.shutdown.stop(StopReason::Signal { name: "interrupt" });
             });
             made.unwrap();
             assert_eq!(bench.state().initialized_vus(), 10);
@@ -248,7 +248,7 @@ async fn a_shutdown_ends_every_executor_at_any_moment() {
         let took = bench
             .run_with(async |_| {
                 tokio::time::sleep(ms(at)).await;
-                bench.options.shutdown.stop(StopReason::Signal { name: "interrupt" });
+                bench.options.run.shutdown.stop(StopReason::Signal { name: "interrupt" });
             })
             .await;
         assert!(took <= ms(at + 10), "stopped at {at}, took {took:?}");
@@ -376,7 +376,7 @@ async fn a_shutdown_ends_threads_at_any_moment() {
         scheduler.initialize().await.unwrap();
         let stop = async {
             tokio::time::sleep(ms(at)).await;
-            bench.options.shutdown.stop(StopReason::Signal { name: "interrupt" });
+            bench.options.run.shutdown.stop(StopReason::Signal { name: "interrupt" });
         };
         let ended = async {
             tokio::join!(scheduler.run(), stop);

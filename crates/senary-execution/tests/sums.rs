@@ -44,7 +44,7 @@ fn books_balance(scenarios: Vec<Scenario>, length: u64, stop: Option<u64>) -> Re
         Fakes::new(move |vu, _, iteration| ms(length * ((vu.in_instance + iteration.in_instance) % 4)));
     let bench = Bench::new(scenarios, fakes);
     runtime.expect("a runtime").block_on(async {
-        let shutdown = bench.options.shutdown.clone();
+        let shutdown = bench.options.run.shutdown.clone();
         bench
             .run_with(async |_| {
                 if let Some(stop) = stop {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use rquickjs::{Object, Value};
-use senary_execution::{Clock, ExecutionState, Shutdown, VuId, WorkerContext};
+use senary_execution::{RunContext, Shutdown, VuId, WorkerContext};
 use senary_metrics::{ProducerId, Registry, TagSet};
 use senary_net::{DnsConfig, Resolver, Tls, TlsOptions};
 use senary_web::Client;
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::failure::ScriptFailure;
 use crate::json::{self, Gaps, JsonError};
-use crate::lifecycle::LifecycleError;
+use crate::lifecycle_error::LifecycleError;
 use crate::program::{OPTIONS, Program, RuntimeOptions};
 use crate::properties;
 use crate::settings::{SetupData, SystemTags, VuSettings};
@@ -76,10 +76,9 @@ impl Bundle {
             values: Vec::new(),
             opens_files: false,
         };
-        let state = Arc::new(ExecutionState::new());
         // Nothing may be measured yet, so nobody receives samples.
-        let worker =
-            WorkerContext::new(ProducerId(0), Clock::new(), state, shutdown.clone(), Arc::new(|_| {}));
+        let run = RunContext::new(shutdown.clone(), Arc::new(|_| {}));
+        let worker = WorkerContext::new(ProducerId(0), run);
         let local = tokio::task::LocalSet::new();
         let found = local.block_on(&executor, bundle.first_init(&worker, shutdown.token()))?;
         bundle.options = found.options;

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bundle::Bundle;
 use crate::failure::ScriptFailure;
-use crate::lifecycle::LifecycleError;
+use crate::lifecycle_error::LifecycleError;
 use crate::settings::VuSettings;
 use crate::vu::js_vu::JsVu;
 

@@ -1,6 +1,6 @@
 //! Runs k6 scripts: sources, bundles, the VU, its event loop, the functions that run once per test.
 //!
-//! A [`Bundle`] is a script loaded once; a [`JsVuFactory`] makes VUs of it for the scheduler, and [`Stages`] runs
+//! A [`Bundle`] is a script loaded once; a [`JsVuFactory`] makes VUs of it for the scheduler, and [`Lifecycle`] runs
 //! the functions that are called once per test (`setup`, `teardown`, `handleSummary`). No module of a script is known
 //! here: those are handed over as [`natives`], and stand on what the other public modules offer.
 // Coroutine stacks and calls the engine's bindings do not wrap need it; each has its argument beside it.
@@ -24,7 +24,8 @@ pub mod go_type;
 pub mod hints;
 mod json;
 pub mod lazy;
-mod lifecycle;
+pub mod lifecycle;
+mod lifecycle_error;
 pub mod live;
 pub mod memory;
 pub mod native;
@@ -39,7 +40,6 @@ mod slice_clock;
 pub mod snippet;
 pub mod source;
 mod stack;
-pub mod stages;
 #[cfg(test)]
 mod testing;
 pub mod value_text;
@@ -50,10 +50,10 @@ pub use allocator::Allocator;
 pub use bundle::Bundle;
 pub use factory::JsVuFactory;
 pub use failure::ScriptFailure;
-pub use lifecycle::LifecycleError;
+pub use lifecycle::Lifecycle;
+pub use lifecycle_error::LifecycleError;
 pub use program::RuntimeOptions;
 pub use settings::{SystemTags, VuSettings};
 pub use source::ScriptSource;
 pub use stack::STACK_SIZE;
-pub use stages::Stages;
 pub use vu::js_vu::JsVu;

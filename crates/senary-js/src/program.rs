@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::failure::ScriptFailure;
 use crate::hints::Hints;
-use crate::lifecycle::LifecycleError;
+use crate::lifecycle_error::LifecycleError;
 use crate::memory::Memory;
 use crate::natives::Natives;
 use crate::script_context::ScriptContext;

@@ -8,8 +8,7 @@ use std::sync::{Arc, Mutex, Once};
 use std::time::{Duration, Instant};
 
 use senary_execution::{
-    Activation, Clock, ExecutionState, Iteration, IterationOutcome, Shutdown, Vu, VuFactory, VuId,
-    WorkerContext,
+    Activation, Iteration, IterationOutcome, RunContext, Shutdown, Vu, VuFactory, VuId, WorkerContext,
 };
 use senary_js::settings::SetupData;
 use senary_js::{Bundle, JsVuFactory, RuntimeOptions, ScriptSource, SystemTags, VuSettings};
@@ -77,13 +76,8 @@ fn work(
     iterations: u64,
     limit: Duration,
 ) -> Vec<IterationOutcome> {
-    let worker = WorkerContext::new(
-        ProducerId(0),
-        Clock::new(),
-        Arc::new(ExecutionState::new()),
-        shutdown.clone(),
-        Arc::new(|_| {}),
-    );
+    let run = RunContext::new(shutdown.clone(), Arc::new(|_| {}));
+    let worker = WorkerContext::new(ProducerId(0), run);
     let activation = Arc::new(Activation {
         scenario: "default".into(),
         executor: "per-vu-iterations",

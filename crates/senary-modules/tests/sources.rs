@@ -9,7 +9,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use senary_execution::{Clock, ExecutionState, Shutdown, VuFactory, VuId, WorkerContext};
+use senary_execution::{RunContext, Shutdown, VuFactory, VuId, WorkerContext};
 use senary_js::settings::SetupData;
 use senary_js::{Bundle, JsVuFactory, RuntimeOptions, ScriptSource, SystemTags, VuSettings};
 use senary_metrics::{ProducerId, Registry, TagSet};
@@ -76,8 +76,8 @@ impl Files {
             setup_data: SetupData::default(),
         });
         let factory = JsVuFactory::new(bundle.clone(), settings);
-        let state = Arc::new(ExecutionState::new());
-        let worker = WorkerContext::new(ProducerId(0), Clock::new(), state, shutdown, Arc::new(|_| {}));
+        let run = RunContext::new(shutdown, Arc::new(|_| {}));
+        let worker = WorkerContext::new(ProducerId(0), run);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         tokio::task::LocalSet::new().block_on(&runtime, async {
             for vu in 1..=2 {

@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use senary_execution::{
-    Activation, Clock, ExecutionState, Iteration, IterationOutcome, Shutdown, Vu, VuFactory, VuId,
-    WorkerContext,
+    Activation, Iteration, IterationOutcome, RunContext, Shutdown, Vu, VuFactory, VuId, WorkerContext,
 };
 use senary_js::settings::SetupData;
 use senary_js::{Bundle, JsVuFactory, RuntimeOptions, ScriptSource, SystemTags, VuSettings};
@@ -71,8 +70,7 @@ fn run(script: &str, env: &[(&str, String)], iterations: u64, limit: Duration) -
     let batches = Arc::new(Mutex::new(Vec::new()));
     let kept = batches.clone();
     let sink = Arc::new(move |batch| kept.lock().expect("no panic").push(batch));
-    let worker =
-        WorkerContext::new(ProducerId(0), Clock::new(), Arc::new(ExecutionState::new()), shutdown, sink);
+    let worker = WorkerContext::new(ProducerId(0), RunContext::new(shutdown, sink));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let local = tokio::task::LocalSet::new();
     let outcomes = local.block_on(&runtime, async {

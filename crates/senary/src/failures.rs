@@ -1,20 +1,20 @@
 //! What went wrong in a run, put together: what was counted while it ran, and what its results say.
 
+use senary_execution::RunContext;
 use senary_metrics::{Details, FailureId, FailureKind, Failures, Results, Timestamp};
 use senary_output::{Finished, WhatWentWrong};
 
 use crate::failure::{Failure, LifecycleFunction};
-use crate::test_run::Ended;
 
 /// The failures of a run that has ended.
-pub fn of_run(ended: &Ended, finished: &Finished) -> WhatWentWrong {
-    let mut failures = ended.state.failures();
-    let now = ended.stages.clock.now();
+pub fn of_run(run: &RunContext, finished: &Finished) -> WhatWentWrong {
+    let mut failures = run.state.failures();
+    let now = run.clock.now();
     add_thresholds(&mut failures, &finished.results, now);
     for error in &finished.output_errors {
         failures.add(&FailureId::new(FailureKind::Output, error), 1, now, Details::text(error));
     }
-    let started = ended.state.started().map(|started| ended.stages.clock.at(started));
+    let started = run.state.started().map(|started| run.clock.at(started));
     WhatWentWrong { failures, started, folder: folder() }
 }
 

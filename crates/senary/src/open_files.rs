@@ -13,7 +13,7 @@ const STEP: u64 = 1024;
 /// before; one socket a VU is the least that makes sense, and with an echo server inside both its ends count.
 pub fn warn_if_too_few(run: &TestRun, limit: Option<u64>, with_echo: bool) {
     let (Some(limit), Some(open)) = (limit, limits::open_files()) else { return };
-    if !run.bundle.opens_files() {
+    if !run.handle.lifecycle.bundle.opens_files() {
         return;
     }
     let (vus, own) = (run.plan.load.max_vus(), open + SPARE);

@@ -5,7 +5,7 @@ use std::io::{stderr, stdout};
 
 use senary_js::LifecycleError;
 use senary_js::bundle::HANDLE_SUMMARY;
-use senary_js::stages::SummaryFiles;
+use senary_js::lifecycle::SummaryFiles;
 use senary_metrics::Results;
 use senary_output::{Summary, SummaryOptions, WhatWentWrong, save};
 use tokio_util::sync::CancellationToken;
@@ -88,18 +88,18 @@ async fn custom(
     data: String,
     signalled: &CancellationToken,
 ) -> Result<Option<SummaryFiles>, Failure> {
-    if !ended.bundle.exports_anything_as(HANDLE_SUMMARY) {
+    if !ended.handle.lifecycle.bundle.exports_anything_as(HANDLE_SUMMARY) {
         return Ok(None);
     }
     let limit = ended.plan.lifecycle.handle_summary_timeout;
     // A run that was ended by a signal still has a summary; then only a second one ends that.
     let interrupt = if signalled.is_cancelled() { CancellationToken::new() } else { signalled.child_token() };
     run_lifecycle(
-        &ended.stages,
+        &ended.handle,
         LifecycleFunction::HandleSummary,
         limit,
         interrupt,
-        move |stages, interrupt| stages.handle_summary(&data, interrupt),
+        move |lifecycle, interrupt| lifecycle.handle_summary(&data, interrupt),
     )
     .await
 }
@@ -116,7 +116,7 @@ fn default_files(ended: &Ended, summary: &Summary) -> SummaryFiles {
 fn options(ended: &Ended, script: String, no_color: bool) -> SummaryOptions {
     let settings = &ended.plan.summary;
     let stdout_is_terminal = is_terminal(&stdout());
-    let setup_data = ended.stages.settings.setup_data.get();
+    let setup_data = ended.handle.lifecycle.settings.setup_data.get();
     SummaryOptions {
         full: settings.mode == SummaryMode::Full,
         trend_stats: settings.trend_stats.clone(),
@@ -140,7 +140,7 @@ pub fn warn_of_nothing_done(ended: &Ended, results: &Results) {
         return;
     }
     const NOTHING: &str = "No script iterations fully finished, consider making the test duration longer";
-    match (ended.state.full_iterations(), ended.state.interrupted_iterations()) {
+    match (ended.handle.run.state.full_iterations(), ended.handle.run.state.interrupted_iterations()) {
         (0, 0) => log::warn!("{NOTHING}"),
         (0, _) => {
             // Mostly it is none of the duration's fault.

@@ -83,7 +83,7 @@ async fn main_line(
     logging::flush_lines();
     let last_block = (!view.has_bars()).then_some(progress);
     report::warn_of_nothing_done(&ended, &finished.results);
-    let wrong = failures::of_run(&ended, &finished);
+    let wrong = failures::of_run(&ended.handle.run, &finished);
     let script = test.source.text;
     let reported = report::write(&ended, finished.results, wrong, script, global.no_color, &signalled).await;
     drop(last_block);
@@ -125,7 +125,7 @@ fn open_outputs(
 /// The REST API, if an address was given. Only one that was given as a flag has to be had.
 fn serve_api(run: &TestRun, global: &GlobalSettings) -> Result<Option<Server>, Failure> {
     let Some(address) = &global.address else { return Ok(None) };
-    match Server::start(address, run.control.clone()) {
+    match Server::start(address, run.handle.clone()) {
         Ok(server) => Ok(Some(server)),
         Err(error) if global.address_from_flag => Err(Failure::RestApi(error)),
         Err(error) => {

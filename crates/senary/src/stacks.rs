@@ -14,7 +14,7 @@ const MAPS_STEP: u64 = 65_536;
 /// Scripts that never block are not warned.
 pub fn warn_if_too_few(run: &TestRun) {
     let vus = run.plan.load.max_vus();
-    if !run.bundle.blocks() {
+    if !run.handle.lifecycle.bundle.blocks() {
         return;
     }
     if let (Some(most), Some(maps)) = (limits::max_memory_maps(), limits::memory_maps()) {

@@ -55,11 +55,11 @@ impl View {
             Some(terminal) => Display::Bars { terminal: terminal.clone(), color: self.color },
             None => Display::Plain,
         };
-        let (phase, state, watch) = (run.phase.clone(), run.state.clone(), run.watch());
+        let (handle, state, watch) = (run.handle.clone(), run.handle.run.state.clone(), run.watch());
         let (planned, max_vus, max_duration) =
             (run.plan.load.planned_vus(), run.plan.load.max_vus(), run.plan.load.max_duration());
         let snapshot = move || Snapshot {
-            headline: match phase.get() {
+            headline: match handle.phase.get() {
                 RunPhase::Created => Headline::Preparing("Starting outputs"),
                 RunPhase::InitVus => {
                     Headline::InitializingVus { initialized: state.initialized_vus(), planned }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use senary_execution::{
-    Activation, BatchSink, Clock, ExecutionState, ExecutorConfig, Iteration, IterationOutcome, LoadPlan,
+    Activation, BatchSink, ExecutionState, ExecutorConfig, Iteration, IterationOutcome, LoadPlan, RunContext,
     Scenario, Scheduler, SchedulerOptions, SegmentTuple, Shutdown, Vu, VuFactory, VuId, WorkerContext,
 };
 use senary_metrics::{Metadata, MetricId, SampleBatch, TagSet};
@@ -226,10 +226,7 @@ impl Bench {
         let samples = Samples::default();
         let options = SchedulerOptions {
             workers: 2,
-            clock: Clock::new(),
-            state: Arc::new(ExecutionState::new()),
-            shutdown: Shutdown::new(),
-            sink: samples.sink(),
+            run: RunContext::new(Shutdown::new(), samples.sink()),
             held_up: Arc::new(|| Duration::ZERO),
             run_tags: TagSet::new([("run", "1")]),
             scenario_tag: true,
@@ -244,7 +241,7 @@ impl Bench {
     }
 
     pub fn state(&self) -> &ExecutionState {
-        &self.options.state
+        &self.options.run.state
     }
 
     /// A scheduler on this thread. Needs a `LocalSet`.
@@ -267,7 +264,7 @@ impl Bench {
             .run_until(async {
                 let scheduler = self.inline();
                 scheduler.initialize().await.unwrap();
-                self.options.state.mark_started();
+                self.options.run.state.mark_started();
                 self.fakes.start_clock();
                 let begun = Instant::now();
                 let ended = async {

@@ -15,7 +15,7 @@ use super::tags::{ITER, SCENARIO, VU};
 use super::{VuInner, cancel_blocked};
 use crate::failure::ScriptFailure;
 use crate::globals;
-use crate::lifecycle::LifecycleError;
+use crate::lifecycle_error::LifecycleError;
 use crate::program::Program;
 
 pub struct JsVu {
