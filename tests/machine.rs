@@ -401,3 +401,25 @@ fn more_vus_than_there_is_memory_for_are_refused() {
         outcome.expect_text("--execution-segment");
     }
 }
+
+/// What the system does not give while the run goes on ends it with a word, and not with a number of bytes and a core dump.
+#[test]
+fn memory_that_runs_out_is_told() {
+    let script = "export const options = { vus: 200, iterations: 200 }\nexport default function () {}";
+    let mut ended_for_it = 0;
+    for mebibytes in (60..400).step_by(20) {
+        let limit = format!(r#"ulimit -v {}; exec "$@""#, mebibytes << 10);
+        let outcome = Program::script(BINARY, script).under(&limit).within(BOUND).run();
+        assert!(!outcome.stderr.contains("memory allocation of"), "{}", outcome.stderr);
+        // The engine and the C library have words of their own, in a script and where a thread cannot keep what it has to end.
+        let is_told = ["`ulimit -v`", "out of memory"].iter().any(|text| outcome.stderr.contains(text));
+        assert!(
+            outcome.code() == Some(0) || is_told,
+            "{mebibytes} MiB: {:?} {}",
+            outcome.code(),
+            outcome.stderr
+        );
+        ended_for_it += i32::from(outcome.code() != Some(0));
+    }
+    assert!(ended_for_it > 0, "none of the limits was reached");
+}
