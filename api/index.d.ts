@@ -15,3 +15,4 @@
 /// <reference path="k6-secrets.d.ts" />
 /// <reference path="k6-timers.d.ts" />
 /// <reference path="k6-x-tcp.d.ts" />
+/// <reference path="senary-tcp.d.ts" />

@@ -48,6 +48,7 @@ static TABLE: &[NativeModule] = &[
     NativeModule::new("k6/secrets", secrets::exports),
     NativeModule::new("k6/timers", timers::exports),
     x_tcp::MODULE,
+    tcp::MODULE,
 ];
 
 /// What scripts can import.

@@ -50645,6 +50645,39 @@ static JSValue js_regexp_escape(JSContext *ctx, JSValueConst this_val,
     return ret;
 }
 
+/* Senary: looks for a pattern in bytes, as Latin-1, without making a string
+   of them. Writes the positions of the match and of its first group, -1 where
+   there is none. Returns 1 if found, 0 if not, -1 with an exception. */
+int JS_FindInBytes(JSContext *ctx, JSValueConst regexp, const uint8_t *bytes,
+                   size_t length, size_t from, int *positions)
+{
+    JSRegExp *re = js_get_regexp(ctx, regexp, true);
+    uint8_t *re_bytecode, **capture;
+    int rc, i, count, alloc_count;
+
+    if (!re)
+        return -1;
+    if (length > INT_MAX || from > length)
+        return 0;
+    re_bytecode = str8(re->bytecode);
+    count = lre_get_capture_count(re_bytecode);
+    alloc_count = lre_get_alloc_count(re_bytecode);
+    capture = js_mallocz(ctx, sizeof(capture[0]) * (alloc_count + 1));
+    if (!capture)
+        return -1;
+    rc = lre_exec(capture, re_bytecode, bytes, from, length, 0, ctx);
+    for (i = 0; i < 4; i++) {
+        bool known = rc == 1 && i / 2 < count && capture[i];
+        positions[i] = known ? (int)(capture[i] - bytes) : -1;
+    }
+    js_free(ctx, capture);
+    if (rc == LRE_RET_TIMEOUT)
+        JS_ThrowInterrupted(ctx);
+    else if (rc < 0)
+        JS_ThrowInternalError(ctx, "out of memory in regexp execution");
+    return rc < 0 ? -1 : rc == 1;
+}
+
 static JSValue js_regexp_exec(JSContext *ctx, JSValueConst this_val,
                               int argc, JSValueConst *argv)
 {

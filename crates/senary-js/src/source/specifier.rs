@@ -82,7 +82,7 @@ pub fn resolve(base: &str, specifier: &str) -> Result<Specifier, SourceError> {
 }
 
 pub fn is_native(specifier: &str) -> bool {
-    specifier == "k6" || specifier.starts_with("k6/")
+    specifier == "k6" || specifier.starts_with("k6/") || specifier.starts_with("senary/")
 }
 
 pub fn is_remote(url: &str) -> bool {

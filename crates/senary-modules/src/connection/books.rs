@@ -122,6 +122,16 @@ impl SocketBooks {
         });
     }
 
+    /// For several metrics under the same tags of a call.
+    pub fn under(&self, tags: &Tags) -> Under<'_> {
+        Under { books: self, tags: (!tags.is_empty()).then(|| self.tags_with(&[], tags)) }
+    }
+
+    /// The same for what counts a failure: its code is a tag.
+    pub fn under_failure(&self, failure: &SocketFailure, tags: &Tags) -> Under<'_> {
+        Under { books: self, tags: Some(self.tags_with(&[("error_code", failure.code)], tags)) }
+    }
+
     fn record_under(&self, metric: MetricId, value: f64, tags: TagSetId) -> Timestamp {
         self.record_series(self.vu.worker.record(|r| r.series(metric, tags)), value)
     }
@@ -159,6 +169,22 @@ impl SocketBooks {
         let own = own.chain([("proto", self.protocol)]).chain(endpoint).chain(pairs(tags));
         let under = self.vu.tags.id();
         self.vu.worker.record(|r| r.derive(under, own))
+    }
+}
+
+/// Records under tags that were put together once.
+pub struct Under<'a> {
+    books: &'a SocketBooks,
+    /// `None`: the connection's own.
+    tags: Option<TagSetId>,
+}
+
+impl Under<'_> {
+    pub fn record(&self, metric: MetricId, value: f64) {
+        match self.tags {
+            None => self.books.record(metric, value),
+            Some(tags) => self.books.record_under(metric, value, tags),
+        };
     }
 }
 

@@ -33,6 +33,7 @@ pub enum Method {
     Connect,
     Write,
     Read,
+    Request,
 }
 
 impl Method {
@@ -41,6 +42,7 @@ impl Method {
             Self::Connect => "connect",
             Self::Write => "write",
             Self::Read => "read",
+            Self::Request => "request",
         }
     }
 }

@@ -14,9 +14,11 @@ use senary_js::promise::{pending, settled};
 use senary_js::vu::core::vu_of;
 use senary_js::{errors, hints};
 
-use super::core::{Connecting, NO_CONNECTION, QueuedWrite, SocketCore, State};
+use super::core::{Connecting, NO_CONNECTION, SocketCore, State, Waiting};
+use super::delivery::Side;
 use super::events::{EVENT_COUNT, EventName, SocketEvent};
 use super::metrics::TcpMetrics;
+use super::send::{self, WriteOutcome};
 use super::{io, target};
 use crate::connection::bytes::with_bytes;
 use crate::connection::error::{CallSite, Method, SocketFailure};
@@ -24,11 +26,56 @@ use crate::connection::options::{self, Tags};
 
 /// The script's object: the socket and who listens to it.
 pub struct SocketObject<'js> {
-    core: Rc<SocketCore>,
+    pub core: Rc<SocketCore>,
     handlers: RefCell<[Option<Function<'js>>; EVENT_COUNT]>,
+    functions: RefCell<Functions<'js>>,
+}
+
+/// What the script has given a socket of `senary/tcp` to call, and its framing as it was given.
+#[derive(Default)]
+pub struct Functions<'js> {
+    pub framing: Option<Value<'js>>,
+    /// It takes the stream apart.
+    pub framing_function: Option<Function<'js>>,
+    pub request_key: Option<Function<'js>>,
+    pub reply_key: Option<Function<'js>>,
+    /// The promise of `closed`, once it was asked for.
+    pub closed: Option<Value<'js>>,
 }
 
 impl<'js> SocketObject<'js> {
+    pub fn new(core: Rc<SocketCore>) -> Self {
+        Self { core, handlers: RefCell::default(), functions: RefCell::default() }
+    }
+
+    pub fn functions(&self) -> &RefCell<Functions<'js>> {
+        &self.functions
+    }
+
+    pub fn framing_function(&self) -> Option<Function<'js>> {
+        self.functions.borrow().framing_function.clone()
+    }
+
+    pub fn key_function(&self, side: Side) -> Option<Function<'js>> {
+        let functions = self.functions.borrow();
+        match side {
+            Side::Request => functions.request_key.clone(),
+            Side::Reply => functions.reply_key.clone(),
+        }
+    }
+
+    /// Takes a listener off, or puts another in its place; gives back the old one.
+    pub fn set_handler(&self, event: EventName, handler: Option<Function<'js>>) -> Option<Function<'js>> {
+        let old = std::mem::replace(&mut self.handlers.borrow_mut()[event as usize], handler);
+        if let Some(extended) = &self.core.extended {
+            let hears = |event: EventName| self.handlers.borrow()[event as usize].is_some();
+            extended.hears_messages.set(hears(EventName::Message));
+            extended.hears_data.set(hears(EventName::Data));
+            self.core.look_for_more();
+        }
+        old
+    }
+
     /// The listener of an event.
     pub fn handler(&self, event: EventName) -> Option<Function<'js>> {
         self.handlers.borrow()[event as usize].clone()
@@ -36,7 +83,7 @@ impl<'js> SocketObject<'js> {
 }
 
 /// The socket a method was called on, or a property read of.
-struct Receiver<'js>(Class<'js, SocketObject<'js>>);
+pub struct Receiver<'js>(pub Class<'js, SocketObject<'js>>);
 
 impl<'js> FromParam<'js> for Receiver<'js> {
     fn param_requirement() -> ParamRequirement {
@@ -64,7 +111,11 @@ fn construct<'js>(ctx: Ctx<'js>, given: Opt<Value<'js>>) -> rquickjs::Result<Cla
     };
     Class::instance(
         ctx,
-        SocketObject { core: SocketCore::new(vu, metrics, tags), handlers: RefCell::default() },
+        SocketObject {
+            core: SocketCore::new(vu, metrics, tags, None),
+            handlers: RefCell::default(),
+            functions: RefCell::default(),
+        },
     )
 }
 
@@ -116,7 +167,7 @@ fn write<'js>(
             (encoding, options::tags(&ctx, given)?)
         }
     };
-    let outcome = with_bytes(&ctx, data.0.as_ref(), encoding.as_deref(), |bytes| write_now(&core, bytes))?;
+    let outcome = with_bytes(&ctx, data.0.as_ref(), encoding.as_deref(), |bytes| send::now(&core, bytes))?;
     let outcome = match outcome {
         Ok(outcome) => outcome,
         Err(error) => return refuse(&ctx, &this.0, error, &tags),
@@ -128,10 +179,7 @@ fn write<'js>(
         WriteOutcome::Done => settled(&ctx, Ok(Value::new_undefined(ctx.clone()))),
         WriteOutcome::Left { data, written } => {
             let (promise, waiting) = pending(&ctx)?;
-            let _charge = core.vu.memory.charge(data.len());
-            let called = CallSite::here(&ctx);
-            core.writes.borrow_mut().push_back(QueuedWrite { data, written, waiting, tags, called, _charge });
-            core.wake();
+            send::queue(&core, data, written, Waiting::Promise(waiting), tags, CallSite::here(&ctx));
             core.vu.memory.check(&ctx)?;
             Ok(promise)
         }
@@ -140,46 +188,6 @@ fn write<'js>(
             refuse(&ctx, &this.0, error, &tags)
         }
         WriteOutcome::Failed(error) => refuse(&ctx, &this.0, error, &tags),
-    }
-}
-
-/// What became of handing bytes to the kernel at once.
-enum WriteOutcome {
-    Done,
-    Left { data: Vec<u8>, written: usize },
-    NoConnection,
-    Failed(SocketFailure),
-}
-
-fn write_now(core: &Rc<SocketCore>, bytes: &[u8]) -> WriteOutcome {
-    if core.state() != State::Open {
-        return WriteOutcome::NoConnection;
-    }
-    if !core.writes.borrow().is_empty() {
-        // Behind those that wait already: writes reach the wire in the order of the calls.
-        return WriteOutcome::Left { data: bytes.to_vec(), written: 0 };
-    }
-    if bytes.is_empty() {
-        return WriteOutcome::Done;
-    }
-    let mut stream = core.stream.borrow_mut();
-    let Some(stream) = stream.as_mut() else { return WriteOutcome::NoConnection };
-    let taken = stream.try_write(bytes);
-    core.account_wire_bytes();
-    match taken {
-        Ok((written, on_its_way)) => {
-            core.bytes_written.set(core.bytes_written.get() + written as u64);
-            if written == bytes.len() && on_its_way {
-                WriteOutcome::Done
-            } else {
-                WriteOutcome::Left { data: bytes.to_vec(), written }
-            }
-        }
-        Err(error) => {
-            let mut error = SocketFailure::from_net(Method::Write, &error);
-            error.message = format!("failed to write data after 0 bytes: {}", error.message);
-            WriteOutcome::Failed(error)
-        }
     }
 }
 
@@ -242,14 +250,16 @@ fn on<'js>(
             }
         },
     };
-    let Some(event) = EventName::parse(&name) else {
-        let known = EventName::ALL.map(EventName::as_str).join(", ");
+    let object = this.0.borrow();
+    let is_extended = object.core.extended.is_some();
+    let Some(event) = EventName::parse(&name, is_extended) else {
+        let known: Vec<_> = EventName::of(is_extended).iter().map(|event| event.as_str()).collect();
+        let known = known.join(", ");
         let hint = format!("a socket has the events {known}");
         log::warn!(event = name.as_str(), hint = hint.as_str(), module = "tcp"; "Unknown event type");
         return Ok(());
     };
-    let object = this.0.borrow();
-    let replaced = std::mem::replace(&mut object.handlers.borrow_mut()[event as usize], handler);
+    let replaced = object.set_handler(event, handler);
     if replaced.is_some() && object.core.vu.warn_once(&format!("tcp.on.{name}")) {
         log::warn!(event = name.as_str(), module = "tcp"; "Event handler already registered, overriding");
     }
@@ -257,7 +267,7 @@ fn on<'js>(
 }
 
 /// A failure on the spot: counted now, told when its turn comes: first to listeners, then by the promise.
-fn refuse<'js>(
+pub fn refuse<'js>(
     ctx: &Ctx<'js>,
     this: &Class<'js, SocketObject<'js>>,
     failure: SocketFailure,
@@ -281,7 +291,7 @@ unsafe extern "C" {
 }
 
 /// A method that scripts may take off its socket: `setTimeout(socket.destroy, 100)`, `const { write } = socket`.
-fn bound_method<'js>(proto: &Object<'js>, function: &Function<'js>) -> rquickjs::Result<()> {
+pub fn bound_method<'js>(proto: &Object<'js>, function: &Function<'js>) -> rquickjs::Result<()> {
     let ctx = proto.ctx();
     // SAFETY: both are objects of this context, and alive; the engine takes references of its own.
     match unsafe { JS_DefineBoundMethod(ctx.as_raw().as_ptr(), proto.as_raw(), function.as_raw()) } {
@@ -291,7 +301,7 @@ fn bound_method<'js>(proto: &Object<'js>, function: &Function<'js>) -> rquickjs:
 }
 
 /// Keeps the object alive until its last event was told.
-fn anchor<'js>(ctx: &Ctx<'js>, this: &Class<'js, SocketObject<'js>>) {
+pub fn anchor<'js>(ctx: &Ctx<'js>, this: &Class<'js, SocketObject<'js>>) {
     let object = this.borrow();
     let mut anchor = object.core.anchor.borrow_mut();
     if anchor.is_none() {
@@ -304,6 +314,14 @@ impl<'js> Trace<'js> for SocketObject<'js> {
         // Borrowed only while a handler is being replaced, which allocates nothing.
         if let Ok(handlers) = self.handlers.try_borrow() {
             handlers.iter().flatten().for_each(|handler| handler.trace(tracer));
+        }
+        if let Ok(functions) = self.functions.try_borrow() {
+            [&functions.framing, &functions.closed]
+                .into_iter()
+                .flatten()
+                .for_each(|value| value.trace(tracer));
+            let all = [&functions.framing_function, &functions.request_key, &functions.reply_key];
+            all.into_iter().flatten().for_each(|function| function.trace(tracer));
         }
     }
 }

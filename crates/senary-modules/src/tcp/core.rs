@@ -29,7 +29,9 @@ use tokio::task::AbortHandle;
 
 use super::class::SocketObject;
 use super::events::SocketEvent;
+use super::extended::Extended;
 use super::metrics::TcpMetrics;
+use super::requests::Serial;
 use crate::connection::books::{SocketBooks, milliseconds};
 use crate::connection::error::{CallSite, Method, SocketFailure};
 use crate::connection::options::Tags;
@@ -72,12 +74,20 @@ impl State {
 pub struct QueuedWrite {
     pub data: Vec<u8>,
     pub written: usize,
-    pub waiting: Resolvers,
+    pub waiting: Waiting,
     /// The tags given to `write()`.
     pub tags: Tags,
     pub called: Option<CallSite>,
     /// The bytes count as the script's.
     pub _charge: Charge,
+}
+
+/// What waits for a write to be through.
+pub enum Waiting {
+    Promise(Resolvers),
+    /// A request, which counts from then on as sent.
+    Request(Serial),
+    Nothing,
 }
 
 /// Writes that the end of a connection cut off, and the addresses it ran between.
@@ -122,12 +132,19 @@ pub struct SocketCore {
     pub attempt: RefCell<Option<Rc<Attempt>>>,
     pub connecting: RefCell<Option<Connecting>>,
     pub hot: HotLines,
+    /// What a socket of `senary/tcp` has besides.
+    pub extended: Option<Box<Extended>>,
     /// Keeps the script's object alive while events may still come.
     pub anchor: RefCell<Option<Persistent<Class<'static, SocketObject<'static>>>>>,
 }
 
 impl SocketCore {
-    pub fn new(vu: Rc<VuCore>, metrics: TcpMetrics, constructor_tags: Tags) -> Rc<Self> {
+    pub fn new(
+        vu: Rc<VuCore>,
+        metrics: TcpMetrics,
+        constructor_tags: Tags,
+        extended: Option<Extended>,
+    ) -> Rc<Self> {
         let books = SocketBooks::new(vu.clone(), "TCP", constructor_tags);
         Rc::new(Self {
             id: vu.events.new_live_id(),
@@ -143,6 +160,7 @@ impl SocketCore {
             bytes_read: Cell::new(0),
             writes: RefCell::default(),
             hot: HotLines::default(),
+            extended: extended.map(Box::new),
             inbox: RefCell::default(),
             refusals: Cell::new(0),
             data_queued: Cell::new(false),
@@ -159,6 +177,26 @@ impl SocketCore {
 
     pub fn state(&self) -> State {
         self.state.get()
+    }
+
+    /// Our side is about to end: nothing more is sent.
+    pub fn is_ending(&self) -> bool {
+        self.extended.as_ref().is_some_and(|extended| extended.ends_when_sent.get())
+    }
+
+    /// Somebody may want what has come already, or more of it.
+    pub fn look_for_more(self: &Rc<Self>) {
+        let Some(extended) = &self.extended else { return };
+        let has_some = extended.inbound.borrow().has_some();
+        if has_some && !self.data_queued.get() && self.is_open() && extended.has_takers() {
+            self.data_queued.set(true);
+            self.emit(SocketEvent::Received(None));
+        }
+        self.wake();
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.state.get() == State::Open
     }
 
     /// Queues an event for the script.

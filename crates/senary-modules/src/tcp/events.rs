@@ -12,7 +12,8 @@ use senary_js::vu::failures::ClueEvent;
 use senary_net::NetError;
 
 use super::class::SocketObject;
-use super::core::{Connecting, CutOff, SocketCore, State};
+use super::core::{Connecting, CutOff, SocketCore, State, Waiting};
+use super::delivery;
 use crate::connection::error::{Method, SocketFailure};
 
 /// The events scripts may listen to.
@@ -23,12 +24,22 @@ pub enum EventName {
     Close,
     Error,
     Timeout,
+    /// Of `senary/tcp`, as is `end`.
+    Message,
+    End,
 }
 
 pub const EVENT_COUNT: usize = EventName::ALL.len();
 
 impl EventName {
-    pub const ALL: [Self; 5] = [Self::Connect, Self::Data, Self::Close, Self::Error, Self::Timeout];
+    /// Those of `k6/x/tcp` come first.
+    pub const ALL: [Self; 7] =
+        [Self::Connect, Self::Data, Self::Close, Self::Error, Self::Timeout, Self::Message, Self::End];
+
+    /// The events of a socket.
+    pub fn of(is_extended: bool) -> &'static [Self] {
+        if is_extended { &Self::ALL } else { &Self::ALL[..5] }
+    }
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -37,11 +48,13 @@ impl EventName {
             Self::Close => "close",
             Self::Error => "error",
             Self::Timeout => "timeout",
+            Self::Message => "message",
+            Self::End => "end",
         }
     }
 
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|event| event.as_str() == name)
+    pub fn parse(name: &str, is_extended: bool) -> Option<Self> {
+        Self::of(is_extended).iter().copied().find(|event| event.as_str() == name)
     }
 }
 
@@ -52,13 +65,21 @@ pub enum SocketEvent {
     Data(Chunk),
     /// A queued write is through; its promise may be resolved.
     Written(Resolvers),
-    WriteFailed(SocketFailure, Resolvers),
+    WriteFailed(SocketFailure, Waiting),
     /// A connect or a write was refused on the spot.
     Refused(SocketFailure, Resolvers),
     Timeout,
     ReadFailed(SocketFailure),
     /// The peer has closed its side.
     PeerClosed,
+    /// Bytes have come to a socket of `senary/tcp`, and wait in its inbound side; raw, if somebody listens to them as well.
+    Received(Option<Chunk>),
+    /// The peer of a socket of `senary/tcp` has ended its side.
+    PeerEnded,
+    /// What was to be sent before our side ends is through.
+    Drained,
+    /// Somebody has waited too long, or a silence has ended a message.
+    Due,
     /// `destroy()` was called; the writes it cut off.
     Destroyed(CutOff),
 }
@@ -98,6 +119,9 @@ impl Live for SocketCore {
 
     fn abandon(&self) {
         self.close().writes.iter().for_each(|write| self.count_partial(write));
+        if let Some(extended) = &self.extended {
+            extended.abandon();
+        }
         self.connecting.take();
         self.anchor.take();
     }
@@ -144,9 +168,15 @@ fn dispatch(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, event: SocketEvent) -> rquic
             Ok(())
         }
         SocketEvent::Written(promise) => promise.resolve(ctx, Value::new_undefined(ctx.clone())),
-        SocketEvent::WriteFailed(failure, promise) => {
+        SocketEvent::WriteFailed(failure, waiting) => {
             let value = tell(ctx, socket, &failure)?;
-            promise.reject(ctx, value)
+            match (waiting, &socket.extended) {
+                (Waiting::Promise(promise), _) => promise.reject(ctx, value),
+                (Waiting::Request(serial), Some(extended)) => {
+                    delivery::request_not_sent(ctx, socket, extended, serial, &failure)
+                }
+                (Waiting::Request(_) | Waiting::Nothing, _) => Ok(()),
+            }
         }
         SocketEvent::Refused(failure, promise) => {
             socket.refusals.set(socket.refusals.get().saturating_sub(1));
@@ -179,6 +209,22 @@ fn dispatch(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, event: SocketEvent) -> rquic
                 Ok(())
             }
         }
+        SocketEvent::Received(raw) => received(ctx, socket, raw),
+        SocketEvent::PeerEnded => match &socket.extended {
+            Some(extended) if socket.is_open() => delivery::ended(ctx, socket, extended),
+            _ => Ok(()),
+        },
+        SocketEvent::Drained => {
+            if socket.is_open() {
+                closed_by_peer(ctx, socket)
+            } else {
+                Ok(())
+            }
+        }
+        SocketEvent::Due => match &socket.extended {
+            Some(extended) => delivery::due(ctx, socket, extended),
+            None => Ok(()),
+        },
         SocketEvent::Destroyed(cut_off) => {
             refuse_writes(ctx, socket, cut_off)?;
             // How far the attempt came that is given up.
@@ -189,6 +235,19 @@ fn dispatch(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, event: SocketEvent) -> rquic
             }
             finish(ctx, socket)
         }
+    }
+}
+
+/// Bytes have come to a socket of `senary/tcp`: raw to who listens to them, then as messages.
+fn received(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, raw: Option<Chunk>) -> rquickjs::Result<()> {
+    if let Some(raw) = raw
+        && socket.is_open()
+    {
+        call(ctx, socket, EventName::Data, Some(raw.into_uint8_array(ctx)?))?;
+    }
+    match &socket.extended {
+        Some(extended) if socket.is_open() => delivery::received(ctx, socket, extended),
+        _ => Ok(()),
     }
 }
 
@@ -211,29 +270,40 @@ fn listens(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, name: EventName) -> bool {
     handler(ctx, socket, name).is_some()
 }
 
-fn closed_by_peer(ctx: &Ctx<'_>, socket: &Rc<SocketCore>) -> rquickjs::Result<()> {
+pub fn closed_by_peer(ctx: &Ctx<'_>, socket: &Rc<SocketCore>) -> rquickjs::Result<()> {
     socket.note(ClueEvent::Closed);
     refuse_writes(ctx, socket, socket.close())?;
     finish(ctx, socket)
 }
 
 /// The last thing a socket does.
-fn finish(ctx: &Ctx<'_>, socket: &Rc<SocketCore>) -> rquickjs::Result<()> {
+pub fn finish(ctx: &Ctx<'_>, socket: &Rc<SocketCore>) -> rquickjs::Result<()> {
+    let Some(extended) = &socket.extended else {
+        socket.release();
+        let result = call(ctx, socket, EventName::Close, None);
+        socket.anchor.take();
+        return result;
+    };
+    let told = delivery::closed(ctx, socket, extended);
     socket.release();
-    let result = call(ctx, socket, EventName::Close, None);
+    let closed = told.and_then(|()| call(ctx, socket, EventName::Close, None));
+    let settled = delivery::settle_closed(ctx, extended);
     socket.anchor.take();
-    result
+    closed.and(settled)
 }
 
-fn refuse_writes(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, cut_off: CutOff) -> rquickjs::Result<()> {
+pub fn refuse_writes(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, cut_off: CutOff) -> rquickjs::Result<()> {
     let closed = NetError::Closed { ends: cut_off.ends };
     for write in cut_off.writes {
         socket.count_partial(&write);
         let failure = SocketFailure::from_net(Method::Write, &closed);
         let message = format!("failed to write data after {} bytes: {}", write.written, failure.message);
         let failure = SocketFailure { message, ..failure }.called_at(write.called);
-        let value = tell(ctx, socket, &socket.failed(failure, &write.tags))?;
-        write.waiting.reject(ctx, value)?;
+        // A request that was not sent fails with the others of its socket.
+        if let Waiting::Promise(promise) = write.waiting {
+            let value = tell(ctx, socket, &socket.failed(failure, &write.tags))?;
+            promise.reject(ctx, value)?;
+        }
     }
     Ok(())
 }
@@ -254,7 +324,7 @@ fn refuse_destroyed(
 }
 
 /// Tells listeners of a failure, and gives back what its promise is to be rejected with.
-fn tell<'js>(
+pub fn tell<'js>(
     ctx: &Ctx<'js>,
     socket: &Rc<SocketCore>,
     failure: &SocketFailure,
@@ -265,17 +335,31 @@ fn tell<'js>(
 }
 
 fn handler<'js>(ctx: &Ctx<'js>, socket: &Rc<SocketCore>, name: EventName) -> Option<Function<'js>> {
-    let object: Class<'js, SocketObject<'js>> = socket.anchor.borrow().clone()?.restore(ctx).ok()?;
+    let object = object_of(ctx, socket)?;
     let handler = object.borrow().handler(name);
     handler
 }
 
-fn call<'js>(
+/// The script's object.
+pub fn object_of<'js>(ctx: &Ctx<'js>, socket: &SocketCore) -> Option<Class<'js, SocketObject<'js>>> {
+    socket.anchor.borrow().clone()?.restore(ctx).ok()
+}
+
+/// Whether a listener or a `once()` waits for an event.
+pub fn is_heard(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, name: EventName) -> bool {
+    listens(ctx, socket, name) || socket.extended.as_ref().is_some_and(|extended| extended.awaits_once(name))
+}
+
+/// Calls the listener of an event, if there is one, and settles what `once()` promised.
+pub fn call<'js>(
     ctx: &Ctx<'js>,
     socket: &Rc<SocketCore>,
     name: EventName,
     argument: Option<Value<'js>>,
 ) -> rquickjs::Result<()> {
+    if let Some(extended) = &socket.extended {
+        extended.keep_once(ctx, name, argument.as_ref())?;
+    }
     let Some(handler) = handler(ctx, socket, name) else { return Ok(()) };
     // The result is dropped; a promise among it is watched by the rejection tracker.
     match argument {

@@ -16,8 +16,10 @@ use senary_js::vu::failures::ClueEvent;
 use senary_net::{DialOptions, NetError, Security, Stream, Target};
 use tokio::time::Sleep;
 
-use super::core::{QueuedWrite, SocketCore, State};
+use super::core::{QueuedWrite, SocketCore, State, Waiting};
+use super::delivery;
 use super::events::SocketEvent;
+use super::extended::Extended;
 use super::target::ConnectTarget;
 use crate::connection::error::{Method, SocketFailure};
 
@@ -76,7 +78,10 @@ fn poll_io(socket: &Rc<SocketCore>, clocks: &mut Clocks, cx: &mut Context<'_>) -
             return Poll::Pending;
         }
         let mut progress = poll_writes(socket, cx);
-        if !socket.data_queued.get() && !socket.vu.is_blocked() {
+        let wanted = socket.extended.as_ref().is_none_or(|extended| extended.wants_bytes());
+        if !wanted {
+            progress |= clocks.silence.poll(socket, cx);
+        } else if !socket.data_queued.get() && !socket.vu.is_blocked() {
             match poll_read(socket, cx) {
                 Poll::Ready(Continue::Yes) => progress = true,
                 Poll::Ready(Continue::No) => {
@@ -85,6 +90,9 @@ fn poll_io(socket: &Rc<SocketCore>, clocks: &mut Clocks, cx: &mut Context<'_>) -
                 }
                 Poll::Pending => progress |= clocks.silence.poll(socket, cx),
             }
+        }
+        if let Some(extended) = &socket.extended {
+            progress |= clocks.waits.poll(socket, extended, cx);
         }
         if !progress {
             clocks.youth.poll(socket, cx);
@@ -107,10 +115,17 @@ fn poll_read(socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> Poll<Continue> {
         socket.account_wire_bytes();
         match read {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(0)) => {
-                socket.emit_from_io(SocketEvent::PeerClosed);
-                Poll::Ready(Continue::No)
-            }
+            Poll::Ready(Ok(0)) => match &socket.extended {
+                None => {
+                    socket.emit_from_io(SocketEvent::PeerClosed);
+                    Poll::Ready(Continue::No)
+                }
+                Some(extended) => {
+                    extended.inbound.borrow_mut().ended = true;
+                    socket.emit_from_io(SocketEvent::PeerEnded);
+                    Poll::Ready(Continue::Yes)
+                }
+            },
             Poll::Ready(Ok(n)) => {
                 socket.bytes_read.set(socket.bytes_read.get() + n as u64);
                 if socket.idle_timeout.get().is_some() {
@@ -118,7 +133,15 @@ fn poll_read(socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> Poll<Continue> {
                 }
                 socket.owed.answered(socket.books.count(socket.metrics.reads));
                 socket.data_queued.set(true);
-                socket.emit_from_io(SocketEvent::Data(Chunk::copy_of(&socket.vu.memory, &buffer[..n])));
+                let chunk = || Chunk::copy_of(&socket.vu.memory, &buffer[..n]);
+                match &socket.extended {
+                    None => socket.emit_from_io(SocketEvent::Data(chunk())),
+                    Some(extended) => {
+                        extended.inbound.borrow_mut().push(&buffer[..n], Instant::now());
+                        let raw = (extended.is_framed.get() && extended.hears_data.get()).then(chunk);
+                        socket.emit_from_io(SocketEvent::Received(raw));
+                    }
+                }
                 Poll::Ready(Continue::Yes)
             }
             Poll::Ready(Err(error)) => {
@@ -135,7 +158,7 @@ fn poll_writes(socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> bool {
     let mut progress = false;
     loop {
         let mut queue = socket.writes.borrow_mut();
-        let Some(write) = queue.front_mut() else { return progress };
+        let Some(write) = queue.front_mut() else { return progress | ended_now(socket) };
         let mut stream = socket.stream.borrow_mut();
         let Some(stream) = stream.as_mut() else { return progress };
         let done = poll_write(socket, stream, write, cx);
@@ -148,7 +171,11 @@ fn poll_writes(socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> bool {
         let Some(write) = queue.pop_front() else { return progress };
         drop(queue);
         match outcome {
-            Ok(()) => socket.emit_from_io(SocketEvent::Written(write.waiting)),
+            Ok(()) => match (write.waiting, &socket.extended) {
+                (Waiting::Promise(promise), _) => socket.emit_from_io(SocketEvent::Written(promise)),
+                (Waiting::Request(serial), Some(extended)) => delivery::sent(socket, extended, serial),
+                (Waiting::Request(_) | Waiting::Nothing, _) => {}
+            },
             Err(failure) => {
                 socket.count_partial(&write);
                 let message =
@@ -159,6 +186,15 @@ fn poll_writes(socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> bool {
             }
         }
     }
+}
+
+/// Nothing waits to be sent any more, and our side was to end then.
+fn ended_now(socket: &Rc<SocketCore>) -> bool {
+    let ends = socket.extended.as_ref().is_some_and(|extended| extended.ends_when_sent.take());
+    if ends {
+        socket.emit_from_io(SocketEvent::Drained);
+    }
+    ends
 }
 
 fn poll_write(
@@ -194,6 +230,7 @@ fn remember_waker(socket: &SocketCore, cx: &Context<'_>) {
 struct Clocks {
     silence: Silence,
     youth: Youth,
+    waits: Waits,
 }
 
 /// How long a connection is not kept alive: less than the silence before a first probe.
@@ -248,6 +285,42 @@ impl Silence {
                 return true;
             }
             // Data moves `due` on all the time; the timer is set anew only when it fires too early.
+            let too_late = self.timer.as_ref().is_none_or(|(at, _)| *at > due);
+            if too_late {
+                self.timer = Some((due, Box::pin(tokio::time::sleep_until(due.into()))));
+            }
+            let Some((_, timer)) = &mut self.timer else { return false };
+            if timer.as_mut().poll(cx).is_pending() {
+                return false;
+            }
+            self.timer = None;
+        }
+    }
+}
+
+/// The readers and requests of a socket of `senary/tcp`, which wait for a limited time, and the silence that ends a
+/// message.
+#[derive(Default)]
+struct Waits {
+    timer: Option<(Instant, Pin<Box<Sleep>>)>,
+}
+
+impl Waits {
+    /// Whether a `Due` event was queued.
+    fn poll(&mut self, socket: &Rc<SocketCore>, extended: &Extended, cx: &mut Context<'_>) -> bool {
+        if extended.due_queued.get() {
+            return false;
+        }
+        let idle = extended.inbound.borrow().idle_ends();
+        let Some(due) = extended.deadline.get().into_iter().chain(idle).min() else { return false };
+        loop {
+            if due <= Instant::now() {
+                self.timer = None;
+                extended.due_queued.set(true);
+                socket.emit_from_io(SocketEvent::Due);
+                return true;
+            }
+            // Most waits end long before; a timer that fires too early is set anew.
             let too_late = self.timer.as_ref().is_none_or(|(at, _)| *at > due);
             if too_late {
                 self.timer = Some((due, Box::pin(tokio::time::sleep_until(due.into()))));

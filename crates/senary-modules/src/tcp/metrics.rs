@@ -1,4 +1,4 @@
-//! The metrics of `k6/x/tcp`, and where a VU keeps them.
+//! The metrics of sockets, and where a VU keeps them.
 
 use rquickjs::{Ctx, JsLifetime};
 use senary_metrics::{MetricId, MetricType, Registry, ValueType, registry::RegistryError};
@@ -38,6 +38,53 @@ impl TcpMetrics {
             errors: counter("tcp_errors")?,
             timeouts: counter("tcp_timeouts")?,
             partial_writes: counter("tcp_partial_writes")?,
+        })
+    }
+
+    /// Registers the metrics, and keeps them with the VU.
+    pub fn install(ctx: &Ctx<'_>, registry: &Registry) -> Result<(), RegistryError> {
+        // Storing fails only while userdata is being read, which nobody does here.
+        let _ = ctx.store_userdata(Self::register(registry)?);
+        Ok(())
+    }
+
+    /// The metrics of the VU, if its script has loaded the module.
+    pub fn of(ctx: &Ctx<'_>) -> Option<Self> {
+        ctx.userdata::<Self>().map(|metrics| *metrics)
+    }
+}
+
+/// The metrics that `senary/tcp` adds; registered when a script first imports it.
+#[derive(Clone, Copy, Debug)]
+pub struct MessageMetrics {
+    pub requests: MetricId,
+    pub duration: MetricId,
+    pub blocked: MetricId,
+    pub waiting: MetricId,
+    pub failed: MetricId,
+    pub sent: MetricId,
+    pub received: MetricId,
+    pub unmatched: MetricId,
+}
+
+// SAFETY: it holds no JavaScript value.
+unsafe impl<'js> JsLifetime<'js> for MessageMetrics {
+    type Changed<'to> = MessageMetrics;
+}
+
+impl MessageMetrics {
+    fn register(registry: &Registry) -> Result<Self, RegistryError> {
+        let counter = |name| registry.get_or_register(name, MetricType::Counter, ValueType::Default);
+        let time = |name| registry.get_or_register(name, MetricType::Trend, ValueType::Time);
+        Ok(Self {
+            requests: counter("tcp_reqs")?,
+            duration: time("tcp_req_duration")?,
+            blocked: time("tcp_req_blocked")?,
+            waiting: time("tcp_req_waiting")?,
+            failed: registry.get_or_register("tcp_req_failed", MetricType::Rate, ValueType::Default)?,
+            sent: counter("tcp_msgs_sent")?,
+            received: counter("tcp_msgs_received")?,
+            unmatched: counter("tcp_unmatched_messages")?,
         })
     }
 

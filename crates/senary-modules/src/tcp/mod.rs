@@ -1,21 +1,44 @@
 //! The TCP socket of scripts.
 //!
-//! One file per concern: `class` (its methods and properties), `target` (the peer that a connect names), `core` (its
-//! state), `io` (the wire), `events` (what script is told), `metrics`.
+//! One file per concern. Of every socket: `class` (its methods and properties), `target` (the peer that a connect names),
+//! `core` (its state), `io` (the wire), `send` (bytes on their way), `events` (what script is told), `metrics`. Of
+//! `senary/tcp` besides: `extended_class` and `extended` (its methods, its state), `framing` and `patterns` (what the script
+//! gives), `inbound` (received bytes), `delivery` (who gets a message), `requests`, `encoding`.
 
 pub mod class;
 mod core;
+mod delivery;
+mod encoding;
 mod events;
+mod extended;
+pub mod extended_class;
+mod framing;
+mod inbound;
 mod io;
 mod metrics;
+mod patterns;
+mod requests;
+mod send;
 mod target;
 
-use rquickjs::Ctx;
+use rquickjs::{Ctx, Object};
 use senary_js::errors;
+use senary_js::natives::NativeModule;
 use senary_js::vu::core::vu_of;
 
 use self::metrics::TcpMetrics;
 use crate::connection::error;
+
+/// `senary/tcp`.
+pub const MODULE: NativeModule =
+    NativeModule { opens_files: true, ..NativeModule::new("senary/tcp", exports) };
+
+fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
+    install(ctx)?;
+    let module = Object::new(ctx.clone())?;
+    module.set("Socket", extended_class::constructor(ctx)?)?;
+    Ok(module)
+}
 
 /// Makes a VU ready for sockets: registers their metrics, and the class of their errors.
 pub fn install(ctx: &Ctx<'_>) -> rquickjs::Result<()> {

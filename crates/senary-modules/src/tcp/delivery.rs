@@ -1,0 +1,529 @@
+//! How messages reach a script of `senary/tcp`: replies go to their requests, the others to readers and listeners.
+//!
+//! Messages are taken out of the stream one by one, in the VU's turn, and only while somebody wants one: a script that
+//! changes the framing after a message has changed it before the next one is looked for.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use rquickjs::{Coerced, Ctx, Function, Persistent, Value};
+use senary_wire::{FrameError, Id};
+
+use senary_js::value_text;
+
+use super::core::SocketCore;
+use super::encoding;
+use super::events::{self, EventName, SocketEvent};
+use super::extended::Extended;
+use super::inbound::{Item, Want};
+use super::requests::{Correlation, KeyOf, Pending, Serial};
+use super::send;
+use crate::connection::books::milliseconds;
+use crate::connection::error::{Method, SocketFailure};
+use crate::connection::options::Tags;
+use senary_js::promise::Resolvers;
+
+/// Why nothing more comes.
+enum Stop {
+    Failed(SocketFailure),
+    Threw(rquickjs::Error),
+}
+
+impl From<rquickjs::Error> for Stop {
+    fn from(error: rquickjs::Error) -> Self {
+        Self::Threw(error)
+    }
+}
+
+impl From<FrameError> for Stop {
+    fn from(error: FrameError) -> Self {
+        Self::Failed(SocketFailure::new(Method::Read, error.code(), error.to_string()))
+    }
+}
+
+/// Bytes have come: the next message goes to whom it belongs, and the others get turns of their own.
+pub fn received(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, extended: &Extended) -> rquickjs::Result<()> {
+    socket.data_queued.set(false);
+    match next_item(ctx, socket, extended) {
+        Ok(None) => {}
+        Ok(Some(item)) => {
+            // Before the script runs, which may throw: the rest has its turn all the same.
+            if extended.inbound.borrow().has_some() {
+                socket.data_queued.set(true);
+                socket.emit(SocketEvent::Received(None));
+            }
+            hand_over(ctx, socket, extended, item)?;
+        }
+        Err(Stop::Failed(failure)) => return break_off(ctx, socket, failure),
+        Err(Stop::Threw(error)) => return Err(error),
+    }
+    socket.wake();
+    Ok(())
+}
+
+/// The peer has ended its side.
+pub fn ended(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, extended: &Extended) -> rquickjs::Result<()> {
+    extended.inbound.borrow_mut().ended = true;
+    while extended.has_takers() {
+        let left = extended.inbound.borrow_mut().finish();
+        match left {
+            Ok(Some(item)) => hand_over(ctx, socket, extended, item)?,
+            Ok(None) => break,
+            Err(error) => {
+                let failure = SocketFailure::new(Method::Read, error.code(), error.to_string());
+                return break_off(ctx, socket, failure);
+            }
+        }
+    }
+    end_readers(ctx, socket, extended)?;
+    let text = "the peer has ended the connection before it replied";
+    fail_requests(ctx, socket, extended, "ERR_SOCKET_CLOSED", text)?;
+    events::call(ctx, socket, EventName::End, None)?;
+    if extended.settings.allow_half_open || !socket.is_open() {
+        return Ok(());
+    }
+    if socket.writes.borrow().is_empty() {
+        return events::closed_by_peer(ctx, socket);
+    }
+    extended.ends_when_sent.set(true);
+    socket.wake();
+    Ok(())
+}
+
+/// Readers learn that the stream has ended.
+fn end_readers(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, extended: &Extended) -> rquickjs::Result<()> {
+    loop {
+        let Some(reader) = extended.inbound.borrow_mut().readers.pop_front() else { return Ok(()) };
+        match reader.want {
+            Want::Next => reader.promise.resolve(ctx, Value::new_null(ctx.clone()))?,
+            Want::Exactly(wanted) => {
+                let taken = extended.inbound.borrow_mut().take(wanted);
+                match taken {
+                    Some(bytes) => {
+                        let value =
+                            encoding::value(ctx, &socket.vu.memory, &bytes, extended.settings.encoding)?;
+                        reader.promise.resolve(ctx, value)?;
+                    }
+                    None => {
+                        let failure = too_few(extended, wanted).called_at(reader.called);
+                        let failure = socket.failed(failure, &Vec::new());
+                        reader.promise.reject(ctx, failure.to_value(ctx)?)?;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `read(n)` of a stream that has ended before.
+pub fn too_few(extended: &Extended, wanted: usize) -> SocketFailure {
+    let left = extended.inbound.borrow().len();
+    let text = format!("the stream has ended: {wanted} bytes were to be read, and {left} are left");
+    SocketFailure::new(Method::Read, "ERR_STREAM_ENDED", text)
+}
+
+/// Takes out the next thing that somebody wants.
+fn next_item<'js>(
+    ctx: &Ctx<'js>,
+    socket: &Rc<SocketCore>,
+    extended: &Extended,
+) -> Result<Option<Item>, Stop> {
+    if !extended.has_takers() {
+        return Ok(None);
+    }
+    let wanted = extended.inbound.borrow().readers.front().map(|reader| reader.want);
+    if let Some(Want::Exactly(count)) = wanted {
+        let Some(bytes) = extended.inbound.borrow_mut().take(count) else { return Ok(None) };
+        let reader = extended.inbound.borrow_mut().readers.pop_front();
+        if let Some(reader) = reader {
+            let value = encoding::value(ctx, &socket.vu.memory, &bytes, extended.settings.encoding)?;
+            reader.promise.resolve(ctx, value)?;
+        }
+        return Ok(None);
+    }
+    next_message(ctx, socket, extended)
+}
+
+/// The next message, whoever wants it.
+fn next_message<'js>(
+    ctx: &Ctx<'js>,
+    socket: &Rc<SocketCore>,
+    extended: &Extended,
+) -> Result<Option<Item>, Stop> {
+    if !extended.by_function.get() {
+        let item = extended.inbound.borrow_mut().next()?;
+        return Ok(item);
+    }
+    let Some(function) = events::object_of(ctx, socket).and_then(|object| object.borrow().framing_function())
+    else {
+        return Ok(None);
+    };
+    let value = {
+        let mut inbound = extended.inbound.borrow_mut();
+        if inbound.len() == 0 {
+            return Ok(None);
+        }
+        encoding::value(ctx, &socket.vu.memory, inbound.all(), None)?
+    };
+    let length = function.call::<_, Value<'js>>((value,))?;
+    let (have, max) = {
+        let inbound = extended.inbound.borrow();
+        (inbound.len(), inbound.max())
+    };
+    match length.as_number() {
+        Some(0.0) if have > max => {
+            let text =
+                format!("the framing function finds no message in {have} bytes; at most {max} are kept");
+            Err(Stop::Failed(SocketFailure::new(Method::Read, "ERR_FRAME_TOO_LARGE", text)))
+        }
+        Some(0.0) => Ok(None),
+        Some(length) if length.fract() == 0.0 && length > 0.0 && length <= have as f64 => {
+            Ok(extended.inbound.borrow_mut().take(length as usize).map(Item::Message))
+        }
+        _ => {
+            let shown = value_text::to_text(ctx, &length);
+            let text = format!(
+                "the framing function gave back {shown}; it gives back the length of the first message, up to {have}, or 0 if more is needed"
+            );
+            Err(Stop::Failed(SocketFailure::new(Method::Read, "ERR_FRAME_INVALID", text)))
+        }
+    }
+}
+
+/// Gives a message to whom it belongs.
+fn hand_over<'js>(
+    ctx: &Ctx<'js>,
+    socket: &Rc<SocketCore>,
+    extended: &Extended,
+    item: Item,
+) -> rquickjs::Result<()> {
+    let message = match item {
+        Item::Message(message) => message,
+        Item::Echo(frame) => {
+            send::behind(socket, frame.to_vec());
+            return Ok(());
+        }
+    };
+    if extended.is_framed.get() {
+        socket.books.count(extended.metrics.received);
+    }
+    let arrived = extended.inbound.borrow_mut().arrived();
+    if extended.requests.borrow().were_made() {
+        if reply(ctx, socket, extended, &message, arrived)? {
+            return Ok(());
+        }
+        socket.books.count(extended.metrics.unmatched);
+    }
+    give_to_reader_or_listener(ctx, socket, extended, message)
+}
+
+fn give_to_reader_or_listener<'js>(
+    ctx: &Ctx<'js>,
+    socket: &Rc<SocketCore>,
+    extended: &Extended,
+    message: Bytes,
+) -> rquickjs::Result<()> {
+    let to_value = || encoding::value(ctx, &socket.vu.memory, &message, extended.settings.encoding);
+    let reader = {
+        let mut inbound = extended.inbound.borrow_mut();
+        let is_next = inbound.readers.front().is_some_and(|reader| reader.want == Want::Next);
+        if is_next { inbound.readers.pop_front() } else { None }
+    };
+    if let Some(reader) = reader {
+        return reader.promise.resolve(ctx, to_value()?);
+    }
+    let event = if extended.is_framed.get() { EventName::Message } else { EventName::Data };
+    if events::is_heard(ctx, socket, event) {
+        return events::call(ctx, socket, event, Some(to_value()?));
+    }
+    if extended.inbound.borrow_mut().keep(message) && socket.vu.warn_once("tcp.untaken") {
+        log::warn!(
+            hint = "read them, or listen to \"message\"";
+            "More than 1 MiB of messages answer no request and are read by nobody: the oldest are dropped"
+        );
+    }
+    Ok(())
+}
+
+/// Whether the message is a reply to a request, which then has it.
+fn reply<'js>(
+    ctx: &Ctx<'js>,
+    socket: &Rc<SocketCore>,
+    extended: &Extended,
+    message: &Bytes,
+    (first_byte, last_byte): (Instant, Instant),
+) -> rquickjs::Result<bool> {
+    let key = match &extended.settings.correlation {
+        Correlation::InOrder => None,
+        Correlation::Auto { reply, .. } => match reply.read(message) {
+            Ok(number) => Some(Id::Number(number)),
+            Err(_) => return Ok(false),
+        },
+        Correlation::ByKey { reply, .. } => match key_of(ctx, socket, extended, reply, message, Side::Reply)?
+        {
+            Some(key) => Some(key),
+            None => return Ok(false),
+        },
+    };
+    let serial = extended.requests.borrow().of(key.as_ref());
+    let Some(serial) = serial else { return Ok(false) };
+    let is_last = is_last(ctx, socket, extended, serial, message)?;
+    let mut requests = extended.requests.borrow_mut();
+    let Some(pending) = requests.get_mut(serial) else { return Ok(false) };
+    pending.first_byte.get_or_insert(first_byte);
+    let is_late = pending.promise.is_none();
+    if !is_last {
+        if !is_late {
+            let value = encoding::value(ctx, &socket.vu.memory, message, extended.settings.encoding)?;
+            pending.replies.push(Persistent::save(ctx, value));
+        }
+        return Ok(!is_late);
+    }
+    let Some(pending) = requests.complete(serial, key.as_ref()) else { return Ok(false) };
+    drop(requests);
+    if is_late {
+        return Ok(false);
+    }
+    answered(ctx, socket, extended, pending, message, last_byte)?;
+    Ok(true)
+}
+
+/// Whether the message is the last one of the answer to a request.
+fn is_last<'js>(
+    ctx: &Ctx<'js>,
+    socket: &Rc<SocketCore>,
+    extended: &Extended,
+    serial: Serial,
+    message: &Bytes,
+) -> rquickjs::Result<bool> {
+    let until = {
+        let mut requests = extended.requests.borrow_mut();
+        let Some(pending) = requests.get_mut(serial) else { return Ok(false) };
+        if let Some(is_last) = pending.answer.ends_with(message) {
+            return Ok(is_last);
+        }
+        match &pending.answer {
+            super::requests::Answer::UntilFunction(until) => until.clone(),
+            _ => return Ok(true),
+        }
+    };
+    let value = encoding::value(ctx, &socket.vu.memory, message, extended.settings.encoding)?;
+    Ok(until.restore(ctx)?.call::<_, Coerced<bool>>((value,))?.0)
+}
+
+/// Records how long the answer took, and resolves the request with it.
+fn answered<'js>(
+    ctx: &Ctx<'js>,
+    socket: &Rc<SocketCore>,
+    extended: &Extended,
+    pending: Pending,
+    message: &Bytes,
+    last_byte: Instant,
+) -> rquickjs::Result<()> {
+    let Pending { due, sent, first_byte, promise, as_list, replies, tags, .. } = pending;
+    let metrics = &extended.metrics;
+    let under = socket.books.under(&tags);
+    under.record(metrics.duration, milliseconds(last_byte.saturating_duration_since(due)));
+    if let (Some(sent), Some(first_byte)) = (sent, first_byte) {
+        under.record(metrics.waiting, milliseconds(first_byte.saturating_duration_since(sent)));
+    }
+    under.record(metrics.failed, 0.0);
+    let Some(promise) = promise else { return Ok(()) };
+    let value = encoding::value(ctx, &socket.vu.memory, message, extended.settings.encoding)?;
+    if !as_list {
+        return promise.resolve(ctx, value);
+    }
+    let list = rquickjs::Array::new(ctx.clone())?;
+    let count = replies.len();
+    for (index, reply) in replies.into_iter().enumerate() {
+        list.set(index, reply.restore(ctx)?)?;
+    }
+    list.set(count, value)?;
+    promise.resolve(ctx, list.into_value())
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Request,
+    Reply,
+}
+
+/// The key of a message; `None` where it has none.
+pub fn key_of<'js>(
+    ctx: &Ctx<'js>,
+    socket: &Rc<SocketCore>,
+    extended: &Extended,
+    key: &KeyOf,
+    message: &[u8],
+    side: Side,
+) -> rquickjs::Result<Option<Id>> {
+    if let KeyOf::Place(key) = key {
+        return Ok(key.of(message));
+    }
+    let object = events::object_of(ctx, socket);
+    let Some(function) = object.and_then(|object| object.borrow().key_function(side)) else {
+        return Ok(None);
+    };
+    let value = encoding::value(ctx, &socket.vu.memory, message, extended.settings.encoding)?;
+    let key: Value<'js> = call_key(&function, value)?;
+    if key.is_undefined() || key.is_null() {
+        return Ok(None);
+    }
+    // 1 and "1" are two keys.
+    let text = format!("{}\0{}", key.type_name(), value_text::to_text(ctx, &key));
+    Ok(Some(Id::Text(text.into_bytes().into())))
+}
+
+fn call_key<'js>(function: &Function<'js>, message: Value<'js>) -> rquickjs::Result<Value<'js>> {
+    function.call((message,))
+}
+
+/// A request's last byte was handed to the kernel.
+pub fn sent(socket: &SocketCore, extended: &Extended, serial: Serial) {
+    let now = Instant::now();
+    let mut requests = extended.requests.borrow_mut();
+    let Some(pending) = requests.get_mut(serial) else { return };
+    pending.sent = Some(now);
+    let under = socket.books.under(&pending.tags);
+    under.record(extended.metrics.requests, 1.0);
+    under.record(extended.metrics.blocked, milliseconds(now.saturating_duration_since(pending.due)));
+}
+
+/// Somebody has waited too long, or a silence has ended a message.
+pub fn due(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, extended: &Extended) -> rquickjs::Result<()> {
+    extended.due_queued.set(false);
+    let is_over = extended.inbound.borrow().idle_ends().is_some_and(|end| end <= Instant::now());
+    let message = if is_over { extended.inbound.borrow_mut().flush_idle() } else { None };
+    if let Some(message) = message {
+        hand_over(ctx, socket, extended, Item::Message(message))?;
+    }
+    expired(ctx, socket, extended)
+}
+
+/// Readers and requests that have waited too long are told so.
+fn expired(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, extended: &Extended) -> rquickjs::Result<()> {
+    let now = Instant::now();
+    let over = extended.requests.borrow_mut().expire(now);
+    let readers = {
+        let readers = &mut extended.inbound.borrow_mut().readers;
+        let (over, left) = std::mem::take(readers)
+            .into_iter()
+            .partition(|reader| reader.deadline.is_some_and(|deadline| deadline <= now));
+        *readers = left;
+        let over: std::collections::VecDeque<super::inbound::Reader> = over;
+        over
+    };
+    extended.set_deadline();
+    for expired in over {
+        let text = format!("no reply within {}ms", expired.allowed.as_millis());
+        let failure = SocketFailure::new(Method::Request, "ETIMEDOUT", text).called_at(expired.called);
+        request_failed(ctx, socket, extended, failure, &expired.tags, Some(expired.promise))?;
+    }
+    for reader in readers {
+        let what = if extended.is_framed.get() { "no message" } else { "no data" };
+        let text = format!("{what} came in time");
+        let failure = SocketFailure::new(Method::Read, "ETIMEDOUT", text).called_at(reader.called);
+        let failure = socket.failed(failure, &Vec::new());
+        reader.promise.reject(ctx, failure.to_value(ctx)?)?;
+    }
+    socket.wake();
+    Ok(())
+}
+
+/// Counts a request that got no reply, and rejects it.
+pub fn request_failed(
+    ctx: &Ctx<'_>,
+    socket: &Rc<SocketCore>,
+    extended: &Extended,
+    failure: SocketFailure,
+    tags: &Tags,
+    promise: Option<Resolvers>,
+) -> rquickjs::Result<()> {
+    socket.books.under_failure(&failure, tags).record(extended.metrics.failed, 1.0);
+    let failure = socket.failed(failure, tags);
+    match promise {
+        Some(promise) => promise.reject(ctx, failure.to_value(ctx)?),
+        None => Ok(()),
+    }
+}
+
+/// A request that waited to be sent could not be.
+pub fn request_not_sent(
+    ctx: &Ctx<'_>,
+    socket: &Rc<SocketCore>,
+    extended: &Extended,
+    serial: Serial,
+    failure: &SocketFailure,
+) -> rquickjs::Result<()> {
+    let pending = extended.requests.borrow_mut().withdraw(serial);
+    let Some(Pending { promise, tags, called, .. }) = pending else { return Ok(()) };
+    let failure =
+        SocketFailure::new(Method::Request, failure.code, failure.message.clone()).called_at(called);
+    request_failed(ctx, socket, extended, failure, &tags, promise)
+}
+
+/// All requests under way fail for the same reason.
+fn fail_requests(
+    ctx: &Ctx<'_>,
+    socket: &Rc<SocketCore>,
+    extended: &Extended,
+    code: &'static str,
+    text: &str,
+) -> rquickjs::Result<()> {
+    let pending = extended.requests.borrow_mut().take_all();
+    for Pending { promise, tags, called, .. } in pending {
+        // Without a promise its time was over before, and it has failed already.
+        if promise.is_some() {
+            let failure = SocketFailure::new(Method::Request, code, text).called_at(called);
+            request_failed(ctx, socket, extended, failure, &tags, promise)?;
+        }
+    }
+    Ok(())
+}
+
+/// The stream cannot be taken apart any further: everybody who waits is told, and the connection ends.
+fn break_off(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, failure: SocketFailure) -> rquickjs::Result<()> {
+    let failure = socket.failed(failure, &Vec::new());
+    let cut_off = socket.close();
+    events::tell(ctx, socket, &failure)?;
+    if let Some(extended) = &socket.extended {
+        let readers = std::mem::take(&mut extended.inbound.borrow_mut().readers);
+        for reader in readers {
+            reader.promise.reject(ctx, failure.to_value(ctx)?)?;
+        }
+        fail_requests(ctx, socket, extended, failure.code, &failure.message)?;
+    }
+    events::refuse_writes(ctx, socket, cut_off)?;
+    events::finish(ctx, socket)
+}
+
+/// The socket is closed: what still waits is told why, `closed` resolves, and no `once()` will be kept waiting.
+pub fn closed(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, extended: &Extended) -> rquickjs::Result<()> {
+    let text = "the socket was closed before";
+    if extended.inbound.borrow().ended {
+        end_readers(ctx, socket, extended)?;
+    }
+    let readers = std::mem::take(&mut extended.inbound.borrow_mut().readers);
+    for reader in readers {
+        let failure = SocketFailure::new(Method::Read, "ERR_SOCKET_CLOSED", text).called_at(reader.called);
+        let failure = socket.failed(failure, &Vec::new());
+        reader.promise.reject(ctx, failure.to_value(ctx)?)?;
+    }
+    fail_requests(ctx, socket, extended, "ERR_SOCKET_CLOSED", text)
+}
+
+/// After the last event.
+pub fn settle_closed(ctx: &Ctx<'_>, extended: &Extended) -> rquickjs::Result<()> {
+    let closed = extended.closed.take();
+    if let Some(closed) = closed {
+        closed.resolve(ctx, Value::new_undefined(ctx.clone()))?;
+    }
+    let waiting = std::mem::take(&mut *extended.once.borrow_mut());
+    for (event, promise) in waiting {
+        let text = format!("the socket was closed, and there was no {:?} before", event.as_str());
+        let failure = SocketFailure::new(Method::Read, "ERR_SOCKET_CLOSED", text);
+        promise.reject(ctx, failure.to_value(ctx)?)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! What a socket of `senary/tcp` has besides the documented one: framing, readers, requests, and what waits for its end.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Instant;
+
+use rquickjs::{Ctx, Value};
+use senary_wire::Framing;
+
+use super::encoding::Encoding;
+use super::events::EventName;
+use super::inbound::Inbound;
+use super::metrics::MessageMetrics;
+use super::requests::{Correlation, Requests};
+use senary_js::memory::Memory;
+use senary_js::promise::Resolvers;
+
+/// What the constructor was given.
+#[derive(Default)]
+pub struct Settings {
+    pub encoding: Option<Encoding>,
+    pub correlation: Correlation,
+    pub allow_half_open: bool,
+}
+
+pub struct Extended {
+    pub metrics: MessageMetrics,
+    pub settings: Settings,
+    pub inbound: RefCell<Inbound>,
+    pub requests: RefCell<Requests>,
+    /// What `send()` adds. `None`: nothing.
+    pub sends: RefCell<Option<Rc<Framing>>>,
+    /// Whether messages have an end at all: by a description or by a function.
+    pub is_framed: Cell<bool>,
+    /// A function of the script's finds the end of messages.
+    pub by_function: Cell<bool>,
+    pub paused: Cell<bool>,
+    /// Somebody listens to `message`, or to `data`.
+    pub hears_messages: Cell<bool>,
+    pub hears_data: Cell<bool>,
+    /// Promises of `once()`.
+    pub once: RefCell<Vec<(EventName, Resolvers)>>,
+    /// The promise of `closed` was asked for and is not settled.
+    pub closed: RefCell<Option<Resolvers>>,
+    /// When the next reader or request has waited too long.
+    pub deadline: Cell<Option<Instant>>,
+    /// A `Due` event waits for its turn.
+    pub due_queued: Cell<bool>,
+    /// Our side ends as soon as nothing waits to be sent.
+    pub ends_when_sent: Cell<bool>,
+}
+
+impl Extended {
+    pub fn new(metrics: MessageMetrics, settings: Settings, memory: Rc<Memory>) -> Self {
+        Self {
+            metrics,
+            settings,
+            inbound: RefCell::new(Inbound::new(memory, None)),
+            requests: RefCell::default(),
+            sends: RefCell::default(),
+            is_framed: Cell::new(false),
+            by_function: Cell::new(false),
+            paused: Cell::new(false),
+            hears_messages: Cell::new(false),
+            hears_data: Cell::new(false),
+            once: RefCell::default(),
+            closed: RefCell::default(),
+            deadline: Cell::new(None),
+            due_queued: Cell::new(false),
+            ends_when_sent: Cell::new(false),
+        }
+    }
+
+    /// Whether anybody waits for the next message.
+    pub fn has_takers(&self) -> bool {
+        !self.inbound.borrow().readers.is_empty()
+            || self.requests.borrow().under_way() > 0
+            || self.listens_to_content()
+    }
+
+    fn listens_to_content(&self) -> bool {
+        let event = if self.is_framed.get() { EventName::Message } else { EventName::Data };
+        let listener = if self.is_framed.get() { &self.hears_messages } else { &self.hears_data };
+        listener.get() || self.awaits_once(event)
+    }
+
+    pub fn awaits_once(&self, event: EventName) -> bool {
+        self.once.borrow().iter().any(|(name, _)| *name == event)
+    }
+
+    /// Whether bytes should be received now.
+    pub fn wants_bytes(&self) -> bool {
+        if self.paused.get() {
+            return false;
+        }
+        let inbound = self.inbound.borrow();
+        if inbound.ended {
+            return false;
+        }
+        let room = inbound.len() <= inbound.max();
+        drop(inbound);
+        room && (self.has_takers() || self.hears_data.get() || self.awaits_once(EventName::Data))
+    }
+
+    /// Looks anew for the next moment at which somebody has waited too long.
+    pub fn set_deadline(&self) {
+        let readers = self.inbound.borrow().readers.iter().filter_map(|reader| reader.deadline).min();
+        let requests = self.requests.borrow().next_deadline();
+        self.deadline.set(readers.into_iter().chain(requests).min());
+    }
+
+    /// Settles the promises of `once()` for an event.
+    pub fn keep_once<'js>(
+        &self,
+        ctx: &Ctx<'js>,
+        event: EventName,
+        argument: Option<&Value<'js>>,
+    ) -> rquickjs::Result<()> {
+        if self.once.borrow().is_empty() {
+            return Ok(());
+        }
+        let (kept, left) =
+            std::mem::take(&mut *self.once.borrow_mut()).into_iter().partition(|(name, _)| *name == event);
+        self.once.replace(left);
+        let kept: Vec<(EventName, Resolvers)> = kept;
+        for (_, promise) in kept {
+            promise.resolve(ctx, argument.cloned().unwrap_or_else(|| Value::new_undefined(ctx.clone())))?;
+        }
+        Ok(())
+    }
+
+    /// No script runs any more: all that waits is let go.
+    pub fn abandon(&self) {
+        let readers = std::mem::take(&mut self.inbound.borrow_mut().readers);
+        let requests = self.requests.borrow_mut().take_all();
+        let (once, closed) = (std::mem::take(&mut *self.once.borrow_mut()), self.closed.take());
+        // Taken out first: what is dropped may look at the socket.
+        drop((readers, requests, once, closed));
+    }
+
+    /// Somebody waits until then, at most.
+    pub fn note_deadline(&self, deadline: Instant) {
+        if self.deadline.get().is_none_or(|known| deadline < known) {
+            self.deadline.set(Some(deadline));
+        }
+    }
+}

@@ -1,0 +1,699 @@
+//! The `Socket` of `senary/tcp`: the documented one, and what it has besides. `api/senary-tcp.d.ts` declares it.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use rquickjs::function::{Constructor, Opt};
+use rquickjs::object::Accessor;
+use rquickjs::{Class, Ctx, Function, Object, Persistent, Value, atom::PredefinedAtom};
+use senary_wire::{Endian, Field, Id, Key, Matcher};
+
+use super::class::{Receiver, SocketObject, bound_method, refuse};
+use super::core::{NO_CONNECTION, SocketCore, State, Waiting};
+use super::delivery::{self, Side};
+use super::encoding::{self, Encoding};
+use super::events::EventName;
+use super::extended::{Extended, Settings};
+use super::framing::{self, Receive, field, only_known, text, whole, wrong};
+use super::inbound::{Reader, Want};
+use super::metrics::{MessageMetrics, TcpMetrics};
+use super::patterns::ScriptPattern;
+use super::requests::{Answer, Correlation, KeyOf, Pending};
+use super::send::{self, WriteOutcome};
+use crate::connection::bytes::with_bytes;
+use crate::connection::error::{CallSite, Method, SocketFailure};
+use crate::connection::options::{self, Tags};
+use senary_js::promise::{pending, settled};
+use senary_js::vu::core::vu_of;
+use senary_js::{errors, value_text};
+
+/// How long a request waits for its reply where it does not say otherwise.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+const SOCKET_OPTIONS: [&str; 11] = [
+    "tags",
+    "framing",
+    "encoding",
+    "correlate",
+    "latency",
+    "allowHalfOpen",
+    "scope",
+    "tcpInfo",
+    "noDelay",
+    "receiveBuffer",
+    "sendBuffer",
+];
+
+thread_local! {
+    /// The message and the frame that are being sent.
+    static SCRATCH: RefCell<(Vec<u8>, Vec<u8>)> = const { RefCell::new((Vec::new(), Vec::new())) };
+}
+
+/// The constructor, and with it the class, for a context.
+pub fn constructor<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Constructor<'js>> {
+    if MessageMetrics::of(ctx).is_none() {
+        MessageMetrics::install(ctx, &vu_of(ctx)?.registry)
+            .map_err(|e| errors::throw_go_error(ctx, &e.to_string()))?;
+    }
+    let prototype = Object::new(ctx.clone())?;
+    prototype.set_prototype(Class::<SocketObject<'_>>::prototype(ctx)?.as_ref())?;
+    methods(ctx, &prototype)?;
+    properties(&prototype)?;
+    let constructor = Constructor::new_prototype(ctx, prototype, construct)?;
+    constructor.set_name("Socket")?;
+    Ok(constructor)
+}
+
+fn methods<'js>(ctx: &Ctx<'js>, prototype: &Object<'js>) -> rquickjs::Result<()> {
+    let method = |name: &str, function: rquickjs::Result<Function<'js>>| {
+        bound_method(prototype, &function?.with_name(name)?)
+    };
+    method("send", Function::new(ctx.clone(), send))?;
+    method("read", Function::new(ctx.clone(), read))?;
+    method("request", Function::new(ctx.clone(), request))?;
+    method("pause", Function::new(ctx.clone(), |this: Receiver<'js>| set_paused(&this, true)))?;
+    method("resume", Function::new(ctx.clone(), |this: Receiver<'js>| set_paused(&this, false)))?;
+    method("once", Function::new(ctx.clone(), once))?;
+    method("off", Function::new(ctx.clone(), off))?;
+    let iterator = Function::new(ctx.clone(), iterate)?.with_name("[Symbol.asyncIterator]")?;
+    prototype.prop(
+        PredefinedAtom::SymbolAsyncIterator,
+        rquickjs::object::Property::from(iterator).writable().configurable(),
+    )
+}
+
+fn properties<'js>(prototype: &Object<'js>) -> rquickjs::Result<()> {
+    prototype.prop(
+        "framing",
+        Accessor::new(
+            |ctx: Ctx<'js>, this: Receiver<'js>| {
+                let given = this.0.borrow().functions().borrow().framing.clone();
+                given.unwrap_or_else(|| Value::new_undefined(ctx))
+            },
+            |ctx: Ctx<'js>, this: Receiver<'js>, value: Value<'js>| set_framing(&ctx, &this.0, value),
+        ),
+    )?;
+    prototype.prop("closed", Accessor::from(closed))?;
+    prototype.prop(
+        "writable_length",
+        Accessor::from(|this: Receiver<'js>| {
+            let object = this.0.borrow();
+            let writes = object.core.writes.borrow();
+            writes.iter().map(|write| write.data.len() - write.written).sum::<usize>() as f64
+        }),
+    )
+}
+
+fn construct<'js>(ctx: Ctx<'js>, given: Opt<Value<'js>>) -> rquickjs::Result<Class<'js, SocketObject<'js>>> {
+    let vu = vu_of(&ctx)?;
+    let (Some(metrics), Some(message_metrics)) = (TcpMetrics::of(&ctx), MessageMetrics::of(&ctx)) else {
+        return Err(errors::throw_error(&ctx, "the module senary/tcp is not loaded"));
+    };
+    let given = options::object(&ctx, given.0.as_ref(), "socket options")?;
+    let mut settings = Settings::default();
+    let (mut tags, mut keys, mut framing) = (Tags::new(), (None, None), None);
+    if let Some(given) = &given {
+        only_known(given, "Socket()", &[&SOCKET_OPTIONS])?;
+        tags = options::tags(&ctx, given)?;
+        settings.encoding = encoding(&ctx, given)?;
+        settings.allow_half_open = given.get::<_, rquickjs::Coerced<bool>>("allowHalfOpen")?.0;
+        if let Some(correlate) = field(given, "correlate")? {
+            (settings.correlation, keys) = correlation(&ctx, &correlate)?;
+        }
+        framing = field(given, "framing")?;
+    }
+    let extended = Extended::new(message_metrics, settings, vu.memory.clone());
+    let object = SocketObject::new(SocketCore::new(vu, metrics, tags, Some(extended)));
+    {
+        let mut functions = object.functions().borrow_mut();
+        (functions.request_key, functions.reply_key) = keys;
+    }
+    let class = Class::instance(ctx.clone(), object)?;
+    if let Some(framing) = framing {
+        set_framing(&ctx, &class, framing)?;
+    }
+    Ok(class)
+}
+
+fn encoding(ctx: &Ctx<'_>, given: &Object<'_>) -> rquickjs::Result<Option<Encoding>> {
+    let Some(name) = field(given, "encoding")? else { return Ok(None) };
+    let name = text(&name)?;
+    match Encoding::parse(&name) {
+        Some(encoding) => Ok(Some(encoding)),
+        None => {
+            let known = Encoding::ALL.map(|(name, _)| format!("{name:?}")).join(", ");
+            Err(wrong(ctx, &format!("encoding is one of {known}, not {name:?}")))
+        }
+    }
+}
+
+type KeyFunctions<'js> = (Option<Function<'js>>, Option<Function<'js>>);
+
+fn correlation<'js>(
+    ctx: &Ctx<'js>,
+    value: &Value<'js>,
+) -> rquickjs::Result<(Correlation, KeyFunctions<'js>)> {
+    if let Some(object) = value.as_object().filter(|_| !value.is_function()) {
+        if object.contains_key("request")? || object.contains_key("reply")? && !object.contains_key("auto")? {
+            only_known(object, "correlate", &[&["request", "reply"]])?;
+            let (request, request_key) = key(ctx, &object.get("request")?)?;
+            let (reply, reply_key) = key(ctx, &object.get("reply")?)?;
+            return Ok((Correlation::ByKey { request, reply }, (request_key, reply_key)));
+        }
+        if object.get::<_, rquickjs::Coerced<bool>>("auto")?.0 {
+            only_known(object, "correlate", &[&["offset", "bytes", "endian", "auto", "reply"]])?;
+            let request = place(ctx, object)?;
+            let reply = match field(object, "reply")? {
+                None => request,
+                Some(reply) => match reply.as_object() {
+                    Some(reply) => {
+                        only_known(reply, "correlate.reply", &[&["offset", "bytes", "endian"]])?;
+                        place(ctx, reply)?
+                    }
+                    None => {
+                        return Err(wrong(ctx, "correlate.reply is a place such as { offset: 0, bytes: 4 }"));
+                    }
+                },
+            };
+            return Ok((Correlation::Auto { request, reply }, (None, None)));
+        }
+    }
+    let (both, function) = key(ctx, value)?;
+    Ok((Correlation::ByKey { request: both.clone(), reply: both }, (function.clone(), function)))
+}
+
+fn key<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> rquickjs::Result<(KeyOf, Option<Function<'js>>)> {
+    if let Some(function) = value.as_function() {
+        return Ok((KeyOf::Function, Some(function.clone())));
+    }
+    let what =
+        "a key is a place such as { offset: 0, bytes: 4 }, { pattern: /…/ }, or a function of the message";
+    let Some(object) = value.as_object() else { return Err(wrong(ctx, what)) };
+    if let Some(pattern) = field(object, "pattern")? {
+        only_known(object, "correlate", &[&["pattern"]])?;
+        return match ScriptPattern::of(ctx, &pattern) {
+            Some(pattern) => Ok((KeyOf::Place(Key::Pattern(Rc::new(pattern))), None)),
+            None => Err(wrong(ctx, "correlate.pattern is a regular expression")),
+        };
+    }
+    only_known(object, "correlate", &[&["offset", "bytes", "endian"]])?;
+    Ok((KeyOf::Place(Key::Field(place(ctx, object)?)), None))
+}
+
+/// A number in a message.
+fn place<'js>(ctx: &Ctx<'js>, object: &Object<'js>) -> rquickjs::Result<Field> {
+    let offset = whole(ctx, "offset", &object.get("offset")?)? as usize;
+    let bytes = whole(ctx, "bytes", &object.get("bytes")?)? as usize;
+    if ![1, 2, 4, 8].contains(&bytes) {
+        return Err(wrong(ctx, &format!("bytes is 1, 2, 4 or 8, not {bytes}")));
+    }
+    let endian = match field(object, "endian")? {
+        Some(value) if framing::is_little(ctx, "endian", &value)? => Endian::Little,
+        _ => Endian::Big,
+    };
+    Ok(Field { offset, bytes, endian })
+}
+
+fn set_framing<'js>(
+    ctx: &Ctx<'js>,
+    class: &Class<'js, SocketObject<'js>>,
+    value: Value<'js>,
+) -> rquickjs::Result<()> {
+    let given = framing::given(ctx, &value)?;
+    let object = class.borrow();
+    let Some(extended) = &object.core.extended else { return Ok(()) };
+    let mut functions = object.functions().borrow_mut();
+    functions.framing = given.is_some().then_some(value);
+    extended.is_framed.set(given.is_some());
+    let (receive, send) = given.map_or((None, None), |given| (Some(given.receive), given.send));
+    extended.sends.replace(send);
+    let mut inbound = extended.inbound.borrow_mut();
+    functions.framing_function = None;
+    match receive {
+        Some(Receive::Framed(framing)) => inbound.set_framing(Some(framing)),
+        Some(Receive::Function(function)) => {
+            functions.framing_function = Some(function);
+            inbound.set_framing(None);
+        }
+        None => inbound.set_framing(None),
+    }
+    extended.by_function.set(functions.framing_function.is_some());
+    drop((inbound, functions));
+    object.core.look_for_more();
+    Ok(())
+}
+
+/// The parts a socket of this class always has.
+fn extended_of<'a>(ctx: &Ctx<'_>, core: &'a SocketCore) -> rquickjs::Result<&'a Extended> {
+    match &core.extended {
+        Some(extended) => Ok(extended),
+        None => Err(errors::throw_type_error(
+            ctx,
+            "called on a Socket of k6/x/tcp; import it from \"senary/tcp\"",
+        )),
+    }
+}
+
+fn send<'js>(
+    ctx: Ctx<'js>,
+    this: Receiver<'js>,
+    data: Opt<Value<'js>>,
+    given: Opt<Value<'js>>,
+) -> rquickjs::Result<Value<'js>> {
+    let core = this.0.borrow().core.clone();
+    let extended = extended_of(&ctx, &core)?;
+    let tags = match options::object(&ctx, given.0.as_ref(), "send options")? {
+        None => Tags::new(),
+        Some(given) => {
+            only_known(&given, "send()", &[&["tags"]])?;
+            options::tags(&ctx, &given)?
+        }
+    };
+    let (message, mut frame) = SCRATCH.take();
+    frame.clear();
+    let outcome = with_bytes(&ctx, data.0.as_ref(), None, |bytes| {
+        encode(extended, bytes, &mut frame)?;
+        Ok(send::now(&core, &frame))
+    })?;
+    SCRATCH.replace((message, frame));
+    let outcome = match outcome {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(failure)) | Err(failure) => return refuse(&ctx, &this.0, failure, &tags),
+    };
+    if !matches!(outcome, WriteOutcome::NoConnection) {
+        core.books.count_with(core.metrics.writes, &tags);
+        if extended.is_framed.get() {
+            core.books.count_with(extended.metrics.sent, &tags);
+        }
+    }
+    match outcome {
+        WriteOutcome::Done => settled(&ctx, Ok(Value::new_undefined(ctx.clone()))),
+        WriteOutcome::Left { data, written } => {
+            let (promise, waiting) = pending(&ctx)?;
+            send::queue(&core, data, written, Waiting::Promise(waiting), tags, CallSite::here(&ctx));
+            core.vu.memory.check(&ctx)?;
+            Ok(promise)
+        }
+        WriteOutcome::NoConnection => {
+            let failure = SocketFailure::new(Method::Write, "ENOTCONN", NO_CONNECTION);
+            refuse(&ctx, &this.0, failure, &tags)
+        }
+        WriteOutcome::Failed(failure) => refuse(&ctx, &this.0, failure, &tags),
+    }
+}
+
+/// Appends the message with what the framing adds.
+fn encode(extended: &Extended, message: &[u8], frame: &mut Vec<u8>) -> Result<(), SocketFailure> {
+    match &*extended.sends.borrow() {
+        None => frame.extend_from_slice(message),
+        Some(framing) => framing
+            .encode(message, frame)
+            .map_err(|error| SocketFailure::new(Method::Write, error.code(), error.to_string()))?,
+    }
+    Ok(())
+}
+
+fn read<'js>(
+    ctx: Ctx<'js>,
+    this: Receiver<'js>,
+    first: Opt<Value<'js>>,
+    second: Opt<Value<'js>>,
+) -> rquickjs::Result<Value<'js>> {
+    let core = this.0.borrow().core.clone();
+    let extended = extended_of(&ctx, &core)?;
+    let (want, given) = match &first.0 {
+        Some(first) if first.is_number() => {
+            (Want::Exactly(whole(&ctx, "read(bytes)", first)? as usize), second.0)
+        }
+        _ => (Want::Next, first.0),
+    };
+    let timeout = match options::object(&ctx, given.as_ref(), "read options")? {
+        None => None,
+        Some(given) => {
+            only_known(&given, "read()", &[&["timeout"]])?;
+            field(&given, "timeout")?.map(|value| duration(&ctx, "timeout", &value)).transpose()?
+        }
+    };
+    next(&ctx, &this, &core, extended, want, timeout)
+}
+
+fn next<'js>(
+    ctx: &Ctx<'js>,
+    this: &Receiver<'js>,
+    core: &Rc<SocketCore>,
+    extended: &Extended,
+    want: Want,
+    timeout: Option<Duration>,
+) -> rquickjs::Result<Value<'js>> {
+    if let Want::Exactly(count) = want
+        && count > extended.inbound.borrow().max()
+    {
+        let max = extended.inbound.borrow().max();
+        return Err(wrong(ctx, &format!("read({count}) is more than a message may have: {max} bytes")));
+    }
+    // What was taken out of the stream before is older than what is still in it.
+    if want == Want::Next && extended.inbound.borrow().readers.is_empty() {
+        let untaken = extended.inbound.borrow_mut().take_untaken();
+        if let Some(message) = untaken {
+            let value = encoding::value(ctx, &core.vu.memory, &message, extended.settings.encoding)?;
+            return settled(ctx, Ok(value));
+        }
+    }
+    if extended.inbound.borrow().ended || core.state() == State::Destroyed {
+        return after_the_end(ctx, this, core, extended, want);
+    }
+    if !core.is_open() && core.state() != State::Opening {
+        let failure = SocketFailure::new(Method::Read, "ENOTCONN", NO_CONNECTION);
+        return refuse(ctx, &this.0, failure, &Vec::new());
+    }
+    let (promise, resolvers) = pending(ctx)?;
+    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let called = CallSite::here(ctx);
+    extended.inbound.borrow_mut().readers.push_back(Reader { want, promise: resolvers, deadline, called });
+    deadline.into_iter().for_each(|deadline| extended.note_deadline(deadline));
+    core.look_for_more();
+    Ok(promise)
+}
+
+/// Reading after the peer has ended its side, or after the socket was closed.
+fn after_the_end<'js>(
+    ctx: &Ctx<'js>,
+    this: &Receiver<'js>,
+    core: &Rc<SocketCore>,
+    extended: &Extended,
+    want: Want,
+) -> rquickjs::Result<Value<'js>> {
+    if !extended.inbound.borrow().ended {
+        let text = "the socket is closed";
+        let failure = SocketFailure::new(Method::Read, "ERR_SOCKET_CLOSED", text);
+        return refuse(ctx, &this.0, failure, &Vec::new());
+    }
+    let taken = match want {
+        Want::Exactly(count) => extended.inbound.borrow_mut().take(count),
+        Want::Next => loop {
+            let item = extended.inbound.borrow_mut().finish();
+            match item {
+                Ok(Some(super::inbound::Item::Message(message))) => break Some(message),
+                Ok(Some(super::inbound::Item::Echo(_))) => {}
+                Ok(None) => return settled(ctx, Ok(Value::new_null(ctx.clone()))),
+                Err(error) => {
+                    let failure = SocketFailure::new(Method::Read, error.code(), error.to_string());
+                    return refuse(ctx, &this.0, failure, &Vec::new());
+                }
+            }
+        },
+    };
+    match (taken, want) {
+        (Some(bytes), _) => {
+            let value = encoding::value(ctx, &core.vu.memory, &bytes, extended.settings.encoding)?;
+            settled(ctx, Ok(value))
+        }
+        (None, Want::Exactly(count)) => refuse(ctx, &this.0, delivery::too_few(extended, count), &Vec::new()),
+        (None, Want::Next) => settled(ctx, Ok(Value::new_null(ctx.clone()))),
+    }
+}
+
+/// What `for await` goes through: each step is a `read()`, and leaving the loop closes nothing.
+fn iterate<'js>(ctx: Ctx<'js>, this: Receiver<'js>) -> rquickjs::Result<Value<'js>> {
+    let make: Function<'js> = ctx.eval(
+        "(socket) => ({
+  async next() { const value = await socket.read(); return value === null ? { done: true, value: undefined } : { done: false, value } },
+  async return(value) { return { done: true, value } },
+  [Symbol.asyncIterator]() { return this },
+})",
+    )?;
+    make.call((this.0,))
+}
+
+struct Asked {
+    timeout: Duration,
+    tags: Tags,
+    answer: Answer,
+    as_list: bool,
+}
+
+fn request_options<'js>(ctx: &Ctx<'js>, given: Option<&Value<'js>>) -> rquickjs::Result<Asked> {
+    let mut asked =
+        Asked { timeout: REQUEST_TIMEOUT, tags: Tags::new(), answer: Answer::Replies(1), as_list: false };
+    let Some(given) = options::object(ctx, given, "request options")? else { return Ok(asked) };
+    only_known(&given, "request()", &[&["timeout", "tags", "replies", "until"]])?;
+    asked.tags = options::tags(ctx, &given)?;
+    if let Some(timeout) = field(&given, "timeout")? {
+        asked.timeout = duration(ctx, "timeout", &timeout)?;
+    }
+    if let Some(replies) = field(&given, "replies")? {
+        let replies = whole(ctx, "replies", &replies)?;
+        if replies == 0 {
+            return Err(wrong(ctx, "replies is at least 1; send() waits for none"));
+        }
+        (asked.answer, asked.as_list) = (Answer::Replies(replies), true);
+    }
+    if let Some(until) = field(&given, "until")? {
+        if asked.as_list {
+            return Err(wrong(ctx, "request() takes replies or until, not both"));
+        }
+        (asked.answer, asked.as_list) = (answer_until(ctx, &until)?, true);
+    }
+    Ok(asked)
+}
+
+fn answer_until<'js>(ctx: &Ctx<'js>, until: &Value<'js>) -> rquickjs::Result<Answer> {
+    match until.as_function() {
+        Some(function) => Ok(Answer::UntilFunction(Persistent::save(ctx, function.clone()))),
+        None => Ok(Answer::Until(matcher(ctx, "until", until)?)),
+    }
+}
+
+/// `{ offset, equals }` or `{ contains }`.
+pub fn matcher<'js>(ctx: &Ctx<'js>, name: &str, value: &Value<'js>) -> rquickjs::Result<Matcher> {
+    let what = || {
+        wrong(
+            ctx,
+            &format!("{name} is {{ equals: data }}, {{ offset, equals: data }} or {{ contains: data }}"),
+        )
+    };
+    let Some(object) = value.as_object().filter(|_| !value.is_function()) else { return Err(what()) };
+    only_known(object, name, &[&["offset", "equals", "contains"]])?;
+    match (field(object, "equals")?, field(object, "contains")?) {
+        (Some(equals), None) => {
+            let offset = field(object, "offset")?.map(|offset| whole(ctx, "offset", &offset)).transpose()?;
+            let bytes = framing::data(ctx, "equals", &equals)?;
+            Ok(Matcher::Equals { offset: offset.unwrap_or(0) as usize, bytes })
+        }
+        (None, Some(contains)) => Ok(Matcher::contains(&framing::data(ctx, "contains", &contains)?)),
+        _ => Err(what()),
+    }
+}
+
+/// Milliseconds, or a text with units.
+pub fn duration<'js>(ctx: &Ctx<'js>, name: &str, value: &Value<'js>) -> rquickjs::Result<Duration> {
+    if let Some(ms) = value.as_number().filter(|ms| ms.is_finite() && *ms >= 0.0) {
+        return Ok(Duration::try_from_secs_f64(ms / 1e3).unwrap_or(Duration::MAX));
+    }
+    if value.is_string() {
+        let given = text(value)?;
+        if let Some(nanos) =
+            senary_words::duration::parse_go(&given).ok().and_then(|nanos| u64::try_from(nanos).ok())
+        {
+            return Ok(Duration::from_nanos(nanos));
+        }
+    }
+    let shown = value_text::to_text(ctx, value);
+    Err(wrong(ctx, &format!("{name} is a time: milliseconds, or a text such as \"1.5s\", not {shown}")))
+}
+
+fn request<'js>(
+    ctx: Ctx<'js>,
+    this: Receiver<'js>,
+    data: Opt<Value<'js>>,
+    given: Opt<Value<'js>>,
+) -> rquickjs::Result<Value<'js>> {
+    let due = Instant::now();
+    let core = this.0.borrow().core.clone();
+    let extended = extended_of(&ctx, &core)?;
+    if !extended.is_framed.get() {
+        let text = "request() needs a framing, to know where a reply ends: new Socket({ framing: \"u32\" })";
+        return Err(wrong(&ctx, text));
+    }
+    let asked = request_options(&ctx, given.0.as_ref())?;
+    if !core.is_open() {
+        let failure = SocketFailure::new(Method::Request, "ENOTCONN", NO_CONNECTION);
+        return refuse_request(&ctx, &this, extended, failure, &asked.tags);
+    }
+    let (mut message, mut frame) = SCRATCH.take();
+    message.clear();
+    frame.clear();
+    let copied = with_bytes(&ctx, data.0.as_ref(), None, |bytes| message.extend_from_slice(bytes))?;
+    let made = match copied {
+        Ok(()) => make_request(&ctx, &core, extended, &mut message, &mut frame)?,
+        Err(failure) => Err(failure),
+    };
+    let result = match made {
+        Ok(key) => send_request(&ctx, &this, &core, extended, key, &frame, asked, due),
+        Err(failure) => refuse_request(&ctx, &this, extended, failure, &asked.tags),
+    };
+    SCRATCH.replace((message, frame));
+    result
+}
+
+/// Puts the number of the socket's own in, if there is one, and frames the message; gives back its key.
+fn make_request<'js>(
+    ctx: &Ctx<'js>,
+    core: &Rc<SocketCore>,
+    extended: &Extended,
+    message: &mut [u8],
+    frame: &mut Vec<u8>,
+) -> rquickjs::Result<Result<Option<Id>, SocketFailure>> {
+    let invalid = |text: String| SocketFailure::new(Method::Request, "ERR_INVALID_ARG_VALUE", text);
+    let key = match &extended.settings.correlation {
+        Correlation::InOrder => None,
+        Correlation::ByKey { request, .. } => {
+            match delivery::key_of(ctx, core, extended, request, message, Side::Request)? {
+                Some(key) => Some(key),
+                None => {
+                    return Ok(Err(invalid(
+                        "the request has no key by which its reply could find it".to_owned(),
+                    )));
+                }
+            }
+        }
+        Correlation::Auto { request, .. } => {
+            let number = extended.requests.borrow_mut().new_number(request.largest());
+            let Some(number) = number else {
+                return Ok(Err(invalid(
+                    "all numbers that fit the place are taken by requests under way".to_owned(),
+                )));
+            };
+            if let Err(error) = request.write(message, number) {
+                return Ok(Err(invalid(error.to_string())));
+            }
+            Some(Id::Number(number))
+        }
+    };
+    Ok(encode(extended, message, frame)
+        .map(|()| key)
+        .map_err(|failure| SocketFailure { method: Method::Request, ..failure }))
+}
+
+fn send_request<'js>(
+    ctx: &Ctx<'js>,
+    this: &Receiver<'js>,
+    core: &Rc<SocketCore>,
+    extended: &Extended,
+    key: Option<Id>,
+    frame: &[u8],
+    asked: Asked,
+    due: Instant,
+) -> rquickjs::Result<Value<'js>> {
+    let (promise, resolvers) = pending(ctx)?;
+    let Asked { timeout, tags, answer, as_list } = asked;
+    let deadline = due.checked_add(timeout).unwrap_or(due + REQUEST_TIMEOUT * 1000);
+    let pending = Pending {
+        due,
+        sent: None,
+        first_byte: None,
+        deadline,
+        promise: Some(resolvers),
+        answer,
+        as_list,
+        replies: Vec::new(),
+        tags: tags.clone(),
+        called: CallSite::here(ctx),
+    };
+    let serial = extended.requests.borrow_mut().add(key, pending);
+    let Some(serial) = serial else {
+        let text = "another request under way has the same key";
+        let failure = SocketFailure::new(Method::Request, "ERR_INVALID_ARG_VALUE", text);
+        return refuse_request(ctx, this, extended, failure, &tags);
+    };
+    let outcome = send::now(core, frame);
+    if !matches!(outcome, WriteOutcome::NoConnection) {
+        core.books.count(core.metrics.writes);
+        core.books.count(extended.metrics.sent);
+    }
+    match outcome {
+        WriteOutcome::Done => delivery::sent(core, extended, serial),
+        WriteOutcome::Left { data, written } => {
+            send::queue(core, data, written, Waiting::Request(serial), tags, None);
+            core.vu.memory.check(ctx)?;
+        }
+        WriteOutcome::NoConnection => {
+            let failure = SocketFailure::new(Method::Request, "ENOTCONN", NO_CONNECTION);
+            delivery::request_not_sent(ctx, core, extended, serial, &failure)?;
+        }
+        WriteOutcome::Failed(failure) => delivery::request_not_sent(ctx, core, extended, serial, &failure)?,
+    }
+    extended.note_deadline(deadline);
+    core.wake();
+    Ok(promise)
+}
+
+/// A request that is refused on the spot; it counts as failed.
+fn refuse_request<'js>(
+    ctx: &Ctx<'js>,
+    this: &Receiver<'js>,
+    extended: &Extended,
+    failure: SocketFailure,
+    tags: &Tags,
+) -> rquickjs::Result<Value<'js>> {
+    let core = this.0.borrow().core.clone();
+    core.books.under_failure(&failure, tags).record(extended.metrics.failed, 1.0);
+    refuse(ctx, &this.0, failure, tags)
+}
+
+fn set_paused(this: &Receiver<'_>, paused: bool) {
+    let object = this.0.borrow();
+    if let Some(extended) = &object.core.extended {
+        extended.paused.set(paused);
+        object.core.look_for_more();
+    }
+}
+
+/// A name of an event, or a clear error: a promise for an event that cannot come would never be settled.
+fn event_name(ctx: &Ctx<'_>, call: &str, name: Option<&Value<'_>>) -> rquickjs::Result<EventName> {
+    let name = name.map(text).transpose()?.unwrap_or_default();
+    EventName::parse(&name, true).ok_or_else(|| {
+        let known = EventName::ALL.map(EventName::as_str).join(", ");
+        wrong(ctx, &format!("{call}: a socket has the events {known}, not {name:?}"))
+    })
+}
+
+fn once<'js>(ctx: Ctx<'js>, this: Receiver<'js>, name: Opt<Value<'js>>) -> rquickjs::Result<Value<'js>> {
+    let core = this.0.borrow().core.clone();
+    let extended = extended_of(&ctx, &core)?;
+    let event = event_name(&ctx, "once()", name.0.as_ref())?;
+    if core.state() == State::Destroyed {
+        let text = "the socket is closed: it has no more events";
+        let failure = SocketFailure::new(Method::Read, "ERR_SOCKET_CLOSED", text);
+        return settled(&ctx, Err(failure.to_value(&ctx)?));
+    }
+    let (promise, resolvers) = pending(&ctx)?;
+    extended.once.borrow_mut().push((event, resolvers));
+    core.look_for_more();
+    Ok(promise)
+}
+
+fn off<'js>(ctx: Ctx<'js>, this: Receiver<'js>, name: Opt<Value<'js>>) -> rquickjs::Result<()> {
+    let event = event_name(&ctx, "off()", name.0.as_ref())?;
+    this.0.borrow().set_handler(event, None);
+    Ok(())
+}
+
+/// The same promise each time, kept with the object.
+fn closed<'js>(ctx: Ctx<'js>, this: Receiver<'js>) -> rquickjs::Result<Value<'js>> {
+    let object = this.0.borrow();
+    let extended = extended_of(&ctx, &object.core)?;
+    if let Some(promise) = object.functions().borrow().closed.clone() {
+        return Ok(promise);
+    }
+    let promise = if object.core.state() == State::Destroyed {
+        settled(&ctx, Ok(Value::new_undefined(ctx.clone())))?
+    } else {
+        let (promise, resolvers) = pending(&ctx)?;
+        extended.closed.replace(Some(resolvers));
+        promise
+    };
+    object.functions().borrow_mut().closed = Some(promise.clone());
+    Ok(promise)
+}
