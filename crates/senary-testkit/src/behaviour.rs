@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use crate::connection::Connection;
+use crate::connection::{Connection, TlsEnd};
 use crate::protocol;
 
 /// How a server treats each connection. All but [`Behaviour::NeverReads`] read to the end, so that the bytes they
@@ -80,21 +80,6 @@ pub enum Behaviour {
         behaviour: Box<Behaviour>,
         limit: Duration,
     },
-}
-
-/// How TLS ends, or does not, behind an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TlsEnd {
-    /// With a `close_notify`, as it should.
-    Goodbye,
-    /// TCP ends between two records.
-    Silent,
-    /// TCP ends in the middle of a record.
-    Cut,
-    /// With a fatal alert: a bad record.
-    Alert,
-    /// With bytes that are not a TLS record.
-    Garbage,
 }
 
 /// Has no line, no length and no code in it that a client could take for an answer.

@@ -8,8 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use crate::behaviour::TlsEnd;
-use crate::server::Entry;
+use crate::books::Entry;
 
 const READ_SIZE: usize = 64 * 1024;
 
@@ -24,6 +23,21 @@ const NO_RECORD: [u8; 5 + 32] = {
     }
     record
 };
+
+/// How TLS ends, or does not, behind an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsEnd {
+    /// With a `close_notify`, as it should.
+    Goodbye,
+    /// TCP ends between two records.
+    Silent,
+    /// TCP ends in the middle of a record.
+    Cut,
+    /// With a fatal alert: a bad record.
+    Alert,
+    /// With bytes that are not a TLS record.
+    Garbage,
+}
 
 enum Wire {
     Plain(TcpStream),

@@ -10,6 +10,7 @@
 
 mod backlog;
 mod behaviour;
+mod books;
 mod certificate;
 mod connection;
 mod program;
@@ -18,8 +19,9 @@ mod server;
 mod web;
 
 pub use backlog::FullBacklog;
-pub use behaviour::{Behaviour, TlsEnd};
+pub use behaviour::Behaviour;
 pub use certificate::Certificate;
+pub use connection::TlsEnd;
 pub use program::{Outcome, Program, Running, Signal};
 pub use server::Server;
 pub use web::web_server;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::connection::Connection;
 
-const LONGEST_FRAME: usize = 16 * 1024 * 1024;
+const MAX_FRAME: usize = 16 * 1024 * 1024;
 
 /// Redis: arrays of bulk strings in, one reply each; keys live as long as the connection.
 pub(crate) async fn resp(c: &mut Connection) -> io::Result<()> {
@@ -140,7 +140,7 @@ pub(crate) async fn smtp(c: &mut Connection) -> io::Result<()> {
 pub(crate) async fn length_prefixed(c: &mut Connection) -> io::Result<()> {
     while let Some(head) = c.read_exactly(4).await? {
         let length = head.iter().fold(0_usize, |length, byte| length << 8 | usize::from(*byte));
-        if length > LONGEST_FRAME {
+        if length > MAX_FRAME {
             return Ok(());
         }
         let Some(mut payload) = c.read_exactly(length).await? else { return Ok(()) };

@@ -1,8 +1,8 @@
 //! A server on a free loopback port, on a thread of its own, that keeps books of what it was sent.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -13,12 +13,11 @@ use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 
 use crate::behaviour::Behaviour;
+use crate::books::{Books, Entry};
 use crate::certificate::Certificate;
 use crate::connection::Connection;
 
 const BACKLOG: i32 = 16 * 1024;
-/// How much of each connection's input is kept verbatim.
-const KEPT: usize = 64 * 1024;
 /// How long a server that is dropped may take for it.
 const CATCHING_UP: Duration = Duration::from_secs(5);
 
@@ -28,99 +27,6 @@ pub struct Server {
     books: Arc<Books>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
-}
-
-struct Books {
-    accepted: AtomicU64,
-    open: AtomicU64,
-    bytes: AtomicU64,
-    resumed: AtomicU64,
-    pages: Mutex<Vec<Page>>,
-    /// Where connections of the server's own come from, which are not in the books.
-    own: Mutex<Vec<SocketAddr>>,
-    /// It neither accepts nor reads nor writes any more once it has received this many bytes.
-    freezes_after: AtomicU64,
-}
-
-/// What is kept of a connection.
-struct Page {
-    peer: SocketAddr,
-    received: Vec<u8>,
-}
-
-impl Default for Books {
-    fn default() -> Self {
-        Self {
-            accepted: AtomicU64::new(0),
-            open: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
-            resumed: AtomicU64::new(0),
-            pages: Mutex::default(),
-            own: Mutex::default(),
-            freezes_after: AtomicU64::new(u64::MAX),
-        }
-    }
-}
-
-impl Books {
-    fn is_frozen(&self) -> bool {
-        self.bytes.load(Ordering::SeqCst) >= self.freezes_after.load(Ordering::SeqCst)
-    }
-
-    fn pages(&self) -> MutexGuard<'_, Vec<Page>> {
-        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn own(&self) -> MutexGuard<'_, Vec<SocketAddr>> {
-        self.own.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether that is a connection of the server's own, which it then has seen.
-    fn is_own(&self, peer: SocketAddr) -> bool {
-        let mut own = self.own();
-        let others = own.len();
-        own.retain(|own| *own != peer);
-        own.len() < others
-    }
-}
-
-/// A connection in the books, open until this is dropped.
-pub(crate) struct Entry {
-    books: Arc<Books>,
-    index: usize,
-}
-
-impl Entry {
-    fn new(books: Arc<Books>, peer: SocketAddr) -> Self {
-        books.open.fetch_add(1, Ordering::SeqCst);
-        books.accepted.fetch_add(1, Ordering::SeqCst);
-        let index = {
-            let mut pages = books.pages();
-            pages.push(Page { peer, received: Vec::new() });
-            pages.len() - 1
-        };
-        Self { books, index }
-    }
-
-    /// Returns while the server lives, and never once it is frozen.
-    pub(crate) async fn thaws(&self) {
-        if self.books.is_frozen() {
-            std::future::pending::<()>().await;
-        }
-    }
-
-    pub(crate) fn note(&self, data: &[u8]) {
-        self.books.bytes.fetch_add(data.len() as u64, Ordering::SeqCst);
-        let kept = &mut self.books.pages()[self.index].received;
-        let room = KEPT.saturating_sub(kept.len()).min(data.len());
-        kept.extend_from_slice(&data[..room]);
-    }
-}
-
-impl Drop for Entry {
-    fn drop(&mut self) {
-        self.books.open.fetch_sub(1, Ordering::SeqCst);
-    }
 }
 
 impl Server {
