@@ -1,30 +1,26 @@
 //! Connecting: resolve, TCP handshake, TLS handshake, each step timed on its own.
 //!
-//! Cancelling is dropping the future. The [`Attempt`] has the times of the steps that were taken, also when a later one
+//! Cancelling is dropping the future. The [`DialProgress`] has the times of the steps that were taken, also when a later one
 //! fails or the whole is given up.
 
 use std::cell::Cell;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
-use socket2::Socket;
 
 use crate::counted::{Counted, WireBytes};
+use crate::dial_options::DialOptions;
 use crate::error::NetError;
 use crate::network::{Address, Family, Network, Route};
-use crate::proxy_protocol::ProxyProtocol;
 use crate::resolve::Resolver;
 use crate::stream::Stream;
 use crate::tls::{self, Security, Tls, TlsStream};
 use crate::transport::Transport;
 use crate::{limits, name, tcp, unix};
 
-/// The reference's fixed limit for the TCP handshake.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// The host of a Unix socket: whom its certificate is for, and what SNI says.
 const LOCALHOST: &str = "localhost";
 
@@ -46,59 +42,6 @@ pub enum Target<'a> {
     Path(&'a str),
 }
 
-/// How to connect.
-#[derive(Clone, Copy, Debug)]
-pub struct DialOptions<'a> {
-    /// `None`: plain.
-    pub tls: Option<Security<'a>>,
-    /// The source address; the system's choice if left out.
-    pub local_ip: Option<IpAddr>,
-    /// The only family to take an address of, whatever the `dns` option prefers.
-    pub family: Option<Family>,
-    /// For the look-up, TCP and TLS together. If left out, TCP and TLS may take 30 seconds each.
-    pub timeout: Option<Duration>,
-    /// Whether small writes are sent at once.
-    pub no_delay: bool,
-    /// In bytes, as the kernel takes them.
-    pub receive_buffer: Option<usize>,
-    pub send_buffer: Option<usize>,
-    /// What to send before anything else.
-    pub proxy_protocol: Option<ProxyProtocol>,
-}
-
-impl Default for DialOptions<'_> {
-    fn default() -> Self {
-        Self {
-            tls: None,
-            local_ip: None,
-            family: None,
-            timeout: None,
-            no_delay: true,
-            receive_buffer: None,
-            send_buffer: None,
-            proxy_protocol: None,
-        }
-    }
-}
-
-impl DialOptions<'_> {
-    /// What a step may take.
-    pub(crate) fn step_timeout(&self) -> Duration {
-        self.timeout.unwrap_or(CONNECT_TIMEOUT)
-    }
-
-    /// To be set before the handshake, which tells the peer how much is received.
-    pub(crate) fn apply_buffers(&self, socket: &Socket) -> io::Result<()> {
-        if let Some(size) = self.receive_buffer {
-            socket.set_recv_buffer_size(size)?;
-        }
-        if let Some(size) = self.send_buffer {
-            socket.set_send_buffer_size(size)?;
-        }
-        Ok(())
-    }
-}
-
 /// How long the steps of a connect took; `None` for steps that were not reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timings {
@@ -109,7 +52,7 @@ pub struct Timings {
 
 /// How far a connect is.
 #[derive(Debug, Default)]
-pub struct Attempt {
+pub struct DialProgress {
     timings: Cell<Timings>,
     /// The step that is being taken, and since when.
     step: Cell<Option<(Step, Instant)>>,
@@ -123,8 +66,8 @@ enum Step {
     Handshake,
 }
 
-impl Attempt {
-    /// Of the steps taken until now; one that is being taken has lasted until now.
+impl DialProgress {
+    /// Timings of the steps so far; a step under way counts up to this moment.
     pub fn timings(&self) -> Timings {
         let mut timings = self.timings.get();
         if let Some((step, since)) = self.step.get() {
@@ -185,14 +128,14 @@ impl Dialer {
         target: Target<'_>,
         options: &DialOptions<'_>,
         wire: &Rc<WireBytes>,
-        attempt: &Attempt,
+        progress: &DialProgress,
     ) -> Result<Stream, NetError> {
         let connected = match options.timeout {
-            None => self.connect(target, options, wire, attempt).await,
+            None => self.connect(target, options, wire, progress).await,
             Some(limit) => {
-                let connect = self.connect(target, options, wire, attempt);
+                let connect = self.connect(target, options, wire, progress);
                 let connected = Box::pin(tokio::time::timeout(limit, connect)).await;
-                connected.unwrap_or_else(|_| Err(attempt.timed_out(target, options)))
+                connected.unwrap_or_else(|_| Err(progress.timed_out(target, options)))
             }
         };
         connected.inspect_err(limits::advise)
@@ -206,10 +149,10 @@ impl Dialer {
         read_ahead: &[u8],
         host: &str,
         security: &Security<'_>,
-        attempt: &Attempt,
+        progress: &DialProgress,
     ) -> Result<Stream, NetError> {
         let options = DialOptions { tls: Some(*security), ..DialOptions::default() };
-        self.handshake(stream, read_ahead, host, security, &options, attempt)
+        self.handshake(stream, read_ahead, host, security, &options, progress)
             .await
             .inspect_err(limits::advise)
     }
@@ -219,21 +162,21 @@ impl Dialer {
         target: Target<'_>,
         options: &DialOptions<'_>,
         wire: &Rc<WireBytes>,
-        attempt: &Attempt,
+        progress: &DialProgress,
     ) -> Result<Stream, NetError> {
         let (transport, remote, host) = match target {
             Target::Host { host, port } => {
-                let to = self.resolve(host, port, options.family, attempt).await?;
-                attempt.begin(Step::Connect);
+                let to = self.resolve(host, port, options.family, progress).await?;
+                progress.begin(Step::Connect);
                 let connected = tcp::connect(to, options).await;
-                attempt.end();
+                progress.end();
                 (Transport::Tcp(connected?), Address::Ip(to), host)
             }
             Target::Path(path) => {
-                attempt.begin(Step::Connect);
+                progress.begin(Step::Connect);
                 // In a box: what most connects have no use for is no part of their future.
                 let connected = Box::pin(unix::connect(path, options)).await;
-                attempt.end();
+                progress.end();
                 (Transport::Unix(connected?), Address::Path(path.into()), LOCALHOST)
             }
         };
@@ -245,7 +188,7 @@ impl Dialer {
         }
         match &options.tls {
             None => Ok(stream),
-            Some(security) => Box::pin(self.handshake(stream, &[], host, security, options, attempt)).await,
+            Some(security) => Box::pin(self.handshake(stream, &[], host, security, options, progress)).await,
         }
     }
 
@@ -254,14 +197,14 @@ impl Dialer {
         host: &str,
         port: i64,
         family: Option<Family>,
-        attempt: &Attempt,
+        progress: &DialProgress,
     ) -> Result<SocketAddr, NetError> {
         let port = u16::try_from(port).map_err(|_| NetError::InvalidPort { network: Network::Tcp, port })?;
-        attempt.begin(Step::Resolve);
+        progress.begin(Step::Resolve);
         let resolved = self.resolver.resolve(host, port, family).await;
-        attempt.end();
+        progress.end();
         let to = resolved?;
-        attempt.to.set(Some(to));
+        progress.to.set(Some(to));
         Ok(to)
     }
 
@@ -273,16 +216,16 @@ impl Dialer {
         host: &str,
         security: &Security<'_>,
         options: &DialOptions<'_>,
-        attempt: &Attempt,
+        progress: &DialProgress,
     ) -> Result<Stream, NetError> {
         let host = security.servername.unwrap_or(host);
         let config = self.tls.config_for(host, security, stream.remote())?;
         let name = server_name(host)?;
         let (counted, remote) = stream.into_plain()?;
         let handshake = TlsStream::connect(config, name, counted, read_ahead);
-        attempt.begin(Step::Handshake);
+        progress.begin(Step::Handshake);
         let handshake = tokio::time::timeout(options.step_timeout(), handshake).await;
-        attempt.end();
+        progress.end();
         match handshake {
             Ok(Ok(stream)) => Ok(Stream::tls(stream, remote)),
             Ok(Err((error, counted))) => {
@@ -317,12 +260,12 @@ mod tests {
         let host = Target::Host { host: "host.test", port: 7 };
         let options = DialOptions::default();
         let timed_out = |step, to: Option<&str>, target| {
-            let attempt = Attempt::default();
-            attempt.to.set(to.map(|to| to.parse().unwrap()));
-            attempt.begin(step);
-            let error = attempt.timed_out(target, &options);
+            let progress = DialProgress::default();
+            progress.to.set(to.map(|to| to.parse().unwrap()));
+            progress.begin(step);
+            let error = progress.timed_out(target, &options);
             assert_eq!(error.code(), "ETIMEDOUT");
-            (error.to_string(), attempt.timings().resolving.is_some())
+            (error.to_string(), progress.timings().resolving.is_some())
         };
         let to = Some("127.0.0.1:7");
         for (step, to, target, text) in [

@@ -4,13 +4,15 @@
 
 mod counted;
 pub mod dial;
+mod dial_options;
 pub mod echo;
 pub mod error;
-pub mod farewell;
 pub mod limits;
+pub mod lingering;
 mod lookup;
 mod name;
 pub mod network;
+mod options;
 pub mod proxy_protocol;
 pub mod resolve;
 mod runtime_thread;
@@ -21,12 +23,14 @@ mod transport;
 mod unix;
 
 pub use counted::WireBytes;
-pub use dial::{Attempt, DialOptions, Dialer, Target, Timings};
+pub use dial::{DialProgress, Dialer, Target, Timings};
+pub use dial_options::DialOptions;
 pub use echo::EchoServer;
 pub use error::NetError;
 pub use network::{Address, Ends, Family, Network, Route};
+pub use options::{Cidr, ConfigError, DnsConfig, DnsPolicy, DnsSelect, HostPattern, LocalIps};
 pub use proxy_protocol::ProxyProtocol;
-pub use resolve::{ConfigError, DnsConfig, LocalIps, Resolver};
+pub use resolve::Resolver;
 pub use stream::Stream;
 pub use tcp::TcpInfo;
 pub use tls::{

@@ -20,17 +20,17 @@ use crate::transport::{Detached, Transport};
 /// How long a peer may take to close.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How much it may say until then, in bytes.
-const MOST_BYTES: usize = 16 << 20;
+const MAX_BYTES: usize = 16 << 20;
 /// Connections at a time, and the part of the files this process may open.
-const MOST: u64 = 256;
+const MAX_CONNECTIONS: u64 = 256;
 const PART_OF_FILES: u64 = 8;
 
-/// How many farewells are being said.
+/// How many connections linger.
 static UNDER_WAY: Mutex<u64> = Mutex::new(0);
-static SAID: Condvar = Condvar::new();
+static NONE_LEFT: Condvar = Condvar::new();
 
 /// A connection that has had its last word from the script.
-struct Farewell {
+struct Lingering {
     transport: Detached,
     /// TLS that may hold back some of it.
     tls: Option<Box<ClientConnection>>,
@@ -38,7 +38,7 @@ struct Farewell {
 }
 
 /// Closes a connection once its peer has heard everything; at once if too many are waiting for that already.
-pub(crate) fn say(transport: Transport, tls: Option<Box<ClientConnection>>) {
+pub(crate) fn close(transport: Transport, tls: Option<Box<ClientConnection>>) {
     let Some(place) = Place::take() else { return };
     let Some(queue) = queue() else { return };
     if tls.is_none() && transport.shutdown_write().is_err() {
@@ -46,13 +46,13 @@ pub(crate) fn say(transport: Transport, tls: Option<Box<ClientConnection>>) {
     }
     let Ok(transport) = transport.detach() else { return };
     // If the thread has ended, it is closed here.
-    let _ = queue.send(Farewell { transport, tls, _place: place });
+    let _ = queue.send(Lingering { transport, tls, _place: place });
 }
 
-/// Waits until all farewells are said, which takes a second at most. For the end of a process, which would cut them short.
-pub fn all_said() {
-    let said = SAID.wait_timeout_while(under_way(), PATIENCE, |under_way| *under_way > 0);
-    drop(said.unwrap_or_else(PoisonError::into_inner));
+/// Waits until no connection lingers any more, which takes a second at most. For the end of a process, which would cut them short.
+pub fn wait_all() {
+    let waited = NONE_LEFT.wait_timeout_while(under_way(), PATIENCE, |under_way| *under_way > 0);
+    drop(waited.unwrap_or_else(PoisonError::into_inner));
 }
 
 fn under_way() -> MutexGuard<'static, u64> {
@@ -66,7 +66,9 @@ impl Place {
     fn take() -> Option<Self> {
         static LIMIT: OnceLock<u64> = OnceLock::new();
         let limit = *LIMIT.get_or_init(|| {
-            getrlimit(Resource::Nofile).current.map_or(MOST, |files| MOST.min(files / PART_OF_FILES))
+            getrlimit(Resource::Nofile)
+                .current
+                .map_or(MAX_CONNECTIONS, |files| MAX_CONNECTIONS.min(files / PART_OF_FILES))
         });
         let mut under_way = under_way();
         (*under_way < limit).then(|| {
@@ -81,39 +83,39 @@ impl Drop for Place {
         let mut under_way = under_way();
         *under_way -= 1;
         if *under_way == 0 {
-            SAID.notify_all();
+            NONE_LEFT.notify_all();
         }
     }
 }
 
 /// To the thread, which is started when it is first needed; `None` if the system gives none.
-fn queue() -> Option<&'static UnboundedSender<Farewell>> {
-    static QUEUE: OnceLock<Option<UnboundedSender<Farewell>>> = OnceLock::new();
+fn queue() -> Option<&'static UnboundedSender<Lingering>> {
+    static QUEUE: OnceLock<Option<UnboundedSender<Lingering>>> = OnceLock::new();
     let start = || {
-        let (sender, farewells) = unbounded_channel();
-        let serve = move |runtime| tokio::task::LocalSet::new().block_on(&runtime, serve(farewells));
-        runtime_thread("farewell", serve).ok()?;
+        let (sender, connections) = unbounded_channel();
+        let serve = move |runtime| tokio::task::LocalSet::new().block_on(&runtime, serve(connections));
+        runtime_thread("lingering", serve).ok()?;
         Some(sender)
     };
     QUEUE.get_or_init(start).as_ref()
 }
 
-async fn serve(mut farewells: UnboundedReceiver<Farewell>) {
-    while let Some(farewell) = farewells.recv().await {
+async fn serve(mut connections: UnboundedReceiver<Lingering>) {
+    while let Some(connection) = connections.recv().await {
         tokio::task::spawn_local(async move {
             // A peer that is gone, or too slow, is not waited for.
-            let _ = tokio::time::timeout(PATIENCE, farewell.say()).await;
+            let _ = tokio::time::timeout(PATIENCE, connection.finish()).await;
         });
     }
 }
 
-impl Farewell {
-    async fn say(self) -> io::Result<()> {
+impl Lingering {
+    async fn finish(self) -> io::Result<()> {
         let Self { transport, mut tls, _place } = self;
         let transport = transport.attach()?;
         let mut scrap = vec![0; 16 * 1024];
         let mut heard = 0;
-        while heard < MOST_BYTES {
+        while heard < MAX_BYTES {
             let interest =
                 if tls.is_some() { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
             let ready = transport.ready(interest).await?;
@@ -121,7 +123,7 @@ impl Farewell {
                 && ready.is_writable()
             {
                 while connection.wants_write() {
-                    match connection.write_tls(&mut Now(&transport)) {
+                    match connection.write_tls(&mut TryWrite(&transport)) {
                         Ok(_) => {}
                         Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                         Err(error) => return Err(error),
@@ -144,9 +146,9 @@ impl Farewell {
 }
 
 /// Writes what the kernel takes now.
-struct Now<'a>(&'a Transport);
+struct TryWrite<'a>(&'a Transport);
 
-impl Write for Now<'_> {
+impl Write for TryWrite<'_> {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
         self.0.try_write(data)
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Names that are looked up at the same time, at most.
-const MOST_THREADS: usize = 64;
+const MAX_THREADS: usize = 64;
 /// A thread that had nothing to do for this long ends.
 const IDLE: Duration = Duration::from_secs(10);
 
@@ -88,7 +88,7 @@ impl Lookups {
             asking.push(sender);
             return Ok(receiver);
         }
-        if state.queue.len() >= state.idle && state.threads < MOST_THREADS {
+        if state.queue.len() >= state.idle && state.threads < MAX_THREADS {
             match (self.system.start)(self.clone()) {
                 Ok(()) => state.threads += 1,
                 // Those there are will come to it.
@@ -226,7 +226,7 @@ mod tests {
             let expected = if name.len() % 2 == 0 { Ok(vec![HERE]) } else { Err(LookupError::NotFound) };
             assert_eq!(answer, expected, "{name}");
         }
-        assert!(lookups.lock().threads <= MOST_THREADS);
+        assert!(lookups.lock().threads <= MAX_THREADS);
         assert!(lookups.lock().asking.is_empty());
     }
 

@@ -17,7 +17,7 @@ use crate::error::NetError;
 use crate::network::{Address, Ends, Network};
 use crate::tcp::TcpInfo;
 use crate::tls::{TlsInfo, TlsStream};
-use crate::{farewell, tls};
+use crate::{lingering, tls};
 
 /// A peer that says something has read what it answers: that many bytes are taken for it, or as many as it says.
 const ANSWERED: usize = 16 * 1024;
@@ -234,10 +234,10 @@ impl Stream {
             return;
         }
         match self.inner {
-            Inner::Plain(counted) => farewell::say(counted.transport, None),
+            Inner::Plain(counted) => lingering::close(counted.transport, None),
             Inner::Tls(stream) => {
                 let (counted, tls) = stream.into_parts();
-                farewell::say(counted.transport, tls.wants_write().then(|| Box::new(tls)));
+                lingering::close(counted.transport, tls.wants_write().then(|| Box::new(tls)));
             }
         }
     }

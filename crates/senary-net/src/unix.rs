@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixStream;
 
-use crate::dial::DialOptions;
+use crate::dial_options::DialOptions;
 use crate::error::NetError;
 use crate::limits;
 use crate::network::{Address, Network, Route};

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use senary_net::proxy_protocol::Version;
 use senary_net::{
-    Attempt, DialOptions, DnsConfig, Family, ProxyProtocol, Resolver, Security, Target, WireBytes,
+    DialOptions, DialProgress, DnsConfig, Family, ProxyProtocol, Resolver, Security, Target, WireBytes,
 };
 use socket2::{Domain, Socket, Type};
 use support::{BOUND, dial, dial_with, dialer, exactly, peer, read_to_end, run};
@@ -75,7 +75,7 @@ fn a_proxy_header_comes_first() {
             let host = address.ip().to_string();
             let target = Target::Host { host: &host, port: address.port().into() };
             let dialed = run(async {
-                let dialed = dialer().dial(target, &options, &wire, &Attempt::default()).await;
+                let dialed = dialer().dial(target, &options, &wire, &DialProgress::default()).await;
                 // The server has closed it.
                 dialed.map(drop).is_ok()
             });
@@ -141,7 +141,7 @@ fn a_time_limit_holds_for_all_steps_together() {
     run(async {
         let dialer = dialer();
         for (to, tls) in [(address, false), (silent_address, true)] {
-            let attempt = Attempt::default();
+            let attempt = DialProgress::default();
             let options = DialOptions {
                 timeout: Some(limit),
                 tls: tls.then(Security::default),

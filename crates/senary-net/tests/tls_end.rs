@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use rustls::{ServerConfig, ServerConnection};
 use senary_net::{
-    Attempt, DialOptions, Dialer, DnsConfig, NetError, Resolver, Security, Stream, Target, Tls, TlsOptions,
-    WireBytes,
+    DialOptions, DialProgress, Dialer, DnsConfig, NetError, Resolver, Security, Stream, Target, Tls,
+    TlsOptions, WireBytes,
 };
 
 const BOUND: Duration = Duration::from_secs(30);
@@ -107,7 +107,7 @@ async fn dial(to: SocketAddr) -> Result<Stream, NetError> {
     let host = to.ip().to_string();
     let target = Target::Host { host: &host, port: to.port().into() };
     let options = DialOptions { tls: Some(Security::default()), ..DialOptions::default() };
-    dialer.dial(target, &options, &Rc::new(WireBytes::default()), &Attempt::default()).await
+    dialer.dial(target, &options, &Rc::new(WireBytes::default()), &DialProgress::default()).await
 }
 
 async fn read(stream: &mut Stream, size: usize) -> Result<Vec<u8>, NetError> {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use senary_net::{
-    Attempt, DialOptions, Dialer, NetError, Security, Sessions, Stream, Tls, TlsInfo, TlsOptions,
+    DialOptions, DialProgress, Dialer, NetError, Security, Sessions, Stream, Tls, TlsInfo, TlsOptions,
     TlsOverrides,
 };
 use support::{
@@ -254,7 +254,7 @@ fn what_a_handshake_came_to_can_be_read() {
 
 async fn secure(stream: Stream, read_ahead: &[u8], overrides: &TlsOverrides) -> Result<Stream, NetError> {
     let security = Security { servername: None, overrides, sessions: None };
-    dialer().secure(stream, read_ahead, "name.test", &security, &Attempt::default()).await
+    dialer().secure(stream, read_ahead, "name.test", &security, &DialProgress::default()).await
 }
 
 #[test]

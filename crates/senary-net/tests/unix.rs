@@ -9,13 +9,13 @@ use std::os::unix::net::UnixListener;
 use std::rc::Rc;
 use std::time::Duration;
 
-use senary_net::{Address, Attempt, DialOptions, NetError, Stream, Target, TlsOverrides, WireBytes};
+use senary_net::{Address, DialOptions, DialProgress, NetError, Stream, Target, TlsOverrides, WireBytes};
 use socket2::{Domain, SockAddr, Socket, Type};
 use support::{Authority, dialer, read, read_to_end, run, secured, write_all};
 
 async fn dial(path: &str, options: &DialOptions<'_>) -> Result<Stream, NetError> {
     let wire = Rc::new(WireBytes::default());
-    dialer().dial(Target::Path(path), options, &wire, &Attempt::default()).await
+    dialer().dial(Target::Path(path), options, &wire, &DialProgress::default()).await
 }
 
 /// Answers one connection with what it says, in capitals.

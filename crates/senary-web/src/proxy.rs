@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::Uri;
 use hyper::header::HeaderValue;
-use senary_net::resolve::Cidr;
+use senary_net::Cidr;
 use senary_words::percent;
 
 use super::WebError;

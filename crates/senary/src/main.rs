@@ -45,14 +45,12 @@ fn main() -> ExitCode {
 }
 
 /// What this thread needs of its stack, in bytes: for the command line, for the most part.
-const LEAST_STACK: u64 = 1 << 20;
+const MIN_STACK: u64 = 1 << 20;
 
 /// An overflow would end the process without a word of what to do.
 fn check_stack() -> Result<(), Failure> {
     match limits::raise_stack() {
-        Some(stack) if stack < LEAST_STACK => {
-            Err(Failure::LittleStack { allowed: stack, needed: LEAST_STACK })
-        }
+        Some(stack) if stack < MIN_STACK => Err(Failure::LittleStack { allowed: stack, needed: MIN_STACK }),
         _ => Ok(()),
     }
 }

@@ -87,7 +87,7 @@ async fn main_line(
     let script = test.source.text;
     let reported = report::write(&ended, finished.results, wrong, script, global.no_color, &signalled).await;
     drop(last_block);
-    senary_net::farewell::all_said();
+    senary_net::lingering::wait_all();
     ended.linger(&signalled, global.quiet).await;
     ended.verdict(outcome.and(reported), finished.crossed)
 }

@@ -6,15 +6,15 @@ use crate::failure::Failure;
 use crate::test_run::TestRun;
 
 /// What a VU takes at the very least, in bytes: one that holds a socket takes twice as much.
-const LEAST_OF_A_VU: u64 = 50_000;
+const MIN_PER_VU: u64 = 50_000;
 
 /// Refuses a test whose VUs cannot exist together, whatever the script does. To make them would take all memory there is,
 /// and with it whatever else runs on the machine. Those that an arrival rate may add are made one by one, if at all.
 pub fn refuse_too_many(run: &TestRun) -> Result<(), Failure> {
     let vus = run.plan.load.planned_vus();
     match memory() {
-        Some(memory) if vus > memory / LEAST_OF_A_VU => {
-            Err(Failure::TooManyVus { vus, most: memory / LEAST_OF_A_VU, memory })
+        Some(memory) if vus > memory / MIN_PER_VU => {
+            Err(Failure::TooManyVus { vus, most: memory / MIN_PER_VU, memory })
         }
         _ => Ok(()),
     }

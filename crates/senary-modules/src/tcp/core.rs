@@ -23,7 +23,7 @@ use senary_js::prefetch::HotLines;
 use senary_js::promise::Resolvers;
 use senary_js::vu::core::VuCore;
 use senary_js::vu::failures::{Clue, ClueEvent, NOTABLE_WAIT, to_hundredths};
-use senary_net::{Attempt, Ends, Stream, WireBytes};
+use senary_net::{DialProgress, Ends, Stream, WireBytes};
 use senary_words::duration::format_go;
 use tokio::task::AbortHandle;
 
@@ -129,7 +129,7 @@ pub struct SocketCore {
     pub io_running: Cell<bool>,
     task: RefCell<Option<AbortHandle>>,
     /// How far the connect is that is under way.
-    pub attempt: RefCell<Option<Rc<Attempt>>>,
+    pub attempt: RefCell<Option<Rc<DialProgress>>>,
     pub connecting: RefCell<Option<Connecting>>,
     pub hot: HotLines,
     /// What a socket of `senary/tcp` has besides.

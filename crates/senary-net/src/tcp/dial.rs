@@ -9,7 +9,7 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use super::local_ports::{self, Window};
-use crate::dial::DialOptions;
+use crate::dial_options::DialOptions;
 use crate::error::NetError;
 use crate::limits;
 use crate::network::Route;

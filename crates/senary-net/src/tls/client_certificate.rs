@@ -12,7 +12,7 @@ use x509_parser::prelude::FromDer;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
 use super::{ClientCertificate, private_key};
-use crate::resolve::{ConfigError, HostPattern};
+use crate::options::{ConfigError, HostPattern};
 
 /// A certificate to show to servers that ask for one, and its key.
 #[derive(Debug)]

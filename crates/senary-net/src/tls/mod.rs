@@ -35,7 +35,7 @@ pub use self::words::handshake_text;
 pub(crate) use self::words::{ended, handshake_error};
 use crate::error::NetError;
 use crate::name;
-use crate::resolve::{ConfigError, HostPattern};
+use crate::options::{ConfigError, HostPattern};
 
 /// The TLS options of a test, as written.
 #[derive(Clone, Debug, Default)]

@@ -24,14 +24,14 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::public_key::PublicKey;
 
 /// The shortest RSA keys, in bits, whose signatures the cryptographic library checks.
-const SHORTEST_RSA: usize = 2048;
+const MIN_RSA: usize = 2048;
 
 /// What only this module objects to.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 pub(super) enum Objection {
     #[error("certificate relies on legacy Common Name field, use SANs instead")]
     CommonName,
-    #[error("server sent certificate containing RSA key smaller than {SHORTEST_RSA} bits: {0} bits")]
+    #[error("server sent certificate containing RSA key smaller than {MIN_RSA} bits: {0} bits")]
     ShortKey(usize),
     #[error("invalid signature by the server certificate")]
     Signature,
@@ -217,7 +217,7 @@ fn public_key(certificate: &[u8]) -> Result<SubjectPublicKeyInfoDer<'_>, Error> 
 /// The length of an RSA key that is shorter than what can be checked.
 fn short_rsa(certificate: &X509Certificate<'_>) -> Option<usize> {
     match certificate.public_key().parsed() {
-        Ok(PublicKey::RSA(key)) => Some(key.key_size()).filter(|bits| *bits < SHORTEST_RSA),
+        Ok(PublicKey::RSA(key)) => Some(key.key_size()).filter(|bits| *bits < MIN_RSA),
         _ => None,
     }
 }

@@ -17,13 +17,13 @@ use super::record::Records;
 use crate::counted::Counted;
 
 /// The most that one system call takes from the kernel, in bytes.
-const MOST_RECEIVED: usize = 32 * 1024;
+const MAX_RECEIVED: usize = 32 * 1024;
 /// The same during a handshake: data that comes right behind it has to fit into rustls's buffer.
-const MOST_IN_HANDSHAKE: usize = 4 * 1024;
+const MAX_IN_HANDSHAKE: usize = 4 * 1024;
 
 thread_local! {
     /// What came over the wire, on its way to rustls. One per worker, because rustls copies it at once.
-    static RECEIVED: RefCell<Vec<u8>> = RefCell::new(vec![0; MOST_RECEIVED]);
+    static RECEIVED: RefCell<Vec<u8>> = RefCell::new(vec![0; MAX_RECEIVED]);
 }
 
 pub(crate) struct TlsStream {
@@ -69,7 +69,7 @@ impl TlsStream {
                 // A peer that has gone is noticed by a write before a read sees the alert that says why.
                 return Poll::Ready(Err(if is_tls(&error) { error } else { sent.err().unwrap_or(error) }));
             }
-            match (self.poll_receive(cx, MOST_IN_HANDSHAKE, &mut ReadBuf::new(&mut [])), sent) {
+            match (self.poll_receive(cx, MAX_IN_HANDSHAKE, &mut ReadBuf::new(&mut [])), sent) {
                 (Poll::Ready(()), _) => {}
                 (Poll::Pending, Ok(_)) => return Poll::Pending,
                 (Poll::Pending, Err(error)) => return Poll::Ready(Err(error)),

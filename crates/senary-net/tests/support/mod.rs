@@ -14,8 +14,8 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion};
 use senary_net::{
-    Attempt, DialOptions, Dialer, DnsConfig, NetError, Resolver, Security, Stream, Target, Tls, TlsOptions,
-    TlsOverrides, WireBytes,
+    DialOptions, DialProgress, Dialer, DnsConfig, NetError, Resolver, Security, Stream, Target, Tls,
+    TlsOptions, TlsOverrides, WireBytes,
 };
 
 pub const BOUND: Duration = Duration::from_secs(30);
@@ -56,7 +56,7 @@ pub async fn dial_with(
 ) -> Result<Stream, NetError> {
     let host = to.ip().to_string();
     let target = Target::Host { host: &host, port: to.port().into() };
-    dialer.dial(target, options, &Rc::new(WireBytes::default()), &Attempt::default()).await
+    dialer.dial(target, options, &Rc::new(WireBytes::default()), &DialProgress::default()).await
 }
 
 pub async fn read(stream: &mut Stream) -> Result<Vec<u8>, NetError> {

@@ -8,9 +8,9 @@ use std::sync::Arc;
 pub type Name = Vec<u8>;
 
 /// Links that lead to links, at most; more of them lead in a circle.
-const LONGEST_CHAIN: usize = 40;
+const MAX_CHAIN: usize = 40;
 /// Files that have a further name because a folder of theirs has one.
-const MOST_ALIASES: usize = 100_000;
+const MAX_ALIASES: usize = 100_000;
 
 /// Why the files of a tar cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +19,7 @@ pub enum EntriesError {
     Tar(#[from] io::Error),
     #[error("{name:?} is a link to {target:?}, which is not in it")]
     Dangling { name: String, target: String },
-    #[error("its links to folders stand for more than {MOST_ALIASES} files")]
+    #[error("its links to folders stand for more than {MAX_ALIASES} files")]
     TooManyAliases,
 }
 
@@ -71,7 +71,7 @@ fn resolve(entries: &BTreeMap<Name, Entry>) -> Result<BTreeMap<Name, Arc<[u8]>>,
             _ if is_symbolic => {
                 for (inner, content) in files_of(entries, end) {
                     aliases += 1;
-                    if aliases > MOST_ALIASES {
+                    if aliases > MAX_ALIASES {
                         return Err(EntriesError::TooManyAliases);
                     }
                     files.entry([name, inner].concat()).or_insert(content);
@@ -86,7 +86,7 @@ fn resolve(entries: &BTreeMap<Name, Entry>) -> Result<BTreeMap<Name, Arc<[u8]>>,
 /// What a name stands for in the end.
 fn follow<'e>(entries: &'e BTreeMap<Name, Entry>, name: &'e [u8]) -> &'e [u8] {
     let mut name = name;
-    for _ in 0..LONGEST_CHAIN {
+    for _ in 0..MAX_CHAIN {
         match entries.get(name) {
             Some(Entry::Link { target, .. }) => name = target,
             _ => break,

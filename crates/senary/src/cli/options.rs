@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use senary_execution::{Segment, SegmentSequence};
-use senary_net::resolve::{Cidr, HostPattern};
+use senary_net::{Cidr, HostPattern};
 use senary_net::{ConfigError, LocalIps};
 use senary_output::{TimeUnit, TrendStat};
 

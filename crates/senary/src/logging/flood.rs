@@ -17,7 +17,7 @@ const FIRST: u64 = 10;
 /// How often a count is written.
 const PERIOD: Duration = Duration::from_secs(1);
 /// Kinds that are told apart by their texts; beyond them the place in the program decides alone.
-const MOST_KINDS: usize = 1_000;
+const MAX_KINDS: usize = 1_000;
 
 /// What has been logged of each kind.
 #[derive(Default)]
@@ -51,7 +51,7 @@ impl Flood {
             level: entry.level,
             text: pattern(&entry),
         };
-        if kinds.len() >= MOST_KINDS && !kinds.contains_key(&kind) {
+        if kinds.len() >= MAX_KINDS && !kinds.contains_key(&kind) {
             kind.text.clear();
         }
         let order = kinds.len();
@@ -189,7 +189,7 @@ mod tests {
         let words = (0..20_000_u32)
             .map(|n| n.to_string().chars().map(|c| (b'a' + c as u8 - b'0') as char).collect::<String>());
         let written = words.filter_map(|word| passed(&flood, 1, word, now)).count();
-        assert!(flood.lock().len() <= MOST_KINDS + 1);
-        assert_eq!(written, MOST_KINDS + FIRST as usize);
+        assert!(flood.lock().len() <= MAX_KINDS + 1);
+        assert_eq!(written, MAX_KINDS + FIRST as usize);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use senary_execution::{Segment, SegmentError, SegmentSequence};
 use senary_metrics::tags::system;
 use senary_metrics::threshold::ThresholdSpec;
-use senary_net::resolve::{DnsPolicy, DnsSelect};
+use senary_net::{DnsPolicy, DnsSelect};
 use senary_words::duration;
 use serde_json::{Map, Value, json};
 

@@ -10,7 +10,7 @@ use hyper::body::{Body, Bytes};
 use tokio_util::sync::CancellationToken;
 
 /// More than everybody who watches a run needs, and few of the descriptors that the test needs.
-const MOST_CONNECTIONS: usize = 64;
+const MAX_CONNECTIONS: usize = 64;
 /// Longer bodies are refused, in bytes; setup data may be large.
 const MAX_BODY: usize = 64 << 20;
 /// All bodies that are being read or worked on, in bytes.
@@ -37,7 +37,7 @@ impl Connections {
     /// there is none such.
     pub fn admit(&mut self) -> Option<Arc<Connection>> {
         self.open.retain(|connection| Arc::strong_count(connection) > 1);
-        if self.open.len() >= MOST_CONNECTIONS {
+        if self.open.len() >= MAX_CONNECTIONS {
             let waiting = self.open.iter().position(|c| !c.at_work.load(Ordering::Relaxed))?;
             self.open.remove(waiting)?.given_up.cancel();
         }
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn the_oldest_that_waits_gives_way() {
         let mut connections = Connections::default();
-        let mut open: Vec<_> = (0..MOST_CONNECTIONS).map(|_| connections.admit().unwrap()).collect();
+        let mut open: Vec<_> = (0..MAX_CONNECTIONS).map(|_| connections.admit().unwrap()).collect();
         open[0].set_at_work(true);
         let new = connections.admit().unwrap();
         let gone: Vec<usize> = (0..open.len()).filter(|i| open[*i].given_up.is_cancelled()).collect();
