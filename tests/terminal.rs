@@ -466,3 +466,29 @@ export default function () { sleep(0.1); console.log("said so") }
     let summary = std::fs::read_to_string(folder.path().join("summary.json")).expect("the summary");
     assert!(summary.contains("\"iterations\""), "{summary}");
 }
+
+/// What is behind the bar says at once whether anything works.
+#[test]
+fn a_dead_service_is_seen_in_the_first_second() {
+    let script = r#"
+import { Socket } from "k6/x/tcp"
+export const options = { vus: 2, duration: "3s" }
+export default async function () {
+  try { await new Socket().connect(1, "127.0.0.1") } catch {}
+  await new Promise((resolve) => setTimeout(resolve, 20))
+}
+"#;
+    let run = OnTerminal::start(&["run"], script);
+    run.wait_until(|screen| {
+        let text = screen.text();
+        let line = text.lines().find(|line| line.contains(" iterations/s, "));
+        line.is_some_and(|line| {
+            line.contains(" failures, p95 of iterations ") && !line.contains(", 0 failures")
+        })
+    });
+    let (code, screen) = run.finish();
+    let text = screen.text();
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("WHAT WENT WRONG"), "{text}");
+    assert!(!text.contains(" iterations/s, "), "the second line is gone with the load:\n{text}");
+}

@@ -7,6 +7,7 @@ mod control;
 mod crew;
 mod executor;
 mod idle;
+mod live;
 mod meter;
 mod outcomes;
 pub mod pacer;
@@ -22,6 +23,7 @@ mod tally;
 pub mod vu;
 pub mod worker;
 
+pub use live::RecentTimes;
 pub use meter::{HeldUp, WorkerMeter};
 pub use outcomes::{Outcomes, Proof};
 pub use pacer::Stage;

@@ -4,8 +4,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use senary_metrics::MetricId;
 use tokio::time::Instant;
 
+use crate::live::{RecentRate, RecentTimes};
 use crate::outcomes::OutcomeMeter;
 use crate::pacer::Arrivals;
 use crate::plan::{Scenario, Share};
@@ -36,6 +38,11 @@ pub struct ScenarioProgress {
     pub iterations: u64,
     /// What went wrong so far.
     pub failures: u64,
+    /// Iterations per second that ran to their end in the last second.
+    pub done_rate: f64,
+    /// The 95th percentile of the times that were measured last, in milliseconds, and by which metric of the script: without
+    /// any, it is how long iterations took.
+    pub p95: Option<(f64, Option<MetricId>)>,
     /// Iterations of each VU, where it is fixed.
     pub iterations_per_vu: Option<u64>,
     /// Iterations per second that start at the moment, for arrival rates.
@@ -64,6 +71,10 @@ pub(crate) struct ScenarioState {
     pub(crate) outcomes: OutcomeMeter,
     /// What went wrong so far.
     pub(crate) failures: Arc<Tally>,
+    /// How long its last iterations took, and what the script measured in them.
+    pub(crate) lengths: RecentTimes,
+    pub(crate) measured: Arc<RecentTimes>,
+    done_rate: RecentRate,
     pub(crate) active_vus: AtomicU64,
     /// VUs it has had so far.
     joined_vus: AtomicU64,
@@ -84,6 +95,9 @@ impl ScenarioState {
             done_iterations: Tally::default(),
             outcomes: OutcomeMeter::new(),
             failures: Arc::default(),
+            lengths: RecentTimes::default(),
+            measured: Arc::default(),
+            done_rate: RecentRate::default(),
             active_vus: AtomicU64::new(0),
             joined_vus: AtomicU64::new(0),
             idle_vus: AtomicU64::new(0),
@@ -186,6 +200,13 @@ impl ScenarioState {
             share: self.share,
             iterations: self.done_iterations.total(),
             failures: self.failures.total(),
+            done_rate: self.started.get().map_or(0.0, |started| {
+                self.done_rate.per_second(*started, Instant::now(), self.done_iterations.total())
+            }),
+            p95: match self.measured.p95() {
+                Some(p95) => Some((p95, self.measured.metric())),
+                None => self.lengths.p95().map(|p95| (p95, None)),
+            },
             iterations_per_vu: self.scenario.executor.iterations_per_vu(),
             rate: self.arrivals.as_ref().map(|a| a.rate_at(elapsed) * self.share.part),
         }

@@ -271,6 +271,7 @@ impl<F: VuFactory> Inner<F> {
             started: options.run.state.run_duration(),
             started_unix_ms: options.run.clock.now().0 / 1_000_000,
             failures: state.failures.clone(),
+            measured: state.measured.clone(),
             progress: Arc::new(move || progress.fraction()),
         };
         let mut tags = options.run_tags.merged(scenario.tags.iter());

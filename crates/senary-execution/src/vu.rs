@@ -8,6 +8,7 @@ use std::time::Duration;
 use senary_metrics::TagSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::live::RecentTimes;
 use crate::tally::Tally;
 use crate::worker::WorkerContext;
 
@@ -89,6 +90,8 @@ pub struct Activation {
     pub started_unix_ms: i64,
     /// What went wrong in it so far.
     pub failures: Arc<Tally>,
+    /// The last times that the script measured in it with a metric of its own.
+    pub measured: Arc<RecentTimes>,
     /// How far the scenario is, 0 to 1.
     pub progress: Arc<dyn Fn() -> f64 + Send + Sync>,
 }

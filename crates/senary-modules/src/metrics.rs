@@ -46,6 +46,8 @@ pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
 struct Metric {
     id: MetricId,
     name: Box<str>,
+    /// It is a trend of times, which people who watch the run may want to see.
+    is_time: bool,
     /// The series of the last `add`, while the VU's tags stay the same.
     series: Cell<Option<(TagSetId, SeriesId)>>,
 }
@@ -67,7 +69,10 @@ impl Metric {
         };
         let contains = if is_time { ValueType::Time } else { ValueType::Default };
         match vu.registry.get_or_register(&name, kind, contains) {
-            Ok(id) => Ok(Self { id, name: name.into(), series: Cell::new(None) }),
+            Ok(id) => {
+                let is_time = is_time && kind == MetricType::Trend;
+                Ok(Self { id, name: name.into(), is_time, series: Cell::new(None) })
+            }
             Err(error) => Err(errors::throw_go_error(ctx, &error.to_string())),
         }
     }
@@ -126,6 +131,9 @@ impl Metric {
             }
         };
         vu.record_series(series, number, vu.now());
+        if self.is_time {
+            vu.measured(self.id, number);
+        }
         Ok(true)
     }
 }

@@ -87,6 +87,7 @@ fn work(
         started: Duration::ZERO,
         started_unix_ms: 0,
         failures: Arc::default(),
+        measured: Arc::default(),
         progress: Arc::new(|| 0.0),
     });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -86,6 +86,7 @@ fn run(script: &str, env: &[(&str, String)], iterations: u64, limit: Duration) -
             started: Duration::ZERO,
             started_unix_ms: 0,
             failures: Arc::default(),
+            measured: Arc::default(),
             progress: Arc::new(|| 0.0),
         }));
         let stop = interrupt.clone();

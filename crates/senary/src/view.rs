@@ -3,7 +3,7 @@
 use std::io::{Write, stdout};
 use std::sync::Arc;
 
-use senary_execution::LoadPlan;
+use senary_execution::{LoadPlan, ScenarioProgress};
 use senary_output::Output;
 
 use crate::banner;
@@ -58,8 +58,12 @@ impl View {
         let (handle, state, watch) = (run.handle.clone(), run.handle.run.state.clone(), run.watch());
         let (planned, max_vus, max_duration) =
             (run.plan.load.planned_vus(), run.plan.load.max_vus(), run.plan.load.max_duration());
-        let snapshot = move || Snapshot {
-            headline: match handle.phase.get() {
+        let registry = run.bundle.registry().clone();
+        let snapshot = move || {
+            let scenarios = watch.progress();
+            let name = |of: &ScenarioProgress| Some(registry.metric(of.p95?.1?)?.name.to_string());
+            let measured = scenarios.iter().map(name).collect();
+            let headline = match handle.phase.get() {
                 RunPhase::Created => Headline::Preparing("Starting outputs"),
                 RunPhase::InitVus => {
                     Headline::InitializingVus { initialized: state.initialized_vus(), planned }
@@ -77,8 +81,8 @@ impl View {
                     complete_iterations: state.full_iterations(),
                     interrupted_iterations: state.interrupted_iterations(),
                 }),
-            },
-            scenarios: watch.progress(),
+            };
+            Snapshot { headline, scenarios, measured }
         };
         Progress::start(display, snapshot).map_err(Failure::system("starting the progress display"))
     }

@@ -261,7 +261,7 @@ impl<'a, F: VuFactory> ActiveVu<'a, F> {
         }
     }
 
-    /// Notes what the end of an iteration proves.
+    /// Notes what the end of an iteration proves, and how long it took.
     fn note(&self, begun: Instant, outcome: IterationOutcome) {
         let proof = match outcome {
             IterationOutcome::Complete { succeeded: true } => Proof::Success,
@@ -270,7 +270,11 @@ impl<'a, F: VuFactory> ActiveVu<'a, F> {
             IterationOutcome::Interrupted { unanswered: false } => Proof::Nothing,
             IterationOutcome::NotBegun => return,
         };
-        self.scenario.state.outcomes.note(self.worker.context.index(), begun, self.now, proof);
+        let (state, worker) = (&self.scenario.state, self.worker.context.index());
+        state.outcomes.note(worker, begun, self.now, proof);
+        if matches!(outcome, IterationOutcome::Complete { .. }) {
+            state.lengths.note(worker, (self.now - begun).as_secs_f64() * 1e3);
+        }
     }
 
     /// Stretches an iteration to the least time it has to take.

@@ -171,6 +171,13 @@ impl VuCore {
         self.worker.fail(id, details);
     }
 
+    /// The script measured so many milliseconds with a metric of its own.
+    pub fn measured(&self, metric: MetricId, milliseconds: f64) {
+        if let Some(activation) = &*self.activation.borrow() {
+            activation.measured.note_metric(self.worker.index(), metric, milliseconds);
+        }
+    }
+
     /// Forgets what is known of the last iteration.
     pub fn begin_iteration(&self) {
         self.clue.set(None);

@@ -22,6 +22,8 @@ use text::Style;
 pub struct Snapshot {
     pub headline: Headline,
     pub scenarios: Vec<ScenarioProgress>,
+    /// The name of what is measured in each, where the script measures something.
+    pub measured: Vec<Option<String>>,
 }
 
 /// What the first line says.
@@ -83,7 +85,7 @@ impl Display {
                 let _ = stdout.write_all(block.as_bytes()).and_then(|()| stdout.flush());
             }
             Self::Bars { terminal, color } => terminal.draw(|size| {
-                let style = Style::Bars { columns: size.columns, color: *color };
+                let style = Style::Bars { columns: size.columns, rows: size.rows, color: *color };
                 let mut lines = vec![String::new()];
                 lines.extend(text::lines(snapshot, style));
                 text::shorten(lines, size.rows)

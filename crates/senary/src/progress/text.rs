@@ -10,6 +10,10 @@ use super::{Headline, Running, Snapshot};
 
 /// Characters of a bar, its brackets included.
 const BAR: usize = 40;
+/// Between a name and a bar: blanks, and the mark of a state.
+const MARGIN: usize = 3;
+/// A terminal that is narrower has no second lines.
+const WIDE_ENOUGH: usize = 80;
 /// Longer names of scenarios are cut.
 const MAX_NAME: usize = 30;
 
@@ -18,8 +22,8 @@ const MAX_NAME: usize = 30;
 pub enum Style {
     /// With percentages, as long as they come.
     Percent,
-    /// With bars, on lines of so many columns.
-    Bars { columns: usize, color: bool },
+    /// With bars, on lines of so many columns; with second lines, if all lines fit into so many rows.
+    Bars { columns: usize, rows: usize, color: bool },
 }
 
 /// All lines of a snapshot.
@@ -37,7 +41,32 @@ pub fn lines(snapshot: &Snapshot, style: Style) -> Vec<String> {
         Headline::Stage(stage) => layout.line(&Row::of_stage("Run", 1.0, (*stage).to_owned())),
         Headline::Teardown => layout.line(&Row::of_stage("Run", 1.0, "teardown()".to_owned())),
     };
-    [head].into_iter().chain(rows.iter().map(|row| layout.line(row))).collect()
+    let scenarios = rows.iter().enumerate().flat_map(|(at, row)| {
+        let live = layout.has_live() && started;
+        let live = live.then(|| snapshot.scenarios.get(at)).flatten().and_then(|scenario| {
+            let measured = snapshot.measured.get(at).cloned().flatten();
+            live_line(scenario, measured.as_deref())
+        });
+        let indent = " ".repeat(layout.name_width + MARGIN);
+        [Some(layout.line(row)), live.map(|live| layout.clip(&format!("{indent}{live}")))]
+    });
+    [head].into_iter().chain(scenarios.flatten()).collect()
+}
+
+/// How a scenario does at the moment, so that a dead service is seen at once; nothing before its start and after its end.
+fn live_line(s: &ScenarioProgress, measured: Option<&str>) -> Option<String> {
+    if !matches!(s.status, ScenarioStatus::Running | ScenarioStatus::Stopping) {
+        return None;
+    }
+    let failures = if s.failures == 1 { "1 failure".to_owned() } else { format!("{} failures", s.failures) };
+    let p95 = s.p95.map_or_else(String::new, |(p95, _)| {
+        format!(", p95 of {} {}", measured.unwrap_or("iterations"), milliseconds(p95))
+    });
+    Some(format!("{:.1} iterations/s, {failures}{p95}", s.done_rate))
+}
+
+fn milliseconds(of: f64) -> String {
+    if of < 1000.0 { format!("{of:.1}ms") } else { format!("{:.2}s", of / 1000.0) }
 }
 
 /// As many lines as there is room for; a last one says how many are missing.
@@ -142,6 +171,7 @@ impl Row {
 /// How the lines of a snapshot stand under each other.
 struct Layout {
     style: Style,
+    scenarios: usize,
     name_width: usize,
     column_widths: Vec<usize>,
     /// Whether there is room for bars; all lines have one, or none.
@@ -156,9 +186,18 @@ impl Layout {
         let right: usize = column_widths.iter().map(|width| width + GAP.len()).sum();
         let bars = match style {
             Style::Percent => false,
-            Style::Bars { columns, .. } => name_width + " • ".chars().count() + BAR + right <= columns,
+            Style::Bars { columns, .. } => name_width + MARGIN + BAR + right <= columns,
         };
-        Self { style, name_width, column_widths, bars }
+        Self { style, scenarios: rows.len(), name_width, column_widths, bars }
+    }
+
+    /// Whether each scenario has a second line.
+    fn has_live(&self) -> bool {
+        match self.style {
+            Style::Percent => false,
+            // An empty line comes before the first one.
+            Style::Bars { columns, rows, .. } => columns >= WIDE_ENOUGH && 2 + 2 * self.scenarios <= rows,
+        }
     }
 
     fn line(&self, row: &Row) -> String {
@@ -294,6 +333,8 @@ mod tests {
             share: Share { vus: 2, max_vus: 2, iterations: None, rate: None, part: 1.0 },
             iterations: 0,
             failures: 0,
+            done_rate: 0.0,
+            p95: None,
             iterations_per_vu: None,
             rate: None,
         }
@@ -309,7 +350,7 @@ mod tests {
             complete_iterations: 13,
             interrupted_iterations: 0,
         });
-        Snapshot { headline, scenarios }
+        Snapshot { headline, scenarios, measured: Vec::new() }
     }
 
     fn every_kind() -> Snapshot {
@@ -351,7 +392,7 @@ late • [   0% ] waiting  1.0s";
         snapshot.scenarios[1].status = ScenarioStatus::Done;
         snapshot.scenarios[1].fraction = 1.0;
         snapshot.scenarios[1].elapsed = Duration::from_millis(3004);
-        let lines = lines(&snapshot, Style::Bars { columns: 100, color: false });
+        let lines = lines(&snapshot, Style::Bars { columns: 100, rows: 1, color: false });
         assert_eq!(
             lines[1],
             "car    [============>-------------------------] 1/2 VUs  1.0s/3s  5.00 iters/s"
@@ -360,11 +401,29 @@ late • [   0% ] waiting  1.0s";
     }
 
     #[test]
+    fn a_second_line_says_how_a_scenario_does() {
+        let mut snapshot = every_kind();
+        snapshot.scenarios.truncate(2);
+        (snapshot.scenarios[0].done_rate, snapshot.scenarios[0].failures) = (97.31, 1);
+        snapshot.scenarios[0].p95 = Some((12.34, Some(senary_metrics::MetricId(0))));
+        snapshot.scenarios[1].p95 = Some((1234.0, None));
+        snapshot.measured = vec![Some("answered".to_owned()), None];
+        let at = |columns, rows| lines(&snapshot, Style::Bars { columns, rows, color: false });
+        let shown = at(80, 6);
+        assert_eq!(shown.len(), 5, "{shown:?}");
+        assert_eq!(shown[2], "       97.3 iterations/s, 1 failure, p95 of answered 12.3ms");
+        assert_eq!(shown[4], "       0.0 iterations/s, 0 failures, p95 of iterations 1.23s");
+        assert_eq!((at(79, 6).len(), at(80, 5).len()), (3, 3), "only where there is room for all");
+        snapshot.scenarios[1].status = ScenarioStatus::Done;
+        assert_eq!(lines(&snapshot, Style::Bars { columns: 80, rows: 6, color: false }).len(), 4);
+    }
+
+    #[test]
     fn colour_goes_with_the_state() {
         let mut snapshot = every_kind();
         snapshot.scenarios.truncate(1);
         snapshot.scenarios[0].status = ScenarioStatus::Interrupted;
-        let lines = lines(&snapshot, Style::Bars { columns: 100, color: true });
+        let lines = lines(&snapshot, Style::Bars { columns: 100, rows: 1, color: true });
         assert!(
             lines[1].starts_with("car  \x1b[31m✗ [===") && lines[1].contains("-]\x1b[0m 1/2 VUs"),
             "{}",
@@ -376,7 +435,7 @@ late • [   0% ] waiting  1.0s";
     fn narrow_terminals_lose_the_bar_then_columns() {
         let mut snapshot = every_kind();
         snapshot.scenarios.truncate(1);
-        let at = |columns| lines(&snapshot, Style::Bars { columns, color: true })[1].clone();
+        let at = |columns| lines(&snapshot, Style::Bars { columns, rows: 1, color: true })[1].clone();
         assert_eq!(at(60), "car  \x1b[36m  [  33% ]\x1b[0m 1/2 VUs  1.0s/3s  5.00 iters/s");
         assert_eq!(at(20), "car  \x1b[36m  [  33% ]\x1b[0m 1/2 ");
         assert_eq!(at(10), "car    [  ");
@@ -386,7 +445,11 @@ late • [   0% ] waiting  1.0s";
     fn before_and_after_the_load() {
         let waiting = scenario("default", "constant-vus", 0.0, 0.0, 3);
         let text = |headline| {
-            lines(&Snapshot { headline, scenarios: vec![waiting.clone()] }, Style::Percent).join("\n")
+            lines(
+                &Snapshot { headline, scenarios: vec![waiting.clone()], measured: Vec::new() },
+                Style::Percent,
+            )
+            .join("\n")
         };
         let vus = Headline::InitializingVus { initialized: 1, planned: 2 };
         assert_eq!(text(vus), "Init      [  50% ] 1/2 VUs initialized\ndefault   [   0% ]");
@@ -397,7 +460,7 @@ late • [   0% ] waiting  1.0s";
         assert_eq!(text(Headline::Stage("setup()")), "Run       [ 100% ] setup()\ndefault   [   0% ]");
         let mut over = scenario("default", "constant-vus", 1.0, 3.0, 3);
         over.status = ScenarioStatus::Done;
-        let teardown = Snapshot { headline: Headline::Teardown, scenarios: vec![over] };
+        let teardown = Snapshot { headline: Headline::Teardown, scenarios: vec![over], measured: Vec::new() };
         let expected = "Run       [ 100% ] teardown()\ndefault ✓ [ 100% ] 2 VUs  3s";
         assert_eq!(lines(&teardown, Style::Percent).join("\n"), expected);
     }
@@ -427,10 +490,10 @@ late • [   0% ] waiting  1.0s";
 
     proptest! {
         #[test]
-        fn lines_never_exceed_the_terminal(columns in 0usize..200, fraction in -1.0f64..2.0, color: bool) {
+        fn lines_never_exceed_the_terminal(columns in 0usize..200, fraction in -1.0f64..2.0, rows in 0usize..40, color: bool) {
             let mut snapshot = every_kind();
             snapshot.scenarios[0].fraction = fraction;
-            for line in lines(&snapshot, Style::Bars { columns, color }) {
+            for line in lines(&snapshot, Style::Bars { columns, rows, color }) {
                 prop_assert!(terminal::width(&line) <= columns);
             }
         }
