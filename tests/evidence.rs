@@ -303,24 +303,33 @@ fn no_example_is_green_against_a_bad_server() {
     });
 }
 
-/// Iterations that return, throw, never settle or take long, each of which says so and to the server before anything
-/// else.
+/// Iterations that return, throw, never settle or take long. Each says so to the server, and counts its own end as the last
+/// thing it does.
 const MIXED: &str = r#"
 import { Socket } from "k6/x/tcp"
 import { Counter } from "k6/metrics"
-const begun = new Counter("begun")
+const begun = new Counter("begun"), sent = new Counter("sent")
+const returned = new Counter("returned"), threw = new Counter("threw"), unsettled = new Counter("unsettled")
 export async function mixed() {
   begun.add(1)
   const socket = new Socket()
   const closed = new Promise((resolve) => socket.on("close", resolve))
   await socket.connect(__ENV.TCP_PORT, __ENV.TCP_HOST)
   await socket.write("b")
+  sent.add(1)
   await new Promise((resolve) => setTimeout(resolve, Math.random() * 60))
   if (__ITER % 4 === 3) await new Promise((resolve) => setTimeout(resolve, 3000))
   socket.destroy()
   await closed
-  if (__ITER % 4 === 1) throw new Error("on purpose")
-  if (__ITER % 4 === 2) await new Promise(() => {})
+  if (__ITER % 4 === 1) {
+    threw.add(1)
+    throw new Error("on purpose")
+  }
+  if (__ITER % 4 === 2) {
+    unsettled.add(1)
+    await new Promise(() => {})
+  }
+  returned.add(1)
 }
 "#;
 
@@ -333,35 +342,41 @@ const EXECUTORS: [&str; 6] = [
     r#"executor: "ramping-arrival-rate", startRate: 10, stages: [{ target: 150, duration: "1s" }], preAllocatedVUs: 8"#,
 ];
 
+const WORKERS: u64 = 2;
+
+/// Runs it, to its end or to Ctrl+C so long after the server has heard of the first iteration. What is counted of how
+/// iterations ended adds up to those that began, is what the script says, and what the server saw.
 fn every_iteration_is_accounted_for(executor: &str, interrupted_after: Option<Duration>) {
     let server = Server::start(Behaviour::Sink);
     let options = format!(
         r#"export const options = {{ scenarios: {{ s: {{ exec: "mixed", gracefulStop: "100ms", {executor} }} }} }}"#
     );
     let script = format!("{MIXED}{options}{KEEP_DATA}");
-    let mut running = Program::script(BINARY, &script).target(&server).within(BOUND).start();
+    let program = Program::script(BINARY, &script).arg(format!("--workers={WORKERS}"));
+    let mut running = program.target(&server).within(BOUND).start();
     if let Some(after) = interrupted_after {
+        assert!(server.has_received(1, BOUND), "no iteration begins");
         std::thread::sleep(after);
         running.signal(Signal::INT);
     }
     let outcome = running.finish();
-    if interrupted_after.is_some() && outcome.value("begun", "count").is_none() {
-        // The signal came before the first iteration.
-        return;
-    }
     let counted = |metric: &str| outcome.value(metric, "count").unwrap_or_default() as u64;
     let failures = failures(&outcome);
     let cut_off = count(&failures, "interrupted");
-    let thrown = count(&failures, "exception") + count(&failures, "rejection");
-    assert_eq!(cut_off, counted("iterations_interrupted"), "{executor}: {failures:?}");
-    assert_eq!(thrown, counted("iterations_failed"), "{executor}: {failures:?}");
-    let returned = counted("iterations") - thrown - count(&failures, "never_settled");
-    let all = returned + thrown + count(&failures, "never_settled") + cut_off;
-    assert_eq!(all, counted("begun"), "{executor}: {failures:?}");
+    let failed = count(&failures, "exception") + count(&failures, "rejection");
+    let never_settled = count(&failures, "never_settled");
+    let books = format!("{executor}, ended after {interrupted_after:?}: {failures:?}\n{}", outcome.stdout);
+    assert_eq!(cut_off, counted("iterations_interrupted"), "{books}");
+    assert_eq!(failed, counted("iterations_failed"), "{books}");
+    assert_eq!(counted("iterations") + cut_off, counted("begun"), "{books}");
+    // An iteration may be cut off between its last word and its end; each worker can be there with one.
+    let last_word = counted("returned") + failed + never_settled + cut_off;
+    assert!((counted("begun")..=counted("begun") + WORKERS).contains(&last_word), "{books}");
+    assert!(counted("threw") >= failed && counted("unsettled") >= never_settled, "{books}");
     assert!(server.all_closed(BOUND));
-    // Each has said one byte, unless it was cut off before it could.
+    // Each has said one byte, unless it was cut off before it could, or before it could say so.
     let heard = server.bytes();
-    assert!(heard <= all && heard + cut_off >= all, "{executor}: {heard} of {all}, {cut_off} cut off");
+    assert!((counted("sent")..=counted("sent") + cut_off).contains(&heard), "{heard} heard, {books}");
 }
 
 #[test]
@@ -373,12 +388,66 @@ fn every_iteration_is_accounted_for_in_all_executors() {
     });
 }
 
+/// Ctrl+C comes at random: to repeat a failure, set `SEED` to what is printed.
 #[test]
 fn every_iteration_is_accounted_for_when_the_run_is_interrupted() {
-    std::thread::scope(|scope| {
-        for (at, executor) in EXECUTORS.iter().enumerate() {
-            let after = Duration::from_millis(350 + 97 * at as u64);
-            scope.spawn(move || every_iteration_is_accounted_for(executor, Some(after)));
+    const ROUNDS: usize = 4;
+    let now =
+        || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a time").as_nanos();
+    let seed = std::env::var("SEED").map_or_else(|_| now() as u64, |seed| seed.parse().expect("a number"));
+    println!("SEED={seed}");
+    let mut state = seed | 1;
+    let mut random = move |below: u64| {
+        // Xorshift.
+        for shift in [13, -7, 17] {
+            state ^= if shift > 0 { state << shift } else { state >> -shift };
         }
-    });
+        state % below
+    };
+    for _ in 0..ROUNDS {
+        std::thread::scope(|scope| {
+            for executor in EXECUTORS {
+                let after = Duration::from_micros(random(1_150_000));
+                scope.spawn(move || every_iteration_is_accounted_for(executor, Some(after)));
+            }
+        });
+    }
+}
+
+#[test]
+fn handle_summary_that_fails_is_told_in_the_summary_that_takes_its_place() {
+    let script = r#"
+export default function () {}
+export function handleSummary() { throw new Error("no report today") }
+"#;
+    let program = Program::script(BINARY, script).arg("--new-machine-readable-summary");
+    let outcome = program.within(BOUND).run();
+    outcome.expect_code(0);
+    expect_first(&outcome, &["handleSummary() failed: ", "no report today"]);
+    let export: Value = serde_json::from_str(&outcome.file("summary.json")).expect("the summary is JSON");
+    assert_eq!(export["failures"][0]["kind"], "handle_summary", "{export}");
+}
+
+#[test]
+fn places_are_those_of_the_script_as_it_was_written() {
+    let script = r#"import { Socket } from "k6/x/tcp"
+
+interface Target {
+  port: number
+}
+
+type Unused = { port: string }
+
+const target: Target = { port: 1 }
+
+export default async function (): Promise<void> {
+  try {
+    await new Socket().connect(target.port, "127.0.0.1")
+  } catch {}
+}
+"#;
+    let program = Program::new(BINARY).file("script.ts", script).args(["run", "-q", "script.ts"]);
+    let outcome = program.within(BOUND).run();
+    expect_first(&outcome, &["connect failed once with ECONNREFUSED"]);
+    assert!(section(&outcome)[1].contains("script.ts:13:24"), "{}", outcome.stdout);
 }

@@ -14,7 +14,7 @@ use crate::failure::{Failure, LifecycleFunction};
 use crate::settings::SummaryMode;
 use crate::terminal::is_terminal;
 use crate::test_run::{Ended, run_lifecycle};
-use crate::{saturation, verdict};
+use crate::{failures, saturation, verdict};
 
 /// Writes the summary. What goes wrong with it is logged and changes nothing about how the run ended; but whoever ends
 /// `handleSummary()` by a signal ends the run.
@@ -27,7 +27,7 @@ pub async fn write(
     signalled: &CancellationToken,
 ) -> Result<(), Failure> {
     let settings = &ended.plan.summary;
-    let summary = Summary::new(results, options(ended, script, no_color)).with_failures(wrong);
+    let mut summary = Summary::new(results, options(ended, script, no_color)).with_failures(wrong);
     let data = if settings.new_machine_readable { summary.machine_readable() } else { summary.legacy_json() };
     let (mut is_default, mut outcome) = (true, Ok(()));
     let files = match custom(ended, data.to_string(), signalled).await {
@@ -42,6 +42,8 @@ pub async fn write(
         }
         Err(failure) => {
             log_failure(&failure);
+            let now = ended.handle.run.clock.now();
+            summary.note_failures(&failures::of_lifecycle(LifecycleFunction::HandleSummary, &failure, now));
             default_files(ended, &summary)
         }
     };

@@ -58,7 +58,7 @@ impl View {
         let (handle, state, watch) = (run.handle.clone(), run.handle.run.state.clone(), run.watch());
         let (planned, max_vus, max_duration) =
             (run.plan.load.planned_vus(), run.plan.load.max_vus(), run.plan.load.max_duration());
-        let registry = run.bundle.registry().clone();
+        let registry = run.handle.lifecycle.bundle.registry().clone();
         let snapshot = move || {
             let scenarios = watch.progress();
             let name = |of: &ScenarioProgress| Some(registry.metric(of.p95?.1?)?.name.to_string());

@@ -179,6 +179,11 @@ impl Summary {
         }
     }
 
+    /// Something more went wrong.
+    pub fn note_failures(&mut self, failures: &senary_metrics::Failures) {
+        self.wrong.failures.merge(failures);
+    }
+
     /// The same with what went wrong in the run.
     pub fn with_failures(self, wrong: WhatWentWrong) -> Self {
         Self { wrong, ..self }
