@@ -7,20 +7,20 @@ use std::time::{Duration, Instant};
 use rquickjs::function::{Constructor, Opt};
 use rquickjs::object::Accessor;
 use rquickjs::{Class, Ctx, Function, Object, Persistent, Value, atom::PredefinedAtom};
-use senary_wire::{Endian, Field, Id, Key, Matcher};
+use senary_wire::{Id, Matcher};
 
 use super::class::{Receiver, SocketObject, bound_method, refuse};
 use super::core::{NO_CONNECTION, SocketCore, State, Waiting};
 use super::delivery::{self, Side};
-use super::encoding::{self, Encoding};
+use super::encoding;
 use super::events::EventName;
-use super::extended::{Extended, Settings};
+use super::extended::Extended;
 use super::framing::{self, Receive, field, only_known, text, whole, wrong};
 use super::inbound::{Reader, Want};
 use super::metrics::{MessageMetrics, TcpMetrics};
-use super::patterns::ScriptPattern;
-use super::requests::{Answer, Correlation, KeyOf, Pending};
+use super::requests::{Answer, Correlation, Pending};
 use super::send::{self, WriteOutcome};
+use super::socket_options::{self, SocketOptions};
 use crate::connection::bytes::with_bytes;
 use crate::connection::error::{CallSite, Method, SocketFailure};
 use crate::connection::options::{self, Tags};
@@ -30,20 +30,6 @@ use senary_js::{errors, value_text};
 
 /// How long a request waits for its reply where it does not say otherwise.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
-
-const SOCKET_OPTIONS: [&str; 11] = [
-    "tags",
-    "framing",
-    "encoding",
-    "correlate",
-    "latency",
-    "allowHalfOpen",
-    "scope",
-    "tcpInfo",
-    "noDelay",
-    "receiveBuffer",
-    "sendBuffer",
-];
 
 thread_local! {
     /// The message and the frame that are being sent.
@@ -110,19 +96,7 @@ fn construct<'js>(ctx: Ctx<'js>, given: Opt<Value<'js>>) -> rquickjs::Result<Cla
     let (Some(metrics), Some(message_metrics)) = (TcpMetrics::of(&ctx), MessageMetrics::of(&ctx)) else {
         return Err(errors::throw_error(&ctx, "the module senary/tcp is not loaded"));
     };
-    let given = options::object(&ctx, given.0.as_ref(), "socket options")?;
-    let mut settings = Settings::default();
-    let (mut tags, mut keys, mut framing) = (Tags::new(), (None, None), None);
-    if let Some(given) = &given {
-        only_known(given, "Socket()", &[&SOCKET_OPTIONS])?;
-        tags = options::tags(&ctx, given)?;
-        settings.encoding = encoding(&ctx, given)?;
-        settings.allow_half_open = given.get::<_, rquickjs::Coerced<bool>>("allowHalfOpen")?.0;
-        if let Some(correlate) = field(given, "correlate")? {
-            (settings.correlation, keys) = correlation(&ctx, &correlate)?;
-        }
-        framing = field(given, "framing")?;
-    }
+    let SocketOptions { tags, settings, framing, keys } = socket_options::given(&ctx, given.0.as_ref())?;
     let extended = Extended::new(message_metrics, settings, vu.memory.clone());
     let object = SocketObject::new(SocketCore::new(vu, metrics, tags, Some(extended)));
     {
@@ -134,85 +108,6 @@ fn construct<'js>(ctx: Ctx<'js>, given: Opt<Value<'js>>) -> rquickjs::Result<Cla
         set_framing(&ctx, &class, framing)?;
     }
     Ok(class)
-}
-
-fn encoding(ctx: &Ctx<'_>, given: &Object<'_>) -> rquickjs::Result<Option<Encoding>> {
-    let Some(name) = field(given, "encoding")? else { return Ok(None) };
-    let name = text(&name)?;
-    match Encoding::parse(&name) {
-        Some(encoding) => Ok(Some(encoding)),
-        None => {
-            let known = Encoding::ALL.map(|(name, _)| format!("{name:?}")).join(", ");
-            Err(wrong(ctx, &format!("encoding is one of {known}, not {name:?}")))
-        }
-    }
-}
-
-type KeyFunctions<'js> = (Option<Function<'js>>, Option<Function<'js>>);
-
-fn correlation<'js>(
-    ctx: &Ctx<'js>,
-    value: &Value<'js>,
-) -> rquickjs::Result<(Correlation, KeyFunctions<'js>)> {
-    if let Some(object) = value.as_object().filter(|_| !value.is_function()) {
-        if object.contains_key("request")? || object.contains_key("reply")? && !object.contains_key("auto")? {
-            only_known(object, "correlate", &[&["request", "reply"]])?;
-            let (request, request_key) = key(ctx, &object.get("request")?)?;
-            let (reply, reply_key) = key(ctx, &object.get("reply")?)?;
-            return Ok((Correlation::ByKey { request, reply }, (request_key, reply_key)));
-        }
-        if object.get::<_, rquickjs::Coerced<bool>>("auto")?.0 {
-            only_known(object, "correlate", &[&["offset", "bytes", "endian", "auto", "reply"]])?;
-            let request = place(ctx, object)?;
-            let reply = match field(object, "reply")? {
-                None => request,
-                Some(reply) => match reply.as_object() {
-                    Some(reply) => {
-                        only_known(reply, "correlate.reply", &[&["offset", "bytes", "endian"]])?;
-                        place(ctx, reply)?
-                    }
-                    None => {
-                        return Err(wrong(ctx, "correlate.reply is a place such as { offset: 0, bytes: 4 }"));
-                    }
-                },
-            };
-            return Ok((Correlation::Auto { request, reply }, (None, None)));
-        }
-    }
-    let (both, function) = key(ctx, value)?;
-    Ok((Correlation::ByKey { request: both.clone(), reply: both }, (function.clone(), function)))
-}
-
-fn key<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> rquickjs::Result<(KeyOf, Option<Function<'js>>)> {
-    if let Some(function) = value.as_function() {
-        return Ok((KeyOf::Function, Some(function.clone())));
-    }
-    let what =
-        "a key is a place such as { offset: 0, bytes: 4 }, { pattern: /…/ }, or a function of the message";
-    let Some(object) = value.as_object() else { return Err(wrong(ctx, what)) };
-    if let Some(pattern) = field(object, "pattern")? {
-        only_known(object, "correlate", &[&["pattern"]])?;
-        return match ScriptPattern::of(ctx, &pattern) {
-            Some(pattern) => Ok((KeyOf::Place(Key::Pattern(Rc::new(pattern))), None)),
-            None => Err(wrong(ctx, "correlate.pattern is a regular expression")),
-        };
-    }
-    only_known(object, "correlate", &[&["offset", "bytes", "endian"]])?;
-    Ok((KeyOf::Place(Key::Field(place(ctx, object)?)), None))
-}
-
-/// A number in a message.
-fn place<'js>(ctx: &Ctx<'js>, object: &Object<'js>) -> rquickjs::Result<Field> {
-    let offset = whole(ctx, "offset", &object.get("offset")?)? as usize;
-    let bytes = whole(ctx, "bytes", &object.get("bytes")?)? as usize;
-    if ![1, 2, 4, 8].contains(&bytes) {
-        return Err(wrong(ctx, &format!("bytes is 1, 2, 4 or 8, not {bytes}")));
-    }
-    let endian = match field(object, "endian")? {
-        Some(value) if framing::is_little(ctx, "endian", &value)? => Endian::Little,
-        _ => Endian::Big,
-    };
-    Ok(Field { offset, bytes, endian })
 }
 
 fn set_framing<'js>(

@@ -3,7 +3,7 @@
 //! One file per concern. Of every socket: `class` (its methods and properties), `target` (the peer that a connect names),
 //! `core` (its state), `io` (the wire), `send` (bytes on their way), `events` (what script is told), `metrics`. Of
 //! `senary/tcp` besides: `extended_class` and `extended` (its methods, its state), `framing` and `patterns` (what the script
-//! gives), `inbound` (received bytes), `delivery` (who gets a message), `requests`, `encoding`.
+//! gives), `socket_options`, `inbound` (received bytes), `delivery` (who gets a message), `requests`, `encoding`.
 
 pub mod class;
 mod core;
@@ -19,6 +19,7 @@ mod metrics;
 mod patterns;
 mod requests;
 mod send;
+mod socket_options;
 mod target;
 
 use rquickjs::{Ctx, Object};
