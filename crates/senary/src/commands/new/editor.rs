@@ -29,8 +29,8 @@ const DECLARATIONS: &[(&str, &str)] = &[
     ("k6-secrets.d.ts", include_str!("../../../../../api/k6-secrets.d.ts")),
     ("k6-timers.d.ts", include_str!("../../../../../api/k6-timers.d.ts")),
     ("k6-x-tcp.d.ts", include_str!("../../../../../api/k6-x-tcp.d.ts")),
-    ("senary-tcp.d.ts", include_str!("../../../../../api/senary-tcp.d.ts")),
     ("k6.d.ts", include_str!("../../../../../api/k6.d.ts")),
+    ("senary-tcp.d.ts", include_str!("../../../../../api/senary-tcp.d.ts")),
 ];
 
 /// Writes what is not there yet. What is there may have been changed, and stays. Gives back what was written.
