@@ -8,6 +8,7 @@ mod crew;
 mod executor;
 mod idle;
 mod live;
+mod machine_memory;
 mod meter;
 mod outcomes;
 pub mod pacer;
@@ -24,6 +25,7 @@ pub mod vu;
 pub mod worker;
 
 pub use live::RecentTimes;
+pub use machine_memory::MachineMemory;
 pub use meter::{HeldUp, WorkerMeter};
 pub use outcomes::{Outcomes, Proof};
 pub use pacer::Stage;

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 use senary_metrics::{Recorder, TagSet, Timestamp, builtin};
 
+use crate::machine_memory::MachineMemory;
 use crate::saturation::{Counts, Evidence, LATE_START, Saturation, Scheduled, Window, WorkerWindow};
 
 /// Counts of one worker, written by it alone. All times are nanoseconds.
@@ -239,6 +240,7 @@ impl Meter {
             workers: workers.collect(),
             cpu: now.cpu.saturating_sub(before.cpu),
             held_up: now.held_up.saturating_sub(before.held_up),
+            memory: MachineMemory::now(),
             counts: self.counted(),
         }
     }

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use crate::machine_memory::MachineMemory;
+
 /// A worker whose idle share falls below 10 % has no time to spare: whatever happens waits for its turn.
 const BUSY: f64 = 0.9;
 /// An event loop that is this late distorts what it measures, if the worker had work for half of the time.
@@ -21,6 +23,8 @@ const MANY_STARTS: u64 = 10;
 const HELD_UP: f64 = 0.1;
 /// The share of connects that may fail because this machine had nothing left to connect with.
 const EXHAUSTED: f64 = 0.01;
+/// The share of the machine's memory, or the container's, below which the system takes pages away that are in use.
+const SCARCE_MEMORY: f64 = 0.02;
 /// Evidence is sustained if it fills a fifth of the run, and three windows at least, or ten seconds on end.
 const SUSTAINED_SHARE: f64 = 0.2;
 const LEAST_WINDOWS: u32 = 3;
@@ -57,6 +61,8 @@ pub struct Window {
     pub cpu: Duration,
     /// Time that all workers together were held up by outputs.
     pub held_up: Duration,
+    /// At its end; `None` where the system does not tell.
+    pub memory: Option<MachineMemory>,
     pub counts: Counts,
 }
 
@@ -104,6 +110,8 @@ pub enum Finding {
     LateStarts { during: Duration, late: u64, starts: u64, lag: Duration },
     /// Outputs held the workers up.
     Outputs { during: Duration, held_up: Duration },
+    /// Memory was nearly used up; the least that was left.
+    Memory { during: Duration, least: MachineMemory },
     /// Connects failed for want of descriptors, threads, ports or addresses.
     Exhausted { failed: u64, connects: u64 },
     /// Iterations did not run, or did not finish, because no stack was left.
@@ -136,6 +144,8 @@ pub(crate) struct Evidence {
     start_lag: Duration,
     outputs: Sustained,
     held_up: Duration,
+    scarce_memory: Sustained,
+    least_memory: Option<MachineMemory>,
     counts: Counts,
 }
 
@@ -201,8 +211,16 @@ impl Evidence {
         if is_held_up {
             self.held_up += window.held_up;
         }
+        self.add_memory(length, window.memory);
         self.add_counts(&window.counts);
         self.before = Some(window.clone());
+    }
+
+    fn add_memory(&mut self, length: Duration, memory: Option<MachineMemory>) {
+        let scarce = memory.filter(|m| (m.available as f64) < m.total as f64 * SCARCE_MEMORY);
+        self.scarce_memory.add(length, scarce.is_some());
+        let least = self.least_memory.into_iter().chain(scarce).min_by_key(|memory| memory.available);
+        self.least_memory = least;
     }
 
     pub(crate) fn add_counts(&mut self, counts: &Counts) {
@@ -232,6 +250,9 @@ impl Evidence {
         }
         if self.outputs.is_enough(self.watched) {
             findings.push(Finding::Outputs { during: self.outputs.total, held_up: self.held_up });
+        }
+        if let Some(least) = self.least_memory.filter(|_| self.scarce_memory.is_enough(self.watched)) {
+            findings.push(Finding::Memory { during: self.scarce_memory.total, least });
         }
         let Counts { connects, exhausted, stackless } = self.counts;
         if exhausted > 0 && exhausted as f64 >= connects as f64 * EXHAUSTED {
@@ -326,6 +347,17 @@ mod tests {
         let with = |held_up: u32| judge(repeat(&Window { held_up: held_up * MS, ..window(1, 0, 0) }, 4));
         assert_eq!(with(199), []);
         assert_eq!(with(200), [Finding::Outputs { during: 4 * SECOND, held_up: 800 * MS }]);
+    }
+
+    #[test]
+    fn a_machine_without_memory() {
+        let with = |available| {
+            let memory = Some(MachineMemory { available, total: 1000 });
+            judge(repeat(&Window { memory, ..window(1, 0, 0) }, 4))
+        };
+        assert_eq!(with(20), []);
+        let least = MachineMemory { available: 19, total: 1000 };
+        assert_eq!(with(19), [Finding::Memory { during: 4 * SECOND, least }]);
     }
 
     #[test]

@@ -47,6 +47,17 @@ pub fn remarks(saturation: &Saturation) -> Vec<Remark> {
             ),
             advice: "write to a faster disk or to one output only, or record fewer samples".to_owned(),
         },
+        Finding::Memory { during, least } => Remark {
+            text: format!(
+                "memory was nearly used up for {}: {} of {} were left",
+                of_run(during),
+                megabytes(least.available),
+                megabytes(least.total)
+            ),
+            advice: "use fewer VUs, limit what each may take (--vu-memory-limit), give the generator more memory, or spread the \
+                test over machines (--execution-segment)"
+                .to_owned(),
+        },
         Finding::Exhausted { failed, connects } => Remark {
             text: format!("{failed} of {connects} connects failed for want of descriptors, threads, ports or addresses"),
             advice: "raise the limit of open files (ulimit -n), use more addresses (--local-ips), or close sockets earlier"
@@ -73,6 +84,10 @@ pub fn warn(saturation: &Saturation) {
 
 fn seconds(duration: Duration) -> String {
     format!("{:.1}s", duration.as_secs_f64())
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{} MB", bytes / 1_000_000)
 }
 
 fn milliseconds(duration: Duration) -> String {
