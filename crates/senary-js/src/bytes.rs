@@ -82,6 +82,35 @@ pub fn of_value<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> rquickjs::Result<Opt
     }
 }
 
+/// Calls `f` with a string's UTF-8 bytes, without copying them where the engine has them so.
+pub fn with_utf8<'js, R>(
+    ctx: &Ctx<'js>,
+    value: &Value<'js>,
+    f: impl FnOnce(&[u8]) -> R,
+) -> rquickjs::Result<R> {
+    let mut length = 0;
+    // SAFETY: the context is alive; the pointer is checked, covers `length` bytes, and is freed below after its
+    // last use. The text is the engine's copy, or is kept by it until then, whatever script does.
+    unsafe {
+        let context = ctx.as_raw().as_ptr();
+        let text = qjs::JS_ToCStringLen(context, &mut length, value.as_raw());
+        if text.is_null() {
+            return Err(Error::Exception);
+        }
+        let result = f(std::slice::from_raw_parts(text.cast::<u8>(), length));
+        qjs::JS_FreeCString(context, text);
+        Ok(result)
+    }
+}
+
+/// Whether it is a typed array of whole numbers.
+pub fn is_array_of_whole_numbers(value: &Value<'_>) -> bool {
+    // SAFETY: it only looks at the tag and the class of a live value.
+    let kind = unsafe { qjs::JS_GetTypedArrayType(value.as_raw()) };
+    // The kinds of floating-point numbers come last; -1 is no typed array.
+    (0..qjs::JSTypedArrayEnum_JS_TYPED_ARRAY_FLOAT16 as i32).contains(&kind)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

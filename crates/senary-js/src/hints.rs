@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rquickjs::{Coerced, Ctx, JsLifetime, Object, Value};
+use rquickjs::{Coerced, Ctx, Object, Value};
 use rustc_hash::FxHashSet;
 use senary_words::spelling::nearest;
 
@@ -17,10 +17,7 @@ const MAX_WARNINGS: usize = 100;
 #[derive(Clone, Debug, Default)]
 pub struct Hints(Arc<Mutex<FxHashSet<String>>>);
 
-// SAFETY: it holds no JavaScript value.
-unsafe impl<'js> JsLifetime<'js> for Hints {
-    type Changed<'to> = Hints;
-}
+crate::userdata!(Hints);
 
 impl Hints {
     pub fn install(&self, ctx: &Ctx<'_>) {

@@ -1,7 +1,9 @@
 //! Functions and classes for scripts. What a function cannot be called with is refused in one way, and by its name.
 
+use std::ffi::c_int;
+
 use rquickjs::function::{IntoJsFunc, ParamRequirement, Params};
-use rquickjs::{Ctx, Error, Function, Value};
+use rquickjs::{Ctx, Error, Function, Object, Value, qjs};
 
 use crate::errors;
 
@@ -66,6 +68,27 @@ pub fn described(kind: &str) -> String {
         kind if kind.starts_with(['a', 'e', 'i', 'o', 'u']) => format!("an {kind}"),
         kind => format!("a {kind}"),
     }
+}
+
+unsafe extern "C" {
+    fn JS_DefineBoundMethod(ctx: *mut qjs::JSContext, proto: qjs::JSValue, func: qjs::JSValue) -> c_int;
+}
+
+/// Adds a method to a prototype that scripts may take off their object: `setTimeout(socket.destroy, 100)`,
+/// `const { write } = socket`.
+pub fn bound_method<'js>(prototype: &Object<'js>, method: &Function<'js>) -> rquickjs::Result<()> {
+    let ctx = prototype.ctx();
+    // SAFETY: both are objects of this context, and alive; the engine takes references of its own.
+    match unsafe { JS_DefineBoundMethod(ctx.as_raw().as_ptr(), prototype.as_raw(), method.as_raw()) } {
+        0.. => Ok(()),
+        _ => Err(Error::Exception),
+    }
+}
+
+/// The number of the class of an object in the engine.
+pub fn class_id(value: &Value<'_>) -> u32 {
+    // SAFETY: it only looks at the tag and the class of a live value.
+    unsafe { qjs::JS_GetClassID(value.as_raw()) }
 }
 
 /// Lets values of a type be kept in the userdata of a context.
@@ -134,7 +157,7 @@ mod tests {
 
     struct Decoder;
 
-    crate::native_class!(Decoder, "Decoder", |ctx| rquickjs::Object::new(ctx.clone()));
+    crate::native_class!(Decoder, "Decoder", |ctx| Object::new(ctx.clone()));
 
     fn set<'js, P: 'js>(ctx: &Ctx<'js>, name: &str, call: impl IntoJsFunc<'js, P> + 'js) {
         ctx.globals().set(name, function(ctx, call).unwrap().with_name(name).unwrap()).unwrap();

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use rquickjs::{Ctx, JsLifetime};
+use rquickjs::Ctx;
 
 /// The part of a script's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,10 +21,7 @@ pub struct CurrentContext {
     current: Rc<Cell<ScriptContext>>,
 }
 
-// SAFETY: it holds no JavaScript value, so there is no lifetime to change.
-unsafe impl<'js> JsLifetime<'js> for CurrentContext {
-    type Changed<'to> = CurrentContext;
-}
+crate::userdata!(CurrentContext);
 
 impl CurrentContext {
     pub fn new() -> Self {

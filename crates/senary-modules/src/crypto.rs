@@ -6,12 +6,10 @@ use std::cell::RefCell;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use hmac::{EagerHash, KeyInit, Mac, SimpleHmac};
-use rquickjs::class::{JsClass, Readable, Trace, Tracer};
-use rquickjs::function::{Constructor, Opt, This};
-use rquickjs::{ArrayBuffer, Class, Coerced, Ctx, Function, JsLifetime, Object, Value};
-use senary_js::errors;
+use rquickjs::function::{Opt, This};
+use rquickjs::{ArrayBuffer, Class, Coerced, Ctx, Function, Object, Value};
 use senary_js::give_way::{PIECE, give_way, in_pieces};
-use senary_js::native;
+use senary_js::{errors, native, native_class};
 use sha2::Digest;
 
 use super::encoding::bytes_argument;
@@ -267,29 +265,13 @@ fn digest<'js>(
     encode(&ctx, result, encoding.0)
 }
 
-impl<'js> Trace<'js> for Hasher {
-    fn trace<'a>(&self, _: Tracer<'a, 'js>) {}
-}
+native_class!(Hasher, "Hasher", prototype);
 
-// SAFETY: it holds no JavaScript value.
-unsafe impl<'js> JsLifetime<'js> for Hasher {
-    type Changed<'to> = Hasher;
-}
-
-impl<'js> JsClass<'js> for Hasher {
-    const NAME: &'static str = "Hasher";
-    type Mutable = Readable;
-
-    fn prototype(ctx: &Ctx<'js>) -> rquickjs::Result<Option<Object<'js>>> {
-        let proto = Object::new(ctx.clone())?;
-        proto.set("update", native::function(ctx, update)?.with_name("update")?)?;
-        proto.set("digest", native::function(ctx, digest)?.with_name("digest")?)?;
-        Ok(Some(proto))
-    }
-
-    fn constructor(_: &Ctx<'js>) -> rquickjs::Result<Option<Constructor<'js>>> {
-        Ok(None)
-    }
+fn prototype<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
+    let proto = Object::new(ctx.clone())?;
+    proto.set("update", native::function(ctx, update)?.with_name("update")?)?;
+    proto.set("digest", native::function(ctx, digest)?.with_name("digest")?)?;
+    Ok(proto)
 }
 
 #[cfg(test)]

@@ -10,14 +10,13 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rquickjs::class::{JsClass, Readable, Trace, Tracer};
-use rquickjs::function::{Constructor, Opt, This};
+use rquickjs::function::{Opt, This};
 use rquickjs::object::Property;
 use rquickjs::proxy::ProxyHandler;
-use rquickjs::{Array, Class, Coerced, Ctx, Function, JsLifetime, Object, Proxy, Value};
+use rquickjs::{Array, Class, Coerced, Ctx, Function, Object, Proxy, Value};
 use senary_js::frozen;
 use senary_js::vu::core::vu_of;
-use senary_js::{errors, native, script_context};
+use senary_js::{errors, native, native_class, script_context, userdata};
 
 const SHARED_ARRAY: &str = "SharedArray";
 const LENGTH: &str = "length";
@@ -69,10 +68,7 @@ pub struct Elements {
     ends: Vec<usize>,
 }
 
-// SAFETY: it holds no JavaScript value.
-unsafe impl<'js> JsLifetime<'js> for SharedArrays {
-    type Changed<'to> = SharedArrays;
-}
+userdata!(SharedArrays);
 
 impl SharedArrays {
     /// Makes the arrays known to a context.
@@ -359,36 +355,20 @@ fn parse_index(text: &[u8]) -> Option<usize> {
     }
 }
 
-impl<'js> Trace<'js> for Handler {
-    fn trace<'a>(&self, _: Tracer<'a, 'js>) {}
-}
+// Scripts never see a handler.
+native_class!(Handler, "SharedArrayHandler", prototype);
 
-// SAFETY: it holds no JavaScript value.
-unsafe impl<'js> JsLifetime<'js> for Handler {
-    type Changed<'to> = Handler;
-}
-
-impl<'js> JsClass<'js> for Handler {
-    const NAME: &'static str = "SharedArrayHandler";
-    type Mutable = Readable;
-
-    fn prototype(ctx: &Ctx<'js>) -> rquickjs::Result<Option<Object<'js>>> {
-        let proto = Object::new(ctx.clone())?;
-        proto.set("get", native::function(ctx, get)?)?;
-        proto.set("has", native::function(ctx, has)?)?;
-        proto.set("ownKeys", native::function(ctx, own_keys)?)?;
-        proto.set("getOwnPropertyDescriptor", native::function(ctx, own_property)?)?;
-        let refuse = native::function(ctx, refuse)?;
-        for trap in ["set", "defineProperty", "deleteProperty", "preventExtensions", "setPrototypeOf"] {
-            proto.set(trap, refuse.clone())?;
-        }
-        Ok(Some(proto))
+fn prototype<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
+    let proto = Object::new(ctx.clone())?;
+    proto.set("get", native::function(ctx, get)?)?;
+    proto.set("has", native::function(ctx, has)?)?;
+    proto.set("ownKeys", native::function(ctx, own_keys)?)?;
+    proto.set("getOwnPropertyDescriptor", native::function(ctx, own_property)?)?;
+    let refuse = native::function(ctx, refuse)?;
+    for trap in ["set", "defineProperty", "deleteProperty", "preventExtensions", "setPrototypeOf"] {
+        proto.set(trap, refuse.clone())?;
     }
-
-    fn constructor(_: &Ctx<'js>) -> rquickjs::Result<Option<Constructor<'js>>> {
-        // Scripts never see a handler.
-        Ok(None)
-    }
+    Ok(proto)
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! The modules scripts import from `k6` and `k6/...`, and the globals every script has.
 //!
 //! The runtime (`senary-js`) knows none of them: [`natives`] is what the binary hands to it.
-#![allow(unsafe_code)]
 
 mod connection;
 pub mod crypto;

@@ -4,16 +4,14 @@
 
 use std::cell::RefCell;
 
-use rquickjs::class::{JsClass, Readable, Trace, Tracer};
+use rquickjs::class::JsClass;
 use rquickjs::function::{Constructor, Opt, This};
 use rquickjs::object::Accessor;
-use rquickjs::{Class, Coerced, Ctx, JsLifetime, Object, TypedArray, Value};
+use rquickjs::{Class, Coerced, Ctx, Object, TypedArray, Value};
 use senary_js::give_way::{PIECE, give_way};
 use senary_js::lazy::{self, Lazy};
-use senary_js::{
-    bytes, errors,
-    native::{self, Checked},
-};
+use senary_js::native::{self, Checked};
+use senary_js::{bytes, errors, native_class};
 
 const TEXT_ENCODER: &str = "TextEncoder";
 const TEXT_DECODER: &str = "TextDecoder";
@@ -279,66 +277,42 @@ fn flag(options: Option<&Value<'_>>, name: &str) -> rquickjs::Result<bool> {
     }
 }
 
-impl<'js> Trace<'js> for TextEncoder {
-    fn trace<'a>(&self, _: Tracer<'a, 'js>) {}
+native_class!(TextEncoder, TEXT_ENCODER, encoder_prototype, encoder_constructor);
+
+fn encoder_prototype<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
+    let proto = Object::new(ctx.clone())?;
+    proto.set("encode", native::function(ctx, encode)?.with_name("encode")?)?;
+    proto.set("encodeInto", native::function(ctx, encode_into)?.with_name("encodeInto")?)?;
+    let encoding = |_: This<Class<'js, TextEncoder>>| Encoding::Utf8.name();
+    proto.prop("encoding", Accessor::from(Checked(encoding)).enumerable().configurable())?;
+    Ok(proto)
 }
 
-// SAFETY: it holds no JavaScript value.
-unsafe impl<'js> JsLifetime<'js> for TextEncoder {
-    type Changed<'to> = TextEncoder;
+fn encoder_constructor<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Option<Constructor<'js>>> {
+    let constructor = Constructor::new_class::<TextEncoder, _, _>(ctx.clone(), new_encoder)?;
+    constructor.set_name(TEXT_ENCODER)?;
+    Ok(Some(constructor))
 }
 
-impl<'js> JsClass<'js> for TextEncoder {
-    const NAME: &'static str = TEXT_ENCODER;
-    type Mutable = Readable;
+native_class!(TextDecoder, TEXT_DECODER, decoder_prototype, decoder_constructor);
 
-    fn prototype(ctx: &Ctx<'js>) -> rquickjs::Result<Option<Object<'js>>> {
-        let proto = Object::new(ctx.clone())?;
-        proto.set("encode", native::function(ctx, encode)?.with_name("encode")?)?;
-        proto.set("encodeInto", native::function(ctx, encode_into)?.with_name("encodeInto")?)?;
-        let encoding = |_: This<Class<'js, TextEncoder>>| Encoding::Utf8.name();
-        proto.prop("encoding", Accessor::from(Checked(encoding)).enumerable().configurable())?;
-        Ok(Some(proto))
-    }
-
-    fn constructor(ctx: &Ctx<'js>) -> rquickjs::Result<Option<Constructor<'js>>> {
-        let constructor = Constructor::new_class::<TextEncoder, _, _>(ctx.clone(), new_encoder)?;
-        constructor.set_name(TEXT_ENCODER)?;
-        Ok(Some(constructor))
-    }
+fn decoder_prototype<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
+    type This_<'js> = This<Class<'js, TextDecoder>>;
+    let proto = Object::new(ctx.clone())?;
+    proto.set("decode", native::function(ctx, decode)?.with_name("decode")?)?;
+    let encoding = |this: This_<'js>| this.0.borrow().0.borrow().encoding.name();
+    proto.prop("encoding", Accessor::from(Checked(encoding)).enumerable().configurable())?;
+    let fatal = |this: This_<'js>| this.0.borrow().0.borrow().fatal;
+    proto.prop("fatal", Accessor::from(Checked(fatal)).enumerable().configurable())?;
+    let ignore_bom = |this: This_<'js>| this.0.borrow().0.borrow().ignore_bom;
+    proto.prop("ignoreBOM", Accessor::from(Checked(ignore_bom)).enumerable().configurable())?;
+    Ok(proto)
 }
 
-impl<'js> Trace<'js> for TextDecoder {
-    fn trace<'a>(&self, _: Tracer<'a, 'js>) {}
-}
-
-// SAFETY: it holds no JavaScript value.
-unsafe impl<'js> JsLifetime<'js> for TextDecoder {
-    type Changed<'to> = TextDecoder;
-}
-
-impl<'js> JsClass<'js> for TextDecoder {
-    const NAME: &'static str = TEXT_DECODER;
-    type Mutable = Readable;
-
-    fn prototype(ctx: &Ctx<'js>) -> rquickjs::Result<Option<Object<'js>>> {
-        type This_<'js> = This<Class<'js, TextDecoder>>;
-        let proto = Object::new(ctx.clone())?;
-        proto.set("decode", native::function(ctx, decode)?.with_name("decode")?)?;
-        let encoding = |this: This_<'js>| this.0.borrow().0.borrow().encoding.name();
-        proto.prop("encoding", Accessor::from(Checked(encoding)).enumerable().configurable())?;
-        let fatal = |this: This_<'js>| this.0.borrow().0.borrow().fatal;
-        proto.prop("fatal", Accessor::from(Checked(fatal)).enumerable().configurable())?;
-        let ignore_bom = |this: This_<'js>| this.0.borrow().0.borrow().ignore_bom;
-        proto.prop("ignoreBOM", Accessor::from(Checked(ignore_bom)).enumerable().configurable())?;
-        Ok(Some(proto))
-    }
-
-    fn constructor(ctx: &Ctx<'js>) -> rquickjs::Result<Option<Constructor<'js>>> {
-        let constructor = Constructor::new_class::<TextDecoder, _, _>(ctx.clone(), new_decoder)?;
-        constructor.set_name(TEXT_DECODER)?;
-        Ok(Some(constructor))
-    }
+fn decoder_constructor<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Option<Constructor<'js>>> {
+    let constructor = Constructor::new_class::<TextDecoder, _, _>(ctx.clone(), new_decoder)?;
+    constructor.set_name(TEXT_DECODER)?;
+    Ok(Some(constructor))
 }
 
 #[cfg(test)]

@@ -8,17 +8,14 @@ use std::ffi::c_int;
 
 use rquickjs::function::This;
 use rquickjs::object::Property;
-use rquickjs::{Ctx, Function, IntoJs, JsLifetime, Object, Persistent, Value, qjs};
+use rquickjs::{Ctx, Function, IntoJs, Object, Persistent, Value, qjs};
 
 use super::loader::store_of;
 
 /// The engine's own `toString`.
 struct EngineText(Persistent<Function<'static>>);
 
-// SAFETY: `Persistent` values are not bound to `'js`.
-unsafe impl<'js> JsLifetime<'js> for EngineText {
-    type Changed<'to> = EngineText;
-}
+crate::userdata!(EngineText);
 
 unsafe extern "C" {
     fn JS_GetFunctionSource(

@@ -14,9 +14,7 @@ use rquickjs::loader::{ImportAttributes, Loader, Resolver};
 use rquickjs::module::{Declarations, Declared, Exports, ModuleDef};
 use rquickjs::object::{Accessor, Property};
 use rquickjs::proxy::{ProxyHandler, ProxyProperty, ProxyReceiver, ProxyTarget};
-use rquickjs::{
-    Coerced, Ctx, Exception, Function, JsLifetime, Module, Object, Persistent, Promise, Proxy, Value, qjs,
-};
+use rquickjs::{Coerced, Ctx, Exception, Function, Module, Object, Persistent, Promise, Proxy, Value, qjs};
 use senary_words::spelling::nearest;
 
 use super::frames::{self, Frame, Place};
@@ -61,10 +59,7 @@ pub struct Loaded {
     requires: RefCell<Vec<usize>>,
 }
 
-// SAFETY: `Persistent` values are not bound to `'js`.
-unsafe impl<'js> JsLifetime<'js> for Loaded {
-    type Changed<'to> = Loaded;
-}
+crate::userdata!(Loaded);
 
 /// Gives the context its modules.
 pub fn install(ctx: &Ctx<'_>, store: &Arc<ModuleStore>) -> rquickjs::Result<()> {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use rquickjs::function::This;
-use rquickjs::{Coerced, Ctx, Exception, Function, JsLifetime, Object, Persistent, Value, qjs};
+use rquickjs::{Coerced, Ctx, Exception, Function, Object, Persistent, Value, qjs};
 
 use super::ModuleStore;
 use super::frames::{self, Frame, Place};
@@ -17,10 +17,7 @@ pub const FRAMES: usize = 64;
 /// The engine's own getter of `Error.prototype.stack`.
 struct EngineStack(Persistent<Function<'static>>);
 
-// SAFETY: `Persistent` values are not bound to `'js`.
-unsafe impl<'js> JsLifetime<'js> for EngineStack {
-    type Changed<'to> = EngineStack;
-}
+crate::userdata!(EngineStack);
 
 /// Gives errors of this context stacks in the reference's shape.
 pub fn install(ctx: &Ctx<'_>) -> rquickjs::Result<()> {

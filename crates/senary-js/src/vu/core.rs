@@ -8,7 +8,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Instant;
 
-use rquickjs::{Ctx, JsLifetime};
+use rquickjs::Ctx;
 use senary_execution::{Activation, Iteration, VuId, WorkerContext};
 use senary_metrics::{Details, FailureId, MetricId, Registry, SeriesId, Timestamp, builtin};
 use tokio_util::sync::CancellationToken;
@@ -63,10 +63,7 @@ pub struct VuCore {
 #[derive(Clone)]
 pub struct VuHandle(pub Rc<VuCore>);
 
-// SAFETY: it holds no JavaScript value bound to `'js`; what it keeps across turns is `Persistent`.
-unsafe impl<'js> JsLifetime<'js> for VuHandle {
-    type Changed<'to> = VuHandle;
-}
+crate::userdata!(VuHandle);
 
 /// The VU a context belongs to.
 pub fn vu_of(ctx: &Ctx<'_>) -> rquickjs::Result<Rc<VuCore>> {

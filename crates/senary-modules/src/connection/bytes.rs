@@ -1,8 +1,8 @@
 //! The data that scripts send: text in its encodings, and binary data in all its forms.
 
 use rquickjs::{Ctx, Value};
-use senary_js::hints;
 use senary_js::native::described;
+use senary_js::{bytes, hints};
 
 use super::error::{Method, SocketFailure};
 use crate::encoding::Form;
@@ -21,14 +21,14 @@ pub fn with_bytes<'js, R>(
     };
     let Some(data) = data else { return Ok(Err(wrong())) };
     if data.is_string() {
-        return with_utf8(ctx, data, |text| match decode(text, encoding) {
+        return bytes::with_utf8(ctx, data, |text| match decode(text, encoding) {
             Ok(None) => Ok(f(text)),
             Ok(Some(bytes)) => Ok(f(&bytes)),
             Err(error) => Err(error),
         });
     }
     let Some(object) = data.as_object() else { return Ok(Err(wrong())) };
-    match senary_js::bytes::of_object(ctx, object) {
+    match bytes::of_object(ctx, object) {
         // The bytes are used before any script can run again.
         Ok(Some(view)) => Ok(Ok(f(view.as_slice()))),
         Ok(None) => Ok(Err(wrong())),
@@ -49,23 +49,6 @@ fn tell_what_is_written<'js>(ctx: &Ctx<'js>, data: Option<&Value<'js>>) {
             _ => "String(value) makes a text of a value",
         };
         log::warn!(hint = hint; "write() takes a string, an ArrayBuffer, a typed array or a DataView, not {}", described(kind));
-    }
-}
-
-/// Calls `f` with a string's UTF-8 bytes, without copying them where the engine has them so.
-fn with_utf8<'js, R>(ctx: &Ctx<'js>, value: &Value<'js>, f: impl FnOnce(&[u8]) -> R) -> rquickjs::Result<R> {
-    let mut length = 0;
-    // SAFETY: the context is alive; the pointer is checked, covers `length` bytes, and is freed below after its
-    // last use. The closure cannot run script: it only sees bytes.
-    unsafe {
-        let context = ctx.as_raw().as_ptr();
-        let text = rquickjs::qjs::JS_ToCStringLen(context, &mut length, value.as_raw());
-        if text.is_null() {
-            return Err(rquickjs::Error::Exception);
-        }
-        let result = f(std::slice::from_raw_parts(text.cast::<u8>(), length));
-        rquickjs::qjs::JS_FreeCString(context, text);
-        Ok(result)
     }
 }
 

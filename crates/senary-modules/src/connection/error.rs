@@ -11,6 +11,7 @@ use senary_js::source::ModuleStore;
 use senary_js::source::frames::{self, Frame};
 use senary_js::source::loader::store_of;
 use senary_js::source::stack;
+use senary_js::userdata;
 use senary_net::NetError;
 
 /// What stack traces call the script of the class.
@@ -126,10 +127,7 @@ impl SocketFailure {
 /// The constructor, kept in the context's userdata.
 struct ErrorClass(Persistent<Constructor<'static>>);
 
-// SAFETY: a `Persistent` is not bound to `'js`.
-unsafe impl<'js> rquickjs::JsLifetime<'js> for ErrorClass {
-    type Changed<'to> = ErrorClass;
-}
+userdata!(ErrorClass);
 
 pub fn install(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
     let class: Constructor<'_> = CLASS.evaluate(ctx)?.get()?;

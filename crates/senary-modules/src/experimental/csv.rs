@@ -7,12 +7,11 @@ use std::cell::RefCell;
 use std::io::Cursor;
 use std::sync::Arc;
 
-use rquickjs::class::{JsClass, Readable, Trace, Tracer};
 use rquickjs::function::{Constructor, Opt, This};
-use rquickjs::{Class, Coerced, Ctx, JsLifetime, Object, Value};
+use rquickjs::{Class, Coerced, Ctx, Object, Value};
 use senary_js::give_way::give_way;
 use senary_js::source::loader::only_in_init;
-use senary_js::{errors, native, promise, script_context};
+use senary_js::{errors, native, native_class, promise, script_context};
 
 use super::fs::File;
 use crate::data;
@@ -276,29 +275,13 @@ fn row<'js>(ctx: &Ctx<'js>, rows: &mut Rows) -> rquickjs::Result<Value<'js>> {
     Ok(result.into_value())
 }
 
-impl<'js> Trace<'js> for Parser {
-    fn trace<'a>(&self, _: Tracer<'a, 'js>) {}
-}
+// `exports` makes it.
+native_class!(Parser, "Parser", prototype);
 
-// SAFETY: it holds no JavaScript value.
-unsafe impl<'js> JsLifetime<'js> for Parser {
-    type Changed<'to> = Parser;
-}
-
-impl<'js> JsClass<'js> for Parser {
-    const NAME: &'static str = "Parser";
-    type Mutable = Readable;
-
-    fn prototype(ctx: &Ctx<'js>) -> rquickjs::Result<Option<Object<'js>>> {
-        let prototype = Object::new(ctx.clone())?;
-        prototype.set("next", native::function(ctx, next)?.with_name("next")?)?;
-        Ok(Some(prototype))
-    }
-
-    fn constructor(_: &Ctx<'js>) -> rquickjs::Result<Option<Constructor<'js>>> {
-        // `exports` makes it.
-        Ok(None)
-    }
+fn prototype<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
+    let prototype = Object::new(ctx.clone())?;
+    prototype.set("next", native::function(ctx, next)?.with_name("next")?)?;
+    Ok(prototype)
 }
 
 #[cfg(test)]

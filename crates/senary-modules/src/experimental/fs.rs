@@ -5,12 +5,11 @@ use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 
-use rquickjs::class::{JsClass, Readable, Trace, Tracer};
-use rquickjs::function::{Constructor, Opt, This};
+use rquickjs::function::{Opt, This};
 use rquickjs::object::Accessor;
-use rquickjs::{Class, Coerced, Ctx, IntoJs, JsLifetime, Object, Value};
+use rquickjs::{Class, Coerced, Ctx, IntoJs, Object, Value};
 use senary_js::source::files;
-use senary_js::{bytes, errors, native, promise};
+use senary_js::{bytes, errors, native, native_class, promise};
 
 /// Values of `SeekMode`.
 const MODES: [(&str, u32); 3] = [("Start", 0), ("Current", 1), ("End", 2)];
@@ -137,31 +136,15 @@ fn seek_now<'js>(
     (target as f64).into_js(ctx)
 }
 
-impl<'js> Trace<'js> for File {
-    fn trace<'a>(&self, _: Tracer<'a, 'js>) {}
-}
+// Files come from `open()` alone.
+native_class!(File, "File", prototype);
 
-// SAFETY: it holds no JavaScript value.
-unsafe impl<'js> JsLifetime<'js> for File {
-    type Changed<'to> = File;
-}
-
-impl<'js> JsClass<'js> for File {
-    const NAME: &'static str = "File";
-    type Mutable = Readable;
-
-    fn prototype(ctx: &Ctx<'js>) -> rquickjs::Result<Option<Object<'js>>> {
-        let prototype = Object::new(ctx.clone())?;
-        prototype.set("stat", native::function(ctx, stat)?.with_name("stat")?)?;
-        prototype.set("read", native::function(ctx, read)?.with_name("read")?)?;
-        prototype.set("seek", native::function(ctx, seek)?.with_name("seek")?)?;
-        prototype
-            .prop("path", Accessor::from(|this: ThisFile<'js>| this.0.borrow().path.clone()).enumerable())?;
-        Ok(Some(prototype))
-    }
-
-    fn constructor(_: &Ctx<'js>) -> rquickjs::Result<Option<Constructor<'js>>> {
-        // Files come from `open()` alone.
-        Ok(None)
-    }
+fn prototype<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
+    let prototype = Object::new(ctx.clone())?;
+    prototype.set("stat", native::function(ctx, stat)?.with_name("stat")?)?;
+    prototype.set("read", native::function(ctx, read)?.with_name("read")?)?;
+    prototype.set("seek", native::function(ctx, seek)?.with_name("seek")?)?;
+    prototype
+        .prop("path", Accessor::from(|this: ThisFile<'js>| this.0.borrow().path.clone()).enumerable())?;
+    Ok(prototype)
 }

@@ -4,11 +4,10 @@
 use std::rc::Rc;
 
 use dom_query::{Attr, NodeId, NodeRef};
-use rquickjs::class::{JsClass, Readable, Trace, Tracer};
-use rquickjs::function::{Constructor, Opt, This};
-use rquickjs::{Class, Coerced, Ctx, Function, IntoJs, JsLifetime, Object, Persistent, Value};
-use senary_js::native;
+use rquickjs::function::{Opt, This};
+use rquickjs::{Class, Coerced, Ctx, Function, IntoJs, Object, Persistent, Value};
 use senary_js::snippet::Snippet;
+use senary_js::{native, native_class, userdata};
 
 use super::document::Document;
 use super::form::{self, ControlValue};
@@ -32,10 +31,7 @@ struct Kinds {
     attribute: Persistent<Function<'static>>,
 }
 
-// SAFETY: `Persistent` values are not bound to `'js`.
-unsafe impl<'js> JsLifetime<'js> for Kinds {
-    type Changed<'to> = Kinds;
-}
+userdata!(Kinds);
 
 /// Makes the kinds of elements known to a context.
 pub fn install(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
@@ -245,113 +241,96 @@ fn class_list(node: &NodeRef<'_>) -> Vec<String> {
     node.attr("class").iter().flat_map(|class| class.split_ascii_whitespace()).map(str::to_owned).collect()
 }
 
-impl<'js> Trace<'js> for Element {
-    fn trace<'a>(&self, _: Tracer<'a, 'js>) {}
-}
+// Elements come from selections alone.
+native_class!(Element, "Element", prototype);
 
-// SAFETY: it holds no JavaScript value.
-unsafe impl<'js> JsLifetime<'js> for Element {
-    type Changed<'to> = Element;
-}
-
-impl<'js> JsClass<'js> for Element {
-    const NAME: &'static str = "Element";
-    type Mutable = Readable;
-
-    fn prototype(ctx: &Ctx<'js>) -> rquickjs::Result<Option<Object<'js>>> {
-        let prototype = Object::new(ctx.clone())?;
-        let set = |name: &str, function: rquickjs::Result<Function<'js>>| {
-            prototype.set(name, function?.with_name(name)?)
-        };
-        let attr = |name: &'static str| {
-            move |node: &NodeRef<'_>| node.attr(name).map(|value| value.to_string()).unwrap_or_default()
-        };
-        set("selection", native::function(ctx, selection))?;
-        set("nodeName", plain(ctx, node_name))?;
-        set("nodeType", plain(ctx, node_type))?;
-        set(
-            "nodeValue",
-            plain(ctx, |node| (node.is_text() || node.is_comment()).then(|| node.text().to_string())),
-        )?;
-        set("id", plain(ctx, attr("id")))?;
-        set("className", plain(ctx, attr("class")))?;
-        set("lang", plain(ctx, attr("lang")))?;
-        set("classList", plain(ctx, class_list))?;
-        set("innerHTML", plain(ctx, markup::inner))?;
-        set("textContent", plain(ctx, |node| node.text().to_string()))?;
-        set(
-            "toString",
-            plain(ctx, |node| match node {
-                node if node.is_element() => "[object html.Node]".to_owned(),
-                node => format!("[object {}]", node_name(node)),
-            }),
-        )?;
-        set("namespaceURI", plain(ctx, |node| node.qual_name_ref().map(|name| name.ns.to_string())))?;
-        set(
-            "isDefaultNamespace",
-            plain(ctx, |node| {
-                node.qual_name_ref().is_some_and(|name| &*name.ns == "http://www.w3.org/1999/xhtml")
-            }),
-        )?;
-        set("childElementCount", plain(ctx, |node| node.element_children().len() as u32))?;
-        set("hasAttributes", plain(ctx, |node| !node.attrs().is_empty()))?;
-        set("hasChildNodes", plain(ctx, |node| node.first_child().is_some()))?;
-        set("attributes", native::function(ctx, attributes))?;
-        set("getAttribute", native::function(ctx, get_attribute))?;
-        set("getAttributeNode", native::function(ctx, get_attribute_node))?;
-        set("hasAttribute", native::function(ctx, has_attribute))?;
-        set("firstChild", to_node(ctx, |node| node.first_child()))?;
-        set("lastChild", to_node(ctx, |node| node.last_child()))?;
-        set("firstElementChild", to_node(ctx, |node| node.first_element_child()))?;
-        set("lastElementChild", to_node(ctx, |node| node.element_children().pop()))?;
-        set("previousSibling", to_node(ctx, |node| node.prev_sibling()))?;
-        set("nextSibling", to_node(ctx, |node| node.next_sibling()))?;
-        set("previousElementSibling", to_node(ctx, |node| node.prev_element_sibling()))?;
-        set("nextElementSibling", to_node(ctx, |node| node.next_element_sibling()))?;
-        set("parentElement", to_node(ctx, |node| node.parent().filter(NodeRef::is_element)))?;
-        set("parentNode", to_node(ctx, |node| node.parent()))?;
-        set("ownerDocument", to_node(ctx, |node| Some(node.tree.root())))?;
-        set("childNodes", to_nodes(ctx, |element, _| element.nodes().contents()))?;
-        set("children", to_nodes(ctx, |element, _| element.nodes().children()))?;
-        set("querySelector", native::function(ctx, query_selector))?;
-        set("querySelectorAll", to_nodes(ctx, |element, selector| element.nodes().find(selector)))?;
-        set(
-            "getElementsByTagName",
-            to_nodes(ctx, |element, name| {
-                let any = name == "*";
-                element
-                    .node()
-                    .descendants_it()
-                    .filter(|n| n.is_element() && (any || n.has_name(name)))
-                    .map(|n| n.id)
-                    .collect()
-            }),
-        )?;
-        set(
-            "getElementsByClassName",
-            to_nodes(ctx, |element, classes| {
-                let wanted: Vec<_> = classes.split_ascii_whitespace().collect();
-                let has_all =
-                    |n: &NodeRef<'_>| n.is_element() && wanted.iter().all(|class| n.has_class(class));
-                element
-                    .node()
-                    .descendants_it()
-                    .filter(|n| !wanted.is_empty() && has_all(n))
-                    .map(|n| n.id)
-                    .collect()
-            }),
-        )?;
-        set("matches", native::function(ctx, matches))?;
-        set("contains", with_other(ctx, contains))?;
-        set("isSameNode", with_other(ctx, is_same))?;
-        set("isEqualNode", with_other(ctx, is_equal))?;
-        let hidden = rquickjs::object::Property::from(native::function(ctx, control_value)?);
-        prototype.prop("_value", hidden)?;
-        Ok(Some(prototype))
-    }
-
-    fn constructor(_: &Ctx<'js>) -> rquickjs::Result<Option<Constructor<'js>>> {
-        // Elements come from selections alone.
-        Ok(None)
-    }
+fn prototype<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
+    let prototype = Object::new(ctx.clone())?;
+    let set = |name: &str, function: rquickjs::Result<Function<'js>>| {
+        prototype.set(name, function?.with_name(name)?)
+    };
+    let attr = |name: &'static str| {
+        move |node: &NodeRef<'_>| node.attr(name).map(|value| value.to_string()).unwrap_or_default()
+    };
+    set("selection", native::function(ctx, selection))?;
+    set("nodeName", plain(ctx, node_name))?;
+    set("nodeType", plain(ctx, node_type))?;
+    set(
+        "nodeValue",
+        plain(ctx, |node| (node.is_text() || node.is_comment()).then(|| node.text().to_string())),
+    )?;
+    set("id", plain(ctx, attr("id")))?;
+    set("className", plain(ctx, attr("class")))?;
+    set("lang", plain(ctx, attr("lang")))?;
+    set("classList", plain(ctx, class_list))?;
+    set("innerHTML", plain(ctx, markup::inner))?;
+    set("textContent", plain(ctx, |node| node.text().to_string()))?;
+    set(
+        "toString",
+        plain(ctx, |node| match node {
+            node if node.is_element() => "[object html.Node]".to_owned(),
+            node => format!("[object {}]", node_name(node)),
+        }),
+    )?;
+    set("namespaceURI", plain(ctx, |node| node.qual_name_ref().map(|name| name.ns.to_string())))?;
+    set(
+        "isDefaultNamespace",
+        plain(ctx, |node| {
+            node.qual_name_ref().is_some_and(|name| &*name.ns == "http://www.w3.org/1999/xhtml")
+        }),
+    )?;
+    set("childElementCount", plain(ctx, |node| node.element_children().len() as u32))?;
+    set("hasAttributes", plain(ctx, |node| !node.attrs().is_empty()))?;
+    set("hasChildNodes", plain(ctx, |node| node.first_child().is_some()))?;
+    set("attributes", native::function(ctx, attributes))?;
+    set("getAttribute", native::function(ctx, get_attribute))?;
+    set("getAttributeNode", native::function(ctx, get_attribute_node))?;
+    set("hasAttribute", native::function(ctx, has_attribute))?;
+    set("firstChild", to_node(ctx, |node| node.first_child()))?;
+    set("lastChild", to_node(ctx, |node| node.last_child()))?;
+    set("firstElementChild", to_node(ctx, |node| node.first_element_child()))?;
+    set("lastElementChild", to_node(ctx, |node| node.element_children().pop()))?;
+    set("previousSibling", to_node(ctx, |node| node.prev_sibling()))?;
+    set("nextSibling", to_node(ctx, |node| node.next_sibling()))?;
+    set("previousElementSibling", to_node(ctx, |node| node.prev_element_sibling()))?;
+    set("nextElementSibling", to_node(ctx, |node| node.next_element_sibling()))?;
+    set("parentElement", to_node(ctx, |node| node.parent().filter(NodeRef::is_element)))?;
+    set("parentNode", to_node(ctx, |node| node.parent()))?;
+    set("ownerDocument", to_node(ctx, |node| Some(node.tree.root())))?;
+    set("childNodes", to_nodes(ctx, |element, _| element.nodes().contents()))?;
+    set("children", to_nodes(ctx, |element, _| element.nodes().children()))?;
+    set("querySelector", native::function(ctx, query_selector))?;
+    set("querySelectorAll", to_nodes(ctx, |element, selector| element.nodes().find(selector)))?;
+    set(
+        "getElementsByTagName",
+        to_nodes(ctx, |element, name| {
+            let any = name == "*";
+            element
+                .node()
+                .descendants_it()
+                .filter(|n| n.is_element() && (any || n.has_name(name)))
+                .map(|n| n.id)
+                .collect()
+        }),
+    )?;
+    set(
+        "getElementsByClassName",
+        to_nodes(ctx, |element, classes| {
+            let wanted: Vec<_> = classes.split_ascii_whitespace().collect();
+            let has_all = |n: &NodeRef<'_>| n.is_element() && wanted.iter().all(|class| n.has_class(class));
+            element
+                .node()
+                .descendants_it()
+                .filter(|n| !wanted.is_empty() && has_all(n))
+                .map(|n| n.id)
+                .collect()
+        }),
+    )?;
+    set("matches", native::function(ctx, matches))?;
+    set("contains", with_other(ctx, contains))?;
+    set("isSameNode", with_other(ctx, is_same))?;
+    set("isEqualNode", with_other(ctx, is_equal))?;
+    let hidden = rquickjs::object::Property::from(native::function(ctx, control_value)?);
+    prototype.prop("_value", hidden)?;
+    Ok(prototype)
 }

@@ -3,12 +3,10 @@
 use std::rc::Rc;
 
 use dom_query::NodeId;
-use rquickjs::class::{JsClass, Readable, Trace, Tracer};
-use rquickjs::function::{Constructor, Opt, This};
-use rquickjs::{Array, Class, Coerced, Ctx, Function, IntoJs, JsLifetime, Object, Value};
+use rquickjs::function::{Opt, This};
+use rquickjs::{Array, Class, Coerced, Ctx, Function, IntoJs, Object, Value};
 use rustc_hash::FxHashSet;
-use senary_js::errors;
-use senary_js::native;
+use senary_js::{errors, native, native_class};
 
 use super::document::Document;
 use super::element::Element;
@@ -423,68 +421,52 @@ fn going_until<'js>(ctx: &Ctx<'js>, step: Step) -> rquickjs::Result<Function<'js
     native::function(ctx, go)
 }
 
-impl<'js> Trace<'js> for Selection {
-    fn trace<'a>(&self, _: Tracer<'a, 'js>) {}
-}
+// Selections come from `parseHTML()` alone.
+native_class!(Selection, "Selection", prototype);
 
-// SAFETY: it holds no JavaScript value.
-unsafe impl<'js> JsLifetime<'js> for Selection {
-    type Changed<'to> = Selection;
-}
-
-impl<'js> JsClass<'js> for Selection {
-    const NAME: &'static str = "Selection";
-    type Mutable = Readable;
-
-    fn prototype(ctx: &Ctx<'js>) -> rquickjs::Result<Option<Object<'js>>> {
-        let prototype = Object::new(ctx.clone())?;
-        let set = |name: &str, function: rquickjs::Result<Function<'js>>| {
-            prototype.set(name, function?.with_name(name)?)
-        };
-        set("find", native::function(ctx, find))?;
-        set("single", native::function(ctx, single))?;
-        set("add", native::function(ctx, add))?;
-        set("filter", native::function(ctx, filter))?;
-        set("not", native::function(ctx, not))?;
-        set("is", native::function(ctx, is))?;
-        set("has", native::function(ctx, has))?;
-        set("closest", native::function(ctx, closest))?;
-        set("end", native::function(ctx, end))?;
-        set("eq", native::function(ctx, eq))?;
-        set("first", native::function(ctx, first))?;
-        set("last", native::function(ctx, last))?;
-        set("slice", native::function(ctx, slice))?;
-        set("size", native::function(ctx, size))?;
-        set("text", native::function(ctx, text))?;
-        set("html", native::function(ctx, html))?;
-        set("attr", native::function(ctx, attr))?;
-        set("val", native::function(ctx, val))?;
-        set("data", native::function(ctx, data))?;
-        set("each", native::function(ctx, each))?;
-        set("map", native::function(ctx, map))?;
-        set("get", native::function(ctx, get))?;
-        set("toArray", native::function(ctx, to_array))?;
-        set("index", native::function(ctx, index))?;
-        set("serialize", native::function(ctx, serialize))?;
-        set("serializeArray", native::function(ctx, serialize_array))?;
-        set("serializeObject", native::function(ctx, serialize_object))?;
-        set("children", going(ctx, Nodes::children))?;
-        set("contents", going(ctx, Nodes::contents))?;
-        set("parent", going(ctx, |nodes| nodes.step(Step::Up)))?;
-        set("parents", going(ctx, |nodes| nodes.walk(Step::Up, None)))?;
-        set("next", going(ctx, |nodes| nodes.step(Step::Next)))?;
-        set("nextAll", going(ctx, |nodes| nodes.walk(Step::Next, None)))?;
-        set("prev", going(ctx, |nodes| nodes.step(Step::Previous)))?;
-        set("prevAll", going(ctx, |nodes| nodes.walk(Step::Previous, None)))?;
-        set("siblings", going(ctx, Nodes::siblings))?;
-        set("parentsUntil", going_until(ctx, Step::Up))?;
-        set("nextUntil", going_until(ctx, Step::Next))?;
-        set("prevUntil", going_until(ctx, Step::Previous))?;
-        Ok(Some(prototype))
-    }
-
-    fn constructor(_: &Ctx<'js>) -> rquickjs::Result<Option<Constructor<'js>>> {
-        // Selections come from `parseHTML()` alone.
-        Ok(None)
-    }
+fn prototype<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
+    let prototype = Object::new(ctx.clone())?;
+    let set = |name: &str, function: rquickjs::Result<Function<'js>>| {
+        prototype.set(name, function?.with_name(name)?)
+    };
+    set("find", native::function(ctx, find))?;
+    set("single", native::function(ctx, single))?;
+    set("add", native::function(ctx, add))?;
+    set("filter", native::function(ctx, filter))?;
+    set("not", native::function(ctx, not))?;
+    set("is", native::function(ctx, is))?;
+    set("has", native::function(ctx, has))?;
+    set("closest", native::function(ctx, closest))?;
+    set("end", native::function(ctx, end))?;
+    set("eq", native::function(ctx, eq))?;
+    set("first", native::function(ctx, first))?;
+    set("last", native::function(ctx, last))?;
+    set("slice", native::function(ctx, slice))?;
+    set("size", native::function(ctx, size))?;
+    set("text", native::function(ctx, text))?;
+    set("html", native::function(ctx, html))?;
+    set("attr", native::function(ctx, attr))?;
+    set("val", native::function(ctx, val))?;
+    set("data", native::function(ctx, data))?;
+    set("each", native::function(ctx, each))?;
+    set("map", native::function(ctx, map))?;
+    set("get", native::function(ctx, get))?;
+    set("toArray", native::function(ctx, to_array))?;
+    set("index", native::function(ctx, index))?;
+    set("serialize", native::function(ctx, serialize))?;
+    set("serializeArray", native::function(ctx, serialize_array))?;
+    set("serializeObject", native::function(ctx, serialize_object))?;
+    set("children", going(ctx, Nodes::children))?;
+    set("contents", going(ctx, Nodes::contents))?;
+    set("parent", going(ctx, |nodes| nodes.step(Step::Up)))?;
+    set("parents", going(ctx, |nodes| nodes.walk(Step::Up, None)))?;
+    set("next", going(ctx, |nodes| nodes.step(Step::Next)))?;
+    set("nextAll", going(ctx, |nodes| nodes.walk(Step::Next, None)))?;
+    set("prev", going(ctx, |nodes| nodes.step(Step::Previous)))?;
+    set("prevAll", going(ctx, |nodes| nodes.walk(Step::Previous, None)))?;
+    set("siblings", going(ctx, Nodes::siblings))?;
+    set("parentsUntil", going_until(ctx, Step::Up))?;
+    set("nextUntil", going_until(ctx, Step::Next))?;
+    set("prevUntil", going_until(ctx, Step::Previous))?;
+    Ok(prototype)
 }

@@ -1,6 +1,6 @@
 //! `structuredClone()`: what kind of object a value is, which only the engine knows for sure.
 
-use rquickjs::{Ctx, Object, Value, qjs};
+use rquickjs::{Ctx, Object, Value};
 use senary_js::native;
 use senary_js::snippet::Part;
 
@@ -12,8 +12,6 @@ fn natives<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
     Ok(natives)
 }
 
-/// The number of the class of an object in the engine.
 fn kind_of(value: Value<'_>) -> u32 {
-    // SAFETY: it only looks at the tag and the class of a live value.
-    unsafe { qjs::JS_GetClassID(value.as_raw()) }
+    native::class_id(&value)
 }

@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 use rquickjs::function::Opt;
 use rquickjs::object::Property;
-use rquickjs::{Coerced, Ctx, IntoJs, JsLifetime, Object, Value};
+use rquickjs::{Coerced, Ctx, IntoJs, Object, Value};
 use senary_js::vu::work;
-use senary_js::{errors, native, promise};
+use senary_js::{errors, native, promise, userdata};
 use senary_web::Client;
 
 use self::config::ConfigError;
@@ -68,10 +68,7 @@ pub enum SecretError {
     Url(String),
 }
 
-// SAFETY: it holds no JavaScript value.
-unsafe impl<'js> JsLifetime<'js> for Secrets {
-    type Changed<'to> = Secrets;
-}
+userdata!(Secrets);
 
 impl std::fmt::Debug for Secrets {
     // Names only: what is debugged must not show values either.

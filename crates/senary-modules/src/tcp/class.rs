@@ -2,17 +2,16 @@
 //! methods and properties.
 
 use std::cell::RefCell;
-use std::ffi::c_int;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use rquickjs::class::{JsClass, Readable, Trace, Tracer};
 use rquickjs::function::{Constructor, FromParam, Opt, ParamRequirement, ParamsAccessor};
 use rquickjs::object::Accessor;
-use rquickjs::{Class, Coerced, Ctx, Function, JsLifetime, Object, Persistent, Value, qjs};
+use rquickjs::{Class, Coerced, Ctx, Function, JsLifetime, Object, Persistent, Value};
 use senary_js::promise::{pending, settled};
 use senary_js::vu::core::vu_of;
-use senary_js::{errors, hints};
+use senary_js::{errors, hints, native};
 
 use super::core::{Connecting, NO_CONNECTION, SocketCore, State, Waiting};
 use super::delivery::Side;
@@ -286,20 +285,6 @@ pub fn refuse<'js>(
     Ok(promise)
 }
 
-unsafe extern "C" {
-    fn JS_DefineBoundMethod(ctx: *mut qjs::JSContext, proto: qjs::JSValue, func: qjs::JSValue) -> c_int;
-}
-
-/// A method that scripts may take off its socket: `setTimeout(socket.destroy, 100)`, `const { write } = socket`.
-pub fn bound_method<'js>(proto: &Object<'js>, function: &Function<'js>) -> rquickjs::Result<()> {
-    let ctx = proto.ctx();
-    // SAFETY: both are objects of this context, and alive; the engine takes references of its own.
-    match unsafe { JS_DefineBoundMethod(ctx.as_raw().as_ptr(), proto.as_raw(), function.as_raw()) } {
-        0.. => Ok(()),
-        _ => Err(rquickjs::Error::Exception),
-    }
-}
-
 /// Keeps the object alive until its last event was told.
 pub fn anchor<'js>(ctx: &Ctx<'js>, this: &Class<'js, SocketObject<'js>>) {
     let object = this.borrow();
@@ -327,6 +312,7 @@ impl<'js> Trace<'js> for SocketObject<'js> {
 }
 
 // SAFETY: `'js` is the lifetime of the handlers, the only JavaScript values inside.
+#[allow(unsafe_code)]
 unsafe impl<'js> JsLifetime<'js> for SocketObject<'js> {
     type Changed<'to> = SocketObject<'to>;
 }
@@ -338,7 +324,7 @@ impl<'js> JsClass<'js> for SocketObject<'js> {
     fn prototype(ctx: &Ctx<'js>) -> rquickjs::Result<Option<Object<'js>>> {
         let proto = Object::new(ctx.clone())?;
         let method = |name: &str, function: rquickjs::Result<Function<'js>>| {
-            bound_method(&proto, &function?.with_name(name)?)
+            native::bound_method(&proto, &function?.with_name(name)?)
         };
         method("connect", Function::new(ctx.clone(), connect))?;
         method("write", Function::new(ctx.clone(), write))?;

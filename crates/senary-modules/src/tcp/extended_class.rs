@@ -9,7 +9,7 @@ use rquickjs::object::Accessor;
 use rquickjs::{Class, Ctx, Function, Object, Persistent, Value, atom::PredefinedAtom};
 use senary_wire::{Id, Matcher};
 
-use super::class::{Receiver, SocketObject, bound_method, refuse};
+use super::class::{Receiver, SocketObject, refuse};
 use super::core::{NO_CONNECTION, SocketCore, State, Waiting};
 use super::delivery::{self, Side};
 use super::encoding;
@@ -26,7 +26,7 @@ use crate::connection::error::{CallSite, Method, SocketFailure};
 use crate::connection::options::{self, Tags};
 use senary_js::promise::{pending, settled};
 use senary_js::vu::core::vu_of;
-use senary_js::{errors, value_text};
+use senary_js::{errors, native, value_text};
 
 /// How long a request waits for its reply where it does not say otherwise.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -53,7 +53,7 @@ pub fn constructor<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Constructor<'js>> {
 
 fn methods<'js>(ctx: &Ctx<'js>, prototype: &Object<'js>) -> rquickjs::Result<()> {
     let method = |name: &str, function: rquickjs::Result<Function<'js>>| {
-        bound_method(prototype, &function?.with_name(name)?)
+        native::bound_method(prototype, &function?.with_name(name)?)
     };
     method("send", Function::new(ctx.clone(), send))?;
     method("read", Function::new(ctx.clone(), read))?;

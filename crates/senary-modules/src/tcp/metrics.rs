@@ -1,6 +1,7 @@
 //! The metrics of sockets, and where a VU keeps them.
 
-use rquickjs::{Ctx, JsLifetime};
+use rquickjs::Ctx;
+use senary_js::userdata;
 use senary_metrics::{MetricId, MetricType, Registry, ValueType, registry::RegistryError};
 
 /// The metrics of `k6/x/tcp`; registered when a script first imports the module.
@@ -18,10 +19,7 @@ pub struct TcpMetrics {
     pub partial_writes: MetricId,
 }
 
-// SAFETY: it holds no JavaScript value.
-unsafe impl<'js> JsLifetime<'js> for TcpMetrics {
-    type Changed<'to> = TcpMetrics;
-}
+userdata!(TcpMetrics);
 
 impl TcpMetrics {
     fn register(registry: &Registry) -> Result<Self, RegistryError> {
@@ -67,10 +65,7 @@ pub struct MessageMetrics {
     pub unmatched: MetricId,
 }
 
-// SAFETY: it holds no JavaScript value.
-unsafe impl<'js> JsLifetime<'js> for MessageMetrics {
-    type Changed<'to> = MessageMetrics;
-}
+userdata!(MessageMetrics);
 
 impl MessageMetrics {
     fn register(registry: &Registry) -> Result<Self, RegistryError> {

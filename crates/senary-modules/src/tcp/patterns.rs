@@ -1,4 +1,6 @@
 //! The script's regular expressions, looked for in received bytes. The bytes are read as Latin-1, by the engine itself.
+// The engine's own expressions, asked by raw calls; each has its argument.
+#![allow(unsafe_code)]
 
 use std::ffi::c_int;
 use std::ops::Range;

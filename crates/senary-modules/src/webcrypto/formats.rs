@@ -5,7 +5,7 @@ use super::der::{self, RsaPrivate, RsaPublic};
 use super::error::{CryptoError, Name};
 use super::jwk::{self, Jwk, decode, encode};
 use super::key::{Details, Key, Material};
-use super::lc::{Kind, Pkey};
+use super::libcrypto::{Kind, Pkey};
 use super::operations::{clear_beyond, point, random_bits};
 
 type Result<T> = std::result::Result<T, CryptoError>;

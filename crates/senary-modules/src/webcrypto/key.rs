@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use rquickjs::class::{JsClass, Readable, Trace, Tracer};
 use rquickjs::function::Constructor;
 use rquickjs::object::Property;
-use rquickjs::{Class, Ctx, IntoJs, JsLifetime, Object, TypedArray, Value};
-use senary_js::errors;
+use rquickjs::{Class, Ctx, IntoJs, Object, TypedArray, Value};
+use senary_js::{errors, native_class};
 
 use super::algorithm::{Algorithm, Curve, Hash, KeyKind, Usage};
 use super::error::{CryptoError, Name, Refusal};
-use super::lc::Pkey;
+use super::libcrypto::Pkey;
 
 pub const CRYPTO_KEY: &str = "CryptoKey";
 
@@ -149,20 +148,4 @@ fn algorithm_object<'js>(ctx: &Ctx<'js>, key: &Key) -> rquickjs::Result<Object<'
     Ok(object)
 }
 
-impl<'js> Trace<'js> for CryptoKey {
-    fn trace<'a>(&self, _: Tracer<'a, 'js>) {}
-}
-
-// SAFETY: it holds no JavaScript value.
-unsafe impl<'js> JsLifetime<'js> for CryptoKey {
-    type Changed<'to> = CryptoKey;
-}
-
-impl<'js> JsClass<'js> for CryptoKey {
-    const NAME: &'static str = CRYPTO_KEY;
-    type Mutable = Readable;
-
-    fn constructor(_: &Ctx<'js>) -> rquickjs::Result<Option<Constructor<'js>>> {
-        Ok(None)
-    }
-}
+native_class!(CryptoKey, CRYPTO_KEY, |ctx| Object::new(ctx.clone()));

@@ -1,6 +1,6 @@
 //! `crypto`: WebCrypto, as far as the reference has it. (<https://www.w3.org/TR/WebCryptoAPI/>)
 //!
-//! `subtle` turns arguments into tasks; `formats` and `operations` do them without JavaScript; `lc` is the library.
+//! `subtle` turns arguments into tasks; `formats` and `operations` do them without JavaScript; `libcrypto` is the library.
 
 pub(crate) mod algorithm;
 mod background;
@@ -9,16 +9,16 @@ mod error;
 pub(crate) mod formats;
 pub(crate) mod jwk;
 mod key;
-mod lc;
+mod libcrypto;
 mod operations;
 mod subtle;
 #[cfg(test)]
 mod tests;
 
 use rquickjs::function::{Constructor, Opt, This};
-use rquickjs::{Ctx, Function, Object, TypedArray, Value, qjs};
+use rquickjs::{Ctx, Function, Object, TypedArray, Value};
 use senary_js::lazy::{self, Lazy};
-use senary_js::native;
+use senary_js::{bytes, native};
 
 use self::error::{CryptoError, Name};
 use self::key::{CRYPTO_KEY, CryptoKey};
@@ -48,11 +48,7 @@ fn crypto<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Value<'js>> {
 /// Fills an array of whole numbers with random ones, and gives it back.
 fn get_random_values<'js>(ctx: Ctx<'js>, array: Opt<Value<'js>>) -> rquickjs::Result<Value<'js>> {
     let array = array.0.unwrap_or_else(|| Value::new_undefined(ctx.clone()));
-    // SAFETY: it only looks at the tag and the class of a live value.
-    let kind = unsafe { qjs::JS_GetTypedArrayType(array.as_raw()) };
-    // The kinds of floating-point numbers come last; -1 is no typed array.
-    let is_whole = (0..qjs::JSTypedArrayEnum_JS_TYPED_ARRAY_FLOAT16 as i32).contains(&kind);
-    let Some(object) = array.as_object().filter(|_| is_whole) else {
+    let Some(object) = array.as_object().filter(|array| bytes::is_array_of_whole_numbers(array)) else {
         let text = "getRandomValues() needs a typed array of whole numbers";
         return Err(CryptoError::new(Name::TypeMismatch, text).throw(&ctx));
     };
@@ -62,7 +58,7 @@ fn get_random_values<'js>(ctx: Ctx<'js>, array: Opt<Value<'js>>) -> rquickjs::Re
         return Err(CryptoError::new(Name::QuotaExceeded, text).throw(&ctx));
     }
     let mut random = vec![0; length];
-    lc::random(&mut random).map_err(|refused| CryptoError::from(refused).throw(&ctx))?;
+    libcrypto::random(&mut random).map_err(|refused| CryptoError::from(refused).throw(&ctx))?;
     // The engine writes: it knows whether the buffer is detached, resized or immutable.
     let place = (object.get::<_, Value<'js>>("buffer")?, object.get::<_, Value<'js>>("byteOffset")?, length);
     let view: Object<'js> = ctx.globals().get::<_, Constructor<'js>>("Uint8Array")?.construct(place)?;
@@ -74,7 +70,7 @@ fn get_random_values<'js>(ctx: Ctx<'js>, array: Opt<Value<'js>>) -> rquickjs::Re
 /// A random UUID, of version 4.
 fn random_uuid(ctx: Ctx<'_>) -> rquickjs::Result<String> {
     let mut bytes = [0u8; 16];
-    lc::random(&mut bytes).map_err(|refused| CryptoError::from(refused).throw(&ctx))?;
+    libcrypto::random(&mut bytes).map_err(|refused| CryptoError::from(refused).throw(&ctx))?;
     bytes[6] = bytes[6] & 0x0F | 0x40;
     bytes[8] = bytes[8] & 0x3F | 0x80;
     let hex = hex(&bytes);

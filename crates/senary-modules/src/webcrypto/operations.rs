@@ -8,7 +8,7 @@ use super::algorithm::{Curve, Hash};
 use super::der;
 use super::error::CryptoError;
 use super::key::Key;
-use super::lc::{self, Direction, Refused, Scheme};
+use super::libcrypto::{self, Direction, Refused, Scheme};
 
 type Result<T> = std::result::Result<T, CryptoError>;
 
@@ -77,13 +77,13 @@ impl Cipher {
 
     pub fn run(&self, direction: Direction, key: &Key, data: &[u8]) -> Result<Vec<u8>> {
         match (self, direction) {
-            (Self::Cbc { iv }, _) => Ok(lc::aes_cbc(direction, key.secret()?, iv, data)?),
+            (Self::Cbc { iv }, _) => Ok(libcrypto::aes_cbc(direction, key.secret()?, iv, data)?),
             (Self::Ctr { counter, length }, _) => aes_ctr(key.secret()?, *counter, *length, data),
             (Self::Gcm { iv, additional, tag }, Direction::Encrypt) => {
-                Ok(lc::aes_gcm_seal(key.secret()?, iv, additional, data, *tag)?)
+                Ok(libcrypto::aes_gcm_seal(key.secret()?, iv, additional, data, *tag)?)
             }
             (Self::Gcm { iv, additional, tag }, Direction::Decrypt) => {
-                Ok(lc::aes_gcm_open(key.secret()?, iv, additional, data, *tag)?)
+                Ok(libcrypto::aes_gcm_open(key.secret()?, iv, additional, data, *tag)?)
             }
             (Self::Oaep { label }, _) => Ok(key.pkey()?.oaep(direction, key.hash()?, label, data)?),
         }
@@ -102,9 +102,9 @@ fn aes_ctr(key: &[u8], counter: [u8; 16], length: u32, data: &[u8]) -> Result<Ve
     let ahead = (mask - (start & mask)).saturating_add(1);
     let (first, second) =
         data.split_at(usize::try_from(ahead.saturating_mul(16)).unwrap_or(usize::MAX).min(data.len()));
-    let mut out = lc::aes_ctr(key, &counter, first)?;
+    let mut out = libcrypto::aes_ctr(key, &counter, first)?;
     if !second.is_empty() {
-        out.extend(lc::aes_ctr(key, &(start & !mask).to_be_bytes(), second)?);
+        out.extend(libcrypto::aes_ctr(key, &(start & !mask).to_be_bytes(), second)?);
     }
     Ok(out)
 }
@@ -219,7 +219,7 @@ pub fn clear_beyond(bytes: &mut [u8], length: u32) {
 /// The secret of a new key: so many random bits.
 pub fn random_bits(length: u32) -> Result<Vec<u8>> {
     let mut bytes = vec![0; length.div_ceil(8) as usize];
-    lc::random(&mut bytes)?;
+    libcrypto::random(&mut bytes)?;
     clear_beyond(&mut bytes, length);
     Ok(bytes)
 }

@@ -18,7 +18,7 @@ use super::error::{CryptoError, Name, Refusal};
 use super::formats::{self, Format, Generated, Generation, KeyData, Purpose, Target};
 use super::jwk::Jwk;
 use super::key::{CryptoKey, Key};
-use super::lc::Direction;
+use super::libcrypto::Direction;
 use super::operations::{self, Cipher, Derivation, Signing};
 
 /// Bytes from which on symmetric work is done elsewhere: about a millisecond's.

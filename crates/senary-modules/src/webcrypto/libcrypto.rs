@@ -2,6 +2,8 @@
 //!
 //! `aws-lc-rs` wraps the same library, but only in the combinations TLS needs: scripts also ask for salts,
 //! tags, nonces, moduli and pairs of curve and hash of their own choice.
+// Calls of a library in C, each with its argument.
+#![allow(unsafe_code)]
 
 use std::ffi::c_int;
 use std::ptr::{NonNull, null, null_mut};
