@@ -182,6 +182,11 @@ fn dependencies_are_listed_without_running_the_script() {
         Program::new(BINARY).file("test.js", "import './b.js'").file("b.js", "").args(["deps", "test.js"]);
     none.run().expect_code(0).expect_text("Build Dependencies: (none)\n\nImports:\n  file://");
 
+    let lacking =
+        |flag: &str| program("import 'k6/http'\nimport 'k6/ws'").args(["deps", flag, "test.js"]).run();
+    lacking("--json=false").expect_code(0).expect_text("\nNot Supported by Senary: k6/http, k6/ws\n");
+    lacking("--json").expect_code(0).expect_text("\"unsupported\": [\n    \"k6/http\",\n    \"k6/ws\"\n  ]");
+
     let script = "'use k6 >= 99'\nimport 'k6/x/faker'\nimport './lib/b.ts'";
     let outcome = Program::new(BINARY)
         .file("lib/b.ts", "'use k6 with k6/x/faker >= 0.4'\nexport const b = 1")

@@ -468,3 +468,42 @@ export default function () {}
     outcome.expect_code(100).expect_text("setup() execution timed out after 1 seconds");
     outcome.expect_text(&format!("a socket to {} is still open", server.address()));
 }
+
+/// From the first instruction to the last: what there is of a summary is shown, unless the script never was loaded.
+#[test]
+fn a_signal_may_come_at_any_moment() {
+    let script = r#"
+import { sleep } from "k6"
+export const options = { scenarios: {
+  some: { executor: "per-vu-iterations", vus: 50, iterations: 2, maxDuration: "1m" },
+  more: { executor: "constant-arrival-rate", rate: 50, duration: "1s", preAllocatedVUs: 10 },
+} }
+const busy = (ms) => { for (const from = Date.now(); Date.now() - from < ms; ); }
+busy(50)
+console.log("loaded")
+export function setup() { busy(50); sleep(0.05) }
+export default function () { sleep(0.05) }
+export function teardown() { busy(50); sleep(0.05) }
+export function handleSummary(data) { busy(50); return { stdout: `SUMMARY of ${Object.keys(data.metrics).length}\n` } }
+"#;
+    for milliseconds in (0..1600).step_by(100) {
+        let signal = [Signal::INT, Signal::TERM, Signal::HUP][milliseconds as usize / 100 % 3];
+        let mut running = Program::script(BINARY, script).args(["--workers", "8"]).within(BOUND).start();
+        if milliseconds > 0 {
+            running.wait_for("loaded");
+        }
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        running.signal(signal);
+        let outcome = running.finish();
+        // A signal may come before anybody waits for it.
+        let is_over = matches!(outcome.code(), Some(0 | 105));
+        let has_summary = ["SUMMARY of", "TOTAL RESULTS"].iter().any(|text| outcome.stdout.contains(text));
+        assert!(
+            milliseconds == 0 || is_over && has_summary,
+            "{milliseconds} ms: {:?}\n{}",
+            outcome.code(),
+            outcome.stderr
+        );
+        assert!(!outcome.stderr.contains("panicked"), "{}", outcome.stderr);
+    }
+}

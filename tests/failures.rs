@@ -133,6 +133,8 @@ export default async function () {
   socket.setTimeout("5s")
   sleep("1s")
   await socket.connect({ port: 1, hots: "127.0.0.1", host: "127.0.0.1", timeout: 5 }).catch(() => {})
+  await socket.connect(1, "127.0.0.1", { timeout: 5 }).catch(() => {})
+  await socket.connect({ port: 1, host: "127.0.0.1" }, { tls: true }).catch(() => {})
   await socket.write("x", { encodng: "hex" }).catch(() => {})
 }
 "#;
@@ -141,7 +143,9 @@ export default async function () {
     for (call, hint) in [
         ("\"tgs\\\"", "tags"),
         ("\"hots\\\"", "host"),
-        ("\"timeout\\\"", "its options are port, host, tls"),
+        ("\"timeout\\\"", "its options are port, host, tls, tags"),
+        ("no third argument", "connect({ port, host, tls, tags })"),
+        ("no second argument", "connect({ port, host, tls, tags })"),
         ("\"encodng\\\"", "encoding"),
         ("setTimeout() was given", "milliseconds"),
         ("sleep() was given", "seconds"),

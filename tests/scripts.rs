@@ -312,6 +312,41 @@ fn what_setup_hands_on_must_be_json() {
     }
 }
 
+#[test]
+fn setup_hands_on_what_is_nested_deeply() {
+    let script = r#"
+export function setup() { let o = {}; for (let i = 0; i < 10000; i++) o = { a: [o] }; return o }
+export default function (data) { let n = 0; while (data.a) { data = data.a[0]; n++ } console.log("levels", n) }
+"#;
+    run("test.js", script, &[], &[]).expect_code(0).expect_text("levels 10000");
+}
+
+/// JSON has no infinity; a row stays one that any reader of JSON takes.
+#[test]
+fn infinite_samples_are_null_in_json() {
+    let script = r#"
+import { Gauge, Trend } from "k6/metrics"
+const level = new Gauge("level"), took = new Trend("took")
+export default function () {
+  level.add(-Infinity)
+  for (const value of [1, Infinity]) took.add(value)
+}
+"#;
+    let flags = ["--out", "json=rows.json", "--summary-export", "summary.json"];
+    let outcome = run("test.js", script, &[], &flags);
+    outcome.expect_code(0);
+    let rows = outcome.file("rows.json");
+    let rows: Vec<serde_json::Value> =
+        rows.lines().map(|row| serde_json::from_str(row).expect("a row of JSON")).collect();
+    let values = |metric: &str| -> Vec<_> {
+        let points = rows.iter().filter(|row| row["type"] == "Point" && row["metric"] == metric);
+        points.map(|row| row["data"]["value"].to_string()).collect()
+    };
+    assert_eq!(values("level"), ["null"]);
+    assert_eq!(values("took"), ["1", "null"]);
+    serde_json::from_str::<serde_json::Value>(&outcome.file("summary.json")).expect("JSON");
+}
+
 /// What `JSON.stringify` makes nothing of is handed on as k6 does it.
 #[test]
 fn setup_hands_on_sets_maps_and_bytes() {

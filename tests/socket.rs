@@ -192,6 +192,16 @@ fn reset_in_the_tls_handshake() {
 }
 
 #[test]
+fn cut_in_the_tls_handshake() {
+    let server = Server::start(Behaviour::HalfClose { reply: "" });
+    let outcome = observe(&server).env("TLS", 1).run();
+    outcome.expect_text("socket: disconnected, 0 out, 0 in");
+    let code = "ERR_TLS_HANDSHAKE_CUT";
+    assert_eq!(events(&outcome), format!("error connect {code}, caught connect {code} true"));
+    tls_books_balance(&outcome, &server, 0, ROUNDS);
+}
+
+#[test]
 fn garbage_instead_of_tls() {
     let server = Server::start(Behaviour::Garbage);
     let outcome = observe(&server).env("TLS", 1).run();

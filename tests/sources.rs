@@ -199,6 +199,22 @@ export default function () {
 }
 
 #[test]
+fn enums_of_namespaces_are_used_by_other_blocks() {
+    let script = r#"
+namespace A { export enum E { X = 1, Y } export const enum C { P = "p" } export class K { v = 3 } }
+namespace A { export const f = () => [E.Y, E[1], C.P, new K().v].join() }
+namespace A.B { export enum E { Z = 9 } export const g = () => [E.Z, C.P].join() }
+enum Top { A = 1 } enum Top { B = A + 1 } namespace Top { export const all = () => [Top.A, Top.B].join() }
+export default function () { console.log(A.f(), A.B.g(), Top.all()) }"#;
+    let log = log_of("s.ts", &[("s.ts", script)]);
+    assert!(log.contains("2,X,p,3 9,p 1,2\n"), "{log}");
+    let parts = "namespace N { export enum E { A = 1 } }\nnamespace N { export enum E { B = A + 1 } }\nexport default function () {}";
+    run("s.ts", &[("s.ts", parts)]).expect_code(107).expect_text(
+        "Line 2:27 the enum `E` has members in two blocks of the namespace `N`: put them into one",
+    );
+}
+
+#[test]
 fn typescript_of_all_kinds_runs() {
     let script = r#"
 import k6 = require("k6"); import lib = require("./lib.ts"); import type Gone = require("./gone")

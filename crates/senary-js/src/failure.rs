@@ -32,7 +32,7 @@ pub enum ScriptFailure {
     OutOfMemory { limit: Size },
     /// The machine gave no stack to run on.
     #[error(
-        "cannot allocate a stack to run the script on ({reason}); use fewer VUs or raise vm.max_map_count"
+        "cannot allocate a stack to run the script on ({reason}); use fewer VUs, or allow more memory maps (vm.max_map_count) or memory (`ulimit -v`)"
     )]
     NoStack {
         reason: String,

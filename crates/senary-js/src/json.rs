@@ -28,10 +28,15 @@ pub enum JsonError {
     /// `NaN`, an infinity, or an invalid date.
     #[error("json: unsupported value: {value}{}", place(.key))]
     Number { value: &'static str, key: String },
+    #[error("it is nested too deeply")]
+    TooDeep,
     /// A getter or a `toJSON` that threw, a cycle.
     #[error("{0}")]
     Script(ScriptFailure),
 }
+
+/// What the engine says where a stack ends.
+const OVERFLOW: &str = "RangeError: Maximum call stack size exceeded";
 
 fn place(key: &str) -> String {
     if key.is_empty() { String::new() } else { format!(" (in {key:?})") }
@@ -67,7 +72,10 @@ pub fn of<'js>(ctx: &Ctx<'js>, value: Value<'js>, gaps: Gaps) -> Result<Option<S
         .map(|json| json.map(well_formed));
     json.map_err(|error| {
         let failure = ScriptFailure::from_error(ctx, error);
-        refused.take().unwrap_or(JsonError::Script(failure))
+        refused.take().unwrap_or_else(|| match failure.to_string().starts_with(OVERFLOW) {
+            true => JsonError::TooDeep,
+            false => JsonError::Script(failure),
+        })
     })
 }
 
@@ -100,7 +108,7 @@ fn refusal<'js>(
     // The engine writes an invalid date as null.
     let is_date = || -> rquickjs::Result<bool> {
         let held: Value<'js> = holder.get(key.clone())?;
-        Ok(held.as_object().is_some_and(|held| is_a(ctx, held, "Date")))
+        held.as_object().map_or(Ok(false), |held| is_a(ctx, held, "Date"))
     };
     if value.is_null() && is_date()? {
         return Ok(Some(JsonError::Number { value: "Invalid Date", key: name()? }));
@@ -109,8 +117,11 @@ fn refusal<'js>(
 }
 
 /// Whether the object is of that class of the language.
-fn is_a<'js>(ctx: &Ctx<'js>, object: &Object<'js>, class: &str) -> bool {
-    ctx.globals().get::<_, Object<'js>>(class).is_ok_and(|class| object.is_instance_of(class))
+fn is_a<'js>(ctx: &Ctx<'js>, object: &Object<'js>, class: &str) -> rquickjs::Result<bool> {
+    let class: Object<'js> = ctx.globals().get(class)?;
+    let is_a = object.is_instance_of(class);
+    // Too little stack to look, for one, is no answer.
+    if ctx.has_exception() { Err(rquickjs::Error::Exception) } else { Ok(is_a) }
 }
 
 /// What stands for a value of the engine's own kinds: a number for a `BigInt` and a boxed number.
@@ -121,7 +132,7 @@ fn plain<'js>(ctx: &Ctx<'js>, value: Value<'js>, gaps: Gaps) -> rquickjs::Result
             let digits = value.get::<Coerced<String>>()?.0;
             Ok(Value::new_number(ctx.clone(), digits.parse().unwrap_or(f64::NAN)))
         }
-        Type::Object if value.as_object().is_some_and(|object| is_a(ctx, object, "Number")) => {
+        Type::Object if value.as_object().map_or(Ok(false), |object| is_a(ctx, object, "Number"))? => {
             Ok(Value::new_number(ctx.clone(), value.get::<Coerced<f64>>()?.0))
         }
         Type::Object => list_or_bytes(ctx, value),
@@ -181,6 +192,16 @@ mod tests {
     use rquickjs::Value;
 
     use crate::testing::with_context;
+
+    #[test]
+    fn what_no_stack_is_enough_for_is_refused_by_name() {
+        with_context(|ctx| {
+            let code = "let o = {}; for (let i = 0; i < 50_000; i++) o = { a: o }; o";
+            let value: Value<'_> = ctx.eval(code).unwrap();
+            let error = super::of(ctx, value, super::Gaps::Told).unwrap_err();
+            assert_eq!(error, super::JsonError::TooDeep, "{error}");
+        });
+    }
 
     #[test]
     fn lone_surrogates_are_replaced_and_nothing_else_is() {

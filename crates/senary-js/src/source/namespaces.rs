@@ -23,6 +23,9 @@ pub fn lower<'a>(
 ) -> Result<bool, Obstacle> {
     let mut exports = Exports::default();
     exports.visit_program(program);
+    if let Some(obstacle) = exports.obstacle {
+        return Err(obstacle);
+    }
     if exports.blocks.is_empty() {
         return Ok(false);
     }
@@ -46,6 +49,7 @@ pub fn lower<'a>(
 struct Exports<'a> {
     blocks: HashMap<String, Vec<(Ident<'a>, Span)>>,
     path: Vec<Ident<'a>>,
+    obstacle: Option<Obstacle>,
 }
 
 impl<'a> Visit<'a> for Exports<'a> {
@@ -64,7 +68,9 @@ impl<'a> Visit<'a> for Exports<'a> {
                 }
                 _ => None,
             });
-            self.add(namespace, declarations.flat_map(names_of));
+            let declarations: Vec<_> = declarations.collect();
+            self.refuse_parts_of_enums(namespace, &declarations);
+            self.add(namespace, declarations.iter().copied().flat_map(names_of));
         }
         self.path.push(namespace.id.name);
         walk::walk_ts_namespace_declaration_body(self, &namespace.body);
@@ -73,6 +79,27 @@ impl<'a> Visit<'a> for Exports<'a> {
 }
 
 impl<'a> Exports<'a> {
+    /// An enum whose other members stand in another block: the transformer makes a new one, without them.
+    fn refuse_parts_of_enums(
+        &mut self,
+        namespace: &TSNamespaceDeclaration<'a>,
+        declarations: &[&Declaration<'a>],
+    ) {
+        let known = self.blocks.get(&path_of(&self.path, namespace)).map(Vec::as_slice).unwrap_or_default();
+        let block = namespace.body.span();
+        for declaration in declarations {
+            let Declaration::TSEnumDeclaration(part) = declaration else { continue };
+            let name = part.id.name;
+            if known.iter().any(|(known, other)| *known == name && *other != block) {
+                let text = format!(
+                    "the enum `{name}` has members in two blocks of the namespace `{}`: put them into one",
+                    namespace.id.name
+                );
+                self.obstacle.get_or_insert((part.id.span, text));
+            }
+        }
+    }
+
     fn add(&mut self, namespace: &TSNamespaceDeclaration<'a>, names: impl IntoIterator<Item = Ident<'a>>) {
         let block = namespace.body.span();
         let known = self.blocks.entry(path_of(&self.path, namespace)).or_default();

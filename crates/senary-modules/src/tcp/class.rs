@@ -123,6 +123,7 @@ fn connect<'js>(
     this: Receiver<'js>,
     first: Opt<Value<'js>>,
     second: Opt<Value<'js>>,
+    third: Opt<Value<'js>>,
 ) -> rquickjs::Result<Value<'js>> {
     let core = this.0.borrow().core.clone();
     if core.vu.script_context.is_init() {
@@ -131,7 +132,7 @@ fn connect<'js>(
     if let Some(refusal) = core.state().refuses_connect() {
         return refuse(&ctx, &this.0, refusal, &Vec::new());
     }
-    let mut target = match target::connect_target(&ctx, first.0, second.0)? {
+    let mut target = match target::connect_target(&ctx, first.0, second.0, third.0)? {
         Ok(target) => target,
         Err((failure, tags)) => return refuse(&ctx, &this.0, failure, &tags),
     };

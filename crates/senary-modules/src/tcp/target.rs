@@ -25,6 +25,7 @@ pub fn connect_target<'js>(
     ctx: &Ctx<'js>,
     first: Option<Value<'js>>,
     second: Option<Value<'js>>,
+    third: Option<Value<'js>>,
 ) -> rquickjs::Result<Result<ConnectTarget, Refusal>> {
     let Some(first) = first.filter(|first| !first.is_undefined()) else {
         let text = "the port is missing: connect(port, host) or connect({ port, host }) was given undefined (is an environment variable not set?)";
@@ -32,8 +33,10 @@ pub fn connect_target<'js>(
     };
     let as_options = first.as_object().filter(|_| !first.is_array() && !first.is_function());
     if let Some(given) = as_options {
+        tell_of_another_argument(ctx, second.as_ref(), "second");
         return with_options(ctx, given);
     }
+    tell_of_another_argument(ctx, third.as_ref(), "third");
     // The reference's text, for everything that is neither.
     let is_port = first.is_string() || first.as_number().is_some_and(|n| n.fract() == 0.0 || !n.is_finite());
     if !is_port {
@@ -50,11 +53,20 @@ pub fn connect_target<'js>(
     Ok(Ok(ConnectTarget { port, host, tls: false, tags: Tags::new() }))
 }
 
+/// What stands behind a whole target has no effect, as in the reference.
+fn tell_of_another_argument<'js>(ctx: &Ctx<'js>, argument: Option<&Value<'js>>, place: &str) {
+    let is_given = argument.is_some_and(|argument| !argument.is_undefined() && !argument.is_null());
+    if is_given && hints::is_due(ctx, &format!("connect() {place} argument")) {
+        let hint = "everything can be said in one object: connect({ port, host, tls, tags })";
+        log::warn!(hint = hint; "connect() has no {place} argument here, and ignores it");
+    }
+}
+
 fn with_options<'js>(
     ctx: &Ctx<'js>,
     given: &Object<'js>,
 ) -> rquickjs::Result<Result<ConnectTarget, Refusal>> {
-    hints::unknown_fields("connect()", given, &["port", "host", "tls", "tags", PATH])?;
+    hints::unknown_fields("connect()", given, &["port", "host", "tls", "tags"])?;
     let port: Value<'js> = given.get("port")?;
     let host: Value<'js> = given.get("host")?;
     let host = if host.is_undefined() || host.is_null() {

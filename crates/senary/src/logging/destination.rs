@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
 
 use log::LevelFilter;
 use senary_output::Writable;
+use senary_words::spelling::nearest;
 
 use super::backlog::Line;
 use super::{LogError, loki, parse_level};
@@ -21,6 +22,8 @@ pub enum Target {
     Loki(Box<loki::Config>),
 }
 
+const OUTPUTS: [&str; 5] = ["stderr", "stdout", "none", "file", "loki"];
+
 impl Target {
     pub fn parse(text: &str) -> Result<Self, LogError> {
         match text.split_once('=').unwrap_or((text, "")) {
@@ -29,7 +32,13 @@ impl Target {
             ("none", "") => Ok(Self::None),
             ("file", settings) if text.contains('=') => Self::parse_file(settings),
             ("loki", settings) => Ok(Self::Loki(Box::new(loki::Config::parse(settings)?))),
-            _ => Err(LogError::UnsupportedOutput(text.to_owned())),
+            (name, _) => {
+                let meant = match nearest(name, OUTPUTS) {
+                    Some(meant) if meant != name => format!(", did you mean {meant}?"),
+                    _ => String::new(),
+                };
+                Err(LogError::UnsupportedOutput { text: text.to_owned(), meant })
+            }
         }
     }
 
@@ -234,6 +243,8 @@ mod tests {
         }
         assert_eq!(refused("pigeon"), "unsupported log output 'pigeon'");
         assert_eq!(refused("file"), "unsupported log output 'file'");
+        assert_eq!(refused("stdrr"), "unsupported log output 'stdrr', did you mean stderr?");
+        assert_eq!(refused("fil=x.log"), "unsupported log output 'fil=x.log', did you mean file?");
         assert_eq!(refused("file=x,level=loud"), "not a valid log level: \"loud\"");
         assert_eq!(refused("file=x,size=1"), "unknown logfile config key size");
         assert_eq!(refused("file=x,size"), "unknown logfile config key size");

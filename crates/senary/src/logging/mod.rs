@@ -63,8 +63,8 @@ pub struct Settings {
 /// Why there is no log. The texts are the reference's; exit code 255.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    #[error("unsupported log output '{0}'")]
-    UnsupportedOutput(String),
+    #[error("unsupported log output '{text}'{meant}")]
+    UnsupportedOutput { text: String, meant: String },
     #[error("unsupported log format {name:?}, the formats are text, json and raw; did you mean {meant}?")]
     Format { name: String, meant: String },
     #[error("not a valid log level: {0:?}")]
