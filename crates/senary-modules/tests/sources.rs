@@ -454,7 +454,7 @@ fn what_cannot_be_imported_says_so() {
     has("./not-there.js", r#"The moduleSpecifier "./not-there.js" couldn't be found on local disk"#);
     has("lodash", r#"The moduleSpecifier "lodash" couldn't be recognised as something k6 supports."#);
     has("http://h/x.js", "only supported schemes for imports are file and https, URL has `http`");
-    has("k6/nonsense", r#"unknown modules ["k6/nonsense"] were tried to be loaded, but couldn't"#);
+    has("k6/nonsense", r#"unknown module "k6/nonsense": Senary has no such module"#);
     has("k6/http", "Senary does not support k6/http yet");
     has("k6/experimental/redis", "has been removed");
     has(
