@@ -16,14 +16,16 @@ use super::options::Tags;
 /// The peer, as the tags name it.
 struct Endpoint {
     host: String,
-    port: String,
+    /// A Unix socket has none, and its path is the host.
+    port: Option<String>,
     ip: Option<String>,
 }
 
 impl Endpoint {
     fn tags(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
         let ip = self.ip.as_deref().map(|ip| ("ip", ip));
-        [("host", self.host.as_str()), ("port", &self.port)].into_iter().chain(ip)
+        let port = self.port.as_deref().map(|port| ("port", port));
+        [("host", self.host.as_str())].into_iter().chain(port).chain(ip)
     }
 }
 
@@ -60,7 +62,7 @@ impl SocketBooks {
     }
 
     /// A connect begins: to whom, and with which tags of its own.
-    pub fn begin(&self, tags: Tags, host: String, port: String) {
+    pub fn begin(&self, tags: Tags, host: String, port: Option<String>) {
         self.connect_tags.replace(tags);
         self.endpoint.replace(Some(Endpoint { host, port, ip: None }));
         self.known_series.borrow_mut().clear();
@@ -77,9 +79,12 @@ impl SocketBooks {
     /// The host and the port of the connect, for people to read.
     pub fn target(&self) -> Option<String> {
         let endpoint = self.endpoint.borrow();
-        endpoint.as_ref().map(|to| match to.host.contains(':') && !to.host.starts_with('[') {
-            true => format!("[{}]:{}", to.host, to.port),
-            false => format!("{}:{}", to.host, to.port),
+        endpoint.as_ref().map(|to| match &to.port {
+            None => to.host.clone(),
+            Some(port) if to.host.contains(':') && !to.host.starts_with('[') => {
+                format!("[{}]:{port}", to.host)
+            }
+            Some(port) => format!("{}:{port}", to.host),
         })
     }
 

@@ -18,7 +18,7 @@ use super::delivery::Side;
 use super::events::{EVENT_COUNT, EventName, SocketEvent};
 use super::metrics::TcpMetrics;
 use super::send::{self, WriteOutcome};
-use super::{io, target};
+use super::{connect_options, io, target};
 use crate::connection::bytes::with_bytes;
 use crate::connection::error::{CallSite, Method, SocketFailure};
 use crate::connection::options::{self, Tags};
@@ -132,7 +132,11 @@ fn connect<'js>(
     if let Some(refusal) = core.state().refuses_connect() {
         return refuse(&ctx, &this.0, refusal, &Vec::new());
     }
-    let mut target = match target::connect_target(&ctx, first.0, second.0, third.0)? {
+    let wanted = match core.extended {
+        None => target::connect_target(&ctx, first.0, second.0, third.0)?,
+        Some(_) => connect_options::connect_target(&ctx, first.0, second.0, third.0)?,
+    };
+    let mut target = match wanted {
         Ok(target) => target,
         Err((failure, tags)) => return refuse(&ctx, &this.0, failure, &tags),
     };
@@ -143,7 +147,7 @@ fn connect<'js>(
     anchor(&ctx, &this.0);
     let (promise, resolvers) = pending(&ctx)?;
     core.connecting.replace(Some(Connecting { promise: resolvers, called: CallSite::here(&ctx) }));
-    core.begin_connect(std::mem::take(&mut target.tags), target.host.clone(), target.port);
+    core.begin_connect(std::mem::take(&mut target.tags), &target.peer);
     let task = tokio::task::spawn_local(io::run(core.clone(), target));
     core.set_task(task.abort_handle());
     Ok(promise)

@@ -32,6 +32,7 @@ use super::events::SocketEvent;
 use super::extended::Extended;
 use super::metrics::TcpMetrics;
 use super::requests::Serial;
+use super::target::Peer;
 use crate::connection::books::{SocketBooks, milliseconds};
 use crate::connection::error::{CallSite, Method, SocketFailure};
 use crate::connection::options::Tags;
@@ -212,9 +213,12 @@ impl SocketCore {
     }
 
     /// disconnected → opening.
-    pub fn begin_connect(self: &Rc<Self>, tags: Tags, host: String, port: i64) {
+    pub fn begin_connect(self: &Rc<Self>, tags: Tags, peer: &Peer) {
         self.state.set(State::Opening);
-        self.books.begin(tags, host, port.to_string());
+        match peer {
+            Peer::Host { host, port } => self.books.begin(tags, host.clone(), Some(port.to_string())),
+            Peer::Path(path) => self.books.begin(tags, path.clone(), None),
+        }
         self.attempt.replace(Some(Rc::default()));
         self.vu.events.hold(self.id, self.clone());
     }
@@ -343,6 +347,8 @@ impl SocketCore {
         match self.clue(self.unanswered().unwrap_or(ClueEvent::Open)) {
             Some(clue) => clue.to_string(),
             None => match self.books.target() {
+                // A Unix socket has no address to show.
+                Some(target) if self.is_open() => format!("connected to {target}"),
                 Some(target) => format!("connecting to {target}{}", self.attempt_waits_for()),
                 None => self.state.get().as_str().to_owned(),
             },

@@ -16,11 +16,28 @@ use senary_js::memory::Memory;
 use senary_js::promise::Resolvers;
 
 /// What the constructor was given.
-#[derive(Default)]
 pub struct Settings {
     pub encoding: Option<Encoding>,
     pub correlation: Correlation,
     pub allow_half_open: bool,
+    /// Whether small writes are sent at once.
+    pub no_delay: bool,
+    /// In bytes, as the kernel takes them.
+    pub receive_buffer: Option<usize>,
+    pub send_buffer: Option<usize>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            encoding: None,
+            correlation: Correlation::default(),
+            allow_half_open: false,
+            no_delay: true,
+            receive_buffer: None,
+            send_buffer: None,
+        }
+    }
 }
 
 pub struct Extended {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use senary_js::memory::Chunk;
 use senary_js::vu::failures::ClueEvent;
-use senary_net::{DialOptions, NetError, Security, Stream, Target};
+use senary_net::{NetError, Stream};
 use tokio::time::Sleep;
 
 use super::core::{QueuedWrite, SocketCore, State, Waiting};
@@ -34,10 +34,10 @@ thread_local! {
 pub async fn run(socket: Rc<SocketCore>, target: ConnectTarget) {
     let local_ip = socket.vu.settings.local_ips.as_ref().and_then(|ips| ips.of_vu(socket.vu.id.in_instance));
     let dialer = socket.vu.settings.dialer.clone();
-    let options = DialOptions { tls: target.tls.then(Security::default), local_ip, ..DialOptions::default() };
-    let target = Target::Host { host: &target.host, port: target.port };
+    let settings = socket.extended.as_ref().map(|extended| &extended.settings);
+    let options = target.dial_options(settings, local_ip);
     let attempt = socket.attempt.borrow().clone().unwrap_or_default();
-    let dialed = dialer.dial(target, &options, &socket.wire, &attempt).await;
+    let dialed = dialer.dial(target.peer.target(), &options, &socket.wire, &attempt).await;
     socket.account_wire_bytes();
     socket.vu.worker.meter.connected(dialed.as_ref().is_err_and(NetError::is_exhaustion));
     socket.record_attempt();

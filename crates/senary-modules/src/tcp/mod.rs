@@ -3,9 +3,10 @@
 //! One file per concern. Of every socket: `class` (its methods and properties), `target` (the peer that a connect names),
 //! `core` (its state), `io` (the wire), `send` (bytes on their way), `events` (what script is told), `metrics`. Of
 //! `senary/tcp` besides: `extended_class` and `extended` (its methods, its state), `framing` and `patterns` (what the script
-//! gives), `socket_options`, `inbound` (received bytes), `delivery` (who gets a message), `requests`, `encoding`.
+//! gives), `socket_options`, `connect_options`, `tls`, `inbound` (received bytes), `delivery` (who gets a message), `requests`, `encoding`.
 
 pub mod class;
+mod connect_options;
 mod core;
 mod delivery;
 mod encoding;
@@ -21,6 +22,7 @@ mod requests;
 mod send;
 mod socket_options;
 mod target;
+mod tls;
 
 use rquickjs::{Ctx, Object};
 use senary_js::errors;

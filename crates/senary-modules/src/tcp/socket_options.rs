@@ -5,6 +5,7 @@ use std::rc::Rc;
 use rquickjs::{Coerced, Ctx, Function, Object, Value};
 use senary_wire::{Endian, Field, Key};
 
+use super::connect_options::is_true;
 use super::encoding::Encoding;
 use super::extended::Settings;
 use super::framing::{self, field, only_known, text, whole, wrong};
@@ -44,10 +45,23 @@ pub fn given<'js>(ctx: &Ctx<'js>, value: Option<&Value<'js>>) -> rquickjs::Resul
     let settings = &mut options.settings;
     settings.encoding = encoding(ctx, &given)?;
     settings.allow_half_open = given.get::<_, Coerced<bool>>("allowHalfOpen")?.0;
+    settings.no_delay = field(&given, "noDelay")?.map_or(Ok(true), |value| is_true(&value))?;
+    settings.receive_buffer = buffer(ctx, &given, "receiveBuffer")?;
+    settings.send_buffer = buffer(ctx, &given, "sendBuffer")?;
     if let Some(correlate) = field(&given, "correlate")? {
         (settings.correlation, options.keys) = correlation(ctx, &correlate)?;
     }
     Ok(options)
+}
+
+/// Bytes of a buffer of the kernel's, which takes no larger number.
+fn buffer<'js>(ctx: &Ctx<'js>, given: &Object<'js>, name: &str) -> rquickjs::Result<Option<usize>> {
+    let Some(value) = field(given, name)? else { return Ok(None) };
+    let bytes = whole(ctx, name, &value)?;
+    match i32::try_from(bytes) {
+        Ok(1..) => Ok(Some(bytes as usize)),
+        _ => Err(wrong(ctx, &format!("{name} is a number of bytes from 1 to {}, not {bytes}", i32::MAX))),
+    }
 }
 
 fn encoding(ctx: &Ctx<'_>, given: &Object<'_>) -> rquickjs::Result<Option<Encoding>> {

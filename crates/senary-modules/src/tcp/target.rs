@@ -1,21 +1,76 @@
 //! The peer that a script's `connect()` names.
 
+use std::net::IpAddr;
+use std::time::Duration;
+
 use rquickjs::{Coerced, Ctx, Object, Value};
 use senary_js::hints;
 use senary_js::native::described;
+use senary_net::{DialOptions, Family, ProxyProtocol, Target};
 
+use super::extended::Settings;
+use super::tls::TlsSettings;
 use crate::connection::error::{Method, SocketFailure};
 use crate::connection::options::{self, Tags};
 
-/// The peer to connect to.
+/// The peer to connect to, and how.
 pub struct ConnectTarget {
-    pub port: i64,
-    pub host: String,
-    pub tls: bool,
+    pub peer: Peer,
+    /// `None`: plain.
+    pub tls: Option<Box<TlsSettings>>,
     pub tags: Tags,
+    /// The rest is given by sockets of `senary/tcp` only.
+    pub timeout: Option<Duration>,
+    pub local_ip: Option<IpAddr>,
+    pub family: Option<Family>,
+    pub proxy_protocol: Option<ProxyProtocol>,
 }
 
-const DEFAULT_HOST: &str = "localhost";
+pub enum Peer {
+    Host {
+        host: String,
+        port: i64,
+    },
+    /// A Unix socket.
+    Path(String),
+}
+
+impl Peer {
+    pub fn target(&self) -> Target<'_> {
+        match self {
+            Self::Host { host, port } => Target::Host { host, port: *port },
+            Self::Path(path) => Target::Path(path),
+        }
+    }
+}
+
+impl ConnectTarget {
+    /// As the options of the test say, and not encrypted.
+    pub fn plain(peer: Peer, tags: Tags) -> Self {
+        let (tls, timeout, local_ip, family, proxy_protocol) = (None, None, None, None, None);
+        Self { peer, tls, tags, timeout, local_ip, family, proxy_protocol }
+    }
+
+    /// `settings` are those of a socket of `senary/tcp`; `local_ip` is the VU's address, where the script gives none.
+    pub fn dial_options(&self, settings: Option<&Settings>, local_ip: Option<IpAddr>) -> DialOptions<'_> {
+        let local_ip = match self.peer {
+            Peer::Host { .. } => self.local_ip.or(local_ip),
+            Peer::Path(_) => None,
+        };
+        DialOptions {
+            tls: self.tls.as_ref().map(|tls| tls.security()),
+            local_ip,
+            family: self.family,
+            timeout: self.timeout,
+            no_delay: settings.is_none_or(|settings| settings.no_delay),
+            receive_buffer: settings.and_then(|settings| settings.receive_buffer),
+            send_buffer: settings.and_then(|settings| settings.send_buffer),
+            proxy_protocol: self.proxy_protocol,
+        }
+    }
+}
+
+pub const DEFAULT_HOST: &str = "localhost";
 
 /// A connect that is refused before it begins, and the tags it was to have.
 pub type Refusal = (SocketFailure, Tags);
@@ -50,11 +105,11 @@ pub fn connect_target<'js>(
         Some(host) if !host.is_undefined() && !host.is_null() => host.get::<Coerced<String>>()?.0,
         _ => DEFAULT_HOST.to_owned(),
     };
-    Ok(Ok(ConnectTarget { port, host, tls: false, tags: Tags::new() }))
+    Ok(Ok(ConnectTarget::plain(Peer::Host { host, port }, Tags::new())))
 }
 
 /// What stands behind a whole target has no effect, as in the reference.
-fn tell_of_another_argument<'js>(ctx: &Ctx<'js>, argument: Option<&Value<'js>>, place: &str) {
+pub fn tell_of_another_argument<'js>(ctx: &Ctx<'js>, argument: Option<&Value<'js>>, place: &str) {
     let is_given = argument.is_some_and(|argument| !argument.is_undefined() && !argument.is_null());
     if is_given && hints::is_due(ctx, &format!("connect() {place} argument")) {
         let hint = "everything can be said in one object: connect({ port, host, tls, tags })";
@@ -67,7 +122,6 @@ fn with_options<'js>(
     given: &Object<'js>,
 ) -> rquickjs::Result<Result<ConnectTarget, Refusal>> {
     hints::unknown_fields("connect()", given, &["port", "host", "tls", "tags"])?;
-    let port: Value<'js> = given.get("port")?;
     let host: Value<'js> = given.get("host")?;
     let host = if host.is_undefined() || host.is_null() {
         DEFAULT_HOST.to_owned()
@@ -77,22 +131,30 @@ fn with_options<'js>(
     };
     let tls = given.get::<_, Coerced<bool>>("tls")?.0;
     let tags = options::tags(ctx, given)?;
-    if port.is_undefined() || port.is_null() {
-        let what = if given.contains_key(PATH)? {
-            "; it cannot connect to a Unix socket by its path"
-        } else {
-            " (is an environment variable not set?)"
-        };
-        let text = format!(
-            "the port is missing: connect({{ port, host }}) was given {} for it{what}",
-            port.type_name()
-        );
-        return Ok(Err((wrong_type(text), tags)));
-    }
-    Ok(match port_number(&port)? {
-        Ok(port) => Ok(ConnectTarget { port, host, tls, tags }),
+    Ok(match port_of(given)? {
+        Ok(port) => {
+            let mut target = ConnectTarget::plain(Peer::Host { host, port }, tags);
+            target.tls = tls.then(Box::default);
+            Ok(target)
+        }
         Err(failure) => Err((failure, tags)),
     })
+}
+
+/// The port of an options object.
+pub fn port_of(given: &Object<'_>) -> rquickjs::Result<Result<i64, SocketFailure>> {
+    let port: Value<'_> = given.get("port")?;
+    if !port.is_undefined() && !port.is_null() {
+        return port_number(&port);
+    }
+    let what = if given.contains_key(PATH)? {
+        "; a Unix socket is connected to by the Socket of \"senary/tcp\", with the same path"
+    } else {
+        " (is an environment variable not set?)"
+    };
+    let text =
+        format!("the port is missing: connect({{ port, host }}) was given {} for it{what}", port.type_name());
+    Ok(Err(wrong_type(text)))
 }
 
 /// Where other libraries have Unix sockets.
