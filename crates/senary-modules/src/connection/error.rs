@@ -38,6 +38,7 @@ pub enum Method {
     Write,
     Read,
     Request,
+    End,
 }
 
 impl Method {
@@ -47,6 +48,7 @@ impl Method {
             Self::Write => "write",
             Self::Read => "read",
             Self::Request => "request",
+            Self::End => "end",
         }
     }
 }

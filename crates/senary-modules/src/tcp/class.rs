@@ -13,7 +13,7 @@ use senary_js::promise::{pending, settled};
 use senary_js::vu::core::vu_of;
 use senary_js::{errors, hints, native};
 
-use super::core::{Connecting, NO_CONNECTION, SocketCore, State, Waiting};
+use super::core::{Connecting, CutOff, NO_CONNECTION, SocketCore, State, Waiting};
 use super::delivery::Side;
 use super::events::{EVENT_COUNT, EventName, SocketEvent};
 use super::metrics::TcpMetrics;
@@ -196,6 +196,11 @@ fn write<'js>(
 }
 
 fn destroy<'js>(ctx: Ctx<'js>, this: Receiver<'js>) {
+    leave(&ctx, &this, SocketCore::close);
+}
+
+/// Ends whatever the socket has, in one way or another, and tells script.
+pub fn leave<'js>(ctx: &Ctx<'js>, this: &Receiver<'js>, close: fn(&SocketCore) -> CutOff) {
     let core = this.0.borrow().core.clone();
     if core.state() == State::Destroyed {
         return;
@@ -204,9 +209,9 @@ fn destroy<'js>(ctx: Ctx<'js>, this: Receiver<'js>) {
         core.destroyed_unused();
         return;
     }
-    anchor(&ctx, &this.0);
+    anchor(ctx, &this.0);
     core.note_leave();
-    let writes = core.close();
+    let writes = close(&core);
     core.emit(SocketEvent::Destroyed(writes));
 }
 

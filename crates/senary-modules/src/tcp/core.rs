@@ -30,6 +30,7 @@ use tokio::task::AbortHandle;
 use super::class::SocketObject;
 use super::events::SocketEvent;
 use super::extended::Extended;
+use super::half_close::OurSide;
 use super::metrics::TcpMetrics;
 use super::requests::Serial;
 use super::target::Peer;
@@ -180,9 +181,9 @@ impl SocketCore {
         self.state.get()
     }
 
-    /// Our side is about to end: nothing more is sent.
+    /// Our side ends or has ended: nothing more is sent.
     pub fn is_ending(&self) -> bool {
-        self.extended.as_ref().is_some_and(|extended| extended.ends_when_sent.get())
+        self.extended.as_ref().is_some_and(|extended| extended.our_side.get() != OurSide::Open)
     }
 
     /// Somebody may want what has come already, or more of it.
@@ -254,10 +255,19 @@ impl SocketCore {
 
     /// Any state → destroyed. The stream is closed, its time recorded; queued writes come back to be refused.
     pub fn close(&self) -> CutOff {
+        self.close_by(Stream::close)
+    }
+
+    /// As [`close`](Self::close), and the peer is told by a reset.
+    pub fn reset(&self) -> CutOff {
+        self.close_by(Stream::reset)
+    }
+
+    fn close_by(&self, end: impl FnOnce(Stream)) -> CutOff {
         self.state.set(State::Destroyed);
         let writes = std::mem::take(&mut *self.writes.borrow_mut());
         let ends = if writes.is_empty() { None } else { self.stream.borrow().as_ref().map(Stream::ends) };
-        self.close_stream();
+        self.close_stream(end);
         if !self.io_running.get()
             && let Some(task) = self.task.take()
         {
@@ -398,10 +408,10 @@ impl SocketCore {
         Some((stream.local().ok()?.ip()?, stream.remote().ip()?))
     }
 
-    fn close_stream(&self) {
+    fn close_stream(&self, end: impl FnOnce(Stream)) {
         // Script may be called from the I/O task only while the stream is not borrowed.
         if let Some(stream) = self.stream.take() {
-            stream.close();
+            end(stream);
         }
         self.account_wire_bytes();
         if let Some(opened) = self.opened_at.take() {

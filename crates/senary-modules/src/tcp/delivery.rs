@@ -16,6 +16,7 @@ use super::core::SocketCore;
 use super::encoding;
 use super::events::{self, EventName, SocketEvent};
 use super::extended::Extended;
+use super::half_close::{self, OurSide};
 use super::inbound::{Item, Want};
 use super::requests::{Correlation, KeyOf, Pending, Serial};
 use super::send;
@@ -80,13 +81,17 @@ pub fn ended(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, extended: &Extended) -> rqu
     let text = "the peer has ended the connection before it replied";
     fail_requests(ctx, socket, extended, "ERR_SOCKET_CLOSED", text)?;
     events::call(ctx, socket, EventName::End, None)?;
-    if extended.settings.allow_half_open || !socket.is_open() {
+    if !socket.is_open() {
         return Ok(());
     }
-    if socket.writes.borrow().is_empty() {
-        return events::closed_by_peer(ctx, socket);
+    match extended.our_side.get() {
+        OurSide::Ended => return events::closed_by_peer(ctx, socket),
+        OurSide::Open if extended.settings.allow_half_open => return Ok(()),
+        OurSide::Open if socket.writes.borrow().is_empty() => return events::closed_by_peer(ctx, socket),
+        OurSide::Open => extended.our_side.set(OurSide::Ending),
+        // The connection ends with what `end()` has begun.
+        OurSide::Ending => {}
     }
-    extended.ends_when_sent.set(true);
     socket.wake();
     Ok(())
 }
@@ -510,6 +515,7 @@ pub fn closed(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, extended: &Extended) -> rq
         let failure = socket.failed(failure, &Vec::new());
         reader.promise.reject(ctx, failure.to_value(ctx)?)?;
     }
+    half_close::cut_off(ctx, socket, extended)?;
     fail_requests(ctx, socket, extended, "ERR_SOCKET_CLOSED", text)
 }
 

@@ -13,7 +13,7 @@ use senary_net::NetError;
 
 use super::class::SocketObject;
 use super::core::{Connecting, CutOff, SocketCore, State, Waiting};
-use super::delivery;
+use super::{delivery, half_close};
 use crate::connection::error::{Method, SocketFailure};
 
 /// The events scripts may listen to.
@@ -76,8 +76,8 @@ pub enum SocketEvent {
     Received(Option<Chunk>),
     /// The peer of a socket of `senary/tcp` has ended its side.
     PeerEnded,
-    /// What was to be sent before our side ends is through.
-    Drained,
+    /// What was to be sent before our side ends is through, and our side has ended; or why it could not.
+    Drained(Option<NetError>),
     /// Somebody has waited too long, or a silence has ended a message.
     Due,
     /// `destroy()` was called; the writes it cut off.
@@ -214,13 +214,10 @@ fn dispatch(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, event: SocketEvent) -> rquic
             Some(extended) if socket.is_open() => delivery::ended(ctx, socket, extended),
             _ => Ok(()),
         },
-        SocketEvent::Drained => {
-            if socket.is_open() {
-                closed_by_peer(ctx, socket)
-            } else {
-                Ok(())
-            }
-        }
+        SocketEvent::Drained(error) => match &socket.extended {
+            Some(extended) => half_close::ended(ctx, socket, extended, error.as_ref()),
+            None => Ok(()),
+        },
         SocketEvent::Due => match &socket.extended {
             Some(extended) => delivery::due(ctx, socket, extended),
             None => Ok(()),

@@ -9,6 +9,7 @@ use senary_wire::Framing;
 
 use super::encoding::Encoding;
 use super::events::EventName;
+use super::half_close::OurSide;
 use super::inbound::Inbound;
 use super::metrics::MessageMetrics;
 use super::requests::{Correlation, Requests};
@@ -63,8 +64,9 @@ pub struct Extended {
     pub deadline: Cell<Option<Instant>>,
     /// A `Due` event waits for its turn.
     pub due_queued: Cell<bool>,
-    /// Our side ends as soon as nothing waits to be sent.
-    pub ends_when_sent: Cell<bool>,
+    pub our_side: Cell<OurSide>,
+    /// Promises of `end()`.
+    pub ends: RefCell<Vec<Resolvers>>,
 }
 
 impl Extended {
@@ -84,7 +86,8 @@ impl Extended {
             closed: RefCell::default(),
             deadline: Cell::new(None),
             due_queued: Cell::new(false),
-            ends_when_sent: Cell::new(false),
+            our_side: Cell::default(),
+            ends: RefCell::default(),
         }
     }
 
@@ -116,7 +119,18 @@ impl Extended {
         }
         let room = inbound.len() <= inbound.max();
         drop(inbound);
-        room && (self.has_takers() || self.hears_data.get() || self.awaits_once(EventName::Data))
+        room && (self.has_takers()
+            || self.hears_data.get()
+            || self.awaits_once(EventName::Data)
+            || self.waits_for_the_end())
+    }
+
+    /// Whether the script waits for the peer to end its side: what comes before that is kept, up to the largest message.
+    fn waits_for_the_end(&self) -> bool {
+        self.our_side.get() == OurSide::Ended
+            || self.closed.borrow().is_some()
+            || self.awaits_once(EventName::End)
+            || self.awaits_once(EventName::Close)
     }
 
     /// Looks anew for the next moment at which somebody has waited too long.
@@ -151,8 +165,9 @@ impl Extended {
         let readers = std::mem::take(&mut self.inbound.borrow_mut().readers);
         let requests = self.requests.borrow_mut().take_all();
         let (once, closed) = (std::mem::take(&mut *self.once.borrow_mut()), self.closed.take());
+        let ends = std::mem::take(&mut *self.ends.borrow_mut());
         // Taken out first: what is dropped may look at the socket.
-        drop((readers, requests, once, closed));
+        drop((readers, requests, once, closed, ends));
     }
 
     /// Somebody waits until then, at most.

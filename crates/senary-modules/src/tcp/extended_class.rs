@@ -16,6 +16,7 @@ use super::encoding;
 use super::events::EventName;
 use super::extended::Extended;
 use super::framing::{self, Receive, field, only_known, text, whole, wrong};
+use super::half_close;
 use super::inbound::{Reader, Want};
 use super::metrics::{MessageMetrics, TcpMetrics};
 use super::requests::{Answer, Correlation, Pending};
@@ -60,6 +61,8 @@ fn methods<'js>(ctx: &Ctx<'js>, prototype: &Object<'js>) -> rquickjs::Result<()>
     method("request", Function::new(ctx.clone(), request))?;
     method("pause", Function::new(ctx.clone(), |this: Receiver<'js>| set_paused(&this, true)))?;
     method("resume", Function::new(ctx.clone(), |this: Receiver<'js>| set_paused(&this, false)))?;
+    method("end", Function::new(ctx.clone(), half_close::end))?;
+    method("reset", Function::new(ctx.clone(), half_close::reset))?;
     method("once", Function::new(ctx.clone(), once))?;
     method("off", Function::new(ctx.clone(), off))?;
     let iterator = Function::new(ctx.clone(), iterate)?.with_name("[Symbol.asyncIterator]")?;
@@ -140,7 +143,7 @@ fn set_framing<'js>(
 }
 
 /// The parts a socket of this class always has.
-fn extended_of<'a>(ctx: &Ctx<'_>, core: &'a SocketCore) -> rquickjs::Result<&'a Extended> {
+pub fn extended_of<'a>(ctx: &Ctx<'_>, core: &'a SocketCore) -> rquickjs::Result<&'a Extended> {
     match &core.extended {
         Some(extended) => Ok(extended),
         None => Err(errors::throw_type_error(
@@ -587,6 +590,7 @@ fn closed<'js>(ctx: Ctx<'js>, this: Receiver<'js>) -> rquickjs::Result<Value<'js
     } else {
         let (promise, resolvers) = pending(&ctx)?;
         extended.closed.replace(Some(resolvers));
+        object.core.wake();
         promise
     };
     object.functions().borrow_mut().closed = Some(promise.clone());

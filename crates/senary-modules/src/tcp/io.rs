@@ -17,7 +17,7 @@ use senary_net::{NetError, Stream};
 use tokio::time::Sleep;
 
 use super::core::{QueuedWrite, SocketCore, State, Waiting};
-use super::delivery;
+use super::{delivery, half_close};
 use super::events::SocketEvent;
 use super::extended::Extended;
 use super::target::ConnectTarget;
@@ -158,7 +158,10 @@ fn poll_writes(socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> bool {
     let mut progress = false;
     loop {
         let mut queue = socket.writes.borrow_mut();
-        let Some(write) = queue.front_mut() else { return progress | ended_now(socket) };
+        let Some(write) = queue.front_mut() else { 
+            drop(queue);
+            return progress | half_close::poll_end(socket, cx);
+        };
         let mut stream = socket.stream.borrow_mut();
         let Some(stream) = stream.as_mut() else { return progress };
         let done = poll_write(socket, stream, write, cx);
@@ -186,15 +189,6 @@ fn poll_writes(socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> bool {
             }
         }
     }
-}
-
-/// Nothing waits to be sent any more, and our side was to end then.
-fn ended_now(socket: &Rc<SocketCore>) -> bool {
-    let ends = socket.extended.as_ref().is_some_and(|extended| extended.ends_when_sent.take());
-    if ends {
-        socket.emit_from_io(SocketEvent::Drained);
-    }
-    ends
 }
 
 fn poll_write(

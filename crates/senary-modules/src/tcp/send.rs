@@ -17,8 +17,12 @@ pub enum WriteOutcome {
 
 /// Hands bytes to the kernel, if none are queued.
 pub fn now(core: &Rc<SocketCore>, bytes: &[u8]) -> WriteOutcome {
-    if core.state() != State::Open || core.is_ending() {
+    if core.state() != State::Open {
         return WriteOutcome::NoConnection;
+    }
+    if core.is_ending() {
+        let text = "our side of the connection has ended";
+        return WriteOutcome::Failed(SocketFailure::new(Method::Write, "EPIPE", text));
     }
     if !core.writes.borrow().is_empty() {
         // Behind those that wait already: writes reach the wire in the order of the calls.
