@@ -88,6 +88,15 @@ impl SocketBooks {
         })
     }
 
+    /// Whom a certificate has to be for; a Unix socket is this machine.
+    pub fn host(&self) -> Option<String> {
+        let endpoint = self.endpoint.borrow();
+        endpoint.as_ref().map(|to| match to.port {
+            Some(_) => to.host.clone(),
+            None => "localhost".to_owned(),
+        })
+    }
+
     /// Gives back when that was.
     pub fn count(&self, metric: MetricId) -> Timestamp {
         self.record(metric, 1.0)

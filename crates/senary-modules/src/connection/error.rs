@@ -39,6 +39,7 @@ pub enum Method {
     Read,
     Request,
     End,
+    StartTls,
 }
 
 impl Method {
@@ -49,6 +50,7 @@ impl Method {
             Self::Read => "read",
             Self::Request => "request",
             Self::End => "end",
+            Self::StartTls => "startTls",
         }
     }
 }

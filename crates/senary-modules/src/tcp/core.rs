@@ -89,6 +89,8 @@ pub enum Waiting {
     Promise(Resolvers),
     /// A request, which counts from then on as sent.
     Request(Serial),
+    /// Nothing is written: the connection is encrypted when its turn comes.
+    StartTls(Resolvers),
     Nothing,
 }
 

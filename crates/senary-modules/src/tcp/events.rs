@@ -78,6 +78,8 @@ pub enum SocketEvent {
     PeerEnded,
     /// What was to be sent before our side ends is through, and our side has ended; or why it could not.
     Drained(Option<NetError>),
+    /// The connection could not be encrypted, and is gone.
+    TlsFailed(SocketFailure, Resolvers),
     /// Somebody has waited too long, or a silence has ended a message.
     Due,
     /// `destroy()` was called; the writes it cut off.
@@ -171,7 +173,7 @@ fn dispatch(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, event: SocketEvent) -> rquic
         SocketEvent::WriteFailed(failure, waiting) => {
             let value = tell(ctx, socket, &failure)?;
             match (waiting, &socket.extended) {
-                (Waiting::Promise(promise), _) => promise.reject(ctx, value),
+                (Waiting::Promise(promise) | Waiting::StartTls(promise), _) => promise.reject(ctx, value),
                 (Waiting::Request(serial), Some(extended)) => {
                     delivery::request_not_sent(ctx, socket, extended, serial, &failure)
                 }
@@ -218,6 +220,11 @@ fn dispatch(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, event: SocketEvent) -> rquic
             Some(extended) => half_close::ended(ctx, socket, extended, error.as_ref()),
             None => Ok(()),
         },
+        SocketEvent::TlsFailed(failure, promise) => {
+            let value = tell(ctx, socket, &failure)?;
+            promise.reject(ctx, value)?;
+            if socket.is_open() { closed_by_peer(ctx, socket) } else { Ok(()) }
+        }
         SocketEvent::Due => match &socket.extended {
             Some(extended) => delivery::due(ctx, socket, extended),
             None => Ok(()),
@@ -293,14 +300,23 @@ pub fn refuse_writes(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, cut_off: CutOff) ->
     let closed = NetError::Closed { ends: cut_off.ends };
     for write in cut_off.writes {
         socket.count_partial(&write);
-        let failure = SocketFailure::from_net(Method::Write, &closed);
-        let message = format!("failed to write data after {} bytes: {}", write.written, failure.message);
-        let failure = SocketFailure { message, ..failure }.called_at(write.called);
-        // A request that was not sent fails with the others of its socket.
-        if let Waiting::Promise(promise) = write.waiting {
-            let value = tell(ctx, socket, &socket.failed(failure, &write.tags))?;
-            promise.reject(ctx, value)?;
-        }
+        let (promise, failure) = match write.waiting {
+            Waiting::Promise(promise) => {
+                let failure = SocketFailure::from_net(Method::Write, &closed);
+                let message =
+                    format!("failed to write data after {} bytes: {}", write.written, failure.message);
+                (promise, SocketFailure { message, ..failure })
+            }
+            Waiting::StartTls(promise) => {
+                let text = "the socket was closed before the connection was encrypted";
+                (promise, SocketFailure::new(Method::StartTls, "ERR_SOCKET_CLOSED", text))
+            }
+            // A request that was not sent fails with the others of its socket.
+            Waiting::Request(_) | Waiting::Nothing => continue,
+        };
+        let failure = failure.called_at(write.called);
+        let value = tell(ctx, socket, &socket.failed(failure, &write.tags))?;
+        promise.reject(ctx, value)?;
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ use super::half_close::OurSide;
 use super::inbound::Inbound;
 use super::metrics::MessageMetrics;
 use super::requests::{Correlation, Requests};
+use super::tls::TlsSettings;
 use senary_js::memory::Memory;
 use senary_js::promise::Resolvers;
 
@@ -65,6 +66,8 @@ pub struct Extended {
     /// A `Due` event waits for its turn.
     pub due_queued: Cell<bool>,
     pub our_side: Cell<OurSide>,
+    /// How to encrypt the connection, as `startTls()` was asked to. Nothing is received meanwhile.
+    pub tls: RefCell<Option<Box<TlsSettings>>>,
     /// Promises of `end()`.
     pub ends: RefCell<Vec<Resolvers>>,
 }
@@ -87,6 +90,7 @@ impl Extended {
             deadline: Cell::new(None),
             due_queued: Cell::new(false),
             our_side: Cell::default(),
+            tls: RefCell::default(),
             ends: RefCell::default(),
         }
     }
@@ -110,7 +114,7 @@ impl Extended {
 
     /// Whether bytes should be received now.
     pub fn wants_bytes(&self) -> bool {
-        if self.paused.get() {
+        if self.paused.get() || self.tls.borrow().is_some() {
             return false;
         }
         let inbound = self.inbound.borrow();

@@ -22,6 +22,7 @@ use super::metrics::{MessageMetrics, TcpMetrics};
 use super::requests::{Answer, Correlation, Pending};
 use super::send::{self, WriteOutcome};
 use super::socket_options::{self, SocketOptions};
+use super::start_tls;
 use crate::connection::bytes::with_bytes;
 use crate::connection::error::{CallSite, Method, SocketFailure};
 use crate::connection::options::{self, Tags};
@@ -63,6 +64,7 @@ fn methods<'js>(ctx: &Ctx<'js>, prototype: &Object<'js>) -> rquickjs::Result<()>
     method("resume", Function::new(ctx.clone(), |this: Receiver<'js>| set_paused(&this, false)))?;
     method("end", Function::new(ctx.clone(), half_close::end))?;
     method("reset", Function::new(ctx.clone(), half_close::reset))?;
+    method("startTls", Function::new(ctx.clone(), start_tls::start_tls))?;
     method("once", Function::new(ctx.clone(), once))?;
     method("off", Function::new(ctx.clone(), off))?;
     let iterator = Function::new(ctx.clone(), iterate)?.with_name("[Symbol.asyncIterator]")?;
@@ -83,6 +85,7 @@ fn properties<'js>(prototype: &Object<'js>) -> rquickjs::Result<()> {
             |ctx: Ctx<'js>, this: Receiver<'js>, value: Value<'js>| set_framing(&ctx, &this.0, value),
         ),
     )?;
+    prototype.prop("tls", Accessor::from(start_tls::info))?;
     prototype.prop("closed", Accessor::from(closed))?;
     prototype.prop(
         "writable_length",

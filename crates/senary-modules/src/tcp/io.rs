@@ -17,10 +17,10 @@ use senary_net::{NetError, Stream};
 use tokio::time::Sleep;
 
 use super::core::{QueuedWrite, SocketCore, State, Waiting};
-use super::{delivery, half_close};
 use super::events::SocketEvent;
 use super::extended::Extended;
 use super::target::ConnectTarget;
+use super::{delivery, half_close, start_tls};
 use crate::connection::error::{Method, SocketFailure};
 
 /// In bytes. One per worker: what a read returns is copied out at once. It is also the largest chunk.
@@ -56,7 +56,11 @@ pub async fn run(socket: Rc<SocketCore>, target: ConnectTarget) {
     }
     let mut clocks = Clocks::default();
     run_script(&socket);
-    poll_fn(|cx| poll_io(&socket, &mut clocks, cx)).await;
+    while poll_fn(|cx| poll_io(&socket, &mut clocks, cx)).await == Next::StartTls {
+        // In a box: what most connections have no use for is no part of their future.
+        Box::pin(start_tls::upgrade(&socket)).await;
+        run_script(&socket);
+    }
 }
 
 /// Lets the VU handle what was queued, if it is waiting for it.
@@ -66,11 +70,18 @@ fn run_script(socket: &Rc<SocketCore>) {
     socket.io_running.set(false);
 }
 
-fn poll_io(socket: &Rc<SocketCore>, clocks: &mut Clocks, cx: &mut Context<'_>) -> Poll<()> {
+/// What to do when a connection needs no more serving as it is.
+#[derive(PartialEq, Eq)]
+enum Next {
+    StartTls,
+    End,
+}
+
+fn poll_io(socket: &Rc<SocketCore>, clocks: &mut Clocks, cx: &mut Context<'_>) -> Poll<Next> {
     socket.hot.prefetch();
     loop {
         if socket.stream.borrow().is_none() {
-            return Poll::Ready(());
+            return Poll::Ready(Next::End);
         }
         remember_waker(socket, cx);
         if socket.state() != State::Open {
@@ -78,6 +89,9 @@ fn poll_io(socket: &Rc<SocketCore>, clocks: &mut Clocks, cx: &mut Context<'_>) -
             return Poll::Pending;
         }
         let mut progress = poll_writes(socket, cx);
+        if start_tls::is_due(socket) {
+            return Poll::Ready(Next::StartTls);
+        }
         let wanted = socket.extended.as_ref().is_none_or(|extended| extended.wants_bytes());
         if !wanted {
             progress |= clocks.silence.poll(socket, cx);
@@ -86,7 +100,7 @@ fn poll_io(socket: &Rc<SocketCore>, clocks: &mut Clocks, cx: &mut Context<'_>) -
                 Poll::Ready(Continue::Yes) => progress = true,
                 Poll::Ready(Continue::No) => {
                     run_script(socket);
-                    return Poll::Ready(());
+                    return Poll::Ready(Next::End);
                 }
                 Poll::Pending => progress |= clocks.silence.poll(socket, cx),
             }
@@ -158,9 +172,11 @@ fn poll_writes(socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> bool {
     let mut progress = false;
     loop {
         let mut queue = socket.writes.borrow_mut();
-        let Some(write) = queue.front_mut() else { 
+        let front = queue.front_mut().filter(|write| !matches!(write.waiting, Waiting::StartTls(_)));
+        let Some(write) = front else {
             drop(queue);
-            return progress | half_close::poll_end(socket, cx);
+            let is_empty = socket.writes.borrow().is_empty();
+            return progress | (is_empty && half_close::poll_end(socket, cx));
         };
         let mut stream = socket.stream.borrow_mut();
         let Some(stream) = stream.as_mut() else { return progress };
@@ -175,7 +191,9 @@ fn poll_writes(socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> bool {
         drop(queue);
         match outcome {
             Ok(()) => match (write.waiting, &socket.extended) {
-                (Waiting::Promise(promise), _) => socket.emit_from_io(SocketEvent::Written(promise)),
+                (Waiting::Promise(promise) | Waiting::StartTls(promise), _) => {
+                    socket.emit_from_io(SocketEvent::Written(promise))
+                }
                 (Waiting::Request(serial), Some(extended)) => delivery::sent(socket, extended, serial),
                 (Waiting::Request(_) | Waiting::Nothing, _) => {}
             },
