@@ -13,6 +13,7 @@ use super::half_close::OurSide;
 use super::inbound::Inbound;
 use super::metrics::MessageMetrics;
 use super::requests::{Correlation, Requests};
+use super::throttle::Throttle;
 use super::tls::TlsSettings;
 use senary_js::memory::Memory;
 use senary_js::promise::Resolvers;
@@ -66,6 +67,7 @@ pub struct Extended {
     /// A `Due` event waits for its turn.
     pub due_queued: Cell<bool>,
     pub our_side: Cell<OurSide>,
+    pub throttle: Throttle,
     /// How to encrypt the connection, as `startTls()` was asked to. Nothing is received meanwhile.
     pub tls: RefCell<Option<Box<TlsSettings>>>,
     /// Promises of `end()`.
@@ -90,6 +92,7 @@ impl Extended {
             deadline: Cell::new(None),
             due_queued: Cell::new(false),
             our_side: Cell::default(),
+            throttle: Throttle::default(),
             tls: RefCell::default(),
             ends: RefCell::default(),
         }

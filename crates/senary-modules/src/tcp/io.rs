@@ -20,6 +20,7 @@ use super::core::{QueuedWrite, SocketCore, State, Waiting};
 use super::events::SocketEvent;
 use super::extended::Extended;
 use super::target::ConnectTarget;
+use super::throttle::Gate;
 use super::{delivery, half_close, start_tls};
 use crate::connection::error::{Method, SocketFailure};
 
@@ -88,11 +89,16 @@ fn poll_io(socket: &Rc<SocketCore>, clocks: &mut Clocks, cx: &mut Context<'_>) -
             // The `connect` event has not had its turn yet.
             return Poll::Pending;
         }
-        let mut progress = poll_writes(socket, cx);
+        let mut progress = poll_writes(socket, clocks, cx);
         if start_tls::is_due(socket) {
+            if progress {
+                run_script(socket);
+            }
             return Poll::Ready(Next::StartTls);
         }
-        let wanted = socket.extended.as_ref().is_none_or(|extended| extended.wants_bytes());
+        let wanted = socket.extended.as_ref().is_none_or(|extended| {
+            extended.wants_bytes() && !clocks.read_gate.is_closed(&extended.throttle.read, cx)
+        });
         if !wanted {
             progress |= clocks.silence.poll(socket, cx);
         } else if !socket.data_queued.get() && !socket.vu.is_blocked() {
@@ -125,6 +131,9 @@ fn poll_read(socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> Poll<Continue> {
     BUFFER.with_borrow_mut(|buffer| {
         let mut stream = socket.stream.borrow_mut();
         let Some(stream) = stream.as_mut() else { return Poll::Ready(Continue::No) };
+        let limit = socket.extended.as_ref().map(|extended| &extended.throttle.read);
+        let most = limit.map_or(buffer.len(), |limit| limit.step(buffer.len()));
+        let buffer = &mut buffer[..most];
         let read = stream.poll_read(cx, buffer);
         socket.account_wire_bytes();
         match read {
@@ -141,6 +150,7 @@ fn poll_read(socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> Poll<Continue> {
                 }
             },
             Poll::Ready(Ok(n)) => {
+                limit.into_iter().for_each(|limit| limit.moved(n));
                 socket.bytes_read.set(socket.bytes_read.get() + n as u64);
                 if socket.idle_timeout.get().is_some() {
                     socket.idle_since.set(Instant::now());
@@ -168,7 +178,7 @@ fn poll_read(socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> Poll<Continue> {
 }
 
 /// Writes what is queued, in order; whether something was finished.
-fn poll_writes(socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> bool {
+fn poll_writes(socket: &Rc<SocketCore>, clocks: &mut Clocks, cx: &mut Context<'_>) -> bool {
     let mut progress = false;
     loop {
         let mut queue = socket.writes.borrow_mut();
@@ -180,7 +190,7 @@ fn poll_writes(socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> bool {
         };
         let mut stream = socket.stream.borrow_mut();
         let Some(stream) = stream.as_mut() else { return progress };
-        let done = poll_write(socket, stream, write, cx);
+        let done = poll_write(socket, stream, write, &mut clocks.write_gate, cx);
         socket.account_wire_bytes();
         let outcome = match done {
             Poll::Pending => return progress,
@@ -213,12 +223,22 @@ fn poll_write(
     socket: &Rc<SocketCore>,
     stream: &mut Stream,
     write: &mut QueuedWrite,
+    gate: &mut Gate,
     cx: &mut Context<'_>,
 ) -> Poll<Result<(), SocketFailure>> {
     let failed = |error| SocketFailure::from_net(Method::Write, &error);
+    let limit = socket.extended.as_ref().map(|extended| &extended.throttle.write);
     while write.written < write.data.len() {
-        match stream.poll_write(cx, &write.data[write.written..]) {
+        let mut left = &write.data[write.written..];
+        if let Some(limit) = limit {
+            if gate.is_closed(limit, cx) {
+                return Poll::Pending;
+            }
+            left = &left[..limit.step(left.len())];
+        }
+        match stream.poll_write(cx, left) {
             Poll::Ready(Ok(n)) => {
+                limit.into_iter().for_each(|limit| limit.moved(n));
                 write.written += n;
                 socket.bytes_written.set(socket.bytes_written.get() + n as u64);
             }
@@ -243,6 +263,8 @@ struct Clocks {
     silence: Silence,
     youth: Youth,
     waits: Waits,
+    read_gate: Gate,
+    write_gate: Gate,
 }
 
 /// How long a connection is not kept alive: less than the silence before a first probe.

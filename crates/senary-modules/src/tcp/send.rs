@@ -24,7 +24,8 @@ pub fn now(core: &Rc<SocketCore>, bytes: &[u8]) -> WriteOutcome {
         let text = "our side of the connection has ended";
         return WriteOutcome::Failed(SocketFailure::new(Method::Write, "EPIPE", text));
     }
-    if !core.writes.borrow().is_empty() {
+    let is_throttled = core.extended.as_ref().is_some_and(|extended| extended.throttle.write.is_set());
+    if is_throttled || !core.writes.borrow().is_empty() {
         // Behind those that wait already: writes reach the wire in the order of the calls.
         return WriteOutcome::Left { data: bytes.to_vec(), written: 0 };
     }

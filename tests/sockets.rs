@@ -1,0 +1,388 @@
+//! `senary/tcp`: how sockets connect, how they end, TLS, and what is measured of them; from scripts against real servers.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixListener;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use senary_testkit::{Behaviour, Certificate, Outcome, Program, Server};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_senary");
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A script whose iteration is `body`. `to` is where the server is.
+fn program(port: u16, body: &str) -> Program {
+    let script = format!(
+        r#"
+import {{ Socket }} from "senary/tcp"
+const to = {{ host: "127.0.0.1", port: __ENV.PORT }}
+function thrown(call) {{ try {{ call(); return "nothing" }} catch (e) {{ return `${{e.name}}: ${{e.message}}` }} }}
+async function caught(promise) {{ try {{ return await promise }} catch (e) {{ return `${{e.name}} ${{e.method}} ${{e.code}}` }} }}
+async function connected(options, more) {{
+  const socket = new Socket(options)
+  await socket.connect({{ ...to, ...more }})
+  return socket
+}}
+export default async function () {{
+{body}
+}}"#
+    );
+    Program::script(BINARY, &script)
+        .env("PORT", port)
+        .args(["--quiet", "--log-format", "raw", "--console-output", "log.txt"])
+        .within(Duration::from_secs(30))
+}
+
+fn lines(outcome: &Outcome) -> Vec<String> {
+    outcome.expect_code(0);
+    outcome.file("log.txt").lines().map(str::to_owned).collect()
+}
+
+fn logged(server: &Server, body: &str) -> Vec<String> {
+    lines(&program(server.port(), body).run())
+}
+
+/// A server of the test's own, for one connection.
+fn serve(serve: impl FnOnce(TcpStream) + Send + 'static) -> (u16, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("its address").port();
+    let thread = std::thread::spawn(move || {
+        let (stream, _) = listener.accept().expect("a connection");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time limit");
+        serve(stream);
+    });
+    (port, thread)
+}
+
+#[test]
+fn a_unix_socket_is_connected_to_by_its_path() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("s");
+    let listener = UnixListener::bind(&path).expect("a socket");
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        let mut got = [0; 5];
+        stream.read_exact(&mut got).expect("a message");
+        stream.write_all(&got).expect("an answer");
+    });
+    let body = r#"
+  const socket = new Socket({ framing: "lines", encoding: "utf8" })
+  await socket.connect({ path: __ENV.SOCKET })
+  console.log(await socket.request("four"), String(socket.remote_ip))
+  socket.destroy()
+  console.log(await caught(new Socket().connect({ path: __ENV.SOCKET + "-none" })))"#;
+    let outcome = program(1, body).env("SOCKET", path.display()).run();
+    server.join().expect("the server");
+    let lines = lines(&outcome);
+    assert_eq!(lines, ["four undefined", "TCPError connect ENOENT"]);
+}
+
+#[test]
+fn a_connect_says_where_from_and_for_whom() {
+    let server = Server::start(Behaviour::Echo);
+    let lines = logged(
+        &server,
+        r#"
+  const options = { framing: "lines", encoding: "utf8" }
+  const from = await connected(options, { localAddress: "127.0.0.3", family: 4 })
+  console.log(from.local_ip)
+  const header = { version: 1, source: "192.0.2.1:4000", destination: "192.0.2.2:80" }
+  const proxied = await connected(options, { proxyProtocol: header })
+  console.log(await proxied.read())
+  const own = await connected(options, { proxyProtocol: 1 })
+  console.log(await own.read() === `PROXY TCP4 127.0.0.1 127.0.0.1 ${own.local_port} ${__ENV.PORT}`)
+  console.log(await caught(new Socket().connect({ ...to, family: 6 })))
+  for (const socket of [from, proxied, own]) socket.destroy()"#,
+    );
+    assert_eq!(
+        lines,
+        ["127.0.0.3", "PROXY TCP4 192.0.2.1 192.0.2.2 4000 80", "true", "TCPError connect EAFNOSUPPORT",]
+    );
+    assert_eq!(server.peers()[0].ip().to_string(), "127.0.0.3");
+}
+
+#[test]
+fn options_that_cannot_be_meant_are_type_errors() {
+    let server = Server::start(Behaviour::Echo);
+    let lines = logged(
+        &server,
+        r#"
+  const socket = new Socket()
+  console.log(thrown(() => socket.connect({ ...to, timout: 5 })))
+  console.log(thrown(() => socket.connect({ ...to, path: "/run/s" })))
+  console.log(thrown(() => socket.connect({ ...to, family: 5 })))
+  console.log(thrown(() => socket.connect({ ...to, localAddress: "here" })))
+  console.log(thrown(() => socket.connect({ ...to, proxyProtocol: 3 })))
+  console.log(thrown(() => socket.connect({ ...to, tls: { serverName: "a" } })))
+  console.log(thrown(() => socket.connect({ ...to, tls: { minVersion: "1.2" } })))
+  console.log(thrown(() => socket.connect({ ...to, tls: { cert: "PEM" } })))
+  console.log(thrown(() => new Socket({ receiveBuffer: 0 })))"#,
+    );
+    let expected = [
+        "connect() has no field \"timout\": did you mean \"timeout\"?",
+        "connect() takes path or port, not both: path is a Unix socket",
+        "family is 4 or 6, not 5",
+        "localAddress is an IP address such as \"127.0.0.2\", not \"here\"",
+        "proxyProtocol is 1, 2, or { version, source, destination } with a version of 1 or 2; the version given is 3",
+        "tls has no field \"serverName\": did you mean \"servername\"?",
+        "tls: minVersion is \"tls1.2\" or \"tls1.3\", not \"1.2\"",
+        "tls: a client certificate needs both cert and key",
+        "receiveBuffer is a number of bytes from 1 to 2147483647, not 0",
+    ];
+    assert_eq!(lines, expected.map(|text| format!("TypeError: {text}")));
+}
+
+#[test]
+fn a_connect_may_take_so_long_and_no_longer() {
+    let server = Server::start(Behaviour::Sink);
+    let lines = logged(
+        &server,
+        r#"
+  const begun = Date.now()
+  console.log(await caught(new Socket().connect({ ...to, tls: true, timeout: "200ms" })))
+  const took = Date.now() - begun
+  console.log(took >= 200 && took < 10_000)"#,
+    );
+    assert_eq!(lines, ["TCPError connect ETIMEDOUT", "true"]);
+}
+
+#[test]
+fn the_send_buffer_is_as_small_as_it_is_asked_for() {
+    let server = Server::start(Behaviour::NeverReads);
+    let lines = logged(
+        &server,
+        r#"
+  const socket = await connected({ sendBuffer: 8192 })
+  const written = caught(socket.write(new Uint8Array(1_000_000)))
+  console.log(socket.writable_length > 900_000)
+  socket.destroy()
+  console.log(await written)"#,
+    );
+    assert_eq!(lines, ["true", "TCPError write EPIPE"]);
+}
+
+#[test]
+fn our_side_ends_and_the_peer_goes_on() {
+    let server = Server::start(Behaviour::Echo);
+    let lines = logged(
+        &server,
+        r#"
+  const socket = await connected({ encoding: "utf8" })
+  const end = socket.once("end")
+  await socket.end("bye")
+  console.log(socket.ready_state, await caught(socket.write("more")))
+  console.log(await socket.read(3), await socket.read())
+  await end
+  await socket.closed
+  console.log(socket.ready_state, await caught(socket.end()))
+  const unread = await connected({})
+  await unread.end("nobody reads the answer")
+  await unread.closed
+  console.log(unread.bytes_read)"#,
+    );
+    assert_eq!(lines, ["open TCPError write EPIPE", "bye null", "destroyed TCPError end ENOTCONN", "23"]);
+}
+
+#[test]
+fn our_side_stays_open_where_that_is_asked_for() {
+    let server = Server::start(Behaviour::HalfClose { reply: "that is all" });
+    let lines = logged(
+        &server,
+        r#"
+  const socket = await connected({ encoding: "utf8", allowHalfOpen: true })
+  await socket.write("first")
+  console.log(await socket.read(11), await socket.read(), socket.ready_state)
+  await socket.write(" and more")
+  await socket.end(" to the end")
+  await socket.closed
+  const usual = await connected({ encoding: "utf8" })
+  await usual.write("x")
+  console.log(await usual.read(11), await usual.read(), await usual.closed, usual.ready_state)"#,
+    );
+    assert_eq!(lines, ["that is all null open", "that is all null undefined destroyed"]);
+    assert_eq!(server.received()[0], b"first and more to the end");
+}
+
+#[test]
+fn a_reset_reaches_the_peer() {
+    let (port, server) = serve(|mut stream| {
+        stream.read_exact(&mut [0]).expect("a byte");
+        let error = stream.read(&mut [0]).expect_err("a reset, and not the end");
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    });
+    let body = r#"
+  const socket = await connected({})
+  await socket.write("x")
+  socket.reset()
+  await socket.closed
+  console.log(socket.ready_state)"#;
+    assert_eq!(lines(&program(port, body).run()), ["destroyed"]);
+    server.join().expect("the server was reset");
+}
+
+/// Answers a line in plain text, then hands the connection to a server that speaks TLS.
+fn starts_tls(server: &Server) -> (u16, JoinHandle<()>) {
+    let address = server.address();
+    serve(move |mut client| {
+        let mut line = [0; 9];
+        client.read_exact(&mut line).expect("a line");
+        assert_eq!(&line, b"STARTTLS\n");
+        client.write_all(b"go ahead\n").expect("an answer");
+        let mut behind = TcpStream::connect(address).expect("the server behind");
+        let (mut from, mut to) =
+            (client.try_clone().expect("a handle"), behind.try_clone().expect("a handle"));
+        let up = std::thread::spawn(move || {
+            let _ = std::io::copy(&mut from, &mut to);
+            let _ = to.shutdown(std::net::Shutdown::Write);
+        });
+        let _ = std::io::copy(&mut behind, &mut client);
+        let _ = client.shutdown(std::net::Shutdown::Write);
+        up.join().expect("the other direction");
+    })
+}
+
+#[test]
+fn an_open_connection_is_encrypted() {
+    let server = Server::start_tls(Behaviour::Echo, Certificate::Valid);
+    let (port, proxy) = starts_tls(&server);
+    let body = r#"
+  const socket = await connected({ framing: "lines", encoding: "utf8" })
+  console.log(String(socket.tls), await socket.request("STARTTLS"))
+  const secured = socket.startTls({ ca: open("ca.pem"), servername: "localhost" })
+  // Written before the handshake is through, and sent behind it.
+  const early = socket.request("early")
+  await secured
+  console.log(await early, await socket.request("secret"))
+  const { version, resumed, peer } = socket.tls
+  console.log(version, resumed, /^([0-9A-F]{2}:){31}[0-9A-F]{2}$/.test(peer.fingerprint256))
+  console.log(await caught(socket.startTls()))
+  socket.destroy()"#
+        .replace("open(\"ca.pem\")", "__ENV.CA");
+    let outcome = program(port, &body).env("CA", Certificate::authority_pem()).run();
+    assert_eq!(
+        lines(&outcome),
+        ["undefined go ahead", "early secret", "tls1.3 false true", "TCPError startTls ERR_TLS_ALREADY"]
+    );
+    outcome.expect_value("tcp_tls_handshaking", "count", 1.0);
+    proxy.join().expect("the proxy");
+    assert_eq!(server.received()[0], b"early\nsecret\n");
+}
+
+#[test]
+fn a_handshake_that_fails_ends_the_connection() {
+    let server = Server::start(Behaviour::Garbage);
+    let lines = logged(
+        &server,
+        r#"
+  const socket = await connected({})
+  console.log(await caught(socket.startTls()))
+  await socket.closed
+  console.log(socket.ready_state)"#,
+    );
+    assert!(lines[0].starts_with("TCPError startTls "), "{lines:?}");
+    assert_eq!(lines[1], "destroyed");
+}
+
+#[test]
+fn sessions_are_resumed_where_that_is_asked_for() {
+    let server = Server::start_tls(Behaviour::Echo, Certificate::Valid);
+    let body = r#"
+  for (const resume of [false, false, true, true]) {
+    const tls = { insecureSkipVerify: true, alpn: [], resume }
+    const socket = await connected({ encoding: "utf8" }, { tls })
+    await socket.write("x")
+    await socket.read(1)
+    console.log(socket.tls.resumed)
+    socket.destroy()
+    await socket.closed
+  }"#;
+    let outcome = program(server.port(), body).run();
+    assert_eq!(lines(&outcome), ["false", "false", "false", "true"]);
+    assert_eq!(server.resumed(), 1);
+}
+
+#[test]
+fn a_slow_client_reads_and_writes_no_faster_than_it_may() {
+    let server = Server::start(Behaviour::Echo);
+    let lines = logged(
+        &server,
+        r#"
+  const socket = await connected({})
+  socket.throttle({ write: 20_000 })
+  let begun = Date.now()
+  await socket.write(new Uint8Array(10_000))
+  console.log("written", Date.now() - begun >= 400)
+  socket.throttle({ read: 20_000, write: 0 })
+  begun = Date.now()
+  await socket.read(10_000)
+  console.log("read", Date.now() - begun >= 400)
+  socket.throttle({ read: 0 })
+  await socket.write(new Uint8Array(1_000_000))
+  await socket.read(1_000_000)
+  console.log(thrown(() => socket.throttle({ reads: 1 })))
+  socket.destroy()"#,
+    );
+    assert_eq!(
+        lines,
+        ["written true", "read true", "TypeError: throttle() has no field \"reads\": did you mean \"read\"?"]
+    );
+}
+
+#[test]
+fn tcp_says_what_it_has_measured() {
+    let server = Server::start(Behaviour::Echo);
+    let body = r#"
+  const socket = new Socket({ framing: "u32", tcpInfo: "20ms" })
+  console.log(String(socket.tcpInfo()))
+  await socket.connect(to.port, to.host)
+  await socket.request("x")
+  const { rtt, rttVariance, minRtt, retransmits, unacked, congestionWindow, deliveryRate } = socket.tcpInfo()
+  console.log(rtt > 0, rttVariance > 0, minRtt > 0, retransmits >= 0, unacked >= 0, congestionWindow > 0, deliveryRate >= 0)
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  socket.destroy()
+  const end = await connected({ tcpInfo: true }, {})
+  end.destroy()
+  const never = await connected({ tcpInfo: false }, {})
+  never.destroy()
+  console.log(thrown(() => new Socket({ tcpInfo: 0 })))"#;
+    let outcome = program(server.port(), body).run();
+    assert_eq!(
+        lines(&outcome),
+        [
+            "undefined",
+            "true true true true true true true",
+            "TypeError: tcpInfo is true, or a time of more than 0"
+        ]
+    );
+    for metric in ["tcp_rtt", "tcp_rtt_variance", "tcp_min_rtt", "tcp_congestion_window"] {
+        assert!(outcome.measured(metric, "max") > 0.0, "{metric}");
+    }
+    assert!(outcome.measured("tcp_delivery_rate", "max") >= 0.0);
+    assert!(outcome.value("tcp_retransmits", "count").is_some(), "counted, if only as 0");
+}
+
+#[test]
+fn a_time_in_a_message_gives_its_latency() {
+    let server = Server::start(Behaviour::Echo);
+    let body = r#"
+  const message = (ms, bytes) => {
+    const view = new DataView(new ArrayBuffer(8))
+    view.setBigUint64(0, BigInt(ms))
+    return new Uint8Array(view.buffer, 8 - bytes)
+  }
+  for (const bytes of [8, 4]) {
+    const latency = { offset: 0, bytes, unit: "ms" }
+    const socket = await connected({ framing: "u16", latency })
+    await socket.request(message(Date.now() - 5_000, bytes))
+    await socket.request("!")
+    if (bytes === 8) await socket.request(message(Date.now() + 60_000, bytes))
+    socket.destroy()
+  }
+  console.log(thrown(() => new Socket({ latency: { offset: 0, bytes: 8 } })))"#;
+    let outcome = program(server.port(), body).run();
+    assert_eq!(lines(&outcome), ["TypeError: latency.unit is \"ms\", \"us\" or \"ns\""]);
+    outcome.expect_text("The time in a message is later than its arrival");
+    let [least, most] = ["min", "max"].map(|key| outcome.measured("tcp_message_latency", key));
+    assert!(least >= 5_000.0 && most < 15_000.0, "{least} to {most}");
+}
