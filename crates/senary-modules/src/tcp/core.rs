@@ -34,6 +34,7 @@ use super::half_close::OurSide;
 use super::metrics::TcpMetrics;
 use super::requests::Serial;
 use super::target::Peer;
+use super::tcp_info;
 use crate::connection::books::{SocketBooks, milliseconds};
 use crate::connection::error::{CallSite, Method, SocketFailure};
 use crate::connection::options::Tags;
@@ -413,6 +414,9 @@ impl SocketCore {
     fn close_stream(&self, end: impl FnOnce(Stream)) {
         // Script may be called from the I/O task only while the stream is not borrowed.
         if let Some(stream) = self.stream.take() {
+            if let Some(extended) = &self.extended {
+                tcp_info::record(self, extended, &stream);
+            }
             end(stream);
         }
         self.account_wire_bytes();

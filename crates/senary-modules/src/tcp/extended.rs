@@ -13,6 +13,7 @@ use super::half_close::OurSide;
 use super::inbound::Inbound;
 use super::metrics::MessageMetrics;
 use super::requests::{Correlation, Requests};
+use super::tcp_info::Asks;
 use super::throttle::Throttle;
 use super::tls::TlsSettings;
 use senary_js::memory::Memory;
@@ -23,6 +24,7 @@ pub struct Settings {
     pub encoding: Option<Encoding>,
     pub correlation: Correlation,
     pub allow_half_open: bool,
+    pub tcp_info: Asks,
     /// Whether small writes are sent at once.
     pub no_delay: bool,
     /// In bytes, as the kernel takes them.
@@ -36,6 +38,7 @@ impl Default for Settings {
             encoding: None,
             correlation: Correlation::default(),
             allow_half_open: false,
+            tcp_info: Asks::Never,
             no_delay: true,
             receive_buffer: None,
             send_buffer: None,
@@ -67,6 +70,8 @@ pub struct Extended {
     /// A `Due` event waits for its turn.
     pub due_queued: Cell<bool>,
     pub our_side: Cell<OurSide>,
+    /// What TCP had counted when it was last asked.
+    pub retransmits: Cell<u32>,
     pub throttle: Throttle,
     /// How to encrypt the connection, as `startTls()` was asked to. Nothing is received meanwhile.
     pub tls: RefCell<Option<Box<TlsSettings>>>,
@@ -92,6 +97,7 @@ impl Extended {
             deadline: Cell::new(None),
             due_queued: Cell::new(false),
             our_side: Cell::default(),
+            retransmits: Cell::new(0),
             throttle: Throttle::default(),
             tls: RefCell::default(),
             ends: RefCell::default(),

@@ -22,7 +22,7 @@ use super::metrics::{MessageMetrics, TcpMetrics};
 use super::requests::{Answer, Correlation, Pending};
 use super::send::{self, WriteOutcome};
 use super::socket_options::{self, SocketOptions};
-use super::{start_tls, throttle};
+use super::{start_tls, tcp_info, throttle};
 use crate::connection::bytes::with_bytes;
 use crate::connection::error::{CallSite, Method, SocketFailure};
 use crate::connection::options::{self, Tags};
@@ -66,6 +66,7 @@ fn methods<'js>(ctx: &Ctx<'js>, prototype: &Object<'js>) -> rquickjs::Result<()>
     method("reset", Function::new(ctx.clone(), half_close::reset))?;
     method("startTls", Function::new(ctx.clone(), start_tls::start_tls))?;
     method("throttle", Function::new(ctx.clone(), throttle::throttle))?;
+    method("tcpInfo", Function::new(ctx.clone(), tcp_info::tcp_info))?;
     method("once", Function::new(ctx.clone(), once))?;
     method("off", Function::new(ctx.clone(), off))?;
     let iterator = Function::new(ctx.clone(), iterate)?.with_name("[Symbol.asyncIterator]")?;

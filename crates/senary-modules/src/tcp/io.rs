@@ -20,6 +20,7 @@ use super::core::{QueuedWrite, SocketCore, State, Waiting};
 use super::events::SocketEvent;
 use super::extended::Extended;
 use super::target::ConnectTarget;
+use super::tcp_info::Round;
 use super::throttle::Gate;
 use super::{delivery, half_close, start_tls};
 use crate::connection::error::{Method, SocketFailure};
@@ -113,6 +114,7 @@ fn poll_io(socket: &Rc<SocketCore>, clocks: &mut Clocks, cx: &mut Context<'_>) -
         }
         if let Some(extended) = &socket.extended {
             progress |= clocks.waits.poll(socket, extended, cx);
+            clocks.round.poll(socket, extended, cx);
         }
         if !progress {
             clocks.youth.poll(socket, cx);
@@ -263,6 +265,7 @@ struct Clocks {
     silence: Silence,
     youth: Youth,
     waits: Waits,
+    round: Round,
     read_gate: Gate,
     write_gate: Gate,
 }

@@ -63,6 +63,13 @@ pub struct MessageMetrics {
     pub sent: MetricId,
     pub received: MetricId,
     pub unmatched: MetricId,
+    /// What TCP has measured.
+    pub rtt: MetricId,
+    pub rtt_variance: MetricId,
+    pub min_rtt: MetricId,
+    pub retransmits: MetricId,
+    pub congestion_window: MetricId,
+    pub delivery_rate: MetricId,
 }
 
 userdata!(MessageMetrics);
@@ -70,7 +77,8 @@ userdata!(MessageMetrics);
 impl MessageMetrics {
     fn register(registry: &Registry) -> Result<Self, RegistryError> {
         let counter = |name| registry.get_or_register(name, MetricType::Counter, ValueType::Default);
-        let time = |name| registry.get_or_register(name, MetricType::Trend, ValueType::Time);
+        let trend = |name, of| registry.get_or_register(name, MetricType::Trend, of);
+        let time = |name| trend(name, ValueType::Time);
         Ok(Self {
             requests: counter("tcp_reqs")?,
             duration: time("tcp_req_duration")?,
@@ -80,6 +88,12 @@ impl MessageMetrics {
             sent: counter("tcp_msgs_sent")?,
             received: counter("tcp_msgs_received")?,
             unmatched: counter("tcp_unmatched_messages")?,
+            rtt: time("tcp_rtt")?,
+            rtt_variance: time("tcp_rtt_variance")?,
+            min_rtt: time("tcp_min_rtt")?,
+            retransmits: counter("tcp_retransmits")?,
+            congestion_window: trend("tcp_congestion_window", ValueType::Default)?,
+            delivery_rate: trend("tcp_delivery_rate", ValueType::Data)?,
         })
     }
 

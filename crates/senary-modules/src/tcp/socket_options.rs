@@ -11,6 +11,7 @@ use super::extended::Settings;
 use super::framing::{self, field, only_known, text, whole, wrong};
 use super::patterns::ScriptPattern;
 use super::requests::{Correlation, KeyOf};
+use super::tcp_info::Asks;
 use crate::connection::options::{self, Tags};
 
 const SOCKET_OPTIONS: [&str; 11] = [
@@ -46,6 +47,7 @@ pub fn given<'js>(ctx: &Ctx<'js>, value: Option<&Value<'js>>) -> rquickjs::Resul
     settings.encoding = encoding(ctx, &given)?;
     settings.allow_half_open = given.get::<_, Coerced<bool>>("allowHalfOpen")?.0;
     settings.no_delay = field(&given, "noDelay")?.map_or(Ok(true), |value| is_true(&value))?;
+    settings.tcp_info = field(&given, "tcpInfo")?.map_or(Ok(Asks::Never), |value| Asks::of(ctx, &value))?;
     settings.receive_buffer = buffer(ctx, &given, "receiveBuffer")?;
     settings.send_buffer = buffer(ctx, &given, "sendBuffer")?;
     if let Some(correlate) = field(&given, "correlate")? {
