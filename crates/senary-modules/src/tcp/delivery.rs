@@ -214,6 +214,9 @@ fn hand_over<'js>(
         socket.books.count(extended.metrics.received);
     }
     let arrived = extended.inbound.borrow_mut().arrived();
+    if let Some(latency) = &extended.settings.latency {
+        latency.record(socket, extended, &message, arrived.1);
+    }
     if extended.requests.borrow().were_made() {
         if reply(ctx, socket, extended, &message, arrived)? {
             return Ok(());

@@ -11,6 +11,7 @@ use super::encoding::Encoding;
 use super::events::EventName;
 use super::half_close::OurSide;
 use super::inbound::Inbound;
+use super::latency::Latency;
 use super::metrics::MessageMetrics;
 use super::requests::{Correlation, Requests};
 use super::tcp_info::Asks;
@@ -24,6 +25,7 @@ pub struct Settings {
     pub encoding: Option<Encoding>,
     pub correlation: Correlation,
     pub allow_half_open: bool,
+    pub latency: Option<Latency>,
     pub tcp_info: Asks,
     /// Whether small writes are sent at once.
     pub no_delay: bool,
@@ -38,6 +40,7 @@ impl Default for Settings {
             encoding: None,
             correlation: Correlation::default(),
             allow_half_open: false,
+            latency: None,
             tcp_info: Asks::Never,
             no_delay: true,
             receive_buffer: None,

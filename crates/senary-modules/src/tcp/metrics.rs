@@ -63,6 +63,7 @@ pub struct MessageMetrics {
     pub sent: MetricId,
     pub received: MetricId,
     pub unmatched: MetricId,
+    pub latency: MetricId,
     /// What TCP has measured.
     pub rtt: MetricId,
     pub rtt_variance: MetricId,
@@ -88,6 +89,7 @@ impl MessageMetrics {
             sent: counter("tcp_msgs_sent")?,
             received: counter("tcp_msgs_received")?,
             unmatched: counter("tcp_unmatched_messages")?,
+            latency: time("tcp_message_latency")?,
             rtt: time("tcp_rtt")?,
             rtt_variance: time("tcp_rtt_variance")?,
             min_rtt: time("tcp_min_rtt")?,

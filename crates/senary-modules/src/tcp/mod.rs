@@ -3,7 +3,7 @@
 //! One file per concern. Of every socket: `class` (its methods and properties), `target` (the peer that a connect names),
 //! `core` (its state), `io` (the wire), `send` (bytes on their way), `events` (what script is told), `metrics`. Of
 //! `senary/tcp` besides: `extended_class` and `extended` (its methods, its state), `framing` and `patterns` (what the script
-//! gives), `socket_options`, `connect_options`, `tls` and `start_tls`, `inbound` (received bytes), `half_close`, `throttle`, `tcp_info`, `delivery` (who gets a message), `requests`, `encoding`.
+//! gives), `socket_options`, `connect_options`, `tls` and `start_tls`, `inbound` (received bytes), `half_close`, `throttle`, `tcp_info`, `latency`, `delivery` (who gets a message), `requests`, `encoding`.
 
 pub mod class;
 mod connect_options;
@@ -17,6 +17,7 @@ mod framing;
 mod half_close;
 mod inbound;
 mod io;
+mod latency;
 mod metrics;
 mod patterns;
 mod requests;

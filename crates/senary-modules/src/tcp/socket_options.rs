@@ -9,6 +9,7 @@ use super::connect_options::is_true;
 use super::encoding::Encoding;
 use super::extended::Settings;
 use super::framing::{self, field, only_known, text, whole, wrong};
+use super::latency::Latency;
 use super::patterns::ScriptPattern;
 use super::requests::{Correlation, KeyOf};
 use super::tcp_info::Asks;
@@ -47,6 +48,7 @@ pub fn given<'js>(ctx: &Ctx<'js>, value: Option<&Value<'js>>) -> rquickjs::Resul
     settings.encoding = encoding(ctx, &given)?;
     settings.allow_half_open = given.get::<_, Coerced<bool>>("allowHalfOpen")?.0;
     settings.no_delay = field(&given, "noDelay")?.map_or(Ok(true), |value| is_true(&value))?;
+    settings.latency = field(&given, "latency")?.map(|value| Latency::of(ctx, &value)).transpose()?;
     settings.tcp_info = field(&given, "tcpInfo")?.map_or(Ok(Asks::Never), |value| Asks::of(ctx, &value))?;
     settings.receive_buffer = buffer(ctx, &given, "receiveBuffer")?;
     settings.send_buffer = buffer(ctx, &given, "sendBuffer")?;
@@ -133,7 +135,7 @@ fn key<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> rquickjs::Result<(KeyOf, Opti
 }
 
 /// A number in a message.
-fn place<'js>(ctx: &Ctx<'js>, object: &Object<'js>) -> rquickjs::Result<Field> {
+pub fn place<'js>(ctx: &Ctx<'js>, object: &Object<'js>) -> rquickjs::Result<Field> {
     let offset = whole(ctx, "offset", &object.get("offset")?)? as usize;
     let bytes = whole(ctx, "bytes", &object.get("bytes")?)? as usize;
     if ![1, 2, 4, 8].contains(&bytes) {
