@@ -30,7 +30,7 @@ export default async function () {{
     );
     Program::script(BINARY, &script)
         .env("PORT", port)
-        .args(["--quiet", "--log-format", "raw", "--console-output", "log.txt"])
+        .args(["--console-output", "log.txt", "--summary-trend-stats", "count,min,max"])
         .within(Duration::from_secs(30))
 }
 
