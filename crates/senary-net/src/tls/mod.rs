@@ -27,7 +27,7 @@ use self::client_certificate::{Identities, Identity};
 pub use self::info::{PeerCertificate, TlsInfo};
 use self::security::Variants;
 pub use self::security::{Security, Sessions, TlsOverrides};
-use self::server_certificate::NoVerification;
+use self::server_certificate::Verification;
 pub(crate) use self::stream::TlsStream;
 use self::trust::Trust;
 pub use self::trust::trust;
@@ -203,7 +203,7 @@ impl Tls {
             .with_protocol_versions(&self.versions)
             .map_err(|e| unusable(e.to_string()))?;
         let verifier: Arc<dyn ServerCertVerifier> = match self.options.insecure_skip_verify {
-            true => Arc::new(NoVerification { provider: self.provider.clone() }),
+            true => Arc::new(Verification::of_anyone(&self.provider)),
             false => self.trust.verifier(self.options.ca.as_deref(), &self.provider)?,
         };
         let builder = builder.dangerous().with_custom_certificate_verifier(verifier);

@@ -47,25 +47,46 @@ impl From<Objection> for Error {
     }
 }
 
-/// Believes what roots vouch for.
+/// Verifies what a server shows.
 #[derive(Debug)]
 pub(super) struct Verification {
-    /// `None` where there are no roots.
-    webpki: Option<Arc<WebPkiServerVerifier>>,
-    /// The roots' certificates, as digests.
-    trusted: HashSet<Vec<u8>>,
+    trust: Trust,
     algorithms: WebPkiSupportedAlgorithms,
+}
+
+/// Who is believed.
+#[derive(Debug)]
+enum Trust {
+    /// Those whom roots vouch for.
+    Roots {
+        /// `None` where there are no roots.
+        webpki: Option<Arc<WebPkiServerVerifier>>,
+        /// The roots' certificates, as digests.
+        digests: HashSet<Vec<u8>>,
+    },
+    /// `insecureSkipTLSVerify`: any server that answers, but its signatures still have to be right. Those that cannot be
+    /// checked, with short keys, are taken for it: a certificate that nobody vouches for proves nothing anyway.
+    Anyone,
 }
 
 impl Verification {
     /// What cannot be read is no root.
-    pub(super) fn new(roots: Vec<CertificateDer<'_>>, provider: Arc<CryptoProvider>) -> Self {
-        let trusted = roots.iter().map(|root| digest_of(root)).collect();
+    pub(super) fn by_roots(roots: Vec<CertificateDer<'_>>, provider: Arc<CryptoProvider>) -> Self {
+        let digests = roots.iter().map(|root| digest_of(root)).collect();
         let mut store = RootCertStore::empty();
         store.add_parsable_certificates(roots);
         let algorithms = provider.signature_verification_algorithms;
         let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider).build().ok();
-        Self { webpki, trusted, algorithms }
+        Self { trust: Trust::Roots { webpki, digests }, algorithms }
+    }
+
+    pub(super) fn of_anyone(provider: &CryptoProvider) -> Self {
+        Self { trust: Trust::Anyone, algorithms: provider.signature_verification_algorithms }
+    }
+
+    /// Whether a signature is believed that cannot be checked.
+    fn needs_no_signature(&self, certificate: &[u8]) -> bool {
+        matches!(self.trust, Trust::Anyone) && has_short_rsa(certificate)
     }
 }
 
@@ -82,20 +103,23 @@ impl ServerCertVerifier for Verification {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        let Trust::Roots { webpki, digests } = &self.trust else {
+            return Ok(ServerCertVerified::assertion());
+        };
         if let Ok((_, certificate)) = x509_parser::parse_x509_certificate(der) {
             check_time(&certificate, now)?;
             check_name(der, &certificate, server)?;
             if let Some(bits) = short_rsa(&certificate) {
                 return Err(Objection::ShortKey(bits).into());
             }
-            if self.trusted.contains(&digest_of(der)) {
+            if digests.contains(&digest_of(der)) {
                 return check_purpose(&certificate).map(|()| ServerCertVerified::assertion());
             }
             if certificate.is_ca() && certificate.issuer() == certificate.subject() {
                 return Err(CertificateError::UnknownIssuer.into());
             }
         }
-        match &self.webpki {
+        match webpki {
             Some(webpki) => webpki.verify_server_cert(der, intermediates, server, ocsp, now),
             None => Err(CertificateError::UnknownIssuer.into()),
         }
@@ -107,6 +131,9 @@ impl ServerCertVerifier for Verification {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
+        if self.needs_no_signature(certificate) {
+            return Ok(HandshakeSignatureValid::assertion());
+        }
         verify_tls12(message, certificate, signature, &self.algorithms)
     }
 
@@ -116,59 +143,14 @@ impl ServerCertVerifier for Verification {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
+        if self.needs_no_signature(certificate) {
+            return Ok(HandshakeSignatureValid::assertion());
+        }
         verify_tls13(message, certificate, signature, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
-    }
-}
-
-/// `insecureSkipTLSVerify`: whoever answers is believed, but its signatures still have to be right. Those that cannot be
-/// checked, with short keys, are taken for it: a certificate that nobody vouches for proves nothing anyway.
-#[derive(Debug)]
-pub(super) struct NoVerification {
-    pub(super) provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for NoVerification {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        if has_short_rsa(certificate) {
-            return Ok(HandshakeSignatureValid::assertion());
-        }
-        verify_tls12(message, certificate, signature, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        if has_short_rsa(certificate) {
-            return Ok(HandshakeSignatureValid::assertion());
-        }
-        verify_tls13(message, certificate, signature, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 

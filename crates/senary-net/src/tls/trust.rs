@@ -31,12 +31,12 @@ impl Trust {
         if let Some(ca) = ca {
             let mut roots = certificates(ca)?;
             roots.extend(self.roots()?.iter().cloned());
-            return Ok(Arc::new(Verification::new(roots, provider.clone())));
+            return Ok(Arc::new(Verification::by_roots(roots, provider.clone())));
         }
         if let Some(known) = self.by_system.get() {
             return Ok(known.clone());
         }
-        let made = Arc::new(Verification::new(self.roots()?.to_vec(), provider.clone()));
+        let made = Arc::new(Verification::by_roots(self.roots()?.to_vec(), provider.clone()));
         Ok(self.by_system.get_or_init(|| made).clone())
     }
 
