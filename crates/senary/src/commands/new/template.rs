@@ -19,48 +19,33 @@ struct Condition {
     is_last_branch: bool,
 }
 
+/// A piece of a template, and the line that it ends on or stands on.
+struct Piece<'t> {
+    line: usize,
+    kind: Kind<'t>,
+}
+
+enum Kind<'t> {
+    Plain(&'t str),
+    /// What stands between the braces, without blanks and marks around it.
+    Action(&'t str),
+}
+
 /// The template with its fields filled in: `{{.Name}}`, `{{if .Name}}…{{else if .Other}}…{{else}}…{{end}}`, comments
 /// and the marks `{{-` and `-}}`, which take the blanks beside them away. An empty field does not hold.
 pub fn render<'a>(template: &str, field: impl Fn(&str) -> Option<&'a str>) -> Result<String, TemplateError> {
     let (mut text, mut conditions) = (String::new(), Vec::<Condition>::new());
-    let (mut rest, mut trims) = (template, false);
-    loop {
-        let open = rest.find("{{");
-        let (mut plain, action) = open.map_or((rest, None), |at| (&rest[..at], Some(&rest[at + 2..])));
-        let line = template[..template.len() - rest.len() + plain.len()].matches('\n').count() + 1;
+    let mut rest = Pieces { template, rest: template, trims: false, action: None };
+    while let Some(Piece { line, kind }) = rest.next()? {
         let error = |reason: String| TemplateError { line, reason };
-        if trims {
-            plain = plain.trim_start();
-        }
-        let action = action.map(|text| match text.strip_prefix('-') {
-            Some(trimmed) if trimmed.starts_with(char::is_whitespace) => (trimmed, true),
-            _ => (text, false),
-        });
-        if action.is_some_and(|(_, trims)| trims) {
-            plain = plain.trim_end();
-        }
         let shows = conditions.iter().all(|condition| condition.holds);
-        if shows {
-            text.push_str(plain);
-        }
-        let Some((action, _)) = action else {
-            return match conditions.pop() {
-                None => Ok(text),
-                Some(Condition { line, .. }) => {
-                    Err(TemplateError { line, reason: "{{if}} without {{end}}".to_owned() })
-                }
-            };
-        };
-        let (action, behind) = action.split_once("}}").ok_or_else(|| error("{{ without }}".to_owned()))?;
-        (rest, trims) = (behind, false);
-        let action = match action.strip_suffix('-') {
-            Some(trimmed) if trimmed.ends_with(char::is_whitespace) => {
-                trims = true;
-                trimmed
+        let action = match kind {
+            Kind::Plain(plain) => {
+                text.push_str(if shows { plain } else { "" });
+                continue;
             }
-            _ => action,
+            Kind::Action(action) => action,
         };
-        let action = action.trim();
         let value = |name: &str| {
             let found = name.strip_prefix('.').and_then(&field);
             found.ok_or_else(|| {
@@ -87,13 +72,59 @@ pub fn render<'a>(template: &str, field: impl Fn(&str) -> Option<&'a str>) -> Re
                 (condition.holds, condition.is_last_branch) = (!condition.is_decided, true);
             }
             (["end"], Some(_)) => drop(conditions.pop()),
-            _ => {
-                let value = value(action)?;
-                if shows {
-                    text.push_str(value);
-                }
-            }
+            _ => text.push_str(Some(value(action)?).filter(|_| shows).unwrap_or_default()),
         }
+    }
+    match conditions.pop() {
+        None => Ok(text),
+        Some(Condition { line, .. }) => {
+            Err(TemplateError { line, reason: "{{if}} without {{end}}".to_owned() })
+        }
+    }
+}
+
+/// A template on its way to be cut into pieces.
+struct Pieces<'t> {
+    template: &'t str,
+    rest: &'t str,
+    /// Whether the blanks in front of what is left are taken away.
+    trims: bool,
+    /// The action that follows the text that was given last.
+    action: Option<Piece<'t>>,
+}
+
+impl<'t> Pieces<'t> {
+    /// Text and actions in turn.
+    fn next(&mut self) -> Result<Option<Piece<'t>>, TemplateError> {
+        if let Some(action) = self.action.take() {
+            return Ok(Some(action));
+        }
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        let open = self.rest.find("{{");
+        let (mut plain, behind) = open.map_or((self.rest, ""), |at| (&self.rest[..at], &self.rest[at + 2..]));
+        let end = self.template.len() - self.rest.len() + plain.len();
+        let line = self.template[..end].matches('\n').count() + 1;
+        if std::mem::take(&mut self.trims) {
+            plain = plain.trim_start();
+        }
+        self.rest = behind;
+        if open.is_some() {
+            let is_blank = char::is_whitespace;
+            let unclosed = || TemplateError { line, reason: "{{ without }}".to_owned() };
+            let trimmed = behind.strip_prefix('-').filter(|action| action.starts_with(is_blank));
+            if trimmed.is_some() {
+                plain = plain.trim_end();
+            }
+            let (action, behind) = trimmed.unwrap_or(behind).split_once("}}").ok_or_else(unclosed)?;
+            let trimmed = action.strip_suffix('-').filter(|action| action.ends_with(is_blank));
+            self.trims = trimmed.is_some();
+            self.rest = behind;
+            let kind = Kind::Action(trimmed.unwrap_or(action).trim());
+            self.action = Some(Piece { line, kind });
+        }
+        Ok(Some(Piece { line, kind: Kind::Plain(plain) }))
     }
 }
 
