@@ -1,6 +1,6 @@
 //! What ARCHITECTURE.md says of the house, compared with the house.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,8 @@ fn sources() -> Vec<(PathBuf, String)> {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).expect("a folder") {
             let path = entry.expect("an entry").path();
-            let is_test = ["senary-testkit", "tests", "testing.rs"].iter().any(|test| path.ends_with(test));
+            let is_test =
+                ["senary-testkit", "tests", "tests.rs", "testing.rs"].iter().any(|test| path.ends_with(test));
             if is_test {
                 continue;
             } else if path.is_dir() {
@@ -62,4 +63,212 @@ fn every_thread_stands_in_the_table_of_threads() {
     let missing: Vec<_> = named.iter().filter(|name| !table.contains(&format!("`{name}"))).collect();
     assert!(missing.is_empty(), "ARCHITECTURE.md does not name the threads {missing:?}");
     assert!(nameless.is_empty(), "threads without a name are started in {nameless:?}");
+}
+
+/// Modules of a crate, from its root, each with its file below `src`.
+type Modules = BTreeMap<Vec<String>, PathBuf>;
+
+/// The crates of the workspace, and the sources of each without unit tests and comments.
+fn crates() -> Vec<(String, Modules, BTreeMap<PathBuf, String>)> {
+    let mut by_crate: BTreeMap<String, (Modules, BTreeMap<PathBuf, String>)> = BTreeMap::new();
+    for (path, text) in sources() {
+        let inside = path.strip_prefix(root().join("crates")).expect("a source of a crate").to_owned();
+        let mut names = inside.iter().map(|name| name.to_str().expect("plain names"));
+        let name = names.next().expect("a crate");
+        if names.next() != Some("src") {
+            continue;
+        }
+        let file: PathBuf = names.collect();
+        let mut module: Vec<String> =
+            file.with_extension("").iter().map(|name| name.to_str().unwrap().to_owned()).collect();
+        module.pop_if(|last| ["mod", "lib", "main"].contains(&last.as_str()));
+        let (modules, texts) = by_crate.entry(name.to_owned()).or_default();
+        let code = text.lines().map(|line| line.split("//").next().unwrap()).collect::<Vec<_>>().join("\n");
+        modules.insert(module, file.clone());
+        texts.insert(file, code);
+    }
+    by_crate.into_iter().map(|(name, (modules, texts))| (name, modules, texts)).collect()
+}
+
+/// The paths that `a::{b, c::{d, e}}` stands for.
+fn expand(before: &str, tree: &str, paths: &mut Vec<String>) {
+    let Some((head, rest)) = tree.split_once('{') else {
+        return paths.push(format!("{before}{}", tree.split(" as ").next().unwrap().trim()));
+    };
+    let (mut depth, mut part) = (0, String::new());
+    for c in rest.rsplit_once('}').map_or(rest, |(body, _)| body).chars() {
+        match c {
+            ',' if depth == 0 => {
+                expand(&format!("{before}{}", head.trim()), &std::mem::take(&mut part), paths)
+            }
+            _ => part.push(c),
+        }
+        depth += i32::from(c == '{') - i32::from(c == '}');
+    }
+    if !part.trim().is_empty() {
+        expand(&format!("{before}{}", head.trim()), &part, paths);
+    }
+}
+
+/// What a source names of its own crate: in declarations, and in the middle of its code.
+fn named_paths(text: &str) -> Vec<String> {
+    let (mut paths, mut rest) = (Vec::new(), String::new());
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let declared = line.trim_start().trim_start_matches("pub ").trim_start_matches("pub(crate) ");
+        let Some(tree) = declared.strip_prefix("use ") else {
+            rest.push_str(line);
+            rest.push('\n');
+            continue;
+        };
+        let mut tree = tree.to_owned();
+        while !tree.contains(';') {
+            tree.push_str(lines.next().expect("the end of a declaration"));
+        }
+        expand("", tree.split(';').next().unwrap(), &mut paths);
+    }
+    let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+    let words = rest.split(|c| !is_part(c));
+    paths.extend(words.filter(|word| word.contains("::")).map(|word| word.trim_matches(':').to_owned()));
+    paths
+}
+
+/// The module that a path leads to, seen from another one.
+fn resolved(here: &[String], path: &str, modules: &Modules) -> Option<Vec<String>> {
+    let mut names = path.split("::").map(str::trim).peekable();
+    let mut base = here.to_vec();
+    match names.peek().copied()? {
+        "crate" => {
+            names.next();
+            base.clear();
+        }
+        "super" | "self" => {
+            while let Some(name) = names.next_if(|name| ["super", "self"].contains(name)) {
+                base.pop_if(|_| name == "super");
+            }
+        }
+        child if modules.contains_key(&[here, &[child.to_owned()]].concat()) => {}
+        _ => return None,
+    }
+    base.extend(names.map(str::to_owned));
+    while !base.is_empty() && !modules.contains_key(&base) {
+        base.pop();
+    }
+    (!base.is_empty() && base != here).then_some(base)
+}
+
+/// A room is a folder, or a file of a crate's own floor.
+fn room(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(file)
+}
+
+/// Files that a file imports, and what those import.
+fn reached<'e>(from: &'e PathBuf, edges: &'e BTreeMap<PathBuf, BTreeSet<PathBuf>>) -> BTreeSet<&'e PathBuf> {
+    let (mut seen, mut open) = (BTreeSet::new(), vec![from]);
+    while let Some(file) = open.pop() {
+        open.extend(edges[file].iter().filter(|file| seen.insert(*file)));
+    }
+    seen
+}
+
+/// Circles of imports that are not opened yet, by a file of each: this list only gets shorter.
+const CIRCLES: &[&str] = &["senary-wire/scan.rs"];
+
+#[test]
+fn no_imports_run_in_a_circle_from_room_to_room() {
+    let (mut circles, mut imports) = (Vec::new(), 0);
+    for (name, modules, texts) in crates() {
+        let named = |module: &Vec<String>, file: &PathBuf| -> BTreeSet<PathBuf> {
+            let paths = named_paths(&texts[file]);
+            paths
+                .iter()
+                .filter_map(|path| Some(modules[&resolved(module, path, &modules)?].clone()))
+                .collect()
+        };
+        let edges: BTreeMap<_, _> =
+            modules.iter().map(|(module, file)| (file.clone(), named(module, file))).collect();
+        imports += edges.values().map(BTreeSet::len).sum::<usize>();
+        let all: BTreeMap<_, _> = edges.keys().map(|file| (file, reached(file, &edges))).collect();
+        for (file, reached) in &all {
+            let circle: BTreeSet<_> = reached.iter().filter(|other| all[**other].contains(file)).collect();
+            let rooms: BTreeSet<_> = circle.iter().map(|file| room(file)).collect();
+            if rooms.len() > 1 {
+                let member = |file: &&&PathBuf| format!("{name}/{}", file.display());
+                circles.push((member(&file), circle.iter().map(member).collect::<Vec<_>>()));
+            }
+        }
+    }
+    assert!(imports > 500, "only {imports} imports were found");
+    let is_known = |circle: &[String]| circle.iter().any(|file| CIRCLES.contains(&file.as_str()));
+    let new: Vec<_> = circles.iter().filter(|(_, circle)| !is_known(circle)).collect();
+    assert!(new.is_empty(), "these files import each other in a circle between rooms: {new:#?}");
+    for file in CIRCLES {
+        assert!(
+            circles.iter().any(|(known, _)| known == file),
+            "{file} is in no circle: strike it from the list"
+        );
+    }
+}
+
+/// Lines of a function, and of a file without its unit tests.
+const MAX_FUNCTION: usize = 60;
+const MAX_FILE: usize = 500;
+/// Tables are as long as what stands in them.
+const TABLES: &[&str] = &["senary-modules/src/html/element.rs: prototype"];
+/// What is still too long: this list only gets shorter.
+const TOO_LONG: &[&str] = &[
+    "senary-js/src/source/loader.rs",
+    "senary-js/src/source/mod.rs",
+    "senary-modules/src/tcp/delivery.rs",
+    "senary-modules/src/tcp/events.rs: dispatch",
+    "senary-modules/src/tcp/extended_class.rs",
+];
+
+/// The functions of a source with their lengths in lines.
+fn functions(text: &str) -> Vec<(&str, usize)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let is_word = |word: &str| {
+        ["pub", "pub(crate)", "pub(super)", "const", "async", "unsafe", "extern", "\"C\""].contains(&word)
+    };
+    let mut found = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let Some((before, name)) = line.split_once("fn ") else { continue };
+        let name = name.split(['(', '<']).next().unwrap();
+        // The end of its head says whether there is a body.
+        let head = lines[at..].iter().position(|line| line.ends_with(['{', ';', '}']));
+        if !before.split_whitespace().all(is_word) || head.is_none_or(|head| !lines[at + head].ends_with('{'))
+        {
+            continue;
+        }
+        let end = format!("{}}}", &line[..line.len() - line.trim_start().len()]);
+        found.extend(lines[at..].iter().position(|line| *line == end).map(|length| (name, length + 1)));
+    }
+    found
+}
+
+#[test]
+fn no_function_and_no_file_is_too_long() {
+    let mut too_long = Vec::new();
+    let mut seen = 0;
+    for (path, text) in sources() {
+        let path = path.strip_prefix(root().join("crates")).unwrap().display().to_string();
+        let length = text.lines().count();
+        if length > MAX_FILE {
+            too_long.push((path.clone(), length));
+        }
+        for (name, length) in functions(&text) {
+            seen += 1;
+            if length > MAX_FUNCTION {
+                too_long.push((format!("{path}: {name}"), length));
+            }
+        }
+    }
+    assert!(seen > 1000, "only {seen} functions were found");
+    let new: Vec<_> =
+        too_long.iter().filter(|(what, _)| ![TABLES, TOO_LONG].concat().contains(&what.as_str())).collect();
+    assert!(new.is_empty(), "longer than {MAX_FUNCTION} (a function) or {MAX_FILE} lines (a file): {new:#?}");
+    for known in [TABLES, TOO_LONG].concat() {
+        let is_too_long = too_long.iter().any(|(what, _)| what == known);
+        assert!(is_too_long, "{known} is not too long any more: strike it from the list");
+    }
 }
