@@ -94,7 +94,7 @@ fn replies_find_their_requests_by_key() {
     let lines = logged(
         r#"
   const field = await connected({ framing: "u16", encoding: "latin1", correlate: { offset: 0, bytes: 2, auto: true } })
-  console.log((await Promise.all(["..a", "..b"].map((m) => field.request(m)))).map((m) => m.slice(2)).join())
+  console.log((await Promise.all(["..a", "..b"].map((m) => field.request(m)))).join())
   const pattern = await connected({ framing: "lines", encoding: "latin1", correlate: { pattern: /id=(\d+)/ } })
   console.log((await Promise.all(["id=2 b", "id=1 a"].map((m) => pattern.request(m)))).join())
   console.log(await caught(pattern.request("none")))
@@ -107,7 +107,7 @@ fn replies_find_their_requests_by_key() {
     assert_eq!(
         lines,
         [
-            "a,b".to_owned(),
+            "\0\x01a,\0\x02b".to_owned(),
             "id=2 b,id=1 a".to_owned(),
             "TCPError request ERR_INVALID_ARG_VALUE: the request has no key by which its reply could find it"
                 .to_owned(),

@@ -70,7 +70,7 @@ pub struct Serial(u64);
 #[derive(Default)]
 pub struct Requests {
     next: u64,
-    next_auto: u64,
+    last_auto: u64,
     pending: FxHashMap<Serial, Pending>,
     /// In order.
     order: VecDeque<Serial>,
@@ -107,11 +107,11 @@ impl Requests {
         Some(serial)
     }
 
-    /// A number that no request under way has, and that fits its place.
+    /// A number that no request under way has, and that fits its place. It is never 0: MQTT and others do not allow that.
     pub fn new_number(&mut self, largest: u64) -> Option<u64> {
         for _ in 0..=self.by_key.len() {
-            let number = self.next_auto;
-            self.next_auto = if number >= largest { 0 } else { number + 1 };
+            let number = if self.last_auto >= largest { 1 } else { self.last_auto + 1 };
+            self.last_auto = number;
             if !self.by_key.contains_key(&Id::Number(number)) {
                 return Some(number);
             }
