@@ -62,7 +62,7 @@ pub enum Behaviour {
     },
     /// A small subset of Redis' protocol: PING, ECHO, SET, GET, DEL, INCR, QUIT.
     Resp,
-    /// Takes mail.
+    /// Takes mail, with STARTTLS or without.
     Smtp,
     /// Frames of a 4-byte big-endian length and a payload; answers each with the payload reversed, in pieces.
     LengthPrefixed,

@@ -35,6 +35,9 @@ pub enum Certificate {
     OthersKey,
 }
 
+/// What servers of these tests are asked for.
+const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "modules.test"];
+
 /// With its key.
 const VERSION_1: &str = include_str!("certificates/version1.pem");
 const SHORT_KEY: &str = include_str!("certificates/short_key.pem");
@@ -55,14 +58,19 @@ impl Certificate {
         VERSION_1
     }
 
+    /// A certificate as [`Certificate::Valid`], and its key, as PEM texts, for servers that are programs of their own.
+    pub fn server_pem() -> (String, String) {
+        pem(&NAMES, |params, key| params.signed_by(key, authority()))
+    }
+
     /// A certificate of the authority for a client, and its key, as PEM texts.
     pub fn client_pem() -> (String, String) {
-        client_pem(|params, key| params.signed_by(key, authority()))
+        pem(&["client.test"], |params, key| params.signed_by(key, authority()))
     }
 
     /// One of nobody's but its own.
     pub fn stranger_pem() -> (String, String) {
-        client_pem(|params, key| params.self_signed(key))
+        pem(&["client.test"], |params, key| params.self_signed(key))
     }
 
     /// With `asking`, clients must show a certificate of the authority.
@@ -101,7 +109,7 @@ impl Certificate {
             Self::WrongName => &["somebody.else.test", "*.else.test"][..],
             Self::NoAddress => &["localhost"],
             Self::CommonName => &[],
-            _ => &["localhost", "127.0.0.1", "modules.test"],
+            _ => &NAMES,
         };
         let names = names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let mut params = CertificateParams::new(names).expect("names");
@@ -158,11 +166,13 @@ impl Signer for Zeros {
     }
 }
 
-fn client_pem(
+fn pem(
+    names: &[&str],
     sign: impl FnOnce(CertificateParams, &KeyPair) -> Result<rcgen::Certificate, rcgen::Error>,
 ) -> (String, String) {
     let key = KeyPair::generate().expect("a key");
-    let params = CertificateParams::new(vec!["client.test".to_owned()]).expect("a name");
+    let names = names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let params = CertificateParams::new(names).expect("names");
     (sign(params, &key).expect("a certificate").pem(), key.serialize_pem())
 }
 

@@ -6,9 +6,11 @@ use std::time::Duration;
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::books::Entry;
+use crate::certificate::Certificate;
 
 const READ_SIZE: usize = 64 * 1024;
 
@@ -42,6 +44,8 @@ pub enum TlsEnd {
 enum Wire {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    /// It failed to become a TLS connection.
+    Lost,
 }
 
 pub(crate) struct Connection {
@@ -60,6 +64,24 @@ impl Connection {
 
     pub(crate) fn tls(stream: TlsStream<TcpStream>, entry: Entry) -> Self {
         Self { wire: Wire::Tls(Box::new(stream)), entry, ahead: Vec::new(), room: usize::MAX }
+    }
+
+    /// Takes the handshake of a peer that has asked for TLS on the open connection.
+    pub(crate) async fn start_tls(&mut self, certificate: Certificate) -> io::Result<()> {
+        if !self.ahead.is_empty() {
+            // What came before the handshake could be anybody's, and must not be taken for what is encrypted.
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let Wire::Plain(stream) = std::mem::replace(&mut self.wire, Wire::Lost) else {
+            return Err(io::ErrorKind::Unsupported.into());
+        };
+        let stream = TlsAcceptor::from(certificate.server_config(false)).accept(stream).await?;
+        self.wire = Wire::Tls(Box::new(stream));
+        Ok(())
+    }
+
+    pub(crate) fn is_tls(&self) -> bool {
+        matches!(self.wire, Wire::Tls(_))
     }
 
     /// What came; `None` when the peer has closed its side.
@@ -81,6 +103,7 @@ impl Connection {
         let read = match &mut self.wire {
             Wire::Plain(stream) => stream.read(&mut data).await?,
             Wire::Tls(stream) => stream.read(&mut data).await?,
+            Wire::Lost => 0,
         };
         data.truncate(read);
         self.entry.note(&data);
@@ -142,6 +165,7 @@ impl Connection {
                 stream.write_all(data).await?;
                 stream.flush().await
             }
+            Wire::Lost => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 
@@ -182,6 +206,7 @@ impl Connection {
         match &mut self.wire {
             Wire::Plain(stream) => stream.shutdown().await,
             Wire::Tls(stream) => stream.shutdown().await,
+            Wire::Lost => Ok(()),
         }
     }
 
@@ -190,6 +215,7 @@ impl Connection {
         let stream = match &self.wire {
             Wire::Plain(stream) => stream,
             Wire::Tls(stream) => stream.get_ref().0,
+            Wire::Lost => return Ok(()),
         };
         SockRef::from(stream).set_linger(Some(Duration::ZERO))
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::time::Duration;
 
+use crate::certificate::Certificate;
 use crate::connection::Connection;
 
 const MAX_FRAME: usize = 16 * 1024 * 1024;
@@ -100,7 +101,15 @@ pub(crate) async fn smtp(c: &mut Connection) -> io::Result<()> {
             }
             "EHLO" => {
                 greeted = true;
-                "250-mail.test\r\n250-8BITMIME\r\n250 SIZE 1000000".to_owned()
+                let tls = if c.is_tls() { "" } else { "250-STARTTLS\r\n" };
+                format!("250-mail.test\r\n{tls}250-8BITMIME\r\n250 SIZE 1000000")
+            }
+            "STARTTLS" if greeted && !c.is_tls() => {
+                c.write(b"220 2.0.0 Ready to start TLS\r\n").await?;
+                c.start_tls(Certificate::Valid).await?;
+                // Nothing that was said in plain text holds any more.
+                (greeted, sender, recipients) = (false, false, 0);
+                continue;
             }
             "MAIL" if greeted => {
                 sender = true;
@@ -128,7 +137,7 @@ pub(crate) async fn smtp(c: &mut Connection) -> io::Result<()> {
                 c.write(b"221 2.0.0 Bye\r\n").await?;
                 return c.close_sending().await;
             }
-            "MAIL" | "RCPT" | "DATA" => "503 5.5.1 Bad sequence of commands".to_owned(),
+            "MAIL" | "RCPT" | "DATA" | "STARTTLS" => "503 5.5.1 Bad sequence of commands".to_owned(),
             _ => "502 5.5.2 Command not recognized".to_owned(),
         };
         c.write(format!("{answer}\r\n").as_bytes()).await?;
