@@ -140,12 +140,25 @@ fn smtp() {
     succeed(program("smtp.js").target(&server)).expect_value("checks", "passes", 7.0);
 }
 
+#[test]
+fn requests() {
+    let server = Server::start(Behaviour::Echo);
+    succeed(program("requests.js").target(&server)).expect_value("tcp_reqs", "count", 3.0);
+    let silent = Server::start(Behaviour::Sink);
+    program("requests.js").target(&silent).run().expect_code(121).expect_text("ETIMEDOUT");
+}
+
 /// All of them are tested above, short, and say how to run them.
 #[test]
 fn every_example_is_short_and_says_how_to_run_it() {
     let tests = include_str!("examples.rs");
     for entry in std::fs::read_dir(root().join("examples")).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        // Those of protocols are tested in `protocols.rs`.
+        if name == "protocols" {
+            continue;
+        }
         let text = example(&name);
         let test = name.trim_end_matches(".js").replace('-', "_");
         assert!(tests.contains(&format!("fn {test}()")), "{name} has no test");
