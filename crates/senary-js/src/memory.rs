@@ -25,7 +25,7 @@ pub const DEFAULT_LIMIT: usize = 1_000_000_000;
 
 /// The reserve beyond the limit: this part of it, and this much at least.
 const RESERVE_PART: usize = 8;
-const LEAST_RESERVE: usize = 1 << 20;
+const MIN_RESERVE: usize = 1 << 20;
 
 /// The part of the limit that must be free after a collection, for a script to go on: with less, it would collect all
 /// the time.
@@ -55,7 +55,7 @@ impl Memory {
     /// Tells which engine's memory counts, and limits it. It must outlive all calls of
     /// [`is_exhausted`](Self::is_exhausted), which are made from within it.
     pub fn belongs_to(&self, ctx: &Ctx<'_>) {
-        let most = self.limit.saturating_add((self.limit / RESERVE_PART).max(LEAST_RESERVE));
+        let most = self.limit.saturating_add((self.limit / RESERVE_PART).max(MIN_RESERVE));
         // SAFETY: the context is alive; the calls read and write a field.
         let engine = unsafe {
             let engine = qjs::JS_GetRuntime(ctx.as_raw().as_ptr());

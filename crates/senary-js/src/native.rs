@@ -21,9 +21,9 @@ where
 pub struct Checked<F>(pub F);
 
 /// Tells the parameters of what is checked from its own.
-pub struct Of<P>(std::marker::PhantomData<P>);
+pub struct CheckedParams<P>(std::marker::PhantomData<P>);
 
-impl<'js, P, F: IntoJsFunc<'js, P>> IntoJsFunc<'js, Of<P>> for Checked<F> {
+impl<'js, P, F: IntoJsFunc<'js, P>> IntoJsFunc<'js, CheckedParams<P>> for Checked<F> {
     fn param_requirements() -> ParamRequirement {
         ParamRequirement::any()
     }

@@ -20,7 +20,7 @@ use senary_metrics::{Details, FailureId, FailureKind, builtin};
 use crate::metrics::tags_of;
 
 /// Beyond this a sleep is for ever (a century).
-const LONGEST_SLEEP: f64 = 3e9;
+const MAX_SLEEP: f64 = 3e9;
 
 /// Refusals of asynchronous functions, in the reference's words.
 const ASYNC_CHECK: &str = "the built-in check() does not support async functions as arguments. Await the value first, or use the check() of the k6-utils library";
@@ -163,7 +163,7 @@ fn sleep<'js>(ctx: Ctx<'js>, seconds: Opt<Value<'js>>) -> rquickjs::Result<()> {
     if number.is_nan() || number <= 0.0 {
         return Ok(());
     }
-    vu.block_until(&ctx, Instant::now() + Duration::from_secs_f64(number.min(LONGEST_SLEEP)))
+    vu.block_until(&ctx, Instant::now() + Duration::from_secs_f64(number.min(MAX_SLEEP)))
 }
 
 /// Makes `Math.random()` of this VU repeat itself: the same seed gives the same numbers.

@@ -15,7 +15,7 @@ use senary_js::vu::core::VuCore;
 const NODE: usize = size_of::<TreeNode>() + 64;
 
 /// The most text that may be made of a document where nobody counts: the engine has no longer strings.
-const LARGEST_TEXT: usize = 1 << 29;
+const MAX_TEXT: usize = 1 << 29;
 
 pub struct Document {
     parsed: dom_query::Document,
@@ -63,7 +63,7 @@ impl Document {
 
     /// Bytes of text that may be made of it.
     pub fn largest_text(&self) -> usize {
-        self.memory.as_ref().map_or(LARGEST_TEXT, |memory| memory.limit().0)
+        self.memory.as_ref().map_or(MAX_TEXT, |memory| memory.limit().0)
     }
 }
 
