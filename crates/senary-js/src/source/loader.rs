@@ -1,7 +1,6 @@
 //! Modules in one VU's engine: the resolver and loader of `import`, and `require()` beside them.
 //!
-//! ES modules are the engine's. CommonJS and native modules stand behind a *bridge*: a module of the engine that
-//! exports just the names its importer wants, filled when its turn to be evaluated comes. So a name that is missing
+//! ES modules are the engine's. CommonJS and native modules stand behind a *bridge* (`bridge`). So a name that is missing
 //! is no error, a namespace shows no `default`, and modules of all kinds run in the order they are imported in.
 
 use std::cell::RefCell;
@@ -11,15 +10,15 @@ use std::sync::Arc;
 
 use rquickjs::function::{Opt, This};
 use rquickjs::loader::{ImportAttributes, Loader, Resolver};
-use rquickjs::module::{Declarations, Declared, Exports, ModuleDef};
+use rquickjs::module::Declared;
 use rquickjs::object::{Accessor, Property};
 use rquickjs::proxy::{ProxyHandler, ProxyProperty, ProxyReceiver, ProxyTarget};
 use rquickjs::{Coerced, Ctx, Exception, Function, Module, Object, Persistent, Promise, Proxy, Value, qjs};
 use senary_words::spelling::nearest;
 
+use super::bridge::{Bridge, DEFAULT, bridge, is_bridge, with_all_names};
 use super::frames::{self, Frame, Place};
 use super::specifier::{self, Specifier, resolve};
-use super::syntax::NAMESPACE;
 use super::{ModuleSource, ModuleStore, SourceError, function_text, stack};
 use crate::bytecode;
 use crate::errors;
@@ -38,11 +37,6 @@ pub fn commonjs_head(text: &str) -> &'static str {
     if text.starts_with("#!") { COMMONJS_HEAD_BEFORE_SHEBANG } else { COMMONJS_HEAD }
 }
 
-/// Separates a bridge's module and the names wanted of it; no name and no URL contains it.
-const SEPARATOR: char = '\n';
-
-const DEFAULT: &str = "default";
-
 /// Stack levels that are looked at for the script that called a native.
 const CALLER_LEVELS: isize = 32;
 
@@ -54,7 +48,7 @@ pub struct Loaded {
     commonjs: RefCell<HashMap<String, Persistent<Object<'static>>>>,
     /// Those of CommonJS whose code is running, outermost first.
     commonjs_running: RefCell<Vec<String>>,
-    namespaces: RefCell<HashMap<String, Persistent<Object<'static>>>>,
+    pub(super) namespaces: RefCell<HashMap<String, Persistent<Object<'static>>>>,
     /// Frames on the stack at each `require()` under way.
     requires: RefCell<Vec<usize>>,
 }
@@ -224,125 +218,8 @@ fn placed(ctx: &Ctx<'_>, store: &ModuleStore, error: rquickjs::Error) -> rquickj
     }
 }
 
-/// The engine's name for a module that is no ES module, seen by an importer that wants these names of it.
-pub fn bridge(target: &Specifier, names: &[&str]) -> String {
-    let mut wanted = names.to_vec();
-    wanted.sort_unstable();
-    wanted.dedup();
-    let target = match target {
-        Specifier::Native(name) => name,
-        Specifier::File(url) | Specifier::Remote(url) => url,
-    };
-    let mut engine_name = target.clone();
-    engine_name.push(SEPARATOR);
-    engine_name.push_str(&wanted.join(&SEPARATOR.to_string()));
-    engine_name
-}
-
-pub fn is_bridge(engine_name: &str) -> bool {
-    engine_name.contains(SEPARATOR)
-}
-
-/// Adds every name the module has; a CommonJS module has to run for that, before its turn.
-fn with_all_names(ctx: &Ctx<'_>, engine_name: &str) -> rquickjs::Result<String> {
-    let (target, names) = engine_name.split_once(SEPARATOR).unwrap_or((engine_name, ""));
-    let value = value_of(ctx, target)?;
-    let mut names: Vec<String> =
-        names.split(SEPARATOR).filter(|n| !n.is_empty()).map(str::to_owned).collect();
-    if let Some(object) = value.as_object() {
-        for name in properties::names(object) {
-            let name = name?;
-            // The engine's names of exports end at a zero byte; a namespace has these, too.
-            if name != DEFAULT && !name.contains([SEPARATOR, '\0']) {
-                names.push(name);
-            }
-        }
-    }
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    Ok(bridge(&specifier_of(target), &names))
-}
-
-fn specifier_of(target: &str) -> Specifier {
-    if specifier::is_native(target) {
-        Specifier::Native(target.to_owned())
-    } else {
-        Specifier::File(target.to_owned())
-    }
-}
-
-/// A module of the engine that hands out what another kind of module offers.
-struct Bridge;
-
-impl ModuleDef for Bridge {
-    fn declare(declarations: &Declarations<'_>) -> rquickjs::Result<()> {
-        let engine_name: String = declarations.module().name()?;
-        for name in engine_name.split(SEPARATOR).skip(1).filter(|name| !name.is_empty()) {
-            declarations.declare(name)?;
-        }
-        Ok(())
-    }
-
-    fn evaluate<'js>(ctx: &Ctx<'js>, exports: &Exports<'js>) -> rquickjs::Result<()> {
-        let engine_name: String = exports.module().name()?;
-        let mut parts = engine_name.split(SEPARATOR);
-        let target = parts.next().unwrap_or_default();
-        let value = value_of(ctx, target)?;
-        for name in parts.filter(|name| !name.is_empty()) {
-            let exported = match name {
-                NAMESPACE => namespace(ctx, target, &value)?.into_value(),
-                _ => binding(ctx, target, &value, name)?,
-            };
-            exports.export(name, exported)?;
-        }
-        Ok(())
-    }
-}
-
-/// What a name imported from a module that is no ES module is bound to.
-fn binding<'js>(
-    ctx: &Ctx<'js>,
-    target: &str,
-    value: &Value<'js>,
-    name: &str,
-) -> rquickjs::Result<Value<'js>> {
-    let object = value.as_object();
-    match object {
-        Some(object) if object.contains_key(name)? => object.get(name),
-        _ if name == DEFAULT => Ok(value.clone()),
-        // As the reference has it, for modules without a default of their own.
-        Some(object) if specifier::is_native(target) && !object.contains_key(DEFAULT)? => {
-            Ok(Value::new_null(ctx.clone()))
-        }
-        _ => Ok(Value::new_undefined(ctx.clone())),
-    }
-}
-
-/// The object `import * as x` gives: the same for everybody in the context.
-fn namespace<'js>(ctx: &Ctx<'js>, target: &str, value: &Value<'js>) -> rquickjs::Result<Object<'js>> {
-    if let Some(known) = with_loaded(ctx, |loaded| loaded.namespaces.borrow().get(target).cloned())? {
-        return known.restore(ctx);
-    }
-    let namespace = Object::new(ctx.clone())?;
-    namespace.set_prototype(None)?;
-    let is_native = specifier::is_native(target);
-    if let Some(object) = value.as_object() {
-        for key in properties::keys(object) {
-            let key = key?;
-            if !is_native || key.to_string()? != DEFAULT {
-                namespace.set(key.clone(), object.get::<_, Value<'js>>(key)?)?;
-            }
-        }
-    }
-    if is_native {
-        namespace.prop(DEFAULT, Property::from(binding(ctx, target, value, DEFAULT)?))?;
-    }
-    let kept = Persistent::save(ctx, namespace.clone());
-    with_loaded(ctx, |loaded| loaded.namespaces.borrow_mut().insert(target.to_owned(), kept))?;
-    Ok(namespace)
-}
-
 /// What a native module or a CommonJS one offers.
-fn value_of<'js>(ctx: &Ctx<'js>, target: &str) -> rquickjs::Result<Value<'js>> {
+pub(super) fn value_of<'js>(ctx: &Ctx<'js>, target: &str) -> rquickjs::Result<Value<'js>> {
     if specifier::is_native(target) { Ok(native(ctx, target)?.into_value()) } else { commonjs(ctx, target) }
 }
 
@@ -509,7 +386,7 @@ pub fn store_of(ctx: &Ctx<'_>) -> rquickjs::Result<Arc<ModuleStore>> {
     with_loaded(ctx, |loaded| loaded.store.clone())
 }
 
-fn with_loaded<R>(ctx: &Ctx<'_>, f: impl FnOnce(&Loaded) -> R) -> rquickjs::Result<R> {
+pub(super) fn with_loaded<R>(ctx: &Ctx<'_>, f: impl FnOnce(&Loaded) -> R) -> rquickjs::Result<R> {
     match ctx.userdata::<Loaded>() {
         Some(loaded) => Ok(f(&loaded)),
         None => Err(errors::throw_error(ctx, "this context has no modules")),

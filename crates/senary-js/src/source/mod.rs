@@ -4,6 +4,7 @@
 //! what it has: sources, files that were opened, and the bytecode every module was compiled to. Rules and texts
 //! follow the reference (<https://grafana.com/docs/k6/latest/using-k6/modules/>).
 
+mod bridge;
 mod callee;
 mod deep;
 mod error;
@@ -195,7 +196,7 @@ impl ModuleStore {
                         names.push(NAMESPACE);
                         edits.extend(&import.namespaces);
                     }
-                    Request { engine_name: loader::bridge(&target, &names), star: import.star }
+                    Request { engine_name: bridge::bridge(&target, &names), star: import.star }
                 }
             };
             linked.requests.insert(import.specifier.clone(), request);

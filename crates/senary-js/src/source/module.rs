@@ -7,7 +7,7 @@ use super::deep::{self, NoStack};
 use super::source_map::SourceMap;
 use super::specifier::{self, Specifier};
 use super::syntax::{self, Import, Parsed, SyntaxError};
-use super::{SourceError, loader};
+use super::{SourceError, bridge, loader};
 
 /// One script module of a test.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub(crate) struct Linked {
 /// What a specifier means to the engine.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
-    /// The module's name in the engine: a URL for ES modules, otherwise a [`bridge`](loader) with the names wanted.
+    /// The module's name in the engine: a URL for ES modules, otherwise a [`bridge`](super::bridge) with the names wanted.
     pub engine_name: String,
     /// Whether a bridge must also offer every name its module has.
     pub star: bool,
@@ -123,7 +123,7 @@ impl ModuleSource {
 
 impl Request {
     pub(super) fn is_bridge(&self) -> bool {
-        loader::is_bridge(&self.engine_name)
+        bridge::is_bridge(&self.engine_name)
     }
 }
 
