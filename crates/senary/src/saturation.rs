@@ -14,15 +14,7 @@ pub fn remarks(saturation: &Saturation) -> Vec<Remark> {
     let remark = |finding: &Finding| {
         match finding {
         Finding::Workers { during, worst, of, lag, starved } => Remark {
-            text: format!(
-                "{} for {}: events waited up to {}",
-                match starved {
-                    true => format!("{worst} of {of} workers got no core, other programs had them,"),
-                    false => format!("{worst} of {of} workers had no idle time"),
-                },
-                of_run(during),
-                milliseconds(*lag)
-            ),
+            text: of_workers(*worst, *of, *starved, &of_run(during), *lag),
             advice: match (*starved, *of < cores) {
                 (true, _) => "stop what else runs on this machine, or give the generator one of its own".to_owned(),
                 (false, true) => format!("use more workers (--workers, {of} of {cores} cores are used)"),
@@ -72,6 +64,14 @@ pub fn remarks(saturation: &Saturation) -> Vec<Remark> {
     }
     };
     saturation.findings.iter().map(remark).collect()
+}
+
+fn of_workers(worst: usize, of: usize, starved: bool, during: &str, lag: Duration) -> String {
+    let what = match starved {
+        true => "got no core, other programs had them,",
+        false => "had no idle time",
+    };
+    format!("{worst} of {of} workers {what} for {during}: events waited up to {}", milliseconds(lag))
 }
 
 /// For runs whose summary does not say it.
