@@ -79,11 +79,11 @@ impl ExecutionState {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Takes in failures that somebody has gathered, and empties what it is given.
+    /// Takes in failures that somebody has gathered, and lets them be counted anew.
     pub fn take_failures(&self, gathered: &mut Failures) {
         if !gathered.is_empty() {
             self.failures.lock().unwrap_or_else(PoisonError::into_inner).merge(gathered);
-            gathered.clear();
+            gathered.count_anew();
         }
     }
 

@@ -82,6 +82,13 @@ impl Occurrences {
     }
 
     fn merge(&mut self, other: &Self) {
+        if self.count == 0 {
+            *self = *other;
+            return;
+        }
+        if other.count == 0 {
+            return;
+        }
         self.count += other.count;
         self.first = self.first.min(other.first);
         self.last = self.last.max(other.last);
@@ -169,27 +176,34 @@ impl Failures {
 
     /// Takes in the failures of another part of the run.
     pub fn merge(&mut self, other: &Self) {
-        for (failure, &hash) in other.known.iter().zip(&other.hashes) {
+        let counted =
+            other.known.iter().zip(&other.hashes).filter(|(failure, _)| failure.occurrences.count > 0);
+        for (failure, &hash) in counted {
             match self.position(&failure.id(), hash) {
                 Some(at) => self.known[at].merge(failure),
                 None if self.has_room_for(failure.kind) => self.keep(failure.clone(), hash),
                 None => self.add_other(failure.kind, &failure.occurrences),
             }
         }
-        for (kind, occurrences) in &other.others {
+        for (kind, occurrences) in other.others.iter().filter(|(_, occurrences)| occurrences.count > 0) {
             self.add_other(*kind, occurrences);
         }
     }
 
+    /// Whether nothing was counted.
     pub fn is_empty(&self) -> bool {
-        self.known.is_empty() && self.others.is_empty()
+        let known = self.known.iter().map(|failure| &failure.occurrences);
+        known.chain(self.others.values()).all(|occurrences| occurrences.count == 0)
     }
 
-    /// Forgets all failures, and keeps the memory for those to come.
-    pub fn clear(&mut self) {
-        self.known.clear();
-        self.hashes.clear();
-        self.others.clear();
+    /// Begins to count anew, after somebody has [merged](Self::merge) this. Which failures there are stays known, so that
+    /// nobody has to find the words for them again; the words themselves are where they were merged.
+    pub fn count_anew(&mut self) {
+        for failure in self.known.iter_mut().filter(|failure| failure.occurrences.count > 0) {
+            failure.occurrences.count = 0;
+            failure.text = String::new();
+        }
+        self.others.values_mut().for_each(|occurrences| occurrences.count = 0);
     }
 
     /// How many failures of a kind there were.
@@ -216,8 +230,9 @@ impl Failures {
     }
 
     fn position(&self, id: &FailureId<'_>, hash: u64) -> Option<usize> {
-        let equal = |(at, of): (usize, &u64)| (*of == hash && self.known[at].id() == *id).then_some(at);
-        self.hashes.iter().enumerate().find_map(equal)
+        let first = self.hashes.iter().position(|of| *of == hash)?;
+        // Others have the same hash next to never.
+        (first..self.known.len()).find(|at| self.hashes[*at] == hash && self.known[*at].id() == *id)
     }
 
     fn has_room_for(&self, kind: FailureKind) -> bool {

@@ -57,6 +57,24 @@ fn causes_come_before_what_follows_from_them() {
     assert_eq!(order, ["often", "rare", "i", "c", "t"]);
 }
 
+#[test]
+fn what_is_counted_anew_is_still_known() {
+    let (mut all, mut part) = (Failures::default(), Failures::default());
+    add(&mut part, FailureKind::Check, "c", 5);
+    all.merge(&part);
+    part.count_anew();
+    assert!(part.is_empty() && !all.is_empty());
+    let id = FailureId::new(FailureKind::Check, "c");
+    assert!(part.count_again(&id, 2, Timestamp(7)), "no words are asked for");
+    all.merge(&part);
+    part.count_anew();
+    all.merge(&part);
+    let only = all.by_weight()[0];
+    assert_eq!((only.text.as_str(), only.occurrences.count), ("c at 5", 3));
+    assert_eq!((only.occurrences.first, only.occurrences.last), (Timestamp(5), Timestamp(7)));
+    assert_eq!(all.by_weight().len(), 1);
+}
+
 /// A million failures of a thousand kinds with long texts.
 #[test]
 fn memory_is_bounded() {
