@@ -29,7 +29,7 @@ declare module "k6/options" {
     throw?: boolean
     /**
      * Senary's own: a run that proves nothing is a failure, with exit code 121. That is one in which a threshold had no
-     * data, every iteration failed, or none was completed.
+     * data, every iteration failed, or nothing worked any more at the end.
      */
     strict?: boolean
 

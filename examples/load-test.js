@@ -10,6 +10,7 @@ import { Trend } from "k6/metrics"
 const roundTrip = new Trend("round_trip", true)
 
 export const options = {
+  strict: true, // a run that proves nothing is a failure, too
   scenarios: {
     round_trips: {
       executor: "constant-arrival-rate",

@@ -5,6 +5,7 @@ import { Socket } from "k6/x/tcp"
 import { check } from "k6"
 
 export const options = {
+  strict: true,
   vus: 2,
   iterations: 4,
   tags: { release: "1.2.3" },

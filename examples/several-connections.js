@@ -4,7 +4,7 @@
 import { Socket } from "k6/x/tcp"
 import { check } from "k6"
 
-export const options = { thresholds: { checks: ["rate==1"] } }
+export const options = { strict: true, thresholds: { checks: ["rate==1"] } }
 
 const CONNECTIONS = 10
 

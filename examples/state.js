@@ -4,7 +4,7 @@
 import { Socket } from "k6/x/tcp"
 import { check } from "k6"
 
-export const options = { thresholds: { checks: ["rate==1"] } }
+export const options = { strict: true, thresholds: { checks: ["rate==1"] } }
 
 function show(socket) {
   const address = socket.connected ? `${socket.remote_ip}:${socket.remote_port}` : "no connection"

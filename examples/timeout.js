@@ -6,7 +6,7 @@ import { check } from "k6"
 
 const PATIENCE = 100 // milliseconds
 
-export const options = { thresholds: { checks: ["rate==1"] } }
+export const options = { strict: true, thresholds: { checks: ["rate==1"] } }
 
 export default async function () {
   const socket = new Socket()

@@ -10,6 +10,7 @@ import { Socket } from "k6/x/tcp"
 import { check } from "k6"
 
 export const options = {
+  strict: true,
   tlsVersion: { min: "tls1.2", max: "tls1.3" },
   thresholds: { checks: ["rate==1"] },
 }

@@ -67,7 +67,7 @@ pub struct OptionFlags {
     /// Throw exceptions where there would be warnings
     #[arg(short = 'w', long, value_parser = parse_bool)]
     pub throw: Option<bool>,
-    /// Exit with 121 if the run proves nothing: thresholds had no data, every iteration failed, or none was completed
+    /// Exit with 121 if the run proves nothing: thresholds had no data, every iteration failed, or nothing worked at the end
     #[arg(long, value_parser = parse_bool)]
     pub strict: Option<bool>,
     /// Don't run setup()

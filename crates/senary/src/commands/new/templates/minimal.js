@@ -8,6 +8,7 @@ import { check, sleep } from "k6"
 // How much load, for how long, and what must hold at the end. All options:
 // https://grafana.com/docs/k6/latest/using-k6/k6-options/
 export const options = {
+  strict: true, // a run that proves nothing is a failure, too
   vus: 2,
   duration: "5s",
   thresholds: {

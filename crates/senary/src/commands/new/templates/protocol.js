@@ -17,6 +17,7 @@ const port = __ENV.TCP_PORT || "8080"
 const answered = new Trend("answered", true)
 
 export const options = {
+  strict: true, // a run that proves nothing is a failure, too
   vus: 2,
   duration: "5s",
   thresholds: {
