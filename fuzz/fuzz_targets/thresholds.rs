@@ -7,7 +7,7 @@ use senary_metrics::metric::MetricType;
 use senary_metrics::sink::Sink;
 use senary_metrics::submetric::Selector;
 use senary_metrics::threshold::Expression;
-use senary_metrics::TagSet;
+use senary_metrics::{TagSet, Timestamp};
 use senary_words::duration;
 
 fuzz_target!(|text: &str| {
@@ -21,7 +21,7 @@ fuzz_target!(|text: &str| {
             let mut sink = Sink::new(kind);
             expression.evaluate(&mut sink, 0.0);
             for value in [0.0, -1.0, 1e300, 0.25] {
-                sink.add(value);
+                sink.add(value, Timestamp(0));
             }
             let (_, value) = expression.evaluate(&mut sink, 1.5);
             assert!(value.is_finite());

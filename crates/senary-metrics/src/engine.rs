@@ -1,14 +1,12 @@
-//! The metrics engine: adds up samples per metric and sub-metric, counts checks, evaluates thresholds.
+//! The metrics engine: says where samples are added up, and evaluates thresholds on what they have added up to.
 //!
 //! It is one more consumer of sample batches. Where a sample goes is worked out once per series; after that
-//! adding one is an index and an addition. It has no clock: callers say how long the run has lasted.
-
-use std::sync::Arc;
+//! adding one is an index and an addition. It has no clock: callers say how long the run has lasted. The sums themselves
+//! are `totals`, what is told of them is `results`.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::group;
-use crate::metric::{Metric, MetricId, MetricType};
+use crate::metric::{Metric, MetricType};
 use crate::registry::{Registry, builtin};
 pub use crate::results::{CheckResult, Crossed, MetricResult, Part, Results, ThresholdResult};
 use crate::sample::{SampleBatch, Series};
@@ -18,15 +16,10 @@ use crate::submetric::{Selector, SelectorError};
 use crate::tags::system;
 pub use crate::threshold::ThresholdPlan;
 use crate::threshold::{Expression, ExpressionError, ThresholdSpec, supported_methods};
+use crate::totals::{MAX_NAMES, MergeError, PartId, Scope, Slot, Totals};
 
 /// Above this many time series tests and outputs slow down; users are told, again at every doubling.
 const SUGGESTED_SERIES: usize = 100_000;
-
-/// So many checks, and so many groups, are kept apart. Names with a number in them would fill memory, and no summary.
-pub const MOST_NAMES: usize = 10_000;
-
-/// What stands for all further checks.
-const OTHER_CHECKS: &str = "(other checks)";
 
 /// Something users should know about the names and tags they chose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,25 +54,11 @@ pub enum ThresholdError {
     },
 }
 
-struct Slot {
-    owner: Owner,
-    sink: Sink,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Owner {
-    Metric(MetricId),
-    /// Index into `watched`.
-    Selector(usize),
-    /// Index into `parts`.
-    Part(usize, MetricId),
-}
-
 struct Watched {
     selector: Selector,
     name: String,
     metric: Metric,
-    slot: usize,
+    slot: Slot,
     thresholds: Vec<Watch>,
 }
 
@@ -89,27 +68,17 @@ struct Watch {
 }
 
 struct Route {
-    slots: Box<[u32]>,
+    slots: Box<[Slot]>,
     check: Option<u32>,
 }
 
-/// A scenario, or a group within it.
-type PartOf = (Arc<str>, Option<Arc<str>>);
-
 pub struct Engine {
     registry: Registry,
-    slots: Vec<Slot>,
-    slot_of: FxHashMap<Owner, usize>,
+    totals: Totals,
     watched: Vec<Watched>,
     routes: SeriesMap<Route>,
-    checks: Vec<CheckResult>,
-    /// By name, group and scenario.
-    check_of: FxHashMap<[Arc<str>; 3], u32>,
-    groups: Vec<Arc<str>>,
-    known_groups: FxHashSet<Arc<str>>,
-    /// Scenario and group, where a breakdown was asked for.
-    parts: Option<Vec<PartOf>>,
-    part_of: FxHashMap<PartOf, usize>,
+    /// Whether parts of the run are added up on their own.
+    breakdown: bool,
     notices: Vec<Notice>,
     noticed: FxHashSet<Notice>,
     series_count: usize,
@@ -128,16 +97,10 @@ impl Engine {
     ) -> Result<Self, ThresholdError> {
         let mut engine = Self {
             registry,
-            slots: Vec::new(),
-            slot_of: FxHashMap::default(),
+            totals: Totals::default(),
             watched: Vec::new(),
             routes: SeriesMap::default(),
-            checks: Vec::new(),
-            check_of: FxHashMap::default(),
-            groups: Vec::new(),
-            known_groups: FxHashSet::default(),
-            parts: breakdown.then(Vec::new),
-            part_of: FxHashMap::default(),
+            breakdown,
             notices: Vec::new(),
             noticed: FxHashSet::default(),
             series_count: 0,
@@ -157,11 +120,10 @@ impl Engine {
         routes.learn(batch, |series| self.route(series));
         for (route, sample) in routes.samples(batch) {
             for &slot in &route.slots {
-                self.slots[slot as usize].sink.add(sample.value);
+                self.totals.add(slot, sample.value, sample.time);
             }
             if let Some(check) = route.check {
-                let check = &mut self.checks[check as usize];
-                if sample.value == 0.0 { check.fails += 1 } else { check.passes += 1 }
+                self.totals.count_check(check, sample.value != 0.0);
             }
         }
         self.routes = routes;
@@ -187,9 +149,24 @@ impl Engine {
         self.check_thresholds(elapsed, true)
     }
 
+    /// What the samples so far add up to.
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// Adds what another process, or another part of the run, has added up.
+    pub fn merge(&mut self, other: &Totals) -> Result<(), MergeError> {
+        self.totals.merge(other)
+    }
+
     /// What came of the run so far. Metrics without samples, and those about the generator itself, are in it only if
     /// a threshold names them or a part of them.
-    pub fn results(&mut self, elapsed: f64) -> Results {
+    pub fn results(&self, elapsed: f64) -> Results {
+        Results { parts: self.parts(), ..self.overview(elapsed) }
+    }
+
+    /// The results without the parts of the run, of which there may be thousands.
+    pub fn overview(&self, elapsed: f64) -> Results {
         let mut metrics = Vec::new();
         for metric in self.registry.all() {
             let watched: Vec<_> = self.watched.iter().filter(|w| w.metric.id == metric.id).collect();
@@ -198,8 +175,8 @@ impl Engine {
                 .filter(|w| w.selector.suffix.is_none())
                 .flat_map(|w| w.thresholds.iter().map(|t| t.result.clone()))
                 .collect();
-            let sink = self.slot_of.get(&Owner::Metric(metric.id)).map(|&slot| self.slots[slot].sink.clone());
-            let sink = sink.unwrap_or_else(|| Sink::new(metric.kind));
+            let slot = self.totals.find(&metric.name, Scope::Whole);
+            let sink = slot.map_or_else(|| Sink::new(metric.kind), |slot| self.totals.sink(slot).clone());
             let is_shown = !sink.is_empty() && !builtin::is_own(metric.id);
             if is_shown || !watched.is_empty() {
                 metrics.push(MetricResult {
@@ -217,7 +194,7 @@ impl Engine {
                     name: sub.name.clone(),
                     kind: metric.kind,
                     contains: metric.contains,
-                    sink: self.slots[sub.slot].sink.clone(),
+                    sink: self.totals.sink(sub.slot).clone(),
                     thresholds: sub.thresholds.iter().map(|t| t.result.clone()).collect(),
                     parent: Some((metric.name.to_string(), suffix.clone())),
                 });
@@ -225,9 +202,9 @@ impl Engine {
         }
         Results {
             metrics,
-            checks: self.checks.clone(),
-            groups: self.groups.clone(),
-            parts: self.parts(),
+            checks: self.totals.checks().to_vec(),
+            groups: self.totals.groups().to_vec(),
+            parts: Vec::new(),
             duration: elapsed,
         }
     }
@@ -255,22 +232,13 @@ impl Engine {
                 ThresholdResult { spec: spec.clone(), ok: true, has_data: false, method, value: 0.0 };
             thresholds.push(Watch { expression, result });
         }
-        let owner = match selector.suffix {
-            None => Owner::Metric(metric.id),
-            Some(_) => Owner::Selector(self.watched.len()),
+        let scope = match &selector.suffix {
+            None => Scope::Whole,
+            Some(suffix) => Scope::Selector(suffix.as_str().into()),
         };
-        let slot = self.slot(owner, metric.kind);
+        let slot = self.totals.slot(&metric, scope);
         self.watched.push(Watched { name: selector.name(), selector, metric, slot, thresholds });
         Ok(())
-    }
-
-    fn slot(&mut self, owner: Owner, kind: MetricType) -> usize {
-        let next = self.slots.len();
-        let slot = *self.slot_of.entry(owner.clone()).or_insert(next);
-        if slot == next {
-            self.slots.push(Slot { owner, sink: Sink::new(kind) });
-        }
-        slot
     }
 
     /// Works out where the samples of a new series go.
@@ -279,13 +247,15 @@ impl Engine {
         let Some(metric) = self.registry.metric(series.metric) else {
             return Route { slots: Box::default(), check: None };
         };
-        let mut slots = vec![self.slot(Owner::Metric(metric.id), metric.kind) as u32];
+        let mut slots = vec![self.totals.slot(&metric, Scope::Whole)];
         for watched in &self.watched {
+            // Two ways to write one selector have one sum.
             if watched.metric.id == metric.id
                 && watched.selector.suffix.is_some()
                 && watched.selector.matches(&series.tags)
+                && !slots.contains(&watched.slot)
             {
-                slots.push(watched.slot as u32);
+                slots.push(watched.slot);
             }
         }
         if builtin::is_own(metric.id) {
@@ -293,67 +263,29 @@ impl Engine {
             return Route { slots: slots.into(), check: None };
         }
         let group = series.tags.get(system::GROUP).unwrap_or("");
-        if !group.is_empty() && (metric.id == builtin::GROUP_DURATION || metric.id == builtin::CHECKS) {
-            self.add_group(group);
+        let names_groups = metric.id == builtin::GROUP_DURATION || metric.id == builtin::CHECKS;
+        if !group.is_empty() && names_groups && !self.totals.add_group(group) {
+            self.notice_once(Notice::Groups(MAX_NAMES));
         }
         let scenario = series.tags.get(system::SCENARIO).unwrap_or("");
-        let in_group = (!group.is_empty()).then_some(Some(group));
-        for group in [None].into_iter().chain(in_group) {
-            if let Some(part) = self.part(scenario, group) {
-                slots.push(self.slot(Owner::Part(part, metric.id), metric.kind) as u32);
+        if self.breakdown {
+            let in_group = (!group.is_empty()).then_some(Some(group));
+            for group in [None].into_iter().chain(in_group) {
+                let part = PartId { scenario: scenario.into(), group: group.map(Into::into) };
+                if self.totals.add_part(&part) {
+                    slots.push(self.totals.slot(&metric, Scope::Part(part)));
+                }
             }
         }
         let check = (metric.id == builtin::CHECKS).then(|| series.tags.get(system::CHECK)).flatten();
-        let check = check.map(|name| self.check(name, group, scenario));
+        let check = check.map(|name| {
+            let (check, is_its_own) = self.totals.check(name, group, scenario);
+            if !is_its_own {
+                self.notice_once(Notice::Checks(MAX_NAMES));
+            }
+            check
+        });
         Route { slots: slots.into(), check }
-    }
-
-    /// The number of a part; `None` if no breakdown was asked for, or if it is one too many.
-    fn part(&mut self, scenario: &str, group: Option<&str>) -> Option<usize> {
-        let parts = self.parts.as_mut()?;
-        let key = (scenario.into(), group.map(Into::into));
-        if let Some(&known) = self.part_of.get(&key) {
-            return Some(known);
-        }
-        if parts.len() >= MOST_NAMES {
-            return None;
-        }
-        parts.push(key.clone());
-        self.part_of.insert(key, parts.len() - 1);
-        Some(parts.len() - 1)
-    }
-
-    fn add_group(&mut self, path: &str) {
-        // Parents first: `::a::b` makes `::a` appear too.
-        for (_, path) in group::steps(path) {
-            if self.known_groups.contains(path) {
-                continue;
-            }
-            if self.groups.len() >= MOST_NAMES {
-                self.notice_once(Notice::Groups(MOST_NAMES));
-                return;
-            }
-            let group: Arc<str> = path.into();
-            self.known_groups.insert(group.clone());
-            self.groups.push(group);
-        }
-    }
-
-    fn check(&mut self, name: &str, group: &str, scenario: &str) -> u32 {
-        let key = [name, group, scenario].map(Arc::from);
-        if let Some(&known) = self.check_of.get(&key) {
-            return known;
-        }
-        if self.checks.len() >= MOST_NAMES && name != OTHER_CHECKS {
-            self.notice_once(Notice::Checks(MOST_NAMES));
-            // One for each scenario: scenarios are few.
-            return self.check(OTHER_CHECKS, "", scenario);
-        }
-        let at = self.checks.len() as u32;
-        let [name, group, scenario] = key.clone();
-        self.checks.push(CheckResult { name, group, scenario, passes: 0, fails: 0 });
-        self.check_of.insert(key, at);
-        at
     }
 
     fn notice_once(&mut self, notice: Notice) {
@@ -366,7 +298,7 @@ impl Engine {
         let mut crossed = Crossed::default();
         let has_run = self.has_run();
         for watched in &mut self.watched {
-            let sink = &mut self.slots[watched.slot].sink;
+            let sink = self.totals.sink_mut(watched.slot);
             if sink.is_empty() && !with_empty {
                 continue;
             }
@@ -395,32 +327,31 @@ impl Engine {
 
     /// Whether an iteration has ended.
     fn has_run(&self) -> bool {
-        let iterations = self.slot_of.get(&Owner::Metric(builtin::ITERATIONS));
-        iterations.is_some_and(|&slot| !self.slots[slot].sink.is_empty())
+        self.registry.metric(builtin::ITERATIONS).is_some_and(|iterations| {
+            let slot = self.totals.find(&iterations.name, Scope::Whole);
+            slot.is_some_and(|slot| !self.totals.sink(slot).is_empty())
+        })
     }
 
     fn parts(&self) -> Vec<Part> {
-        let known = self.parts.iter().flatten();
-        let mut parts: Vec<_> = known
-            .map(|(scenario, group)| Part {
-                scenario: scenario.clone(),
-                group: group.clone(),
-                metrics: Vec::new(),
-            })
-            .collect();
-        for slot in &self.slots {
-            let Owner::Part(part, id) = slot.owner else { continue };
-            let Some(metric) = self.registry.metric(id) else { continue };
-            parts[part].metrics.push(MetricResult {
-                name: metric.name.to_string(),
-                kind: metric.kind,
-                contains: metric.contains,
-                sink: slot.sink.clone(),
+        let mut metrics: FxHashMap<&PartId, Vec<MetricResult>> = FxHashMap::default();
+        for total in self.totals.sums() {
+            let Scope::Part(part) = &total.scope else { continue };
+            metrics.entry(part).or_default().push(MetricResult {
+                name: total.metric.to_string(),
+                kind: total.sink.kind(),
+                contains: total.contains,
+                sink: total.sink.clone(),
                 thresholds: Vec::new(),
                 parent: None,
             });
         }
-        parts
+        let parts = self.totals.parts().iter().map(|part| Part {
+            scenario: part.scenario.clone(),
+            group: part.group.clone(),
+            metrics: metrics.remove(part).unwrap_or_default(),
+        });
+        parts.collect()
     }
 }
 

@@ -66,25 +66,60 @@ impl Histogram {
         }
     }
 
+    /// How many numbers there are.
+    pub fn count(&self) -> u64 {
+        self.negative.count.saturating_add(self.zeros).saturating_add(self.positive.count)
+    }
+
+    /// The number of each bucket that is nearest to zero, and how many numbers are in it.
+    pub fn buckets(&self) -> impl Iterator<Item = (f64, u64)> {
+        let negative = self.negative.buckets().map(|bucket| (-bucket.least, bucket.count));
+        let positive = self.positive.buckets().map(|bucket| (bucket.least, bucket.count));
+        negative.chain((self.zeros > 0).then_some((0.0, self.zeros))).chain(positive)
+    }
+
+    /// Adds a bucket of another histogram. False if that makes too many numbers.
+    pub fn add_bucket(&mut self, number: f64, count: u64) -> bool {
+        let fits = self.count().checked_add(count).is_some();
+        if !fits || count == 0 {
+            return fits;
+        }
+        if number == 0.0 {
+            self.zeros += count;
+        } else if number.is_sign_negative() {
+            self.negative.add_many(-number, count);
+        } else {
+            self.positive.add_many(number, count);
+        }
+        true
+    }
+
     /// Adds the numbers of another histogram.
     pub fn merge(&mut self, other: &Self) {
         self.negative.merge(&other.negative);
-        self.zeros += other.zeros;
+        self.zeros = self.zeros.saturating_add(other.zeros);
         self.positive.merge(&other.positive);
     }
 }
 
 impl Magnitudes {
     fn add(&mut self, magnitude: f64) {
-        self.count += 1;
+        self.add_many(magnitude, 1);
+    }
+
+    fn add_many(&mut self, magnitude: f64, count: u64) {
+        self.count += count;
         let (page, bucket) = place(magnitude);
-        self.page(page)[bucket].add(1, magnitude);
+        self.page(page)[bucket].add(count, magnitude);
+    }
+
+    fn buckets(&self) -> impl Iterator<Item = &Bucket> {
+        self.pages.iter().flatten().flat_map(|page| page.iter()).filter(|bucket| bucket.count > 0)
     }
 
     fn at(&self, rank: u64) -> f64 {
         let mut below = 0;
-        let buckets = self.pages.iter().flatten().flat_map(|page| page.iter());
-        let found = buckets.filter(|bucket| bucket.count > 0).find(|bucket| {
+        let found = self.buckets().find(|bucket| {
             below += bucket.count;
             rank < below
         });
@@ -92,7 +127,7 @@ impl Magnitudes {
     }
 
     fn merge(&mut self, other: &Self) {
-        self.count += other.count;
+        self.count = self.count.saturating_add(other.count);
         for (exponent, page) in other.pages.iter().enumerate() {
             let Some(page) = page else { continue };
             let own = self.page(exponent).iter_mut();
@@ -113,7 +148,7 @@ impl Bucket {
         if count > 0 && (self.count == 0 || least.total_cmp(&self.least).is_lt()) {
             self.least = least;
         }
-        self.count += count;
+        self.count = self.count.saturating_add(count);
     }
 }
 

@@ -4,6 +4,7 @@
 //! `metric`, `registry`, `tags` and `sample` are what producers see. Sinks, sub-metrics, thresholds and the
 //! engine are one consumer of sample batches among others.
 
+mod distribution;
 pub mod engine;
 pub mod failures;
 pub mod group;
@@ -18,6 +19,8 @@ pub mod submetric;
 mod sum;
 pub mod tags;
 pub mod threshold;
+pub mod totals;
+mod written;
 
 pub use engine::{Engine, Notice, Results};
 pub use failures::{Details, Failure, FailureId, FailureKind, Failures};

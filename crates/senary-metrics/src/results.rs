@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::metric::{MetricType, ValueType};
 use crate::sink::Sink;
 use crate::threshold::ThresholdSpec;
@@ -41,10 +43,13 @@ pub struct MetricResult {
 }
 
 /// A check within its group.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckResult {
+    #[serde(with = "crate::written::text")]
     pub name: Arc<str>,
+    #[serde(with = "crate::written::text")]
     pub group: Arc<str>,
+    #[serde(with = "crate::written::text")]
     pub scenario: Arc<str>,
     pub passes: u64,
     pub fails: u64,

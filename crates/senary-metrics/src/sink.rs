@@ -2,15 +2,22 @@
 //!
 //! Counters, gauges and rates fold at once. A trend keeps every value up to [`EXACT_VALUES`], then goes on in a
 //! histogram whose error is at most 0.1 %, so that memory stays bounded however long a test runs. Sums are exact.
+//!
+//! Sinks merge: what several of them have added up is what one would have. A clone of a sink is cheap, whatever is in it.
 
-use crate::histogram::Histogram;
+use serde::{Deserialize, Serialize};
+
+use crate::distribution::Distribution;
 use crate::metric::MetricType;
+use crate::sample::Timestamp;
 use crate::sum::Sum;
+use crate::written::{Damaged, Number, WrittenSink};
 
 /// Values a trend keeps exactly (8 MB); up to these its percentiles are the reference's to the last digit.
 pub const EXACT_VALUES: usize = 1 << 20;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "WrittenSink", into = "WrittenSink")]
 pub enum Sink {
     Counter(CounterSink),
     Gauge(GaugeSink),
@@ -24,12 +31,14 @@ pub struct CounterSink {
     pub samples: u64,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct GaugeSink {
+    /// The latest by its time.
     pub value: f64,
     pub min: f64,
     pub max: f64,
     pub samples: u64,
+    time: Timestamp,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -44,14 +53,7 @@ pub struct TrendSink {
     sum: Sum,
     min: f64,
     max: f64,
-    values: Values,
-}
-
-/// The distribution of a trend.
-#[derive(Clone, Debug)]
-enum Values {
-    Exact { values: Vec<f64>, sorted: bool, most: usize },
-    Beyond(Box<Histogram>),
+    values: Distribution,
 }
 
 impl Sink {
@@ -64,23 +66,48 @@ impl Sink {
         }
     }
 
-    pub fn add(&mut self, value: f64) {
+    pub fn add(&mut self, value: f64, time: Timestamp) {
         match self {
             Self::Counter(s) => {
                 s.sum.add(value);
                 s.samples += 1;
             }
-            Self::Gauge(s) => {
-                s.min = if s.samples == 0 { value } else { s.min.min(value) };
-                s.max = if s.samples == 0 { value } else { s.max.max(value) };
-                s.value = value;
-                s.samples += 1;
-            }
+            Self::Gauge(s) => s.take(value, (value, value), 1, time),
             Self::Rate(s) => {
                 s.total += 1;
                 s.trues += u64::from(value != 0.0);
             }
             Self::Trend(s) => s.add(value),
+        }
+    }
+
+    /// Adds what another sink of the same type has added up. False if it is of another type.
+    pub fn merge(&mut self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Counter(own), Self::Counter(other)) => {
+                own.sum.merge(&other.sum);
+                own.samples = own.samples.saturating_add(other.samples);
+            }
+            (Self::Gauge(own), Self::Gauge(other)) if other.samples > 0 => {
+                own.take(other.value, (other.min, other.max), other.samples, other.time);
+            }
+            (Self::Gauge(_), Self::Gauge(_)) => {}
+            (Self::Rate(own), Self::Rate(other)) => {
+                own.trues = own.trues.saturating_add(other.trues);
+                own.total = own.total.saturating_add(other.total);
+            }
+            (Self::Trend(own), Self::Trend(other)) => own.merge(other),
+            (Self::Counter(_) | Self::Gauge(_) | Self::Rate(_) | Self::Trend(_), _) => return false,
+        }
+        true
+    }
+
+    pub fn kind(&self) -> MetricType {
+        match self {
+            Self::Counter(_) => MetricType::Counter,
+            Self::Gauge(_) => MetricType::Gauge,
+            Self::Rate(_) => MetricType::Rate,
+            Self::Trend(_) => MetricType::Trend,
         }
     }
 
@@ -101,6 +128,25 @@ impl CounterSink {
     }
 }
 
+impl Default for GaugeSink {
+    fn default() -> Self {
+        Self { value: 0.0, min: 0.0, max: 0.0, samples: 0, time: Timestamp(i64::MIN) }
+    }
+}
+
+impl GaugeSink {
+    /// Of samples at the same time the one that comes later counts.
+    fn take(&mut self, value: f64, (min, max): (f64, f64), samples: u64, time: Timestamp) {
+        self.min = if self.samples == 0 { min } else { self.min.min(min) };
+        self.max = if self.samples == 0 { max } else { self.max.max(max) };
+        if time >= self.time {
+            self.value = value;
+            self.time = time;
+        }
+        self.samples = self.samples.saturating_add(samples);
+    }
+}
+
 impl RateSink {
     /// The share of samples that were not zero; 0 without samples.
     pub fn rate(&self) -> f64 {
@@ -117,7 +163,7 @@ impl Default for TrendSink {
 impl TrendSink {
     /// A trend that keeps this many values exactly.
     pub fn exact_up_to(most: usize) -> Self {
-        let values = Values::Exact { values: Vec::new(), sorted: true, most };
+        let values = Distribution::exact_up_to(most);
         Self { count: 0, sum: Sum::default(), min: 0.0, max: 0.0, values }
     }
 
@@ -134,7 +180,7 @@ impl TrendSink {
             return;
         }
         self.take_bounds(other.min, other.max);
-        self.count += other.count;
+        self.count = self.count.saturating_add(other.count);
         self.sum.merge(&other.sum);
         self.values.merge(&other.values);
     }
@@ -161,14 +207,12 @@ impl TrendSink {
             return 0.0;
         }
         let rank = (percentile / 100.0).clamp(0.0, 1.0) * (self.count - 1) as f64;
-        self.values.sort();
         let (min, max, last) = (self.min, self.max, self.count - 1);
-        let at = |rank: f64| match &self.values {
-            Values::Exact { values, .. } => values[rank as usize],
+        let mut at = |rank: f64| match &mut self.values {
             // The smallest and the largest value are known exactly.
-            Values::Beyond(_) if rank <= 0.0 => min,
-            Values::Beyond(_) if rank as u64 >= last => max,
-            Values::Beyond(histogram) => histogram.at(rank as u64),
+            Distribution::Beyond(_) if rank <= 0.0 => min,
+            Distribution::Beyond(_) if rank as u64 >= last => max,
+            values => values.at(rank as u64),
         };
         let (below, above) = (at(rank.floor()), at(rank.ceil()));
         between(below, above, rank.fract())
@@ -180,6 +224,49 @@ impl TrendSink {
     }
 }
 
+impl From<Sink> for WrittenSink {
+    fn from(sink: Sink) -> Self {
+        match sink {
+            Sink::Counter(s) => Self::Counter { sum: s.sum.written(), samples: s.samples },
+            Sink::Gauge(s) => Self::Gauge {
+                value: Number(s.value),
+                min: Number(s.min),
+                max: Number(s.max),
+                samples: s.samples,
+                time: s.time,
+            },
+            Sink::Rate(s) => Self::Rate { trues: s.trues, total: s.total },
+            Sink::Trend(s) => Self::Trend {
+                sum: s.sum.written(),
+                min: Number(s.min),
+                max: Number(s.max),
+                values: s.values.written(),
+            },
+        }
+    }
+}
+
+impl TryFrom<WrittenSink> for Sink {
+    type Error = Damaged;
+
+    fn try_from(written: WrittenSink) -> Result<Self, Damaged> {
+        Ok(match written {
+            WrittenSink::Counter { sum, samples } => {
+                Self::Counter(CounterSink { sum: Sum::read(sum)?, samples })
+            }
+            WrittenSink::Gauge { value, min, max, samples, time } => {
+                Self::Gauge(GaugeSink { value: value.0, min: min.0, max: max.0, samples, time })
+            }
+            WrittenSink::Rate { trues, total } if trues > total => return Err(Damaged::Rate),
+            WrittenSink::Rate { trues, total } => Self::Rate(RateSink { trues, total }),
+            WrittenSink::Trend { sum, min, max, values } => {
+                let (sum, values) = (Sum::read(sum)?, Distribution::read(values)?);
+                Self::Trend(TrendSink { count: values.count(), sum, min: min.0, max: max.0, values })
+            }
+        })
+    }
+}
+
 /// The number that far on the way from one to the other.
 fn between(below: f64, above: f64, share: f64) -> f64 {
     if below == above {
@@ -188,55 +275,6 @@ fn between(below: f64, above: f64, share: f64) -> f64 {
     let way = above - below;
     // From one end of the numbers to the other is further than a number can say.
     if way.is_finite() { below + way * share } else { below * (1.0 - share) + above * share }
-}
-
-impl Values {
-    fn add(&mut self, value: f64) {
-        match self {
-            Self::Beyond(histogram) => histogram.add(value),
-            Self::Exact { values, sorted, most } if values.len() < *most => {
-                values.push(value);
-                *sorted = false;
-            }
-            Self::Exact { .. } => self.go_beyond().add(value),
-        }
-    }
-
-    fn merge(&mut self, other: &Self) {
-        match (self, other) {
-            (Self::Exact { values, sorted, most }, Self::Exact { values: more, .. })
-                if values.len() + more.len() <= *most =>
-            {
-                values.extend(more);
-                *sorted = false;
-            }
-            (this, Self::Exact { values: more, .. }) => {
-                let histogram = this.go_beyond();
-                more.iter().for_each(|value| histogram.add(*value));
-            }
-            (this, Self::Beyond(more)) => this.go_beyond().merge(more),
-        }
-    }
-
-    /// Moves exact values into a histogram.
-    fn go_beyond(&mut self) -> &mut Histogram {
-        if let Self::Exact { values, .. } = self {
-            let mut histogram = Box::<Histogram>::default();
-            values.iter().for_each(|value| histogram.add(*value));
-            *self = Self::Beyond(histogram);
-        }
-        match self {
-            Self::Beyond(histogram) => histogram,
-            Self::Exact { .. } => unreachable!("they were just moved"),
-        }
-    }
-
-    fn sort(&mut self) {
-        if let Self::Exact { values, sorted: sorted @ false, .. } = self {
-            values.sort_unstable_by(f64::total_cmp);
-            *sorted = true;
-        }
-    }
 }
 
 #[cfg(test)]
@@ -263,10 +301,10 @@ mod tests {
         for i in 0..EXACT_VALUES {
             trend.add(i as f64);
         }
-        assert!(matches!(trend.values, Values::Exact { .. }));
+        assert!(matches!(trend.values, Distribution::Exact(_)));
         assert_eq!(trend.percentile(50.0), (EXACT_VALUES - 1) as f64 / 2.0);
         trend.add(0.0);
-        assert!(matches!(trend.values, Values::Beyond(_)));
+        assert!(matches!(trend.values, Distribution::Beyond(_)));
     }
 
     #[test]
@@ -303,7 +341,7 @@ mod tests {
     fn a_counter_goes_on_counting_where_doubles_have_gaps() {
         let mut sink = Sink::new(MetricType::Counter);
         for value in [9_007_199_254_740_992.0, 1.0, 1.0, 1.0, 1.0] {
-            sink.add(value);
+            sink.add(value, Timestamp(0));
         }
         let Sink::Counter(counter) = sink else { unreachable!() };
         assert_eq!(counter.value(), 9_007_199_254_740_996.0);

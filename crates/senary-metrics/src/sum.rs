@@ -2,7 +2,9 @@
 //! the double next to the true one.
 //!
 //! A sum is one long integer in units of the smallest double, in digits of 32 bits. It keeps only the digits that its
-//! numbers touch.
+//! numbers touch. Whole numbers, which most are, are added to an ordinary integer beside it, in one step.
+
+use crate::written::{Damaged, Number, WrittenSum};
 
 /// Bits of a digit. A digit is kept in 64, so that it takes many additions before anything has to be carried.
 const DIGIT: u32 = 32;
@@ -17,6 +19,12 @@ const MANTISSA: u32 = f64::MANTISSA_DIGITS - 1;
 /// 53 bits that begin anywhere in a digit.
 const DIGITS_OF_A_NUMBER: usize = 3;
 
+/// Whole numbers below this are exact as integers and as doubles.
+const MAX_WHOLE: u64 = 1 << f64::MANTISSA_DIGITS;
+
+/// More digits than any sum has: those of the largest double, and some that its carries make.
+const MAX_DIGITS: usize = 80;
+
 /// The exponent of the smallest double.
 const SMALLEST: i32 = -1074;
 
@@ -25,6 +33,8 @@ const SHRINK: i32 = -64;
 
 #[derive(Clone, Debug, Default)]
 pub struct Sum {
+    /// The sum of whole numbers that were not too large. The rest is in the digits.
+    whole: i64,
     /// From the lowest on. The highest one has the sign.
     digits: Vec<i64>,
     /// Which digit of the long integer the first one is.
@@ -37,6 +47,24 @@ pub struct Sum {
 
 impl Sum {
     pub fn add(&mut self, number: f64) {
+        // Where there was a fraction there are more: then it is not worth asking.
+        if !self.digits.is_empty() || !self.add_whole(number) {
+            self.add_any(number);
+        }
+    }
+
+    /// Adds a whole number. False if it is none, or too large.
+    fn add_whole(&mut self, number: f64) -> bool {
+        let whole = number as i64;
+        if whole as f64 != number || whole.unsigned_abs() >= MAX_WHOLE {
+            return false;
+        }
+        let sum = self.whole.checked_add(whole);
+        self.whole = sum.unwrap_or(self.whole);
+        sum.is_some()
+    }
+
+    fn add_any(&mut self, number: f64) {
         if !number.is_finite() {
             self.beyond += number;
             return;
@@ -49,10 +77,19 @@ impl Sum {
         if magnitude == 0 {
             return;
         }
-        let position = exponent.saturating_sub(1);
-        let mut shifted = u128::from(magnitude) << (position % DIGIT);
         let sign = if number.is_sign_negative() { -1 } else { 1 };
-        let at = self.reach((position / DIGIT) as usize, DIGITS_OF_A_NUMBER);
+        self.add_at(exponent.saturating_sub(1), magnitude, sign);
+    }
+
+    /// Adds a magnitude of so many times two to the power of a position, in units of the smallest double.
+    #[inline]
+    fn add_at(&mut self, position: u32, magnitude: u64, sign: i64) {
+        let mut shifted = u128::from(magnitude) << (position % DIGIT);
+        let first = (position / DIGIT) as usize;
+        let at = match first.checked_sub(self.first) {
+            Some(at) if at + DIGITS_OF_A_NUMBER <= self.digits.len() => at,
+            _ => self.reach(first, DIGITS_OF_A_NUMBER),
+        };
         for digit in &mut self.digits[at..at + DIGITS_OF_A_NUMBER] {
             *digit += sign * i64::from(shifted as u32);
             shifted >>= DIGIT;
@@ -66,6 +103,12 @@ impl Sum {
     /// Adds what another sum has added.
     pub fn merge(&mut self, other: &Self) {
         self.beyond += other.beyond;
+        if let Some(whole) = self.whole.checked_add(other.whole) {
+            self.whole = whole;
+        } else {
+            self.spill();
+            self.whole = other.whole;
+        }
         if other.digits.is_empty() {
             return;
         }
@@ -99,6 +142,7 @@ impl Sum {
             return self.beyond;
         }
         let mut of = self.clone();
+        of.spill();
         of.carry();
         let is_negative = of.digits.last().is_some_and(|highest| *highest < 0);
         if is_negative {
@@ -115,7 +159,35 @@ impl Sum {
         if is_negative { -magnitude } else { magnitude }
     }
 
+    /// Moves the whole numbers into the digits.
+    fn spill(&mut self) {
+        let whole = std::mem::take(&mut self.whole);
+        if whole != 0 {
+            self.add_at(SMALLEST.unsigned_abs(), whole.unsigned_abs(), whole.signum());
+        }
+    }
+
+    pub(crate) fn written(&self) -> WrittenSum {
+        let mut of = self.clone();
+        of.spill();
+        of.carry();
+        WrittenSum { first: of.first, digits: of.digits, beyond: Number(of.beyond) }
+    }
+
+    pub(crate) fn read(written: WrittenSum) -> Result<Self, Damaged> {
+        let WrittenSum { first, digits, beyond: Number(beyond) } = written;
+        let end = first.checked_add(digits.len()).ok_or(Damaged::Sum)?;
+        let in_range = digits.split_last().is_none_or(|(highest, lower)| {
+            i32::try_from(*highest).is_ok() && lower.iter().all(|digit| (0..=DIGIT_MASK).contains(digit))
+        });
+        if end > MAX_DIGITS || !in_range {
+            return Err(Damaged::Sum);
+        }
+        Ok(Self { whole: 0, digits, first, pending: 0, beyond })
+    }
+
     /// Makes room for some digits, and gives back where the first of them is.
+    #[cold]
     fn reach(&mut self, first: usize, count: usize) -> usize {
         if self.digits.is_empty() {
             self.first = first;
@@ -195,12 +267,12 @@ mod tests {
 
     #[test]
     fn digits_are_carried_in_time() {
-        let mut of = Sum { pending: CARRY_AFTER - 1, ..sum(&[-3.0]) };
+        let mut of = Sum { pending: CARRY_AFTER - 1, ..sum(&[-3.5]) };
         of.digits.iter_mut().for_each(|digit| *digit -= 1 << 61);
         let before = of.value();
-        of.add(1.0);
+        of.add(1.5);
         assert!(of.pending == 0 && of.digits[0] <= DIGIT_MASK, "{of:?}");
-        assert_eq!(of.value(), before + 1.0);
+        assert_eq!(of.value(), before + 1.5);
         let digits = of.digits.len();
         for _ in 0..10 {
             of.carry();
@@ -210,6 +282,27 @@ mod tests {
 
     fn finite() -> impl Strategy<Value = f64> {
         prop::num::f64::NORMAL | prop::num::f64::SUBNORMAL | prop::num::f64::ZERO
+    }
+
+    #[test]
+    fn whole_numbers_add_up_beyond_what_an_integer_holds() {
+        let most = (MAX_WHOLE - 1) as f64;
+        let mut of = sum(&[most; 2000]);
+        assert!(!of.digits.is_empty(), "these are too many for an integer");
+        assert_eq!(of.value(), (i128::from(MAX_WHOLE - 1) * 2000) as f64);
+        of.merge(&of.clone());
+        assert_eq!(of.value(), (i128::from(MAX_WHOLE - 1) * 4000) as f64);
+        assert_eq!(sum(&[i64::MAX as f64, -1.0, 0.5]).value(), i64::MAX as f64);
+        assert_eq!(sum(&[-0.0, 2.0, -2.0]).value(), 0.0);
+    }
+
+    #[test]
+    fn what_is_no_sum_is_refused() {
+        for (first, digits) in [(usize::MAX, vec![1]), (79, vec![0, 1]), (0, vec![-1, 1]), (0, vec![1 << 31])]
+        {
+            let written = WrittenSum { first, digits, beyond: Number(0.0) };
+            assert_eq!(Sum::read(written).err(), Some(Damaged::Sum));
+        }
     }
 
     proptest! {
@@ -231,6 +324,17 @@ mod tests {
             let exact: i128 = numbers.iter().map(|n| i128::from(*n)).sum();
             let of: Vec<f64> = numbers.iter().map(|n| *n as f64).collect();
             prop_assert_eq!(sum(&of).value(), exact as f64);
+        }
+
+        #[test]
+        fn a_sum_is_read_as_it_was_written(numbers in prop::collection::vec(finite(), 0..40), more in finite()) {
+            let mut whole = sum(&numbers);
+            let mut read = Sum::read(whole.written()).unwrap();
+            prop_assert_eq!(read.value(), whole.value());
+            for of in [&mut whole, &mut read] {
+                of.add(more);
+            }
+            prop_assert_eq!(read.value(), whole.value());
         }
 
         #[test]

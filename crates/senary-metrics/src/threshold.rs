@@ -241,6 +241,7 @@ pub fn supported_methods(kind: MetricType) -> &'static [&'static str] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sample::Timestamp;
     use proptest::prelude::*;
 
     #[test]
@@ -275,7 +276,7 @@ mod tests {
         #[test]
         fn a_comparison_means_what_it_says(value in -1e6f64..1e6, right in -1e6f64..1e6) {
             let mut sink = Sink::new(MetricType::Gauge);
-            sink.add(value);
+            sink.add(value, Timestamp(0));
             let holds = |sign: &str, sink: &mut Sink| {
                 Expression::parse(&format!("value{sign}{right:?}")).unwrap().evaluate(sink, 1.0).0
             };

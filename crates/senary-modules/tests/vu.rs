@@ -34,7 +34,7 @@ impl Ran {
             series.extend(batch.new_series.iter().map(|s| s.metric));
             for sample in &batch.samples {
                 if series[sample.series.0 as usize] == id {
-                    sink.add(sample.value);
+                    sink.add(sample.value, sample.time);
                 }
             }
         }

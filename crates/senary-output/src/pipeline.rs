@@ -79,20 +79,6 @@ impl Pipeline {
         Arc::new(move |batch| queue.push(Message::Batch(batch)))
     }
 
-    /// Asks the engine something, once it has added up what was delivered before. `None` if the collector is
-    /// gone.
-    pub fn query<R: Send + 'static>(
-        &self,
-        question: impl FnOnce(&mut Engine) -> R + Send + 'static,
-    ) -> Option<R> {
-        self.handle().query(question)
-    }
-
-    /// What came of the run so far.
-    pub fn snapshot(&self) -> Option<Results> {
-        self.handle().snapshot()
-    }
-
     /// How long all workers together have waited for the collector so far, to be asked at any time.
     pub fn held_up(&self) -> Arc<dyn Fn() -> Duration + Send + Sync> {
         let waited = self.queue.waited.clone();
@@ -133,7 +119,7 @@ pub struct PipelineHandle {
 }
 
 impl PipelineHandle {
-    /// As [`Pipeline::query`]; `None` once the pipeline has finished.
+    /// Asks the engine something, once it has added up what was delivered before. `None` once the pipeline has finished.
     pub fn query<R: Send + 'static>(
         &self,
         question: impl FnOnce(&mut Engine) -> R + Send + 'static,
@@ -146,10 +132,11 @@ impl PipelineHandle {
         answer.recv().ok()
     }
 
-    /// As [`Pipeline::snapshot`].
+    /// What came of the run so far, without its parts. The collector only hands out what it has: figures are worked out by
+    /// the caller.
     pub fn snapshot(&self) -> Option<Results> {
         let elapsed = (self.elapsed)();
-        self.query(move |engine| engine.results(elapsed))
+        self.query(move |engine| engine.overview(elapsed))
     }
 }
 
@@ -363,7 +350,7 @@ mod tests {
             Pipeline::start(config(engine(None), vec![Box::new(first), Box::new(second)])).unwrap();
         let (sink, mut worker) = (pipeline.sink(), Worker::new());
         sink(worker.batch(3));
-        let snapshot = pipeline.snapshot().unwrap();
+        let snapshot = pipeline.handle().snapshot().unwrap();
         assert_eq!((iterations(&snapshot), snapshot.duration), (3.0, 5.0));
         sink(worker.batch(4));
         let handle = pipeline.handle();

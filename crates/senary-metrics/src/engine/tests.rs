@@ -1,7 +1,9 @@
 use super::*;
+use crate::metric::MetricId;
 use crate::metric::ValueType;
 use crate::sample::{ProducerId, Recorder, Timestamp};
 use crate::tags::TagSet;
+use crate::totals::OTHER_CHECKS;
 
 fn spec(source: &str) -> ThresholdSpec {
     ThresholdSpec { source: source.into(), abort_on_fail: false, delay_abort_eval: 0 }
@@ -78,7 +80,7 @@ fn a_breakdown_tells_scenarios_and_their_groups_apart() {
 fn names_without_end_are_counted_together() {
     let mut engine = Engine::new(Registry::new(), &Vec::new(), true, true).unwrap();
     let mut recorder = Recorder::new(ProducerId(0));
-    for n in 0..3 * MOST_NAMES {
+    for n in 0..3 * MAX_NAMES {
         let (group, check) = (format!("::outer::{n}"), format!("check {n}"));
         let tags = TagSet::new([("group", group.as_str()), ("check", check.as_str()), ("scenario", "s")]);
         let tags = recorder.intern(&tags);
@@ -88,9 +90,9 @@ fn names_without_end_are_counted_together() {
         recorder.forget_if_full();
     }
     let notices = engine.take_notices();
-    assert_eq!(notices, [Notice::Groups(MOST_NAMES), Notice::Checks(MOST_NAMES)]);
+    assert_eq!(notices, [Notice::Groups(MAX_NAMES), Notice::Checks(MAX_NAMES)]);
     let results = engine.results(1.0);
-    assert_eq!((results.groups.len(), results.parts.len()), (MOST_NAMES, MOST_NAMES));
+    assert_eq!((results.groups.len(), results.parts.len()), (MAX_NAMES, MAX_NAMES));
     // All of them are somewhere.
     let passes: u64 = results.checks.iter().map(|check| check.passes).sum();
     let fails: u64 = results.checks.iter().map(|check| check.fails).sum();

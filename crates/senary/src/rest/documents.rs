@@ -157,13 +157,13 @@ fn hash(path: &str) -> String {
 mod tests {
     use senary_metrics::engine::{CheckResult, ThresholdResult};
     use senary_metrics::threshold::ThresholdSpec;
-    use senary_metrics::{MetricType, ValueType};
+    use senary_metrics::{MetricType, Timestamp, ValueType};
 
     use super::*;
 
     fn metric(name: &str, kind: MetricType, values: &[f64], holds: Option<bool>) -> MetricResult {
         let mut sink = Sink::new(kind);
-        values.iter().for_each(|value| sink.add(*value));
+        values.iter().for_each(|value| sink.add(*value, Timestamp(0)));
         let threshold = |ok| ThresholdResult {
             has_data: true,
             spec: ThresholdSpec { source: "count<1".into(), abort_on_fail: false, delay_abort_eval: 0 },

@@ -1,0 +1,167 @@
+//! The distribution of a trend: every value, up to a bound, and beyond it a histogram.
+
+use std::sync::Arc;
+
+use crate::histogram::Histogram;
+use crate::written::{Damaged, Number, WrittenValues};
+
+/// Values of a block. A clone copies one block at most and shares the others.
+const BLOCK: usize = 4096;
+
+#[derive(Clone, Debug)]
+pub(crate) enum Distribution {
+    Exact(Values),
+    Beyond(Box<Histogram>),
+}
+
+/// Values in no order, of which those that were there at the last question are sorted.
+#[derive(Clone, Debug)]
+pub(crate) struct Values {
+    sorted: Arc<Vec<f64>>,
+    /// What came since, in blocks, and how many values all of these are.
+    blocks: Vec<Arc<Vec<f64>>>,
+    sealed: usize,
+    /// What came last, and how many values it may come to.
+    last: Vec<f64>,
+    limit: usize,
+    most: usize,
+}
+
+impl Distribution {
+    /// Keeps so many values exactly.
+    pub(crate) fn exact_up_to(most: usize) -> Self {
+        let (sorted, blocks, last) = (Arc::default(), Vec::new(), Vec::new());
+        Self::Exact(Values { sorted, blocks, sealed: 0, last, limit: BLOCK.min(most), most })
+    }
+
+    pub(crate) fn add(&mut self, value: f64) {
+        match self {
+            Self::Beyond(histogram) => histogram.add(value),
+            Self::Exact(values) if values.last.len() < values.limit => values.last.push(value),
+            Self::Exact(values) => {
+                let has_room = values.seal();
+                match self {
+                    Self::Exact(values) if has_room => values.last.push(value),
+                    _ => self.go_beyond().add(value),
+                }
+            }
+        }
+    }
+
+    /// Adds the values of another distribution. The smaller bound holds.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        match (self, other) {
+            (Self::Exact(values), Self::Exact(more)) if values.has_room_for(more) => values.merge(more),
+            (this, Self::Exact(more)) => {
+                let histogram = this.go_beyond();
+                more.all().for_each(|value| histogram.add(value));
+            }
+            (this, Self::Beyond(more)) => this.go_beyond().merge(more),
+        }
+    }
+
+    /// How many values there are.
+    pub(crate) fn count(&self) -> u64 {
+        match self {
+            Self::Exact(values) => values.count() as u64,
+            Self::Beyond(histogram) => histogram.count(),
+        }
+    }
+
+    /// The value at a rank, counted from 0 for the smallest. There must be so many.
+    pub(crate) fn at(&mut self, rank: u64) -> f64 {
+        match self {
+            Self::Exact(values) => values.sorted()[rank as usize],
+            Self::Beyond(histogram) => histogram.at(rank),
+        }
+    }
+
+    pub(crate) fn written(&self) -> WrittenValues {
+        match self {
+            Self::Exact(values) => {
+                WrittenValues::Exact { most: values.most, values: values.all().map(Number).collect() }
+            }
+            Self::Beyond(histogram) => {
+                WrittenValues::Buckets(histogram.buckets().map(|(at, count)| (Number(at), count)).collect())
+            }
+        }
+    }
+
+    pub(crate) fn read(written: WrittenValues) -> Result<Self, Damaged> {
+        match written {
+            WrittenValues::Exact { most, values } => {
+                let mut read = Self::exact_up_to(most);
+                values.iter().for_each(|Number(value)| read.add(*value));
+                Ok(read)
+            }
+            WrittenValues::Buckets(buckets) => {
+                let mut histogram = Histogram::default();
+                let fits = buckets.iter().all(|(Number(at), count)| histogram.add_bucket(*at, *count));
+                if fits { Ok(Self::Beyond(Box::new(histogram))) } else { Err(Damaged::Trend) }
+            }
+        }
+    }
+
+    /// Moves exact values into a histogram.
+    fn go_beyond(&mut self) -> &mut Histogram {
+        if let Self::Exact(values) = self {
+            let mut histogram = Box::<Histogram>::default();
+            values.all().for_each(|value| histogram.add(value));
+            *self = Self::Beyond(histogram);
+        }
+        match self {
+            Self::Beyond(histogram) => histogram,
+            Self::Exact(_) => unreachable!("they were just moved"),
+        }
+    }
+}
+
+impl Values {
+    fn count(&self) -> usize {
+        self.sealed + self.last.len()
+    }
+
+    /// Makes a block of the last values. False if there may be no more.
+    #[cold]
+    fn seal(&mut self) -> bool {
+        let full = std::mem::replace(&mut self.last, Vec::with_capacity(BLOCK));
+        self.sealed += full.len();
+        self.blocks.push(Arc::new(full));
+        self.limit = BLOCK.min(self.most - self.sealed);
+        self.limit > 0
+    }
+
+    fn has_room_for(&self, more: &Self) -> bool {
+        self.count() + more.count() <= self.most.min(more.most)
+    }
+
+    fn merge(&mut self, more: &Self) {
+        self.blocks.push(more.sorted.clone());
+        self.blocks.extend(more.blocks.iter().cloned());
+        self.blocks.push(Arc::new(more.last.clone()));
+        self.sealed += more.count();
+        self.most = self.most.min(more.most);
+        self.limit = BLOCK.min(self.most - self.sealed);
+    }
+
+    fn all(&self) -> impl Iterator<Item = f64> {
+        let blocks = [&self.sorted].into_iter().chain(&self.blocks);
+        blocks.flat_map(|block| block.iter()).chain(&self.last).copied()
+    }
+
+    /// Sorts what came since the last time into what was sorted then.
+    fn sorted(&mut self) -> &[f64] {
+        if self.sorted.len() < self.count() {
+            let mut values = Arc::unwrap_or_clone(std::mem::take(&mut self.sorted));
+            values.reserve_exact(self.sealed + self.last.len() - values.len());
+            self.blocks.drain(..).for_each(|block| values.extend_from_slice(&block));
+            values.append(&mut self.last);
+            // Stable sorting knows what is in order already, and merges the rest into it.
+            values.sort_by(f64::total_cmp);
+            self.sealed = values.len();
+            self.limit = BLOCK.min(self.most - self.sealed);
+            self.sorted = Arc::new(values);
+        }
+        &self.sorted
+    }
+}
