@@ -386,3 +386,87 @@ fn a_time_in_a_message_gives_its_latency() {
     let [least, most] = ["min", "max"].map(|key| outcome.measured("tcp_message_latency", key));
     assert!(least >= 5_000.0 && most < 15_000.0, "{least} to {most}");
 }
+
+/// Five iterations of one VU with a socket that outlives them.
+fn one_socket(server: &Server, body: &str) -> Outcome {
+    let script = format!(
+        r#"
+import {{ Socket }} from "senary/tcp"
+let socket
+async function open() {{
+  socket = new Socket({{ scope: "vu", framing: "lines", encoding: "utf8" }})
+  await socket.connect(__ENV.TCP_PORT, __ENV.TCP_HOST)
+}}
+export default async function () {{
+  if (__ITER === 0) await open()
+{body}
+}}"#
+    );
+    Program::script(BINARY, &script)
+        .target(server)
+        .args(["--iterations", "5", "--console-output", "log.txt", "--summary-trend-stats", "count,min,max"])
+        .within(Duration::from_secs(30))
+        .run()
+}
+
+#[test]
+fn a_socket_of_the_vu_outlives_iterations_and_their_failures() {
+    let server = Server::start(Behaviour::Echo);
+    let body = r#"
+  if (__ITER === 2) {
+    socket.request("nobody waits for it")
+    throw new Error("this iteration fails")
+  }
+  console.log(__ITER, socket.ready_state, await socket.request(`${__ITER}`))
+  if (__ITER === 3) console.log("late", await socket.read())
+  // Held by what is asked for, and not by the socket.
+  if (__ITER === 4) socket.read().then((line) => console.log("read", line))
+  if (__ITER === 4) await socket.send("last")"#;
+    let outcome = one_socket(&server, body);
+    let expected = ["0 open 0", "1 open 1", "3 open 3", "late nobody waits for it", "4 open 4", "read last"];
+    assert_eq!(lines(&outcome), expected);
+    assert_eq!(server.accepted(), 1);
+    assert!(server.all_closed(PATIENCE), "closed when the VU ends");
+    outcome.expect_value("iterations", "count", 5.0);
+    outcome.expect_value("tcp_sockets", "count", 1.0);
+    outcome.expect_value("tcp_socket_duration", "count", 1.0);
+    // The late reply, and what came without a request.
+    outcome.expect_value("tcp_unmatched_messages", "count", 2.0);
+    outcome.expect_value("data_received", "count", server.bytes() as f64);
+}
+
+#[test]
+fn a_socket_of_the_vu_is_not_read_between_iterations() {
+    let server = Server::start(Behaviour::Echo);
+    let body = r#"
+  if (__ITER === 0) socket.on("message", (line) => console.log(__ITER, "heard", line))
+  if (__ITER < 2) return socket.send(`sent in ${__ITER}`)
+  if (__ITER === 2) await new Promise((resolve) => setTimeout(resolve, 300))
+  if (__ITER === 3) socket.destroy()
+  if (__ITER === 4) console.log(socket.ready_state)"#;
+    let outcome = one_socket(&server, body);
+    let lines = lines(&outcome);
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(lines[0].ends_with("heard sent in 0") && lines[1].ends_with("heard sent in 1"), "{lines:?}");
+    assert_eq!(lines[2], "destroyed");
+    outcome.expect_value("tcp_socket_duration", "count", 1.0);
+}
+
+#[test]
+fn a_peer_that_hangs_up_on_a_socket_of_the_vu_is_noticed_when_it_is_used() {
+    let server = Server::start(Behaviour::HangsUpAfter { behaviour: Box::new(Behaviour::Echo), bytes: 2 });
+    let body = r#"
+  if (__ITER > 0 && socket.ready_state !== "open") await open()
+  try {
+    console.log(__ITER, await socket.request("x", { timeout: 5000 }))
+  } catch (e) {
+    console.log(__ITER, e.code)
+    await socket.closed
+  }"#;
+    let outcome = one_socket(&server, body);
+    let lines = lines(&outcome);
+    assert_eq!(lines.iter().filter(|line| line.ends_with(" x")).count(), 3, "{lines:?}");
+    assert_eq!(server.accepted(), 3);
+    assert!(server.all_closed(PATIENCE));
+    outcome.expect_value("tcp_socket_duration", "count", 3.0);
+}

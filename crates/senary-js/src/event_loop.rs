@@ -14,6 +14,7 @@ use rustc_hash::FxHashMap;
 
 use crate::live::{Live, LiveId};
 use crate::promise::Resolvers;
+use crate::residents::Residents;
 
 /// Something whose turn comes on the VU's own stack.
 pub enum Event {
@@ -42,6 +43,12 @@ pub struct EventLoop {
     /// What may still call script, and therefore holds the iteration open.
     live: RefCell<FxHashMap<LiveId, Rc<dyn Live>>>,
     next_live: Cell<u64>,
+    /// What outlives iterations.
+    pub residents: Residents,
+    /// A run of script is under way: an iteration, or a function of the life cycle.
+    is_running: Cell<bool>,
+    /// Runs so far.
+    runs: Cell<u64>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -115,14 +122,32 @@ impl EventLoop {
         self.live.borrow_mut().remove(&id);
     }
 
+    /// A run of script begins. What has outlived the one before may go on.
+    pub fn begin_run(&self) {
+        self.is_running.set(true);
+        self.runs.set(self.runs.get() + 1);
+        self.residents.all().iter().for_each(|live| live.wake());
+    }
+
+    pub fn end_run(&self) {
+        self.is_running.set(false);
+    }
+
+    /// The number of the run that is under way; `None` between two.
+    pub fn run(&self) -> Option<u64> {
+        self.is_running.get().then(|| self.runs.get())
+    }
+
     /// The VU is back from a blocking call.
     pub fn wake_live(&self) {
         self.live.borrow().values().for_each(|live| live.wake());
+        self.residents.all().iter().for_each(|live| live.wake());
     }
 
     /// What is live, in words.
     pub fn describe_live(&self) -> Vec<String> {
         let mut described: Vec<String> = self.live.borrow().values().map(|live| live.describe()).collect();
+        described.extend(self.residents.busy().iter().map(|(_, live)| live.describe()));
         described.sort();
         described
     }
@@ -130,20 +155,24 @@ impl EventLoop {
     /// How many things are live, and what has come over the oldest of them.
     pub fn live_traffic(&self) -> (usize, Option<String>) {
         let live = self.live.borrow();
-        let oldest = live.iter().min_by_key(|(id, _)| **id);
-        (live.len(), oldest.map(|(_, live)| live.traffic()))
+        let busy = self.residents.busy();
+        let all = live.iter().map(|(id, live)| (*id, live)).chain(busy.iter().map(|(id, live)| (*id, live)));
+        let oldest = all.min_by_key(|(id, _)| *id);
+        (live.len() + busy.len(), oldest.map(|(_, live)| live.traffic()))
     }
 
     /// Whether a peer owes something to anything live.
     pub fn waits_for_peer(&self) -> bool {
         self.live.borrow().values().any(|live| live.waits_for_peer())
+            || self.residents.busy().iter().any(|(_, live)| live.waits_for_peer())
     }
 
-    /// Closes everything live; no script runs any more.
+    /// Closes everything live but what outlives iterations; no script runs any more.
     pub fn abandon_live(&self) {
         // Taken out first: what is closed may look at the event loop.
         let live = std::mem::take(&mut *self.live.borrow_mut());
         live.into_values().for_each(|live| live.abandon());
+        self.residents.all().iter().for_each(|live| live.cut_off());
     }
 
     /// Whether nothing is left that could run script: the iteration is over.
@@ -151,6 +180,7 @@ impl EventLoop {
         let timers = self.timers.borrow();
         self.operations.borrow().is_empty()
             && self.live.borrow().is_empty()
+            && !self.residents.are_busy()
             && self.queue.borrow().is_empty()
             && timers.by_id.len() == timers.in_background
     }

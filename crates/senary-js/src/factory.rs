@@ -47,6 +47,7 @@ impl VuFactory for JsVuFactory {
     /// Left as it is: the process ends soon, and its memory with it. To take thousands of engines apart would hold up
     /// the summary for a quarter of the time that making them took.
     fn retire(&self, vu: JsVu) {
+        vu.close();
         std::mem::forget(vu);
     }
 }

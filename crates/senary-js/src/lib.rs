@@ -34,6 +34,7 @@ pub mod prefetch;
 mod program;
 pub mod promise;
 pub mod properties;
+pub mod residents;
 pub mod script_context;
 pub mod settings;
 mod slice_clock;

@@ -27,7 +27,10 @@ pub trait Live {
     /// Whether a peer owes it something: an answer, or the connection itself.
     fn waits_for_peer(&self) -> bool;
 
-    /// The iteration has ended abnormally: everything is closed, and no script runs any more.
+    /// The iteration has ended abnormally, and this outlives it: nobody waits any more for what the iteration has asked for.
+    fn cut_off(&self) {}
+
+    /// The iteration has ended abnormally, or the VU has ended: everything is closed, and no script runs any more.
     fn abandon(&self);
 }
 

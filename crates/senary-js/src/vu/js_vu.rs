@@ -33,6 +33,11 @@ impl JsVu {
         Self { function: None, setup_data: None, inner, program, is_broken: false }
     }
 
+    /// The end of the VU, as far as others see it: its connections are closed, and recorded.
+    pub(crate) fn close(&self) {
+        self.inner.close_residents();
+    }
+
     /// Gives the VU a new engine, in which the script's init code runs again: one that ran out of memory may hold what
     /// the script keeps between iterations, and allocations may have failed in the middle of anything.
     async fn start_over(&mut self, interrupt: &CancellationToken) -> Result<(), ScriptFailure> {

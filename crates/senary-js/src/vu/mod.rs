@@ -106,6 +106,17 @@ impl VuInner {
         job: Job,
         interrupt: &CancellationToken,
     ) -> Result<(), ScriptFailure> {
+        self.core.events.begin_run();
+        let result = self.drive_to_the_end(job, interrupt).await;
+        self.core.events.end_run();
+        result
+    }
+
+    async fn drive_to_the_end(
+        self: &Rc<Self>,
+        job: Job,
+        interrupt: &CancellationToken,
+    ) -> Result<(), ScriptFailure> {
         self.core.interrupt.watch(interrupt);
         self.was_waiting.set(false);
         let mut turn = self.turn(Some(job));
@@ -210,6 +221,14 @@ impl VuInner {
             }
         });
         self.rejections.borrow_mut().clear();
+    }
+
+    /// The VU ends: what has outlived its iterations is closed, and recorded.
+    pub(crate) fn close_residents(&self) {
+        if !self.core.events.residents.is_empty() {
+            self.core.events.residents.abandon();
+            self.core.record_data(self.core.now());
+        }
     }
 
     /// Runs native code with the context outside of any run. It may call script, which cannot give the worker back here.
@@ -404,6 +423,7 @@ impl VuInner {
 impl Drop for VuInner {
     fn drop(&mut self) {
         self.rejections.borrow_mut().clear();
+        self.close_residents();
         self.core.events.clear();
     }
 }

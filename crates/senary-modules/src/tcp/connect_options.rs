@@ -94,7 +94,7 @@ fn unix_path<'js>(ctx: &Ctx<'js>, given: &Object<'js>, path: &Value<'js>) -> rqu
 
 fn ip<'js>(ctx: &Ctx<'js>, name: &str, value: &Value<'js>) -> rquickjs::Result<IpAddr> {
     let given = text(value)?;
-    let parsed = given.parse();
+    let parsed = given.parse::<IpAddr>();
     parsed.map_err(|_| wrong(ctx, &format!("{name} is an IP address such as \"127.0.0.2\", not {given:?}")))
 }
 

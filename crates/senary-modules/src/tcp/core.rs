@@ -180,6 +180,10 @@ impl SocketCore {
         })
     }
 
+    pub fn id(&self) -> LiveId {
+        self.id
+    }
+
     pub fn state(&self) -> State {
         self.state.get()
     }
@@ -224,7 +228,12 @@ impl SocketCore {
             Peer::Path(path) => self.books.begin(tags, path.clone(), None),
         }
         self.attempt.replace(Some(Rc::default()));
-        self.vu.events.hold(self.id, self.clone());
+        if self.outlives_iterations() {
+            self.vu.events.residents.keep(self.id, self.clone());
+            self.note_busy();
+        } else {
+            self.vu.events.hold(self.id, self.clone());
+        }
     }
 
     pub fn set_task(&self, task: AbortHandle) {
@@ -288,11 +297,30 @@ impl SocketCore {
 
     /// The iteration need not wait for this socket any more.
     pub fn release(&self) {
-        self.vu.events.release(self.id);
+        if self.outlives_iterations() {
+            self.vu.events.residents.forget(self.id);
+        } else {
+            self.vu.events.release(self.id);
+        }
+    }
+
+    pub fn outlives_iterations(&self) -> bool {
+        self.extended.as_ref().is_some_and(|extended| extended.settings.outlives_iterations)
+    }
+
+    /// Tells the event loop whether the iteration waits for a socket that outlives it.
+    pub fn note_busy(&self) {
+        let Some(extended) = &self.extended else { return };
+        if extended.settings.outlives_iterations {
+            let is_connecting = self.state.get() == State::Opening;
+            let is_writing = !self.writes.borrow().is_empty();
+            self.vu.events.residents.set_busy(self.id, is_connecting || is_writing || extended.is_awaited());
+        }
     }
 
     /// Wakes the I/O task to look at what changed.
     pub fn wake(&self) {
+        self.note_busy();
         if self.io_running.get() {
             return;
         }

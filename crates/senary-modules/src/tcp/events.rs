@@ -89,16 +89,26 @@ pub enum SocketEvent {
 impl Live for SocketCore {
     fn deliver(self: Rc<Self>, ctx: &Ctx<'_>) -> rquickjs::Result<()> {
         let next = self.inbox.borrow_mut().pop_front();
-        next.map_or(Ok(()), |event| dispatch(ctx, &self, event))
+        let told = next.map_or(Ok(()), |event| dispatch(ctx, &self, event));
+        self.note_busy();
+        told
     }
 
     fn discard(&self) {
         // Taken out first: its destructor may look at the socket.
         let next = self.inbox.borrow_mut().pop_front();
-        if matches!(next, Some(SocketEvent::Refused(..))) {
-            self.refusals.set(self.refusals.get().saturating_sub(1));
-        }
+        let is_over = match &next {
+            Some(SocketEvent::Refused(..)) => {
+                self.refusals.set(self.refusals.get().saturating_sub(1));
+                false
+            }
+            Some(event) => half_close::is_discarded(self, event),
+            None => false,
+        };
         drop(next);
+        if is_over {
+            self.abandon();
+        }
         self.let_go_if_unused();
     }
 
@@ -119,12 +129,33 @@ impl Live for SocketCore {
         SocketCore::waits_for_peer(self)
     }
 
+    fn cut_off(&self) {
+        // A connection that is being made, or encrypted, is the iteration's.
+        if !self.is_open() || self.stream.borrow().is_none() {
+            return self.abandon();
+        }
+        // What was begun is sent to its end: half a message would spoil all that follow.
+        let promises: Vec<Waiting> = {
+            let mut writes = self.writes.borrow_mut();
+            writes.iter_mut().map(|write| std::mem::replace(&mut write.waiting, Waiting::Nothing)).collect()
+        };
+        drop(promises);
+        if let Some(extended) = &self.extended {
+            extended.tls.take();
+            extended.cut_off();
+        }
+        self.vu.events.residents.set_busy(self.id(), false);
+    }
+
     fn abandon(&self) {
         self.close().writes.iter().for_each(|write| self.count_partial(write));
         if let Some(extended) = &self.extended {
             extended.abandon();
         }
         self.connecting.take();
+        if self.outlives_iterations() {
+            self.release();
+        }
         self.anchor.take();
     }
 }

@@ -25,6 +25,8 @@ pub struct Settings {
     pub encoding: Option<Encoding>,
     pub correlation: Correlation,
     pub allow_half_open: bool,
+    /// It is its VU's, and not the iteration's.
+    pub outlives_iterations: bool,
     pub latency: Option<Latency>,
     pub tcp_info: Asks,
     /// Whether small writes are sent at once.
@@ -40,6 +42,7 @@ impl Default for Settings {
             encoding: None,
             correlation: Correlation::default(),
             allow_half_open: false,
+            outlives_iterations: false,
             latency: None,
             tcp_info: Asks::Never,
             no_delay: true,
@@ -72,6 +75,8 @@ pub struct Extended {
     pub deadline: Cell<Option<Instant>>,
     /// A `Due` event waits for its turn.
     pub due_queued: Cell<bool>,
+    /// The run of the VU in which it was last served.
+    pub run: Cell<Option<u64>>,
     pub our_side: Cell<OurSide>,
     /// What TCP had counted when it was last asked.
     pub retransmits: Cell<u32>,
@@ -99,6 +104,7 @@ impl Extended {
             closed: RefCell::default(),
             deadline: Cell::new(None),
             due_queued: Cell::new(false),
+            run: Cell::default(),
             our_side: Cell::default(),
             retransmits: Cell::new(0),
             throttle: Throttle::default(),
@@ -174,6 +180,26 @@ impl Extended {
             promise.resolve(ctx, argument.cloned().unwrap_or_else(|| Value::new_undefined(ctx.clone())))?;
         }
         Ok(())
+    }
+
+    /// Whether the script waits for something that the connection has to bring, or take.
+    pub fn is_awaited(&self) -> bool {
+        !self.inbound.borrow().readers.is_empty()
+            || self.requests.borrow().under_way() > 0
+            || !self.ends.borrow().is_empty()
+            || self.awaits_once(EventName::Message)
+            || self.awaits_once(EventName::Data)
+    }
+
+    /// The iteration has failed, and the connection goes on: nobody waits for anything any more. Replies may still come.
+    pub fn cut_off(&self) {
+        let readers = std::mem::take(&mut self.inbound.borrow_mut().readers);
+        let replies = self.requests.borrow_mut().let_go();
+        let (once, ends) =
+            (std::mem::take(&mut *self.once.borrow_mut()), std::mem::take(&mut *self.ends.borrow_mut()));
+        self.set_deadline();
+        // Taken out first: what is dropped may look at the socket.
+        drop((readers, replies, once, ends));
     }
 
     /// No script runs any more: all that waits is let go.

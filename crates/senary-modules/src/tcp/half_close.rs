@@ -109,6 +109,28 @@ pub fn ended(
     if is_over && socket.is_open() { events::closed_by_peer(ctx, socket) } else { Ok(()) }
 }
 
+/// No script will hear of an event, for its iteration has failed. Whether that is the end of a connection which outlives it.
+pub fn is_discarded(socket: &SocketCore, event: &SocketEvent) -> bool {
+    let Some(extended) = &socket.extended else { return false };
+    match event {
+        SocketEvent::Received(_) => socket.data_queued.set(false),
+        SocketEvent::Due => extended.due_queued.set(false),
+        _ => {}
+    }
+    let has_ended = match event {
+        SocketEvent::Connected
+        | SocketEvent::ConnectFailed(_)
+        | SocketEvent::ReadFailed(_)
+        | SocketEvent::PeerClosed
+        | SocketEvent::PeerEnded
+        | SocketEvent::TlsFailed(..)
+        | SocketEvent::Destroyed(_) => true,
+        SocketEvent::Drained(_) => extended.inbound.borrow().ended,
+        _ => false,
+    };
+    has_ended && extended.settings.outlives_iterations
+}
+
 /// The connection is gone before our side could be ended.
 pub fn cut_off(ctx: &Ctx<'_>, socket: &SocketCore, extended: &Extended) -> rquickjs::Result<()> {
     let promises = std::mem::take(&mut *extended.ends.borrow_mut());

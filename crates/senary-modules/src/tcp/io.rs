@@ -40,6 +40,8 @@ pub async fn run(socket: Rc<SocketCore>, target: ConnectTarget) {
     let options = target.dial_options(settings, local_ip);
     let attempt = socket.attempt.borrow().clone().unwrap_or_default();
     let dialed = dialer.dial(target.peer.target(), &options, &socket.wire, &attempt).await;
+    // Not kept for as long as the connection is open.
+    drop((target, attempt, dialer));
     socket.account_wire_bytes();
     socket.vu.worker.meter.connected(dialed.as_ref().is_err_and(NetError::is_exhaustion));
     socket.record_attempt();
@@ -68,6 +70,7 @@ pub async fn run(socket: Rc<SocketCore>, target: ConnectTarget) {
 /// Lets the VU handle what was queued, if it is waiting for it.
 fn run_script(socket: &Rc<SocketCore>) {
     socket.io_running.set(true);
+    socket.note_busy();
     socket.vu.run_from_io();
     socket.io_running.set(false);
 }
@@ -88,6 +91,9 @@ fn poll_io(socket: &Rc<SocketCore>, clocks: &mut Clocks, cx: &mut Context<'_>) -
         remember_waker(socket, cx);
         if socket.state() != State::Open {
             // The `connect` event has not had its turn yet.
+            return Poll::Pending;
+        }
+        if !is_served(socket) {
             return Poll::Pending;
         }
         let mut progress = poll_writes(socket, clocks, cx);
@@ -122,6 +128,19 @@ fn poll_io(socket: &Rc<SocketCore>, clocks: &mut Clocks, cx: &mut Context<'_>) -
         }
         run_script(socket);
     }
+}
+
+/// Whether a socket has its turn: one that outlives iterations rests between them, and its silence begins anew.
+fn is_served(socket: &SocketCore) -> bool {
+    let Some(extended) = &socket.extended else { return true };
+    if !extended.settings.outlives_iterations {
+        return true;
+    }
+    let run = socket.vu.events.run();
+    if run.is_some() && extended.run.replace(run) != run {
+        socket.idle_since.set(Instant::now());
+    }
+    run.is_some()
 }
 
 enum Continue {

@@ -179,6 +179,20 @@ impl Requests {
         expired
     }
 
+    /// Nobody waits any more for the replies to those under way. In order they keep their place, for a late reply is theirs
+    /// and not the next one's. What they held is given back, to be dropped.
+    pub fn let_go(&mut self) -> Vec<Pending> {
+        self.under_way = 0;
+        if self.order.is_empty() {
+            return self.take_all();
+        }
+        for pending in self.pending.values_mut() {
+            pending.replies.clear();
+            pending.promise = None;
+        }
+        Vec::new()
+    }
+
     /// All that are left, in their order; the connection is gone.
     pub fn take_all(&mut self) -> Vec<Pending> {
         self.order.clear();

@@ -49,6 +49,14 @@ pub fn given<'js>(ctx: &Ctx<'js>, value: Option<&Value<'js>>) -> rquickjs::Resul
     settings.allow_half_open = given.get::<_, Coerced<bool>>("allowHalfOpen")?.0;
     settings.no_delay = field(&given, "noDelay")?.map_or(Ok(true), |value| is_true(&value))?;
     settings.latency = field(&given, "latency")?.map(|value| Latency::of(ctx, &value)).transpose()?;
+    settings.outlives_iterations = match field(&given, "scope")?.map(|scope| text(&scope)).transpose()? {
+        None => false,
+        Some(scope) if scope == "iteration" => false,
+        Some(scope) if scope == "vu" => true,
+        Some(scope) => {
+            return Err(wrong(ctx, &format!("scope is \"iteration\" or \"vu\", not {scope:?}")));
+        }
+    };
     settings.tcp_info = field(&given, "tcpInfo")?.map_or(Ok(Asks::Never), |value| Asks::of(ctx, &value))?;
     settings.receive_buffer = buffer(ctx, &given, "receiveBuffer")?;
     settings.send_buffer = buffer(ctx, &given, "sendBuffer")?;
