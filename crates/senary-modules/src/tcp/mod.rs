@@ -2,8 +2,10 @@
 //!
 //! One file per concern. Of every socket: `class` (its methods and properties), `target` (the peer that a connect names),
 //! `core` (its state), `io` (the wire), `send` (bytes on their way), `events` (what script is told), `metrics`. Of
-//! `senary/tcp` besides: `extended_class` and `extended` (its methods, its state), `framing` and `patterns` (what the script
-//! gives), `socket_options`, `connect_options`, `tls` and `start_tls`, `inbound` (received bytes), `half_close`, `throttle`, `tcp_info`, `latency`, `delivery` (who gets a message), `requests`, `encoding`.
+//! `senary/tcp` besides: `extended_class` and `extended` (its methods, its state), `socket_options` and `connect_options`,
+//! `framing` and `patterns` (what the script gives), `inbound` (received bytes), `delivery` (who gets a message), `encoding`,
+//! `request_calls`, `requests` and `replies`, `tls` and `start_tls`, `half_close` (how it ends), `throttle`, `tcp_info` and
+//! `latency` (what is measured).
 
 pub mod class;
 mod connect_options;
@@ -20,6 +22,8 @@ mod io;
 mod latency;
 mod metrics;
 mod patterns;
+mod replies;
+mod request_calls;
 mod requests;
 mod send;
 mod socket_options;

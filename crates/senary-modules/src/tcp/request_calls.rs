@@ -1,0 +1,202 @@
+//! `request()`: a message goes out, and its reply is waited for. How replies find their requests is `requests`' business.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use rquickjs::function::Opt;
+use rquickjs::{Ctx, Persistent, Value};
+use senary_js::promise::pending;
+use senary_wire::Id;
+
+use super::class::{Receiver, refuse};
+use super::core::{NO_CONNECTION, SocketCore, Waiting};
+use super::delivery::{self, Side};
+use super::extended::Extended;
+use super::extended_class::{SCRATCH, duration, encode, extended_of, matcher};
+use super::framing::{field, only_known, whole, wrong};
+use super::requests::{Answer, Correlation, Pending};
+use super::send::{self, WriteOutcome};
+use crate::connection::bytes::with_bytes;
+use crate::connection::error::{CallSite, Method, SocketFailure};
+use crate::connection::options::{self, Tags};
+
+/// How long a request waits for its reply where it does not say otherwise.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+struct Asked {
+    timeout: Duration,
+    tags: Tags,
+    answer: Answer,
+    as_list: bool,
+}
+
+fn request_options<'js>(ctx: &Ctx<'js>, given: Option<&Value<'js>>) -> rquickjs::Result<Asked> {
+    let mut asked =
+        Asked { timeout: REQUEST_TIMEOUT, tags: Tags::new(), answer: Answer::Replies(1), as_list: false };
+    let Some(given) = options::object(ctx, given, "request options")? else { return Ok(asked) };
+    only_known(&given, "request()", &[&["timeout", "tags", "replies", "until"]])?;
+    asked.tags = options::tags(ctx, &given)?;
+    if let Some(timeout) = field(&given, "timeout")? {
+        asked.timeout = duration(ctx, "timeout", &timeout)?;
+    }
+    if let Some(replies) = field(&given, "replies")? {
+        let replies = whole(ctx, "replies", &replies)?;
+        if replies == 0 {
+            return Err(wrong(ctx, "replies is at least 1; send() waits for none"));
+        }
+        (asked.answer, asked.as_list) = (Answer::Replies(replies), true);
+    }
+    if let Some(until) = field(&given, "until")? {
+        if asked.as_list {
+            return Err(wrong(ctx, "request() takes replies or until, not both"));
+        }
+        (asked.answer, asked.as_list) = (answer_until(ctx, &until)?, true);
+    }
+    Ok(asked)
+}
+
+fn answer_until<'js>(ctx: &Ctx<'js>, until: &Value<'js>) -> rquickjs::Result<Answer> {
+    match until.as_function() {
+        Some(function) => Ok(Answer::UntilFunction(Persistent::save(ctx, function.clone()))),
+        None => Ok(Answer::Until(matcher(ctx, "until", until)?)),
+    }
+}
+
+pub fn request<'js>(
+    ctx: Ctx<'js>,
+    this: Receiver<'js>,
+    data: Opt<Value<'js>>,
+    given: Opt<Value<'js>>,
+) -> rquickjs::Result<Value<'js>> {
+    let due = Instant::now();
+    let core = this.0.borrow().core.clone();
+    let extended = extended_of(&ctx, &core)?;
+    if !extended.is_framed.get() {
+        let text = "request() needs a framing, to know where a reply ends: new Socket({ framing: \"u32\" })";
+        return Err(wrong(&ctx, text));
+    }
+    let asked = request_options(&ctx, given.0.as_ref())?;
+    if !core.is_open() {
+        let failure = SocketFailure::new(Method::Request, "ENOTCONN", NO_CONNECTION);
+        return refuse_request(&ctx, &this, extended, failure, &asked.tags);
+    }
+    let (mut message, mut frame) = SCRATCH.take();
+    message.clear();
+    frame.clear();
+    let copied = with_bytes(&ctx, data.0.as_ref(), None, |bytes| message.extend_from_slice(bytes))?;
+    let made = match copied {
+        Ok(()) => make_request(&ctx, &core, extended, &mut message, &mut frame)?,
+        Err(failure) => Err(failure),
+    };
+    let result = match made {
+        Ok(key) => send_request(&ctx, &this, &core, extended, key, &frame, asked, due),
+        Err(failure) => refuse_request(&ctx, &this, extended, failure, &asked.tags),
+    };
+    SCRATCH.replace((message, frame));
+    result
+}
+
+/// Puts the number of the socket's own in, if there is one, and frames the message; gives back its key.
+fn make_request<'js>(
+    ctx: &Ctx<'js>,
+    core: &Rc<SocketCore>,
+    extended: &Extended,
+    message: &mut [u8],
+    frame: &mut Vec<u8>,
+) -> rquickjs::Result<Result<Option<Id>, SocketFailure>> {
+    let invalid = |text: String| SocketFailure::new(Method::Request, "ERR_INVALID_ARG_VALUE", text);
+    let key = match &extended.settings.correlation {
+        Correlation::InOrder => None,
+        Correlation::ByKey { request, .. } => {
+            match delivery::key_of(ctx, core, extended, request, message, Side::Request)? {
+                Some(key) => Some(key),
+                None => {
+                    return Ok(Err(invalid(
+                        "the request has no key by which its reply could find it".to_owned(),
+                    )));
+                }
+            }
+        }
+        Correlation::Auto { request, .. } => {
+            let number = extended.requests.borrow_mut().new_number(request.largest());
+            let Some(number) = number else {
+                return Ok(Err(invalid(
+                    "all numbers that fit the place are taken by requests under way".to_owned(),
+                )));
+            };
+            if let Err(error) = request.write(message, number) {
+                return Ok(Err(invalid(error.to_string())));
+            }
+            Some(Id::Number(number))
+        }
+    };
+    Ok(encode(extended, message, frame)
+        .map(|()| key)
+        .map_err(|failure| SocketFailure { method: Method::Request, ..failure }))
+}
+
+fn send_request<'js>(
+    ctx: &Ctx<'js>,
+    this: &Receiver<'js>,
+    core: &Rc<SocketCore>,
+    extended: &Extended,
+    key: Option<Id>,
+    frame: &[u8],
+    asked: Asked,
+    due: Instant,
+) -> rquickjs::Result<Value<'js>> {
+    let (promise, resolvers) = pending(ctx)?;
+    let Asked { timeout, tags, answer, as_list } = asked;
+    let deadline = due.checked_add(timeout).unwrap_or(due + REQUEST_TIMEOUT * 1000);
+    let pending = Pending {
+        due,
+        sent: None,
+        first_byte: None,
+        deadline,
+        promise: Some(resolvers),
+        answer,
+        as_list,
+        replies: Vec::new(),
+        tags: tags.clone(),
+        called: CallSite::here(ctx),
+    };
+    let serial = extended.requests.borrow_mut().add(key, pending);
+    let Some(serial) = serial else {
+        let text = "another request under way has the same key";
+        let failure = SocketFailure::new(Method::Request, "ERR_INVALID_ARG_VALUE", text);
+        return refuse_request(ctx, this, extended, failure, &tags);
+    };
+    let outcome = send::now(core, frame);
+    if !matches!(outcome, WriteOutcome::NoConnection) {
+        core.books.count(core.metrics.writes);
+        core.books.count(extended.metrics.sent);
+    }
+    match outcome {
+        WriteOutcome::Done => delivery::sent(core, extended, serial),
+        WriteOutcome::Left { data, written } => {
+            send::queue(core, data, written, Waiting::Request(serial), tags, None);
+            core.vu.memory.check(ctx)?;
+        }
+        WriteOutcome::NoConnection => {
+            let failure = SocketFailure::new(Method::Request, "ENOTCONN", NO_CONNECTION);
+            delivery::request_not_sent(ctx, core, extended, serial, &failure)?;
+        }
+        WriteOutcome::Failed(failure) => delivery::request_not_sent(ctx, core, extended, serial, &failure)?,
+    }
+    extended.note_deadline(deadline);
+    core.wake();
+    Ok(promise)
+}
+
+/// A request that is refused on the spot; it counts as failed.
+fn refuse_request<'js>(
+    ctx: &Ctx<'js>,
+    this: &Receiver<'js>,
+    extended: &Extended,
+    failure: SocketFailure,
+    tags: &Tags,
+) -> rquickjs::Result<Value<'js>> {
+    let core = this.0.borrow().core.clone();
+    core.books.under_failure(&failure, tags).record(extended.metrics.failed, 1.0);
+    refuse(ctx, &this.0, failure, tags)
+}
