@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use senary::cli::{self, Cli, Command};
-use senary::commands::{archive, completion, deps, echo, inspect, new};
+use senary::commands::{archive, completion, deps, echo, inspect, new, tcp};
 use senary::environment::Environment;
 use senary::failure::Failure;
 use senary::settings::GlobalSettings;
@@ -67,11 +67,12 @@ fn start_log(global: &GlobalSettings) -> Result<(), Failure> {
 }
 
 fn follow(cli: Cli, global: &GlobalSettings, env: &Environment) -> Result<(), Failure> {
-    if let Command::Run(_) | Command::Inspect(_) | Command::Archive(_) = &cli.command {
+    if let Command::Run(_) | Command::Tcp(_) | Command::Inspect(_) | Command::Archive(_) = &cli.command {
         trust::warn_of_nothing_trusted(env);
     }
     match cli.command {
         Command::Run(args) => run::run(&args, global, env),
+        Command::Tcp(args) => tcp::run(&args, global, env),
         Command::Inspect(args) => inspect::run(&args, global, env),
         Command::Deps(args) => print(deps::run(&args, global, env)?.as_bytes()),
         Command::Echo(args) => echo::run(&args),

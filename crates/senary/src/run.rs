@@ -54,6 +54,7 @@ async fn main_line(
     let name = args.script.name();
     let mut runtime = RuntimeSettings::new(&args.script.runtime, env, true)?;
     let layers = OptionLayers::read(args.layer()?, env, global.config.as_ref())?;
+    runtime.script.clone_from(&args.script.generated);
     runtime.freeze_env = layers.freezes_env();
     runtime.memory_limit = layers.vu_memory_limit();
     if let Some(path) = layers.console_output() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use senary_execution::Shutdown;
-use senary_js::source::{ModuleStore, read_file};
+use senary_js::source::{ModuleStore, file_url, read_file};
 use senary_js::{Bundle, LifecycleError, RuntimeOptions, ScriptFailure, ScriptSource};
 use senary_metrics::Registry;
 use senary_modules::secrets::Secrets;
@@ -135,7 +135,14 @@ pub async fn loaded(
     shutdown: &Shutdown,
 ) -> Result<Loaded, Failure> {
     let natives = natives(secrets(global, env)?);
-    let test = read(name, runtime.source_type.as_deref(), &global.web)?;
+    let test = match &runtime.script {
+        None => read(name, runtime.source_type.as_deref(), &global.web)?,
+        Some(text) => {
+            let cwd = std::env::current_dir().map_err(Failure::system("finding the working directory"))?;
+            let url = file_url(&cwd.join(name));
+            Test { source: source_of(url, text.as_bytes())?, web: global.web.clone(), archived: None }
+        }
+    };
     let (name, source) = (name.to_owned(), test.source.clone());
     let (env, base_compatibility) = (test.env(runtime), test.has_base_compatibility(runtime));
     let RuntimeSettings { freeze_env, memory_limit, .. } = *runtime;

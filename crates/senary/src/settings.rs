@@ -84,6 +84,8 @@ pub enum SummaryMode {
 /// How a script is loaded, and what becomes of its results.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RuntimeSettings {
+    /// The text of a script that a command has written, instead of a file's.
+    pub script: Option<String>,
     /// What the file is said to be.
     pub source_type: Option<String>,
     /// No `global` in scripts.
@@ -147,6 +149,7 @@ impl RuntimeSettings {
             script_env.push((name.to_owned(), value.to_owned()));
         }
         Ok(Self {
+            script: None,
             source_type: text(&flags.r#type, "K6_TYPE").filter(|name| !name.is_empty()),
             base_compatibility,
             env: script_env,

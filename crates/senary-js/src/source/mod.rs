@@ -35,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::error::SourceError;
 pub(crate) use self::module::ModuleSource;
 use self::module::{Linked, Request, parse};
-pub use self::read::{ScriptSource, read_file, read_text};
+pub use self::read::{ScriptSource, file_url, read_file, read_text};
 use self::read::{fetch, meant_instead, text_of};
 use self::specifier::Specifier;
 use self::syntax::{Import, NAMESPACE};

@@ -31,6 +31,11 @@ impl ScriptSource {
     }
 }
 
+/// The URL of a file.
+pub fn file_url(path: &Path) -> String {
+    specifier::url_of(path)
+}
+
 /// What is at a path or a URL, or comes from standard input for `-`, and its URL.
 pub fn read_file(path: &str, cwd: &Path, web: &Client) -> Result<(String, Vec<u8>), SourceError> {
     let not_found = |reason: std::io::Error| SourceError::unread(path, &reason);

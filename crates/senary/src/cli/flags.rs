@@ -213,6 +213,9 @@ pub struct ScriptArgs {
     // Not under the heading of the flags before it.
     #[arg(value_name = "SCRIPT", help_heading = None)]
     pub script: Vec<String>,
+    /// The script's text, where a command has written it.
+    #[arg(skip)]
+    pub generated: Option<String>,
     #[command(flatten)]
     pub runtime: RuntimeFlags,
 }

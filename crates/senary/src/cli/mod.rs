@@ -6,12 +6,14 @@
 
 mod flags;
 mod options;
+mod tcp;
 mod usage_error;
 
 pub use flags::{
     ArchiveArgs, CompletionArgs, DepsArgs, EchoArgs, GlobalFlags, InspectArgs, NewArgs, OptionFlags, RunArgs,
     RunFlags, RuntimeFlags, ScriptArgs,
 };
+pub use tcp::TcpArgs;
 pub use usage_error::UsageError;
 
 use clap::builder::ValueParser;
@@ -74,6 +76,8 @@ struct Root {
 pub enum Command {
     /// Run a test
     Run(Box<RunArgs>),
+    /// Load-test a TCP service without a script
+    Tcp(Box<TcpArgs>),
     /// Print the options of a script as JSON, without running it
     Inspect(InspectArgs),
     /// List what a script imports, and whether this program has all of it
@@ -142,6 +146,9 @@ impl Command {
             Self::Deps(args) => &args.script,
             Self::Archive(args) => &args.script,
             Self::New(args) if args.file.len() > 1 => return Err(UsageError::at_most_one(args.file.len())),
+            Self::Tcp(args) => {
+                return exactly_one(&args.target, "the address of the server, e.g. localhost:6379");
+            }
             Self::Completion(args) => return exactly_one(&args.shell, "the name of a shell, e.g. bash"),
             Self::Echo(_) => {
                 let address = global.address.clone();

@@ -6,3 +6,4 @@ pub mod deps;
 pub mod echo;
 pub mod inspect;
 pub mod new;
+pub mod tcp;

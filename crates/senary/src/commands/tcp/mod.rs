@@ -1,0 +1,42 @@
+//! `senary tcp`: a load test of a TCP service in one line. It writes a script and runs it, so that everything else is as
+//! in `senary run`, and `--print-script` shows what to go on from.
+
+mod escapes;
+mod script;
+
+use std::io::{self, Write};
+
+use self::escapes::MessageError;
+use crate::cli::TcpArgs;
+use crate::environment::Environment;
+use crate::failure::Failure;
+use crate::run;
+use crate::settings::GlobalSettings;
+
+/// What is wrong with the flags.
+#[derive(Debug, thiserror::Error)]
+pub enum TcpError {
+    #[error("{0:?} is not an address: give HOST:PORT, [IPV6]:PORT or the path of a Unix socket")]
+    Target(String),
+    #[error("there is nothing to send: give --message 'TEXT' or --message-file FILE")]
+    NoMessage,
+    #[error("the message {text:?} cannot be read: {error}")]
+    Message { text: String, error: MessageError },
+    #[error("--framing takes a name such as lines, or a description in JSON, which this is not: {0}")]
+    Framing(String),
+    #[error("{0:?} is not a threshold: give METRIC: EXPRESSION, e.g. 'tcp_req_duration: p(99)<5'")]
+    Threshold(String),
+    #[error("--churn with --rate takes a --duration, not a --count")]
+    CountedChurn,
+    #[error("the options of TLS need --tls, too")]
+    TlsOff,
+}
+
+pub fn run(args: &TcpArgs, global: &GlobalSettings, env: &Environment) -> Result<(), Failure> {
+    let script = script::script(args).map_err(|error| Failure::Command(error.to_string()))?;
+    if args.print_script == Some(true) {
+        let written = io::stdout().write_all(script.as_bytes());
+        return written.map_err(Failure::system("writing to standard output"));
+    }
+    run::run(&args.to_run(script), global, env)
+}

@@ -1,0 +1,258 @@
+//! The script that does what the flags of `senary tcp` say.
+
+use std::fmt::Write;
+
+use serde_json::{Map, Value, json};
+
+use super::TcpError;
+use super::escapes::{bytes_of, bytes_of_hex};
+use crate::cli::TcpArgs;
+
+const DEFAULT_FRAMING: &str = "lines";
+const DEFAULT_SECONDS: f64 = 10.0;
+
+/// Longer than any run: where the count ends it.
+const NO_LIMIT: &str = "24h";
+
+/// Makes bytes of hexadecimal digits; only in scripts whose messages are not text.
+const BYTES: &str =
+    "const bytes = (hex) => Uint8Array.from(hex.match(/../g) || [], (pair) => parseInt(pair, 16))\n";
+
+pub fn script(args: &TcpArgs) -> Result<String, TcpError> {
+    let mut messages = Vec::new();
+    for text in &args.message {
+        let bytes = if args.hex == Some(true) { bytes_of_hex(text) } else { bytes_of(text) };
+        let bytes = bytes.map_err(|error| TcpError::Message { text: text.clone(), error })?;
+        messages.push(literal(&bytes));
+    }
+    for file in &args.message_file {
+        let path = std::path::absolute(file).map_or_else(|_| file.clone(), |path| path.display().to_string());
+        messages.push(format!("new Uint8Array(open({}, \"b\"))", text(&path)));
+    }
+    if messages.is_empty() {
+        return Err(TcpError::NoMessage);
+    }
+    let expect = match &args.expect {
+        None => None,
+        Some(expect) => {
+            let bytes = bytes_of(expect);
+            Some(literal(&bytes.map_err(|error| TcpError::Message { text: expect.clone(), error })?))
+        }
+    };
+    let parts = Parts {
+        connect: connect(args)?,
+        framing: framing(args)?,
+        options: options(args)?,
+        pump: pump(args, expect),
+        messages,
+    };
+    Ok(parts.write(args))
+}
+
+struct Parts {
+    connect: Vec<(&'static str, String)>,
+    framing: String,
+    options: Value,
+    pump: Vec<(&'static str, String)>,
+    messages: Vec<String>,
+}
+
+impl Parts {
+    fn write(&self, args: &TcpArgs) -> String {
+        let mut out = String::from("import { Socket } from \"senary/tcp\"\n");
+        let staggers = args.connect_rate.filter(|_| args.churn != Some(true));
+        if staggers.is_some() {
+            out.push_str("import { sleep } from \"k6\"\nimport exec from \"k6/execution\"\n");
+        }
+        let options = serde_json::to_string_pretty(&self.options).unwrap_or_default();
+        let _ = write!(out, "\nexport const options = {options}\n\n");
+        if self.messages.iter().chain(self.pump.iter().map(|(_, value)| value)).any(|m| m.contains("bytes("))
+        {
+            out.push_str(BYTES);
+        }
+        let _ = write!(out, "const messages = [{}]\n\n", self.messages.join(", "));
+        out.push_str("export default async function () {\n");
+        if let Some(rate) = staggers {
+            let _ = writeln!(out, "  sleep((exec.vu.idInInstance - 1) / {rate})");
+        }
+        let _ = writeln!(out, "  const socket = new Socket({{ framing: {} }})", self.framing);
+        out.push_str("  try {\n");
+        let _ = writeln!(out, "    await socket.connect({{ {} }})", fields(&self.connect));
+        let _ = writeln!(out, "    const result = await socket.pump({{ {} }})", fields(&self.pump));
+        out.push_str("    if (result.received === 0) throw new Error(`none of ${result.sent} requests was answered`)\n");
+        out.push_str("  } finally {\n    socket.destroy()\n  }\n}\n");
+        out
+    }
+}
+
+fn fields(fields: &[(&'static str, String)]) -> String {
+    fields.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join(", ")
+}
+
+fn connect(args: &TcpArgs) -> Result<Vec<(&'static str, String)>, TcpError> {
+    let target = args.target.first().map(String::as_str).unwrap_or_default();
+    let mut fields = match (target.contains('/'), target.rsplit_once(':')) {
+        // The command line asks for a target unless the test has an echo server.
+        _ if args.target.is_empty() => {
+            vec![("host", "__ENV.TCP_HOST".to_owned()), ("port", "__ENV.TCP_PORT".to_owned())]
+        }
+        (true, _) => vec![("path", text(target))],
+        (false, Some((host, port))) if !host.is_empty() => {
+            let number: u16 =
+                port.parse().ok().filter(|port| *port > 0).ok_or(TcpError::Target(target.to_owned()))?;
+            let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+            vec![("host", text(host)), ("port", number.to_string())]
+        }
+        _ => return Err(TcpError::Target(target.to_owned())),
+    };
+    fields.push(("timeout", milliseconds(args.timeout.0)));
+    let tls = &args.tls;
+    let file = |path: &String| format!("open({})", text(&absolute(path)));
+    let mut own = Vec::new();
+    own.extend(tls.tls_servername.iter().map(|name| ("servername", text(name))));
+    own.extend(tls.tls_ca.iter().map(|path| ("ca", file(path))));
+    own.extend(tls.tls_cert.iter().map(|path| ("cert", file(path))));
+    own.extend(tls.tls_key.iter().map(|path| ("key", file(path))));
+    own.extend(tls.tls_alpn.iter().map(|names| {
+        let names: Vec<&str> = names.split(',').map(str::trim).collect();
+        ("alpn", json!(names).to_string())
+    }));
+    if !own.is_empty() && tls.tls != Some(true) {
+        return Err(TcpError::TlsOff);
+    }
+    match (tls.tls, own.is_empty()) {
+        (Some(true), true) => fields.push(("tls", "true".to_owned())),
+        (Some(true), false) => fields.push(("tls", format!("{{ {} }}", self::fields(&own)))),
+        _ => {}
+    }
+    Ok(fields)
+}
+
+fn absolute(path: &str) -> String {
+    std::path::absolute(path).map_or_else(|_| path.to_owned(), |path| path.display().to_string())
+}
+
+/// A name, or a description in JSON.
+fn framing(args: &TcpArgs) -> Result<String, TcpError> {
+    let given = args.framing.as_deref().unwrap_or(DEFAULT_FRAMING);
+    if !given.trim_start().starts_with('{') {
+        return Ok(text(given));
+    }
+    let description: Value =
+        serde_json::from_str(given).map_err(|error| TcpError::Framing(error.to_string()))?;
+    Ok(description.to_string())
+}
+
+/// What the run is: how many connections, for how long.
+fn options(args: &TcpArgs) -> Result<Value, TcpError> {
+    let seconds = duration(args);
+    let connections = args.connections;
+    let scenario = match (args.churn == Some(true), args.rate, args.count, seconds) {
+        (false, _, _, seconds) => {
+            let opening = args.connect_rate.map_or(0.0, |rate| connections as f64 / rate);
+            let limit = seconds.map(|seconds| seconds + opening + args.timeout.0 as f64 / 1e9);
+            json!({
+                "executor": "per-vu-iterations",
+                "vus": connections,
+                "iterations": 1,
+                "maxDuration": limit.map_or(NO_LIMIT.to_owned(), |limit| format!("{}ms", (limit * 1e3).ceil())),
+            })
+        }
+        (true, Some(rate), _, Some(seconds)) => json!({
+            "executor": "constant-arrival-rate",
+            "rate": (rate * 1000.0).round().max(1.0),
+            "timeUnit": "1000s",
+            "duration": format!("{}ms", (seconds * 1e3).ceil()),
+            "preAllocatedVUs": connections,
+        }),
+        (true, Some(_), _, None) => return Err(TcpError::CountedChurn),
+        (true, None, Some(count), _) => json!({
+            "executor": "shared-iterations",
+            "vus": connections.min(count),
+            "iterations": count,
+            "maxDuration": seconds.map_or(NO_LIMIT.to_owned(), |seconds| format!("{}ms", (seconds * 1e3).ceil())),
+        }),
+        (true, None, None, seconds) => json!({
+            "executor": "constant-vus",
+            "vus": connections,
+            "duration": format!("{}ms", (seconds.unwrap_or(DEFAULT_SECONDS) * 1e3).ceil()),
+        }),
+    };
+    let mut options = json!({ "scenarios": { "tcp": scenario }, "strict": true });
+    let thresholds = thresholds(args)?;
+    if !thresholds.is_empty() {
+        options["thresholds"] = Value::Object(thresholds);
+    }
+    Ok(options)
+}
+
+fn thresholds(args: &TcpArgs) -> Result<Map<String, Value>, TcpError> {
+    let mut thresholds = Map::new();
+    for given in &args.threshold {
+        // The tags of a sub-metric have colons of their own.
+        let from = given.find('}').unwrap_or(0);
+        let (metric, expression) = given[from..]
+            .split_once(':')
+            .map(|(end, expression)| (given[..from + end.len()].trim(), expression.trim()))
+            .filter(|(metric, expression)| !metric.is_empty() && !expression.is_empty())
+            .ok_or_else(|| TcpError::Threshold(given.clone()))?;
+        let list = thresholds.entry(metric).or_insert_with(|| json!([]));
+        if let Some(list) = list.as_array_mut() {
+            list.push(json!(expression));
+        }
+    }
+    Ok(thresholds)
+}
+
+/// In seconds; `None` where the count ends the run.
+fn duration(args: &TcpArgs) -> Option<f64> {
+    match args.duration {
+        Some(duration) => Some(duration.0 as f64 / 1e9),
+        None => args.count.is_none().then_some(DEFAULT_SECONDS),
+    }
+}
+
+fn pump(args: &TcpArgs, expect: Option<String>) -> Vec<(&'static str, String)> {
+    let mut fields = vec![("message", "messages".to_owned())];
+    if args.churn == Some(true) {
+        fields.push(("count", "1".to_owned()));
+    } else {
+        let share = |rate: f64| rate / args.connections as f64;
+        fields.extend(args.rate.map(|rate| ("rate", share(rate).to_string())));
+        fields.extend(args.window.map(|window| ("window", window.to_string())));
+        fields.extend(args.count.map(|count| ("count", shared(count, args.connections))));
+        fields.extend(duration(args).map(|seconds| ("duration", (seconds * 1e3).ceil().to_string())));
+    }
+    fields.extend(expect.map(|expect| ("expect", format!("{{ contains: {expect} }}"))));
+    fields.push(("timeout", milliseconds(args.timeout.0)));
+    fields
+}
+
+/// The share of a connection in a count; the first ones take what is left over.
+fn shared(count: u64, connections: u64) -> String {
+    match (count / connections, count % connections) {
+        (each, 0) => each.to_string(),
+        (each, left) => format!("__VU <= {left} ? {} : {each}", each + 1),
+    }
+}
+
+fn milliseconds(nanos: i64) -> String {
+    (nanos as f64 / 1e6).to_string()
+}
+
+/// A message as the script has it: text where it is text.
+fn literal(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => self::text(text),
+        Err(_) => {
+            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("bytes(\"{hex}\")")
+        }
+    }
+}
+
+/// JSON is JavaScript, but for two line ends that are no line ends in JSON.
+fn text(text: &str) -> String {
+    let json = Value::String(text.to_owned()).to_string();
+    json.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
+}

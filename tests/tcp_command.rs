@@ -1,0 +1,112 @@
+//! `senary tcp`: a load test in one line, and the script that it prints.
+
+use std::time::Duration;
+
+use senary_testkit::{Outcome, Program};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_senary");
+
+fn tcp(args: &[&str]) -> Outcome {
+    let program = Program::new(BINARY).arg("tcp").args(args.iter().copied());
+    program.within(Duration::from_secs(60)).run()
+}
+
+/// Runs against the echo server, and exports the summary as scripts of the tests do.
+fn echoed(args: &[&str]) -> Outcome {
+    let mut all =
+        vec!["--with-echo", "--quiet", "--summary-export", "summary.json", "--summary-trend-stats", "count"];
+    all.extend(args);
+    tcp(&all)
+}
+
+#[test]
+fn a_count_is_sent_and_answered() {
+    let outcome = echoed(&["-m", "hello", "-m", r"wor\x6cd", "--count", "103", "--connections", "10"]);
+    outcome.expect_code(0);
+    for (metric, key, value) in [
+        ("tcp_reqs", "count", 103.0),
+        ("tcp_msgs_received", "count", 103.0),
+        ("tcp_sockets", "count", 10.0),
+        ("tcp_req_duration", "count", 103.0),
+        ("iterations", "count", 10.0),
+    ] {
+        outcome.expect_value(metric, key, value);
+    }
+}
+
+#[test]
+fn a_rate_is_kept_for_the_duration() {
+    let outcome = echoed(&["-m", "x", "--rate", "200", "--connections", "4", "--duration", "2s"]);
+    outcome.expect_code(0);
+    let sent = outcome.measured("tcp_reqs", "count");
+    assert!((396.0..=404.0).contains(&sent), "{sent} requests at 200/s in 2 s");
+}
+
+#[test]
+fn churn_opens_a_connection_for_each_request() {
+    let outcome = echoed(&["-m", "x", "--churn", "--count", "20", "--connections", "3"]);
+    outcome.expect_code(0).expect_value("tcp_sockets", "count", 20.0).expect_value("tcp_reqs", "count", 20.0);
+}
+
+#[test]
+fn what_is_not_as_expected_fails_thresholds() {
+    let wrong =
+        ["-m", "hello", "--count", "5", "--expect", "goodbye", "--threshold", "tcp_req_failed: rate==0"];
+    echoed(&wrong).expect_code(99).expect_value("tcp_reqs", "count", 5.0);
+    let right = ["-m", "hello", "--count", "5", "--expect", "ell", "--threshold", "tcp_req_failed: rate==0"];
+    echoed(&right).expect_code(0);
+}
+
+#[test]
+fn a_server_that_is_not_there_makes_the_run_red() {
+    let outcome = tcp(&["127.0.0.1:1", "-m", "x", "--count", "1", "--quiet"]);
+    outcome.expect_code(121).expect_text("ECONNREFUSED");
+}
+
+#[test]
+fn the_printed_script_does_the_same() {
+    let args = [
+        "-m",
+        "hello",
+        r"-m=\xff\x00",
+        "--framing",
+        "u16",
+        "--count",
+        "7",
+        "--connections",
+        "2",
+        "--with-echo",
+    ];
+    let mut print = args.to_vec();
+    print.push("--print-script");
+    let printed = tcp(&print);
+    printed.expect_code(0);
+    let script = printed.stdout.clone();
+    assert!(script.starts_with("import { Socket } from \"senary/tcp\"\n"), "{script}");
+    let run = Program::script(BINARY, &script)
+        .args(["--with-echo", "--quiet"])
+        .within(Duration::from_secs(60))
+        .run();
+    run.expect_code(0).expect_value("tcp_reqs", "count", 7.0).expect_value("tcp_sockets", "count", 2.0);
+}
+
+#[test]
+fn what_cannot_be_understood_says_what_to_do() {
+    for (args, text) in [
+        (&[][..], "accepts 1 arg(s), received 0: the address of the server, e.g. localhost:6379"),
+        (&["localhost", "-m", "x"], "\\\"localhost\\\" is not an address: give HOST:PORT"),
+        (&["h:0", "-m", "x"], "is not an address"),
+        (&["h:1"], "there is nothing to send: give --message"),
+        (&["h:1", "-m", r"a\q"], "is not an escape"),
+        (&["h:1", "-m", "f", "--hex"], "pairs of hexadecimal digits"),
+        (&["h:1", "-m", "x", "-f", "{"], "--framing takes a name such as lines"),
+        (&["h:1", "-m", "x", "--threshold", "p(99)<5"], "is not a threshold: give METRIC: EXPRESSION"),
+        (&["h:1", "-m", "x", "--tls-servername", "a"], "the options of TLS need --tls"),
+        (&["h:1", "-m", "x", "-C", "0"], "give a whole number from 1"),
+        (&["h:1", "-m", "x", "-f", "u33"], "u33"),
+    ] {
+        let outcome = tcp(args);
+        assert_ne!(outcome.code(), Some(0), "{args:?}");
+        outcome.expect_text(text);
+    }
+}
