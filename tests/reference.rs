@@ -93,6 +93,33 @@ fn flags() {
 }
 
 #[test]
+fn flags_of_tcp() {
+    let of = |command| {
+        let help = Program::new(BINARY).args([command, "--help"]).run().stdout;
+        let flag =
+            |line: &str| Some(line.trim_start().split_once("--")?.1.split([' ', ',']).next()?.to_owned());
+        help.lines().filter(|line| line.trim_start().starts_with('-')).filter_map(flag).collect::<Names>()
+    };
+    let own: Names = of("tcp").difference(&of("run")).map(|flag| format!("--{flag}")).collect();
+    let page = page("tcp.md");
+    let rows = page.lines().filter(|line| line.starts_with("| `--"));
+    let mut documented = Names::new();
+    for row in rows {
+        documented.extend(
+            row.split('|')
+                .nth(1)
+                .unwrap()
+                .split('`')
+                .filter(|part| part.starts_with("--"))
+                .map(str::to_owned),
+        );
+    }
+    // The same flags as in `run`, with a meaning of their own.
+    let shared = Names::from(["--duration".to_owned()]);
+    same("flags of senary tcp", &own.union(&shared).cloned().collect(), &documented);
+}
+
+#[test]
 fn options() {
     let mut program = Names::new();
     for source in sources("crates/senary/src/options") {
