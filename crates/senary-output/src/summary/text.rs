@@ -15,9 +15,39 @@ use crate::number::{percentage, plain, value};
 /// The scenario that options without scenarios stand for; it has no section of its own.
 const DEFAULT_SCENARIO: &str = "default";
 
-/// Categories of metrics in the order they are shown, after those of scripts and protocols (`CUSTOM`), with
+/// Categories of metrics in the order they are shown, after the scripts' own (`CUSTOM`), with
 /// the exact names of their metrics. A name that only begins like one of these is a script's own.
-const CATEGORIES: [(&str, &[&str]); 5] = [
+const CATEGORIES: [(&str, &[&str]); 6] = [
+    (
+        "TCP",
+        &[
+            "tcp_congestion_window",
+            "tcp_delivery_rate",
+            "tcp_errors",
+            "tcp_message_latency",
+            "tcp_min_rtt",
+            "tcp_msgs_received",
+            "tcp_msgs_sent",
+            "tcp_partial_writes",
+            "tcp_reads",
+            "tcp_req_blocked",
+            "tcp_req_duration",
+            "tcp_req_failed",
+            "tcp_req_waiting",
+            "tcp_reqs",
+            "tcp_retransmits",
+            "tcp_rtt",
+            "tcp_rtt_variance",
+            "tcp_socket_connecting",
+            "tcp_socket_duration",
+            "tcp_socket_resolving",
+            "tcp_sockets",
+            "tcp_timeouts",
+            "tcp_tls_handshaking",
+            "tcp_unmatched_messages",
+            "tcp_writes",
+        ],
+    ),
     (
         "HTTP",
         &[
