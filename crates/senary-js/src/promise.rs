@@ -1,22 +1,39 @@
 //! Promises that native code settles: at once, or from outside of script.
 
-use rquickjs::{Ctx, Function, Persistent, Value};
+use rquickjs::{Ctx, Persistent, Value, qjs};
 
 use crate::errors;
 
+unsafe extern "C" {
+    fn JS_NewPendingPromise(ctx: *mut qjs::JSContext) -> qjs::JSValue;
+    fn JS_SettlePromise(
+        ctx: *mut qjs::JSContext,
+        promise: qjs::JSValue,
+        is_reject: bool,
+        resolution: qjs::JSValue,
+    );
+}
+
 /// Settles a promise from outside of script.
 pub struct Resolvers {
-    pub resolve: Persistent<Function<'static>>,
-    pub reject: Persistent<Function<'static>>,
+    promise: Persistent<Value<'static>>,
 }
 
 impl Resolvers {
     pub fn resolve<'js>(self, ctx: &Ctx<'js>, value: Value<'js>) -> rquickjs::Result<()> {
-        self.resolve.restore(ctx)?.call((value,))
+        self.settle_with(ctx, false, &value)
     }
 
     pub fn reject<'js>(self, ctx: &Ctx<'js>, error: Value<'js>) -> rquickjs::Result<()> {
-        self.reject.restore(ctx)?.call((error,))
+        self.settle_with(ctx, true, &error)
+    }
+
+    fn settle_with<'js>(self, ctx: &Ctx<'js>, is_reject: bool, value: &Value<'js>) -> rquickjs::Result<()> {
+        let promise = self.promise.restore(ctx)?;
+        // SAFETY: the context is alive and entered, the promise is one that `pending` made in it and that nothing else
+        // settles; the engine takes references of its own.
+        unsafe { JS_SettlePromise(ctx.as_raw().as_ptr(), promise.as_raw(), is_reject, value.as_raw()) };
+        Ok(())
     }
 
     /// Resolves with a native result, or rejects with what it threw.
@@ -30,10 +47,13 @@ impl Resolvers {
 
 /// A promise that somebody else will settle.
 pub fn pending<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<(Value<'js>, Resolvers)> {
-    let (promise, resolve, reject) = ctx.promise()?;
-    let resolvers =
-        Resolvers { resolve: Persistent::save(ctx, resolve), reject: Persistent::save(ctx, reject) };
-    Ok((promise.into_value(), resolvers))
+    // SAFETY: the context is alive and entered; the engine gives back a value we own, or an exception, told apart below.
+    let promise = unsafe { Value::from_raw(ctx.clone(), JS_NewPendingPromise(ctx.as_raw().as_ptr())) };
+    if promise.is_exception() {
+        return Err(rquickjs::Error::Exception);
+    }
+    let resolvers = Resolvers { promise: Persistent::save(ctx, promise.clone()) };
+    Ok((promise, resolvers))
 }
 
 /// A promise that is settled already; cheaper than one with resolvers.

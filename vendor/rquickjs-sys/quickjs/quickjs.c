@@ -56895,6 +56895,42 @@ static JSValue js_promise_resolve_function_call(JSContext *ctx,
     return JS_UNDEFINED;
 }
 
+/* Senary: a promise that native code settles, without the two functions that
+   script would be given to do so. */
+JSValue JS_NewPendingPromise(JSContext *ctx)
+{
+    return js_promise_new_pending(ctx, JS_UNDEFINED);
+}
+
+/* Senary: settles it, once. As the resolving functions do, it follows an
+   object that is a thenable. */
+void JS_SettlePromise(JSContext *ctx, JSValueConst promise, bool is_reject,
+                      JSValueConst resolution)
+{
+    JSValueConst args[3];
+    JSValue then, error;
+
+    if (!is_reject && JS_IsObject(resolution)) {
+        then = JS_GetProperty(ctx, resolution, JS_ATOM_then);
+        if (JS_IsException(then)) {
+            error = JS_GetException(ctx);
+            fulfill_or_reject_promise(ctx, promise, error, true);
+            JS_FreeValue(ctx, error);
+            return;
+        }
+        if (JS_IsFunction(ctx, then)) {
+            args[0] = promise;
+            args[1] = resolution;
+            args[2] = then;
+            JS_EnqueueJob(ctx, js_promise_resolve_thenable_job, 3, args);
+            JS_FreeValue(ctx, then);
+            return;
+        }
+        JS_FreeValue(ctx, then);
+    }
+    fulfill_or_reject_promise(ctx, promise, resolution, is_reject);
+}
+
 static void js_promise_finalizer(JSRuntime *rt, JSValueConst val)
 {
     JSPromiseData *s = JS_GetOpaque(val, JS_CLASS_PROMISE);
