@@ -1,5 +1,6 @@
 //! Received bytes in, whole messages out.
 
+use std::ops::Deref;
 use std::rc::Rc;
 
 use bytes::{Buf, Bytes};
@@ -8,7 +9,7 @@ use crate::buffer::Buffer;
 use crate::description::Empty;
 use crate::error::{Fault, FrameError};
 use crate::framing::Framing;
-use crate::scan::{Content, Message, Scan, Scanner, within};
+use crate::scan::{self, Content, Scan, Scanner, within};
 use crate::view::View;
 
 /// Until so many bytes have come, a claimed length allocates no more than this.
@@ -19,6 +20,32 @@ pub enum Received {
     Message(Bytes),
     /// A frame without content that goes back to the peer as it came.
     Echo(Bytes),
+}
+
+/// What [`Framer::receive_from`] hands over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Taken<'a> {
+    Message(Message<'a>),
+    /// A frame without content that goes back to the peer as it came.
+    Echo(Message<'a>),
+}
+
+/// A whole message, where the caller has it, or in bytes of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message<'a> {
+    Borrowed(&'a [u8]),
+    Owned(Bytes),
+}
+
+impl Deref for Message<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Borrowed(bytes) => bytes,
+            Self::Owned(bytes) => bytes,
+        }
+    }
 }
 
 /// Takes a stream apart. Each byte is looked at once, and copied once at most: a message that lies within a chunk is a slice
@@ -81,12 +108,56 @@ impl Framer {
             if !empty || self.framing.empty == Empty::Deliver {
                 return Ok(Some(Received::Message(self.take_message(message, end))));
             }
-            let frame = self.take_message(Message::Part(0..end), end);
+            let frame = self.take_message(scan::Message::Part(0..end), end);
             if self.framing.empty == Empty::Echo {
                 return Ok(Some(Received::Echo(frame)));
             }
         }
         Ok(None)
+    }
+
+    /// The next whole message, from bytes that have just been received and are still the caller's: one that lies in them as a
+    /// whole is not copied. Called until it gives back `None`; then `bytes` is empty, and the rest has been kept. An error
+    /// stays.
+    pub fn receive_from<'a>(&mut self, bytes: &mut &'a [u8]) -> Result<Option<Taken<'a>>, FrameError> {
+        loop {
+            if !self.is_empty() || self.failed.is_some() {
+                self.push(Bytes::copy_from_slice(std::mem::take(bytes)));
+                return Ok(self.receive()?.map(Taken::from));
+            }
+            let between = bytes.iter().take_while(|byte| self.framing.between.contains(byte)).count();
+            *bytes = &bytes[between..];
+            self.offset += between as u64;
+            if bytes.is_empty() {
+                return Ok(None);
+            }
+            let scan = self.scanner.scan(&self.framing, View { head: &[], new: bytes });
+            let end = match scan.map_err(|fault| self.fail(fault))? {
+                Scan::End(end) => end,
+                Scan::More { total } => {
+                    self.total = total;
+                    self.push(Bytes::copy_from_slice(std::mem::take(bytes)));
+                    self.keep_chunk();
+                    return Ok(None);
+                }
+            };
+            let (frame, rest) = bytes.split_at(end);
+            let content = self.scanner.carve(&self.framing, frame);
+            let Content { message, empty } = content.map_err(|fault| self.fail(fault))?;
+            *bytes = rest;
+            self.offset += end as u64;
+            self.restart();
+            match (empty, self.framing.empty) {
+                (false, _) | (true, Empty::Deliver) => {
+                    return Ok(Some(Taken::Message(match message {
+                        scan::Message::Part(part) => Message::Borrowed(&frame[part]),
+                        scan::Message::Decoded(decoded) => Message::Owned(Bytes::from(decoded)),
+                    })));
+                }
+                (true, Empty::Echo) => return Ok(Some(Taken::Echo(Message::Borrowed(frame)))),
+                (true, Empty::Skip) => {}
+            }
+        }
     }
 
     /// Where the next whole frame ends. The scanner knows what it has found in it.
@@ -127,22 +198,22 @@ impl Framer {
     /// Takes out the frame that ends there, and gives back the message in it.
     // Moved less often, a message takes a quarter less time.
     #[inline(always)]
-    fn take_message(&mut self, message: Message, end: usize) -> Bytes {
+    fn take_message(&mut self, message: scan::Message, end: usize) -> Bytes {
         let whole = std::mem::take(&mut self.head);
         match message {
-            Message::Part(part) if whole.is_empty() => {
+            scan::Message::Part(part) if whole.is_empty() => {
                 self.waiting.drop_front(part.start);
                 let message = self.waiting.split_front(part.len());
                 self.waiting.drop_front(end - part.end);
                 message
             }
-            Message::Part(part) => {
+            scan::Message::Part(part) => {
                 let mut frame = Bytes::from(whole);
                 frame.truncate(part.end);
                 frame.advance(part.start);
                 frame
             }
-            Message::Decoded(bytes) => {
+            scan::Message::Decoded(bytes) => {
                 if whole.is_empty() {
                     self.waiting.drop_front(end);
                 }
@@ -248,6 +319,15 @@ impl Framer {
         let head = std::mem::take(&mut self.head);
         self.waiting.push_front(Bytes::from(head));
         self.restart();
+    }
+}
+
+impl From<Received> for Taken<'_> {
+    fn from(received: Received) -> Self {
+        match received {
+            Received::Message(message) => Self::Message(Message::Owned(message)),
+            Received::Echo(frame) => Self::Echo(Message::Owned(frame)),
+        }
     }
 }
 

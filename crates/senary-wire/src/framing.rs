@@ -144,6 +144,17 @@ impl Framing {
         self.max
     }
 
+    /// Whether the end of a message is found by a regular expression of a script, which needs its engine.
+    pub fn needs_engine(&self) -> bool {
+        match &self.kind {
+            Kind::Pattern(_) => true,
+            // Names have patterns of our own.
+            Kind::Lines(lines) => !lines.strict && (lines.count.is_some() || lines.until.is_some()),
+            Kind::Headers(headers) => headers.otherwise.as_deref().is_some_and(Self::needs_engine),
+            _ => false,
+        }
+    }
+
     /// How long a silence ends a message, where one does.
     pub fn idle(&self) -> Option<Duration> {
         match self.kind {

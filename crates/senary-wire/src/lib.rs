@@ -35,7 +35,7 @@ pub use description::{
 };
 pub use error::{DescriptionError, EncodeError, FieldError, FrameError, Reason, TemplateError};
 pub use field::{Endian, Field};
-pub use framer::{Framer, Received};
+pub use framer::{Framer, Message, Received, Taken};
 pub use framing::Framing;
 pub use key::{Id, Key};
 pub use matcher::Matcher;

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{pattern, receive};
+use common::{pattern, receive, receive_from};
 use proptest::prelude::*;
 use senary_wire::{
     Delimiters, Description, Empty, Escape, Form, FrameError, Framer, Framing, Header, Headers, Length,
@@ -156,8 +156,11 @@ proptest! {
         prop_assert_eq!(&split, &whole);
         prop_assert_eq!(kind(split_error), kind(error.clone()));
         let (single, single_error) = receive(&framing, stream.chunks(1).map(Bytes::copy_from_slice));
-        prop_assert_eq!(single, whole);
-        prop_assert_eq!(kind(single_error), kind(error));
+        prop_assert_eq!(&single, &whole);
+        prop_assert_eq!(kind(single_error), kind(error.clone()));
+        let (borrowed, borrowed_error) = receive_from(&framing, cut(&stream, &cuts));
+        prop_assert_eq!(borrowed, whole);
+        prop_assert_eq!(kind(borrowed_error), kind(error));
     }
 
     #[test]

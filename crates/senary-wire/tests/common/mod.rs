@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use regex_lite::Regex;
-use senary_wire::{Description, Form, Found, FrameError, Framer, Framing, Pattern, Received};
+use senary_wire::{Description, Form, Found, FrameError, Framer, Framing, Pattern, Received, Taken};
 
 /// A regular expression over bytes as Latin-1, as a script's engine would have it.
 pub struct Latin1(Regex);
@@ -51,6 +51,36 @@ pub fn receive(
                 Err(error) => return (received, Some(error)),
             }
         }
+    }
+    loop {
+        match framer.finish() {
+            Ok(Some(message)) => received.push(message),
+            Ok(None) => return (received, None),
+            Err(error) => return (received, Some(error)),
+        }
+    }
+}
+
+/// The same out of bytes that stay the caller's.
+pub fn receive_from(
+    framing: &Rc<Framing>,
+    chunks: impl IntoIterator<Item = Bytes>,
+) -> (Vec<Received>, Option<FrameError>) {
+    let mut framer = Framer::new(framing.clone());
+    let mut received = Vec::new();
+    for chunk in chunks {
+        let mut rest = &chunk[..];
+        loop {
+            match framer.receive_from(&mut rest) {
+                Ok(Some(Taken::Message(message))) => {
+                    received.push(Received::Message(Bytes::copy_from_slice(&message)));
+                }
+                Ok(Some(Taken::Echo(frame))) => received.push(Received::Echo(Bytes::copy_from_slice(&frame))),
+                Ok(None) => break,
+                Err(error) => return (received, Some(error)),
+            }
+        }
+        assert!(rest.is_empty(), "all is taken");
     }
     loop {
         match framer.finish() {
