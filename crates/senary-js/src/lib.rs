@@ -45,7 +45,7 @@ mod stack;
 mod testing;
 pub mod value_text;
 pub mod vu;
-mod wake;
+pub mod wake;
 
 pub use allocator::Allocator;
 pub use bundle::Bundle;

@@ -65,12 +65,12 @@ pub(crate) fn watch() {
 }
 
 /// Completes at `due` or up to a [`SLACK`] later, never before. Needs a `LocalSet` around it.
-pub(crate) fn sleep_until(due: Instant) -> Sleep {
+pub fn sleep_until(due: Instant) -> Sleep {
     Sleep { due, id: None }
 }
 
 /// See [`sleep_until`].
-pub(crate) struct Sleep {
+pub struct Sleep {
     due: Instant,
     /// Which of the thread's timers this is, once it is one.
     id: Option<u64>,

@@ -75,6 +75,11 @@ impl Template {
         &self.data
     }
 
+    /// Whether all its messages are the same.
+    pub fn is_constant(&self) -> bool {
+        self.patches.is_empty()
+    }
+
     /// Appends a message.
     pub fn write(&self, values: &mut Values<'_>, out: &mut Vec<u8>) {
         let start = out.len();

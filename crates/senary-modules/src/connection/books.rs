@@ -123,8 +123,16 @@ impl SocketBooks {
         failure
     }
 
+    /// The series of a metric under the VU's present tags, the connection's, those of a call, and the code of a failure: for
+    /// a caller that records much under the same ones.
+    pub fn series(&self, metric: MetricId, error_code: Option<&'static str>, tags: &Tags) -> SeriesId {
+        let kind = error_code.map(|code| ("error_code", code));
+        let tags = self.tags_with(kind.as_slice(), tags);
+        self.vu.worker.record(|r| r.series(metric, tags))
+    }
+
     /// Counts a failure among the run's.
-    fn add_to_failures(&self, failure: &SocketFailure) {
+    pub fn add_to_failures(&self, failure: &SocketFailure) {
         let id = FailureId {
             code: failure.code,
             method: failure.method.as_str(),

@@ -18,7 +18,7 @@ use super::delivery::Side;
 use super::events::{EVENT_COUNT, EventName, SocketEvent};
 use super::metrics::TcpMetrics;
 use super::send::{self, WriteOutcome};
-use super::{connect_options, io, target};
+use super::{connect_options, io, pump, target};
 use crate::connection::bytes::with_bytes;
 use crate::connection::error::{CallSite, Method, SocketFailure};
 use crate::connection::options::{self, Tags};
@@ -160,6 +160,9 @@ fn write<'js>(
     given: Opt<Value<'js>>,
 ) -> rquickjs::Result<Value<'js>> {
     let core = this.0.borrow().core.clone();
+    if let Some(extended) = &core.extended {
+        pump::refuse_meanwhile(&ctx, extended, "write()")?;
+    }
     let given = options::object(&ctx, given.0.as_ref(), "tcp.writeOptions")?;
     let (encoding, tags) = match &given {
         None => (None, Vec::new()),

@@ -18,6 +18,7 @@ use super::events::{self, EventName, SocketEvent};
 use super::extended::Extended;
 use super::half_close::{self, OurSide};
 use super::inbound::{Item, Want};
+use super::pump;
 use super::replies;
 use super::requests::{KeyOf, Pending, Serial};
 use super::send;
@@ -47,6 +48,9 @@ impl From<FrameError> for Stop {
 /// Bytes have come: the next message goes to whom it belongs, and the others get turns of their own.
 pub fn received(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, extended: &Extended) -> rquickjs::Result<()> {
     socket.data_queued.set(false);
+    if extended.pump_reads() {
+        return Ok(());
+    }
     match next_item(ctx, socket, extended) {
         Ok(None) => {}
         Ok(Some(item)) => {
@@ -307,7 +311,9 @@ pub fn due(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, extended: &Extended) -> rquic
     extended.due_queued.set(false);
     let is_over = extended.inbound.borrow().idle_ends().is_some_and(|end| end <= Instant::now());
     let message = if is_over { extended.inbound.borrow_mut().flush_idle() } else { None };
-    if let Some(message) = message {
+    if let Some(message) = message
+        && !pump::has_taken(socket, extended, &message)
+    {
         hand_over(ctx, socket, extended, Item::Message(message))?;
     }
     expired(ctx, socket, extended)
@@ -375,7 +381,7 @@ pub fn request_not_sent(
     request_failed(ctx, socket, extended, failure, &tags, promise)
 }
 
-/// All requests under way fail for the same reason.
+/// All requests under way fail for the same reason, those of a pump among them.
 fn fail_requests(
     ctx: &Ctx<'_>,
     socket: &Rc<SocketCore>,
@@ -383,6 +389,7 @@ fn fail_requests(
     code: &'static str,
     text: &str,
 ) -> rquickjs::Result<()> {
+    pump::stop(ctx, socket, extended, code, text)?;
     let pending = extended.requests.borrow_mut().take_all();
     for Pending { promise, tags, called, .. } in pending {
         // Without a promise its time was over before, and it has failed already.
@@ -395,7 +402,7 @@ fn fail_requests(
 }
 
 /// The stream cannot be taken apart any further: everybody who waits is told, and the connection ends.
-fn break_off(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, failure: SocketFailure) -> rquickjs::Result<()> {
+pub fn break_off(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, failure: SocketFailure) -> rquickjs::Result<()> {
     let failure = socket.failed(failure, &Vec::new());
     let cut_off = socket.close();
     events::tell(ctx, socket, &failure)?;

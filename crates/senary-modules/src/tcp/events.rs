@@ -13,7 +13,7 @@ use senary_net::NetError;
 
 use super::class::SocketObject;
 use super::core::{Connecting, CutOff, SocketCore, State, Waiting};
-use super::{delivery, half_close};
+use super::{delivery, half_close, pump};
 use crate::connection::error::{Method, SocketFailure};
 
 /// The events scripts may listen to.
@@ -80,6 +80,10 @@ pub enum SocketEvent {
     Drained(Option<NetError>),
     /// The connection could not be encrypted, and is gone.
     TlsFailed(SocketFailure, Resolvers),
+    /// The pump is over.
+    Pumped,
+    /// The stream cannot be taken apart any further.
+    Broken(SocketFailure),
     /// Somebody has waited too long, or a silence has ended a message.
     Due,
     /// `destroy()` was called; the writes it cut off.
@@ -150,6 +154,7 @@ impl Live for SocketCore {
     fn abandon(&self) {
         self.close().writes.iter().for_each(|write| self.count_partial(write));
         if let Some(extended) = &self.extended {
+            pump::abandon(self, extended);
             extended.abandon();
         }
         self.connecting.take();
@@ -231,7 +236,7 @@ fn dispatch(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, event: SocketEvent) -> rquic
             if listens(ctx, socket, EventName::Error) {
                 tell(ctx, socket, &failure)?;
             } else {
-                log::error!(error = failure.message.as_str(), method = "read", module = "tcp"; "Handling TCP error");
+                log::error!(error = failure.message.as_str(), method = failure.method.as_str(), module = "tcp"; "Handling TCP error");
             }
             if socket.state() == State::Open { closed_by_peer(ctx, socket) } else { Ok(()) }
         }
@@ -255,6 +260,17 @@ fn dispatch(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, event: SocketEvent) -> rquic
             let value = tell(ctx, socket, &failure)?;
             promise.reject(ctx, value)?;
             if socket.is_open() { closed_by_peer(ctx, socket) } else { Ok(()) }
+        }
+        SocketEvent::Pumped => match &socket.extended {
+            Some(extended) => pump::finish(ctx, socket, extended),
+            None => Ok(()),
+        },
+        SocketEvent::Broken(failure) => {
+            if socket.is_open() {
+                delivery::break_off(ctx, socket, failure)
+            } else {
+                Ok(())
+            }
         }
         SocketEvent::Due => match &socket.extended {
             Some(extended) => delivery::due(ctx, socket, extended),

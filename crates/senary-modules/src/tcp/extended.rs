@@ -13,6 +13,7 @@ use super::half_close::OurSide;
 use super::inbound::Inbound;
 use super::latency::Latency;
 use super::metrics::MessageMetrics;
+use super::pump::Pump;
 use super::requests::{Correlation, Requests};
 use super::tcp_info::Asks;
 use super::throttle::Throttle;
@@ -57,6 +58,8 @@ pub struct Extended {
     pub settings: Settings,
     pub inbound: RefCell<Inbound>,
     pub requests: RefCell<Requests>,
+    /// The pump under way. Borrowed only while no script can run.
+    pub pump: RefCell<Option<Box<Pump>>>,
     /// What `send()` adds. `None`: nothing.
     pub sends: RefCell<Option<Rc<Framing>>>,
     /// Whether messages have an end at all: by a description or by a function.
@@ -94,6 +97,7 @@ impl Extended {
             settings,
             inbound: RefCell::new(Inbound::new(memory, None)),
             requests: RefCell::default(),
+            pump: RefCell::default(),
             sends: RefCell::default(),
             is_framed: Cell::new(false),
             by_function: Cell::new(false),
@@ -128,6 +132,11 @@ impl Extended {
 
     pub fn awaits_once(&self, event: EventName) -> bool {
         self.once.borrow().iter().any(|(name, _)| *name == event)
+    }
+
+    /// Whether all messages are the pump's.
+    pub fn pump_reads(&self) -> bool {
+        self.pump.borrow().as_ref().is_some_and(|pump| pump.takes_replies)
     }
 
     /// Whether bytes should be received now.

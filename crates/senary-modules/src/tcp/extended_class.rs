@@ -19,6 +19,7 @@ use super::framing::{self, Receive, field, only_known, text, whole, wrong};
 use super::half_close;
 use super::inbound::{Reader, Want};
 use super::metrics::{MessageMetrics, TcpMetrics};
+use super::pump;
 use super::send::{self, WriteOutcome};
 use super::socket_options::{self, SocketOptions};
 use super::{request_calls, start_tls, tcp_info, throttle};
@@ -56,6 +57,7 @@ fn methods<'js>(ctx: &Ctx<'js>, prototype: &Object<'js>) -> rquickjs::Result<()>
     method("send", Function::new(ctx.clone(), send))?;
     method("read", Function::new(ctx.clone(), read))?;
     method("request", Function::new(ctx.clone(), request_calls::request))?;
+    method("pump", Function::new(ctx.clone(), pump::pump))?;
     method("pause", Function::new(ctx.clone(), |this: Receiver<'js>| set_paused(&this, true)))?;
     method("resume", Function::new(ctx.clone(), |this: Receiver<'js>| set_paused(&this, false)))?;
     method("end", Function::new(ctx.clone(), half_close::end))?;
@@ -122,6 +124,7 @@ fn set_framing<'js>(
     let given = framing::given(ctx, &value)?;
     let object = class.borrow();
     let Some(extended) = &object.core.extended else { return Ok(()) };
+    pump::refuse_meanwhile(ctx, extended, "another framing")?;
     let mut functions = object.functions().borrow_mut();
     functions.framing = given.is_some().then_some(value);
     extended.is_framed.set(given.is_some());
@@ -162,6 +165,7 @@ fn send<'js>(
 ) -> rquickjs::Result<Value<'js>> {
     let core = this.0.borrow().core.clone();
     let extended = extended_of(&ctx, &core)?;
+    pump::refuse_meanwhile(&ctx, extended, "send()")?;
     let tags = match options::object(&ctx, given.0.as_ref(), "send options")? {
         None => Tags::new(),
         Some(given) => {
@@ -221,6 +225,7 @@ fn read<'js>(
 ) -> rquickjs::Result<Value<'js>> {
     let core = this.0.borrow().core.clone();
     let extended = extended_of(&ctx, &core)?;
+    pump::refuse_meanwhile(&ctx, extended, "read()")?;
     let (want, given) = match &first.0 {
         Some(first) if first.is_number() => {
             (Want::Exactly(whole(&ctx, "read(bytes)", first)? as usize), second.0)

@@ -13,6 +13,7 @@ use super::core::{NO_CONNECTION, SocketCore, Waiting};
 use super::events::{self, SocketEvent};
 use super::extended::Extended;
 use super::extended_class::extended_of;
+use super::pump;
 use super::send::{self, WriteOutcome};
 use crate::connection::bytes::with_bytes;
 use crate::connection::error::{CallSite, Method, SocketFailure};
@@ -32,6 +33,7 @@ pub enum OurSide {
 pub fn end<'js>(ctx: Ctx<'js>, this: Receiver<'js>, data: Opt<Value<'js>>) -> rquickjs::Result<Value<'js>> {
     let core = this.0.borrow().core.clone();
     let extended = extended_of(&ctx, &core)?;
+    pump::refuse_meanwhile(&ctx, extended, "end()")?;
     if !core.is_open() {
         let failure = SocketFailure::new(Method::End, "ENOTCONN", NO_CONNECTION);
         return refuse(&ctx, &this.0, failure, &Tags::new());

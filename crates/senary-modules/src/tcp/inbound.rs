@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use senary_wire::{Buffer, FrameError, Framer, Framing, Received};
+use senary_wire::{Buffer, FrameError, Framer, Framing, Received, Taken};
 
 use crate::connection::error::CallSite;
 use senary_js::memory::{Charge, Memory};
@@ -97,16 +97,40 @@ impl Inbound {
 
     /// Bytes have come.
     pub fn push(&mut self, bytes: &[u8], now: Instant) {
-        if self.len() == 0 {
-            self.began = now;
-        }
-        self.latest = now;
+        self.came(now);
         let bytes = Bytes::copy_from_slice(bytes);
         match &mut self.source {
             Source::Stream(buffer) => buffer.push(bytes),
             Source::Framed(framer) => framer.push(bytes),
         }
         self.recharge();
+    }
+
+    /// When bytes have come.
+    pub fn came(&mut self, now: Instant) {
+        if self.len() == 0 {
+            self.began = now;
+        }
+        self.latest = now;
+    }
+
+    /// The next message out of bytes that have just come and are still the caller's; called until there is none. Without a
+    /// framing there is none, and the bytes are dropped.
+    pub fn receive_from<'a>(&mut self, bytes: &mut &'a [u8]) -> Result<Option<Taken<'a>>, FrameError> {
+        let taken = match &mut self.source {
+            Source::Framed(framer) => framer.receive_from(bytes)?,
+            Source::Stream(_) => {
+                *bytes = &[];
+                None
+            }
+        };
+        self.recharge();
+        Ok(taken)
+    }
+
+    /// Whether only a turn of the VU can tell where a message ends.
+    pub fn needs_engine(&self) -> bool {
+        matches!(&self.source, Source::Framed(framer) if framer.framing().needs_engine())
     }
 
     /// Bytes that have come and are in no message yet.

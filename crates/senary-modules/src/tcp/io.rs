@@ -19,6 +19,7 @@ use tokio::time::Sleep;
 use super::core::{QueuedWrite, SocketCore, State, Waiting};
 use super::events::SocketEvent;
 use super::extended::Extended;
+use super::pump::{self, Step};
 use super::target::ConnectTarget;
 use super::tcp_info::Round;
 use super::throttle::Gate;
@@ -30,6 +31,11 @@ const READ_BUFFER: usize = 63 * 1024;
 
 thread_local! {
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BUFFER]);
+}
+
+/// Lends the buffer of this worker. What is called must not read by itself.
+pub fn with_buffer<R>(f: impl FnOnce(&mut [u8]) -> R) -> R {
+    BUFFER.with_borrow_mut(|buffer| f(buffer))
 }
 
 /// Dials and, if that works, serves the connection to its end.
@@ -103,8 +109,17 @@ fn poll_io(socket: &Rc<SocketCore>, clocks: &mut Clocks, cx: &mut Context<'_>) -
             }
             return Poll::Ready(Next::StartTls);
         }
+        match socket.extended.as_ref().map_or(Step::Wait, |extended| pump::poll(socket, extended, cx)) {
+            Step::Wait => {}
+            Step::Tell => progress = true,
+            Step::Lost => {
+                run_script(socket);
+                return Poll::Ready(Next::End);
+            }
+        }
         let wanted = socket.extended.as_ref().is_none_or(|extended| {
-            extended.wants_bytes() && !clocks.read_gate.is_closed(&extended.throttle.read, cx)
+            let wants = !extended.pump_reads() && extended.wants_bytes();
+            wants && !clocks.read_gate.is_closed(&extended.throttle.read, cx)
         });
         if !wanted {
             progress |= clocks.silence.poll(socket, cx);

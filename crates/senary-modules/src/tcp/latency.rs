@@ -81,6 +81,11 @@ impl Latency {
         }
     }
 
+    /// The time as a message that is sent now has to have it.
+    pub fn time(&self) -> u64 {
+        (self.clock.now().as_nanos() / self.unit.nanoseconds()) as u64
+    }
+
     /// In milliseconds. A place of a few bytes has the last part of a time only, so it is counted round; what is more than
     /// half a round back lies in the future.
     fn between(&self, written: u64, now: Duration) -> Option<f64> {

@@ -5,7 +5,7 @@
 //! `senary/tcp` besides: `extended_class` and `extended` (its methods, its state), `socket_options` and `connect_options`,
 //! `framing` and `patterns` (what the script gives), `inbound` (received bytes), `delivery` (who gets a message), `encoding`,
 //! `request_calls`, `requests` and `replies`, `tls` and `start_tls`, `half_close` (how it ends), `throttle`, `tcp_info` and
-//! `latency` (what is measured).
+//! `latency` (what is measured), `pump` and its parts.
 
 pub mod class;
 mod connect_options;
@@ -22,6 +22,14 @@ mod io;
 mod latency;
 mod metrics;
 mod patterns;
+mod pump;
+mod pump_flights;
+mod pump_message;
+mod pump_options;
+mod pump_outbound;
+mod pump_result;
+mod pump_run;
+mod pump_schedule;
 mod replies;
 mod request_calls;
 mod requests;

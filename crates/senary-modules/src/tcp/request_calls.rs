@@ -14,6 +14,7 @@ use super::delivery::{self, Side};
 use super::extended::Extended;
 use super::extended_class::{SCRATCH, duration, encode, extended_of, matcher};
 use super::framing::{field, only_known, whole, wrong};
+use super::pump;
 use super::requests::{Answer, Correlation, Pending};
 use super::send::{self, WriteOutcome};
 use crate::connection::bytes::with_bytes;
@@ -21,7 +22,7 @@ use crate::connection::error::{CallSite, Method, SocketFailure};
 use crate::connection::options::{self, Tags};
 
 /// How long a request waits for its reply where it does not say otherwise.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 struct Asked {
     timeout: Duration,
@@ -71,6 +72,7 @@ pub fn request<'js>(
     let due = Instant::now();
     let core = this.0.borrow().core.clone();
     let extended = extended_of(&ctx, &core)?;
+    pump::refuse_meanwhile(&ctx, extended, "request()")?;
     if !extended.is_framed.get() {
         let text = "request() needs a framing, to know where a reply ends: new Socket({ framing: \"u32\" })";
         return Err(wrong(&ctx, text));

@@ -107,6 +107,27 @@ impl Requests {
         Some(serial)
     }
 
+    /// The place of an answer in order that is still to come, to a request that has failed.
+    pub fn add_late(&mut self, answer: Answer) {
+        let now = Instant::now();
+        let pending = Pending {
+            due: now,
+            sent: None,
+            first_byte: None,
+            deadline: now,
+            promise: None,
+            answer,
+            as_list: false,
+            replies: Vec::new(),
+            tags: Tags::new(),
+            called: None,
+        };
+        let serial = Serial(self.next);
+        self.next += 1;
+        self.order.push_back(serial);
+        self.pending.insert(serial, pending);
+    }
+
     /// A number that no request under way has, and that fits its place. It is never 0: MQTT and others do not allow that.
     pub fn new_number(&mut self, largest: u64) -> Option<u64> {
         for _ in 0..=self.by_key.len() {

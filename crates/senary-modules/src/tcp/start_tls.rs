@@ -14,8 +14,8 @@ use super::class::{Receiver, refuse};
 use super::core::{NO_CONNECTION, SocketCore, Waiting};
 use super::events::SocketEvent;
 use super::extended_class::extended_of;
-use super::send;
 use super::tls::{self, TlsSettings};
+use super::{pump, send};
 use crate::connection::error::{CallSite, Method, SocketFailure};
 use crate::connection::options::{self, Tags};
 
@@ -26,6 +26,7 @@ pub fn start_tls<'js>(
 ) -> rquickjs::Result<Value<'js>> {
     let core = this.0.borrow().core.clone();
     let extended = extended_of(&ctx, &core)?;
+    pump::refuse_meanwhile(&ctx, extended, "startTls()")?;
     let settings = match options::object(&ctx, given.0.as_ref(), "TLS options")? {
         Some(given) => tls::settings(&ctx, &given)?,
         None => TlsSettings::default(),

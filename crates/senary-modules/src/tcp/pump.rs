@@ -1,0 +1,163 @@
+//! The pump: requests without script per message. `pump_run` is the machine, in the socket's I/O task; the
+//! other files that begin so are its parts. Here is what script sees of it: how it begins, what it keeps others from meanwhile, and how it ends.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use rquickjs::function::Opt;
+use rquickjs::{Ctx, Value};
+use senary_js::promise::pending;
+
+use super::class::{Receiver, refuse};
+use super::core::{NO_CONNECTION, SocketCore, Waiting};
+use super::extended::Extended;
+use super::extended_class::extended_of;
+use super::framing::wrong;
+use super::pump_flights::Flights;
+use super::pump_message::{Keys, Messages};
+use super::pump_options::{PumpOptions, Reply};
+use super::pump_outbound::Outbound;
+use super::pump_result::Tally;
+pub use super::pump_run::{Pump, Step, poll};
+use super::pump_schedule::{Random, Schedule, nanoseconds};
+use super::send;
+use super::throttle::Gate;
+use crate::connection::error::{CallSite, Method, SocketFailure};
+
+/// `socket.pump(options)`.
+pub fn pump<'js>(ctx: Ctx<'js>, this: Receiver<'js>, given: Opt<Value<'js>>) -> rquickjs::Result<Value<'js>> {
+    let core = this.0.borrow().core.clone();
+    let extended = extended_of(&ctx, &core)?;
+    let options = PumpOptions::of(&ctx, given.0.as_ref())?;
+    refuse_meanwhile(&ctx, extended, "another pump()")?;
+    if extended.requests.borrow().under_way() > 0 || !extended.inbound.borrow().readers.is_empty() {
+        let text = "pump() has the socket to itself: wait for the request() or read() that is under way";
+        return Err(wrong(&ctx, text));
+    }
+    if !core.is_open() || core.is_ending() {
+        let failure = SocketFailure::new(Method::Request, "ENOTCONN", NO_CONNECTION);
+        return refuse(&ctx, &this.0, failure, &options.tags);
+    }
+    check_framing(&ctx, extended, &options)?;
+    let keys = match options.reply {
+        Reply::None => Keys::InOrder,
+        Reply::Messages(_) | Reply::Until(_) => Keys::of(&ctx, &extended.settings.correlation)?,
+    };
+    let of = (core.vu.id.in_instance, core.vu.iterations_begun.get().saturating_sub(1));
+    let schedule = Schedule::new(&options, Random::new());
+    let framing = extended.sends.borrow().clone();
+    let messages = Messages::new(&ctx, options.messages, framing, keys, of)?;
+    let (promise, resolvers) = pending(&ctx)?;
+    let mut pump = Box::new(Pump {
+        begun: Instant::now(),
+        schedule,
+        messages,
+        takes_replies: !matches!(options.reply, Reply::None),
+        flights: Flights::new(options.reply, keys.are_used()),
+        out: Outbound::default(),
+        tally: Tally::new(extended.metrics, options.tags, CallSite::here(&ctx)),
+        promise: resolvers,
+        window: options.window.map_or(usize::MAX, |window| usize::try_from(window).unwrap_or(usize::MAX)),
+        timeout: nanoseconds(options.timeout),
+        expect: options.expect,
+        is_open_loop: options.rate.is_some(),
+        now: 0,
+        at: core.vu.now(),
+        stuck_since: None,
+        read_gate: Gate::default(),
+        write_gate: Gate::default(),
+        timer: None,
+        is_told: false,
+    });
+    // What came before answers nothing of it. An error shows at the next read.
+    let _ = pump.take(&core, extended, &mut [].as_slice());
+    extended.pump.replace(Some(pump));
+    core.wake();
+    Ok(promise)
+}
+
+fn check_framing(ctx: &Ctx<'_>, extended: &Extended, options: &PumpOptions) -> rquickjs::Result<()> {
+    let needs_script = extended.by_function.get() || extended.inbound.borrow().needs_engine();
+    let text = if needs_script {
+        "pump() runs without script, and cannot ask a function or a pattern where a message ends: give the socket a framing \
+         that is a name, or a description without patterns"
+    } else if !extended.is_framed.get() && !matches!(options.reply, Reply::None) {
+        "pump() needs a framing, to know where a reply ends: new Socket({ framing: \"u32\" }); or reply: \"none\""
+    } else {
+        return Ok(());
+    };
+    Err(wrong(ctx, text))
+}
+
+/// Refuses what would get in the way of a pump under way.
+pub fn refuse_meanwhile(ctx: &Ctx<'_>, extended: &Extended, what: &str) -> rquickjs::Result<()> {
+    if extended.pump.borrow().is_none() {
+        return Ok(());
+    }
+    let text = format!("{what} while pump() runs on this socket: await the pump's promise first");
+    Err(wrong(ctx, &text))
+}
+
+/// It is over: its promise resolves.
+pub fn finish(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, extended: &Extended) -> rquickjs::Result<()> {
+    let Some(mut pump) = extended.pump.take() else { return Ok(()) };
+    let (unsent, rest) = pump.out.give_up();
+    if !rest.is_empty() {
+        send::queue(socket, rest, 0, Waiting::Nothing, Vec::new(), None);
+    }
+    if !pump.takes_replies {
+        unsent.for_each(|_| pump.timed_out(socket));
+    }
+    // Replies that are still to come belong to requests that have failed.
+    pump.flights.hand_over_late(&mut extended.requests.borrow_mut());
+    pump.resolve(ctx, socket)?;
+    socket.look_for_more();
+    Ok(())
+}
+
+/// The connection is gone, or cannot be used any further: what is under way fails, and its promise resolves.
+pub fn stop(
+    ctx: &Ctx<'_>,
+    socket: &Rc<SocketCore>,
+    extended: &Extended,
+    code: &'static str,
+    text: &str,
+) -> rquickjs::Result<()> {
+    let Some(mut pump) = extended.pump.take() else { return Ok(()) };
+    let (unsent, _) = pump.out.give_up();
+    if pump.takes_replies {
+        while pump.flights.fail_oldest().is_some() {
+            pump.tally.failed(socket, code, text, pump.at);
+        }
+    } else {
+        unsent.for_each(|_| pump.tally.failed(socket, code, text, pump.at));
+    }
+    pump.resolve(ctx, socket)
+}
+
+/// No script runs any more: what was counted is recorded.
+pub fn abandon(socket: &SocketCore, extended: &Extended) {
+    if let Some(mut pump) = extended.pump.take() {
+        pump.tally.record(socket);
+    }
+}
+
+/// A silence has ended a message; whether the pump has it.
+pub fn has_taken(socket: &SocketCore, extended: &Extended, message: &[u8]) -> bool {
+    let mut slot = extended.pump.borrow_mut();
+    let Some(pump) = slot.as_mut().filter(|pump| pump.takes_replies) else { return false };
+    let (first, last) = extended.inbound.borrow_mut().arrived();
+    pump.message(socket, message, pump.since(first), pump.since(last));
+    drop(slot);
+    socket.wake();
+    true
+}
+
+impl Pump {
+    fn resolve(mut self: Box<Self>, ctx: &Ctx<'_>, socket: &SocketCore) -> rquickjs::Result<()> {
+        self.tally.record(socket);
+        let duration = nanoseconds(self.begun.elapsed());
+        let result = self.tally.result(ctx, duration)?;
+        self.promise.resolve(ctx, result)
+    }
+}
