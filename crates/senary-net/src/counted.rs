@@ -49,7 +49,7 @@ impl Counted {
         Self { transport, wire, failed_write: false }
     }
 
-    /// What failed, and between whom, in the reference's words: `read tcp 127.0.0.1:5->127.0.0.1:6: read`.
+    /// The call that failed and the two ends of the connection, in k6's words: `read tcp 127.0.0.1:5->127.0.0.1:6: read`.
     pub(crate) fn failed_at(&self, remote: &Address) -> String {
         let call = if self.failed_write { "write" } else { "read" };
         format!("{call} {}: {call}", self.ends(remote))
@@ -65,7 +65,7 @@ impl Counted {
         Ends { network: self.transport.network(), local, remote: remote.clone() }
     }
 
-    /// Writes what the kernel takes now, and wakes nobody later.
+    /// Writes as much as the kernel takes now. No task is woken when it takes more.
     pub(crate) fn try_write(&mut self, data: &[u8]) -> io::Result<usize> {
         let written = self.transport.try_write(data);
         self.wrote(&written);
@@ -106,8 +106,8 @@ impl Counted {
         Poll::Ready(written)
     }
 
-    /// Takes out of the kernel what nobody will read. A connection that is closed with unread data is reset, and what
-    /// was written to it but not sent yet is lost.
+    /// Takes unread data out of the kernel. If a connection is closed with unread data, the kernel resets it, and
+    /// written data that has not been sent yet is lost.
     pub(crate) fn forget_unread(&self) {
         let mut scrap = [MaybeUninit::uninit(); 8 * 1024];
         let socket = self.transport.socket();
@@ -120,5 +120,5 @@ impl Counted {
     }
 }
 
-/// In bytes: more than an answer nobody waited for, and taken out in well under a millisecond.
+/// In bytes: more than a typical unread answer, and taken out in well under a millisecond.
 const FORGOTTEN: usize = 256 * 1024;

@@ -21,7 +21,7 @@ use crate::tls::{self, Security, Tls, TlsStream};
 use crate::transport::Transport;
 use crate::{limits, name, tcp, unix};
 
-/// The host of a Unix socket: whom its certificate is for, and what SNI says.
+/// The host of a Unix socket: the name in its certificate and in SNI.
 const LOCALHOST: &str = "localhost";
 
 /// What is needed to connect; shared by all VUs.
@@ -50,7 +50,7 @@ pub struct Timings {
     pub tls_handshaking: Option<Duration>,
 }
 
-/// How far a connect is.
+/// How far a connect has got.
 #[derive(Debug, Default)]
 pub struct DialProgress {
     timings: Cell<Timings>,
@@ -97,7 +97,7 @@ impl DialProgress {
         self.to.get().map(|to| to.ip())
     }
 
-    /// What became of a connect that has taken longer than it may.
+    /// The error of a connect that has taken longer than it may.
     fn timed_out(&self, target: Target<'_>, options: &DialOptions<'_>) -> NetError {
         let step = self.step.get().map(|(step, _)| step);
         self.end();
@@ -174,7 +174,7 @@ impl Dialer {
             }
             Target::Path(path) => {
                 progress.begin(Step::Connect);
-                // In a box: what most connects have no use for is no part of their future.
+                // Boxed, so that it does not make the future of every other connect larger.
                 let connected = Box::pin(unix::connect(path, options)).await;
                 progress.end();
                 (Transport::Unix(connected?), Address::Path(path.into()), LOCALHOST)

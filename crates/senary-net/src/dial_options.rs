@@ -22,7 +22,7 @@ pub struct DialOptions<'a> {
     pub local_ip: Option<IpAddr>,
     /// The only family to take an address of, whatever the `dns` option prefers.
     pub family: Option<Family>,
-    /// For the look-up, TCP and TLS together. If left out, TCP and TLS may take 30 seconds each.
+    /// The limit for the look-up, TCP and TLS together. If left out, TCP and TLS may take 30 seconds each.
     pub timeout: Option<Duration>,
     /// Whether small writes are sent at once.
     pub no_delay: bool,
@@ -49,7 +49,7 @@ impl Default for DialOptions<'_> {
 }
 
 impl DialOptions<'_> {
-    /// What a step may take.
+    /// How long a step may take.
     pub(crate) fn step_timeout(&self) -> Duration {
         self.timeout.unwrap_or(CONNECT_TIMEOUT)
     }

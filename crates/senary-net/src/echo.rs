@@ -95,7 +95,7 @@ async fn serve(listener: std::net::TcpListener, acceptor: Option<tokio_rustls::T
                 let _ = stream.set_nodelay(true);
                 let (buffer, acceptor) = (buffer.clone(), acceptor.clone());
                 tokio::task::spawn_local(async move {
-                    // A connection that breaks concerns nobody but its peer.
+                    // A broken connection concerns only its peer.
                     let _ = match acceptor {
                         None => echo_plain(stream, &buffer).await,
                         Some(acceptor) => echo_tls(acceptor, stream).await,

@@ -20,7 +20,7 @@ pub enum NetError {
     /// The name servers have not answered within the time that the connect may take.
     #[error("lookup {host}: i/o timeout")]
     LookupTimeout { host: String },
-    /// What is to be connected to is an address, and of the other family.
+    /// The target is an address, but not of the requested family.
     #[error("dial tcp: address {host}: no suitable address found: it is not of {family}")]
     OtherFamily { host: String, family: Family },
     #[error("dial {network}: address {port}: invalid port")]
@@ -50,10 +50,10 @@ pub enum NetError {
     /// The peer has ended TLS, and says why.
     #[error("remote error: tls: {text}")]
     TlsAlert { text: String },
-    /// What the peer sends is not what TLS has there.
+    /// The peer sends something that TLS does not allow at this point.
     #[error("{text}")]
     TlsBroken { text: String },
-    /// The peer has closed the connection, or somebody between has cut it off.
+    /// The peer has closed the connection, or something between has cut it off.
     #[error("unexpected EOF: the connection was closed in the middle of a TLS record")]
     TlsTruncated,
     #[error("read {ends}: read: {}", io_text(.error))]
@@ -105,7 +105,7 @@ pub(crate) fn io_code(error: &io::Error) -> &'static str {
     let known = Errno::from_io_error(error).and_then(|errno| CODES.iter().find(|(of, _)| *of == errno));
     match (known, error.kind()) {
         (Some((_, code)), _) => code,
-        // Those that no system call has failed with.
+        // These errors have no code from a system call.
         (None, Kind::ConnectionRefused) => "ECONNREFUSED",
         (None, Kind::ConnectionReset) => "ECONNRESET",
         (None, Kind::BrokenPipe) => "EPIPE",

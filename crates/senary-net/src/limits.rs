@@ -59,7 +59,7 @@ pub fn memory_maps() -> Option<u64> {
     Some(std::fs::read("/proc/self/maps").ok()?.iter().filter(|byte| **byte == b'\n').count() as u64)
 }
 
-/// How many bytes of address space this process may have, and how many it has; `None`: there is no limit.
+/// How many bytes of address space this process may have, and how many it has; `None` if there is no limit.
 pub fn address_space() -> Option<(u64, u64)> {
     let limit = getrlimit(Resource::As).current?;
     let status = std::fs::read_to_string("/proc/self/status").ok()?;

@@ -19,7 +19,7 @@ use crate::transport::{Detached, Transport};
 
 /// How long a peer may take to close.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How much it may say until then, in bytes.
+/// How much the peer may send until then, in bytes.
 const MAX_BYTES: usize = 16 << 20;
 /// Connections at a time, and the part of the files this process may open.
 const MAX_CONNECTIONS: u64 = 256;
@@ -45,7 +45,7 @@ pub(crate) fn close(transport: Transport, tls: Option<Box<ClientConnection>>) {
         return;
     }
     let Ok(transport) = transport.detach() else { return };
-    // If the thread has ended, it is closed here.
+    // If the thread has ended, the connection is closed here.
     let _ = queue.send(Lingering { transport, tls, _place: place });
 }
 
@@ -59,7 +59,7 @@ fn under_way() -> MutexGuard<'static, u64> {
     UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One of few.
+/// One of the few places for lingering connections.
 struct Place;
 
 impl Place {

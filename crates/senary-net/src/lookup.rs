@@ -31,7 +31,7 @@ pub(crate) enum LookupError {
 
 type Answer = Result<Arc<[IpAddr]>, LookupError>;
 
-/// What does the work; something else in tests.
+/// The functions that do the work; tests replace them.
 struct System {
     resolve: fn(&str) -> io::Result<Vec<IpAddr>>,
     start: fn(Arc<Lookups>) -> io::Result<()>,
@@ -91,7 +91,7 @@ impl Lookups {
         if state.queue.len() >= state.idle && state.threads < MAX_THREADS {
             match (self.system.start)(self.clone()) {
                 Ok(()) => state.threads += 1,
-                // Those there are will come to it.
+                // The threads that exist will get to it.
                 Err(_) if state.threads > 0 => {}
                 Err(error) => return Err(LookupError::NoThread(error.to_string())),
             }
@@ -109,7 +109,7 @@ impl Lookups {
             let answer = (self.system.resolve)(&name).map(Arc::from).map_err(|error| reason(&error));
             let asking = self.lock().asking.remove(&name).unwrap_or_default();
             for sender in asking {
-                // Whoever asked may have stopped waiting.
+                // The caller may have stopped waiting.
                 let _ = sender.send(answer.clone());
             }
         }

@@ -241,7 +241,7 @@ mod tests {
             of("127.0.0.5-127.0.0.6, 10.0.0.1", 1..=4),
             ["127.0.0.5", "127.0.0.6", "10.0.0.1", "127.0.0.5"]
         );
-        // The network's own address and its broadcast are nobody's, unless there are no others.
+        // The network's own address and its broadcast address are left out, unless there are no others.
         assert_eq!(of("10.0.0.9/30", 1..=3), ["10.0.0.9", "10.0.0.10", "10.0.0.9"]);
         assert_eq!(of("10.0.0.8/31", 1..=3), ["10.0.0.8", "10.0.0.9", "10.0.0.8"]);
         assert_eq!(of("10.0.0.8/32,10.0.0.8", 1..=2), ["10.0.0.8", "10.0.0.8"]);

@@ -1,4 +1,4 @@
-//! The PROXY protocol of HAProxy, versions 1 and 2: a header that tells a server whom a proxy speaks for. The bytes only; the
+//! The PROXY protocol of HAProxy, versions 1 and 2: a header that tells a server which client a proxy forwards. The bytes only; the
 //! dialler sends them.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -60,7 +60,7 @@ impl FromStr for ProxyAddress {
 }
 
 impl ProxyProtocol {
-    /// For a connection from `local` to `remote`.
+    /// The header for a connection from `local` to `remote`.
     pub(crate) fn header(&self, local: &Address, remote: &Address) -> Vec<u8> {
         let source = self.source.map(|given| given.instead_of(local));
         let destination = self.destination.map(|given| given.instead_of(remote));
@@ -229,7 +229,7 @@ mod tests {
         }
     }
 
-    /// The examples of the specification, and what is no address of the internet.
+    /// The examples of the specification, and addresses that are not IP addresses.
     #[test]
     fn headers_are_those_of_the_specification() {
         let ip = |text: &str| Address::Ip(text.parse().unwrap());

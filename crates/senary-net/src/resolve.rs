@@ -176,12 +176,12 @@ fn peer_of(ip: IpAddr) -> IpAddr {
     }
 }
 
-/// The number of an interface; 0 where there is no such one, to which nothing connects.
+/// The number of an interface. 0 if it does not exist; no connect succeeds with that number.
 fn interface(ip: IpAddr, zone: &str) -> u32 {
     if let Ok(number) = zone.parse() {
         return number;
     }
-    // Of an address the system asks nobody.
+    // For an address, the system does not ask a name server.
     let mut found = (format!("{ip}%{zone}"), 0).to_socket_addrs().into_iter().flatten();
     found
         .find_map(|address| if let SocketAddr::V6(v6) = address { Some(v6.scope_id()) } else { None })
@@ -200,7 +200,7 @@ fn is_dns_name(name: &str) -> bool {
     name.len() <= 253 && name.split('.').all(is_label) && !is_number(name)
 }
 
-/// What the C library takes for an IPv4 address, and nobody else: `127.1`, `0x7f000001`, `2130706433`.
+/// Texts that only the C library accepts as an IPv4 address: `127.1`, `0x7f000001`, `2130706433`.
 fn is_number(name: &str) -> bool {
     let is_part = |part: &str| match part.strip_prefix("0x") {
         Some(digits) => digits.bytes().all(|c| c.is_ascii_hexdigit()),

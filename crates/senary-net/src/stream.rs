@@ -28,7 +28,7 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 pub struct Stream {
     inner: Inner,
     remote: Address,
-    /// What was written, in bytes, and not answered yet as far as one can tell.
+    /// How many written bytes have not been answered yet, as far as that can be known.
     unanswered: usize,
     /// This side has ended: nothing more may be written.
     write_ended: bool,
@@ -48,7 +48,7 @@ impl Stream {
         Self { inner: Inner::Tls(Box::new(stream)), remote, unanswered: 0, write_ended: false }
     }
 
-    /// What is below, to be encrypted.
+    /// The connection below, in order to encrypt it.
     pub(crate) fn into_plain(self) -> Result<(Counted, Address), NetError> {
         match self.inner {
             Inner::Plain(counted) => Ok((counted, self.remote)),
@@ -208,8 +208,8 @@ impl Stream {
         }
     }
 
-    /// Has TCP probe the peer whenever nothing has moved for half a minute. That costs three system calls, for
-    /// which short connections have no use: it is the caller's to say when one is no longer young. A Unix socket needs none.
+    /// Has TCP probe the peer whenever nothing has moved for half a minute. That costs three system calls, which
+    /// a short connection does not need, so the caller decides when it is worth them. A Unix socket needs no probes.
     pub fn keep_alive(&self) -> io::Result<()> {
         if self.counted().transport.network() == Network::Unix {
             return Ok(());
@@ -220,7 +220,7 @@ impl Stream {
 
     /// Ends the connection at once, and has TCP tell the peer so by a reset (RST). What was not sent yet is lost.
     pub fn reset(self) {
-        // Where there is no such thing it is closed.
+        // A socket that cannot be reset is closed.
         let _ = self.counted().transport.socket().set_linger(Some(Duration::ZERO));
     }
 

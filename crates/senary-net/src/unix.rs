@@ -13,7 +13,7 @@ use crate::error::NetError;
 use crate::limits;
 use crate::network::{Address, Network, Route};
 
-/// How long to wait for a server whose queue is full, at first and at most: nothing tells when there is room.
+/// How long to wait for a server whose queue is full, at first and at most: the system does not report when there is room.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const MAX_PAUSE: Duration = Duration::from_millis(32);
 

@@ -43,7 +43,7 @@ pub enum Behaviour {
     },
     /// Accepts, then neither reads nor writes; the kernel's receive buffer is small.
     NeverReads,
-    /// Answers the first input with what is no TLS, then closes.
+    /// Answers the first input with bytes that are not TLS, then closes.
     Garbage,
     /// Sends chunks at an interval, waits for nothing, then closes.
     Chunks {

@@ -17,9 +17,9 @@ use rustls::{RootCertStore, ServerConfig, SignatureAlgorithm, SignatureScheme};
 pub enum Certificate {
     Valid,
     Expired,
-    /// Signed by the authority, but for somebody else.
+    /// Signed by the authority, but for another name.
     WrongName,
-    /// Signed by nobody but itself.
+    /// Signed only by itself.
     SelfSigned,
     /// The same, and an authority besides, as `openssl req -x509` makes them: [`Certificate::own_authority_pem`].
     OwnAuthority,
@@ -27,7 +27,7 @@ pub enum Certificate {
     CommonName,
     /// For `localhost`, but for no address.
     NoAddress,
-    /// Of the first version of X.509, as `openssl x509 -req` makes them; its own authority: [`Certificate::version_1_pem`].
+    /// A certificate of X.509 version 1, as `openssl x509 -req` makes them; its own authority: [`Certificate::version_1_pem`].
     Version1,
     /// Its key is an RSA key of 1024 bits; the server signs with zeros.
     ShortKey,
@@ -68,7 +68,7 @@ impl Certificate {
         pem(&["client.test"], |params, key| params.signed_by(key, authority()))
     }
 
-    /// One of nobody's but its own.
+    /// A certificate that is signed only by itself.
     pub fn stranger_pem() -> (String, String) {
         pem(&["client.test"], |params, key| params.self_signed(key))
     }
@@ -87,7 +87,7 @@ impl Certificate {
         } else {
             builder.with_no_client_auth()
         };
-        // Not rustls's own way, which refuses what servers are here to show.
+        // rustls's own method would refuse the bad certificates that servers show here.
         Arc::new(builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(self.certified_key()))))
     }
 

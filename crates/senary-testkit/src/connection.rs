@@ -69,7 +69,7 @@ impl Connection {
     /// Takes the handshake of a peer that has asked for TLS on the open connection.
     pub(crate) async fn start_tls(&mut self, certificate: Certificate) -> io::Result<()> {
         if !self.ahead.is_empty() {
-            // What came before the handshake could be anybody's, and must not be taken for what is encrypted.
+            // Bytes from before the handshake could come from anyone, and must not count as encrypted.
             return Err(io::ErrorKind::InvalidData.into());
         }
         let Wire::Plain(stream) = std::mem::replace(&mut self.wire, Wire::Lost) else {

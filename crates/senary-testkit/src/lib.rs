@@ -3,7 +3,7 @@
 //! - [`Server`]: a TCP (or TLS) server with a [`Behaviour`]; it counts what it is sent, so that both ends' books can
 //!   be compared.
 //! - [`FullBacklog`]: an address whose handshakes are never answered.
-//! - [`web_server`]: a web server that gives the answers it is told.
+//! - [`web_server`]: a web server that gives the answers a test has set.
 //! - [`Program`]: a script or a command line given to the built binary, its signals, and what came out of it.
 //!
 //! Everything is bounded by itself, and gone when dropped. Failures panic: this is for tests only.

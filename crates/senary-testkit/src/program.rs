@@ -64,7 +64,7 @@ impl Program {
         self
     }
 
-    /// Tells the script whom to talk to, the way the examples want to be told.
+    /// Sets the script's target in the variables that the examples read.
     pub fn target(self, server: &crate::Server) -> Self {
         self.env("TCP_HOST", server.host()).env("TCP_PORT", server.port())
     }
@@ -84,7 +84,7 @@ impl Program {
         self
     }
 
-    /// How long it may take; a minute if nothing is said.
+    /// How long the program may take; by default a minute.
     pub fn within(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
@@ -105,7 +105,7 @@ impl Program {
         self.under(&format!(r#"ulimit -n {limit} && exec "$@""#))
     }
 
-    /// Lets a user run it for whom limits hold: they do not for root. `None` if root cannot find one that may read the
+    /// Runs the program as a user to whom limits apply; they do not apply to root. `None` if root cannot find one that may read the
     /// binary.
     pub fn unprivileged(self) -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
@@ -221,10 +221,10 @@ impl Running {
         Some(std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).ok()?.count())
     }
 
-    /// How many of them are timers of the kernel.
+    /// How many of its open files are kernel timers.
     pub fn timers(&self) -> Option<usize> {
         let files = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).ok()?;
-        // Those that are closed meanwhile are none.
+        // Files that are closed in the meantime do not count.
         let links = files.flatten().filter_map(|file| std::fs::read_link(file.path()).ok());
         Some(links.filter(|link| link.as_os_str() == "anon_inode:[timerfd]").count())
     }

@@ -18,7 +18,7 @@ use crate::certificate::Certificate;
 use crate::connection::Connection;
 
 const BACKLOG: i32 = 16 * 1024;
-/// How long a server that is dropped may take for it.
+/// How long dropping a server may take.
 const CATCHING_UP: Duration = Duration::from_secs(5);
 
 /// Dropping it closes all its connections.
@@ -83,7 +83,7 @@ impl Server {
         self.address.port()
     }
 
-    /// Lets it stop, once it has received so many bytes, as `kill -STOP` stops a process: its connections stay, the kernel
+    /// Makes the server stop once it has received this many bytes, as `kill -STOP` stops a process: its connections stay, the kernel
     /// goes on making new ones, and nothing is read or answered any more.
     pub fn freezes_after(&self, bytes: u64) {
         self.books.freezes_after.store(bytes, Ordering::SeqCst);

@@ -1,4 +1,4 @@
-//! A web server that answers as it is told.
+//! A web server that gives the answers a test has set.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;

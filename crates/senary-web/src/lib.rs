@@ -95,7 +95,7 @@ impl fmt::Debug for Client {
     }
 }
 
-/// What a request is made of, besides its URL.
+/// The parts of a request besides its URL.
 struct Content {
     method: Method,
     headers: HeaderMap,
@@ -138,7 +138,7 @@ impl Client {
                 return Err(WebError::Downgrade(location));
             }
             if next.authority() != url.authority() {
-                // What was meant for one server is no business of another.
+                // Headers that were meant for one server must not reach another.
                 content.headers.clear();
             }
             if status != StatusCode::TEMPORARY_REDIRECT && status != StatusCode::PERMANENT_REDIRECT {
@@ -236,13 +236,13 @@ impl<'u> Server<'u> {
         let authority = url.authority().ok_or_else(unusable)?;
         let host = authority.host().trim_matches(['[', ']']).to_owned();
         let port = authority.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
-        // Who asks is nothing that a host is called.
+        // The user name and password before the `@` do not belong to the host.
         let authority = authority.as_str().rsplit('@').next().unwrap_or_default();
         Ok(Self { is_secure, host, port, authority })
     }
 }
 
-/// What is sent to a server, or to a proxy that has to know the server; it may see what is not encrypted.
+/// The request for a server, or for a proxy that has to know the server; a proxy may see a request without encryption.
 fn request(
     url: &Uri,
     server: &Server<'_>,

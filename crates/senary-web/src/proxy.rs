@@ -13,7 +13,7 @@ use senary_words::percent;
 
 use super::WebError;
 
-/// What the environment says of proxies.
+/// The settings for proxies in the environment.
 #[derive(Clone, Debug, Default)]
 pub struct Proxies {
     http: Option<String>,
@@ -41,7 +41,7 @@ enum Hosts {
     All,
     Address(IpAddr),
     Range(Cidr),
-    /// What ends in this, a dot first; and the name itself, unless the dot was written.
+    /// Names that end in a dot and this suffix; and the name itself, unless the user wrote the dot.
     Domain {
         suffix: String,
         itself: bool,

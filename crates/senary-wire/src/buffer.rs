@@ -1,4 +1,4 @@
-//! Received bytes that nobody has taken yet.
+//! Received bytes that have not been taken yet.
 
 use std::collections::VecDeque;
 
@@ -49,7 +49,7 @@ impl Buffer {
         }
     }
 
-    /// Exactly so many bytes; `None` while there are fewer.
+    /// Takes exactly `count` bytes; `None` while there are fewer.
     pub fn take(&mut self, count: usize) -> Option<Bytes> {
         if count > self.len {
             return None;
@@ -116,7 +116,7 @@ impl Buffer {
         }
     }
 
-    /// Takes bytes out of the first chunk, which has so many.
+    /// Takes `count` bytes out of the first chunk, which must have that many.
     #[inline(always)]
     pub(crate) fn split_front(&mut self, count: usize) -> Bytes {
         match self.chunks.front_mut() {
@@ -130,7 +130,7 @@ impl Buffer {
     }
 }
 
-/// Appends without a copy of what is there already, where nobody else holds it and its allocation has room.
+/// Appends. Copies the old bytes only if they are shared or their allocation has no room.
 fn join(last: &mut Bytes, chunk: &[u8]) {
     let mut joined = Vec::from(std::mem::take(last));
     joined.extend_from_slice(chunk);

@@ -17,7 +17,7 @@ pub struct Description {
     pub form: Form,
     /// The most bytes a message may have.
     pub max: u64,
-    /// What frames start and end with besides.
+    /// The bytes that each frame starts and ends with.
     pub magic: Bytes,
     pub trailer: Bytes,
     pub empty: Empty,
@@ -29,7 +29,7 @@ pub enum Form {
     Delimiter(Delimiters),
     /// Where it matches. The match is part of the message.
     Pattern(Rc<dyn Pattern>),
-    /// After so many bytes.
+    /// After this many bytes.
     Fixed(u64),
     Length(Length),
     Headers(Headers),
@@ -128,7 +128,7 @@ pub struct Headers {
     pub end: Option<Bytes>,
     /// The header's name; capitals make no difference.
     pub length: String,
-    /// For what follows a block without that header. A `Fixed(0)` says that nothing does.
+    /// The framing after a block without that header. `Fixed(0)` means that nothing follows.
     pub otherwise: Option<Box<Description>>,
     /// `Strip`, if left out.
     pub header: Option<Header>,
@@ -220,7 +220,7 @@ impl Notation {
         }
     }
 
-    /// An unsigned number of so many bytes, the most significant first.
+    /// An unsigned number of this many bytes, the most significant first.
     pub fn big(bytes: u64) -> Self {
         Self::Uint { bytes, little: false, mask: None }
     }

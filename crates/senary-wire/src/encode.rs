@@ -164,7 +164,7 @@ fn split<'a>(length: &LengthKind, message: &'a [u8]) -> Result<(usize, usize, &'
     };
     let size = match fixed_size(&length.notation) {
         Some(size) => size,
-        // What is there has to be a length to be replaced by one that may be longer or shorter.
+        // A length that may become longer or shorter can only replace an existing one.
         None if message.len() <= at => 0,
         None => match read_field(&length.notation, view, at) {
             Ok(Some(field)) => field.end - at,
@@ -274,7 +274,8 @@ fn check_delimiter(delimiter: &DelimiterKind, coded: &[u8], end: &[u8]) -> Resul
     }
 }
 
-/// What is missing behind the message: nothing where counted bytes end it, or what they leave room for.
+/// The line end to add after the message: nothing if the message ends with counted bytes and needs none, or exactly
+/// the bytes that the count leaves room for.
 fn line_end(lines: &LinesKind, message: &[u8]) -> &'static [u8] {
     let mut state = LinesState::default();
     match state.scan(lines, View { head: &[], new: message }, message.len()) {

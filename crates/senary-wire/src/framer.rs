@@ -12,7 +12,7 @@ use crate::framing::Framing;
 use crate::scan::{self, Content, Scan, Scanner, within};
 use crate::view::View;
 
-/// Until so many bytes have come, a claimed length allocates no more than this.
+/// Until this many bytes have arrived, a claimed length allocates no more than this.
 const FIRST_RESERVE: usize = 4096;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub struct Framer {
     /// The message under way, but for what is in `waiting`.
     head: Vec<u8>,
     waiting: Buffer,
-    /// Of the stream: where the message under way starts.
+    /// The place in the stream where the current message starts.
     offset: u64,
     /// How long its frame will be, if that is known.
     total: Option<usize>,
@@ -242,7 +242,7 @@ impl Framer {
         let chunk = self.waiting.take_chunk().unwrap_or_default();
         let have = self.head.len() + chunk.len();
         if self.head.capacity() < have {
-            // What the peer claims is believed as far as it has kept its word.
+            // A claimed length is trusted only in proportion to the bytes that have arrived.
             let hoped = self.total.unwrap_or(usize::MAX).min((2 * have).max(FIRST_RESERVE));
             self.head.reserve_exact(hoped.max(have) - self.head.len());
         }
@@ -284,7 +284,7 @@ impl Framer {
         Err(error)
     }
 
-    /// Exactly so many bytes, whatever the framing; `None` while there are fewer. The framing goes on behind them.
+    /// Takes exactly `count` bytes, whatever the framing; `None` while there are fewer. The framing continues after them.
     pub fn take(&mut self, count: usize) -> Option<Bytes> {
         if count > self.len() {
             return None;

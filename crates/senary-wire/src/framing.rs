@@ -23,7 +23,7 @@ pub struct Framing {
     pub(crate) empty: Empty,
     /// Bytes that are dropped between messages. Only names have them.
     pub(crate) between: &'static [u8],
-    /// What sending adds behind a message, where that is all it adds. Only names have it.
+    /// The bytes that sending adds after a message, if it adds nothing else. Only names have it.
     pub(crate) adds: Option<&'static [u8]>,
 }
 

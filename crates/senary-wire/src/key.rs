@@ -9,7 +9,7 @@ use crate::pattern::Pattern;
 #[derive(Clone, Debug)]
 pub enum Key {
     Field(Field),
-    /// What the pattern captures, or all that matches where it has no group.
+    /// The pattern's capture, or the whole match if it has no group.
     Pattern(Rc<dyn Pattern>),
 }
 

@@ -12,7 +12,7 @@ const AMQP_HEADER: usize = 8;
 
 #[derive(Default)]
 pub struct LengthState {
-    /// Where the length starts that stands behind certain bytes, once these have come.
+    /// Where a length that follows certain bytes starts, once these have arrived.
     found_at: Option<usize>,
     known: Option<Known>,
 }
@@ -125,7 +125,7 @@ fn following(length: &LengthKind, value: u64, trailer: usize) -> i128 {
     }
 }
 
-/// What the field has to say for so many bytes between it and the trailer. The inverse of `following`.
+/// The value of the field if this many bytes stand between it and the trailer. The inverse of `following`.
 pub fn value_for(length: &LengthKind, follow: usize, trailer: usize) -> i128 {
     match length.adjust {
         None => follow as i128,

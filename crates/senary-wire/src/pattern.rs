@@ -7,7 +7,7 @@ use crate::error::Fault;
 use crate::scan::{MORE, Scan};
 use crate::view::View;
 
-/// What is looked for again when more has come, before the new bytes. A match that starts earlier is not found.
+/// How many bytes before the new ones are searched again when more arrive. A match that starts earlier is not found.
 pub const LOOK_BACK: usize = 1024;
 
 /// A regular expression. Only the script's own engine knows what its patterns mean, so the caller brings it.
@@ -39,7 +39,7 @@ impl<F: Fn(&[u8], usize) -> Option<Found>> Pattern for F {
 }
 
 impl Found {
-    /// What the pattern captures: its first group, or all that matches. Empty where a caller's engine made no sense.
+    /// What the pattern captures: its first group, or all that matches. Empty if the caller's engine returned an impossible range.
     pub(crate) fn captured<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
         bytes.get(self.capture.clone().unwrap_or(self.start..self.end)).unwrap_or_default()
     }
@@ -50,7 +50,7 @@ pub struct PatternState;
 impl PatternState {
     pub fn scan(&mut self, pattern: &dyn Pattern, view: View<'_>) -> Result<Scan, Fault> {
         let from = view.seen().saturating_sub(LOOK_BACK);
-        // One byte more, so that the start of what is searched is not taken for the start of the message.
+        // One byte more, so that `^` does not match at the start of the searched part.
         let before = from.min(1);
         let bytes = view.slice(from - before..view.len());
         // A message has at least one byte, or there would be no end of messages.

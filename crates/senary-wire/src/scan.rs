@@ -78,7 +78,7 @@ impl Scanner {
         Self { state: State::new(&framing.kind), form_end: None }
     }
 
-    /// For the next frame.
+    /// Prepares for the next frame.
     pub fn restart(&mut self) {
         self.form_end = None;
         match &mut self.state {
@@ -121,7 +121,7 @@ impl Scanner {
 
     fn scan_form(&mut self, framing: &Framing, view: View<'_>) -> Result<Scan, Fault> {
         let max = framing.max;
-        // What comes behind the limit is not looked at, so that a message that is too long is the same fault however it is
+        // Bytes beyond the limit are not examined, so that a message that is too long gives the same error however it is
         // cut.
         let (whole, limit) = (view.len(), framing.kind.limit(max));
         let view = view.clip(limit);

@@ -7,7 +7,7 @@ use std::fmt;
 use std::num::{IntErrorKind, ParseIntError};
 use std::time::Duration;
 
-/// Why a text is no duration. The texts are the reference's.
+/// Why a text is not a duration. The messages are k6's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DurationError {
     Invalid(String),
@@ -19,7 +19,7 @@ pub enum DurationError {
     /// The number in front of `d`.
     Days(String),
     TooManyDays(String),
-    /// What stands behind the days has a sign of its own.
+    /// The part after the days has a sign of its own.
     SignedRest(String),
 }
 

@@ -1,4 +1,4 @@
-//! How things are written and read, whatever they belong to: durations, names that are nearly right, escapes of URLs,
+//! How texts are read and written, whatever they belong to: durations, misspelt names, escapes of URLs,
 //! and errors of the system. This crate does no I/O and depends on no other.
 
 pub mod duration;

@@ -27,7 +27,7 @@ pub fn cleaned(url: &str) -> String {
     text
 }
 
-/// Undoes [`encoded`]. What is no escape is left alone.
+/// Undoes [`encoded`]. Text that is not an escape stays as it is.
 pub fn decoded(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

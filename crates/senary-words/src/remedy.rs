@@ -1,10 +1,10 @@
-//! What a user can do where the system has run out of something.
+//! What a user can do if the system has run out of a resource.
 
 use std::io;
 
 use crate::io_text;
 
-/// Where a user allows more of what a process may have.
+/// The settings with which a user raises the limits of a process.
 pub const MORE_FILES: &str = "`ulimit -n`; LimitNOFILE= of systemd; --ulimit nofile= of docker";
 pub const MORE_THREADS: &str = "`ulimit -u`; TasksMax= of systemd; --pids-limit of docker";
 pub const MORE_MEMORY: &str = "`ulimit -v`; MemoryMax= of systemd; --memory of docker";
@@ -21,7 +21,7 @@ pub fn remedy(error: &io::Error) -> Option<String> {
             Some("the whole system has no more files to open: raise the sysctl fs.file-max".to_owned())
         }
         (io::ErrorKind::OutOfMemory, _) => Some(format!("allow this process more memory ({MORE_MEMORY})")),
-        // What is refused is a thread, or the memory of its stack.
+        // The system refused a thread, or the memory for its stack.
         (io::ErrorKind::WouldBlock, Some(_)) => {
             Some(format!("allow more processes ({MORE_THREADS}), or more memory ({MORE_MEMORY})"))
         }

@@ -1,4 +1,4 @@
-//! What somebody may have meant by a name that nobody knows.
+//! Finds the known name that a user may have meant by an unknown one.
 
 /// The known name that is nearest, if it is near: at most a third of the letters may differ.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

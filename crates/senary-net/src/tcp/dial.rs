@@ -21,7 +21,7 @@ pub(crate) async fn connect(to: SocketAddr, options: &DialOptions<'_>) -> Result
     for _ in 0..PORT_WINDOWS {
         let Some(window) = local_ports::next() else { break };
         match connect_from(to, options, Some(window)).await {
-            // Nothing is free there.
+            // No port of this window is free.
             Err(NetError::LocalPorts { .. }) => {}
             outcome => return outcome,
         }
@@ -56,7 +56,7 @@ async fn connect_from(
     }
 }
 
-/// What `TcpSocket::connect` does, but the outcome is asked for only where the readiness has not told it already.
+/// Does the same as `TcpSocket::connect`, but asks the kernel for the outcome only if the readiness does not show it.
 async fn handshake(socket: Socket, to: SocketAddr) -> io::Result<TcpStream> {
     match socket.connect(&to.into()) {
         Err(error) if error.raw_os_error() != Some(Errno::INPROGRESS.raw_os_error()) => return Err(error),
@@ -92,8 +92,8 @@ fn open_socket(to: SocketAddr, options: &DialOptions<'_>) -> Result<Socket, NetE
     Ok(socket)
 }
 
-/// Binds to a source address, and leaves the port to the connect: the kernel then knows the target, and gives a port
-/// that is taken for another one once more.
+/// Binds to a source address, and leaves the port to the connect: the kernel then knows the target, and may give a
+/// port that is already used for another target.
 fn bind(socket: &Socket, ip: IpAddr, to: SocketAddr) -> Result<(), NetError> {
     let route = || Route::tcp(Some(ip), to);
     if ip.is_ipv4() != to.is_ipv4() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::transport::Transport;
 
-/// As the kernel has it at this moment.
+/// TCP's measurements, as the kernel has them at this moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TcpInfo {
     /// The round trip, smoothed, how much it varies, and the shortest.
@@ -97,7 +97,7 @@ mod linux {
         })
     }
 
-    /// Of `6.1.0-18-amd64`, the first two numbers.
+    /// The first two numbers of a release such as `6.1.0-18-amd64`.
     fn version(release: &str) -> Option<(u32, u32)> {
         let mut numbers = release.split(|c: char| !c.is_ascii_digit());
         Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))

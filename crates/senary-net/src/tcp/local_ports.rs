@@ -2,8 +2,8 @@
 //!
 //! Left to itself the kernel looks through all local ports for one that is free for the target. Where short connections
 //! come thick and fast most are taken by ones that rest (TIME_WAIT, a minute), and the search costs many times what all
-//! else of a connect does. So each connect is told a small [`Window`] of ports to look in, one after the other through
-//! the whole range, and so comes back to those that have rested longest.
+//! else of a connect does. So each connect gets a small [`Window`] of ports to search. The windows go through the whole
+//! range one after the other, and so come back to the ports that have rested longest.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -26,7 +26,7 @@ pub(crate) fn next() -> Option<Window> {
     static RANGE: OnceLock<Option<Window>> = OnceLock::new();
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let range = RANGE.get_or_init(|| {
-        // Not where other processes of this kind begin.
+        // Each process begins at another place, so that several of them do not compete for the same ports.
         NEXT.store(std::process::id().wrapping_mul(0x9E37_79B9) >> 16, Ordering::Relaxed);
         system_range()
     });
@@ -41,7 +41,7 @@ fn system_range() -> Option<Window> {
 }
 
 impl Window {
-    /// One of the parts that it falls into, counted round and round; `None` if it is too small for any.
+    /// The part with this index; the index wraps around. `None` if the window is too small for a single part.
     fn part(self, index: u32) -> Option<Self> {
         let parts = (u32::from(self.last) + 1).checked_sub(self.first.into())? / PORTS;
         let first = u32::from(self.first) + index.checked_rem(parts)? * PORTS;

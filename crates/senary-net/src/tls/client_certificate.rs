@@ -18,7 +18,7 @@ use crate::options::{ConfigError, HostPattern};
 #[derive(Debug)]
 pub(super) struct Identity {
     key: Arc<CertifiedKey>,
-    /// Who signed it, and those above: names as DER.
+    /// The names of its issuer and of the authorities above, as DER.
     issuers: Vec<Vec<u8>>,
     pub(super) domains: Vec<HostPattern>,
 }

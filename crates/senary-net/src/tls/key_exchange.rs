@@ -44,7 +44,7 @@ impl SecureRandom for System {
 struct Group {
     name: NamedGroup,
     algorithm: &'static Algorithm,
-    /// Of a private key, in bytes.
+    /// The length of a private key, in bytes.
     length: usize,
 }
 
@@ -58,7 +58,7 @@ impl SupportedKxGroup for Group {
     fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, Error> {
         let mut secret = [0; 48];
         let secret = &mut secret[..self.length];
-        // A number above the curve's order is no key: one in four thousand million.
+        // A number above the curve's order is not a valid key; that is one in four thousand million.
         for _ in 0..8 {
             getrandom::fill(secret).map_err(|_| Error::FailedToGetRandomBytes)?;
             let Ok(private) = PrivateKey::from_private_key(self.algorithm, secret) else { continue };

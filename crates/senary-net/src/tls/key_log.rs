@@ -1,7 +1,7 @@
 //! `SSLKEYLOGFILE`: the secrets of TLS sessions, for programs that decrypt what was captured.
 //!
 //! It is written by workers, which must not stand still for it: a FIFO without a reader is not waited for, and lines that a FIFO
-//! or a device does not take at once are left out. What goes wrong is said once.
+//! or a device does not take at once are left out. A failure is logged once.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -35,7 +35,7 @@ struct SecretsFile {
 }
 
 impl SecretsFile {
-    /// `None` if it cannot be opened, which is said here.
+    /// `None` if it cannot be opened; this function logs that.
     fn open(path: &OsStr) -> Option<Self> {
         let path = PathBuf::from(path);
         match open(&path) {

@@ -32,7 +32,7 @@ impl Records {
         }
     }
 
-    /// How many bytes there are of a record of which more has to come.
+    /// How many bytes of an incomplete record have arrived.
     pub(super) fn incomplete(&self) -> usize {
         self.received
     }
@@ -42,7 +42,7 @@ impl Records {
         if self.received == 0 { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
 
-    /// Of a record whose header is complete.
+    /// The length of a record whose header is complete.
     fn length(&self) -> usize {
         HEADER + usize::from(u16::from_be_bytes([self.header[3], self.header[4]]))
     }

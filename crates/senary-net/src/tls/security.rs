@@ -22,14 +22,14 @@ const TICKETS: usize = 4 * 8;
 /// How a connection is encrypted; by default as the options of the test say.
 #[derive(Clone, Copy, Debug)]
 pub struct Security<'a> {
-    /// For SNI, and whom the certificate has to be for; the host of the connect if left out.
+    /// The name for SNI and for checking the certificate; the host of the connect if left out.
     pub servername: Option<&'a str>,
     pub overrides: &'a TlsOverrides,
     /// To go on with sessions of earlier connections. If left out, each costs the server what a new client does.
     pub sessions: Option<&'a Sessions>,
 }
 
-/// What a socket has in place of the options of the test.
+/// Settings of one socket that replace the options of the test.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct TlsOverrides {
     /// Protocols to offer (ALPN), in order.
@@ -47,7 +47,7 @@ pub struct TlsOverrides {
 }
 
 impl TlsOverrides {
-    /// Nothing but the options of the test.
+    /// Replaces none of the options of the test.
     pub const NONE: Self = Self {
         alpn: Vec::new(),
         ca: None,
@@ -98,7 +98,7 @@ impl Default for Security<'_> {
 pub struct Sessions(RefCell<HashMap<Address, Arc<ClientSessionMemoryCache>>>);
 
 impl Sessions {
-    /// Those with a peer: others would not know them.
+    /// The sessions with one peer; other peers would not know them.
     fn with(&self, peer: &Address) -> Resumption {
         let mut known = self.0.borrow_mut();
         let store = match known.get(peer) {

@@ -26,7 +26,7 @@ use x509_parser::public_key::PublicKey;
 /// The shortest RSA keys, in bits, whose signatures the cryptographic library checks.
 const MIN_RSA: usize = 2048;
 
-/// What only this module objects to.
+/// Reasons for which only this module refuses a certificate.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 pub(super) enum Objection {
     #[error("certificate relies on legacy Common Name field, use SANs instead")]
@@ -54,23 +54,23 @@ pub(super) struct Verification {
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-/// Who is believed.
+/// Which servers are trusted.
 #[derive(Debug)]
 enum Trust {
-    /// Those whom roots vouch for.
+    /// Servers whose certificate leads to one of the roots.
     Roots {
-        /// `None` where there are no roots.
+        /// `None` if there are no roots.
         webpki: Option<Arc<WebPkiServerVerifier>>,
         /// The roots' certificates, as digests.
         digests: HashSet<Vec<u8>>,
     },
-    /// `insecureSkipTLSVerify`: any server that answers, but its signatures still have to be right. Those that cannot be
-    /// checked, with short keys, are taken for it: a certificate that nobody vouches for proves nothing anyway.
+    /// `insecureSkipTLSVerify`: any server that answers, but its signatures still have to be right. Signatures that cannot
+    /// be checked, because the key is short, are accepted: a certificate without an authority proves nothing anyway.
     Anyone,
 }
 
 impl Verification {
-    /// What cannot be read is no root.
+    /// A certificate that cannot be read does not count as a root.
     pub(super) fn by_roots(roots: Vec<CertificateDer<'_>>, provider: Arc<CryptoProvider>) -> Self {
         let digests = roots.iter().map(|root| digest_of(root)).collect();
         let mut store = RootCertStore::empty();
@@ -154,7 +154,7 @@ impl ServerCertVerifier for Verification {
     }
 }
 
-/// As rustls does it, with the key alone: it may stand in a certificate of any version.
+/// Verifies as rustls does, but with the key alone, so that the certificate may have any version.
 fn verify_tls12(
     message: &[u8],
     certificate: &CertificateDer<'_>,
@@ -274,7 +274,7 @@ fn matches_host(name: &str, host: &str) -> bool {
     }
 }
 
-/// What webpki looks at too, for a certificate that it does not see.
+/// The same check as in webpki, for a certificate that webpki does not see.
 fn check_purpose(certificate: &X509Certificate<'_>) -> Result<(), Error> {
     match certificate.extended_key_usage() {
         Ok(Some(usage)) if !usage.value.any && !usage.value.server_auth => {

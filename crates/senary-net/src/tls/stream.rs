@@ -22,7 +22,7 @@ const MAX_RECEIVED: usize = 32 * 1024;
 const MAX_IN_HANDSHAKE: usize = 4 * 1024;
 
 thread_local! {
-    /// What came over the wire, on its way to rustls. One per worker, because rustls copies it at once.
+    /// Received bytes on their way to rustls. One per worker, because rustls copies it at once.
     static RECEIVED: RefCell<Vec<u8>> = RefCell::new(vec![0; MAX_RECEIVED]);
 }
 
@@ -87,7 +87,7 @@ impl TlsStream {
             if let Some(end) = &mut self.end {
                 return Poll::Ready(std::mem::replace(end, Ok(())));
             }
-            // What is received becomes at most as much data, together with what there is of an incomplete record.
+            // Together with an incomplete record, received bytes decrypt to at most the same number of bytes.
             let limit = data.remaining().saturating_sub(self.records.incomplete());
             ready!(self.poll_receive(cx, limit, data));
         }
@@ -102,7 +102,7 @@ impl TlsStream {
                 Ok(()) if received.filled().is_empty() => self.end = Some(self.records.end()),
                 Ok(()) => {
                     self.decrypt(received.filled(), data);
-                    // Key updates are answered, and the peer is told of errors. A failure is met again by the next write.
+                    // Key updates are answered, and errors are sent to the peer. If that fails, the next write fails again.
                     let _ = self.send(Some(cx));
                 }
                 Err(error) => self.end = Some(Err(error)),
@@ -133,7 +133,7 @@ impl TlsStream {
     }
 
     /// Encrypts and writes what the kernel takes now. How many bytes were taken, and whether all of them are on their
-    /// way. With a context, its task is woken once more can be written.
+    /// way. With a context, its task is woken as soon as more can be written.
     pub(crate) fn write(
         &mut self,
         mut cx: Option<&mut Context<'_>>,
@@ -201,7 +201,7 @@ impl TlsStream {
     /// Tells the peer that nothing more will come, as far as the kernel takes that now.
     pub(crate) fn say_goodbye(&mut self) {
         self.session.send_close_notify();
-        // There is nobody left to tell of a failure.
+        // No caller is left that a failure could be reported to.
         let _ = self.send(None);
     }
 

@@ -1,4 +1,4 @@
-//! What is said of a failed handshake: the reference's words, that is Go's, wherever Go has some.
+//! The texts for failed handshakes: k6's, which are Go's, wherever Go has one.
 
 use std::io;
 
@@ -13,7 +13,7 @@ use crate::error::{NetError, io_code};
 /// Names of a certificate that are listed, at most; as in Go.
 const NAMES: usize = 100;
 
-/// What a peer that ends a handshake makes one ask: servers of other protocols do.
+/// The hint for a peer that ends a handshake, as servers of other protocols do.
 const SPEAKS_TLS: &str = "does it speak TLS on this port?";
 
 /// A failed handshake with a host. `connection` says what failed if it was no TLS: `read tcp 127.0.0.1:5->127.0.0.1:6: read`.
@@ -38,7 +38,7 @@ pub(crate) fn handshake_error(
     NetError::Tls { code, text }
 }
 
-/// The text of a failed handshake with a host, for whoever makes the connection itself.
+/// The text of a failed handshake with a host, for callers that make the connection themselves.
 pub fn handshake_text(error: &io::Error, host: &str) -> String {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
         Some(error) => tls_error(error, host).1,
@@ -125,7 +125,7 @@ fn certificate_error(reason: &CertificateError, host: &str) -> (&'static str, St
         (EXPIRED, if comparison.is_empty() { text.to_owned() } else { format!("{text}: {comparison}") })
     };
     match reason {
-        // A signature that is not, or cannot be, the authority's: somebody else has its name.
+        // The signature is not, or cannot be, the authority's: another authority has the same name.
         E::UnknownIssuer | E::BadSignature | E::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
             (UNKNOWN, "certificate signed by unknown authority".to_owned())
         }
@@ -189,8 +189,8 @@ pub(super) fn rfc3339(seconds: i64) -> String {
     }
 }
 
-/// The name of a variant, as words: `SelectedUnofferedPsk` is "selected unoffered psk". For the many things of which
-/// nobody but the server's author makes anything.
+/// The name of a variant, as words: `SelectedUnofferedPsk` is "selected unoffered psk". For the many errors that
+/// only the server's author can act on.
 fn in_words(variant: &impl std::fmt::Debug) -> String {
     let name = format!("{variant:?}");
     let mut words = String::new();
@@ -245,7 +245,7 @@ mod tests {
 
     use super::*;
 
-    /// What scripts and people read has no Rust in it, whatever rustls comes up with.
+    /// Texts for scripts and people contain no Rust syntax, whatever rustls returns.
     #[test]
     fn no_error_is_printed_as_rust_writes_it() {
         let other = || OtherError(Arc::new(io::Error::other("in words")));
