@@ -1,7 +1,7 @@
 //! Connecting: resolve, TCP handshake, TLS handshake, each step timed on its own.
 //!
-//! Cancelling is dropping the future. The [`DialProgress`] has the times of the steps that were taken, also when a later one
-//! fails or the whole is given up.
+//! To cancel a connect, drop its future. The [`DialProgress`] keeps the times of the steps that were taken, even if a later step
+//! fails or the connect is given up.
 
 use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
@@ -24,14 +24,14 @@ use crate::{limits, name, tcp, unix};
 /// The host of a Unix socket: the name in its certificate and in SNI.
 const LOCALHOST: &str = "localhost";
 
-/// What is needed to connect; shared by all VUs.
+/// Everything that a connect needs; shared by all VUs.
 #[derive(Debug)]
 pub struct Dialer {
     pub resolver: Arc<Resolver>,
     pub tls: Tls,
 }
 
-/// Where to connect to, as the script says it.
+/// The target of a connect, as the script gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target<'a> {
     Host {
@@ -81,7 +81,7 @@ impl DialProgress {
         timings
     }
 
-    /// What is being waited for, in words, and for how long so far.
+    /// What the connect is waiting for, in words, and for how long so far.
     pub fn waits_for(&self) -> Option<(&'static str, Duration)> {
         let (step, since) = self.step.get()?;
         let what = match step {
@@ -141,8 +141,8 @@ impl Dialer {
         connected.inspect_err(limits::advise)
     }
 
-    /// Encrypts an open connection (STARTTLS). What was read from it was plain; `read_ahead` is what the caller has read beyond
-    /// that, and is taken for the peer's first bytes of TLS.
+    /// Encrypts an open connection (STARTTLS). `read_ahead` are the bytes that the caller has read after the end of the plain text;
+    /// they count as the peer's first bytes of TLS.
     pub async fn secure(
         &self,
         stream: Stream,

@@ -1,4 +1,5 @@
-//! What the machine allows this process, open files, threads, local ports and memory maps, and what a user can do where it is not enough.
+//! What the machine allows this process (open files, threads, local ports and memory maps), and what a user can do if that is
+//! not enough.
 
 use std::fs::{File, read_dir};
 use std::io;
@@ -35,11 +36,11 @@ pub fn raise_stack() -> Option<u64> {
 
 /// How many files this process has open; `None` where the system does not tell.
 pub fn open_files() -> Option<u64> {
-    // Listing them takes one more.
+    // Listing the open files opens one more.
     Some((read_dir("/dev/fd").ok()?.count() as u64).saturating_sub(1))
 }
 
-/// Why no file can be opened just now, if that is so. For libraries that do not say why they failed.
+/// Why no file can be opened just now, if none can. For libraries that do not report why they failed.
 pub(crate) fn out_of_open_files() -> Option<io::Error> {
     File::open("/").err().filter(is_out_of_open_files)
 }
@@ -68,7 +69,7 @@ pub fn address_space() -> Option<(u64, u64)> {
     Some((limit, kibibytes * 1024))
 }
 
-/// Says what to do where no stack can be had: once per process.
+/// Logs what to do if there is no stack for an iteration: once per process.
 pub fn advise_on_stacks(error: &io::Error) {
     static STACKS: Once = Once::new();
     STACKS.call_once(|| {
@@ -87,7 +88,7 @@ pub fn advise_on_stacks(error: &io::Error) {
     });
 }
 
-/// Says what to do about a limit that a connect ran into: once per process, whose limits they are.
+/// Logs what to do about a limit that a connect ran into: once per process, because the limits are those of the process.
 pub(crate) fn advise(error: &NetError) {
     static OPEN_FILES: Once = Once::new();
     static LOCAL_PORTS: Once = Once::new();

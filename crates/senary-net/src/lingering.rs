@@ -1,9 +1,9 @@
 //! The end of connections that were closed right after something was written: half-closed, and kept until the peer has closed
 //! too.
 //!
-//! A connection that is closed is reset by what the peer sends afterwards, and what was written to it and is not read yet is
-//! lost. The script has long gone on, and so has its worker: this happens on a thread of its own. Time, bytes and the number
-//! of such connections are bounded; beyond that they are simply closed.
+//! If the peer sends something to a closed connection, the connection is reset, and written data that the peer has not read yet
+//! is lost. The script and its worker do not wait for the peer: a separate thread does. Time, bytes and the number
+//! of such connections are bounded; beyond the bounds, connections are simply closed.
 
 use std::io::{self, Write};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -29,15 +29,15 @@ const PART_OF_FILES: u64 = 8;
 static UNDER_WAY: Mutex<u64> = Mutex::new(0);
 static NONE_LEFT: Condvar = Condvar::new();
 
-/// A connection that has had its last word from the script.
+/// A connection that the script has closed.
 struct Lingering {
     transport: Detached,
-    /// TLS that may hold back some of it.
+    /// The TLS state, which may hold back some of the written data.
     tls: Option<Box<ClientConnection>>,
     _place: Place,
 }
 
-/// Closes a connection once its peer has heard everything; at once if too many are waiting for that already.
+/// Closes a connection once its peer has received everything; at once if too many connections are lingering already.
 pub(crate) fn close(transport: Transport, tls: Option<Box<ClientConnection>>) {
     let Some(place) = Place::take() else { return };
     let Some(queue) = queue() else { return };
@@ -88,7 +88,7 @@ impl Drop for Place {
     }
 }
 
-/// To the thread, which is started when it is first needed; `None` if the system gives none.
+/// The queue to the thread, which is started when it is first needed; `None` if the system gives no thread.
 fn queue() -> Option<&'static UnboundedSender<Lingering>> {
     static QUEUE: OnceLock<Option<UnboundedSender<Lingering>>> = OnceLock::new();
     let start = || {

@@ -1,7 +1,7 @@
-//! Names to addresses by the system's resolver, which blocks: on threads of its own, and of few of them.
+//! Resolves names with the system's resolver. It blocks, so it runs on a few threads of its own.
 //!
-//! However many ask for a name at a time, the system is asked once: a thousand VUs that begin together are one
-//! question to a name server. What is remembered, and which address is taken, is `resolve`'s business.
+//! If several callers ask for a name at the same time, the system is asked once: a thousand VUs that begin together cause one
+//! question to a name server. `resolve` decides how long answers are kept and which address is used.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -21,11 +21,11 @@ const IDLE: Duration = Duration::from_secs(10);
 pub(crate) enum LookupError {
     /// There is no such name, or no address under it.
     NotFound,
-    /// No name server knew just now; it may be there all the same. What the system says of it.
+    /// No name server could answer just now, so the name may exist. Contains the system's message.
     Temporary(String),
-    /// The system's resolver could not do its work. What it says of it.
+    /// The system's resolver failed. Contains its message.
     Failed(String),
-    /// Nor could it ask: the system gives this process no thread.
+    /// The resolver was not asked, because the system gives this process no thread.
     NoThread(String),
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct Lookups {
 
 #[derive(Default)]
 struct State {
-    /// By name, those who want to know.
+    /// The callers that wait for each name.
     asking: HashMap<String, Vec<oneshot::Sender<Answer>>>,
     /// Names that no thread has taken yet.
     queue: VecDeque<String>,
@@ -103,7 +103,7 @@ impl Lookups {
         Ok(receiver)
     }
 
-    /// A thread's life: one name after the other, until there was none for long enough.
+    /// What a thread runs: it looks up one name after the other, and ends after some time without any.
     fn serve(&self) {
         while let Some(name) = self.next() {
             let answer = (self.system.resolve)(&name).map(Arc::from).map_err(|error| reason(&error));
@@ -140,10 +140,10 @@ impl std::fmt::Debug for Lookups {
     }
 }
 
-/// What the system's file of hosts says of a name that ends in a dot, which the C library does not look up there.
+/// The addresses in the hosts file of a name that ends in a dot; the C library does not look such names up there.
 fn fixed_addresses(name: &str) -> Vec<IpAddr> {
     let Some(name) = name.strip_suffix('.') else { return Vec::new() };
-    // A remark that is not UTF-8 hides no host.
+    // A comment that is not UTF-8 must not hide the hosts.
     let hosts = std::fs::read("/etc/hosts").unwrap_or_default();
     let hosts = String::from_utf8_lossy(&hosts);
     let address_of = |line: &str| {

@@ -19,10 +19,10 @@ use crate::tcp::TcpInfo;
 use crate::tls::{TlsInfo, TlsStream};
 use crate::{lingering, tls};
 
-/// A peer that says something has read what it answers: that many bytes are taken for it, or as many as it says.
+/// When a peer sends something, it has read the request: at least this many written bytes count as answered, or as many as it sends.
 const ANSWERED: usize = 16 * 1024;
 
-/// The reference's, for the silence before the first probe and between two.
+/// k6's value, for the silence before the first probe and between two probes.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
 pub struct Stream {
@@ -59,7 +59,7 @@ impl Stream {
         }
     }
 
-    /// Asked of the kernel: most connections live and die without anybody wanting to know.
+    /// Asks the kernel each time, because most connections never need it.
     pub fn local(&self) -> io::Result<Address> {
         self.counted().transport.local()
     }
@@ -73,8 +73,8 @@ impl Stream {
         self.counted().ends(&self.remote)
     }
 
-    /// Reads what is there; 0 means the peer has closed its side. Over TLS it may do so without saying goodbye, but not
-    /// in the middle of a record.
+    /// Reads what is there; 0 means the peer has closed its side. Over TLS it may do so without a `close_notify`,
+    /// but not in the middle of a record.
     pub fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, NetError>> {
         let mut buf = ReadBuf::new(buffer);
         let read = match &mut self.inner {
@@ -218,13 +218,13 @@ impl Stream {
         self.counted().transport.socket().set_tcp_keepalive(&probes)
     }
 
-    /// Ends the connection at once, and has TCP tell the peer so by a reset (RST). What was not sent yet is lost.
+    /// Ends the connection at once with a TCP reset (RST). Written data that was not sent yet is lost.
     pub fn reset(self) {
         // A socket that cannot be reset is closed.
         let _ = self.counted().transport.socket().set_linger(Some(Duration::ZERO));
     }
 
-    /// Ends the connection without holding up the caller. What was written arrives, if the peer takes it within a moment.
+    /// Ends the connection without delaying the caller. Written data still arrives if the peer takes it within a moment.
     pub fn close(mut self) {
         if let Inner::Tls(stream) = &mut self.inner {
             stream.say_goodbye();

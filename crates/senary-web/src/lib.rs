@@ -1,7 +1,7 @@
 //! A small HTTP client for what happens around a test rather than in it: remote modules, secrets, logs sent to a server.
 //!
-//! It measures nothing, knows no cookies and keeps no connections. HTTPS is verified against the system's roots;
-//! proxies are those of the environment ([`Proxies`]).
+//! It measures nothing, has no cookies and keeps no connections. HTTPS certificates are verified against the system's roots;
+//! proxies come from the environment ([`Proxies`]).
 
 mod proxy;
 
@@ -29,10 +29,10 @@ use self::proxy::Proxy;
 /// Redirects followed before giving up.
 const MAX_REDIRECTS: usize = 10;
 
-/// No module and no secret is larger.
+/// The limit for a response: modules and secrets are smaller.
 const MAX_BODY: usize = 64 << 20;
 
-/// No proxy has more to say before it is a tunnel.
+/// The limit for the answer of a proxy before it becomes a tunnel.
 const MAX_HEAD: usize = 16 << 10;
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("senary/", env!("CARGO_PKG_VERSION")));
@@ -61,7 +61,7 @@ pub enum WebError {
 }
 
 impl WebError {
-    /// The reason alone, for a message that has named the server already.
+    /// The reason alone, for a message that already names the server.
     pub fn reason(&self) -> String {
         match self {
             Self::Connect { reason, .. } | Self::Tls { reason, .. } | Self::Http { reason, .. } => {

@@ -1,6 +1,6 @@
 //! Which proxy a request goes through: `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, as most programs read them.
 //!
-//! Names in capital letters come first. What is on this machine is never asked for through a proxy.
+//! Names in capital letters come first. Requests to this machine never go through a proxy.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,4 @@
-//! Durations as users write and read them: the grammar of Go's `time.ParseDuration`, the reference's extension
+//! Durations as users write and read them: the grammar of Go's `time.ParseDuration`, k6's extension
 //! of it (days, bare milliseconds), and Go's way of printing them.
 //!
 //! Values are nanoseconds in an `i64`, as in Go, so that negative durations can be told from missing ones.
@@ -51,7 +51,7 @@ const NANOS: [(&str, i128); 8] = [
 
 const NANOS_PER_DAY: i64 = 86_400_000_000_000;
 
-/// More digits behind a point are worth less than a nanosecond, whatever the unit.
+/// Further digits after the point are less than a nanosecond, whatever the unit.
 const FRACTION_DIGITS: usize = 18;
 
 /// Parses Go's grammar: `300ms`, `-1.5h`, `2h45m`. Nanoseconds.
@@ -112,7 +112,7 @@ pub fn parse_extended(text: &str) -> Result<i64, DurationError> {
     sum.ok_or_else(|| DurationError::Invalid(text.to_owned()))
 }
 
-/// A whole number of days; what does not even look like a number was not meant as one.
+/// A whole number of days. A text that does not look like a number at all was not meant as one.
 fn parse_days(text: &str, days: &str) -> Result<i64, DurationError> {
     days.parse().map_err(|error: ParseIntError| match error.kind() {
         IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => DurationError::TooManyDays(days.to_owned()),

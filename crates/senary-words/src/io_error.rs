@@ -2,8 +2,8 @@
 
 use std::io;
 
-/// The words of the kernel as Go prints them: in lower case, without the number. An error that did not come from the
-/// kernel gets the words it would have had.
+/// The kernel's message as Go prints it: in lower case, without the number. An error that did not come from the
+/// kernel gets the message that the kernel would have given.
 pub fn io_text(error: &io::Error) -> String {
     if error.raw_os_error().is_none() && error.get_ref().is_none() {
         match error.kind() {

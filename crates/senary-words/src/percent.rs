@@ -1,6 +1,6 @@
 //! Percent-encoding, as it is found in URLs (RFC 3986).
 
-/// Escapes everything that the reference escapes in the path of a URL. The slashes stay.
+/// Escapes everything that k6 escapes in the path of a URL. The slashes stay.
 pub fn encoded(path: impl AsRef<[u8]>) -> String {
     const KEPT: &str = "-_.~/$&+,:;=@";
     let mut text = String::new();
@@ -15,7 +15,7 @@ pub fn encoded(path: impl AsRef<[u8]>) -> String {
     text
 }
 
-/// Escapes what cannot stand anywhere in a URL: blanks, control characters, what is not ASCII. Escapes stay.
+/// Escapes characters that a URL cannot contain: spaces, control characters, and everything outside ASCII. Escapes stay.
 pub fn cleaned(url: &str) -> String {
     let mut text = String::with_capacity(url.len());
     for byte in url.bytes() {

@@ -1,5 +1,5 @@
-//! TLS of outgoing connections: what the options ask for, turned into a rustls configuration. There is one per test,
-//! but for client certificates that are for certain servers.
+//! TLS of outgoing connections: turns the options into a rustls configuration. There is one per test, except where client
+//! certificates are only for certain servers.
 //!
 //! Certificates are verified against what `trust` believes, unless `insecureSkipTLSVerify` says otherwise.
 
@@ -47,7 +47,7 @@ pub struct TlsOptions {
     /// IANA names.
     pub cipher_suites: Vec<String>,
     pub client_certificates: Vec<ClientCertificate>,
-    /// Authorities to believe besides the system's: PEM.
+    /// Authorities to trust in addition to the system's, as PEM.
     pub ca: Option<String>,
     /// Protocols to offer (ALPN), in order.
     pub alpn: Vec<String>,
@@ -80,7 +80,7 @@ pub struct Tls {
 
 const VERSIONS: [&str; 4] = ["tls1.0", "tls1.1", "tls1.2", "tls1.3"];
 
-/// Names the reference knows and rustls does not offer: accepted, as long as a usable one stands beside them.
+/// Names that k6 knows but rustls does not offer. They are accepted if the list also has a usable name.
 const UNSUPPORTED_SUITES: [&str; 16] = [
     "TLS_RSA_WITH_RC4_128_SHA",
     "TLS_RSA_WITH_3DES_EDE_CBC_SHA",
@@ -208,7 +208,7 @@ impl Tls {
         };
         let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
         let mut config = builder.with_client_cert_resolver(self.identities_where(<[_]>::is_empty));
-        // Each connection costs the server what a new client does; the reference keeps no sessions either.
+        // Each connection costs the server as much as a new client; k6 keeps no sessions either.
         config.resumption = Resumption::disabled();
         config.alpn_protocols = self.options.alpn.iter().map(|name| name.clone().into_bytes()).collect();
         if let Some(key_log) = key_log::of_environment() {
@@ -222,7 +222,7 @@ fn unusable(text: String) -> NetError {
     NetError::Tls { code: "ERR_TLS_CONFIG", text }
 }
 
-/// `TLS13_AES_…` is rustls's name for what everybody else calls `TLS_AES_…`, and `…_SHA256` may be left out where it is
+/// `TLS13_AES_…` is rustls's name for the suite that is usually called `TLS_AES_…`, and `…_SHA256` may be left out where it is
 /// not the name of a choice.
 fn is_named(suite: CipherSuite, name: &str) -> bool {
     let known = suite.as_str().unwrap_or_default().replacen("TLS13_", "TLS_", 1);

@@ -1,8 +1,8 @@
-//! Whether a server's certificate is believed: judged as Go does it, over what webpki finds of chains and names.
+//! Decides whether a server's certificate is trusted, by Go's rules, on top of webpki's checks of chains and names.
 //!
-//! webpki reads nothing but version 3 of X.509, takes no authority's certificate for a server's, and looks at the chain
-//! before the name. Servers under test show what they have: a certificate that is trusted by itself is believed, whatever
-//! it says it is for, and where nothing is verified, anything that has a key is.
+//! webpki reads only version 3 of X.509, does not accept an authority's certificate as a server's, and checks the chain
+//! before the name. Servers under test have other certificates, too. So a certificate that is a root itself is trusted, whatever
+//! its purpose, and if nothing is to be verified, any certificate with a key is accepted.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -84,7 +84,7 @@ impl Verification {
         Self { trust: Trust::Anyone, algorithms: provider.signature_verification_algorithms }
     }
 
-    /// Whether a signature is believed that cannot be checked.
+    /// Whether a signature that cannot be checked is accepted.
     fn needs_no_signature(&self, certificate: &[u8]) -> bool {
         matches!(self.trust, Trust::Anyone) && has_short_rsa(certificate)
     }

@@ -1,7 +1,6 @@
 //! TLS of one connection: rustls, driven over a connection that counts.
 //!
-//! What the peer sent before something went wrong is read first: an error waits until everything that was decrypted has
-//! been read.
+//! Data that the peer sent before an error is read first: the error waits until all decrypted data has been read.
 
 use std::cell::RefCell;
 use std::io::{self, IoSlice, Read, Write};
@@ -77,7 +76,7 @@ impl TlsStream {
         }
     }
 
-    /// Reads what is there; nothing if the peer has closed its side.
+    /// Reads the data that is there; reads nothing if the peer has closed its side.
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, data: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
             self.take_decrypted(data);

@@ -1,4 +1,4 @@
-//! Whom connections of a test believe: the system's roots (`SSL_CERT_FILE`, `SSL_CERT_DIR` included), read when the first TLS
+//! The certificates that connections of a test trust: the system's roots (`SSL_CERT_FILE`, `SSL_CERT_DIR` included), read when the first TLS
 //! connection is made and shared by all configurations, and the authorities a socket brings along.
 
 use std::sync::{Arc, OnceLock};
@@ -17,12 +17,12 @@ use crate::limits;
 #[derive(Debug, Default)]
 pub(super) struct Trust {
     roots: OnceLock<Vec<CertificateDer<'static>>>,
-    /// What most connections are verified by.
+    /// The verifier of most connections.
     by_system: OnceLock<Arc<Verification>>,
 }
 
 impl Trust {
-    /// Believes the system's roots, and the certificates of `ca`, which is PEM.
+    /// Trusts the system's roots, and the certificates of `ca`, which is PEM.
     pub(super) fn verifier(
         &self,
         ca: Option<&str>,

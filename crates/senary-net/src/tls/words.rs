@@ -16,7 +16,7 @@ const NAMES: usize = 100;
 /// The hint for a peer that ends a handshake, as servers of other protocols do.
 const SPEAKS_TLS: &str = "does it speak TLS on this port?";
 
-/// A failed handshake with a host. `connection` says what failed if it was no TLS: `read tcp 127.0.0.1:5->127.0.0.1:6: read`.
+/// A failed handshake with a host. `connection` names the failed call if TLS was not the cause: `read tcp 127.0.0.1:5->127.0.0.1:6: read`.
 pub(crate) fn handshake_error(
     error: &io::Error,
     host: &str,
@@ -203,7 +203,7 @@ fn in_words(variant: &impl std::fmt::Debug) -> String {
     words
 }
 
-/// An alert in the reference's words.
+/// An alert in k6's words.
 fn alert_text(alert: AlertDescription) -> String {
     use AlertDescription as A;
     let text = match alert {
