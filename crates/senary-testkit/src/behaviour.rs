@@ -82,7 +82,7 @@ pub enum Behaviour {
     },
 }
 
-/// Has no line, no length and no code in it that a client could take for an answer.
+/// Contains no line, length or code that a client could mistake for an answer.
 const BABBLE: &[u8] = b"\xff\xfe!@#\x01\x02 what? \x7f\x80\xff\xff\xff";
 
 const SMALL_BUFFER: usize = 4096;

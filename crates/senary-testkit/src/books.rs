@@ -1,4 +1,4 @@
-//! What a server is sent, written down for each connection.
+//! The record of what a server received, for each connection.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// How much of each connection's input is kept verbatim.
 const KEPT: usize = 64 * 1024;
 
-/// What all connections of a server were sent.
+/// What a server received on all its connections.
 pub(crate) struct Books {
     pub(crate) accepted: AtomicU64,
     pub(crate) open: AtomicU64,
     pub(crate) bytes: AtomicU64,
     pub(crate) resumed: AtomicU64,
     pages: Mutex<Vec<Page>>,
-    /// Where connections of the server's own come from, which are not in the books.
+    /// The addresses from which the server itself connects; these connections are not recorded.
     own: Mutex<Vec<SocketAddr>>,
     /// It neither accepts nor reads nor writes any more once it has received this many bytes.
     pub(crate) freezes_after: AtomicU64,

@@ -23,7 +23,7 @@ pub enum Certificate {
     SelfSigned,
     /// The same, and an authority besides, as `openssl req -x509` makes them: [`Certificate::own_authority_pem`].
     OwnAuthority,
-    /// Has its name where names were before there was a place for them.
+    /// Has its name only in the Common Name field, where names stood before there was an extension for them.
     CommonName,
     /// For `localhost`, but for no address.
     NoAddress,
@@ -35,7 +35,7 @@ pub enum Certificate {
     OthersKey,
 }
 
-/// What servers of these tests are asked for.
+/// The names by which clients address the servers of these tests.
 const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "modules.test"];
 
 /// With its key.

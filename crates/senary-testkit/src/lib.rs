@@ -1,4 +1,4 @@
-//! What tests stand on: peers on loopback that behave well or badly on purpose, and a bounded way to run the binary.
+//! The base of the tests: peers on loopback that behave well or badly on purpose, and a bounded way to run the binary.
 //!
 //! - [`Server`]: a TCP (or TLS) server with a [`Behaviour`]; it counts what it is sent, so that both ends' books can
 //!   be compared.

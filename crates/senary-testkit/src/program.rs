@@ -14,11 +14,11 @@ use tempfile::TempDir;
 
 const DEFAULT_LIMIT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(2);
-/// Before a command: it is run by a user that has no other process.
+/// A prefix for a command: a user with no other process runs it.
 const UNPRIVILEGED: &str = "setpriv --reuid 54321 --regid 54321 --clear-groups --";
 const SUMMARY: &str = "summary.json";
 
-/// A run to be: it gets a folder of its own to run in, and none of the environment that Senary would read.
+/// A run to be started. It gets a folder of its own, and none of the environment variables that Senary would read.
 pub struct Program {
     command: Command,
     folder: TempDir,
@@ -100,7 +100,7 @@ impl Program {
         self
     }
 
-    /// Lets it have at most this many files open; the limit cannot be raised.
+    /// Allows the program to have at most this many files open; the limit cannot be raised.
     pub fn open_files(self, limit: u64) -> Self {
         self.under(&format!(r#"ulimit -n {limit} && exec "$@""#))
     }
@@ -206,7 +206,7 @@ impl Running {
         self
     }
 
-    /// Lets it start no further thread. Of no effect on what root runs: see [`Program::unprivileged`].
+    /// Allows the program to start no further thread. This has no effect for root: see [`Program::unprivileged`].
     pub fn no_more_threads(&mut self) -> &mut Self {
         // Its user may lower its limits; even root may not everywhere.
         let prefix = if rustix::process::geteuid().is_root() { UNPRIVILEGED } else { "" };
@@ -280,7 +280,7 @@ impl Drop for Running {
     }
 }
 
-/// What came out of a run.
+/// The outcome of a run.
 pub struct Outcome {
     status: ExitStatus,
     pub stdout: String,

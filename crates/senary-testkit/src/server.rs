@@ -94,7 +94,7 @@ impl Server {
         self.books.accepted.load(Ordering::SeqCst)
     }
 
-    /// TLS sessions that went on from an earlier connection's.
+    /// TLS sessions that were resumed from an earlier connection.
     pub fn resumed(&self) -> u64 {
         self.books.resumed.load(Ordering::SeqCst)
     }
@@ -130,8 +130,8 @@ impl Server {
         self.catches_up(within) && self.comes_to(0, within)
     }
 
-    /// Waits until it has accepted everybody who is connected: for a client that has gone already the kernel may have a
-    /// connection of which the server knows nothing yet.
+    /// Waits until the server has accepted all connected clients: the kernel may hold the connection of a client that has
+    /// already gone, and that the server has not accepted yet.
     fn catches_up(&self, within: Duration) -> bool {
         // Connections are accepted in the order in which they were made.
         let last = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).expect("a socket");

@@ -6,13 +6,13 @@ use bytes::{Buf, Bytes};
 
 /// Chunks smaller than this are joined with others, so that a byte does not cost the memory of a chunk.
 const SMALL: usize = 512;
-/// Up to this size.
+/// Joined chunks grow up to this size.
 const JOINED: usize = 4096;
 
-/// Bytes in the order they came. What is taken out is a slice of a chunk where it lies in one, else a copy.
+/// Bytes in the order of their arrival. Bytes taken out are a slice of a chunk if they lie in one chunk, and a copy otherwise.
 #[derive(Debug, Default)]
 pub struct Buffer {
-    /// None of them is empty.
+    /// None of the chunks is empty.
     chunks: VecDeque<Bytes>,
     len: usize,
 }

@@ -1,4 +1,4 @@
-//! Descriptions are checked once, here; what comes after may rely on it.
+//! Descriptions are checked once, here; all other code may rely on that.
 
 use bytes::Bytes;
 

@@ -11,7 +11,7 @@ use crate::view::View;
 pub struct DelimiterState {
     /// The last byte was the escape byte.
     escaped: bool,
-    /// No delimiter starts before this: it would have to have half of a coded byte.
+    /// No delimiter starts before this position, because it would contain half of a coded byte.
     barrier: usize,
     /// How long the delimiter is that has ended the message.
     found: usize,

@@ -1,4 +1,4 @@
-//! Framings as scripts describe them; nothing in them has been checked. Names and meanings are the declaration's.
+//! Framings as scripts describe them, not checked yet. Names and meanings are those of the TypeScript declaration.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub enum Form {
     Length(Length),
     Headers(Headers),
     Lines(Lines),
-    /// At a silence. The caller owns the timer, and says when it is over: `Framer::flush_idle`.
+    /// After a silence. The caller owns the timer, and calls `Framer::flush_idle` when the silence is over.
     Idle(Duration),
 }
 
@@ -50,7 +50,7 @@ pub enum Empty {
 
 #[derive(Clone, Debug, Default)]
 pub struct Delimiters {
-    /// The first of them that comes ends the message; sending adds the first of the list.
+    /// Whichever of them comes first ends the message; sending adds the first of the list.
     pub delimiters: Vec<Bytes>,
     pub start: Bytes,
     pub keep: bool,
@@ -189,7 +189,7 @@ pub enum Size {
 }
 
 impl Notation {
-    /// Puts together what a script says apart: `as`, `bytes`, `endian` and `mask`.
+    /// Combines the script's separate settings: `as`, `bytes`, `endian` and `mask`.
     pub fn of(
         written: Option<&str>,
         size: Option<Size>,

@@ -13,7 +13,7 @@ use crate::scan::Scan;
 use crate::view::View;
 
 impl Framing {
-    /// Writes the message as the receiver expects it. If that cannot be, nothing is written.
+    /// Writes the message as the receiver expects it. If that is impossible, nothing is written.
     pub fn encode(&self, message: &[u8], out: &mut impl BufMut) -> Result<(), EncodeError> {
         if let Some(adds) = self.adds {
             out.put_slice(message);
@@ -188,7 +188,7 @@ fn fixed_size(notation: &Notation) -> Option<usize> {
     }
 }
 
-/// `flags` is what is in the place now; bits that are not the length stay.
+/// `flags` is the present value of the place; bits that do not belong to the length stay.
 fn write_field(notation: &Notation, value: u64, flags: &[u8]) -> Result<FieldBytes, EncodeError> {
     let mut field = FieldBytes::default();
     let fits =

@@ -3,12 +3,12 @@
 use std::error::Error;
 use std::fmt::{self, Display, Formatter};
 
-/// Why a stream has no next message. The stream is of no use behind it: where the next frame starts is unknown.
+/// Why a stream has no next message. The rest of the stream cannot be used, because the start of the next frame is unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FrameError {
     /// The message has, or claims, more bytes than `max`.
     TooLarge { size: u64, max: usize, offset: u64 },
-    /// The byte at `at` of the stream cannot be what it is, in the frame that starts at `offset`.
+    /// The byte at `at` of the stream is not valid in the frame that starts at `offset`.
     Invalid { reason: Reason, at: u64, offset: u64 },
     /// The stream has ended within a frame.
     Truncated { received: usize, expected: Option<usize>, offset: u64 },
@@ -143,7 +143,7 @@ impl Display for Reason {
     }
 }
 
-/// What is wrong with a description. Names are the script's.
+/// What is wrong with a description, in the script's names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DescriptionError {
     UnknownName(String),
@@ -237,7 +237,7 @@ pub enum EncodeError {
     WrongSize { size: usize, fixed: usize },
     /// The receiver would take it for more than one message.
     ContainsDelimiter { offset: usize },
-    /// The byte is what others are coded with, and has no code itself.
+    /// The byte is the escape byte, and has no code itself.
     NotInMap { byte: u8, offset: usize },
     /// It has no place for its length.
     NoLength,

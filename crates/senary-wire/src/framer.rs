@@ -48,13 +48,13 @@ impl Deref for Message<'_> {
     }
 }
 
-/// Takes a stream apart. Each byte is looked at once, and copied once at most: a message that lies within a chunk is a slice
+/// Cuts a stream into messages. Each byte is examined once, and copied at most once: a message that lies within a chunk is a slice
 /// of it. Memory is bounded by the framing's `max` and one chunk, as long as the caller takes messages before it pushes
 /// more.
 pub struct Framer {
     framing: Rc<Framing>,
     scanner: Scanner,
-    /// The message under way, but for what is in `waiting`.
+    /// The current message, except for the bytes in `waiting`.
     head: Vec<u8>,
     waiting: Buffer,
     /// The place in the stream where the current message starts.
@@ -75,7 +75,7 @@ impl Framer {
         &self.framing
     }
 
-    /// What has been received.
+    /// Adds received bytes.
     pub fn push(&mut self, chunk: Bytes) {
         self.waiting.push(chunk);
     }
@@ -185,7 +185,7 @@ impl Framer {
         error
     }
 
-    /// The frame's last bytes, from the first chunk that waits, go to its others.
+    /// Moves the frame's last bytes from the first waiting chunk to its other bytes.
     fn join_frame(&mut self, end: usize) {
         let count = end - self.head.len();
         if let Some(chunk) = self.waiting.front() {
@@ -254,7 +254,7 @@ impl Framer {
         self.total = None;
     }
 
-    /// The silence that idle framing waits for is over: what has come is a message.
+    /// The silence that idle framing waits for is over, so the received bytes are a message.
     pub fn flush_idle(&mut self) -> Option<Bytes> {
         if self.failed.is_some() || self.framing.idle().is_none() || self.is_empty() {
             return None;

@@ -89,7 +89,7 @@ pub(crate) struct LinesKind {
     pub until: Option<Rc<dyn Pattern>>,
     /// Whether the line end behind the message is part of it. Only names have that.
     pub keep_end: bool,
-    /// Whether counted bytes without CR LF at their end are a fault. The same.
+    /// Whether counted bytes without CR LF at their end are an error. Only names have that.
     pub strict: bool,
 }
 

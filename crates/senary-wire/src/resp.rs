@@ -18,7 +18,7 @@ pub struct RespState {
     levels: Vec<Level>,
 }
 
-/// What is open, and how many values it still waits for.
+/// An open aggregate, and how many values it still waits for.
 enum Level {
     Values(u64),
     /// An attribute does not count as a value: the value that it belongs to comes behind it.

@@ -17,7 +17,7 @@ use crate::view::View;
 pub enum Scan {
     /// All bytes belong to the frame, which goes on; up to this position, where that is known.
     More { total: Option<usize> },
-    /// The frame ends here. Not before the first new byte, but for patterns.
+    /// The frame ends here. Except for patterns, that is not before the first new byte.
     End(usize),
 }
 
@@ -204,7 +204,7 @@ pub fn within(size: usize, most: usize) -> Result<(), Fault> {
     if size > most { Err(Fault::TooLarge { size: size as u64 }) } else { Ok(()) }
 }
 
-/// Compares as much of `bytes` as has come; a difference is a fault at once, not only when all is there.
+/// Compares the part of `bytes` that has arrived; a difference is an error at once, not only when all bytes have arrived.
 fn expect(view: View<'_>, at: usize, bytes: &[u8], reason: fn(u8, u8) -> Reason) -> Result<(), Fault> {
     for (index, expected) in bytes.iter().enumerate() {
         match view.get(at + index) {

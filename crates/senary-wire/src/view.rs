@@ -6,7 +6,7 @@ use std::ops::Range;
 /// Positions count from the start of the frame, through `head` into `new`.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
-    /// Has been looked at by earlier calls.
+    /// Bytes that earlier calls have scanned.
     pub head: &'a [u8],
     pub new: &'a [u8],
 }
