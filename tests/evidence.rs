@@ -273,6 +273,10 @@ fn subjects() -> Vec<Subject> {
     let mut subjects = Vec::new();
     for entry in std::fs::read_dir(root.join("examples")).expect("examples") {
         let path = entry.expect("an example").path();
+        // The scripts of real protocols have a test of their own, with servers that speak those.
+        if path.is_dir() {
+            continue;
+        }
         subjects.push(Subject::new(path.file_name().unwrap().to_str().unwrap(), read(&path)));
     }
     let new = |template: &str| {

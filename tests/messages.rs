@@ -73,7 +73,7 @@ fn a_late_reply_is_not_the_next_ones() {
     let lines = logged(
         r#"
   const socket = await connected({ framing: "u32", encoding: "utf8" })
-  console.log(await caught(socket.request("late", { timeout: 0 })))
+  console.log((await caught(socket.request("late", { timeout: 0 }))).split(":").slice(0, 2).join(":"))
   console.log(await socket.request("next"))
   console.log(await caught(socket.read({ timeout: 20 })))
   socket.destroy()"#,

@@ -41,7 +41,10 @@ impl ByteView<'_> {
 
 /// `None` for objects that are no binary data.
 pub fn of_object<'js>(ctx: &Ctx<'js>, object: &Object<'js>) -> rquickjs::Result<Option<ByteView<'js>>> {
-    if let Some(buffer) = ArrayBuffer::from_object(object.clone()) {
+    // The bindings would leave an exception behind for every other object.
+    // SAFETY: the value is alive; this only looks at its tag and class.
+    let is_buffer = unsafe { qjs::JS_IsArrayBuffer(object.as_raw()) };
+    if is_buffer && let Some(buffer) = ArrayBuffer::from_object(object.clone()) {
         let length = buffer.len();
         return Ok(Some(ByteView { buffer, offset: 0, length }));
     }
@@ -137,6 +140,7 @@ mod tests {
             ] {
                 let value: Value<'_> = ctx.eval(code).unwrap();
                 assert_eq!(of_value(ctx, &value).unwrap(), expected, "{code}");
+                assert!(!ctx.has_exception(), "{code}");
             }
         });
     }

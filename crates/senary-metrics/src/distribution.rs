@@ -152,16 +152,39 @@ impl Values {
     /// Sorts what came since the last time into what was sorted then.
     fn sorted(&mut self) -> &[f64] {
         if self.sorted.len() < self.count() {
-            let mut values = Arc::unwrap_or_clone(std::mem::take(&mut self.sorted));
-            values.reserve_exact(self.sealed + self.last.len() - values.len());
-            self.blocks.drain(..).for_each(|block| values.extend_from_slice(&block));
-            values.append(&mut self.last);
-            // Stable sorting knows what is in order already, and merges the rest into it.
-            values.sort_by(f64::total_cmp);
+            let mut new = Vec::with_capacity(self.count() - self.sorted.len());
+            self.blocks.drain(..).for_each(|block| new.extend_from_slice(&block));
+            new.append(&mut self.last);
+            new.sort_unstable_by(f64::total_cmp);
+            let values = merged(Arc::unwrap_or_clone(std::mem::take(&mut self.sorted)), new);
             self.sealed = values.len();
             self.limit = BLOCK.min(self.most - self.sealed);
             self.sorted = Arc::new(values);
         }
         &self.sorted
     }
+}
+
+/// Two sorted lists as one. The larger one stays in its place, so that this takes no memory beyond the result.
+fn merged(mut values: Vec<f64>, new: Vec<f64>) -> Vec<f64> {
+    if values.is_empty() {
+        return new;
+    }
+    let (mut left, mut right) = (values.len(), new.len());
+    values.reserve_exact(right);
+    values.resize(left + right, 0.0);
+    // From the largest down: what is written never catches up with what is still to be read.
+    for at in (0..values.len()).rev() {
+        if right == 0 {
+            break;
+        }
+        if left > 0 && values[left - 1].total_cmp(&new[right - 1]).is_gt() {
+            left -= 1;
+            values[at] = values[left];
+        } else {
+            right -= 1;
+            values[at] = new[right];
+        }
+    }
+    values
 }

@@ -149,12 +149,9 @@ impl RuntimeSettings {
             script_env.push((name.to_owned(), value.to_owned()));
         }
         Ok(Self {
-            script: None,
             source_type: text(&flags.r#type, "K6_TYPE").filter(|name| !name.is_empty()),
             base_compatibility,
             env: script_env,
-            freeze_env: false,
-            memory_limit: None,
             no_thresholds: switch(flags.no_thresholds, "K6_NO_THRESHOLDS", false)?,
             summary_mode,
             summary_export: text(&flags.summary_export, "K6_SUMMARY_EXPORT").filter(|path| !path.is_empty()),
@@ -163,6 +160,7 @@ impl RuntimeSettings {
                 "K6_NEW_MACHINE_READABLE_SUMMARY",
                 false,
             )?,
+            ..Self::default()
         })
     }
 }

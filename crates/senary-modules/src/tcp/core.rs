@@ -357,6 +357,12 @@ impl SocketCore {
         (self.owed.is_owed() && quiet >= NOTABLE_WAIT).then_some(ClueEvent::Unanswered(quiet))
     }
 
+    /// What the peer has done, to go behind the text of a failure; nothing where there is no connection any more.
+    pub fn behind_failure(&self) -> String {
+        let clue = self.clue(self.unanswered().unwrap_or(ClueEvent::Open));
+        clue.map_or_else(String::new, |clue| format!(": {clue}"))
+    }
+
     /// Notes what the peer did, should a failure follow from it.
     pub fn note(&self, event: ClueEvent) {
         if let Some(clue) = self.clue(event) {

@@ -83,8 +83,8 @@ pub fn ended(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, extended: &Extended) -> rqu
         }
     }
     end_readers(ctx, socket, extended)?;
-    let text = "the peer has ended the connection before it replied";
-    fail_requests(ctx, socket, extended, "ERR_SOCKET_CLOSED", text)?;
+    let text = format!("the peer has ended the connection before it replied{}", socket.behind_failure());
+    fail_requests(ctx, socket, extended, "ERR_SOCKET_CLOSED", &text)?;
     events::call(ctx, socket, EventName::End, None)?;
     if !socket.is_open() {
         return Ok(());
@@ -333,8 +333,9 @@ fn expired(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, extended: &Extended) -> rquic
         over
     };
     extended.set_deadline();
+    let peer = if over.is_empty() { String::new() } else { socket.behind_failure() };
     for expired in over {
-        let text = format!("no reply within {}ms", expired.allowed.as_millis());
+        let text = format!("no reply within {}ms{peer}", expired.allowed.as_millis());
         let failure = SocketFailure::new(Method::Request, "ETIMEDOUT", text).called_at(expired.called);
         request_failed(ctx, socket, extended, failure, &expired.tags, Some(expired.promise))?;
     }
