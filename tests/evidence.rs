@@ -277,7 +277,10 @@ fn subjects() -> Vec<Subject> {
         if path.is_dir() {
             continue;
         }
-        subjects.push(Subject::new(path.file_name().unwrap().to_str().unwrap(), read(&path)));
+        subjects.push(Subject::new(
+            path.file_name().expect("a name in UTF-8").to_str().expect("a name in UTF-8"),
+            read(&path),
+        ));
     }
     let new = |template: &str| {
         let program = Program::new(BINARY).args(["new", "--template", template, "new.js"]);

@@ -79,11 +79,18 @@ fn crates() -> Vec<(String, Modules, BTreeMap<PathBuf, String>)> {
             continue;
         }
         let file: PathBuf = names.collect();
-        let mut module: Vec<String> =
-            file.with_extension("").iter().map(|name| name.to_str().unwrap().to_owned()).collect();
+        let mut module: Vec<String> = file
+            .with_extension("")
+            .iter()
+            .map(|name| name.to_str().expect("there is a first part").to_owned())
+            .collect();
         module.pop_if(|last| ["mod", "lib", "main"].contains(&last.as_str()));
         let (modules, texts) = by_crate.entry(name.to_owned()).or_default();
-        let code = text.lines().map(|line| line.split("//").next().unwrap()).collect::<Vec<_>>().join("\n");
+        let code = text
+            .lines()
+            .map(|line| line.split("//").next().expect("there is a first part"))
+            .collect::<Vec<_>>()
+            .join("\n");
         modules.insert(module, file.clone());
         texts.insert(file, code);
     }
@@ -93,7 +100,8 @@ fn crates() -> Vec<(String, Modules, BTreeMap<PathBuf, String>)> {
 /// The paths that `a::{b, c::{d, e}}` stands for.
 fn expand(before: &str, tree: &str, paths: &mut Vec<String>) {
     let Some((head, rest)) = tree.split_once('{') else {
-        return paths.push(format!("{before}{}", tree.split(" as ").next().unwrap().trim()));
+        return paths
+            .push(format!("{before}{}", tree.split(" as ").next().expect("there is a first part").trim()));
     };
     let (mut depth, mut part) = (0, String::new());
     for c in rest.rsplit_once('}').map_or(rest, |(body, _)| body).chars() {
@@ -125,7 +133,7 @@ fn named_paths(text: &str) -> Vec<String> {
         while !tree.contains(';') {
             tree.push_str(lines.next().expect("the end of a declaration"));
         }
-        expand("", tree.split(';').next().unwrap(), &mut paths);
+        expand("", tree.split(';').next().expect("there is a first part"), &mut paths);
     }
     let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
     let words = rest.split(|c| !is_part(c));
@@ -227,7 +235,7 @@ fn functions(text: &str) -> Vec<(&str, usize)> {
     let mut found = Vec::new();
     for (at, line) in lines.iter().enumerate() {
         let Some((before, name)) = line.split_once("fn ") else { continue };
-        let name = name.split(['(', '<']).next().unwrap();
+        let name = name.split(['(', '<']).next().expect("there is a first part");
         // The end of its head says whether there is a body.
         let head = lines[at..].iter().position(|line| line.ends_with(['{', ';', '}']));
         if !before.split_whitespace().all(is_word) || head.is_none_or(|head| !lines[at + head].ends_with('{'))

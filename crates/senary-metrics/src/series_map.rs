@@ -19,7 +19,7 @@ impl<T> Default for SeriesMap<T> {
 
 impl<T> SeriesMap<T> {
     /// Takes in the series that are new in a batch. Every batch has to be learned, in the order of its producer.
-    pub fn learn(&mut self, batch: &SampleBatch, mut value_of: impl FnMut(&Series) -> T) {
+    pub fn learn(&mut self, batch: &SampleBatch, value_of: impl FnMut(&Series) -> T) {
         let producer = batch.producer.0 as usize;
         if self.producers.len() <= producer {
             self.producers.resize_with(producer + 1, Vec::new);
@@ -28,7 +28,7 @@ impl<T> SeriesMap<T> {
         if batch.restarts {
             known.clear();
         }
-        known.extend(batch.new_series.iter().map(|series| value_of(series)));
+        known.extend(batch.new_series.iter().map(value_of));
     }
 
     /// How many series are known at the moment.

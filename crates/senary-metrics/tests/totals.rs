@@ -30,7 +30,7 @@ const METRICS: [(&str, MetricType); 4] = [
 fn registry() -> Registry {
     let registry = Registry::new();
     for (name, kind) in METRICS {
-        registry.get_or_register(name, kind, ValueType::Default).unwrap();
+        registry.get_or_register(name, kind, ValueType::Default).expect("it fits");
     }
     registry
 }
@@ -43,7 +43,7 @@ fn engine(registry: &Registry) -> Engine {
         ("a_gauge".to_owned(), vec![spec("value>0")]),
         ("checks".to_owned(), vec![spec("rate>0.5")]),
     ];
-    Engine::new(registry.clone(), &plan, true, true).unwrap()
+    Engine::new(registry.clone(), &plan, true, true).expect("it fits")
 }
 
 fn measured() -> impl Strategy<Value = Measured> {
@@ -68,13 +68,14 @@ fn measured() -> impl Strategy<Value = Measured> {
 fn ingest(engine: &mut Engine, registry: &Registry, samples: &[Measured], wanted: impl Fn(usize) -> bool) {
     let mut recorder = Recorder::new(ProducerId(0));
     for (at, sample) in samples.iter().enumerate().filter(|(_, sample)| wanted(sample.engine)) {
-        let metric =
-            METRICS.get(sample.metric).map_or(builtin::CHECKS, |(name, _)| registry.get(name).unwrap().id);
+        let metric = METRICS
+            .get(sample.metric)
+            .map_or(builtin::CHECKS, |(name, _)| registry.get(name).expect("it fits").id);
         let tags = recorder.intern(&TagSet::new(sample.tags.iter().copied()));
         let series = recorder.series(metric, tags);
         recorder.record(series, sample.value, Timestamp(at as i64));
         if at == samples.len() / 2 {
-            engine.ingest(&recorder.take_batch().unwrap());
+            engine.ingest(&recorder.take_batch().expect("it fits"));
         }
     }
     if let Some(batch) = recorder.take_batch() {
@@ -130,7 +131,7 @@ fn everything(results: &Results) -> Everything {
 }
 
 fn written_and_read(totals: &Totals) -> Totals {
-    serde_json::from_str(&serde_json::to_string(totals).unwrap()).unwrap()
+    serde_json::from_str(&serde_json::to_string(totals).expect("it fits")).expect("it fits")
 }
 
 proptest! {

@@ -404,7 +404,8 @@ fn fail_requests(
 
 /// The stream cannot be taken apart any further: everybody who waits is told, and the connection ends.
 pub fn break_off(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, failure: SocketFailure) -> rquickjs::Result<()> {
-    let failure = socket.failed(failure, &Vec::new());
+    let message = failure.message + &socket.behind_failure();
+    let failure = socket.failed(SocketFailure { message, ..failure }, &Vec::new());
     let cut_off = socket.close();
     events::tell(ctx, socket, &failure)?;
     if let Some(extended) = &socket.extended {

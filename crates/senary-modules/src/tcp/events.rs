@@ -396,8 +396,8 @@ pub fn tell<'js>(
 
 fn handler<'js>(ctx: &Ctx<'js>, socket: &Rc<SocketCore>, name: EventName) -> Option<Function<'js>> {
     let object = object_of(ctx, socket)?;
-    let handler = object.borrow().handler(name);
-    handler
+    let object = object.borrow();
+    object.handler(name)
 }
 
 /// The script's object.

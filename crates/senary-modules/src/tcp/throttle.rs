@@ -39,7 +39,7 @@ struct Pace {
 impl Limit {
     /// 0 takes it away.
     fn set(&self, per_second: u64, now: Instant) {
-        self.0.set((per_second > 0).then(|| Pace { per_second: per_second as f64, next: now }));
+        self.0.set((per_second > 0).then_some(Pace { per_second: per_second as f64, next: now }));
     }
 
     pub fn is_set(&self) -> bool {
