@@ -139,7 +139,7 @@ impl SocketBooks {
             ..FailureId::new(FailureKind::Socket, "")
         };
         self.vu.fail(&id, || Details {
-            text: failure.message.clone(),
+            text: format!("{}{}", failure.message, failure.peer),
             place: failure.called.as_ref().and_then(CallSite::place).unwrap_or_default(),
         });
     }

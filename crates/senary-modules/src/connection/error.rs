@@ -89,17 +89,23 @@ pub struct SocketFailure {
     pub method: Method,
     pub code: &'static str,
     pub message: String,
+    /// What the peer had done until then. It goes into the run's failures, not to the script, whose errors keep one text.
+    pub peer: String,
     /// `None` for a read, which is not a call.
     pub called: Option<CallSite>,
 }
 
 impl SocketFailure {
     pub fn new(method: Method, code: &'static str, message: impl Into<String>) -> Self {
-        Self { method, code, message: message.into(), called: None }
+        Self { method, code, message: message.into(), peer: String::new(), called: None }
     }
 
     pub fn from_net(method: Method, error: &NetError) -> Self {
         Self::new(method, error.code(), error.to_string())
+    }
+
+    pub fn of_peer(self, peer: String) -> Self {
+        Self { peer, ..self }
     }
 
     pub fn called_at(self, called: Option<CallSite>) -> Self {

@@ -357,9 +357,12 @@ impl SocketCore {
         (self.owed.is_owed() && quiet >= NOTABLE_WAIT).then_some(ClueEvent::Unanswered(quiet))
     }
 
-    /// What the peer has done, to go behind the text of a failure; nothing where there is no connection any more.
-    pub fn behind_failure(&self) -> String {
-        let clue = self.clue(self.unanswered().unwrap_or(ClueEvent::Open));
+    /// What the peer has done, to go behind the text of a failure; nothing where there is no connection any more. A peer
+    /// that owes a reply is said to owe it, though it may have sent something else.
+    pub fn behind_failure(&self, owes: bool) -> String {
+        let quiet = self.owed.quiet(self.vu.now());
+        let unanswered = (owes && quiet >= NOTABLE_WAIT).then_some(ClueEvent::Unanswered(quiet));
+        let clue = self.clue(unanswered.or_else(|| self.unanswered()).unwrap_or(ClueEvent::Open));
         clue.map_or_else(String::new, |clue| format!(": {clue}"))
     }
 

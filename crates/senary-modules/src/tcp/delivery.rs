@@ -83,8 +83,9 @@ pub fn ended(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, extended: &Extended) -> rqu
         }
     }
     end_readers(ctx, socket, extended)?;
-    let text = format!("the peer has ended the connection before it replied{}", socket.behind_failure());
-    fail_requests(ctx, socket, extended, "ERR_SOCKET_CLOSED", &text)?;
+    let text = "the peer has ended the connection before it replied";
+    let failure = SocketFailure::new(Method::Request, "ERR_SOCKET_CLOSED", text);
+    fail_requests(ctx, socket, extended, &failure.of_peer(socket.behind_failure(false)))?;
     events::call(ctx, socket, EventName::End, None)?;
     if !socket.is_open() {
         return Ok(());
@@ -333,10 +334,11 @@ fn expired(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, extended: &Extended) -> rquic
         over
     };
     extended.set_deadline();
-    let peer = if over.is_empty() { String::new() } else { socket.behind_failure() };
+    let peer = if over.is_empty() { String::new() } else { socket.behind_failure(true) };
     for expired in over {
-        let text = format!("no reply within {}ms{peer}", expired.allowed.as_millis());
-        let failure = SocketFailure::new(Method::Request, "ETIMEDOUT", text).called_at(expired.called);
+        let text = format!("no reply within {}ms", expired.allowed.as_millis());
+        let failure = SocketFailure::new(Method::Request, "ETIMEDOUT", text).of_peer(peer.clone());
+        let failure = failure.called_at(expired.called);
         request_failed(ctx, socket, extended, failure, &expired.tags, Some(expired.promise))?;
     }
     for reader in readers {
@@ -387,15 +389,14 @@ fn fail_requests(
     ctx: &Ctx<'_>,
     socket: &Rc<SocketCore>,
     extended: &Extended,
-    code: &'static str,
-    text: &str,
+    why: &SocketFailure,
 ) -> rquickjs::Result<()> {
-    pump::stop(ctx, socket, extended, code, text)?;
+    pump::stop(ctx, socket, extended, why.code, &format!("{}{}", why.message, why.peer))?;
     let pending = extended.requests.borrow_mut().take_all();
     for Pending { promise, tags, called, .. } in pending {
         // Without a promise its time was over before, and it has failed already.
         if promise.is_some() {
-            let failure = SocketFailure::new(Method::Request, code, text).called_at(called);
+            let failure = SocketFailure { method: Method::Request, called, ..why.clone() };
             request_failed(ctx, socket, extended, failure, &tags, promise)?;
         }
     }
@@ -404,8 +405,7 @@ fn fail_requests(
 
 /// The stream cannot be taken apart any further: everybody who waits is told, and the connection ends.
 pub fn break_off(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, failure: SocketFailure) -> rquickjs::Result<()> {
-    let message = failure.message + &socket.behind_failure();
-    let failure = socket.failed(SocketFailure { message, ..failure }, &Vec::new());
+    let failure = socket.failed(failure.of_peer(socket.behind_failure(false)), &Vec::new());
     let cut_off = socket.close();
     events::tell(ctx, socket, &failure)?;
     if let Some(extended) = &socket.extended {
@@ -413,7 +413,7 @@ pub fn break_off(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, failure: SocketFailure)
         for reader in readers {
             reader.promise.reject(ctx, failure.to_value(ctx)?)?;
         }
-        fail_requests(ctx, socket, extended, failure.code, &failure.message)?;
+        fail_requests(ctx, socket, extended, &failure)?;
     }
     events::refuse_writes(ctx, socket, cut_off)?;
     events::finish(ctx, socket)
@@ -432,7 +432,8 @@ pub fn closed(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, extended: &Extended) -> rq
         reader.promise.reject(ctx, failure.to_value(ctx)?)?;
     }
     half_close::cut_off(ctx, socket, extended)?;
-    fail_requests(ctx, socket, extended, "ERR_SOCKET_CLOSED", text)
+    let failure = SocketFailure::new(Method::Request, "ERR_SOCKET_CLOSED", text);
+    fail_requests(ctx, socket, extended, &failure)
 }
 
 /// After the last event.

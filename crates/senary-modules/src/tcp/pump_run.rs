@@ -270,7 +270,7 @@ impl Pump {
     }
 
     pub(super) fn timed_out(&mut self, socket: &SocketCore) {
-        let text = format!("no reply within {}ms{}", self.timeout / 1_000_000, socket.behind_failure());
+        let text = format!("no reply within {}ms{}", self.timeout / 1_000_000, socket.behind_failure(true));
         self.tally.failed(socket, "ETIMEDOUT", &text, self.at);
     }
 
