@@ -5,8 +5,9 @@ use std::sync::Arc;
 use crate::histogram::Histogram;
 use crate::written::{Damaged, Number, WrittenValues};
 
-/// Values of a block. A clone copies one block at most and shares the others.
-const BLOCK: usize = 4096;
+/// Values of a block. A clone copies one block at most and shares the others. A block is large enough for the allocator to
+/// give it back to the system when it is freed; small ones would stay with the process when a trend becomes a histogram.
+const BLOCK: usize = 32768;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Distribution {

@@ -194,8 +194,8 @@ impl Requests {
         });
         let expired = expired.collect();
         if self.order.is_empty() {
-            self.by_key.retain(|_, serial| !over.contains(serial));
             over.iter().for_each(|serial| drop(self.pending.remove(serial)));
+            self.by_key.retain(|_, serial| self.pending.contains_key(serial));
         }
         expired
     }
