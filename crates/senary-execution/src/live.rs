@@ -44,7 +44,7 @@ impl Default for RecentTimes {
 }
 
 impl RecentTimes {
-    /// A metric measured so many milliseconds. Of several metrics, the first one is kept.
+    /// The script has measured a time, in milliseconds, with this metric. If it uses several metrics, the first one counts.
     pub fn note_metric(&self, worker: usize, metric: MetricId, milliseconds: f64) {
         let known = self.metric.load(Ordering::Relaxed);
         let claimed = known == NOTHING

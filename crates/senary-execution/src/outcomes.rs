@@ -12,7 +12,7 @@ use crate::tally::CELLS;
 
 /// The end of a scenario was silent if nothing succeeded in it for this long at least,
 const LEAST_SILENCE: Duration = Duration::from_secs(2);
-/// and so many times as long as it took before from one success to the next.
+/// and for this many times the longest gap between two successes before.
 const TIMES_AS_LONG: u32 = 5;
 
 /// What the end of an iteration says about what it tested.

@@ -1,5 +1,5 @@
 //! Warnings about arguments that have no effect: a misspelt option, a text where a number belongs. The call
-//! goes on as in the reference, so the warning is all that tells. Each is given once in a run, whichever VU it comes from.
+//! goes on as it does in k6, so only the warning shows the mistake. Each warning is logged once per run, for all VUs together.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

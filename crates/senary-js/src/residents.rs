@@ -51,7 +51,7 @@ impl Residents {
         self.busy.get() > 0
     }
 
-    /// Those the iteration waits for.
+    /// The residents that the iteration waits for.
     pub fn busy(&self) -> Vec<(LiveId, Rc<dyn Live>)> {
         if !self.are_busy() {
             return Vec::new();

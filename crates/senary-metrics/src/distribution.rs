@@ -29,7 +29,7 @@ pub(crate) struct Values {
 }
 
 impl Distribution {
-    /// Keeps so many values exactly.
+    /// Keeps up to `most` values exactly.
     pub(crate) fn exact_up_to(most: usize) -> Self {
         let (sorted, blocks, last) = (Arc::default(), Vec::new(), Vec::new());
         Self::Exact(Values { sorted, blocks, sealed: 0, last, limit: BLOCK.min(most), most })
@@ -69,7 +69,7 @@ impl Distribution {
         }
     }
 
-    /// The value at a rank, counted from 0 for the smallest. There must be so many.
+    /// The value at a rank, counted from 0 for the smallest. The rank must be below the number of values.
     pub(crate) fn at(&mut self, rank: u64) -> f64 {
         match self {
             Self::Exact(values) => values.sorted()[rank as usize],

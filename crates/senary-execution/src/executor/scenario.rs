@@ -22,8 +22,8 @@ use crate::vu::{Activation, Iteration, IterationOutcome, Vu, VuFactory, VuId};
 const TAKE_ATTEMPTS: u32 = 5;
 const TAKE_PATIENCE: Duration = Duration::from_millis(400);
 
-/// After so many iterations, or so much time, a VU lets the other tasks of its worker run, and the worker look
-/// at its sockets and timers: iterations that never wait would otherwise keep everybody else out.
+/// After this many iterations, or the time below, a VU gives way: the other tasks of its worker run, and the worker looks
+/// at its sockets and timers. Iterations that never wait would otherwise keep all others out.
 const STREAK_ITERATIONS: u32 = 32;
 const STREAK_TIME: Duration = Duration::from_micros(500);
 

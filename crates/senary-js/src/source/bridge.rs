@@ -1,5 +1,5 @@
-//! What stands for a module that is no ES module in the engine: a module that exports just the names its importer wants,
-//! filled when its turn to be evaluated comes.
+//! CommonJS and native modules as the engine sees them. The engine knows ES modules only, so each of the others is given to
+//! it as an ES module that exports just the names its importer wants. The values are filled in when it is evaluated.
 
 use rquickjs::module::{Declarations, Exports, ModuleDef};
 use rquickjs::object::Property;
@@ -15,7 +15,7 @@ const SEPARATOR: char = '\n';
 
 pub(super) const DEFAULT: &str = "default";
 
-/// The engine's name for a module that is no ES module, seen by an importer that wants these names of it.
+/// The engine's name for a CommonJS or native module, as seen by an importer that wants these names from it.
 pub fn bridge(target: &Specifier, names: &[&str]) -> String {
     let mut wanted = names.to_vec();
     wanted.sort_unstable();
@@ -89,7 +89,7 @@ impl ModuleDef for Bridge {
     }
 }
 
-/// What a name imported from a module that is no ES module is bound to.
+/// The value of a name that is imported from a CommonJS or native module.
 fn binding<'js>(
     ctx: &Ctx<'js>,
     target: &str,

@@ -168,7 +168,7 @@ impl VuCore {
         self.worker.fail(id, details);
     }
 
-    /// The script measured so many milliseconds with a metric of its own.
+    /// Notes a time, in milliseconds, that the script has measured with a metric of its own.
     pub fn measured(&self, metric: MetricId, milliseconds: f64) {
         if let Some(activation) = &*self.activation.borrow() {
             activation.measured.note_metric(self.worker.index(), metric, milliseconds);
