@@ -1,5 +1,6 @@
-// Samples over the same series, all the time: groups, tags with many values, sub-metrics. Logs when a quarter is done, and
-// when all are. Most are of trends, which keep their values until there are a million: each of them has by then.
+// Samples over the same series, all the time: groups, tags with many values, sub-metrics. Logs when EARLY of the ITERATIONS
+// are done, and when all are. Most samples are of trends, which keep their values until there are a million: EARLY must be
+// so large that each of them has these by then.
 import { check, group, sleep } from "k6"
 import exec from "k6/execution"
 import { Counter, Gauge, Rate, Trend } from "k6/metrics"
@@ -36,8 +37,8 @@ export default function () {
       }
     })
   }
-  if (number === Math.floor(N / 4)) {
-    console.log("a quarter is done")
+  if (number === Number(__ENV.EARLY)) {
+    console.log("the early ones are done")
   }
   if (number === N - 1) {
     console.log("all are done")

@@ -28,9 +28,10 @@ fn main() {
 
     let mut running = Program::script(&binary.to_string_lossy(), include_str!("flat.js"))
         .env("ITERATIONS", iterations)
+        .env("EARLY", iterations / 4)
         .within(BOUND)
         .start();
-    let early = running.wait_for("a quarter is done").resident_kib().expect("it runs");
+    let early = running.wait_for("the early ones are done").resident_kib().expect("it runs");
     let late = running.wait_for("all are done").resident_kib().expect("it runs");
     let outcome = running.finish();
 
