@@ -204,6 +204,7 @@ fn init_settings() -> Result<VuSettings, LifecycleError> {
         options_json: "{}".to_owned(),
         derived_options: Arc::default(),
         throw: false,
+        user_agent: String::new(),
         setup_data: SetupData::default(),
     })
 }

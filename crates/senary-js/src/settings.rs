@@ -7,7 +7,7 @@ use senary_net::{Dialer, LocalIps};
 
 use crate::derived_options::DerivedOptions;
 
-/// Which system tags samples carry. Protocol modules look at none of them: theirs are always on.
+/// Which system tags samples carry. Those of `senary/tcp` and `k6/x/tcp` are always on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SystemTags {
     pub group: bool,
@@ -16,11 +16,44 @@ pub struct SystemTags {
     /// `vu` and `iter` go to the metadata of samples.
     pub vu: bool,
     pub iter: bool,
+    // What HTTP and WebSocket samples carry.
+    pub error: bool,
+    pub error_code: bool,
+    pub expected_response: bool,
+    pub ip: bool,
+    pub method: bool,
+    pub name: bool,
+    pub ocsp_status: bool,
+    pub proto: bool,
+    pub service: bool,
+    pub status: bool,
+    pub subproto: bool,
+    pub tls_version: bool,
+    pub url: bool,
 }
 
 impl Default for SystemTags {
     fn default() -> Self {
-        Self { group: true, check: true, scenario: true, vu: false, iter: false }
+        Self {
+            group: true,
+            check: true,
+            scenario: true,
+            vu: false,
+            iter: false,
+            error: true,
+            error_code: true,
+            expected_response: true,
+            ip: false,
+            method: true,
+            name: true,
+            ocsp_status: false,
+            proto: true,
+            service: true,
+            status: true,
+            subproto: true,
+            tls_version: true,
+            url: true,
+        }
     }
 }
 
@@ -37,6 +70,8 @@ pub struct VuSettings {
     pub derived_options: Arc<DerivedOptions>,
     /// `throw`: warnings become exceptions.
     pub throw: bool,
+    /// `userAgent`: how requests name the program that makes them.
+    pub user_agent: String,
     pub setup_data: SetupData,
 }
 

@@ -225,6 +225,7 @@ fn settings() -> VuSettings {
         options_json: "{}".into(),
         derived_options: Arc::default(),
         throw: false,
+        user_agent: String::new(),
         setup_data: SetupData::default(),
     }
 }

@@ -63,6 +63,7 @@ fn factory(script: &str) -> (Arc<JsVuFactory>, Shutdown) {
         options_json: "{}".into(),
         derived_options: Arc::default(),
         throw: false,
+        user_agent: String::new(),
         setup_data: SetupData::default(),
     };
     (Arc::new(JsVuFactory::new(Arc::new(bundle), Arc::new(settings))), shutdown)

@@ -73,6 +73,7 @@ impl Files {
             options_json: "{}".into(),
             derived_options: Arc::default(),
             throw: false,
+            user_agent: String::new(),
             setup_data: SetupData::default(),
         });
         let factory = JsVuFactory::new(bundle.clone(), settings);

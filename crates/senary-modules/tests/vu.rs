@@ -64,6 +64,7 @@ fn run(script: &str, env: &[(&str, String)], iterations: u64, limit: Duration) -
         options_json: "{}".into(),
         derived_options: Arc::default(),
         throw: false,
+        user_agent: String::new(),
         setup_data: SetupData::default(),
     });
     let factory = JsVuFactory::new(Arc::new(bundle), settings);

@@ -209,6 +209,7 @@ fn vu_settings(plan: &TestPlan, bundle: &Bundle) -> VuSettings {
         options_json: plan.options_json.clone(),
         derived_options: Arc::new(DerivedOptions::new(&plan.options, bundle.options())),
         throw: plan.throw,
+        user_agent: plan.user_agent.clone(),
         setup_data: SetupData::default(),
     }
 }

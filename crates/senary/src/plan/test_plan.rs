@@ -14,6 +14,9 @@ use super::{LifecyclePlan, NetworkPlan, SummarySettings, keep, scenario, thresho
 use crate::options::{Consolidated, Options, SystemTagSet, line_of, line_of_value};
 use crate::settings::RuntimeSettings;
 
+/// What requests call the program that makes them, unless the option `userAgent` says otherwise.
+const DEFAULT_USER_AGENT: &str = concat!("Senary/", env!("CARGO_PKG_VERSION"));
+
 /// What the options of a test are wrong about; exit code 104.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("There were problems with the specified script configuration:{}", list(.problems))]
@@ -70,6 +73,7 @@ pub struct TestPlan {
     pub strict: bool,
     pub min_iteration_duration: Duration,
     pub throw: bool,
+    pub user_agent: String,
     pub network: NetworkPlan,
     pub summary: SummarySettings,
     /// `type[=argument]`, in the order given.
@@ -129,6 +133,7 @@ impl TestPlan {
             strict: options.strict.unwrap_or_default(),
             min_iteration_duration: options.min_iteration_duration.unwrap_or_default().duration(),
             throw: options.throw.unwrap_or_default(),
+            user_agent: options.user_agent.clone().unwrap_or_else(|| DEFAULT_USER_AGENT.to_owned()),
             network,
             summary,
             outputs: run.out.unwrap_or_default().0,
@@ -137,7 +142,7 @@ impl TestPlan {
     }
 }
 
-/// The system tags that are put on samples here; outputs leave out others on their own.
+/// The system tags that are put on samples.
 fn system_tags(tags: &SystemTagSet) -> SystemTags {
     SystemTags {
         group: tags.has(system::GROUP),
@@ -145,6 +150,19 @@ fn system_tags(tags: &SystemTagSet) -> SystemTags {
         scenario: tags.has(system::SCENARIO),
         vu: tags.has(system::VU),
         iter: tags.has(system::ITER),
+        error: tags.has("error"),
+        error_code: tags.has("error_code"),
+        expected_response: tags.has("expected_response"),
+        ip: tags.has("ip"),
+        method: tags.has("method"),
+        name: tags.has("name"),
+        ocsp_status: tags.has("ocsp_status"),
+        proto: tags.has("proto"),
+        service: tags.has("service"),
+        status: tags.has("status"),
+        subproto: tags.has("subproto"),
+        tls_version: tags.has("tls_version"),
+        url: tags.has("url"),
     }
 }
 
