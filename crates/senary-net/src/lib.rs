@@ -7,6 +7,7 @@ pub mod dial;
 mod dial_options;
 pub mod echo;
 pub mod error;
+pub mod http;
 pub mod limits;
 pub mod lingering;
 mod lookup;
