@@ -422,16 +422,18 @@ fn every_iteration_is_accounted_for_when_the_run_is_interrupted() {
 
 #[test]
 fn handle_summary_that_fails_is_told_in_the_summary_that_takes_its_place() {
-    let script = r#"
-export default function () {}
-export function handleSummary() { throw new Error("no report today") }
-"#;
-    let program = Program::script(BINARY, script).arg("--new-machine-readable-summary");
-    let outcome = program.within(BOUND).run();
-    outcome.expect_code(0);
-    expect_first(&outcome, &["handleSummary() failed: ", "no report today"]);
-    let export: Value = serde_json::from_str(&outcome.file("summary.json")).expect("the summary is JSON");
-    assert_eq!(export["failures"][0]["kind"], "handle_summary", "{export}");
+    for (body, why) in [
+        ("throw new Error('no report today')", "no report today"),
+        ("return new Promise(() => {})", "a promise that nothing is left to settle"),
+    ] {
+        let script = format!("export default function () {{}}; export function handleSummary() {{ {body} }}");
+        let program = Program::script(BINARY, &script).arg("--new-machine-readable-summary");
+        let outcome = program.within(BOUND).run();
+        outcome.expect_code(0);
+        expect_first(&outcome, &["handleSummary() failed: ", why]);
+        let export: Value = serde_json::from_str(&outcome.file("summary.json")).expect("the summary is JSON");
+        assert_eq!(export["failures"][0]["kind"], "handle_summary", "{export}");
+    }
 }
 
 #[test]

@@ -150,7 +150,9 @@ async fn call_function(
         Ok(())
     });
     inner.drive(job, interrupt).await.map_err(LifecycleError::Script)?;
-    failures::has_settled(inner, name);
+    if !failures::has_settled(inner, name) && name == HANDLE_SUMMARY {
+        return Err(LifecycleError::SummaryNeverSettled);
+    }
     let Some(result) = result.take() else {
         return Err(match name {
             HANDLE_SUMMARY => LifecycleError::SummaryNotAFunction,

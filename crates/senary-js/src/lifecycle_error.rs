@@ -27,6 +27,8 @@ pub enum LifecycleError {
     Options(String),
     #[error("error marshaling setup() data to JSON: {0}")]
     SetupData(String),
+    #[error("handleSummary() returned a promise that nothing is left to settle")]
+    SummaryNeverSettled,
     #[error("handleSummary() should return a map with string keys")]
     SummaryNoMap,
     #[error(

@@ -150,6 +150,7 @@ impl Failure {
                 LifecycleError::NotAFunction(_)
                 | LifecycleError::SummaryNotAFunction
                 | LifecycleError::SetupData(_)
+                | LifecycleError::SummaryNeverSettled
                 | LifecycleError::SummaryNoMap
                 | LifecycleError::SummaryValue { .. }
                 | LifecycleError::Engine(_) => 255,

@@ -73,6 +73,7 @@ fn log_failure(failure: &Failure) {
     match failure {
         Failure::Lifecycle(
             LifecycleError::SummaryNotAFunction
+            | LifecycleError::SummaryNeverSettled
             | LifecycleError::SummaryNoMap
             | LifecycleError::SummaryValue { .. },
         ) => log_unhandled(&failure.to_string()),
