@@ -1,46 +1,8 @@
-//! Messages in byte streams: where a message ends, what sending adds to it, and the places in it that matter.
+//! Messages in byte streams, one folder for each way to write them. No I/O, no clock, no script.
 //!
-//! No I/O, no clock, no script. The caller pushes what it has received into a [`Framer`] and takes whole messages out;
-//! it owns the timer of idle framing, the engine behind patterns, and the source of random numbers.
-//!
-//! [`Description`] is what a script has written, [`Framing`] the same once it has been checked, or one of [`names`].
+//! [`framing`] is the language in which a script describes the messages of its own protocol.
 #![forbid(unsafe_code)]
 
-mod buffer;
-mod check;
-mod delimiter;
-mod description;
-mod encode;
-mod error;
-mod field;
-mod framer;
-mod framing;
-mod headers;
-mod json;
-mod key;
-mod length;
-mod lines;
-mod matcher;
-pub mod names;
-mod needles;
-mod patch;
-mod pattern;
-mod resp;
-mod scan;
-mod view;
+pub mod framing;
 
-pub use buffer::Buffer;
-pub use description::{
-    Delimiters, Description, Empty, Escape, Form, Header, Headers, Length, Lines, Notation, Place, Size,
-};
-pub use error::{DescriptionError, EncodeError, FieldError, FrameError, Reason, TemplateError};
-pub use field::{Endian, Field};
-pub use framer::{Framer, Message, Received, Taken};
-pub use framing::Framing;
-pub use key::{Id, Key};
-pub use matcher::Matcher;
-pub use patch::{Patch, Template, Value, Values, Writing};
-pub use pattern::{Found, Pattern};
-
-/// The longest message, in bytes, where a description does not say another limit: 16 MiB.
-pub const DEFAULT_MAX: usize = 16 << 20;
+pub use framing::*;

@@ -1,11 +1,11 @@
 //! Messages between delimiters, with byte stuffing where a protocol has it.
 
-use crate::description::Escape;
-use crate::error::{Fault, Reason};
-use crate::framing::DelimiterKind;
-use crate::needles::Hit;
-use crate::scan::{Content, MORE, Message, Scan, within};
-use crate::view::View;
+use crate::framing::checked::DelimiterKind;
+use crate::framing::description::Escape;
+use crate::framing::error::{Fault, Reason};
+use crate::framing::needles::Hit;
+use crate::framing::scan::{Content, MORE, Message, Scan, within};
+use crate::framing::view::View;
 
 #[derive(Default)]
 pub struct DelimiterState {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::error::{FieldError, TemplateError};
+use crate::framing::error::{FieldError, TemplateError};
 
 /// The longest place of digits; a number of 64 bits has 20 of them at most.
 const LONGEST_TEXT: usize = 64;

@@ -2,16 +2,16 @@
 
 use std::ops::Range;
 
-use crate::delimiter::DelimiterState;
-use crate::error::{Fault, Reason};
-use crate::framing::{Framing, Kind};
-use crate::headers::HeadersState;
-use crate::json::JsonState;
-use crate::length::LengthState;
-use crate::lines::LinesState;
-use crate::pattern::PatternState;
-use crate::resp::RespState;
-use crate::view::View;
+use crate::framing::checked::{Framing, Kind};
+use crate::framing::delimiter::DelimiterState;
+use crate::framing::error::{Fault, Reason};
+use crate::framing::headers::HeadersState;
+use crate::framing::json::JsonState;
+use crate::framing::length::LengthState;
+use crate::framing::lines::LinesState;
+use crate::framing::pattern::PatternState;
+use crate::framing::resp::RespState;
+use crate::framing::view::View;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scan {

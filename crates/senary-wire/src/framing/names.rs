@@ -4,12 +4,12 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
-use crate::description::{Delimiters, Description, Form, Header, Headers, Length, Notation};
-use crate::error::DescriptionError;
-use crate::framing::{Framing, Kind, LinesKind, Start};
-use crate::lines::{ends_reply, memcached_count, memcached_ends, nats_count};
-use crate::pattern::Found;
-use crate::{DEFAULT_MAX, json};
+use crate::framing::checked::{Framing, Kind, LinesKind, Start};
+use crate::framing::description::{Delimiters, Description, Form, Header, Headers, Length, Notation};
+use crate::framing::error::DescriptionError;
+use crate::framing::lines::{ends_reply, memcached_count, memcached_ends, nats_count};
+use crate::framing::pattern::Found;
+use crate::framing::{DEFAULT_MAX, json};
 
 /// A name, and what it is made of.
 type Row = (&'static str, fn() -> Made);
@@ -123,7 +123,7 @@ fn starting(start: Start, framing: Made) -> Made {
 }
 
 fn lines(adds: &'static [u8], count: Option<Native>, until: Option<Native>, keep_end: bool) -> Made {
-    let pattern = |native: Native| Rc::new(native) as Rc<dyn crate::Pattern>;
+    let pattern = |native: Native| Rc::new(native) as Rc<dyn crate::framing::Pattern>;
     let (count, until) = (count.map(pattern), until.map(pattern));
     let lines = LinesKind { count, adjust: 2, until, keep_end, strict: true };
     Ok(Framing { adds: Some(adds), ..named(Kind::Lines(lines)) })

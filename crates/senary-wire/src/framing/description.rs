@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::DEFAULT_MAX;
-use crate::error::DescriptionError;
-use crate::pattern::Pattern;
+use crate::framing::DEFAULT_MAX;
+use crate::framing::error::DescriptionError;
+use crate::framing::pattern::Pattern;
 
 /// The most digits of a length that ends with a byte, where the description gives no `max`.
 const DEFAULT_DIGITS: u64 = 10;

@@ -1,10 +1,10 @@
 //! Frames whose length stands in them.
 
-use crate::description::Notation;
-use crate::error::{Fault, Reason};
-use crate::framing::{FieldPlace, LONGEST_PREFIX, LengthKind, Start};
-use crate::scan::{Content, MORE, Message, Scan, within};
-use crate::view::View;
+use crate::framing::checked::{FieldPlace, LONGEST_PREFIX, LengthKind, Start};
+use crate::framing::description::Notation;
+use crate::framing::error::{Fault, Reason};
+use crate::framing::scan::{Content, MORE, Message, Scan, within};
+use crate::framing::view::View;
 
 /// What a header of the protocol's version starts with; four bytes of version follow.
 const AMQP: &[u8] = b"AMQP";

@@ -1,7 +1,7 @@
 //! Numbers at fixed places of messages: keys, times, counters.
 
-use crate::error::FieldError;
-use crate::length::uint;
+use crate::framing::error::FieldError;
+use crate::framing::length::uint;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Endian {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::view::View;
+use crate::framing::view::View;
 
 #[derive(Clone, Debug)]
 pub struct Needles {

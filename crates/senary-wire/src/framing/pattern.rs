@@ -3,9 +3,9 @@
 use std::fmt;
 use std::ops::Range;
 
-use crate::error::Fault;
-use crate::scan::{MORE, Scan};
-use crate::view::View;
+use crate::framing::error::Fault;
+use crate::framing::scan::{MORE, Scan};
+use crate::framing::view::View;
 
 /// How many bytes before the new ones are searched again when more arrive. A match that starts earlier is not found.
 pub const LOOK_BACK: usize = 1024;

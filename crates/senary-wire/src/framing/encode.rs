@@ -2,15 +2,17 @@
 
 use bytes::BufMut;
 
-use crate::delimiter::DelimiterState;
-use crate::description::{Escape, Notation};
-use crate::error::EncodeError;
-use crate::framing::{DelimiterKind, FieldPlace, Framing, HeadersKind, Kind, LengthKind, LinesKind, Start};
-use crate::headers::find_header;
-use crate::length::{read_field, value_for};
-use crate::lines::LinesState;
-use crate::scan::Scan;
-use crate::view::View;
+use crate::framing::checked::{
+    DelimiterKind, FieldPlace, Framing, HeadersKind, Kind, LengthKind, LinesKind, Start,
+};
+use crate::framing::delimiter::DelimiterState;
+use crate::framing::description::{Escape, Notation};
+use crate::framing::error::EncodeError;
+use crate::framing::headers::find_header;
+use crate::framing::length::{read_field, value_for};
+use crate::framing::lines::LinesState;
+use crate::framing::scan::Scan;
+use crate::framing::view::View;
 
 impl Framing {
     /// Writes the message as the receiver expects it. If that is impossible, nothing is written.
@@ -199,7 +201,7 @@ fn write_field(notation: &Notation, value: u64, flags: &[u8]) -> Result<FieldByt
             let mask = mask.unwrap_or(all);
             let shift = mask.trailing_zeros();
             fits(mask >> shift)?;
-            let raw = (crate::length::uint(flags, little) & !mask) | (value << shift);
+            let raw = (crate::framing::length::uint(flags, little) & !mask) | (value << shift);
             let (big, little_endian) = (raw.to_be_bytes(), raw.to_le_bytes());
             let bytes = bytes as usize;
             let written = if little { &little_endian[..bytes] } else { &big[8 - bytes..] };
@@ -287,5 +289,5 @@ fn line_end(lines: &LinesKind, message: &[u8]) -> &'static [u8] {
 
 /// Where the header block of the message ends.
 fn block_of(headers: &HeadersKind, message: &[u8]) -> Option<usize> {
-    crate::headers::block_end(headers, View { head: &[], new: message })
+    crate::framing::headers::block_end(headers, View { head: &[], new: message })
 }

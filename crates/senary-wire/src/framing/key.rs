@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use crate::field::Field;
-use crate::pattern::Pattern;
+use crate::framing::field::Field;
+use crate::framing::pattern::Pattern;
 
 /// Where a message has its key. Functions of the script are the caller's.
 #[derive(Clone, Debug)]

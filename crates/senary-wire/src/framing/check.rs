@@ -2,12 +2,14 @@
 
 use bytes::Bytes;
 
-use crate::description::{
+use crate::framing::checked::{
+    DelimiterKind, FieldPlace, Framing, HeadersKind, Kind, LengthKind, LinesKind, Start,
+};
+use crate::framing::description::{
     Delimiters, Description, Escape, Form, Header, Headers, Length, Lines, Notation, Place,
 };
-use crate::error::DescriptionError as Error;
-use crate::framing::{DelimiterKind, FieldPlace, Framing, HeadersKind, Kind, LengthKind, LinesKind, Start};
-use crate::needles::Needles;
+use crate::framing::error::DescriptionError as Error;
+use crate::framing::needles::Needles;
 
 /// The largest `max`: larger messages could not be handed to a script.
 const LARGEST_MAX: u64 = 2 << 30;

@@ -1,10 +1,10 @@
 //! Lines, and counted bytes behind some of them: memcached, NATS, IMAP, replies of SMTP.
 
-use crate::error::{Fault, Reason};
-use crate::framing::LinesKind;
-use crate::pattern::{Found, Pattern};
-use crate::scan::{Content, MORE, Message, Scan};
-use crate::view::View;
+use crate::framing::checked::LinesKind;
+use crate::framing::error::{Fault, Reason};
+use crate::framing::pattern::{Found, Pattern};
+use crate::framing::scan::{Content, MORE, Message, Scan};
+use crate::framing::view::View;
 
 #[derive(Default)]
 pub struct LinesState {

@@ -175,7 +175,7 @@ impl Display for DescriptionError {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let text = match self {
             Self::UnknownName(name) => {
-                let names: Vec<&str> = crate::names::all().collect();
+                let names: Vec<&str> = crate::framing::names::all().collect();
                 return write!(f, "there is no framing {name:?}; those with a name are {}", names.join(", "));
             }
             Self::Max => "`max` has to be a number of bytes from 1 to 2 GiB",

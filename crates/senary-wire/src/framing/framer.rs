@@ -5,12 +5,12 @@ use std::rc::Rc;
 
 use bytes::{Buf, Bytes};
 
-use crate::buffer::Buffer;
-use crate::description::Empty;
-use crate::error::{Fault, FrameError};
-use crate::framing::Framing;
-use crate::scan::{self, Content, Scan, Scanner, within};
-use crate::view::View;
+use crate::framing::buffer::Buffer;
+use crate::framing::checked::Framing;
+use crate::framing::description::Empty;
+use crate::framing::error::{Fault, FrameError};
+use crate::framing::scan::{self, Content, Scan, Scanner, within};
+use crate::framing::view::View;
 
 /// Until this many bytes have arrived, a claimed length allocates no more than this.
 const FIRST_RESERVE: usize = 4096;

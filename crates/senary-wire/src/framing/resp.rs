@@ -1,8 +1,8 @@
 //! Where a value of Redis's protocol ends: RESP2, and RESP3 with its maps, attributes and streamed values.
 
-use crate::error::{Fault, Reason};
-use crate::scan::{MORE, Scan};
-use crate::view::View;
+use crate::framing::error::{Fault, Reason};
+use crate::framing::scan::{MORE, Scan};
+use crate::framing::view::View;
 
 /// Levels of nesting that are followed. Redis itself nests a handful.
 const DEEPEST: usize = 128;

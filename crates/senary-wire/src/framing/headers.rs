@@ -1,9 +1,9 @@
 //! Header blocks with the length of a body, as in HTTP, SIP, STOMP and the language server protocol.
 
-use crate::error::{Fault, Reason};
-use crate::framing::{HeadersKind, LONGEST_PREFIX};
-use crate::scan::{Content, MORE, Message, Scan, Scanner, within};
-use crate::view::View;
+use crate::framing::checked::{HeadersKind, LONGEST_PREFIX};
+use crate::framing::error::{Fault, Reason};
+use crate::framing::scan::{Content, MORE, Message, Scan, Scanner, within};
+use crate::framing::view::View;
 
 #[derive(Default)]
 pub struct HeadersState {

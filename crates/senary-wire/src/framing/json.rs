@@ -1,8 +1,8 @@
 //! Where a JSON value ends. Brackets and strings are followed, and nothing else is checked: that is the reader's.
 
-use crate::error::{Fault, Reason};
-use crate::scan::{MORE, Scan};
-use crate::view::View;
+use crate::framing::error::{Fault, Reason};
+use crate::framing::scan::{MORE, Scan};
+use crate::framing::view::View;
 
 /// White space between values.
 pub const BETWEEN: &[u8] = b" \t\r\n";

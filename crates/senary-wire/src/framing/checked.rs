@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::description::{Description, Empty, Escape, Notation};
-use crate::error::DescriptionError;
-use crate::needles::Needles;
-use crate::pattern::Pattern;
+use crate::framing::description::{Description, Empty, Escape, Notation};
+use crate::framing::error::DescriptionError;
+use crate::framing::needles::Needles;
+use crate::framing::pattern::Pattern;
 
 /// The most bytes in front of a message that do not belong to it: what comes before a length, a block of headers.
 pub(crate) const LONGEST_PREFIX: usize = 66 << 10;
@@ -117,12 +117,12 @@ impl Kind {
 impl Framing {
     /// Checks a description. The error says what to do, in the script's names.
     pub fn new(description: Description) -> Result<Self, DescriptionError> {
-        crate::check::check(description)
+        crate::framing::check::check(description)
     }
 
     /// A well-known framing, by the name that scripts give it.
     pub fn named(name: &str) -> Result<Self, DescriptionError> {
-        crate::names::find(name)
+        crate::framing::names::find(name)
     }
 
     /// The same with another limit for messages.
