@@ -122,13 +122,16 @@
     return median(model.steady().map((i) => series.trend[field][i]));
   }
 
+  const lastIndex = (values, test) => values.reduce((last, value, i) => (test(value) ? i : last), -1);
+
   const notFiltered = (model, ...names) => (model.filter && names.some((name) => name && model.series(name) && !model.isFiltered(name)) ? ["Of all scenarios: not kept by this tag."] : []);
 
   // The charts, in their order on the page. Each gives null where the script never used what it shows.
 
   function rateChart(model, win) {
     const lines = [];
-    if (model.plannedScenarios().length) {
+    const planned = model.plannedScenarios();
+    if (planned.length) {
       const values = win.xs.map((x) => model.planned(x));
       const steady = model.steady().map((i) => model.planned((i + 0.5) * model.step));
       const resting = model.isLive ? model.planned(model.length) : mean(steady, steady.map((_, i) => i));
@@ -136,7 +139,8 @@
     }
     if (model.metric("iterations")) lines.push(valueLine(model, win, model.perSecond(model.series("iterations")), { name: "iterations", colour: "--s2", format: rate }));
     if (model.requests) lines.push(valueLine(model, win, model.perSecond(model.series(model.requests[0])), { name: model.requests[1], colour: "--accent", format: rate, width: 1.7 }));
-    const notes = lines[0] && lines[0].name === "planned" ? ["Planned is what the scenarios asked for."] : [];
+    const notes = planned.length ? [planned.length === model.scenarios.length || model.filter ? "Planned is what the scenarios asked for." : `Planned is what ${planned.length === 1 ? `${planned[0].name} asks` : "arrival rates ask"} for.`] : [];
+    if (win.k > 1) notes.push(`Each point is ${span(win.seconds)}.`);
     return { lines, height: 128, notes: [...notes, ...notFiltered(model, model.requests && model.requests[0])], format: axis, topUnit: "/s", hasEvents: true };
   }
 
@@ -204,7 +208,7 @@
     if (!cells.length) return null;
     const [bottom, top] = [10 ** (low / ROWS), 10 ** (high / ROWS)];
     const what = every * win.step === 1 ? "second" : span(every * win.step);
-    return { cells, rows: ROWS, highest, height: 150, isLog: true, range: [Math.min(bottom, top / 10), top], lines: [], notes: ["Shows what percentiles hide.", `A column is ${what === "second" ? "one second" : what}.`], format: axisTime, isTime: true, hasSchemeNote: true };
+    return { cells, rows: ROWS, highest, height: 150, isLog: true, range: [Math.min(bottom, top / 10), top], lines: [], notes: ["Shows what percentiles hide.", `A column is ${what === "second" ? "one second" : what}.`], format: axisTime, isTime: true, hasSchemeNote: true, isRequest: Boolean(model.protocol && model.latency === model.protocol.duration) };
   }
 
   function dueChart(model, win) {
@@ -250,7 +254,7 @@
     }
     const dropped = model.metric("dropped_iterations");
     const limited = dropped && dropped.counter && dropped.counter.count ? shown.map((series) => [series, model.scenarios.find((s) => series.scope && s.name === series.scope.scenario)]).filter(([series, s]) => s && s.open && s.max_vus && most(series.gauge.max.map((v) => v ?? 0)) >= s.max_vus) : [];
-    const words = limited.map(([series, s]) => ({ text: `${s.name} at its limit of ${s.max_vus}: drops`, at: series.gauge.max.findIndex((v) => v >= s.max_vus) * model.step, value: s.max_vus }));
+    const words = limited.map(([series, s]) => ({ text: `${s.name} at its limit of ${s.max_vus}: drops`, at: (lastIndex(series.gauge.max.slice(0, model.n), (v) => v >= s.max_vus) + 1) * model.step, value: s.max_vus }));
     return { lines: lines.reverse(), height: 72, notes: [], format: axis, isWhole: true, words };
   }
 
@@ -282,7 +286,7 @@
     const limit = model.generator.limits && model.generator.limits.start_lag;
     return {
       lines: [valueLine(model, win, late, { name: "late by", colour: "--accent", format: time })], height: 76, isLog: true, notes: [], format: axisTime, isTime: true,
-      limit: limit ? { value: limit, text: `above ${time(limit)} the verdict changes` } : null,
+      limit: limit ? { value: limit, text: `above ${axisTime(limit)} the verdict changes` } : null,
     };
   }
 

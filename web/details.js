@@ -26,7 +26,7 @@
       const joined = model.joined(series, indices);
       const [from, to] = [model.failing[0][0], model.failing[model.failing.length - 1][1]];
       const name = model.failing.length === 1 ? `without ${moment(from)} to ${moment(to)}` : "without failing spans";
-      if (joined && joined.curve().length > 1) list.push({ name, colour: "var(--s2)", points: joined.curve() });
+      if (joined && joined.curve().length > 1) list.push({ name, colour: "var(--s2)", points: joined.curve().filter(([p]) => p >= points[0][0] - 1e-6) });
     }
     return list;
   }
@@ -54,9 +54,9 @@
     const [low, high] = decades(list.flatMap(([, t]) => [t.p50, t.p99]));
     const rows = list.map(([name, t]) => {
       const strong = name === "Whole request" ? " strong" : "";
-      return `<tr><td class="${strong}">${name}</td><td class="n${strong}">${time(t.p50)}</td><td class="n${strong}">${time(t.p95)}</td><td class="n${strong}">${time(t.p99)}</td><td style="padding-left:24px">${rangeMark({ ...pick(t), low, high, hasBase: true })}</td></tr>`;
+      return `<tr><td class="line${strong}">${name}</td><td class="n${strong}">${time(t.p50)}</td><td class="n${strong}">${time(t.p95)}</td><td class="n${strong}">${time(t.p99)}</td><td style="padding-left:14px">${rangeMark({ ...pick(t), low, high, hasBase: true })}</td></tr>`;
     });
-    return `<div class="scroll"><table><thead><tr><th>Step</th><th class="n">p50</th><th class="n">p95</th><th class="n">p99</th><th style="padding-left:24px">p50 to p99, ${S.format.axisTime(low)} … ${S.format.axisTime(high)}</th></tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
+    return `<div class="scroll"><table><thead><tr><th>Step</th><th class="n">p50</th><th class="n">p95</th><th class="n">p99</th><th style="padding-left:14px">p50 to p99, ${S.format.axisTime(low)} … ${S.format.axisTime(high)}</th></tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
   }
 
   const pick = ({ p50, p95, p99 }) => ({ p50, p95, p99 });
@@ -88,7 +88,7 @@
       `<td class="whole">${escape(error.message || "")}${place}${remedy}</td><td class="whole quiet">${shares}</td>` +
       `<td class="n strong"><span class="named">count </span>${count(error.count)}</td><td class="n"><span class="named">share </span>${isFailure && all ? percent(error.count / all) : NONE}</td>` +
       `<td class="n"><span class="named">first </span>${moment(error.first)}</td><td class="n"><span class="named">last </span>${moment(error.last)}</td>` +
-      `<td class="whole when n" style="padding-left:28px"><span class="quiet" style="float:right;line-height:22px">${peak === null ? "" : `peak ${perSecond(peak)}`}</span>${drawn}</td></tr>`
+      `<td class="whole when apart"><div>${drawn}<span class="quiet">${peak === null ? "" : `peak ${perSecond(peak)}`}</span></div></td></tr>`
     );
   }
 
@@ -126,7 +126,7 @@
       : "";
     return (
       heading("Errors", errorsTitle(model, failures, never)) +
-      `<table class="errors blocks"><thead><tr><th>Code</th><th>What it said, where</th><th>Mostly</th><th class="n">Count</th><th class="n">Share</th><th class="n">First</th><th class="n">Last</th><th style="padding-left:28px;width:262px">When, 0:00 to ${axisTo(model)}</th></tr></thead><tbody>` +
+      `<table class="errors blocks"><thead><tr><th>Code</th><th>What it said, where</th><th>Mostly</th><th class="n">Count</th><th class="n">Share</th><th class="n">First</th><th class="n">Last</th><th class="apart" style="width:262px">When, 0:00 to ${axisTo(model)}</th></tr></thead><tbody>` +
       [...shown, ...never].map((error) => errorRow(model, error, all)).join("") + `</tbody></table>${restRow}`
     );
   }
@@ -230,7 +230,10 @@
       const data = metric.trend || metric.counter || metric.gauge || metric.rate;
       return (key === "value" ? (metric.rate ? metric.rate.rate : metric.gauge.last) : data[key]) ?? -Infinity;
     };
+    const isOther = (metric) => (metric.trend && metric.contains !== "time" ? 1 : 0);
     const compare = (a, b) => {
+      // Times cannot be compared with other values, which follow them.
+      if (view.sort.key !== "name" && isOther(a) !== isOther(b)) return isOther(a) - isOther(b);
       const [x, y] = [figure(a), figure(b)];
       const order = typeof x === "string" ? x.localeCompare(y) : x - y;
       return view.sort.isDown ? -order : order;
@@ -241,7 +244,7 @@
     return tops.flatMap((top) => {
       const parts = top.parent ? [] : order(found.filter((metric) => metric.parent === top.name));
       const shown = query || view.isUnfolded("parts:" + top.name) ? parts : foldParts(parts);
-      const row = { metric: top, isPart: Boolean(top.parent), isLonely: Boolean(top.parent) };
+      const row = { metric: top, isPart: false, isLonely: Boolean(top.parent) };
       const more = parts.length - shown.length;
       return [row, ...shown.map((metric) => ({ metric, isPart: true })), ...(more ? [{ more, of: top.name }] : [])];
     });
@@ -351,7 +354,7 @@
       `<tr><td>${escape(instance.name)}</td><td><span class="state${css}">${icon(name)}${word}</span></td>` +
       cell("requests", count(instance.requests)) + cell("p50", time(instance.p50)) + cell("p99", time(instance.p99)) + cell("failed", percent(instance.failed)) +
       cell("CPU", roughPercent(instance.cpu)) + cell("late by", time(instance.lag)) + cell("descriptors", files) + cell("memory", bytes(instance.memory)) + cell("clock", clock) +
-      `<td class="whole" style="padding-left:26px;width:158px">${drawn}</td></tr>`
+      `<td class="whole apart" style="width:158px">${drawn}</td></tr>`
     );
   }
 

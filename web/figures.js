@@ -112,7 +112,7 @@
         : `<rect x="${x(from)}" y="3" width="${Math.max(x(to) - x(from), 2)}" height="8" fill="var(--fail)"/>`;
     });
     if (!changes.length) content = `<path d="M0 7H${width}" stroke="var(--rule-2)" stroke-dasharray="2 3"/>`;
-    return `<svg viewBox="0 0 ${width} 14" preserveAspectRatio="none" width="100%" height="14" aria-hidden="true">${content}</svg>`;
+    return `<svg viewBox="0 0 ${width} 14" preserveAspectRatio="none" width="100%" height="14" shape-rendering="crispEdges" aria-hidden="true">${content}</svg>`;
   }
 
   /** When a check failed: marks on a line. */
@@ -124,7 +124,7 @@
     thinned.values.forEach((value, i) => {
       if (value > 0) content += `<rect x="${round((i * thinned.size * step * width) / end)}" y="2" width="${round(wide)}" height="10" fill="var(--fail)"/>`;
     });
-    return `<svg viewBox="0 0 ${width} 14" preserveAspectRatio="none" width="100%" height="14" aria-hidden="true">${content}</svg>`;
+    return `<svg viewBox="0 0 ${width} 14" preserveAspectRatio="none" width="100%" height="14" shape-rendering="crispEdges" aria-hidden="true">${content}</svg>`;
   }
 
   /** The share of a limit: a bar against a tick at 60 % of the width; beyond the edge it ends in an arrow. */
@@ -173,7 +173,7 @@
    */
   function curve({ curves, width, isNarrow }) {
     const height = 256;
-    const [left, right, top, bottom] = [50, isNarrow ? 14 : 132, 14, 32];
+    const [left, right, top, bottom] = [50, isNarrow ? 14 : Math.max(132, Math.max(...curves.map(({ name }) => name.length)) * 7.3 + 10), 14, 32];
     const all = curves.flatMap(({ points }) => points.map(([, value]) => value)).filter((value) => value > 0);
     if (!all.length) return "";
     const [low, high] = [10 ** Math.floor(Math.log10(Math.min(...all)) + 1e-9), Math.max(...all) * 1.9];
@@ -186,7 +186,7 @@
       content += `<path d="M${left + 2} ${round(y(at))}H${width - right}" stroke="var(--grid)"/><text x="${left - 6}" y="${round(y(at) + 4)}" text-anchor="end">${axisTime(at)}</text>`;
     }
     const marks = MARKS.filter(([p]) => rarity(p) <= most + 1e-6);
-    for (const [p, name] of marks) content += `<path d="M${round(x(p))} ${top}V${height - bottom}" stroke="var(--grid)"/><text x="${round(x(p))}" y="${height - bottom + 18}" text-anchor="middle">${name}</text>`;
+    for (const [p, name] of marks) content += `<path d="M${round(x(p))} ${top}V${height - bottom}" stroke="var(--grid)"/><text x="${round(isNarrow ? Math.min(x(p), width - 20) : x(p))}" y="${height - bottom + 18}" text-anchor="middle">${name}</text>`;
     for (const each of [...curves].reverse()) {
       const points = each.points.filter(([, value]) => value > 0).map(([p, value]) => [x(p), y(value)]);
       content += `<path d="${line(points)}" fill="none" stroke="${each.colour}" stroke-width="${each.isMain ? 1.9 : 1.5}"${each.dash ? ` stroke-dasharray="${each.dash}"` : ""}/>`;

@@ -139,7 +139,7 @@
         const of = model.lately();
         const [failed, all] = [S.model.sum(of.map((i) => series.rate.passes[i])), S.model.sum(of.map((i) => series.rate.total[i]))];
         const share = all ? failed / all : null;
-        return { name: "Failed", figure: percent(share), context: `${count(passes)} requests so far`, isBad: failed > 0, spark: bars };
+        return { name: "Failed", figure: percent(share), context: plural(passes, "request"), isBad: failed > 0, spark: bars };
       }
       return { name: "Failed", figure: percent(passes / (passes + fails)), context: plural(passes, "request"), isBad: passes > 0, spark: bars };
     }
@@ -192,7 +192,7 @@
     const drawing = { values, kind: "bars", colour: "var(--fail)" };
     const all = dropped ? dropped.count : 0;
     const planned = model.plannedIterations();
-    if (model.isLive) return { name: "Dropped", figure: rate(average(values, model.lately()) || 0), unit: "/s", context: plural(all, "iteration") + " so far", isBad: all > 0, spark: drawing };
+    if (model.isLive) return { name: "Dropped", figure: rate(average(values, model.lately()) || 0), unit: "/s", context: plural(all, "iteration"), isBad: all > 0, spark: drawing };
     const share = planned ? percent(all / Math.max(planned, all)) + " of the plan" : plural(all, "iteration");
     return { name: "Dropped", figure: count(all), context: planned ? share : model.isOpenLoop ? share : "no arrival rate", isBad: all > 0, spark: drawing };
   }

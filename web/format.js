@@ -109,7 +109,7 @@
   function roughPercent(share) {
     if (missing(share)) return NONE;
     const value = share * 100;
-    if (value > 0 && value < 0.5) return "under" + SPACE + "1" + SPACE + "%";
+    if (value > 0 && value < 0.5) return digits(value, 1) + SPACE + "%";
     if (value > 99.5 && value < 100) return percent(share);
     return count(Math.round(value)) + SPACE + "%";
   }
@@ -135,7 +135,7 @@
   /** A figure per second without its unit: 535, 4.37, 173 388. */
   function rate(value) {
     if (missing(value)) return NONE;
-    return Math.abs(value) >= 1000 ? count(Math.round(value)) : digits(value);
+    return Math.abs(value) >= 1000 || Number.isInteger(value) ? count(Math.round(value)) : digits(value);
   }
 
   const perSecond = (value) => (missing(value) ? NONE : rate(value) + "/s");
@@ -167,7 +167,7 @@
     if (size < 0.001) return trim(ms * 1e6) + SPACE + "ns";
     if (size < 1) return trim(ms * 1e3) + SPACE + "µs";
     if (size < 1000) return trim(ms) + SPACE + "ms";
-    if (size < 60000) return trim(ms / 1e3) + SPACE + "s";
+    if (size < 60000 || size % 60000 > 1e-6) return trim(ms / 1e3) + SPACE + "s";
     if (size < 3600000) return trim(ms / 6e4) + SPACE + "min";
     return trim(ms / 3.6e6) + SPACE + "h";
   }

@@ -6,7 +6,9 @@
   async function embedded() {
     const tag = document.getElementById("senary-data");
     if (!tag) return null;
-    const packed = Uint8Array.from(atob(tag.textContent.trim()), (c) => c.charCodeAt(0));
+    const text = atob(tag.textContent.trim());
+    const packed = new Uint8Array(text.length);
+    for (let i = 0; i < text.length; i += 1) packed[i] = text.charCodeAt(i);
     tag.remove();
     const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
     return new Response(stream).json();

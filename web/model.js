@@ -177,8 +177,7 @@
 
     plannedScenarios() {
       const chosen = this.filter && this.filter[0] === "scenario" ? this.scenarios.filter((s) => s.name === this.filter[1]) : this.scenarios;
-      const rated = chosen.filter((scenario) => scenario.unit === "iterations/s" && scenario.plan.length);
-      return rated.length === chosen.length ? rated : [];
+      return chosen.filter((scenario) => scenario.unit === "iterations/s" && scenario.plan.length);
     }
 
     /** Iterations that were planned in all, or null. */

@@ -7,10 +7,11 @@
   const $ = (selector, from = document) => from.querySelector(selector);
 
   const STORED = "senary-theme";
+  const DEFAULT_SORT = { type: "trend", key: "p99", isDown: true };
 
   class Page {
     constructor() {
-      this.view = { sort: { type: "trend", key: null, isDown: true }, query: "", stale: 0, isPaused: false, unfolded: new Set(), filter: null, isUnfolded: (id) => this.drawsAll || this.view.unfolded.has(id) };
+      this.view = { sort: DEFAULT_SORT, query: "", stale: 0, isPaused: false, unfolded: new Set(), filter: null, isUnfolded: (id) => this.drawsAll || this.view.unfolded.has(id) };
       this.model = null;
       this.drawsAll = false;
       this.recall();
@@ -207,7 +208,7 @@
       const startsDown = key !== "name";
       if (!isSame) this.view.sort = { type, key, isDown: startsDown };
       else if (sort.isDown === startsDown) this.view.sort = { type, key, isDown: !startsDown };
-      else this.view.sort = { type: "trend", key: null, isDown: true };
+      else this.view.sort = DEFAULT_SORT;
       this.fill("metrics", S.details.metrics(this.model, this.view));
       this.remember();
     }
@@ -269,7 +270,7 @@
     remember() {
       const { sort, query, filter } = this.view;
       const parts = new URLSearchParams();
-      if (sort.key) parts.set("sort", `${sort.type}:${sort.key}:${sort.isDown ? "down" : "up"}`);
+      if (sort !== DEFAULT_SORT) parts.set("sort", `${sort.type}:${sort.key}:${sort.isDown ? "down" : "up"}`);
       if (query) parts.set("filter", query);
       if (filter) parts.set("show", filter.join(":"));
       if (this.stack.zoom) parts.set("zoom", this.stack.zoom.join("-"));

@@ -78,7 +78,7 @@
       this.left = parseFloat(style.getPropertyValue("--left"));
       this.right = parseFloat(style.getPropertyValue("--right"));
       this.isNarrow = this.right === 0;
-      this.axisWidth = this.isNarrow ? 44 : 50;
+      this.axisWidth = this.isNarrow ? 52 : 66;
       this.pixels = Math.max(60, this.host.clientWidth - this.left - this.right);
     }
 
@@ -223,7 +223,7 @@
       const labels = (u, ticks) => {
         const { spec: now } = chart;
         const top = Math.max(...ticks);
-        return ticks.map((tick) => now.format(tick) + (now.topUnit && (tick === top) ? now.topUnit : ""));
+        return ticks.map((tick) => now.format(tick) + (now.topUnit && tick === top && !(this.isNarrow && now.isBytes) ? now.topUnit : ""));
       };
       return {
         width,
@@ -375,11 +375,12 @@
       const ratio = devicePixelRatio;
       ctx.save();
       if (spec.dots && (!chart.only || chart.only === spec.dots.name)) {
+        const size = (this.win.xs.length < 60 ? 3 : 1.8) * ratio;
         ctx.fillStyle = this.faint(this.paint(spec.dots.colour), 0.75);
         spec.dots.values.forEach((value, g) => {
           if (!(value > 0)) return;
           const [x, y] = [u.valToPos(this.win.xs[g], "x", true), u.valToPos(value, "y", true)];
-          if (x >= bbox.left && x <= bbox.left + bbox.width && y >= bbox.top) ctx.fillRect(x - 0.9 * ratio, y - 0.9 * ratio, 1.8 * ratio, 1.8 * ratio);
+          if (x >= bbox.left && x <= bbox.left + bbox.width && y >= bbox.top) ctx.fillRect(x - size / 2, y - size / 2, size, size);
         });
       }
       if (chart.isFirst) this.events(u);
@@ -402,7 +403,9 @@
         last = x;
         const y = bbox.top + bbox.height - (14 + row * 15) * ratio;
         const words = eventWords(word, text);
-        const isRight = x < bbox.left + bbox.width * 0.3;
+        const wide = ctx.measureText(words).width + 8 * ratio;
+        const isRight = x - wide < bbox.left;
+        const fits = !isRight || x + wide < bbox.left + bbox.width;
         ctx.strokeStyle = this.paint("--ink-2");
         ctx.lineWidth = ratio;
         ctx.setLineDash([1.5 * ratio, 2 * ratio]);
@@ -410,16 +413,16 @@
         ctx.setLineDash([]);
         ctx.fillStyle = this.paint("--ink-2");
         ctx.textAlign = isRight ? "left" : "right";
-        ctx.fillText(words, x + (isRight ? 4 : -4) * ratio, y);
+        if (fits) ctx.fillText(words, x + (isRight ? 4 : -4) * ratio, y);
       }
     }
 
     /** Sentences inside a plot: that there was nothing, where a limit is, where VUs ran out. */
     plotWords(chart) {
-      const { spec, row, plot } = chart;
+      const { spec, row } = chart;
       const host = row.querySelector(".plot");
       for (const old of host.querySelectorAll(":scope > .words")) old.remove();
-      const top = (value) => plot.valToPos(value, "y") + PAD;
+      const top = (value) => this.y(chart, value);
       const add = (text, css, style) => {
         const span = document.createElement("span");
         span.className = `words ${css}`;
@@ -431,9 +434,9 @@
       for (const { text, y, at, value } of spec.words || []) {
         if (y === "bottom") add(text, "", { left: `${this.axisWidth + 4}px`, top: `${PAD + spec.height - 18}px` });
         else {
-          const x = Math.min(Math.max(plot.valToPos(at, "x"), 0), this.pixels - 190);
+          const x = Math.min(Math.max(this.x(at), 0), this.pixels - 190);
           const right = Math.min(x + 8, this.pixels - 190);
-          add(text, "", { left: `${this.axisWidth + right}px`, top: `${top(value) - 17}px` });
+          add(text, "", { left: `${this.axisWidth + right}px`, top: `${top(value) - 6}px` });
         }
       }
     }
@@ -452,7 +455,7 @@
         const known = missing(value) || (spec.isLog && value <= 0) ? null : value;
         const isBar = bars.includes(line);
         const base = known === null ? chart.scale.range[0] : known;
-        const y = plot.valToPos(base, "y") + PAD - 8;
+        const y = this.y(chart, base) - 8;
         return { line, value: known, isBar, y: Math.min(Math.max(y, PAD - 4), PAD + spec.height - 12), order: known === null ? -1 : known };
       });
       const hasKeys = bars.length > 1;
@@ -471,7 +474,14 @@
 
     heatLegend({ spec }, host) {
       const steps = Array.from({ length: 6 }, (_, i) => `<i style="background:color-mix(in srgb, var(--heat) ${10 + i * 18}%, transparent)"></i>`).join("");
-      host.innerHTML = `<div class="legend"><span>samples per cell</span><div class="steps">${steps}</div><div class="ends"><span>1</span><span>${S.format.count(spec.highest)}</span></div></div>`;
+      host.innerHTML = `<div class="legend"><span>${spec.isRequest ? "requests" : "samples"} per cell</span><div class="steps">${steps}</div><div class="ends"><span>1</span><span>${S.format.count(spec.highest)}</span></div></div>`;
+    }
+
+    /** Where a value lies in its row, in pixels from the top of the plot's element. */
+    y(chart, value) {
+      const [low, high] = chart.scale.range;
+      const place = chart.spec.isLog ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low);
+      return PAD + (1 - place) * chart.spec.height;
     }
 
     words() {
@@ -503,7 +513,7 @@
     ticks({ ticks, format }, y) {
       return ticks.map((at) => {
         const x = this.x(at);
-        const anchor = x > this.pixels - 14 && this.right < 20 ? "end" : "middle";
+        const anchor = x > this.pixels - 14 ? "end" : "middle";
         return `<text x="${x.toFixed(1)}" y="${y}" text-anchor="${anchor}">${format(at)}</text>`;
       }).join("");
     }
@@ -512,23 +522,25 @@
       const { model } = this.page;
       const [from, to] = this.range;
       let found = "";
-      for (const phase of model.phases) {
-        if (phase.to <= from || phase.from >= to) continue;
+      const now = model.isLive ? model.length : Infinity;
+      for (const each of model.phases) {
+        const phase = { ...each, to: Math.min(each.to, now) };
+        if (phase.to <= from || phase.from >= Math.min(to, now)) continue;
         const [left, right] = [Math.max(this.x(Math.max(phase.from, from)), 0) + 1, Math.min(this.x(Math.min(phase.to, to)), this.pixels) - 1];
         const isBad = phase.name === "failing";
         const wide = right - left;
         found += `<path class="${isBad ? "bad" : ""}" d="M${left.toFixed(1)} 23v-4H${Math.max(right, left + 1).toFixed(1)}v4"/>`;
-        const isFuture = model.isLive && phase.from > model.length;
-        const text = isBad ? (wide > 60 ? "✕ failing" : "failing") : isFuture ? `${phase.name}, planned` : phase.name;
+        const text = isBad ? (wide > 60 ? "✕ failing" : "failing") : phase.name;
         const isLast = phase.to >= to - 1e-9 && wide < 60;
-        if (wide < 40 && !(isLast && this.right > 60)) continue;
+        if (wide < (isBad ? 24 : 40) && !(isLast && this.right > 60)) continue;
         const [x, anchor] = isLast && wide < text.length * 6.5 && this.right > 60 ? [left + 1, "start"] : [(left + right) / 2, "middle"];
-        if (anchor === "middle" && wide < text.length * 5.6) continue;
+        if (anchor === "middle" && !isBad && wide < text.length * 5.6) continue;
         found += `<text class="phase${isBad ? " bad" : ""}" x="${x.toFixed(1)}" y="14" text-anchor="${anchor}">${text}</text>`;
       }
+      const ahead = this.pixels - this.x(now);
+      if (model.isLive && model.plannedEnd() && ahead > 230) found += `<text x="${((this.x(now) + this.pixels) / 2 + 40).toFixed(1)}" y="14" text-anchor="middle">planned until ${moment(model.plannedEnd())}</text>`;
       if (model.isLive && model.n > 10 && !this.zoom) {
-        const now = model.n * model.step;
-        const [left, right] = [this.x(Math.max(now - 10, 0)), this.x(now)];
+        const [left, right] = [this.x(Math.max(model.n * model.step - 10, 0)), this.x(model.n * model.step)];
         found += `<path d="M${left.toFixed(1)} 27H${right.toFixed(1)}" style="stroke:var(--accent);stroke-width:3"/>`;
         if (right < this.pixels - 90) found += `<text x="${(right + 5).toFixed(1)}" y="31" style="fill:var(--accent);font-weight:620">‹ last 10 s</text>`;
       }

@@ -36,7 +36,8 @@
   const SIGNS = { "<": "under", "<=": "at most", ">": "over", ">=": "at least", "==": "exactly", "===": "exactly", "!=": "not" };
 
   function limitText(threshold, withSign = true) {
-    const value = threshold.type === "rate" ? percentLimit(threshold.limit) : thresholdValue(threshold, threshold.limit);
+    const isTime = threshold.contains === "time" && threshold.method !== "count";
+    const value = threshold.type === "rate" ? percentLimit(threshold.limit) : isTime ? S.format.axisTime(threshold.limit) : thresholdValue(threshold, threshold.limit);
     return withSign ? `${SIGNS[threshold.operator] || escape(threshold.operator)} ${value}` : value;
   }
 
@@ -96,7 +97,7 @@
 
   function methodName(method) {
     const p = /^p\((.*)\)$/.exec(method);
-    if (p) return "p" + p[1];
+    if (p) return "The p" + p[1];
     return { med: "The median", avg: "The mean", min: "The least", max: "The most", count: "The count" }[method] || escape(method);
   }
 
