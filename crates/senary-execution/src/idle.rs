@@ -1,9 +1,9 @@
 //! How a worker idles when nothing is left to do: it lets other threads go first, and sleeps if there is still nothing.
 //!
-//! The kernel charges for every sleep, to the sleeper and to whoever wakes it. A worker that goes to sleep between two
+//! The kernel charges for every sleep, to the sleeper and to the thread that wakes it. A worker that goes to sleep between two
 //! messages that are some microseconds apart, because threads outnumber cores, pays that for each of them; one that stays
 //! runnable finds several when its turn comes again (the yielding step of idle strategies such as Aeron's). What speaks
-//! against yielding is a core that somebody computes on: a sleeper is let in at once there, one that yields has to wait.
+//! against yielding is a core on which another process computes: a sleeper is let in at once there, one that yields has to wait.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};

@@ -1,6 +1,6 @@
 //! How a scenario does at the moment, for people who watch it: how fast, and which times were measured of late.
 //!
-//! Workers store a number each time; what it comes to is worked out when somebody looks.
+//! Workers store a number each time; rates are computed when the progress asks for them.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -82,7 +82,7 @@ impl RecentTimes {
 /// The time over which a rate is worked out.
 const SPAN: Duration = Duration::from_secs(1);
 
-/// Works out how fast a count grows, from what it was whenever somebody looked.
+/// Computes how fast a count grows, from its values at earlier looks.
 #[derive(Debug, Default)]
 pub(crate) struct RecentRate(Mutex<VecDeque<(Instant, u64)>>);
 

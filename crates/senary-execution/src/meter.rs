@@ -2,7 +2,7 @@
 //! of their time workers and process are at work.
 //!
 //! Workers only count, on their own cache lines, where they do something anyway; everything else is read from
-//! outside, once a second, by whoever calls [`Meter::look`]. What it means is `saturation`'s to say.
+//! outside, once a second, by the caller of [`Meter::look`]. `saturation` judges what it means.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -167,7 +167,7 @@ struct Look {
     workers: Vec<Option<Times>>,
 }
 
-/// Windows are this long at least: whoever looks does so every second, whenever scenarios began.
+/// Windows are at least this long, because the caller looks every second, no matter when scenarios began.
 const WINDOW: Duration = Duration::from_millis(950);
 /// A last window that is shorter than this says too little.
 const LEAST_LAST_WINDOW: Duration = Duration::from_millis(500);

@@ -1,7 +1,7 @@
 //! What the iterations of a scenario prove: how many succeeded, how many failed, and whether anything succeeded to the
 //! end.
 //!
-//! Workers note the end of each iteration on cells of their own; somebody reads them when the scenario is over.
+//! Workers note the end of each iteration on cells of their own; the main thread reads them when the scenario is over.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

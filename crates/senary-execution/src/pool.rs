@@ -1,4 +1,4 @@
-//! Which VUs are free. A VU belongs to no scenario: whoever needs one takes it and gives it back.
+//! Which VUs are free. A VU belongs to no scenario: an executor that needs one takes it and gives it back.
 //!
 //! Only numbers are kept here. The VUs themselves stay on their workers.
 

@@ -79,7 +79,7 @@ impl ExecutionState {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Takes in failures that somebody has gathered, and lets them be counted anew.
+    /// Takes in failures that a worker has gathered, so that the worker starts to count at zero again.
     pub fn take_failures(&self, gathered: &mut Failures) {
         if !gathered.is_empty() {
             self.failures.lock().unwrap_or_else(PoisonError::into_inner).merge(gathered);

@@ -89,7 +89,7 @@ impl WorkerContext {
         Self::metered(producer, run, Arc::default())
     }
 
-    /// As [`new`](Self::new), for a worker that somebody watches.
+    /// As [`new`](Self::new), for a worker whose load is measured.
     pub(crate) fn metered(producer: ProducerId, run: RunContext, meter: Arc<WorkerMeter>) -> Rc<Self> {
         let RunContext { clock, state, shutdown, sink } = run;
         let recorder = RefCell::new(Recorder::new(producer));

@@ -31,7 +31,7 @@ impl Hints {
     }
 }
 
-/// Whether a warning is due: the first time in the run that somebody asks about it.
+/// Whether a warning is due: the first time in the run that it is asked for.
 pub fn is_due(ctx: &Ctx<'_>, about: &str) -> bool {
     ctx.userdata::<Hints>().is_some_and(|hints| hints.is_new(about))
 }

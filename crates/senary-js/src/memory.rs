@@ -304,7 +304,7 @@ mod tests {
     fn garbage_does_not_count() {
         let memory = Memory::new(Some(20_000_000));
         let runtime = Runtime::new().unwrap();
-        // Nothing is collected unless somebody asks.
+        // The collector runs only when it is asked to.
         runtime.set_gc_threshold(usize::MAX);
         Context::full(&runtime).unwrap().with(|ctx| {
             memory.belongs_to(&ctx);
@@ -337,7 +337,7 @@ mod tests {
         for (context, memory) in engines.iter().zip(&books) {
             context.with(|ctx| memory.belongs_to(&ctx));
         }
-        // Names are common to all of them, whoever comes first, and small blocks lie beside those of others.
+        // All VUs share the names, no matter which VU comes first, and small blocks lie beside those of others.
         let grow =
             "globalThis.kept = []; for (let i = 0; i < 20000; i++) kept.push({ ['name' + i]: i, b: [i] })";
         let before: Vec<_> = books.iter().map(|memory| used(memory)).collect();

@@ -45,7 +45,7 @@ impl Resolvers {
     }
 }
 
-/// A promise that somebody else will settle.
+/// A promise that other code will settle.
 pub fn pending<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<(Value<'js>, Resolvers)> {
     // SAFETY: the context is alive and entered; the engine gives back a value we own, or an exception, told apart below.
     let promise = unsafe { Value::from_raw(ctx.clone(), JS_NewPendingPromise(ctx.as_raw().as_ptr())) };

@@ -93,7 +93,7 @@ impl Future for Sleep {
                 Entry::Occupied(mut known) => known.get_mut().clone_from(cx.waker()),
                 Entry::Vacant(new) => drop(new.insert(cx.waker().clone())),
             }
-            // Whoever is not the earliest will be found when the earliest has fired.
+            // One that is not the earliest will be found when the earliest has fired.
             let is_earliest =
                 timers.by_due.first_key_value().is_some_and(|(first, _)| *first == (self.due, id));
             is_earliest.then(|| mem::replace(&mut timers.watch, Watch::Looking))

@@ -15,7 +15,7 @@ pub(crate) enum Distribution {
     Beyond(Box<Histogram>),
 }
 
-/// Values in no order, of which those that were there at the last question are sorted.
+/// Values in no order. Those that were there when a percentile was last asked for are sorted.
 #[derive(Clone, Debug)]
 pub(crate) struct Values {
     sorted: Arc<Vec<f64>>,

@@ -2,7 +2,7 @@
 //!
 //! It is one more consumer of sample batches. Where a sample goes is worked out once per series; after that
 //! adding one is an index and an addition. It has no clock: callers say how long the run has lasted. The sums themselves
-//! are `totals`, what is told of them is `results`.
+//! are `totals`, `results` is what the summary shows of them.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -165,7 +165,7 @@ impl Engine {
         Results { parts: self.parts(), ..self.overview(elapsed) }
     }
 
-    /// The results without the parts of the run, of which there may be thousands.
+    /// The results without the parts of the run: there may be thousands of these.
     pub fn overview(&self, elapsed: f64) -> Results {
         let mut metrics = Vec::new();
         for metric in self.registry.all() {

@@ -1,4 +1,4 @@
-//! Samples on their way from a worker to whoever consumes them.
+//! Samples on their way from a worker to their consumers.
 //!
 //! Each worker owns one [`Recorder`]. Recording is an array push: the metric and its tags were turned into a
 //! [`SeriesId`] beforehand, once per series. Batches carry the definitions of the series that are new in

@@ -1,6 +1,6 @@
 //! What a consumer of batches knows of each series.
 //!
-//! A producer names each series once, in `new_series`, and may begin anew (`restarts`). Whoever keeps something per series
+//! A producer names each series once, in `new_series`, and may begin anew (`restarts`). A consumer that keeps something per series
 //! has to follow that exactly; it is done here, once for all consumers.
 
 use crate::sample::{Sample, SampleBatch, Series};

@@ -525,7 +525,7 @@ mod tests {
         assert!(matches!(arrays.claim("a", second), Claim::Wait));
         drop(duty);
         let Claim::Build(duty) = arrays.claim("a", second) else { panic!("the next must build") };
-        // Whoever is building itself never waits, so that no two wait for each other.
+        // A VU that is building an array itself never waits, so that no two wait for each other.
         let Claim::Build(other) = arrays.claim("b", first) else { panic!("the first must build") };
         let Claim::Build(nested) = arrays.claim("a", first) else { panic!("a builder must not wait") };
         drop(nested);

@@ -126,7 +126,7 @@ impl PipelineHandle {
     ) -> Option<R> {
         let (reply, answer) = sync_channel(1);
         self.queue.push(Message::Query(Box::new(move |engine| {
-            // Whoever asked may have stopped waiting.
+            // The caller may have stopped waiting.
             let _ = reply.send(question(engine));
         })));
         answer.recv().ok()
@@ -361,7 +361,7 @@ mod tests {
             assert_eq!(*got.lock().unwrap(), 7);
             assert!(*closed.lock().unwrap());
         }
-        // Whoever still asks is told that it is over, and a late batch harms nobody.
+        // A caller that still asks learns that it is over, and a late batch does no harm.
         assert!(handle.snapshot().is_none());
         sink(worker.batch(1));
     }

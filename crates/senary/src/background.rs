@@ -1,7 +1,7 @@
 //! Work that blocks, on a thread of its own: the main line waits for it and for other things meanwhile.
 //!
-//! A system that gives no thread is an error of whoever asked, and no end of the process (which it would be with the
-//! runtime's own threads for such work).
+//! If the system gives no thread, the caller gets an error and the process goes on; with the runtime's own threads for such work
+//! the process would end.
 
 use std::io;
 

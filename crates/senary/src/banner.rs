@@ -19,7 +19,7 @@ const BANNER: &str = r"
                                           |___/
 ";
 
-/// What is told of a run.
+/// What the banner says of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Description<'a> {
     /// The script as it was named on the command line.

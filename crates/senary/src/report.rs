@@ -16,8 +16,8 @@ use crate::terminal::is_terminal;
 use crate::test_run::{Ended, run_lifecycle};
 use crate::{failures, saturation, verdict};
 
-/// Writes the summary. What goes wrong with it is logged and changes nothing about how the run ended; but whoever ends
-/// `handleSummary()` by a signal ends the run.
+/// Writes the summary. What goes wrong with it is logged and changes nothing about how the run ended; but a
+/// signal that ends `handleSummary()` ends the run.
 pub async fn write(
     ended: &Ended,
     results: Results,

@@ -22,7 +22,7 @@ phases! {
     /// VUs are being made.
     InitVus = 1,
     InitDone = 3,
-    /// Everything is ready and waits for somebody to start it.
+    /// Everything is ready and waits for a request to start.
     PausedBeforeRun = 4,
     Started = 5,
     Setup = 6,

@@ -1,6 +1,6 @@
 //! Signals: the first one ends the run, the second one the process.
 //! (<https://grafana.com/docs/k6/latest/using-k6/test-lifecycle/>; SIGHUP is treated like SIGTERM, so that a terminal
-//! that goes away loses no results. Whoever started Senary so that SIGHUP is ignored, as nohup does, wants it to go on.)
+//! that goes away loses no results. A user who started Senary with SIGHUP ignored, as nohup does, wants it to go on.)
 //!
 //! A thread of its own waits for them. Whatever else stands still, be it for somebody who does not read the output or
 //! the log, the second signal gets through.
@@ -36,7 +36,7 @@ pub fn is_ending(code: u8) {
 pub fn watch(shutdown: Shutdown) -> io::Result<CancellationToken> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let entered = runtime.enter();
-    // A file that reached the limit of file sizes is an error of whoever writes to it, and not the end of the process.
+    // A file that reached the limit of file sizes is an error for the code that writes to it, and not the end of the process.
     let too_large = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
     let mut signals = vec![
         (signal(SignalKind::interrupt())?, "interrupt"),
@@ -62,7 +62,7 @@ pub fn watch(shutdown: Shutdown) -> io::Result<CancellationToken> {
     Ok(signalled)
 }
 
-/// Whether whoever started the process had a signal ignored.
+/// Whether the process was started with a signal ignored.
 fn is_ignored(kind: SignalKind) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     ignored(&status) >> (kind.as_raw_value() - 1) & 1 == 1
@@ -90,7 +90,7 @@ async fn next(signals: &mut [(Signal, &'static str)]) -> &'static str {
     name
 }
 
-/// Says so, as far as somebody reads it: a log that stands still may be what the run could not end for.
+/// Says so, if the log is still read: a log that stands still may be what the run could not end for.
 fn end_process(why: &Failure) -> ! {
     let (said, is_said) = channel();
     let say = move || {

@@ -109,7 +109,7 @@ impl TestRun {
         ran
     }
 
-    /// How far the scenarios are, for whoever shows it.
+    /// How far the scenarios are, for the progress and the REST API.
     pub fn watch(&self) -> ProgressWatch {
         self.scheduler.watch()
     }
@@ -227,13 +227,13 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// With `--linger`, stays until a signal has come: whoever stops the run over the REST API may ask for its figures.
+    /// With `--linger`, stays until a signal has come: a client that stops the run over the REST API may ask for its figures.
     pub async fn linger(&self, signalled: &CancellationToken, quiet: bool) {
         if !self.plan.linger {
             return;
         }
         if !quiet && !signalled.is_cancelled() {
-            // Whoever closed our output does not want to read about it.
+            // A reader that closed our output does not want to read about it.
             let _ = writeln!(
                 stdout(),
                 "The test is done, but --linger was enabled, so Senary is waiting for Ctrl+C to end..."

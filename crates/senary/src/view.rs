@@ -39,7 +39,7 @@ impl View {
         }
         let outputs: Vec<_> = outputs.iter().map(|output| output.description()).collect();
         let text = banner::text(&banner::Description { script, outputs: &outputs, plan, color: self.color });
-        // Whoever closed our output does not want to read about it.
+        // A reader that closed our output does not want to read about it.
         let _ = stdout().write_all(text.as_bytes());
     }
 

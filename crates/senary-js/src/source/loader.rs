@@ -322,7 +322,7 @@ fn waits_for_caller(ctx: &Ctx<'_>, url: &str) -> rquickjs::Result<bool> {
     let frames = frames::current(ctx);
     let mut running = running_modules(ctx, &frames)?;
     for at in (0..running.len()).rev() {
-        // Its code is on the stack, but that may be a function which somebody calls later.
+        // Its code is on the stack, but that may be a function that is called later.
         if has_run(ctx, running[at])? {
             running.remove(at);
         }

@@ -1,7 +1,7 @@
 //! How failures of an iteration are counted: what it threw, what it still awaited when nothing was left that could
 //! settle it, what it was doing when it was cut off.
 //!
-//! A failure often follows from something a peer did, of which the script learns nothing but the silence. So the last
+//! A failure often follows from something a peer did, which the script notices only as silence. So the last
 //! such thing is kept as a [`Clue`], and told with the failure.
 
 use std::fmt;

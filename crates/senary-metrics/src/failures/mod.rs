@@ -196,7 +196,7 @@ impl Failures {
         known.chain(self.others.values()).all(|occurrences| occurrences.count == 0)
     }
 
-    /// Begins to count anew, after somebody has [merged](Self::merge) this. Which failures there are stays known, so that
+    /// Starts to count at zero again, after this was [merged](Self::merge) into another. Which failures there are stays known, so that
     /// nobody has to find the words for them again; the words themselves are where they were merged.
     pub fn count_anew(&mut self) {
         for failure in self.known.iter_mut().filter(|failure| failure.occurrences.count > 0) {

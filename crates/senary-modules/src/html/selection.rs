@@ -297,7 +297,7 @@ fn camel_case(name: &str) -> String {
     out
 }
 
-/// The value of a data attribute: what its text looks like, if nothing of it is lost.
+/// The value of a data attribute: as the type its text looks like, if no character is lost by that.
 fn data_value<'js>(ctx: &Ctx<'js>, text: &str) -> rquickjs::Result<Value<'js>> {
     match text {
         "true" => return true.into_js(ctx),

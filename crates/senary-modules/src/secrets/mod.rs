@@ -2,7 +2,7 @@
 //! (<https://grafana.com/docs/k6/latest/javascript-api/k6-secrets/>)
 //!
 //! Where secrets come from is [`config`]'s; a script sees `get()` of the default source and `source(name)`. Each
-//! value is announced to whoever hides it before a script gets it.
+//! value is announced to the log, which hides it, before a script gets it.
 
 pub mod config;
 mod url;
@@ -79,7 +79,7 @@ impl std::fmt::Debug for Secrets {
 
 impl Secrets {
     /// Reads the values of `--secret-source`, `type=settings` each, and the files they name. `env` has what the
-    /// `url` source may be configured with, `web` sends its requests; `redact` is told of every value a script is about to get.
+    /// `url` source may be configured with, `web` sends its requests; `redact` gets every value before a script gets it.
     pub fn new<'e>(
         flags: &[String],
         env: impl Fn(&str) -> Option<&'e str>,

@@ -23,7 +23,7 @@ pub struct ConfigFile {
     pub remarks: Remarks,
 }
 
-/// Where the file is, and whether somebody asked for it.
+/// Where the file is, and whether the user asked for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConfigPath {
     /// It must be there.
@@ -50,7 +50,7 @@ impl std::fmt::Display for ConfigPath {
 }
 
 impl ConfigPath {
-    /// The flag, the variable, or the reference's default place. Whoever names that place asks for nothing else.
+    /// The flag, the variable, or the reference's default place. A user who names that default place asks for nothing else.
     pub fn find(flag: Option<&str>, env: &Environment) -> Option<Self> {
         let home = || env.get("HOME").map(|home| Path::new(home).join(".config"));
         let folder = env.get("XDG_CONFIG_HOME").map(PathBuf::from).or_else(home);

@@ -21,7 +21,7 @@ pub enum OptionsError {
     /// A flag's value; exit code 255.
     #[error("{0}")]
     Flag(String),
-    /// Something that summaries cannot say of a trend, whoever asks for it; exit code 255.
+    /// A statistic of trends that does not exist, in any layer; exit code 255.
     #[error(transparent)]
     TrendStat(#[from] TrendStatError),
     /// How long a resolved name holds, wherever it is set; exit code 255.
@@ -187,7 +187,7 @@ impl OptionLayers {
         above.as_deref().or(below.as_deref()).filter(|path| !path.is_empty())
     }
 
-    /// How many bytes the script of one VU may take, if somebody says so.
+    /// How many bytes the script of one VU may take, if a layer sets it.
     pub fn vu_memory_limit(&self) -> Option<usize> {
         self.run.vu_memory_limit.map(|size| size.0)
     }
@@ -252,7 +252,7 @@ fn notes_on_environment(remarks: &Remarks) -> Vec<Note> {
     unknown.chain(remarks.nulls.iter().map(|null| Note::null("", null))).collect()
 }
 
-/// Lays a layer over lower ones. Whoever says anything about execution says all of it; stages without a duration and
+/// Lays a layer over lower ones. A layer that sets any option of execution replaces all of them; stages without a duration and
 /// no tags at all say nothing.
 fn lay(options: &mut Options, mut layer: Options, name: &str, merge_tags: bool, notes: &mut Vec<Note>) {
     if let Some(stages) = &mut layer.stages {

@@ -1,4 +1,4 @@
-//! What somebody may have meant by a threshold that is none.
+//! What a user may have meant by an invalid threshold.
 
 use senary_metrics::Registry;
 use senary_metrics::submetric::Selector;

@@ -53,7 +53,7 @@ pub struct Status {
     /// VUs at work, and VUs there are.
     pub vus: u64,
     pub vus_max: u64,
-    /// Ended early by whoever asked for it.
+    /// Ended early by the client that asked for it.
     pub stopped: bool,
     /// Whether a threshold does not hold.
     pub tainted: bool,

@@ -86,7 +86,7 @@ pub fn respond(run: &dyn RunControl, method: &Method, path: &str, body: &[u8]) -
             body: process::text(&run.status()),
         },
         _ if is_route(path) => Reply::wrong_verb(),
-        // To whoever wants a profile, `ok` would be a broken one.
+        // A client that asks for a profile would take `ok` for a broken one.
         _ if ["/debug/pprof", "/debug/vars"].iter().any(|debug| path.starts_with(debug)) => {
             Reply::not_found("Senary has no profiles and variables of Go")
         }

@@ -9,7 +9,7 @@ use super::{Chain, Compound, Condition, Expected, Nth, Relation, Relative, Selec
 /// Compounds that may depend on each other, by relation or nesting. Each takes some of the stack.
 const DEEPEST: usize = 100;
 
-/// `None` for what is no selector.
+/// `None` for a text that is not a selector.
 pub fn parse(text: &str) -> Option<Selector> {
     let mut parser = Parser { text, at: 0, depth: 0 };
     let selector = parser.selector()?;
