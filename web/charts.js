@@ -255,7 +255,7 @@
     const dropped = model.metric("dropped_iterations");
     const limited = dropped && dropped.counter && dropped.counter.count ? shown.map((series) => [series, model.scenarios.find((s) => series.scope && s.name === series.scope.scenario)]).filter(([series, s]) => s && s.open && s.max_vus && most(series.gauge.max.map((v) => v ?? 0)) >= s.max_vus) : [];
     const words = limited.map(([series, s]) => ({ text: `${s.name} at its limit of ${s.max_vus}: drops`, at: (lastIndex(series.gauge.max.slice(0, model.n), (v) => v >= s.max_vus) + 1) * model.step, value: s.max_vus }));
-    return { lines: lines.reverse(), height: 72, notes: [], format: axis, isWhole: true, words };
+    return { lines: lines.reverse(), height: Math.max(72, lines.length * 15 - 8), notes: [], format: axis, isWhole: true, words };
   }
 
   function throughputChart(model, win) {

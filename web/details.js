@@ -137,7 +137,7 @@
 
   function checks(model) {
     const list = model.doc.checks || [];
-    if (!list.length) return heading("Checks") + `<p class="empty">This script makes no checks${model.isLive ? " so far" : ""}.</p>`;
+    if (!list.length) return heading("Checks") + `<p class="empty">${model.isLive ? "No check has run so far." : "This script makes no checks."}</p>`;
     const [passes, fails] = [S.model.sum(list.map((c) => c.passes)), S.model.sum(list.map((c) => c.fails))];
     const groups = new Map();
     for (const check of list) {

@@ -2,7 +2,7 @@
 (function (S) {
   "use strict";
 
-  const { NONE, SPACE, count, digits, time, timeParts, byteParts, bytes, rate, moment, percent, roughPercent, escape, plural, missing, span, date, clock } = S.format;
+  const { NONE, SPACE, count, time, timeParts, byteParts, bytes, rate, moment, percent, roughPercent, escape, plural, missing, span, date, clock } = S.format;
   const { icon, ring, logo, spark, stateLine, shareBar } = S.figures;
   const W = S.words;
 
@@ -187,7 +187,7 @@
   function droppedTile(model) {
     const dropped = total(model, "dropped_iterations");
     const iterations = total(model, "iterations");
-    if (!dropped && !iterations && !model.isLive) return { name: "Dropped" };
+    if (!dropped && !iterations && (!model.isLive || !model.n)) return { name: "Dropped" };
     const values = dropped ? model.perSecond(model.series("dropped_iterations")) : new Array(model.n).fill(0);
     const drawing = { values, kind: "bars", colour: "var(--fail)" };
     const all = dropped ? dropped.count : 0;
@@ -237,7 +237,7 @@
 
   function example(model) {
     if (!model.latency) return 'checks: ["rate>0.99"]';
-    return `${model.latency}: ["p(99)<${digits(Math.max(1, Math.ceil((model.metric(model.latency).trend.p99 || 1) * 2)))}"]`;
+    return `${model.latency}: ["p(99)<${Number(Math.max(1, (model.metric(model.latency).trend.p99 || 1) * 2).toPrecision(1))}"]`;
   }
 
   S.first = { bar, verdict, running, tiles, thresholds, SECTIONS };

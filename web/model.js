@@ -165,6 +165,12 @@
       return null;
     }
 
+    /** Requests by interval, to which failures are compared; null if only errors of sockets are known. */
+    failureTotals() {
+      const failed = this.series(this.protocol && this.protocol.failed);
+      return failed && failed.rate.total;
+    }
+
     /** What the scenarios planned per second at a moment; null where no arrival rate was planned. */
     planned(at) {
       let found = null;
@@ -216,7 +222,13 @@
         if (last && i - last[1] <= Math.max(2, this.n * 0.015)) last[1] = i + 1;
         else spans.push([i, i + 1]);
       });
-      spans = spans.filter(([from, to]) => sum(counts.slice(from, to)) >= all * 0.04);
+      // A few failures among thousands of requests are no phase of the run.
+      const requests = this.failureTotals();
+      spans = spans.filter(([from, to]) => {
+        const failed = sum(counts.slice(from, to));
+        const total = requests && sum(requests.slice(from, to));
+        return failed >= Math.max(5, all * 0.04) && (!total || failed >= total * 0.002);
+      });
       while (spans.length > 5) {
         const gaps = spans.slice(1).map((span, i) => span[0] - spans[i][1]);
         const at = gaps.indexOf(Math.min(...gaps));

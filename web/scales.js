@@ -63,7 +63,7 @@
     const known = values.flatMap(([, list]) => list).filter((value) => !missing(value));
     if (known.length < 2) return `<p class="quiet">Too short for a chart.</p>`;
     const lowest = Math.min(0, ...[known.reduce((a, b) => (b < a ? b : a))]);
-    const highest = top || Math.max(max(known), lowest + 1e-9);
+    const highest = top || (max(known) > lowest ? max(known) : lowest + 1);
     const pixels = width - left - right;
     const x = (t) => left + (t / end) * pixels;
     const y = (value) => above + height - ((value - lowest) / (highest - lowest || 1)) * (height - 6);
