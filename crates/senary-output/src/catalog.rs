@@ -6,15 +6,65 @@ use senary_words::spelling::nearest;
 
 use crate::output::{Output, OutputContext};
 use crate::outputs::{csv, json};
+use crate::settings::SettingHelp;
 
-/// Makes an output from what follows the `=`; the error is a reason in words.
-type Create = fn(Option<&str>, &OutputContext) -> Result<Box<dyn Output>, String>;
+/// Makes an output from what follows the `=`.
+type Create = fn(Option<&str>, &OutputContext) -> Result<Box<dyn Output>, CreateError>;
+
+/// Why an output cannot be made, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CreateError {
+    /// Its settings are not valid together, for those outputs where the reference gives this an exit code of its own.
+    Invalid(String),
+    Unusable(String),
+}
+
+impl From<String> for CreateError {
+    fn from(reason: String) -> Self {
+        Self::Unusable(reason)
+    }
+}
+
+/// An output that is here.
+struct Entry {
+    name: &'static str,
+    aliases: &'static [Alias],
+    /// What follows the `=`, as help has it.
+    argument: &'static str,
+    about: &'static str,
+    settings: fn() -> Vec<SettingHelp>,
+    create: Create,
+}
+
+/// Another name of an output.
+struct Alias {
+    name: &'static str,
+    /// What is to be said to someone who uses it.
+    warning: Option<&'static str>,
+}
 
 /// What is here.
-const AVAILABLE: [(&str, Create); 2] = [("csv", csv::create), ("json", json::create)];
+const AVAILABLE: &[Entry] = &[
+    Entry {
+        name: "csv",
+        aliases: &[],
+        argument: "FILE[.gz]",
+        about: "one row per sample in a CSV file",
+        settings: csv::settings,
+        create: csv::create,
+    },
+    Entry {
+        name: "json",
+        aliases: &[],
+        argument: "FILE[.gz]",
+        about: "one JSON object per sample and line, in a file or on standard output",
+        settings: Vec::new,
+        create: json::create,
+    },
+];
 
 /// What the reference has beside them.
-const NOT_YET: [&str; 7] = [
+const NOT_YET: &[&str] = &[
     "cloud",
     "experimental-opentelemetry",
     "experimental-prometheus-rw",
@@ -25,19 +75,30 @@ const NOT_YET: [&str; 7] = [
 ];
 
 /// What the reference has removed, and says so.
-const REMOVED: [&str; 3] = ["datadog", "kafka", "statsd"];
+const REMOVED: &[&str] = &["datadog", "kafka"];
 
 /// Why an output cannot be had.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OutputError {
-    #[error("invalid output type '{0}', available types are: {list}{hint}", list = available().collect::<Vec<_>>().join(", "), hint = hint(.0))]
+    #[error("invalid output type '{0}', available types are: {list}{hint}", list = available().join(", "), hint = hint(.0))]
     UnknownType(String),
     #[error("could not create the '{kind}' output: {reason}")]
     NotCreated { kind: &'static str, reason: String },
+    #[error("could not create the '{kind}' output: {reason}")]
+    InvalidSettings { kind: &'static str, reason: String },
 }
 
-fn available() -> impl Iterator<Item = &'static str> {
-    AVAILABLE.iter().map(|(name, _)| *name)
+impl Entry {
+    /// Its name, and what else it is called.
+    fn names(&self) -> impl Iterator<Item = &'static str> {
+        [self.name].into_iter().chain(self.aliases.iter().map(|alias| alias.name))
+    }
+}
+
+fn available() -> Vec<&'static str> {
+    let mut names: Vec<_> = AVAILABLE.iter().flat_map(Entry::names).collect();
+    names.sort_unstable();
+    names
 }
 
 fn hint(name: &str) -> String {
@@ -58,7 +119,8 @@ impl OutputSpec {
             Some((name, argument)) => (name, Some(argument.to_owned())),
             None => (text, None),
         };
-        let kind = available().chain(REMOVED).chain(NOT_YET).find(|known| *known == name);
+        let absent = REMOVED.iter().chain(NOT_YET).copied();
+        let kind = available().into_iter().chain(absent).find(|known| *known == name);
         let kind = kind.ok_or_else(|| OutputError::UnknownType(name.to_owned()))?;
         Ok(Self { kind, argument })
     }
@@ -66,14 +128,21 @@ impl OutputSpec {
     /// Makes the output; files are created here.
     pub fn create(&self, context: &OutputContext) -> Result<Box<dyn Output>, OutputError> {
         let kind = self.kind;
-        let output = match AVAILABLE.iter().find(|(name, _)| *name == kind) {
-            Some((_, create)) => create(self.argument.as_deref(), context),
-            None if REMOVED.contains(&kind) => {
-                Err("it was removed from k6, and Senary does not have it either".to_owned())
-            }
-            None => Err("Senary does not have it yet".to_owned()),
+        let absent = |reason: &str| OutputError::NotCreated { kind, reason: reason.to_owned() };
+        let Some(entry) = AVAILABLE.iter().find(|entry| entry.names().any(|name| name == kind)) else {
+            return Err(absent(match REMOVED.contains(&kind) {
+                true => "it was removed from k6, and Senary does not have it either",
+                false => "Senary does not have it yet",
+            }));
         };
-        output.map_err(|reason| OutputError::NotCreated { kind, reason })
+        let alias = entry.aliases.iter().find(|alias| alias.name == kind);
+        if let Some(warning) = alias.and_then(|alias| alias.warning) {
+            log::warn!("{warning}");
+        }
+        (entry.create)(self.argument.as_deref(), context).map_err(|error| match error {
+            CreateError::Invalid(reason) => OutputError::InvalidSettings { kind, reason },
+            CreateError::Unusable(reason) => OutputError::NotCreated { kind, reason },
+        })
     }
 }
 
@@ -82,6 +151,34 @@ impl fmt::Display for OutputSpec {
         f.write_str(self.kind)?;
         self.argument.iter().try_for_each(|argument| write!(f, "={argument}"))
     }
+}
+
+/// What `--out help` says: every output with its settings.
+pub fn outputs_help() -> String {
+    let mut text = "Outputs, as --out NAME or --out NAME=ARGUMENT; several may be given.\n\nA setting has a name for `collectors` of the configuration file (and after the `=` as key=value,key=value),\nand a variable of the environment.\n".to_owned();
+    for entry in AVAILABLE {
+        text.push_str(&format!("\n{}={}\n  {}\n", entry.name, entry.argument, entry.about));
+        let aliases: Vec<_> = entry.aliases.iter().map(|alias| alias.name).collect();
+        if !aliases.is_empty() {
+            text.push_str(&format!("  also called: {}\n", aliases.join(", ")));
+        }
+        for setting in (entry.settings)() {
+            let default = match setting.default {
+                "" => String::new(),
+                default => format!(" (default: {default})"),
+            };
+            text.push_str(&format!("    {}\n        {}{default}\n", setting.key, setting.meaning));
+            if !setting.variables.is_empty() {
+                text.push_str(&format!("        {}\n", setting.variables.join(", ")));
+            }
+        }
+    }
+    text
+}
+
+/// The variables of the environment that outputs read; one that ends in `NAME` stands for all that begin like it.
+pub fn output_variables() -> Vec<String> {
+    AVAILABLE.iter().flat_map(|entry| (entry.settings)()).flat_map(|setting| setting.variables).collect()
 }
 
 #[cfg(test)]
@@ -128,7 +225,7 @@ mod tests {
             OutputSpec::parse("influxdb").unwrap().create(&context).err().unwrap().to_string(),
             "could not create the 'influxdb' output: Senary does not have it yet"
         );
-        for kind in ["kafka", "datadog", "statsd"] {
+        for kind in ["kafka", "datadog"] {
             assert_eq!(
                 OutputSpec::parse(kind).unwrap().create(&context).err().unwrap().to_string(),
                 format!(

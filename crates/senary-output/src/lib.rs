@@ -4,18 +4,23 @@
 //! Nothing here knows VUs or scripts: samples come in as batches, results go out as values and text.
 
 mod catalog;
+pub mod delivery;
+pub mod endpoint;
+mod ledger;
 mod number;
 mod output;
 mod outputs;
 mod pipeline;
+pub mod settings;
 mod slot;
 pub mod summary;
 mod time;
 mod writable;
 
-pub use catalog::{OutputError, OutputSpec};
+pub use catalog::{CreateError, OutputError, OutputSpec, output_variables, outputs_help};
+pub use ledger::Ledger;
 pub use number::{TimeUnit, TimeUnitError};
-pub use output::{Output, OutputContext, Urgency};
+pub use output::{Backlog, Output, OutputContext, Urgency};
 pub use outputs::push;
 pub use pipeline::{Finished, Pipeline, PipelineConfig, PipelineHandle};
 pub use summary::{

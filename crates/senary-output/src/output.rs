@@ -1,12 +1,15 @@
 //! Outputs: what `--out` names. Each gets every sample of a run, batch by batch.
 
+use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
+use std::time::Duration;
 
 use senary_metrics::threshold::WatchList;
-use senary_metrics::{Registry, SampleBatch};
+use senary_metrics::{Registry, Results, SampleBatch};
 use serde_json::Value;
 
-use crate::outputs::push::Pace;
+use crate::ledger::Ledger;
 
 /// Someone who wants the samples themselves, not only what they add up to.
 pub trait Output: Send {
@@ -21,34 +24,51 @@ pub trait Output: Send {
     /// Takes the samples of a batch. The batches of one producer come in their order.
     fn add(&mut self, batch: &SampleBatch) -> io::Result<()>;
 
-    /// Passes on what it holds back; called several times a second, or once per period of its pace. In an output that has
-    /// a pace, what could not be passed on stays, and this may be called again for it; an error of the kind `InvalidData`
-    /// says that this would be no use.
+    /// Passes on what it holds back; called several times a second.
     fn flush(&mut self) -> io::Result<()>;
 
-    /// Forgets what could not be passed on. Only outputs that have a pace are asked to.
-    fn give_up(&mut self) {}
+    /// What the run came to. It is called once, before [`close`](Self::close).
+    fn conclude(&mut self, _results: &Results) {}
 
     /// Passes on everything; nothing comes after this.
     fn close(&mut self) -> io::Result<()>;
 }
 
 /// What happens when samples come faster than an output takes them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Urgency {
     /// The collector waits for the output, and in the end the workers wait: no sample is lost. This is for what is always
     /// there and rarely slow, such as a disk. After its first error the output gets nothing more.
     HoldUp,
     /// Nobody waits: the output has a thread of its own and a bounded queue, and samples that find no room there are dropped
-    /// and counted. This is for what may be slow or away, such as a server. The limit of the pace is in samples.
-    Drop(Pace),
+    /// and counted. This is for what sends to something that may be slow or away, such as a server. What it sends it should
+    /// give to a [`Delivery`](crate::delivery::Delivery), so that it can go on taking samples while a server makes it wait.
+    Drop(Backlog),
+}
+
+/// What waits for an output that has a thread of its own.
+#[derive(Clone, Debug)]
+pub struct Backlog {
+    /// How often the output is flushed, and how many samples may wait for that.
+    pub period: Duration,
+    pub room: u64,
+    /// Where the output writes down what has arrived and what is lost.
+    pub ledger: Arc<Ledger>,
+}
+
+impl Backlog {
+    /// What suits an output that takes samples as fast as they come, whatever becomes of them: it is late only if the machine
+    /// has nothing left for it.
+    pub fn of(ledger: Arc<Ledger>) -> Self {
+        Self { period: Duration::from_millis(200), room: 1_000_000, ledger }
+    }
 }
 
 /// What outputs get besides their argument when they are made.
 #[derive(Clone, Copy)]
 pub struct OutputContext<'a> {
-    /// Looks up an environment variable.
-    pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// The environment variables.
+    pub env: &'a BTreeMap<String, String>,
     /// `collectors` of the configuration file.
     pub collectors: Option<&'a Value>,
     /// The system tags that are on.
@@ -59,10 +79,20 @@ pub struct OutputContext<'a> {
     pub watched: &'a WatchList,
 }
 
+impl<'a> OutputContext<'a> {
+    /// An environment variable that is set to something.
+    pub fn variable(&self, name: &str) -> Option<&'a str> {
+        self.env.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+}
+
+#[cfg(test)]
+static NO_VARIABLES: BTreeMap<String, String> = BTreeMap::new();
+
 #[cfg(test)]
 impl<'a> OutputContext<'a> {
     /// Neither environment nor configuration.
     pub(crate) fn of(registry: &'a Registry, watched: &'a WatchList) -> Self {
-        Self { env: &|_| None, collectors: None, system_tags: &[], registry, watched }
+        Self { env: &NO_VARIABLES, collectors: None, system_tags: &[], registry, watched }
     }
 }

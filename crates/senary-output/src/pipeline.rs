@@ -190,6 +190,7 @@ impl Collector {
                 Ok(Message::Finish { elapsed }) => return Some(self.finish(elapsed)),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
+                    self.outputs.iter().for_each(OutputSlot::begin_to_close);
                     self.outputs.iter_mut().for_each(OutputSlot::close);
                     return None;
                 }
@@ -237,12 +238,15 @@ impl Collector {
 
     fn finish(mut self, elapsed: f64) -> Finished {
         let crossed = self.engine.finish(elapsed);
+        let results = Arc::new(self.engine.results(elapsed));
+        self.outputs.iter_mut().for_each(|output| output.conclude(&results));
+        self.outputs.iter().for_each(OutputSlot::begin_to_close);
         self.outputs.iter_mut().for_each(OutputSlot::close);
         let output_errors: Vec<_> = self.outputs.iter().filter_map(OutputSlot::verdict).collect();
         for error in &output_errors {
             log::error!("{error}");
         }
-        Finished { results: self.engine.results(elapsed), crossed, output_errors }
+        Finished { results: Arc::unwrap_or_clone(results), crossed, output_errors }
     }
 }
 
@@ -256,14 +260,14 @@ mod tests {
     use senary_metrics::{ProducerId, Recorder, Registry, SeriesMap, TagSet, Timestamp, builtin};
 
     use super::*;
-    use crate::output::Urgency;
-    use crate::outputs::push::Pace;
+    use crate::ledger::Ledger;
+    use crate::output::{Backlog, Urgency};
 
     /// Keeps the number of samples it got; fails or waits as told.
     #[derive(Default)]
     struct Probe {
         /// If it has one, it has a thread of its own.
-        pace: Option<Pace>,
+        backlog: Option<Backlog>,
         got: Arc<Mutex<u64>>,
         names: SeriesMap<Option<String>>,
         /// The names of series it got samples of.
@@ -281,7 +285,7 @@ mod tests {
         }
 
         fn urgency(&self) -> Urgency {
-            self.pace.clone().map_or(Urgency::HoldUp, Urgency::Drop)
+            self.backlog.clone().map_or(Urgency::HoldUp, Urgency::Drop)
         }
 
         fn add(&mut self, batch: &SampleBatch) -> io::Result<()> {
@@ -294,6 +298,9 @@ mod tests {
             }
             let mut got = self.got.lock().unwrap();
             *got += batch.samples.len() as u64;
+            if let Some(backlog) = &self.backlog {
+                backlog.ledger.arrived(batch.samples.len() as u64);
+            }
             match self.fails_at {
                 Some(limit) if *got >= limit => Err(io::Error::other("No space left")),
                 _ => Ok(()),
@@ -396,10 +403,11 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_an_output_that_has_a_pace() {
+    fn nobody_waits_for_an_output_that_has_a_thread() {
         let (open, gate) = channel();
-        let pace = Pace { period: Duration::from_millis(1), limit: 20, tries: 1, pause: Duration::ZERO };
-        let probe = Probe { gate: Some(gate), pace: Some(pace), ..Probe::default() };
+        let backlog =
+            Backlog { period: Duration::from_millis(1), room: 20, ledger: Arc::<Ledger>::default() };
+        let probe = Probe { gate: Some(gate), backlog: Some(backlog), ..Probe::default() };
         let (got, seen) = (probe.got.clone(), probe.seen.clone());
         let pipeline = Pipeline::start(config(engine(None), vec![Box::new(probe)])).unwrap();
         let (sink, mut worker) = (pipeline.sink(), Worker::new());
@@ -429,7 +437,9 @@ mod tests {
         assert!(lost >= 10 * (batches - QUEUE - 30) as u64, "{lost} of {all} samples were lost");
         assert_eq!(
             finished.output_errors,
-            [format!("The output probe (test) is incomplete: up to {lost} samples were lost")]
+            [format!(
+                "The output probe (test) is incomplete: {lost} of {all} samples were lost (they came faster than the output could take them)"
+            )]
         );
     }
 

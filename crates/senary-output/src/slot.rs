@@ -4,14 +4,21 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use senary_metrics::SampleBatch;
+use senary_metrics::{Results, SampleBatch};
 use senary_words::io_text;
 
+use crate::delivery::END_WITHIN;
+use crate::ledger::{Ledger, Losses};
 use crate::output::{Output, Urgency};
-use crate::outputs::push::{Push, Pusher};
+use crate::outputs::push::{Pace, Push, Pusher};
 
-/// How long the end of a run waits for an output that has a thread of its own.
-const CLOSE_WITHIN: Duration = Duration::from_secs(10);
+/// How long the end of a run waits for an output that has a thread of its own: it may take so long itself, and a moment more.
+const CLOSE_WITHIN: Duration = END_WITHIN.saturating_add(Duration::from_secs(1));
+
+/// Why samples are lost that have neither arrived nor failed to.
+const UNSETTLED: &str = "they had not been sent when the time for that was over";
+
+const NO_ROOM: &str = "they came faster than the output could take them";
 
 /// An output, its way, and its losses.
 pub(crate) struct OutputSlot {
@@ -32,6 +39,9 @@ enum Way {
     Pushed {
         /// `None` once it is closed.
         pusher: Option<Pusher<PushedOutput>>,
+        ledger: Arc<Ledger>,
+        /// Samples it was given, those included that found no room.
+        given: u64,
         has_dropped: bool,
     },
 }
@@ -42,9 +52,12 @@ impl OutputSlot {
         let description = output.description();
         let way = match output.urgency() {
             Urgency::HoldUp => Way::Direct { output: Some(output), pending: 0 },
-            Urgency::Drop(pace) => {
+            Urgency::Drop(backlog) => {
                 let pushed = PushedOutput { description: description.clone(), output };
-                Way::Pushed { pusher: Some(Pusher::start("push-output", pace, pushed)?), has_dropped: false }
+                let (period, limit, ledger) = (backlog.period, backlog.room, backlog.ledger);
+                let pace = Pace { period, limit, tries: 1, pause: Duration::ZERO };
+                let pusher = Some(Pusher::start("push-output", pace, pushed)?);
+                Way::Pushed { pusher, ledger, given: 0, has_dropped: false }
             }
         };
         Ok(Self { description, way, lost: 0 })
@@ -58,8 +71,13 @@ impl OutputSlot {
                 let result = output.add(batch);
                 self.note(result);
             }
-            Way::Pushed { pusher: Some(pusher), has_dropped } => {
-                if !pusher.push(batch.clone()) && !std::mem::replace(has_dropped, true) {
+            Way::Pushed { pusher: Some(pusher), ledger, given, has_dropped } => {
+                *given += samples;
+                if pusher.push(Arc::clone(batch).into()) {
+                    return;
+                }
+                ledger.lost(samples, NO_ROOM);
+                if !std::mem::replace(has_dropped, true) {
                     log::warn!(
                         "The output {} cannot keep up with the samples: those that find no room are dropped",
                         self.description
@@ -81,15 +99,33 @@ impl OutputSlot {
         }
     }
 
+    /// Tells the output what the run came to.
+    pub(crate) fn conclude(&mut self, results: &Arc<Results>) {
+        match &mut self.way {
+            Way::Direct { output: Some(output), .. } => output.conclude(results),
+            Way::Pushed { pusher: Some(pusher), .. } => {
+                pusher.push(Handed::Results(results.clone()));
+            }
+            Way::Direct { output: None, .. } | Way::Pushed { pusher: None, .. } => {}
+        }
+    }
+
+    /// Lets an output that has a thread begin to close, so that several do so at the same time.
+    pub(crate) fn begin_to_close(&self) {
+        if let Way::Pushed { pusher: Some(pusher), .. } = &self.way {
+            pusher.begin_to_close();
+        }
+    }
+
     pub(crate) fn close(&mut self) {
         match &mut self.way {
             Way::Direct { output: Some(output), .. } => {
                 let result = output.close();
                 self.note(result);
             }
+            // What it counts as lost is in the ledger, too, with the reasons.
             Way::Pushed { pusher, .. } => {
-                let lost = pusher.take().map(|pusher| pusher.close(Instant::now() + CLOSE_WITHIN));
-                self.lost += lost.unwrap_or(0);
+                pusher.take().map(|pusher| pusher.close(Instant::now() + CLOSE_WITHIN));
             }
             Way::Direct { output: None, .. } => {}
         }
@@ -105,10 +141,19 @@ impl OutputSlot {
 
     /// What is to be said at the end.
     pub(crate) fn verdict(&self) -> Option<String> {
-        let failed = matches!(self.way, Way::Direct { output: None, .. });
-        (failed || self.lost > 0).then(|| {
-            format!("The output {} is incomplete: up to {} samples were lost", self.description, self.lost)
-        })
+        let name = &self.description;
+        match &self.way {
+            Way::Direct { output, .. } => (output.is_none() || self.lost > 0)
+                .then(|| format!("The output {name} is incomplete: up to {} samples were lost", self.lost)),
+            Way::Pushed { ledger, given, .. } => {
+                let losses = ledger.losses(*given, UNSETTLED);
+                (losses != Losses::default()).then(|| {
+                    let (sum, reasons) = (losses.sum(), losses.reasons());
+                    let were = if sum == 1 { "sample was" } else { "samples were" };
+                    format!("The output {name} is incomplete: {sum} of {given} {were} lost ({reasons})")
+                })
+            }
+        }
     }
 }
 
@@ -118,36 +163,55 @@ struct PushedOutput {
     output: Box<dyn Output>,
 }
 
-impl Push for PushedOutput {
-    type Item = Arc<SampleBatch>;
+/// What such an output is handed.
+enum Handed {
+    Samples(Arc<SampleBatch>),
+    Results(Arc<Results>),
+}
 
-    fn weight(batch: &Arc<SampleBatch>) -> u64 {
-        batch.samples.len() as u64
+impl From<Arc<SampleBatch>> for Handed {
+    fn from(batch: Arc<SampleBatch>) -> Self {
+        Self::Samples(batch)
+    }
+}
+
+impl Push for PushedOutput {
+    type Item = Handed;
+
+    fn weight(handed: &Handed) -> u64 {
+        match handed {
+            Handed::Samples(batch) => batch.samples.len() as u64,
+            Handed::Results(_) => 0,
+        }
     }
 
     /// Later batches have samples of the series that this one defines.
-    fn remainder(dropped: Arc<SampleBatch>) -> Option<Arc<SampleBatch>> {
-        dropped.definitions().map(Arc::new)
+    fn remainder(dropped: Handed) -> Option<Handed> {
+        match dropped {
+            Handed::Samples(batch) => batch.definitions().map(|rest| Arc::new(rest).into()),
+            Handed::Results(_) => None,
+        }
     }
 
-    fn take(&mut self, batches: Vec<Arc<SampleBatch>>, dropped: u64) -> u64 {
-        let mut lost = dropped;
-        for batch in batches {
-            if let Err(error) = self.output.add(&batch) {
-                self.report(&error);
-                lost += Self::weight(&batch);
+    fn take(&mut self, handed: Vec<Handed>, dropped: u64) -> u64 {
+        for handed in handed {
+            match handed {
+                Handed::Samples(batch) => {
+                    if let Err(error) = self.output.add(&batch) {
+                        self.report(&error);
+                    }
+                }
+                Handed::Results(results) => self.output.conclude(&results),
             }
         }
-        lost
+        dropped
     }
 
     fn send(&mut self) -> io::Result<()> {
         self.output.flush()
     }
 
-    fn give_up(&mut self) {
-        self.output.give_up();
-    }
+    fn give_up(&mut self) {}
 
     fn close(&mut self) -> io::Result<()> {
         self.output.close()

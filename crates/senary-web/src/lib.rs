@@ -10,14 +10,16 @@ use std::sync::{Arc, OnceLock};
 
 use http_body_util::{BodyExt, Full, Limited};
 pub use hyper::body::Bytes;
+pub use hyper::header::HeaderMap;
 use hyper::header::{
-    ACCEPT_ENCODING, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, PROXY_AUTHORIZATION, USER_AGENT,
+    ACCEPT_ENCODING, HOST, HeaderName, HeaderValue, LOCATION, PROXY_AUTHORIZATION, USER_AGENT,
 };
 pub use hyper::{Method, StatusCode};
 use hyper::{Request, Uri};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
-use senary_net::{Tls, TlsOptions};
+use senary_net::Tls;
+pub use senary_net::{ClientCertificate, TlsOptions};
 use senary_words::io_text;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -74,6 +76,7 @@ impl WebError {
 
 pub struct Response {
     pub status: StatusCode,
+    pub headers: HeaderMap,
     pub body: Bytes,
 }
 
@@ -84,7 +87,7 @@ pub struct Client(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     proxies: Proxies,
-    /// Roots are read from disk at first use.
+    /// If there are no options of its own, this is made at first use.
     tls: OnceLock<Result<Tls, String>>,
 }
 
@@ -105,6 +108,13 @@ struct Content {
 impl Client {
     pub fn new(proxies: Proxies) -> Self {
         Self(Arc::new(Shared { proxies, tls: OnceLock::new() }))
+    }
+
+    /// A client whose TLS is not as everywhere else. The error says which option cannot be used; roots are read at first
+    /// use all the same.
+    pub fn with_tls(proxies: Proxies, options: TlsOptions) -> Result<Self, String> {
+        let tls = OnceLock::from(Ok(Tls::new(options).map_err(|e| e.to_string())?));
+        Ok(Self(Arc::new(Shared { proxies, tls })))
     }
 
     /// Sends a request without a body and reads the whole response. Redirects are followed. Time limits are the
@@ -129,9 +139,11 @@ impl Client {
         let mut url: Uri = url.parse().map_err(|_| WebError::Url(url.to_owned()))?;
         let mut content = Content { method, headers: header_map(headers)?, body };
         for _ in 0..=MAX_REDIRECTS {
-            let (status, location, body) = self.exchange(&url, &content).await?;
+            let response = self.exchange(&url, &content).await?;
+            let status = response.status;
+            let location = response.headers.get(LOCATION).and_then(|v| v.to_str().ok()).map(str::to_owned);
             let Some(location) = location.filter(|_| status.is_redirection()) else {
-                return Ok(Response { status, body });
+                return Ok(response);
             };
             let next = follow(&url, &location).ok_or_else(|| WebError::Url(location.clone()))?;
             if url.scheme_str() == Some("https") && next.scheme_str() != Some("https") {
@@ -149,11 +161,7 @@ impl Client {
         Err(WebError::Redirects)
     }
 
-    async fn exchange(
-        &self,
-        url: &Uri,
-        content: &Content,
-    ) -> Result<(StatusCode, Option<String>, Bytes), WebError> {
+    async fn exchange(&self, url: &Uri, content: &Content) -> Result<Response, WebError> {
         let server = Server::of(url)?;
         let proxy = self.0.proxies.to(server.is_secure, &server.host, server.port)?;
         let stream = self.connect(&server, proxy.as_ref()).await?;
@@ -163,11 +171,10 @@ impl Client {
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
         let answer = async {
             let response = sender.send_request(request).await.map_err(failed)?;
-            let status = response.status();
-            let location = response.headers().get(LOCATION).and_then(|v| v.to_str().ok()).map(str::to_owned);
-            let body = Limited::new(response.into_body(), MAX_BODY).collect().await;
+            let (head, body) = response.into_parts();
+            let body = Limited::new(body, MAX_BODY).collect().await;
             let body = body.map_err(|e| WebError::Http { host: server.host.clone(), reason: e.to_string() });
-            Ok((status, location, body?.to_bytes()))
+            Ok(Response { status: head.status, headers: head.headers, body: body?.to_bytes() })
         };
         // The connection moves the bytes; it ends by itself once the response is read and the sender is gone.
         let mut answer = std::pin::pin!(answer);

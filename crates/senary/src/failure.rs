@@ -137,7 +137,7 @@ impl Failure {
             Self::Stopped(StopReason::RestApi) => 103,
             Self::Plan(_) | Self::TooManyVus { .. } => 104,
             Self::Options(error) => error.exit_code(),
-            Self::Secrets(_) => 104,
+            Self::Secrets(_) | Self::Output(OutputError::InvalidSettings { .. }) => 104,
             Self::Stopped(StopReason::Signal { .. }) => 105,
             Self::RestApi(_) => 106,
             Self::Init { error, .. } | Self::Lifecycle(error) => match error {
@@ -167,7 +167,7 @@ impl Failure {
             | Self::UnknownType { .. }
             | Self::Archive(_)
             | Self::NoExports
-            | Self::Output(_)
+            | Self::Output(OutputError::UnknownType(_) | OutputError::NotCreated { .. })
             | Self::System { .. }
             | Self::LittleStack { .. }
             | Self::Command(_) => 255,

@@ -112,8 +112,9 @@ fn open_outputs(
     env: &Environment,
 ) -> Result<Vec<Box<dyn Output>>, Failure> {
     let collectors = Value::Object(plan.output_settings.clone());
+    let variables = env.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let context = OutputContext {
-        env: &|name| env.get(name).map(str::to_owned),
+        env: &variables,
         collectors: Some(&collectors),
         system_tags: &plan.indexed_system_tags,
         registry,

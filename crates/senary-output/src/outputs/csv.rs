@@ -8,12 +8,17 @@ use senary_metrics::tags::system;
 use senary_metrics::{Registry, SampleBatch, Series, SeriesMap, Timestamp};
 use senary_words::duration::parse_extended;
 
+use crate::catalog::CreateError;
 use crate::output::{Output, OutputContext};
 use crate::outputs::file::{LineFile, describe};
+use crate::settings::SettingHelp;
 use crate::time::TimeWriter;
 
 /// With the argument of `--out csv=…`.
-pub(crate) fn create(argument: Option<&str>, context: &OutputContext) -> Result<Box<dyn Output>, String> {
+pub(crate) fn create(
+    argument: Option<&str>,
+    context: &OutputContext,
+) -> Result<Box<dyn Output>, CreateError> {
     let config = CsvConfig::consolidate(argument, context)?;
     Ok(Box::new(CsvOutput::create(&config, context)?))
 }
@@ -21,6 +26,27 @@ pub(crate) fn create(argument: Option<&str>, context: &OutputContext) -> Result<
 /// What a configuration file calls the keys of an argument.
 const FILE_KEYS: [(&str, &str); 3] =
     [("file_name", "fileName"), ("save_interval", "saveInterval"), ("time_format", "timeFormat")];
+
+/// For `--out help`.
+pub(crate) fn settings() -> Vec<SettingHelp> {
+    let rows = [
+        ("fileName", "K6_CSV_FILENAME", "file.csv", "where the rows go; - is standard output"),
+        ("saveInterval", "K6_CSV_SAVE_INTERVAL", "1s", "how often rows are written"),
+        (
+            "timeFormat",
+            "K6_CSV_TIME_FORMAT",
+            "unix",
+            "unix, unix_milli, unix_micro, unix_nano, rfc3339 or rfc3339_nano",
+        ),
+    ];
+    let help = |(key, variable, default, meaning): (&str, &str, _, _)| SettingHelp {
+        key: key.to_owned(),
+        variables: vec![variable.to_owned()],
+        default,
+        meaning,
+    };
+    rows.map(help).into()
+}
 
 /// How the rows are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,8 +94,8 @@ impl CsvConfig {
             ("K6_CSV_TIME_FORMAT", "timeFormat"),
         ];
         for (variable, key) in variables {
-            if let Some(value) = (context.env)(variable).filter(|value| !value.is_empty()) {
-                config.set(key, &value)?;
+            if let Some(value) = context.variable(variable) {
+                config.set(key, value)?;
             }
         }
         match argument {
@@ -288,6 +314,8 @@ fn push_field(line: &mut String, field: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use std::fs;
     use std::sync::Arc;
 
@@ -372,17 +400,13 @@ hits,1795451192,2.000000,\"with \"\"quotes\"\"\",,\"other=b,c&kind=a\",vu=1&iter
 
     #[test]
     fn the_argument_beats_the_environment_and_that_the_configuration_file() {
-        let none = |_: &str| None;
-        let env = |name: &str| match name {
-            "K6_CSV_FILENAME" => Some("from-env".to_owned()),
-            "K6_CSV_SAVE_INTERVAL" => Some("3s".to_owned()),
-            _ => None,
-        };
+        let none = BTreeMap::new();
+        let env = [("K6_CSV_FILENAME", "from-env"), ("K6_CSV_SAVE_INTERVAL", "3s")];
+        let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let file =
             json!({ "csv": { "file_name": "from-file", "time_format": "rfc3339", "save_interval": "5s" } });
         let (registry, watched) = (Registry::new(), WatchList::default());
-        type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
-        let read = |argument, env: Env, collectors| {
+        let read = |argument, env, collectors| {
             let context = OutputContext { env, collectors, ..OutputContext::of(&registry, &watched) };
             CsvConfig::consolidate(argument, &context)
         };

@@ -12,13 +12,17 @@ use senary_metrics::threshold::{ThresholdSpec, WatchList};
 use senary_metrics::{Metadata, MetricId, Registry, SampleBatch, SeriesMap};
 use serde_json::{Map, Value, json};
 
+use crate::catalog::CreateError;
 use crate::number::push_json;
 use crate::output::{Output, OutputContext};
 use crate::outputs::file::{LineFile, describe};
 use crate::time::TimeWriter;
 
 /// With the argument of `--out json=…`.
-pub(crate) fn create(argument: Option<&str>, context: &OutputContext) -> Result<Box<dyn Output>, String> {
+pub(crate) fn create(
+    argument: Option<&str>,
+    context: &OutputContext,
+) -> Result<Box<dyn Output>, CreateError> {
     Ok(Box::new(JsonOutput::create(argument, context)?))
 }
 

@@ -149,12 +149,25 @@ impl<P: Push> Pusher<P> {
         self.push_now(deadline, true)
     }
 
-    fn push_now(&self, deadline: Instant, closing: bool) -> u64 {
+    /// Lets the thread begin with what [`close`](Self::close) waits for.
+    pub fn begin_to_close(&self) {
+        drop(self.ask(true));
+    }
+
+    fn ask(&self, closing: bool) -> MutexGuard<'_, State<P::Item>> {
         let mut state = self.shared.lock();
-        state.asked += 1;
-        state.closing |= closing;
+        // The thread answers nothing after the last push.
+        if !state.closing {
+            state.asked += 1;
+            state.closing = closing;
+            self.shared.changed.notify_all();
+        }
+        state
+    }
+
+    fn push_now(&self, deadline: Instant, closing: bool) -> u64 {
+        let mut state = self.ask(closing);
         let wanted = state.asked;
-        self.shared.changed.notify_all();
         while state.made < wanted {
             match self.shared.wait(state, deadline) {
                 Some(changed) => state = changed,
