@@ -1,18 +1,18 @@
 //! What to say of modules that cannot be had: removed from k6, not there yet in Senary, or unknown to both.
 
-/// Modules of the reference that Senary does not have yet.
-const NOT_YET: [&str; 11] = [
-    "k6/browser",
-    "k6/experimental/websockets",
-    "k6/http",
-    "k6/net/grpc",
-    "k6/websockets",
-    "k6/ws",
-    "k6/x/dns",
-    "k6/x/icmp",
-    "k6/x/mqtt",
-    "k6/x/redis",
-    "k6/x/tls",
+/// Modules of the reference that Senary does not have, and what to do instead.
+const NOT_HERE: [(&str, &str); 11] = [
+    ("k6/browser", "run tests of a browser with k6, and send the requests that the pages make with k6/http"),
+    ("k6/experimental/websockets", "it will come with k6/websockets"),
+    ("k6/http", "it will come; use k6/x/tcp or senary/tcp for now"),
+    ("k6/net/grpc", "call the service through its HTTP gateway with k6/http, or run this test with k6"),
+    ("k6/websockets", "it will come; use senary/tcp for now"),
+    ("k6/ws", "it will come; use senary/tcp for now"),
+    ("k6/x/dns", "ask the name server over TCP with the framing \"dns\" of senary/tcp"),
+    ("k6/x/icmp", "measure the connect to a TCP port with k6/x/tcp, or run this test with k6"),
+    ("k6/x/mqtt", "speak MQTT with the framing \"mqtt\" of senary/tcp, as docs/protocols.md shows"),
+    ("k6/x/redis", "speak Redis with the framing \"resp\" of senary/tcp, as docs/protocols.md shows"),
+    ("k6/x/tls", "connect with senary/tcp and read the certificate from the property tls of its Socket"),
 ];
 
 /// Modules the reference no longer has, and what took their place.
@@ -33,12 +33,16 @@ pub fn why_missing(name: &str) -> String {
     if let Some((_, instead)) = REMOVED.iter().find(|(removed, _)| *removed == name) {
         return format!("the module {name} has been removed: {instead}. Change the import in your script.");
     }
-    if NOT_YET.contains(&name) {
-        return format!("unknown module {name:?}: Senary does not support {name} yet");
+    if let Some((_, instead)) = NOT_HERE.iter().find(|(missing, _)| *missing == name) {
+        return format!("unknown module {name:?}: Senary does not have it; {instead}");
     }
-    format!(
-        "unknown module {name:?}: Senary has no such module, and does not load extensions; check the name in the import"
-    )
+    let instead = match name.starts_with("k6/x/") {
+        true => {
+            "it loads no extensions; speak the protocol over TCP with senary/tcp, or run this test with k6"
+        }
+        false => "check the name in the import",
+    };
+    format!("unknown module {name:?}: Senary has no such module; {instead}")
 }
 
 #[cfg(test)]
@@ -47,17 +51,16 @@ mod tests {
 
     #[test]
     fn each_kind_is_told() {
-        assert_eq!(
-            why_missing("k6/http"),
-            r#"unknown module "k6/http": Senary does not support k6/http yet"#
-        );
+        let grpc = why_missing("k6/net/grpc");
+        assert!(grpc.starts_with(r#"unknown module "k6/net/grpc": Senary does not have it; call"#), "{grpc}");
         assert!(why_missing("k6/experimental/redis").contains("k6/x/redis"));
-        assert!(why_missing("k6/x/nope").contains("no such module"));
+        assert!(why_missing("k6/x/nope").contains("it loads no extensions; speak the protocol over TCP"));
+        assert!(why_missing("k6/nope").contains("no such module; check the name"));
     }
 
     #[test]
     fn what_is_there_is_not_missing() {
-        for name in NOT_YET.iter().chain(REMOVED.iter().map(|(name, _)| name)) {
+        for name in NOT_HERE.iter().chain(&REMOVED).map(|(name, _)| name) {
             assert!(crate::MODULES.get(name).is_none(), "{name}");
         }
     }

@@ -456,7 +456,7 @@ fn what_cannot_be_imported_says_so() {
     has("lodash", r#"The moduleSpecifier "lodash" couldn't be recognised as something k6 supports."#);
     has("http://h/x.js", "only supported schemes for imports are file and https, URL has `http`");
     has("k6/nonsense", r#"unknown module "k6/nonsense": Senary has no such module"#);
-    has("k6/http", "Senary does not support k6/http yet");
+    has("k6/net/grpc", "Senary does not have it; call the service through its HTTP gateway");
     has("k6/experimental/redis", "has been removed");
     has(
         "https://127.0.0.1:1/x.js",
