@@ -74,7 +74,7 @@
     return values && values.slice(0, model.n).map((value) => value || 0);
   }
 
-  function errorRow(model, error, all) {
+  function errorRow(model, error, all, hasShares) {
     const isFailure = W.FAILURES.has(error.kind);
     const name = error.code || KINDS[error.kind] || error.kind;
     const values = countsOf(model, error.series);
@@ -85,7 +85,7 @@
     const shares = (error.shares || []).slice(0, 3).map(([, value, share]) => `${escape(value)} ${roughPercent(share)}`).join(", ");
     return (
       `<tr><td class="whole"><span class="code${error.code ? " mono" : ""}">${icon(isFailure ? "fail" : "bar", 14)}${escape(name)}</span></td>` +
-      `<td class="whole">${escape(error.message || "")}${place}${remedy}</td><td class="whole quiet">${shares}</td>` +
+      `<td class="whole">${escape(error.message || "")}${place}${remedy}</td>${hasShares ? `<td class="whole quiet">${shares}</td>` : ""}` +
       `<td class="n strong"><span class="named">count </span>${count(error.count)}</td><td class="n"><span class="named">share </span>${isFailure && all ? percent(error.count / all) : NONE}</td>` +
       `<td class="n"><span class="named">first </span>${moment(error.first)}</td><td class="n"><span class="named">last </span>${moment(error.last)}</td>` +
       `<td class="whole when apart"><div>${drawn}<span class="quiet">${peak === null ? "" : `peak ${perSecond(peak)}`}</span></div></td></tr>`
@@ -98,7 +98,9 @@
     const failed = metric && metric.rate ? metric.rate.passes : 0;
     const kinds = failures.length ? ` in ${plural(failures.length, "kind")}` : "";
     const sum = S.model.sum(failures.map((error) => error.count));
-    if (failed) parts.push(`${plural(failed, "failed request")}${kinds}`);
+    // Errors without a request, such as connects that failed, are told apart from failed requests.
+    if (failed && Math.abs(sum - failed) > failed * 0.02) parts.push(plural(failed, "failed request"), `${plural(sum, "error")}${kinds}`);
+    else if (failed) parts.push(`${plural(failed, "failed request")}${kinds}`);
     else if (sum) parts.push(`${plural(sum, "error")}${kinds}`);
     const of = (kind) => S.model.sum(never.filter((error) => error.kind === kind).map((error) => error.count));
     if (of("dropped")) parts.push(`${plural(of("dropped"), "iteration")} never started`);
@@ -106,8 +108,21 @@
     return parts.length > 2 ? `${parts[0]}; ${parts.slice(1).join(", ")}.` : parts.length ? parts.join("; ") + "." : "";
   }
 
+  /** An exception that only passes on the error of a socket is told in the row of that error. */
+  function withoutEchoes(errors) {
+    const sockets = errors.filter((error) => error.kind === "socket");
+    const echoed = new Map();
+    const kept = errors.filter((error) => {
+      if (error.kind !== "rejection" && error.kind !== "exception") return true;
+      const source = sockets.find((socket) => socket.place && socket.place === error.place && error.message.includes(`during ${socket.method}`));
+      if (source) echoed.set(source, (echoed.get(source) || 0) + error.count);
+      return !source;
+    });
+    return kept.map((error) => (echoed.has(error) ? { ...error, remedy: error.remedy || `uncaught ${echoed.get(error) === 1 ? "once" : `${count(echoed.get(error))} times`}` } : error));
+  }
+
   function errors(model, view) {
-    const list = model.doc.errors || [];
+    const list = withoutEchoes(model.doc.errors || []);
     const others = model.doc.others || [];
     if (!list.length && !others.length) {
       const failed = model.metric(model.protocol && model.protocol.failed);
@@ -117,6 +132,7 @@
     const failures = list.filter((error) => W.FAILURES.has(error.kind)).sort((a, b) => b.count - a.count);
     const never = list.filter((error) => !W.FAILURES.has(error.kind));
     const all = S.model.sum(failures.map((error) => error.count));
+    const hasShares = list.some((error) => (error.shares || []).length > 0);
     const isOpen = view.isUnfolded("errors");
     const shown = isOpen ? failures : failures.slice(0, REST);
     const rest = failures.slice(shown.length);
@@ -126,8 +142,8 @@
       : "";
     return (
       heading("Errors", errorsTitle(model, failures, never)) +
-      `<table class="errors blocks"><thead><tr><th>Code</th><th>What it said, where</th><th>Mostly</th><th class="n">Count</th><th class="n">Share</th><th class="n">First</th><th class="n">Last</th><th class="apart" style="width:262px">When, 0:00 to ${axisTo(model)}</th></tr></thead><tbody>` +
-      [...shown, ...never].map((error) => errorRow(model, error, all)).join("") + `</tbody></table>${restRow}`
+      `<table class="errors blocks"><thead><tr><th>Code</th><th>What it said, where</th>${hasShares ? "<th>Mostly</th>" : ""}<th class="n">Count</th><th class="n">Share</th><th class="n">First</th><th class="n">Last</th><th class="apart" style="width:262px">When, 0:00 to ${axisTo(model)}</th></tr></thead><tbody>` +
+      [...shown, ...never].map((error) => errorRow(model, error, all, hasShares)).join("") + `</tbody></table>${restRow}`
     );
   }
 
@@ -243,12 +259,16 @@
     const tops = order(found.filter((metric) => !metric.parent || !found.some((other) => other.name === metric.parent)));
     return tops.flatMap((top) => {
       const parts = top.parent ? [] : order(found.filter((metric) => metric.parent === top.name));
-      const shown = query || view.isUnfolded("parts:" + top.name) ? parts : foldParts(parts);
+      const telling = query ? parts : parts.filter((part) => part.kind === "submetric" || sizeOf(part) !== sizeOf(top));
+      const shown = query || view.isUnfolded("parts:" + top.name) ? telling : foldParts(telling);
       const row = { metric: top, isPart: false, isLonely: Boolean(top.parent) };
-      const more = parts.length - shown.length;
+      const more = telling.length - shown.length;
       return [row, ...shown.map((metric) => ({ metric, isPart: true })), ...(more ? [{ more, of: top.name }] : [])];
     });
   }
+
+  /** How many samples a metric has; a part with as many as its metric says nothing new. */
+  const sizeOf = ({ trend, counter, rate }) => (trend ? trend.count : counter ? counter.count : rate ? rate.passes + rate.fails : null);
 
   /** Few parts are all shown; of many those that thresholds, scenarios and groups made. */
   function foldParts(parts) {

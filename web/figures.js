@@ -176,13 +176,15 @@
     const [left, right, top, bottom] = [50, isNarrow ? 14 : Math.max(132, Math.max(...curves.map(({ name }) => name.length)) * 7.3 + 10), 14, 32];
     const all = curves.flatMap(({ points }) => points.map(([, value]) => value)).filter((value) => value > 0);
     if (!all.length) return "";
-    const [low, high] = [10 ** Math.floor(Math.log10(Math.min(...all)) + 1e-9), Math.max(...all) * 1.9];
+    const [least, high] = [Math.min(...all), Math.max(...all) * 1.9];
+    const decade = 10 ** Math.floor(Math.log10(least) + 1e-9);
+    const low = least / decade > 2.5 ? least / 1.6 : decade;
     const rarity = (p) => -Math.log10(Math.max(1 - p / 100, 1e-6));
     const most = Math.max(...curves.map(({ points }) => rarity(points[points.length - 1][0])), 1);
     const x = (p) => left + 34 + (rarity(p) / (most * 1.005)) * (width - left - right - 34) - rarity(0);
     const y = (value) => height - bottom - (Math.log(value / low) / Math.log(high / low)) * (height - top - bottom);
     let content = "";
-    for (let at = low; at <= high; at *= 10) {
+    for (let at = low === decade ? decade : decade * 10; at <= high; at *= 10) {
       content += `<path d="M${left + 2} ${round(y(at))}H${width - right}" stroke="var(--grid)"/><text x="${left - 6}" y="${round(y(at) + 4)}" text-anchor="end">${axisTime(at)}</text>`;
     }
     const marks = MARKS.filter(([p]) => rarity(p) <= most + 1e-6);

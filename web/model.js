@@ -156,6 +156,14 @@
       return series && Array.from({ length: this.n }, (_, i) => (series.rate.passes[i] || 0) / this.lasted(i));
     }
 
+    /** Everything that went wrong by interval: failed requests, and errors of sockets, which may have kept requests from being sent. */
+    troubles() {
+      const failed = this.series(this.protocol && this.protocol.failed);
+      const errors = this.series("tcp_errors");
+      if (!failed && !errors) return null;
+      return Array.from({ length: this.n }, (_, i) => Math.max((failed && failed.rate.passes[i]) || 0, (errors && errors.counter.sum[i]) || 0));
+    }
+
     /** Failures by interval, as counts: failed requests, else errors of sockets. */
     failures() {
       const failed = this.series(this.protocol && this.protocol.failed);
@@ -207,9 +215,8 @@
      * closed first, then the shortest gaps.
      */
     failingSpans() {
-      const failures = this.failures();
-      if (!failures || this.n < 3) return [];
-      const counts = Array.from({ length: this.n }, (_, i) => failures.counts[i] || 0);
+      const counts = this.troubles();
+      if (!counts || this.n < 3) return [];
       const all = sum(counts);
       if (!all) return [];
       const usual = median(counts);
@@ -241,9 +248,8 @@
 
     /** The shortest span that holds 95 % of the failures: {from, to, share, all}; null without failures or if it is the run. */
     worstSpan() {
-      const failures = this.failures();
-      if (!failures) return null;
-      const counts = Array.from({ length: this.n }, (_, i) => failures.counts[i] || 0);
+      const counts = this.troubles();
+      if (!counts) return null;
       const all = sum(counts);
       if (all < 1) return null;
       let [best, inside, from] = [null, 0, 0];

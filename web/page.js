@@ -84,7 +84,7 @@
     layout() {
       const wide = $("#page").clientWidth - parseFloat(getComputedStyle($("#page")).paddingLeft) * 2;
       this.view.isNarrow = wide < 700;
-      this.view.curveWidth = this.drawsAll ? 360 : wide < 930 ? wide : Math.round((wide - 24) * (650 / 1152));
+      this.view.curveWidth = this.drawsAll ? Math.min(wide, 640) : wide < 930 ? wide : Math.round((wide - 24) * (650 / 1152));
       this.view.wide = wide;
     }
 

@@ -153,11 +153,14 @@
   /** The sentence of the verdict, as markup. */
   function sentence(model) {
     const { run } = model;
-    if (run.error && (run.state !== "passed" || run.error.kind === "setup")) {
+    if (run.error) {
       const { message, place, count: times } = run.error;
-      const often = times > 1 ? ` ${count(times)} times` : "";
+      const often = times > 1 ? `, ${count(times)} times` : "";
       const text = `<b>${escape(message)}</b>${place ? ` at ${code(place)}` : ""}${often}.`;
-      return crossed(model).length ? `${text} ${crossedWords(model, crossed(model)[0])}` : text;
+      const [worst] = crossed(model);
+      if (worst) return `${text} ${crossedWords(model, worst)}`;
+      if (["aborted", "interrupted", "failed"].includes(run.state)) return text;
+      return `${text} ${model.thresholds.length ? heldWords(model) : failedWords(model)}`;
     }
     if (["aborted", "interrupted"].includes(run.state)) {
       const reason = run.reason || (run.state === "interrupted" ? "a signal ended the run" : "the test was aborted");
