@@ -3,8 +3,6 @@
 //! It measures nothing, has no cookies and keeps no connections. HTTPS certificates are verified against the system's roots;
 //! proxies come from the environment ([`Proxies`]).
 
-mod proxy;
-
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -25,8 +23,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-pub use self::proxy::Proxies;
-use self::proxy::Proxy;
+pub use senary_net::http::Proxies;
+use senary_net::http::{Proxy, ProxyError};
 
 /// Redirects followed before giving up.
 const MAX_REDIRECTS: usize = 10;
@@ -48,8 +46,8 @@ pub enum WebError {
     Header(String),
     #[error("cannot connect to {host}: {reason}")]
     Connect { host: String, reason: String },
-    #[error("{0:?} is no proxy that can be used: write http://HOST:PORT into HTTPS_PROXY or HTTP_PROXY")]
-    Proxy(String),
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
     #[error("the proxy {proxy} does not connect to {host}: {reason}")]
     Tunnel { proxy: String, host: String, reason: String },
     #[error("TLS with {host} failed: {reason}")]
@@ -265,7 +263,7 @@ fn request(
     };
     let headers = request.headers_mut();
     if let Some(authorization) = proxy.and_then(|proxy| proxy.authorization) {
-        headers.insert(PROXY_AUTHORIZATION, authorization);
+        headers.insert(PROXY_AUTHORIZATION, HeaderValue::from_str(&authorization).map_err(|_| unusable())?);
     }
     headers.insert(HOST, HeaderValue::from_str(server.authority).map_err(|_| unusable())?);
     headers.insert(USER_AGENT, AGENT);

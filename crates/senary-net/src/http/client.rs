@@ -1,45 +1,302 @@
 //! The client of a VU: finds a connection for each request, and keeps it for the next.
 
+use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
+
+use super::clock::Clock;
+use super::connect::Path;
 use super::error::HttpError;
-use super::exchange::{Exchange, HttpFailure, HttpResponse};
+use super::exchange::{ConnectionId, Exchange, Head, HttpFailure, HttpResponse};
+use super::http1::{self, Http1};
+use super::http2::Http2;
 use super::options::HttpOptions;
+use super::pool::{Pool, Way};
 use super::request::HttpRequest;
 use crate::counted::WireBytes;
-use crate::dial::Dialer;
+use crate::dial::{DialProgress, Dialer};
+use crate::stream::Stream;
+
+/// How often a request that a server of HTTP/2 has not processed is sent again; as in Go.
+const MAX_RETRIES: u32 = 6;
 
 /// Sends requests. There is one per VU; it lives on the VU's worker, inside a `LocalSet`.
 pub struct HttpClient {
-    #[expect(dead_code)]
     dialer: Arc<Dialer>,
-    #[expect(dead_code)]
     options: Arc<HttpOptions>,
     /// The source address of connections.
-    #[expect(dead_code)]
     local_ip: Option<IpAddr>,
     wire: Rc<WireBytes>,
+    pool: RefCell<Pool>,
+    connections: Cell<u64>,
 }
+
+/// What is known of an exchange while it is under way.
+struct State {
+    clock: Clock,
+    exchange: RefCell<Exchange>,
+    dialled: RefCell<Option<Rc<DialProgress>>>,
+}
+
+enum Connection {
+    Http1(Http1),
+    Http2(Rc<Http2>),
+}
+
+/// An error, and the head of the response if only the body failed.
+type Failure = (HttpError, Option<Head>);
 
 impl HttpClient {
     pub fn new(dialer: Arc<Dialer>, options: Arc<HttpOptions>, local_ip: Option<IpAddr>) -> Self {
-        Self { dialer, options, local_ip, wire: Rc::default() }
+        let (wire, pool, connections) = Default::default();
+        Self { dialer, options, local_ip, wire, pool, connections }
     }
 
     /// Makes one exchange. Requests may be under way at the same time. If the future is dropped, the request is given up and its
     /// connection closed.
-    pub async fn send(&self, _request: &HttpRequest) -> Result<HttpResponse, HttpFailure> {
-        let error = HttpError::Request("not there yet".to_owned());
-        Err(HttpFailure { error, head: None, exchange: Exchange::default() })
+    pub async fn send(&self, request: &HttpRequest) -> Result<HttpResponse, HttpFailure> {
+        let state =
+            State { clock: Clock::start(), exchange: RefCell::default(), dialled: RefCell::default() };
+        let outcome = match request.deadline {
+            None => self.run(request, &state).await,
+            Some(deadline) => match tokio::time::timeout_at(deadline.into(), self.run(request, &state)).await
+            {
+                Ok(outcome) => outcome,
+                Err(_) => Err((HttpError::Timeout, None)),
+            },
+        };
+        let mut exchange = state.exchange.into_inner();
+        exchange.timings = state.clock.timings(state.dialled.take().as_deref());
+        match outcome {
+            Ok((head, body)) => Ok(HttpResponse { head, body, exchange }),
+            Err((error, head)) => Err(HttpFailure { error, head, exchange }),
+        }
     }
 
     /// Closes the connections that no request uses; those in use are closed when their request has ended.
-    pub fn close_idle(&self) {}
+    pub fn close_idle(&self) {
+        let idle = self.pool.borrow_mut().clear();
+        for connection in idle {
+            connection.stream.close();
+        }
+    }
 
     /// The bytes that all connections of this client have moved over the wire, handshakes and TLS included.
     pub fn wire(&self) -> &Rc<WireBytes> {
         &self.wire
     }
+
+    async fn run(&self, request: &HttpRequest, state: &State) -> Result<(Head, Bytes), Failure> {
+        http1::check(request).map_err(without_head)?;
+        let path = Path::to(&request.target, &self.options.proxies).map_err(without_head)?;
+        let mut retries = 0;
+        loop {
+            match self.connection(&path, request, state).await.map_err(without_head)? {
+                Connection::Http1(connection) => {
+                    if let Some(outcome) = self.over_http1(connection, path.way(), request, state).await {
+                        return outcome;
+                    }
+                }
+                Connection::Http2(connection) => {
+                    let exchange =
+                        connection.exchange(request, self.options.keep_heads, &state.clock, &state.exchange);
+                    match Box::pin(exchange).await {
+                        Err(failed) if failed.unprocessed && retries < MAX_RETRIES => {}
+                        Err(failed) => return Err((failed.error, failed.head)),
+                        Ok(response) => return Ok(response),
+                    }
+                    // The first time at once: the server has probably ended the connection, and a new one will do.
+                    if retries > 0 {
+                        tokio::time::sleep(Duration::from_secs(1 << (retries - 1))).await;
+                    }
+                    retries += 1;
+                }
+            }
+        }
+    }
+
+    /// `None`: the connection was of no use, and the request can be sent again over another one.
+    async fn over_http1(
+        &self,
+        mut connection: Http1,
+        way: Way<'_>,
+        request: &HttpRequest,
+        state: &State,
+    ) -> Option<Result<(Head, Bytes), Failure>> {
+        let options = &self.options;
+        let (close, reused) = (options.no_connection_reuse, connection.used);
+        let generation = self.pool.borrow().generation;
+        match connection.exchange(request, close, options.keep_heads, &state.clock, &state.exchange).await {
+            Ok((head, body, keeps)) => {
+                let keeps = keeps && generation == self.pool.borrow().generation;
+                let surplus = match keeps {
+                    true => self.pool.borrow_mut().put(way, connection, options.max_idle_per_host),
+                    false => Some(connection),
+                };
+                if let Some(surplus) = surplus {
+                    surplus.stream.close();
+                }
+                Some(Ok((head, body)))
+            }
+            Err(failed) => {
+                let broke = matches!(failed.error, HttpError::Net(_) | HttpError::Ended { .. });
+                let again = reused && broke && !failed.read && (!failed.wrote || is_idempotent(request));
+                (!again).then_some(Err((failed.error, failed.head)))
+            }
+        }
+    }
+
+    /// A kept connection, or a new one.
+    async fn connection(
+        &self,
+        path: &Path<'_>,
+        request: &HttpRequest,
+        state: &State,
+    ) -> Result<Connection, HttpError> {
+        let way = path.way();
+        let may_be_http2 = way.secure && self.options.http2;
+        if !self.options.no_connection_reuse {
+            let kept = match may_be_http2 {
+                false => self.kept(way, request.connection).await,
+                true => Box::pin(self.kept_or_probed(way, request.connection)).await,
+            };
+            if let Some(kept) = kept {
+                return Ok(state.connected(kept));
+            }
+        }
+        Box::pin(self.dial(path, way, may_be_http2, state)).await.map(|new| state.connected(new))
+    }
+
+    async fn kept(&self, way: Way<'_>, id: Option<ConnectionId>) -> Option<Connection> {
+        // The one that is asked for, or else any.
+        let mut id = id;
+        loop {
+            let taken = self.pool.borrow_mut().take(way, id);
+            match (taken, id.take()) {
+                (Some(mut connection), _) => {
+                    if connection.is_usable().await {
+                        return Some(Connection::Http1(connection));
+                    }
+                }
+                (None, Some(_)) => {}
+                (None, None) => return None,
+            }
+        }
+    }
+
+    /// Waits for the outcome of another connect to the server, if it may come to a connection that can be shared.
+    async fn kept_or_probed(&self, way: Way<'_>, id: Option<ConnectionId>) -> Option<Connection> {
+        for _ in 0..2 {
+            let shared = self.pool.borrow_mut().shared(way);
+            if let Some(connection) = shared {
+                return Some(Connection::Http2(connection));
+            }
+            if let Some(kept) = self.kept(way, id).await {
+                return Some(kept);
+            }
+            let probe = self.pool.borrow().probe_of(way)?;
+            probe.notified().await;
+        }
+        None
+    }
+
+    async fn dial(
+        &self,
+        path: &Path<'_>,
+        way: Way<'_>,
+        may_be_http2: bool,
+        state: &State,
+    ) -> Result<Connection, HttpError> {
+        let probes = may_be_http2 && !self.options.no_connection_reuse && {
+            let pool = self.pool.borrow();
+            pool.probe_of(way).is_none() && !pool.is_without_http2(way)
+        };
+        let _probe = probes.then(|| Probe::begin(&self.pool, way));
+        let progress = Rc::new(DialProgress::default());
+        state.dialled.replace(Some(progress.clone()));
+        let stream = path.dial(&self.dialer, self.local_ip, may_be_http2, &self.wire, &progress).await?;
+        self.begin(stream, path, way, may_be_http2).await
+    }
+
+    /// Makes a connection out of a stream.
+    async fn begin(
+        &self,
+        stream: Stream,
+        path: &Path<'_>,
+        way: Way<'_>,
+        may_be_http2: bool,
+    ) -> Result<Connection, HttpError> {
+        let id = ConnectionId(self.connections.get());
+        self.connections.set(id.0 + 1);
+        let tls = stream.tls_info().map(Rc::new);
+        if tls.as_ref().is_some_and(|tls| tls.alpn.as_deref() == Some("h2")) {
+            let connection = Rc::new(Http2::begin(stream, tls, id).await?);
+            if !self.options.no_connection_reuse {
+                self.pool.borrow_mut().share(way, connection.clone());
+            }
+            return Ok(Connection::Http2(connection));
+        }
+        if may_be_http2 {
+            self.pool.borrow_mut().note_without_http2(way);
+        }
+        Ok(Connection::Http1(Http1 { stream, tls, proxied: path.proxied(), id, used: false }))
+    }
+}
+
+impl State {
+    /// Notes what is known of the exchange now that it has a connection.
+    fn connected(&self, connection: Connection) -> Connection {
+        let mut exchange = self.exchange.borrow_mut();
+        let (remote, tls) = match &connection {
+            Connection::Http1(connection) => {
+                (exchange.reused, exchange.connection) = (connection.used, Some(connection.id));
+                (connection.stream.remote(), &connection.tls)
+            }
+            Connection::Http2(connection) => {
+                (exchange.reused, exchange.connection) = (connection.is_used(), Some(connection.id));
+                (&connection.remote, &connection.tls)
+            }
+        };
+        (exchange.remote, exchange.tls) = (Some(remote.clone()), tls.clone());
+        if exchange.reused {
+            self.dialled.take();
+        }
+        drop(exchange);
+        self.clock.connected();
+        connection
+    }
+}
+
+/// A connect that others wait for. They go on when it has ended, however it ended.
+struct Probe<'a> {
+    pool: &'a RefCell<Pool>,
+    way: Way<'a>,
+}
+
+impl<'a> Probe<'a> {
+    fn begin(pool: &'a RefCell<Pool>, way: Way<'a>) -> Self {
+        pool.borrow_mut().begin_probe(way);
+        Self { pool, way }
+    }
+}
+
+impl Drop for Probe<'_> {
+    fn drop(&mut self) {
+        self.pool.borrow_mut().end_probe(self.way);
+    }
+}
+
+fn without_head(error: HttpError) -> Failure {
+    (error, None)
+}
+
+/// Whether a request may reach the server twice; as in Go.
+fn is_idempotent(request: &HttpRequest) -> bool {
+    matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS" | "TRACE")
+        || request.headers.contains("Idempotency-Key")
+        || request.headers.contains("X-Idempotency-Key")
 }

@@ -6,6 +6,7 @@ use std::io;
 use rustix::io::Errno;
 use senary_words::io_text;
 
+use super::proxy::ProxyError;
 use crate::error::NetError;
 
 /// A request that failed.
@@ -17,9 +18,12 @@ pub enum HttpError {
     /// The connection could not be made, or broke.
     #[error(transparent)]
     Net(#[from] NetError),
-    /// The proxy of the environment cannot be used, or refuses.
+    /// The setting for a proxy cannot be used.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
+    /// The proxy does not connect to the server.
     #[error("{0}")]
-    Proxy(String),
+    Tunnel(String),
     /// The request cannot be written.
     #[error("{0}")]
     Request(String),
@@ -66,7 +70,9 @@ impl HttpError {
             Self::Timeout => 1050,
             Self::Net(error) => net(error).0,
             Self::Http2(error) => error.error_code(),
-            Self::Proxy(_) | Self::Request(_) | Self::Ended { .. } | Self::Response(_) => 1000,
+            Self::Proxy(_) | Self::Tunnel(_) | Self::Request(_) | Self::Ended { .. } | Self::Response(_) => {
+                1000
+            }
         }
     }
 

@@ -50,8 +50,10 @@ pub struct Exchange {
     pub proto: Option<Proto>,
     /// Whether the connection had been used before.
     pub reused: bool,
-    /// Bytes of this exchange on the wire, in the messages of HTTP alone: neither handshakes nor TLS are in it. The bytes that
-    /// count as `data_sent` and `data_received` are those of [`HttpClient::wire`](super::HttpClient::wire).
+    /// The connection, for a request that has to use the same one.
+    pub connection: Option<ConnectionId>,
+    /// Bytes of this exchange: messages of HTTP/1.1 as they are on the wire, fields and bodies over HTTP/2. Neither handshakes
+    /// nor TLS are in it. The bytes that count as `data_sent` and `data_received` are those of [`HttpClient::wire`](super::HttpClient::wire).
     pub sent: u64,
     pub received: u64,
     /// With [`HttpOptions::keep_heads`](super::HttpOptions::keep_heads): the head of the request as text, and that of the
@@ -59,6 +61,10 @@ pub struct Exchange {
     pub request_head: Option<String>,
     pub response_head: Option<String>,
 }
+
+/// A connection of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionId(pub(super) u64);
 
 /// The steps of an exchange, in their order. Steps that were not reached, or not needed, took no time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

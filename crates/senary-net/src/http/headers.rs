@@ -23,6 +23,11 @@ impl Headers {
         Self::default()
     }
 
+    /// With room for the fields of a head of so many bytes.
+    pub(super) fn with_capacity(bytes: usize) -> Self {
+        Self { text: String::with_capacity(bytes.min(4096)), fields: Vec::with_capacity(8) }
+    }
+
     /// Adds a field behind all others, whether there is one of that name or not.
     pub fn push(&mut self, name: &str, value: &str) {
         let start = self.end();
@@ -33,7 +38,6 @@ impl Headers {
     }
 
     /// Adds to the value of the last field.
-    #[allow(dead_code, reason = "the reader of heads comes next")]
     pub(super) fn extend_last(&mut self, more: &str) {
         self.text.push_str(more);
         let end = self.end();

@@ -4,15 +4,24 @@
 //! next request. Redirects, cookies, authentication and compression are the caller's business, as is what an exchange counts as.
 
 mod client;
+mod clock;
+mod connect;
 mod error;
 mod exchange;
 mod headers;
+mod http1;
+mod http2;
 mod options;
+mod pool;
+mod proxy;
 mod request;
 
 pub use self::client::HttpClient;
 pub use self::error::{Http2Error, HttpError, Origin};
-pub use self::exchange::{Exchange, Head, HttpFailure, HttpResponse, HttpTimings, Proto};
+pub use self::exchange::{ConnectionId, Exchange, Head, HttpFailure, HttpResponse, HttpTimings, Proto};
 pub use self::headers::Headers;
+#[cfg(fuzzing)]
+pub use self::http1::{Expected, ResponseReader};
 pub use self::options::HttpOptions;
+pub use self::proxy::{Proxies, Proxy, ProxyError};
 pub use self::request::{HttpRequest, HttpTarget, ResponseBody};

@@ -1,5 +1,7 @@
 //! How a client treats its connections; the same for all VUs of a test.
 
+use super::proxy::Proxies;
+
 /// The settings of a client.
 #[derive(Clone, Debug)]
 pub struct HttpOptions {
@@ -25,7 +27,3 @@ impl Default for HttpOptions {
         }
     }
 }
-
-/// The settings for proxies in the environment.
-#[derive(Clone, Debug, Default)]
-pub struct Proxies {}

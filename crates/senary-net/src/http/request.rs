@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::exchange::ConnectionId;
 use super::headers::Headers;
 
 /// One request, ready to be sent: what the caller leaves out is not added, except for `Host`, `Content-Length` and, on
@@ -16,12 +17,15 @@ pub struct HttpRequest {
     /// In the order in which they are sent, and with the case they are written in; HTTP/2 sends names in lower case. `Host`
     /// replaces the one of the target. The caller gives neither `Content-Length` nor `Transfer-Encoding`.
     pub headers: Headers,
-    /// `None` and empty differ: an empty body has `Content-Length: 0` for every method, none has it for `POST`, `PUT` and `PATCH`
-    /// only.
+    /// None is the same as an empty one: `Content-Length: 0` is sent for `POST`, `PUT` and `PATCH`.
     pub body: Option<Bytes>,
     /// For everything: the wait for a connection, the handshakes, the response with its body.
     pub deadline: Option<Instant>,
     pub response_body: ResponseBody,
+    /// In bytes: the longest body that is kept. A longer one is an error.
+    pub max_body: usize,
+    /// The connection to use, if it is still there and free: NTLM authenticates connections.
+    pub connection: Option<ConnectionId>,
 }
 
 /// Where a request goes, taken out of its URL. The caller reads URLs, so that they are read in one place only.

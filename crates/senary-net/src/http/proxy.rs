@@ -6,12 +6,15 @@ use std::net::IpAddr;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hyper::Uri;
-use hyper::header::HeaderValue;
-use senary_net::Cidr;
+use http::Uri;
 use senary_words::percent;
 
-use super::WebError;
+use crate::options::Cidr;
+
+/// A setting that names no proxy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no proxy that can be used: write http://HOST:PORT into HTTPS_PROXY or HTTP_PROXY")]
+pub struct ProxyError(pub String);
 
 /// The settings for proxies in the environment.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +29,8 @@ pub struct Proxies {
 pub struct Proxy {
     pub host: String,
     pub port: u16,
-    pub authorization: Option<HeaderValue>,
+    /// What the proxy is told of who asks: the value of `Proxy-Authorization`.
+    pub authorization: Option<String>,
 }
 
 /// An entry of `NO_PROXY`: what it names, and the port if it is about one only.
@@ -60,8 +64,13 @@ impl Proxies {
         }
     }
 
+    /// Whether every request is made directly.
+    pub fn is_empty(&self) -> bool {
+        self.http.is_none() && self.https.is_none()
+    }
+
     /// The proxy between here and a server, if there is one.
-    pub(crate) fn to(&self, secure: bool, host: &str, port: u16) -> Result<Option<Proxy>, WebError> {
+    pub fn to(&self, secure: bool, host: &str, port: u16) -> Result<Option<Proxy>, ProxyError> {
         let host = host.trim_end_matches('.').to_lowercase();
         let address = host.parse::<IpAddr>().ok();
         let is_here = host == "localhost" || address.is_some_and(|address| address.is_loopback());
@@ -75,8 +84,8 @@ impl Proxies {
 
 impl Proxy {
     /// `http://user:password@host:port`; all but the host may be left out.
-    fn parse(text: &str) -> Result<Self, WebError> {
-        let bad = || WebError::Proxy(text.to_owned());
+    fn parse(text: &str) -> Result<Self, ProxyError> {
+        let bad = || ProxyError(text.to_owned());
         let url = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
         let url: Uri = url.parse().map_err(|_| bad())?;
         if url.scheme_str() != Some("http") {
@@ -84,10 +93,7 @@ impl Proxy {
         }
         let authority = url.authority().ok_or_else(bad)?;
         let authorization = match authority.as_str().rsplit_once('@') {
-            Some((user, _)) => {
-                let value = format!("Basic {}", STANDARD.encode(percent::decoded(user)));
-                Some(HeaderValue::from_str(&value).map_err(|_| bad())?)
-            }
+            Some((user, _)) => Some(format!("Basic {}", STANDARD.encode(percent::decoded(user)))),
             None => None,
         };
         let host = authority.host().trim_matches(['[', ']']).to_owned();
@@ -195,7 +201,7 @@ mod tests {
     fn what_is_no_proxy_is_told() {
         for bad in ["socks5://p.test", "http://", "http://a b"] {
             let error = proxies(&[("HTTPS_PROXY", bad)]).to(true, "host.test", 443).unwrap_err();
-            assert!(matches!(&error, WebError::Proxy(text) if text == bad), "{error}");
+            assert_eq!(error, ProxyError(bad.to_owned()));
         }
     }
 }

@@ -1,0 +1,111 @@
+//! A stream of this crate, as the crate `h2` wants it.
+
+use std::cell::RefCell;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::frames::{Frames, GoAway};
+use crate::error::NetError;
+use crate::stream::Stream;
+
+/// In bytes: the most that one read takes.
+const MAX_READ: usize = 16 * 1024;
+
+/// What became of a connection.
+#[derive(Debug, Default)]
+pub(super) struct Fate {
+    /// The error that broke it.
+    pub(super) broken: RefCell<Option<NetError>>,
+    pub(super) goaway: RefCell<Option<GoAway>>,
+}
+
+pub(super) struct Io {
+    /// `None` only while it is dropped.
+    stream: Option<Stream>,
+    frames: Frames,
+    fate: Rc<Fate>,
+}
+
+impl Io {
+    pub(super) fn new(stream: Stream, fate: Rc<Fate>) -> Self {
+        Self { stream: Some(stream), frames: Frames::default(), fate }
+    }
+
+    fn stream(&mut self) -> io::Result<&mut Stream> {
+        self.stream.as_mut().ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    /// The crate `h2` gives an error to each stream, so it gets a copy.
+    fn failed(&self, error: NetError) -> io::Error {
+        let text = error.to_string();
+        let kind = match &error {
+            NetError::Read { error, .. } | NetError::Write { error, .. } => error.kind(),
+            _ => io::ErrorKind::Other,
+        };
+        self.fate.broken.borrow_mut().get_or_insert(error);
+        io::Error::new(kind, text)
+    }
+}
+
+impl Drop for Io {
+    fn drop(&mut self) {
+        if let Some(stream) = self.stream.take() {
+            stream.close();
+        }
+    }
+}
+
+impl AsyncRead for Io {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let room = buf.remaining().min(MAX_READ);
+        let part = buf.initialize_unfilled_to(room);
+        match ready!(self.stream()?.poll_read(cx, part)) {
+            Ok(read) => {
+                if let Some(goaway) = self.frames.follow(&part[..read]) {
+                    self.fate.goaway.replace(Some(goaway));
+                }
+                buf.advance(read);
+                Poll::Ready(Ok(()))
+            }
+            Err(error) => Poll::Ready(Err(self.failed(error))),
+        }
+    }
+}
+
+impl AsyncWrite for Io {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        let written = ready!(self.stream()?.poll_write(cx, data));
+        Poll::Ready(written.map_err(|error| self.failed(error)))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(self.stream()?.poll_write_vectored(cx, data));
+        Poll::Ready(written.map_err(|error| self.failed(error)))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = ready!(self.stream()?.poll_flush(cx));
+        Poll::Ready(flushed.map_err(|error| self.failed(error)))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let ended = ready!(self.stream()?.poll_shutdown_write(cx));
+        Poll::Ready(ended.map_err(|error| self.failed(error)))
+    }
+}

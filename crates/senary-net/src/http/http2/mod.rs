@@ -1,0 +1,8 @@
+//! HTTP/2, over the crate `h2`: a connection that many requests share, and one request over it.
+
+mod connection;
+mod exchange;
+mod frames;
+mod io;
+
+pub(super) use self::connection::Http2;
