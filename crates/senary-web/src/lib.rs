@@ -3,6 +3,8 @@
 //! It measures nothing, has no cookies and keeps no connections. HTTPS certificates are verified against the system's roots;
 //! proxies come from the environment ([`Proxies`]).
 
+mod grpc;
+
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -23,6 +25,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+pub use self::grpc::Reply;
 pub use senary_net::http::Proxies;
 use senary_net::http::{Proxy, ProxyError};
 
@@ -328,8 +331,8 @@ async fn tunnel(proxy: &Proxy, host: &str, port: u16) -> Result<TcpStream, WebEr
     }
 }
 
-trait Transport: AsyncRead + AsyncWrite + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Unpin> Transport for T {}
+trait Transport: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Transport for T {}
 
 #[cfg(test)]
 mod tests {

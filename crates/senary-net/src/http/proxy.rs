@@ -22,6 +22,8 @@ pub struct Proxies {
     http: Option<String>,
     https: Option<String>,
     except: Vec<Exception>,
+    /// Whether requests to this machine go through a proxy, too.
+    covers_here: bool,
 }
 
 /// A proxy that is spoken to in plain HTTP.
@@ -61,6 +63,7 @@ impl Proxies {
             http: either("HTTP_PROXY").map(str::to_owned),
             https: either("HTTPS_PROXY").map(str::to_owned),
             except: except.split(',').filter_map(|entry| Exception::parse(entry.trim())).collect(),
+            covers_here: false,
         }
     }
 
@@ -69,11 +72,18 @@ impl Proxies {
         self.http.is_none() && self.https.is_none()
     }
 
+    /// One proxy, or none, for all requests whatever the environment says.
+    pub fn only(proxy: Option<&str>) -> Self {
+        let proxy = proxy.map(str::to_owned);
+        Self { http: proxy.clone(), https: proxy, except: Vec::new(), covers_here: true }
+    }
+
     /// The proxy between here and a server, if there is one.
     pub fn to(&self, secure: bool, host: &str, port: u16) -> Result<Option<Proxy>, ProxyError> {
         let host = host.trim_end_matches('.').to_lowercase();
         let address = host.parse::<IpAddr>().ok();
-        let is_here = host == "localhost" || address.is_some_and(|address| address.is_loopback());
+        let is_here = !self.covers_here
+            && (host == "localhost" || address.is_some_and(|address| address.is_loopback()));
         if is_here || self.except.iter().any(|exception| exception.covers(&host, address, port)) {
             return Ok(None);
         }
@@ -193,7 +203,7 @@ mod tests {
         #[test]
         fn any_text_is_answered(proxy in "\\PC{0,30}", except in "[a-z0-9.:,*/\\[\\] -]{0,40}", host in "\\PC{0,20}") {
             let (http, except) = (Some(proxy), except.split(',').filter_map(Exception::parse).collect());
-            let _ = Proxies { http, https: None, except }.to(false, &host, 80);
+            let _ = Proxies { http, https: None, except, covers_here: false }.to(false, &host, 80);
         }
     }
 

@@ -96,7 +96,6 @@ impl ResponseReader {
         }
     }
 
-
     /// Most heads come in one piece, and are not copied.
     fn read_head(&mut self, data: &[u8]) -> Result<usize, HttpError> {
         let before = self.pending.len();
