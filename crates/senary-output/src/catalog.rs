@@ -4,26 +4,12 @@ use std::fmt;
 
 use senary_words::spelling::nearest;
 
-use crate::output::{Output, OutputContext};
-use crate::outputs::{csv, json};
+use crate::output::{CreateError, Output, OutputContext};
+use crate::outputs::{csv, influxdb, json, opentelemetry};
 use crate::settings::SettingHelp;
 
 /// Makes an output from what follows the `=`.
 type Create = fn(Option<&str>, &OutputContext) -> Result<Box<dyn Output>, CreateError>;
-
-/// Why an output cannot be made, in words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CreateError {
-    /// Its settings are not valid together, for those outputs where the reference gives this an exit code of its own.
-    Invalid(String),
-    Unusable(String),
-}
-
-impl From<String> for CreateError {
-    fn from(reason: String) -> Self {
-        Self::Unusable(reason)
-    }
-}
 
 /// An output that is here.
 struct Entry {
@@ -54,6 +40,14 @@ const AVAILABLE: &[Entry] = &[
         create: csv::create,
     },
     Entry {
+        name: "influxdb",
+        aliases: &[Alias { name: "xk6-influxdb", warning: None }],
+        argument: "http://USER:PASSWORD@HOST:PORT/DATABASE?SETTING=VALUE",
+        about: "one point per sample to InfluxDB, of version 1 or, with a token, of version 2",
+        settings: influxdb::settings,
+        create: influxdb::create,
+    },
+    Entry {
         name: "json",
         aliases: &[],
         argument: "FILE[.gz]",
@@ -61,18 +55,23 @@ const AVAILABLE: &[Entry] = &[
         settings: Vec::new,
         create: json::create,
     },
+    Entry {
+        name: "opentelemetry",
+        aliases: &[Alias {
+            name: "experimental-opentelemetry",
+            warning: Some(
+                "The output experimental-opentelemetry is called opentelemetry now; the old name will go away",
+            ),
+        }],
+        argument: "SETTING=VALUE,SETTING=VALUE",
+        about: "totals of every time series to whatever takes OTLP, over gRPC or HTTP",
+        settings: opentelemetry::settings,
+        create: opentelemetry::create,
+    },
 ];
 
 /// What the reference has beside them.
-const NOT_YET: &[&str] = &[
-    "cloud",
-    "experimental-opentelemetry",
-    "experimental-prometheus-rw",
-    "influxdb",
-    "opentelemetry",
-    "statsd",
-    "web-dashboard",
-];
+const NOT_YET: &[&str] = &["cloud", "experimental-prometheus-rw", "statsd", "web-dashboard"];
 
 /// What the reference has removed, and says so.
 const REMOVED: &[&str] = &["datadog", "kafka"];
@@ -195,7 +194,7 @@ mod tests {
         }
         assert_eq!(
             OutputSpec::parse("telegraph=x").unwrap_err().to_string(),
-            "invalid output type 'telegraph', available types are: csv, json"
+            format!("invalid output type 'telegraph', available types are: {}", available().join(", "))
         );
     }
 
@@ -204,7 +203,10 @@ mod tests {
         let told = |text| OutputSpec::parse(text).unwrap_err().to_string();
         assert_eq!(
             told("jsn=x"),
-            "invalid output type 'jsn', available types are: csv, json; did you mean json?"
+            format!(
+                "invalid output type 'jsn', available types are: {}; did you mean json?",
+                available().join(", ")
+            )
         );
     }
 
@@ -222,8 +224,8 @@ mod tests {
             );
         }
         assert_eq!(
-            OutputSpec::parse("influxdb").unwrap().create(&context).err().unwrap().to_string(),
-            "could not create the 'influxdb' output: Senary does not have it yet"
+            OutputSpec::parse("cloud").unwrap().create(&context).err().unwrap().to_string(),
+            "could not create the 'cloud' output: Senary does not have it yet"
         );
         for kind in ["kafka", "datadog"] {
             assert_eq!(

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use senary_web::{Bytes, Client, ClientCertificate, HeaderMap, Method, Proxies, StatusCode, TlsOptions};
+use senary_web::{
+    Bytes, Client, ClientCertificate, HeaderMap, Method, Proxies, Reply, StatusCode, TlsOptions,
+};
 use senary_words::duration::format_go;
 use tokio::runtime::Runtime;
 
@@ -40,7 +42,17 @@ impl Endpoint {
         tls: TlsOptions,
         context: &OutputContext,
     ) -> Result<Self, String> {
-        let client = Client::with_tls(Proxies::new(|name| context.variable(name)), tls)?;
+        Self::through(Proxies::new(|name| context.variable(name)), url, headers, tls)
+    }
+
+    /// The same with proxies from elsewhere.
+    pub fn through(
+        proxies: Proxies,
+        url: String,
+        headers: Vec<(String, String)>,
+        tls: TlsOptions,
+    ) -> Result<Self, String> {
+        let client = Client::with_tls(proxies, tls)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error: io::Error| error.to_string())?;
         Ok(Self { url, headers, client, runtime })
@@ -58,6 +70,19 @@ impl Endpoint {
         within: Duration,
     ) -> Result<Answer, SendError> {
         self.post_to(&self.url, headers, body, within)
+    }
+
+    /// Calls the method of gRPC that the URL names. A message that is compressed is so with gzip.
+    pub fn call(&self, message: &Bytes, is_compressed: bool, within: Duration) -> Result<Reply, SendError> {
+        let called = async {
+            let calling = self.client.call(&self.url, &self.headers, message, is_compressed);
+            tokio::time::timeout(within, calling).await
+        };
+        match self.runtime.block_on(called) {
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(error)) => Err(SendError::passing(error.to_string())),
+            Err(_) => Err(SendError::passing(format!("no answer within {}", format_go(within)))),
+        }
     }
 
     /// The same, to another URL of the same server.

@@ -17,10 +17,10 @@ pub mod summary;
 mod time;
 mod writable;
 
-pub use catalog::{CreateError, OutputError, OutputSpec, output_variables, outputs_help};
+pub use catalog::{OutputError, OutputSpec, output_variables, outputs_help};
 pub use ledger::Ledger;
 pub use number::{TimeUnit, TimeUnitError};
-pub use output::{Backlog, Output, OutputContext, Urgency};
+pub use output::{Backlog, CreateError, Output, OutputContext, Urgency};
 pub use outputs::push;
 pub use pipeline::{Finished, Pipeline, PipelineConfig, PipelineHandle};
 pub use summary::{

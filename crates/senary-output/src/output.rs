@@ -64,6 +64,20 @@ impl Backlog {
     }
 }
 
+/// Why an output cannot be made, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CreateError {
+    /// Its settings are not valid together, for those outputs where the reference gives this an exit code of its own.
+    Invalid(String),
+    Unusable(String),
+}
+
+impl From<String> for CreateError {
+    fn from(reason: String) -> Self {
+        Self::Unusable(reason)
+    }
+}
+
 /// What outputs get besides their argument when they are made.
 #[derive(Clone, Copy)]
 pub struct OutputContext<'a> {

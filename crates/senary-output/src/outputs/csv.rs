@@ -8,8 +8,7 @@ use senary_metrics::tags::system;
 use senary_metrics::{Registry, SampleBatch, Series, SeriesMap, Timestamp};
 use senary_words::duration::parse_extended;
 
-use crate::catalog::CreateError;
-use crate::output::{Output, OutputContext};
+use crate::output::{CreateError, Output, OutputContext};
 use crate::outputs::file::{LineFile, describe};
 use crate::settings::SettingHelp;
 use crate::time::TimeWriter;

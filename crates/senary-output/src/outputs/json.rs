@@ -12,9 +12,8 @@ use senary_metrics::threshold::{ThresholdSpec, WatchList};
 use senary_metrics::{Metadata, MetricId, Registry, SampleBatch, SeriesMap};
 use serde_json::{Map, Value, json};
 
-use crate::catalog::CreateError;
 use crate::number::push_json;
-use crate::output::{Output, OutputContext};
+use crate::output::{CreateError, Output, OutputContext};
 use crate::outputs::file::{LineFile, describe};
 use crate::time::TimeWriter;
 

@@ -2,5 +2,7 @@
 
 pub(crate) mod csv;
 pub(crate) mod file;
+pub(crate) mod influxdb;
 pub(crate) mod json;
+pub(crate) mod opentelemetry;
 pub mod push;

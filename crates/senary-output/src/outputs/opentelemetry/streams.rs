@@ -1,0 +1,519 @@
+//! The totals of every time series, and the messages they make. Totals count from the start of the test (cumulative), or from
+//! the export before (delta).
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustc_hash::FxHashMap;
+use senary_metrics::{MetricId, MetricType, Registry, SampleBatch, SeriesMap, TagSet, ValueType};
+
+use super::histogram::{BOUNDS, Counts, Explicit, Exponential};
+use super::messages::{
+    Any, AnyValue, Buckets, Data, ExponentialHistogram, ExponentialPoint, Gauge, Histogram, HistogramPoint,
+    KeyValue, Metric, Number, NumberPoint, Sum, Temporality, text,
+};
+
+/// Series beyond these are added up in one per metric, which has an attribute that says so: a test that puts ever new values
+/// into its tags must not take ever more memory.
+const MOST_STREAMS: usize = 50_000;
+
+/// The attribute of that series, as the specification of the SDKs names it.
+const OVERFLOW: &str = "otel.metric.overflow";
+
+/// The attribute that tells the two counts of a Rate apart.
+const CONDITION: &str = "condition";
+
+/// A request has so many points at most: collectors take 4 MB.
+const POINTS: usize = 2_000;
+
+/// Everything that was counted.
+pub(super) struct Streams {
+    registry: Registry,
+    kind: Kind,
+    series: SeriesMap<usize>,
+    places: FxHashMap<(MetricId, Option<TagSet>), usize>,
+    streams: Vec<Stream>,
+    /// The streams of each metric, by its id.
+    by_metric: Vec<Vec<usize>>,
+    has_overflown: bool,
+    /// Since when totals count, in nanoseconds: the start of the test, or the export before.
+    start: u64,
+}
+
+/// How totals are kept and sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Kind {
+    /// What names of metrics begin with.
+    pub(super) prefix: String,
+    pub(super) temporality: Temporality,
+    /// Whether histograms have bounds that are given.
+    pub(super) has_bounds: bool,
+}
+
+/// One time series.
+struct Stream {
+    attributes: Vec<KeyValue>,
+    total: Total,
+    /// Samples that are in the total, from the start of the test.
+    samples: u64,
+    /// How many of them were in the last export, and of how many it is known what became of them.
+    exported: u64,
+    settled: u64,
+}
+
+enum Total {
+    Counter(f64),
+    Gauge { value: f64, time: i64 },
+    Rate { zero: i64, nonzero: i64 },
+    Trend { spread: Spread, buckets: Explicit },
+    ExponentialTrend { spread: Spread, buckets: Exponential },
+}
+
+#[derive(Clone, Copy)]
+struct Spread {
+    count: u64,
+    sum: f64,
+    min: f64,
+    max: f64,
+}
+
+/// Metrics for one request, and which samples are in them: streams, each with the number of its samples so far.
+pub(super) struct Part {
+    pub(super) metrics: Vec<Metric>,
+    pub(super) covered: Vec<(usize, u64)>,
+}
+
+impl Streams {
+    pub(super) fn new(registry: Registry, kind: Kind) -> Self {
+        Self {
+            registry,
+            kind,
+            series: SeriesMap::default(),
+            places: FxHashMap::default(),
+            streams: Vec::new(),
+            by_metric: Vec::new(),
+            has_overflown: false,
+            start: now(),
+        }
+    }
+
+    /// Adds the samples of a batch up. The answer is how many were left out, because they are not finite.
+    pub(super) fn add(&mut self, batch: &SampleBatch) -> u64 {
+        // A series map cannot lend itself and the streams to the same closure.
+        let mut map = std::mem::take(&mut self.series);
+        map.learn(batch, |series| self.place(series.metric, &series.tags));
+        let mut left_out = 0;
+        for (place, sample) in map.samples(batch) {
+            let Some(stream) = self.streams.get_mut(*place).filter(|_| sample.value.is_finite()) else {
+                left_out += 1;
+                continue;
+            };
+            stream.samples += 1;
+            stream.total.add(sample.value, sample.time.0);
+        }
+        self.series = map;
+        left_out
+    }
+
+    /// The stream of a series; a new one, if it is new.
+    fn place(&mut self, id: MetricId, tags: &TagSet) -> usize {
+        let metric = self.registry.metric(id);
+        let kind = metric.as_ref().map_or(MetricType::Counter, |metric| metric.kind);
+        let is_rate = kind == MetricType::Rate;
+        let is_attribute =
+            |key: &str, value: &str| !key.is_empty() && !value.is_empty() && !(is_rate && key == CONDITION);
+        let attributes = TagSet::new(tags.iter().filter(|(key, value)| is_attribute(key, value)));
+        let mut key = (id, Some(attributes));
+        if let Some(place) = self.places.get(&key) {
+            return *place;
+        }
+        if self.streams.len() >= MOST_STREAMS {
+            if !std::mem::replace(&mut self.has_overflown, true) {
+                log::warn!(
+                    "The test has more than {MOST_STREAMS} time series: the opentelemetry output adds up further ones in one per metric, with the attribute {OVERFLOW}"
+                );
+            }
+            key.1 = None;
+            if let Some(place) = self.places.get(&key) {
+                return *place;
+            }
+        }
+        let attributes = match &key.1 {
+            Some(tags) => tags.iter().map(|(key, value)| text(key, value)).collect(),
+            None => vec![KeyValue {
+                key: OVERFLOW.to_owned(),
+                value: Some(AnyValue { value: Some(Any::Bool(true)) }),
+            }],
+        };
+        let place = self.streams.len();
+        let total = Total::new(kind, self.kind.has_bounds);
+        self.streams.push(Stream { attributes, total, samples: 0, exported: 0, settled: 0 });
+        self.places.insert(key, place);
+        let metric = id.0 as usize;
+        if self.by_metric.len() <= metric {
+            self.by_metric.resize_with(metric + 1, Vec::new);
+        }
+        self.by_metric[metric].push(place);
+        place
+    }
+
+    /// What is to be sent at a time, in requests that are not too large. Totals that count from export to export begin anew.
+    pub(super) fn export(&mut self, time: u64) -> Vec<Part> {
+        let is_delta = self.kind.temporality == Temporality::Delta;
+        let mut parts = Vec::new();
+        let mut part = Part { metrics: Vec::new(), covered: Vec::new() };
+        for (id, places) in (0..).zip(&self.by_metric) {
+            let Some(metric) = self.registry.metric(MetricId(id)) else { continue };
+            let shape = Shape { kind: metric.kind, temporality: self.kind.temporality };
+            let is_rate = metric.kind == MetricType::Rate;
+            let name = format!("{}{}{}", self.kind.prefix, metric.name, if is_rate { ".total" } else { "" });
+            let unit = match metric.contains {
+                ValueType::Time => "ms",
+                ValueType::Data => "By",
+                ValueType::Default => "",
+            };
+            let mut data = None;
+            for place in places {
+                let stream = &mut self.streams[*place];
+                let has_news = stream.samples > stream.exported;
+                if stream.samples == 0 || is_delta && !has_news {
+                    continue;
+                }
+                if part.covered.len() >= POINTS {
+                    part.push(&name, unit, data.take());
+                    parts.push(std::mem::replace(
+                        &mut part,
+                        Part { metrics: Vec::new(), covered: Vec::new() },
+                    ));
+                }
+                let points = data.get_or_insert_with(|| shape.data(self.kind.has_bounds));
+                stream.push_points(points, self.start, time);
+                part.covered.push((*place, stream.samples));
+                stream.exported = stream.samples;
+                if is_delta {
+                    stream.total = Total::new(metric.kind, self.kind.has_bounds);
+                }
+            }
+            part.push(&name, unit, data);
+        }
+        if !part.covered.is_empty() {
+            parts.push(part);
+        }
+        if is_delta {
+            self.start = time;
+        }
+        parts
+    }
+
+    /// Of how many samples of a part it was not known before what became of them. From now on it is.
+    pub(super) fn settle(&mut self, covered: &[(usize, u64)]) -> u64 {
+        let mut news = 0;
+        for (place, samples) in covered {
+            let stream = &mut self.streams[*place];
+            news += samples.saturating_sub(stream.settled);
+            stream.settled = stream.settled.max(*samples);
+        }
+        news
+    }
+
+    /// Whether a part that did not arrive is made up for by a later one.
+    pub(super) fn is_cumulative(&self) -> bool {
+        self.kind.temporality == Temporality::Cumulative
+    }
+
+    /// How many samples are in no export that has been settled.
+    pub(super) fn unsettled(&self) -> u64 {
+        self.streams.iter().map(|stream| stream.samples - stream.settled).sum()
+    }
+}
+
+impl Part {
+    fn push(&mut self, name: &str, unit: &str, data: Option<Data>) {
+        if data.is_some() {
+            self.metrics.push(Metric { name: name.to_owned(), unit: unit.to_owned(), data });
+        }
+    }
+}
+
+/// What the message of a metric is.
+struct Shape {
+    kind: MetricType,
+    temporality: Temporality,
+}
+
+impl Shape {
+    fn data(&self, has_bounds: bool) -> Data {
+        let temporality = self.temporality as i32;
+        match self.kind {
+            MetricType::Counter | MetricType::Rate => {
+                Data::Sum(Sum { points: Vec::new(), temporality, is_monotonic: true })
+            }
+            MetricType::Gauge => Data::Gauge(Gauge { points: Vec::new() }),
+            MetricType::Trend if has_bounds => Data::Histogram(Histogram { points: Vec::new(), temporality }),
+            MetricType::Trend => Data::Exponential(ExponentialHistogram { points: Vec::new(), temporality }),
+        }
+    }
+}
+
+impl Stream {
+    fn push_points(&self, data: &mut Data, start: u64, time: u64) {
+        let number = |value, attributes| NumberPoint { attributes, start, time, value: Some(value) };
+        match (data, &self.total) {
+            (Data::Sum(sum), Total::Counter(value)) => {
+                sum.points.push(number(Number::Double(*value), self.attributes.clone()));
+            }
+            (Data::Gauge(gauge), Total::Gauge { value, .. }) => {
+                gauge.points.push(number(Number::Double(*value), self.attributes.clone()));
+            }
+            (Data::Sum(sum), Total::Rate { zero, nonzero }) => {
+                for (condition, count) in [("nonzero", *nonzero), ("zero", *zero)] {
+                    if count > 0 {
+                        let mut attributes = self.attributes.clone();
+                        attributes.push(text(CONDITION, condition));
+                        sum.points.push(number(Number::Int(count), attributes));
+                    }
+                }
+            }
+            (Data::Histogram(histogram), Total::Trend { spread, buckets }) => {
+                histogram.points.push(HistogramPoint {
+                    attributes: self.attributes.clone(),
+                    start,
+                    time,
+                    count: spread.count,
+                    sum: Some(spread.sum),
+                    bucket_counts: buckets.0.to_vec(),
+                    explicit_bounds: BOUNDS.to_vec(),
+                    min: Some(spread.min),
+                    max: Some(spread.max),
+                });
+            }
+            (Data::Exponential(histogram), Total::ExponentialTrend { spread, buckets }) => {
+                let message = |counts: &Counts| {
+                    Some(Buckets { offset: counts.offset, bucket_counts: counts.counts.clone() })
+                };
+                histogram.points.push(ExponentialPoint {
+                    attributes: self.attributes.clone(),
+                    start,
+                    time,
+                    count: spread.count,
+                    sum: Some(spread.sum),
+                    scale: buckets.scale,
+                    zero_count: buckets.zeros,
+                    positive: message(&buckets.positive),
+                    negative: message(&buckets.negative),
+                    min: Some(spread.min),
+                    max: Some(spread.max),
+                });
+            }
+            // The type of a metric decides on both.
+            _ => {}
+        }
+    }
+}
+
+impl Total {
+    fn new(kind: MetricType, has_bounds: bool) -> Self {
+        let spread = Spread { count: 0, sum: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY };
+        match kind {
+            MetricType::Counter => Self::Counter(0.0),
+            MetricType::Gauge => Self::Gauge { value: 0.0, time: i64::MIN },
+            MetricType::Rate => Self::Rate { zero: 0, nonzero: 0 },
+            MetricType::Trend if has_bounds => Self::Trend { spread, buckets: Explicit::default() },
+            MetricType::Trend => Self::ExponentialTrend { spread, buckets: Exponential::default() },
+        }
+    }
+
+    fn add(&mut self, number: f64, at: i64) {
+        match self {
+            Self::Counter(sum) => *sum += number,
+            // Batches of several workers come in any order.
+            Self::Gauge { value, time } if at >= *time => (*value, *time) = (number, at),
+            Self::Gauge { .. } => {}
+            Self::Rate { zero, .. } if number == 0.0 => *zero += 1,
+            Self::Rate { nonzero, .. } => *nonzero += 1,
+            Self::Trend { spread, buckets } => {
+                spread.add(number);
+                buckets.add(number);
+            }
+            Self::ExponentialTrend { spread, buckets } => {
+                spread.add(number);
+                buckets.add(number);
+            }
+        }
+    }
+}
+
+impl Spread {
+    fn add(&mut self, number: f64) {
+        self.count += 1;
+        self.sum += number;
+        self.min = self.min.min(number);
+        self.max = self.max.max(number);
+    }
+}
+
+/// The time in nanoseconds since 1970.
+pub(super) fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use senary_metrics::{ProducerId, Recorder, Timestamp};
+
+    use super::*;
+
+    struct Bench {
+        registry: Registry,
+        recorder: Recorder,
+        streams: Streams,
+    }
+
+    impl Bench {
+        fn new(temporality: Temporality, has_bounds: bool) -> Self {
+            let registry = Registry::new();
+            let kind = Kind { prefix: "p.".to_owned(), temporality, has_bounds };
+            let streams = Streams::new(registry.clone(), kind);
+            Self { registry, recorder: Recorder::new(ProducerId(0)), streams }
+        }
+
+        fn add(&mut self, name: &str, kind: MetricType, tags: &[(&str, &str)], value: f64, at: i64) -> u64 {
+            let metric = self.registry.get_or_register(name, kind, ValueType::Default).unwrap();
+            let tags = self.recorder.intern(&TagSet::new(tags.iter().copied()));
+            let series = self.recorder.series(metric, tags);
+            self.recorder.record(series, value, Timestamp(at));
+            self.streams.add(&self.recorder.take_batch().unwrap())
+        }
+
+        /// The points of sums and gauges: name, attributes, value.
+        fn numbers(&mut self) -> Vec<(String, String, f64)> {
+            let parts = self.streams.export(now());
+            let metrics = parts.into_iter().flat_map(|part| part.metrics);
+            metrics.flat_map(|metric| numbers(&metric)).collect()
+        }
+    }
+
+    fn numbers(metric: &Metric) -> Vec<(String, String, f64)> {
+        let points = match metric.data.as_ref().unwrap() {
+            Data::Sum(sum) => &sum.points,
+            Data::Gauge(gauge) => &gauge.points,
+            other => panic!("{other:?}"),
+        };
+        let attribute = |attribute: &KeyValue| {
+            let value = attribute.value.clone().unwrap().value.unwrap();
+            let Any::Text(value) = value else { return format!("{}={value:?}", attribute.key) };
+            format!("{}={value}", attribute.key)
+        };
+        let row = |point: &NumberPoint| {
+            let attributes = point.attributes.iter().map(attribute).collect::<Vec<_>>().join(",");
+            let value = match point.value.unwrap() {
+                Number::Double(value) => value,
+                Number::Int(value) => value as f64,
+            };
+            (metric.name.clone(), attributes, value)
+        };
+        points.iter().map(row).collect()
+    }
+
+    fn row(name: &str, attributes: &str, value: f64) -> (String, String, f64) {
+        (name.to_owned(), attributes.to_owned(), value)
+    }
+
+    #[test]
+    fn series_that_differ_in_nothing_that_is_sent_are_one() {
+        let mut bench = Bench::new(Temporality::Cumulative, false);
+        bench.add("hits", MetricType::Counter, &[("a", "1"), ("empty", "")], 1.0, 0);
+        bench.add("hits", MetricType::Counter, &[("a", "1")], 2.0, 0);
+        bench.add("ok", MetricType::Rate, &[("condition", "mine")], 1.0, 0);
+        bench.add("ok", MetricType::Rate, &[], 0.0, 0);
+        bench.add("ok", MetricType::Rate, &[], 0.5, 0);
+        let expected = [
+            row("p.hits", "a=1", 3.0),
+            row("p.ok.total", "condition=nonzero", 2.0),
+            row("p.ok.total", "condition=zero", 1.0),
+        ];
+        assert_eq!(bench.numbers(), expected);
+        assert_eq!(bench.numbers(), expected, "totals stay");
+    }
+
+    #[test]
+    fn the_newest_value_of_a_gauge_is_that_of_the_latest_time() {
+        let mut bench = Bench::new(Temporality::Cumulative, false);
+        for (value, at) in [(1.0, 5), (2.0, 9), (3.0, 7)] {
+            bench.add("level", MetricType::Gauge, &[], value, at);
+        }
+        assert_eq!(bench.numbers(), [row("p.level", "", 2.0)]);
+    }
+
+    #[test]
+    fn deltas_count_from_export_to_export() {
+        let mut bench = Bench::new(Temporality::Delta, false);
+        bench.add("hits", MetricType::Counter, &[], 2.0, 0);
+        assert_eq!(bench.numbers(), [row("p.hits", "", 2.0)]);
+        assert_eq!(bench.numbers(), []);
+        bench.add("hits", MetricType::Counter, &[], 5.0, 0);
+        let before = bench.streams.start;
+        assert_eq!(bench.numbers(), [row("p.hits", "", 5.0)]);
+        assert!(bench.streams.start > before);
+    }
+
+    #[test]
+    fn what_is_not_finite_is_left_out_and_told() {
+        let mut bench = Bench::new(Temporality::Cumulative, false);
+        assert_eq!(bench.add("hits", MetricType::Counter, &[], f64::INFINITY, 0), 1);
+        assert_eq!(bench.add("hits", MetricType::Counter, &[], 1.0, 0), 0);
+        assert_eq!(bench.numbers(), [row("p.hits", "", 1.0)]);
+    }
+
+    #[test]
+    fn samples_are_settled_once_however_often_their_totals_are_sent() {
+        let mut bench = Bench::new(Temporality::Cumulative, false);
+        bench.add("hits", MetricType::Counter, &[], 1.0, 0);
+        let first = bench.streams.export(1).remove(0);
+        bench.add("hits", MetricType::Counter, &[], 1.0, 0);
+        bench.add("hits", MetricType::Counter, &[("a", "b")], 1.0, 0);
+        let second = bench.streams.export(2).remove(0);
+        assert_eq!(bench.streams.settle(&first.covered), 1);
+        assert_eq!(bench.streams.unsettled(), 2);
+        assert_eq!(bench.streams.settle(&second.covered), 2);
+        assert_eq!((bench.streams.settle(&second.covered), bench.streams.unsettled()), (0, 0));
+    }
+
+    #[test]
+    fn series_without_end_take_no_memory_without_end_and_requests_stay_small() {
+        let mut bench = Bench::new(Temporality::Cumulative, false);
+        for n in 0..MOST_STREAMS + 10 {
+            bench.add("hits", MetricType::Counter, &[("n", &n.to_string())], 1.0, 0);
+        }
+        let parts = bench.streams.export(1);
+        assert_eq!(parts.iter().map(|part| part.covered.len()).max(), Some(POINTS));
+        assert_eq!(parts.iter().map(|part| part.covered.len()).sum::<usize>(), MOST_STREAMS + 1);
+        let last = numbers(parts.last().unwrap().metrics.last().unwrap()).pop().unwrap();
+        assert_eq!(last, row("p.hits", "otel.metric.overflow=Bool(true)", 10.0));
+    }
+
+    #[test]
+    fn trends_are_histograms() {
+        for has_bounds in [false, true] {
+            let mut bench = Bench::new(Temporality::Cumulative, has_bounds);
+            for value in [1.0, -3.0, 0.0] {
+                bench.add("lag", MetricType::Trend, &[], value, 0);
+            }
+            let part = bench.streams.export(9).remove(0);
+            let (count, sum, min, max, time) = match part.metrics[0].data.as_ref().unwrap() {
+                Data::Histogram(histogram) if has_bounds => {
+                    let point = &histogram.points[0];
+                    assert_eq!(point.bucket_counts.iter().sum::<u64>(), 3);
+                    (point.count, point.sum, point.min, point.max, point.time)
+                }
+                Data::Exponential(histogram) if !has_bounds => {
+                    let point = &histogram.points[0];
+                    assert_eq!(point.zero_count, 1);
+                    (point.count, point.sum, point.min, point.max, point.time)
+                }
+                other => panic!("{other:?}"),
+            };
+            assert_eq!((count, sum, min, max, time), (3, Some(-2.0), Some(-3.0), Some(1.0), 9));
+        }
+    }
+}
