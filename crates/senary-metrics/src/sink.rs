@@ -189,6 +189,10 @@ impl TrendSink {
         self.count
     }
 
+    pub fn sum(&self) -> f64 {
+        self.sum.value()
+    }
+
     pub fn avg(&self) -> f64 {
         if self.count == 0 { 0.0 } else { self.sum.mean(self.count) }
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use senary_words::spelling::nearest;
 
 use crate::output::{CreateError, Output, OutputContext};
-use crate::outputs::{csv, influxdb, json, opentelemetry};
+use crate::outputs::{csv, influxdb, json, opentelemetry, prometheus};
 use crate::settings::SettingHelp;
 
 /// Makes an output from what follows the `=`.
@@ -40,6 +40,14 @@ const AVAILABLE: &[Entry] = &[
         create: csv::create,
     },
     Entry {
+        name: "experimental-prometheus-rw",
+        aliases: &[Alias { name: "prometheus-rw", warning: None }],
+        argument: "[URL,]KEY=VALUE,…",
+        about: "totals of every series to a server of Prometheus, by remote write",
+        settings: prometheus::settings,
+        create: prometheus::create,
+    },
+    Entry {
         name: "influxdb",
         aliases: &[Alias { name: "xk6-influxdb", warning: None }],
         argument: "http://USER:PASSWORD@HOST:PORT/DATABASE?SETTING=VALUE",
@@ -71,7 +79,7 @@ const AVAILABLE: &[Entry] = &[
 ];
 
 /// What the reference has beside them.
-const NOT_YET: &[&str] = &["cloud", "experimental-prometheus-rw", "statsd", "web-dashboard"];
+const NOT_YET: &[&str] = &["cloud", "statsd", "web-dashboard"];
 
 /// What the reference has removed, and says so.
 const REMOVED: &[&str] = &["datadog", "kafka"];

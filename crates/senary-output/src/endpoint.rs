@@ -7,9 +7,10 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use senary_web::{
-    Bytes, Client, ClientCertificate, HeaderMap, Method, Proxies, Reply, StatusCode, TlsOptions,
+    Bytes, Client, ClientCertificate, HeaderMap, Method, Proxies, Reply, StatusCode, TlsOptions, Uri,
 };
 use senary_words::duration::format_go;
+use senary_words::percent;
 use tokio::runtime::Runtime;
 
 use crate::delivery::{Again, SendError};
@@ -35,7 +36,8 @@ pub struct Answer {
 }
 
 impl Endpoint {
-    /// Fails only if the system gives no more files. Proxies come from the environment.
+    /// Proxies come from the environment. A user and a password in the URL are sent, unless the headers have others. Fails if
+    /// TLS cannot be had as asked for, or the system gives no more files.
     pub fn new(
         url: String,
         headers: Vec<(String, String)>,
@@ -49,9 +51,11 @@ impl Endpoint {
     pub fn through(
         proxies: Proxies,
         url: String,
-        headers: Vec<(String, String)>,
+        mut headers: Vec<(String, String)>,
         tls: TlsOptions,
     ) -> Result<Self, String> {
+        let is_authorized = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+        headers.extend(user_of(&url).filter(|_| !is_authorized));
         let client = Client::with_tls(proxies, tls)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error: io::Error| error.to_string())?;
@@ -136,6 +140,15 @@ pub fn basic(user: &str, password: &str) -> (String, String) {
     ("Authorization".to_owned(), format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
 }
 
+/// The header for what stands in front of the host of a URL.
+fn user_of(url: &str) -> Option<(String, String)> {
+    let url: Uri = url.parse().ok()?;
+    let (user, _) = url.authority()?.as_str().rsplit_once('@')?;
+    let (user, password) = user.split_once(':').unwrap_or((user, ""));
+    let text = |part: &str| String::from_utf8_lossy(&percent::decoded(part)).into_owned();
+    Some(basic(&text(user), &text(password)))
+}
+
 /// A client certificate of files in PEM; none, if neither is named.
 pub fn client_certificate(cert: &str, key: &str) -> Result<Vec<ClientCertificate>, String> {
     match (cert, key) {
@@ -153,4 +166,33 @@ pub fn client_certificate(cert: &str, key: &str) -> Result<Vec<ClientCertificate
 /// A file in PEM.
 pub fn read(path: &str) -> Result<String, String> {
     fs::read_to_string(path).map_err(|error| describe(path, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_in_a_url_is_sent() {
+        let header = |url| user_of(url).map(|(_, value)| value);
+        assert_eq!(header("http://me:s%40cret@h/x").unwrap(), basic("me", "s@cret").1);
+        assert_eq!(header("http://me@h").unwrap(), basic("me", "").1);
+        assert_eq!((header("http://h/a@b"), header("nonsense")), (None, None));
+    }
+
+    #[test]
+    fn what_may_pass_is_told_from_what_does_not() {
+        let again = |status: u16, retry_after: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("retry-after", retry_after.parse().unwrap());
+            let status = StatusCode::from_u16(status).unwrap();
+            Answer { status, headers, body: Bytes::new() }.again()
+        };
+        let in_seconds = |seconds| Again::Later(Some(Duration::from_secs(seconds)));
+        assert_eq!((again(503, "7"), again(429, " 1 ")), (in_seconds(7), in_seconds(1)));
+        assert_eq!(again(500, "Wed, 21 Oct 2026 07:28:00 GMT"), Again::Later(None));
+        for status in [400, 401, 404, 501] {
+            assert_eq!(again(status, "1"), Again::Never);
+        }
+    }
 }

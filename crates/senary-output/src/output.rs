@@ -85,6 +85,8 @@ pub struct OutputContext<'a> {
     pub env: &'a BTreeMap<String, String>,
     /// `collectors` of the configuration file.
     pub collectors: Option<&'a Value>,
+    /// The experimental features that are on.
+    pub features: &'a [String],
     /// The system tags that are on.
     pub system_tags: &'a [String],
     /// The metrics that samples belong to.
@@ -107,6 +109,6 @@ static NO_VARIABLES: BTreeMap<String, String> = BTreeMap::new();
 impl<'a> OutputContext<'a> {
     /// Neither environment nor configuration.
     pub(crate) fn of(registry: &'a Registry, watched: &'a WatchList) -> Self {
-        Self { env: &NO_VARIABLES, collectors: None, system_tags: &[], registry, watched }
+        Self { env: &NO_VARIABLES, collectors: None, features: &[], system_tags: &[], registry, watched }
     }
 }

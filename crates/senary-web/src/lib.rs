@@ -9,13 +9,13 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::Request;
 pub use hyper::body::Bytes;
 pub use hyper::header::HeaderMap;
 use hyper::header::{
     ACCEPT_ENCODING, HOST, HeaderName, HeaderValue, LOCATION, PROXY_AUTHORIZATION, USER_AGENT,
 };
-pub use hyper::{Method, StatusCode};
-use hyper::{Request, Uri};
+pub use hyper::{Method, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use senary_net::Tls;

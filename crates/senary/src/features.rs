@@ -17,7 +17,7 @@ pub const MERGE_RUN_TAGS: Feature = experimental(
     "Tags of the script, the environment and the command line are merged by name",
 );
 pub const NATIVE_HISTOGRAMS: Feature =
-    experimental("native-histograms", "Trends are native histograms in Prometheus (no effect yet)");
+    experimental("native-histograms", "Trends are native histograms in Prometheus");
 
 /// All of them, by name.
 pub const FEATURES: [Feature; 3] = [FREEZE_ENV, MERGE_RUN_TAGS, NATIVE_HISTOGRAMS];

@@ -116,6 +116,7 @@ fn open_outputs(
     let context = OutputContext {
         env: &variables,
         collectors: Some(&collectors),
+        features: &plan.features,
         system_tags: &plan.indexed_system_tags,
         registry,
         watched: &WatchList::new(&plan.thresholds, plan.evaluate_thresholds),

@@ -5,4 +5,5 @@ pub(crate) mod file;
 pub(crate) mod influxdb;
 pub(crate) mod json;
 pub(crate) mod opentelemetry;
+pub(crate) mod prometheus;
 pub mod push;

@@ -78,6 +78,8 @@ pub struct TestPlan {
     pub summary: SummarySettings,
     /// `type[=argument]`, in the order given.
     pub outputs: Vec<String>,
+    /// The experimental features that were asked for, known or not.
+    pub features: Vec<String>,
     /// The config file's settings of outputs, by the outputs' names.
     pub output_settings: Map<String, Value>,
 }
@@ -136,6 +138,7 @@ impl TestPlan {
             user_agent: options.user_agent.clone().unwrap_or_else(|| DEFAULT_USER_AGENT.to_owned()),
             network,
             summary,
+            features: run.features.unwrap_or_default().0,
             outputs: run.out.unwrap_or_default().0,
             output_settings: consolidated.collectors,
         })
