@@ -62,6 +62,15 @@ fn binary_protocol() {
 }
 
 #[test]
+fn shop() {
+    let server = Server::start(Behaviour::Echo);
+    // On a busy machine its limits of time may be missed; what it does is another matter.
+    let outcome = program("shop.js").target(&server).env("DURATION", "2s").arg("--no-thresholds").run();
+    outcome.expect_code(0).expect_value("checks", "fails", 0.0).expect_value("tcp_errors", "count", 0.0);
+    assert!(outcome.measured("items_sold", "count") > 100.0, "{}", outcome.stdout);
+}
+
+#[test]
 fn several_connections() {
     let server = Server::start(Behaviour::Echo);
     let outcome = succeed(program("several-connections.js").target(&server));

@@ -217,12 +217,14 @@
     const [due, sent] = [model.series(protocol.duration), model.series(protocol.waiting)];
     if (!due || !sent) return null;
     if (!model.isOpenLoop) return { sentence: "Left out: without an arrival rate a request has no planned moment, so it is due when it is sent." };
+    // The highest percentile that there are enough samples for.
+    const [p, name] = [[0.99, "p99"], [0.95, "p95"], [0.5, "p50"]].find(([each]) => windowFor(model, due, win, each) && windowFor(model, sent, win, each)) || [];
+    if (!p) return null;
     const lines = [
-      percentileLine(model, win, due, [0.99, "p99", "from due", "--accent", 1.6]),
-      percentileLine(model, win, sent, [0.99, "p99", "from sent", "--s3", 1.4], { dash: [4, 3] }),
-    ].filter(Boolean);
-    if (!lines.length) return null;
-    return { lines: lines.reverse(), height: 92, isLog: true, notes: ["The gap is waiting before the request could be sent."], format: axisTime, isTime: true };
+      percentileLine(model, win, sent, [p, name, "from sent", "--s3", 1.4], { dash: [4, 3] }),
+      percentileLine(model, win, due, [p, name, "from due", "--accent", 1.6]),
+    ];
+    return { lines, unit: `${name} latency, log scale`, height: 92, isLog: true, notes: ["The gap is waiting before the request could be sent."], format: axisTime, isTime: true };
   }
 
   function openChart(model, win) {

@@ -212,7 +212,7 @@
       `<td class="whole expression"><code>${escape(threshold.metric)}<i> ${escape(threshold.source)}</i></code></td>` +
       `<td class="n strong${bad}"><span class="named">measured </span>${W.thresholdValue(threshold, threshold.value, threshold.limit)}</td>` +
       `<td class="n quiet"><span class="named">limit </span>${W.limitText(threshold)}</td>` +
-      `<td class="drop" style="padding-left:32px">${share === null ? "" : shareBar(Math.min(share, 10), isBad)}</td><td class="n drop ${bad || "quiet"}">${shareText}</td>` +
+      `<td class="drop share">${share === null ? "" : shareBar(Math.min(share, 10), isBad)}</td><td class="n drop ${bad || "quiet"}">${shareText}</td>` +
       `<td class="timeline">${stateLine({ changes: threshold.has_data ? threshold.changes : [], now: Math.min(model.length, end), end })}<span class="named${bad}">${W.since(model, threshold)}</span></td>` +
       `<td class="drop ${bad || "quiet"}">${W.since(model, threshold)}</td></tr>`
     );
@@ -230,7 +230,7 @@
     const more = isLong ? `<button class="button more" type="button" data-unfold="thresholds" data-key="more-thresholds">${shown.length < sorted.length ? `show all ${sorted.length}` : "show fewer"}</button>` : "";
     return (
       `<table class="thresholds blocks"><thead><tr><th style="width:102px">Threshold</th><th></th><th class="n">Measured</th><th class="n">Limit</th>` +
-      `<th style="padding-left:32px" colspan="2">Share of the limit used</th><th style="width:216px">State from 0:00 to ${model.isLive ? "now" : moment(model.length)}</th><th style="width:112px"></th></tr></thead><tbody>` +
+      `<th class="share">Share of the limit used</th><th class="used"></th><th style="width:216px">State from 0:00 to ${model.isLive ? "now" : moment(model.length)}</th><th style="width:112px"></th></tr></thead><tbody>` +
       shown.map((threshold) => thresholdRow(model, threshold)).join("") + `</tbody></table>${more}`
     );
   }

@@ -83,14 +83,15 @@
 
     layout() {
       const wide = $("#page").clientWidth - parseFloat(getComputedStyle($("#page")).paddingLeft) * 2;
-      this.view.isNarrow = wide < 700;
-      this.view.curveWidth = this.drawsAll ? Math.min(wide, 640) : wide < 930 ? wide : Math.round((wide - 24) * (650 / 1152));
+      const isUpTo = (width) => matchMedia(`(max-width: ${width}px)`).matches;
+      Object.assign(this.view, { isNarrow: isUpTo(760), isMiddle: isUpTo(1000) });
+      this.view.curveWidth = this.drawsAll ? Math.min(wide, 640) : this.view.isMiddle ? wide : Math.round((wide - 24) * (650 / 1152));
       this.view.wide = wide;
     }
 
     ownWidth(many) {
-      const { wide } = this.view;
-      const columns = this.view.isNarrow ? 1 : many <= 4 ? (wide < 930 ? 1 : 2) : wide < 930 ? 2 : 3;
+      const { wide, isNarrow, isMiddle } = this.view;
+      const columns = isNarrow ? 1 : many <= 4 ? (isMiddle ? 1 : 2) : isMiddle ? 2 : 3;
       this.view.ownWidth = Math.floor((wide - (columns - 1) * 36) / columns);
     }
 

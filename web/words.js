@@ -16,7 +16,7 @@
     EHOSTUNREACH: ["cannot be reached", "could not be reached"],
     ENETUNREACH: ["cannot be reached", "could not be reached"],
     ENOTFOUND: ["cannot be resolved", "could not be resolved"],
-    EMFILE: [null, null],
+    ERR_SOCKET_CLOSED: ["closes connections", "closed connections"],
   };
   const FAILURES = new Set(["socket", "exception", "rejection", "engine", "setup", "teardown", "output", "http", "websocket"]);
   const NEVER_DONE = new Set(["dropped", "interrupted", "never_settled", "vu", "stopped"]);
