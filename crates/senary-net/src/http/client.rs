@@ -190,7 +190,7 @@ impl HttpClient {
 
     /// Waits for the outcome of another connect to the server, if it may come to a connection that can be shared.
     async fn kept_or_probed(&self, way: Way<'_>, id: Option<ConnectionId>) -> Option<Connection> {
-        for _ in 0..2 {
+        loop {
             let shared = self.pool.borrow_mut().shared(way);
             if let Some(connection) = shared {
                 return Some(Connection::Http2(connection));
@@ -199,9 +199,10 @@ impl HttpClient {
                 return Some(kept);
             }
             let probe = self.pool.borrow().probe_of(way)?;
-            probe.notified().await;
+            if !probe.is_shared().await {
+                return None;
+            }
         }
-        None
     }
 
     async fn dial(

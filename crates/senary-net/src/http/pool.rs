@@ -3,6 +3,7 @@
 //! A VU talks to few hosts, so they are searched one after the other: a list takes less memory than a map, and nothing is
 //! allocated to look something up.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use tokio::sync::Notify;
@@ -44,6 +45,21 @@ impl Key {
 /// How many idle connections are kept, whatever hosts they lead to.
 const MAX_IDLE: usize = 100;
 
+/// What came of a connect that other requests wait for.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    known: Notify,
+    is_shared: Cell<bool>,
+}
+
+impl Outcome {
+    /// Whether there is a connection that others may use.
+    pub(super) async fn is_shared(&self) -> bool {
+        self.known.notified().await;
+        self.is_shared.get()
+    }
+}
+
 #[derive(Default)]
 pub(super) struct Pool {
     /// The one that was used last comes last.
@@ -51,7 +67,7 @@ pub(super) struct Pool {
     /// Connections that carry many requests at the same time.
     shared: Vec<(Key, Rc<Http2>)>,
     /// Connects to servers of which it is not known yet what they speak.
-    probing: Vec<(Key, Rc<Notify>)>,
+    probing: Vec<(Key, Rc<Outcome>)>,
     /// Servers of `https` URLs that do not speak HTTP/2.
     without_http2: Vec<Key>,
     /// How often the kept connections were closed.
@@ -98,7 +114,7 @@ impl Pool {
     }
 
     /// What another request has begun, so that it becomes known what the server speaks.
-    pub(super) fn probe_of(&self, way: Way<'_>) -> Option<Rc<Notify>> {
+    pub(super) fn probe_of(&self, way: Way<'_>) -> Option<Rc<Outcome>> {
         self.probing.iter().find(|(key, _)| key.way() == way).map(|(_, probe)| probe.clone())
     }
 
@@ -116,9 +132,12 @@ impl Pool {
         self.probing.push((way.key(), Rc::default()));
     }
 
+    /// The connect has ended: with a connection that can be shared, if there is one with room now.
     pub(super) fn end_probe(&mut self, way: Way<'_>) {
         if let Some(at) = self.probing.iter().position(|(key, _)| key.way() == way) {
-            self.probing.swap_remove(at).1.notify_waiters();
+            let outcome = self.probing.swap_remove(at).1;
+            outcome.is_shared.set(self.shared(way).is_some());
+            outcome.known.notify_waiters();
         }
     }
 

@@ -1,6 +1,8 @@
 //! What the tests of this crate share: a client on a runtime of its own, and peers that do what a test says.
 #![allow(dead_code, reason = "each test takes what it needs")]
 
+pub mod http;
+
 use std::future::poll_fn;
 use std::io::{self, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -85,10 +85,16 @@ impl Http1 {
             keep_text: keep_heads,
         });
         let stream = &mut self.stream;
-        let outcome = poll_fn(|cx| poll(stream, &mut outgoing, &mut incoming, clock, cx)).await;
+        let outcome = poll_fn(|cx| {
+            let polled = poll(stream, &mut outgoing, &mut incoming, clock, cx);
+            // Known even if the exchange is given up.
+            let mut exchange = exchange.borrow_mut();
+            (exchange.sent, exchange.received) = (outgoing.written as u64, incoming.received);
+            polled
+        })
+        .await;
         clock.ended();
         let mut exchange = exchange.borrow_mut();
-        (exchange.sent, exchange.received) = (outgoing.written as u64, incoming.received);
         exchange.response_head = incoming.head_text;
         exchange.proto = incoming.head.as_ref().map(|_| incoming.proto);
         self.used = true;

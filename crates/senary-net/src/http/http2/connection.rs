@@ -24,6 +24,9 @@ const CONNECTION_WINDOW: u32 = 1 << 30;
 /// In bytes: the longest head of a response; as in Go.
 const MAX_HEAD: u32 = 10 << 20;
 
+/// How many requests a server is given before it has said how many it takes; as in Go.
+const STREAMS: usize = 100;
+
 pub(in crate::http) struct Http2 {
     pub(super) sender: SendRequest<Bytes>,
     pub(in crate::http) remote: Address,
@@ -63,6 +66,7 @@ impl Http2 {
         let io = Io::new(stream, fate.clone());
         let begun = Builder::new()
             .enable_push(false)
+            .initial_max_send_streams(STREAMS)
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(MAX_HEAD)

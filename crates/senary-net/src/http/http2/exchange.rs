@@ -46,7 +46,6 @@ pub(in crate::http) struct Failed {
 struct Incoming {
     head: Option<Head>,
     body: Vec<u8>,
-    received: u64,
 }
 
 impl Http2 {
@@ -78,7 +77,7 @@ impl Http2 {
         let mut incoming = Incoming::default();
         let outcome = {
             let mut sending = pin!(send(stream, body, clock, exchange));
-            let mut receiving = pin!(receive(response, request, clock, &mut incoming));
+            let mut receiving = pin!(receive(response, request, clock, exchange, &mut incoming));
             let mut sent = None;
             poll_fn(|cx| {
                 if sent.is_none()
@@ -93,7 +92,6 @@ impl Http2 {
         };
         clock.ended();
         let mut exchange = exchange.borrow_mut();
-        exchange.received = incoming.received;
         if let Some(head) = &incoming.head {
             exchange.proto = Some(Proto::Http2);
             exchange.response_head = keep_heads.then(|| response_text(head));
@@ -137,6 +135,7 @@ async fn receive(
     response: ResponseFuture,
     request: &HttpRequest,
     clock: &Clock,
+    exchange: &RefCell<Exchange>,
     incoming: &mut Incoming,
 ) -> Result<(), Broken> {
     let (parts, mut body) = response.await.map_err(Broken::Stream)?.into_parts();
@@ -146,11 +145,11 @@ async fn receive(
         .iter()
         .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes())))
         .collect();
-    incoming.received = headers.size() as u64;
+    exchange.borrow_mut().received = headers.size() as u64;
     incoming.head = Some(Head { status: parts.status.as_u16(), reason: words(parts.status), headers });
     while let Some(part) = body.data().await {
         let part = part.map_err(Broken::Stream)?;
-        incoming.received += part.len() as u64;
+        exchange.borrow_mut().received += part.len() as u64;
         // It fails for a stream that has ended, which the next read tells.
         let _ = body.flow_control().release_capacity(part.len());
         if request.response_body == ResponseBody::Keep {
