@@ -3,6 +3,7 @@
 //! It sends a request and reads its response, over HTTP/1.1 or HTTP/2 as the server offers it, and keeps connections for the
 //! next request. Redirects, cookies, authentication and compression are the caller's business, as is what an exchange counts as.
 
+pub mod auth;
 mod client;
 mod clock;
 mod connect;
