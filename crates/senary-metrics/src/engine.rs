@@ -62,6 +62,16 @@ struct Watched {
     thresholds: Vec<Watch>,
 }
 
+/// A threshold, and how it stands.
+#[derive(Clone, Copy)]
+pub struct Judgement<'a> {
+    /// The metric as the options name it: with the braces, for a sub-metric.
+    pub name: &'a str,
+    pub metric: &'a Metric,
+    pub expression: &'a Expression,
+    pub result: &'a ThresholdResult,
+}
+
 struct Watch {
     expression: Expression,
     result: ThresholdResult,
@@ -147,6 +157,19 @@ impl Engine {
     /// Evaluates the thresholds at the end, when metrics without samples count as 0.
     pub fn finish(&mut self, elapsed: f64) -> Crossed {
         self.check_thresholds(elapsed, true)
+    }
+
+    /// How the thresholds stood when they were last evaluated, in the order of the options.
+    pub fn judgements(&self) -> impl Iterator<Item = Judgement<'_>> {
+        self.watched.iter().flat_map(|watched| {
+            let metric = &watched.metric;
+            watched.thresholds.iter().map(move |watch| Judgement {
+                name: &watched.name,
+                metric,
+                expression: &watch.expression,
+                result: &watch.result,
+            })
+        })
     }
 
     /// What the samples so far add up to.

@@ -22,7 +22,7 @@ pub mod threshold;
 pub mod totals;
 mod written;
 
-pub use engine::{Engine, Notice, Results};
+pub use engine::{Engine, Judgement, Notice, Results};
 pub use failures::{Details, Failure, FailureId, FailureKind, Failures};
 pub use metric::{Metric, MetricId, MetricType, ValueType};
 pub use registry::{Registry, RegistryError, builtin};

@@ -71,6 +71,8 @@ pub struct Metric {
     pub name: Arc<str>,
     pub kind: MetricType,
     pub contains: ValueType,
+    /// The script has declared it, and neither the program nor a module has before.
+    pub custom: bool,
 }
 
 /// Whether a script may give a metric this name: up to 128 ASCII letters, digits or underscores, starting

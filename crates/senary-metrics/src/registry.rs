@@ -125,7 +125,7 @@ impl Registry {
     pub fn new() -> Self {
         let mut inner = Inner::default();
         for &(name, kind, contains) in builtin::ALL {
-            inner.add(name, kind, contains);
+            inner.add(name, kind, contains, false);
         }
         Self { inner: Arc::new(RwLock::new(inner)) }
     }
@@ -137,12 +137,32 @@ impl Registry {
         kind: MetricType,
         contains: ValueType,
     ) -> Result<MetricId, RegistryError> {
+        self.find_or_add(name, kind, contains, false)
+    }
+
+    /// The same for a metric that a script declares.
+    pub fn declare(
+        &self,
+        name: &str,
+        kind: MetricType,
+        contains: ValueType,
+    ) -> Result<MetricId, RegistryError> {
+        self.find_or_add(name, kind, contains, true)
+    }
+
+    fn find_or_add(
+        &self,
+        name: &str,
+        kind: MetricType,
+        contains: ValueType,
+        custom: bool,
+    ) -> Result<MetricId, RegistryError> {
         if !is_valid_name(name) {
             return Err(RegistryError::InvalidName(name.to_owned()));
         }
         let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
         let Some(&id) = inner.by_name.get(name) else {
-            return Ok(inner.add(name, kind, contains));
+            return Ok(inner.add(name, kind, contains, custom));
         };
         let found = &inner.metrics[id.0 as usize];
         if found.kind != kind {
@@ -181,11 +201,11 @@ impl Default for Registry {
 }
 
 impl Inner {
-    fn add(&mut self, name: &str, kind: MetricType, contains: ValueType) -> MetricId {
+    fn add(&mut self, name: &str, kind: MetricType, contains: ValueType, custom: bool) -> MetricId {
         let id = MetricId(self.metrics.len() as u32);
         let name: Arc<str> = name.into();
         self.by_name.insert(name.clone(), id);
-        self.metrics.push(Metric { id, name, kind, contains });
+        self.metrics.push(Metric { id, name, kind, contains, custom });
         id
     }
 }

@@ -116,7 +116,25 @@ pub struct Expression {
     right: f64,
 }
 
+impl Comparison {
+    fn sign(self) -> &'static str {
+        match self {
+            Self::LessOrEqual => "<=",
+            Self::Less => "<",
+            Self::GreaterOrEqual => ">=",
+            Self::Greater => ">",
+            Self::Equal => "==",
+            Self::NotEqual => "!=",
+        }
+    }
+}
+
 impl Expression {
+    /// The comparison as it is written, and what the value is compared with.
+    pub fn limit(&self) -> (&'static str, f64) {
+        (self.comparison.sign(), self.right)
+    }
+
     pub fn parse(text: &str) -> Result<Self, ExpressionError> {
         let found = COMPARISONS.iter().find_map(|(sign, comparison)| {
             let at = text.find(sign)?;

@@ -68,7 +68,7 @@ impl Metric {
             None => String::new(),
         };
         let contains = if is_time { ValueType::Time } else { ValueType::Default };
-        match vu.registry.get_or_register(&name, kind, contains) {
+        match vu.registry.declare(&name, kind, contains) {
             Ok(id) => {
                 let is_time = is_time && kind == MetricType::Trend;
                 Ok(Self { id, name: name.into(), is_time, series: Cell::new(None) })
