@@ -28,7 +28,7 @@ pub(crate) struct Control {
     /// What went wrong since the last delivery.
     failures: Mutex<Failures>,
     sink: BatchSink,
-    pub(crate) meter: Meter,
+    pub(crate) meter: Arc<Meter>,
     run_tags: TagSet,
     /// Cancelled when the run is to end.
     pub(crate) end: CancellationToken,
@@ -48,7 +48,7 @@ impl Control {
     ) -> Self {
         let (recorder, failures) = (Mutex::new(Recorder::new(producer)), Mutex::default());
         let RunContext { clock, state, sink, .. } = run;
-        Self { state, clock, recorder, failures, sink, meter, run_tags, end, inline }
+        Self { state, clock, recorder, failures, sink, meter: Arc::new(meter), run_tags, end, inline }
     }
 
     pub(crate) fn record_dropped(&self, dropped: &DroppedIterations, count: u64) {

@@ -8,14 +8,14 @@ use std::time::Duration;
 use crate::machine_memory::MachineMemory;
 
 /// A worker whose idle share falls below 10 % has no time to spare: whatever happens waits for its turn.
-const BUSY: f64 = 0.9;
+pub const BUSY: f64 = 0.9;
 /// An event loop that is this late distorts what it measures, if the worker had work for half of the time.
-const LATE_LOOP: Duration = Duration::from_millis(100);
+pub const LATE_LOOP: Duration = Duration::from_millis(100);
 const LATE_LOOP_BUSY: f64 = 0.5;
 /// Who ran for less than this had next to nothing to do: that the machine lets it wait is no evidence.
 const AT_WORK: f64 = 0.1;
 /// An iteration of an arrival rate that begins later than this was not started at its rate.
-pub(crate) const LATE_START: Duration = Duration::from_millis(50);
+pub const LATE_START: Duration = Duration::from_millis(50);
 /// The share of late starts that makes a window count, and how many starts it takes to speak of a share.
 const LATE_STARTS: f64 = 0.1;
 const MANY_STARTS: u64 = 10;

@@ -173,7 +173,10 @@ impl<F: VuFactory> Scheduler<F> {
 
     /// A handle on the scheduler's progress that may go anywhere.
     pub fn watch(&self) -> ProgressWatch {
-        ProgressWatch(self.inner.scenarios.clone().into())
+        ProgressWatch {
+            scenarios: self.inner.scenarios.clone().into(),
+            meter: self.inner.control.meter.clone(),
+        }
     }
 
     /// Ends what still runs, drops the VUs, delivers the last samples and joins the threads.
@@ -197,12 +200,20 @@ impl<F: VuFactory> Drop for Scheduler<F> {
 }
 
 /// Reads how far a run is.
-#[derive(Clone, Debug)]
-pub struct ProgressWatch(Arc<[Arc<ScenarioState>]>);
+#[derive(Clone)]
+pub struct ProgressWatch {
+    scenarios: Arc<[Arc<ScenarioState>]>,
+    meter: Arc<Meter>,
+}
 
 impl ProgressWatch {
     pub fn progress(&self) -> Vec<ScenarioProgress> {
-        self.0.iter().filter(|s| s.share.has_work()).map(|s| s.progress()).collect()
+        self.scenarios.iter().filter(|s| s.share.has_work()).map(|s| s.progress()).collect()
+    }
+
+    /// Whether the generator has held the run back so far.
+    pub fn saturation(&self) -> Saturation {
+        self.meter.judge()
     }
 }
 
