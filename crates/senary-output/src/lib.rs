@@ -10,11 +10,13 @@ mod ledger;
 mod number;
 mod output;
 mod outputs;
+pub mod period;
 mod pipeline;
 pub mod settings;
 mod slot;
 pub mod summary;
 mod time;
+pub mod timeline;
 mod writable;
 
 pub use catalog::{OutputError, OutputSpec, output_variables, outputs_help};
@@ -22,7 +24,7 @@ pub use ledger::Ledger;
 pub use number::{TimeUnit, TimeUnitError};
 pub use output::{Backlog, CreateError, Output, OutputContext, Urgency};
 pub use outputs::push;
-pub use pipeline::{Finished, Pipeline, PipelineConfig, PipelineHandle};
+pub use pipeline::{Finished, OnJudged, Pipeline, PipelineConfig, PipelineHandle};
 pub use summary::{
     Remark, SaveError, Summary, SummaryOptions, TrendStat, TrendStatError, WhatWentWrong, save,
 };

@@ -32,7 +32,12 @@ pub struct PipelineConfig {
     pub elapsed: Arc<dyn Fn() -> f64 + Send + Sync>,
     /// Called once, on the collector's thread, when a threshold asks to end the run.
     pub on_abort: Box<dyn FnOnce(Crossed) + Send>,
+    /// Called on the collector's thread whenever thresholds were evaluated.
+    pub on_judged: OnJudged,
 }
+
+/// Learns how the thresholds of an engine stand.
+pub type OnJudged = Box<dyn FnMut(&Engine) + Send>;
 
 /// A running collector.
 pub struct Pipeline {
@@ -67,6 +72,7 @@ impl Pipeline {
             outputs: config.outputs.into_iter().map(OutputSlot::new).collect::<io::Result<_>>()?,
             elapsed: config.elapsed,
             on_abort: Some(config.on_abort),
+            on_judged: config.on_judged,
         };
         let collector =
             thread::Builder::new().name("collector".to_owned()).spawn(move || collector.run(&receiver))?;
@@ -176,6 +182,7 @@ struct Collector {
     elapsed: Arc<dyn Fn() -> f64 + Send + Sync>,
     /// `None` once called.
     on_abort: Option<Box<dyn FnOnce(Crossed) + Send>>,
+    on_judged: OnJudged,
 }
 
 impl Collector {
@@ -229,6 +236,7 @@ impl Collector {
 
     fn evaluate(&mut self) {
         let crossed = self.engine.evaluate((self.elapsed)());
+        (self.on_judged)(&self.engine);
         if crossed.abort
             && let Some(on_abort) = self.on_abort.take()
         {
@@ -238,6 +246,7 @@ impl Collector {
 
     fn finish(mut self, elapsed: f64) -> Finished {
         let crossed = self.engine.finish(elapsed);
+        (self.on_judged)(&self.engine);
         let results = Arc::new(self.engine.results(elapsed));
         self.outputs.iter_mut().for_each(|output| output.conclude(&results));
         self.outputs.iter().for_each(OutputSlot::begin_to_close);
@@ -338,7 +347,8 @@ mod tests {
     }
 
     fn config(engine: Engine, outputs: Vec<Box<dyn Output>>) -> PipelineConfig {
-        PipelineConfig { engine, outputs, elapsed: Arc::new(|| 5.0), on_abort: Box::new(|_| {}) }
+        let (elapsed, on_abort) = (Arc::new(|| 5.0), Box::new(|_: Crossed| {}));
+        PipelineConfig { engine, outputs, elapsed, on_abort, on_judged: Box::new(|_| {}) }
     }
 
     fn iterations(results: &Results) -> f64 {
@@ -477,6 +487,7 @@ mod tests {
                 outputs: Vec::new(),
                 elapsed: config.elapsed,
                 on_abort: Some(config.on_abort),
+                on_judged: config.on_judged,
             };
             collector.evaluate();
             collector.collect(&Arc::new(Worker::new().batch(3)));

@@ -1,0 +1,364 @@
+//! The run over time: for each metric, and for the parts of it that matter, what its samples come to in every interval.
+//!
+//! It is one consumer of samples among others. Intervals are a second long at first. When there are more of them than
+//! [`MAX_INTERVALS`], or they take more than [`MAX_BYTES`], two and two become one, so that the memory is bounded however
+//! long a run lasts; charts of a long run have no room for more points. Series beyond [`MAX_SERIES`] are left out and
+//! counted.
+//!
+//! `buckets` holds distributions, `cell` an interval, `track` a series; `document` and `totals` are what others read.
+
+mod buckets;
+mod cell;
+mod document;
+mod totals;
+mod track;
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustc_hash::FxHashMap;
+use senary_metrics::tags::system;
+use senary_metrics::threshold::WatchList;
+use senary_metrics::{
+    Metric, MetricType, Registry, SampleBatch, Series, SeriesMap, TagSet, Timestamp, ValueType, builtin,
+};
+use serde::{Deserialize, Serialize};
+
+pub use cell::{Cell, Spread};
+pub use document::{Position, TimelinePart, number};
+pub use totals::{curve_of_sink, curve_of_track, of_sink, of_track, put};
+pub use track::{Nature, Part, Track, TrackId};
+
+use crate::output::Output;
+
+/// An hour of seconds.
+pub const MAX_INTERVALS: u32 = 3600;
+/// Bytes that all closed intervals may take together.
+pub const MAX_BYTES: usize = 24 << 20;
+/// Series there may be.
+pub const MAX_SERIES: usize = 500;
+
+/// Nanoseconds of an interval, at first.
+const SECOND: i64 = 1_000_000_000;
+
+/// Tags whose values always have a series of their own: the code of an error, the worker of a figure about the generator.
+const TELLING_TAGS: [&str; 2] = ["error_code", "worker"];
+
+/// What a time line has to know of a test.
+#[derive(Clone, Debug)]
+pub struct TimelineConfig {
+    pub registry: Registry,
+    pub watched: WatchList,
+    /// Whether there are several scenarios, which are told apart then.
+    pub by_scenario: bool,
+}
+
+/// The series of a run over time.
+pub struct Timeline {
+    config: TimelineConfig,
+    tracks: Vec<Track>,
+    by_id: FxHashMap<TrackId, u32>,
+    routes: SeriesMap<Box<[u32]>>,
+    /// When the first interval begins, and how long an interval is, in nanoseconds.
+    base: Option<Timestamp>,
+    start: Option<Box<dyn Fn() -> Option<Timestamp> + Send>>,
+    step: i64,
+    /// Intervals so far: up to the one of the latest sample.
+    intervals: u32,
+    /// Parts that found no room.
+    left_out: u64,
+    max_bytes: usize,
+}
+
+impl Timeline {
+    pub fn new(config: TimelineConfig) -> Self {
+        Self {
+            config,
+            tracks: Vec::new(),
+            by_id: FxHashMap::default(),
+            routes: SeriesMap::default(),
+            base: None,
+            start: None,
+            step: SECOND,
+            intervals: 0,
+            left_out: 0,
+            max_bytes: MAX_BYTES,
+        }
+    }
+
+    /// Says how to learn when the first interval begins. Samples before that are counted in it.
+    pub fn begin_at(&mut self, start: impl Fn() -> Option<Timestamp> + Send + 'static) {
+        self.start = Some(Box::new(start));
+    }
+
+    pub fn add(&mut self, batch: &SampleBatch) {
+        let mut routes = std::mem::take(&mut self.routes);
+        routes.learn(batch, |series| self.route(series));
+        for (route, sample) in routes.samples(batch) {
+            // A value that is no number has no place in a chart.
+            if !sample.value.is_nan() {
+                let interval = self.interval(sample.time);
+                let value = sample.value.clamp(f64::MIN, f64::MAX);
+                for &track in route {
+                    self.tracks[track as usize].add(interval, value, sample.time);
+                }
+            }
+        }
+        self.routes = routes;
+    }
+
+    /// Adds a figure that is no sample: what the machine said of the generator at a moment.
+    pub fn note(
+        &mut self,
+        name: &str,
+        tags: &[(&str, &str)],
+        contains: ValueType,
+        value: f64,
+        time: Timestamp,
+    ) {
+        let part = if tags.is_empty() { Part::Whole } else { Part::Scenario };
+        let tags = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let own = name.starts_with("senary_");
+        let nature = Nature { kind: MetricType::Gauge, contains, custom: false, own };
+        let id = TrackId { metric: name.to_owned(), tags, part };
+        let interval = self.interval(time);
+        if let Some(track) = self.track(id, nature) {
+            self.tracks[track as usize].add(interval, value, time);
+        }
+    }
+
+    /// Closes the intervals that samples hardly come for any more, and keeps the memory within its bound.
+    pub fn settle(&mut self) {
+        // The last but one is still open: workers deliver their samples a moment later.
+        let open = self.intervals.saturating_sub(2);
+        self.tracks.iter_mut().for_each(|track| track.close_before(open));
+        while self.tracks.iter().map(Track::bytes).sum::<usize>() > self.max_bytes && self.intervals > 1 {
+            self.fold();
+        }
+    }
+
+    /// Adds the series of another part of the run, or of another process. The intervals of both begin at their own start.
+    pub fn merge(&mut self, other: &Written) -> Result<(), DamagedTimeline> {
+        let mut other = other.clone();
+        if !is_step(other.step) {
+            return Err(DamagedTimeline(other.step));
+        }
+        while self.step < other.step {
+            self.fold();
+        }
+        while other.step < self.step {
+            other.fold();
+        }
+        for (id, nature, cells) in other.tracks {
+            let Some(track) = self.track(id, nature) else { continue };
+            let track = &mut self.tracks[track as usize];
+            let fitting = cells.into_iter().filter(|(_, cell)| cell.is_of(track.nature.kind));
+            for (interval, cell) in fitting.collect::<Vec<_>>() {
+                track.close(interval, cell);
+            }
+        }
+        self.intervals = self.intervals.max(other.intervals);
+        while self.intervals > MAX_INTERVALS {
+            self.fold();
+        }
+        Ok(())
+    }
+
+    /// All of it, for a file.
+    pub fn written(&self) -> Written {
+        let tracks = self.tracks.iter().map(|track| (track.id.clone(), track.nature, track.cells(0)));
+        Written { step: self.step, intervals: self.intervals, tracks: tracks.collect() }
+    }
+
+    /// Seconds of an interval.
+    pub fn step(&self) -> f64 {
+        self.step as f64 / SECOND as f64
+    }
+
+    pub fn intervals(&self) -> u32 {
+        self.intervals
+    }
+
+    pub fn tracks(&self) -> &[Track] {
+        &self.tracks
+    }
+
+    /// The track of a whole metric.
+    pub fn whole(&self, metric: &str) -> Option<&Track> {
+        let id = TrackId { metric: metric.to_owned(), tags: Vec::new(), part: Part::Whole };
+        self.by_id.get(&id).map(|at| &self.tracks[*at as usize])
+    }
+
+    /// Series that found no room.
+    pub fn left_out(&self) -> u64 {
+        self.left_out
+    }
+
+    /// The interval of a time. If there are too many, intervals become longer.
+    fn interval(&mut self, time: Timestamp) -> u32 {
+        if self.base.is_none() {
+            self.base = match &self.start {
+                Some(start) => start(),
+                None => Some(time),
+            };
+        }
+        // Before the start everything is in the first interval.
+        let since = self.base.map_or(0, |base| time.0.saturating_sub(base.0).max(0));
+        while since / self.step >= i64::from(MAX_INTERVALS) {
+            self.fold();
+        }
+        let interval = (since / self.step) as u32;
+        self.intervals = self.intervals.max(interval + 1);
+        interval
+    }
+
+    fn fold(&mut self) {
+        self.tracks.iter_mut().for_each(Track::fold);
+        self.step *= 2;
+        self.intervals = self.intervals.div_ceil(2);
+    }
+
+    /// The tracks that the samples of a series belong to.
+    fn route(&mut self, series: &Series) -> Box<[u32]> {
+        let Some(metric) = self.config.registry.metric(series.metric) else { return Box::default() };
+        let nature = Nature {
+            kind: metric.kind,
+            contains: metric.contains,
+            custom: metric.custom,
+            own: builtin::is_own(metric.id),
+        };
+        let ids = self.ids(&metric, &series.tags);
+        ids.into_iter().filter_map(|id| self.track(id, nature)).collect()
+    }
+
+    fn ids(&self, metric: &Metric, tags: &TagSet) -> Vec<TrackId> {
+        let id = |part, tags| TrackId { metric: metric.name.to_string(), tags, part };
+        let mut ids = vec![id(Part::Whole, Vec::new())];
+        let selected =
+            self.config.watched.submetrics_of(&metric.name).filter(|selector| selector.matches(tags));
+        ids.extend(selected.map(|selector| id(Part::Submetric, selector.tags.clone())));
+        let of = |key: &str| {
+            let value = tags.get(key).filter(|value| !value.is_empty())?;
+            Some(vec![(key.to_owned(), value.to_owned())])
+        };
+        if self.config.by_scenario {
+            ids.extend(of(system::SCENARIO).map(|tags| id(Part::Scenario, tags)));
+        }
+        match of(system::CHECK).filter(|_| metric.id == builtin::CHECKS) {
+            Some(mut check) => {
+                check.extend(of(system::GROUP).into_iter().flatten());
+                ids.push(id(Part::Tag, check));
+            }
+            None => ids.extend(of(system::GROUP).map(|tags| id(Part::Group, tags))),
+        }
+        ids.extend(TELLING_TAGS.into_iter().filter_map(of).map(|tags| id(Part::Tag, tags)));
+        // What a threshold names is not there twice.
+        let named: Vec<_> =
+            ids.iter().filter(|id| id.part == Part::Submetric).map(|id| id.tags.clone()).collect();
+        ids.retain(|id| id.part == Part::Submetric || !named.contains(&id.tags));
+        ids.dedup();
+        ids
+    }
+
+    /// The place of a track; `None` if it is one too many.
+    fn track(&mut self, id: TrackId, nature: Nature) -> Option<u32> {
+        if let Some(at) = self.by_id.get(&id) {
+            return Some(*at);
+        }
+        // The metrics themselves are always there: a script has declared each of them.
+        if self.tracks.len() >= MAX_SERIES && id.part != Part::Whole {
+            if self.left_out == 0 {
+                log::warn!(
+                    "The charts of the report and the dashboard show the first {MAX_SERIES} series: groups, checks and codes that come later are only part of their metrics"
+                );
+            }
+            self.left_out += 1;
+            return None;
+        }
+        let at = self.tracks.len() as u32;
+        self.by_id.insert(id.clone(), at);
+        self.tracks.push(Track::new(id, nature));
+        Some(at)
+    }
+}
+
+/// Whether intervals may be this long, in nanoseconds.
+fn is_step(step: i64) -> bool {
+    step >= SECOND && step % SECOND == 0 && (step / SECOND).count_ones() == 1
+}
+
+/// A time line that nobody has written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the time line is damaged: its intervals are {0} ns long, which is no second times a power of two")]
+pub struct DamagedTimeline(i64);
+
+/// A time line as it is written down.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Written {
+    /// Nanoseconds of an interval.
+    step: i64,
+    intervals: u32,
+    tracks: Vec<(TrackId, Nature, Vec<(u32, Cell)>)>,
+}
+
+impl Written {
+    fn fold(&mut self) {
+        for (_, _, cells) in &mut self.tracks {
+            let mut folded: Vec<(u32, Cell)> = Vec::new();
+            for (interval, cell) in cells.drain(..) {
+                match folded.last_mut() {
+                    Some((at, own)) if *at == interval / 2 => own.merge(&cell),
+                    _ => folded.push((interval / 2, cell)),
+                }
+            }
+            *cells = folded;
+        }
+        self.step = self.step.saturating_mul(2);
+        self.intervals = self.intervals.div_ceil(2);
+    }
+}
+
+/// A time line that is written by the collector and read by others.
+#[derive(Clone)]
+pub struct SharedTimeline(Arc<Mutex<Timeline>>);
+
+impl SharedTimeline {
+    pub fn new(config: TimelineConfig) -> Self {
+        Self(Arc::new(Mutex::new(Timeline::new(config))))
+    }
+
+    /// What the pipeline hands samples to.
+    pub fn output(&self) -> Box<dyn Output> {
+        Box::new(TimelineOutput(self.clone()))
+    }
+
+    /// While it is held, the collector waits: hold it for a moment only.
+    pub fn lock(&self) -> MutexGuard<'_, Timeline> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct TimelineOutput(SharedTimeline);
+
+impl Output for TimelineOutput {
+    fn description(&self) -> String {
+        "time line of the run".to_owned()
+    }
+
+    fn add(&mut self, batch: &SampleBatch) -> io::Result<()> {
+        self.0.lock().add(batch);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.lock().settle();
+        Ok(())
+    }
+
+    fn close(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
