@@ -12,10 +12,10 @@ use senary_words::remedy::explained;
 
 use crate::archive::ArchiveError;
 use crate::cli::UsageError;
+use crate::http_server::BindError;
 use crate::logging::LogError;
 use crate::options::OptionsError;
 use crate::plan::PlanError;
-use crate::rest::BindError;
 use crate::settings::SettingsError;
 
 /// A function of the script with a time limit.

@@ -1,25 +1,43 @@
 //! The REST API of a run (`--address`): what it is asked, and what it may do, over HTTP.
 //!
-//! `server` is a thread of its own that speaks HTTP and never disturbs a VU, `guard` says who may ask, `connections` what
-//! clients may take of this machine, `routes` which request gets which answer, `documents` how figures are written. What
+//! `http_server` speaks HTTP; here `routes` says which request gets which answer, `documents` how figures are written. What
 //! a run can tell and do is a [`RunControl`].
 //! Routes, bodies and codes are the reference's (<https://grafana.com/docs/k6/latest/reference/k6-rest-api/>), so
 //! that what drives the reference drives Senary.
 
-mod connections;
 mod documents;
-mod guard;
 mod process;
 mod routes;
-mod server;
+#[cfg(test)]
+mod tests;
 
+use std::sync::Arc;
+
+use hyper::StatusCode;
 use senary_metrics::Results;
 
 use crate::gate::PauseError;
+use crate::http_server::{Answer, Asked, BindError, Bound, Server, Site};
 use crate::run_phase::RunPhase;
-#[cfg(fuzzing)]
+use routes::Reply;
 pub use routes::respond;
-pub use server::{BindError, Server};
+
+/// Answers for a run on `host:port`, or on all addresses for `:port`, until the server is dropped.
+pub fn serve(address: &str, run: Arc<dyn RunControl>) -> Result<Server, BindError> {
+    Bound::new(address)?.serve("rest-api", Arc::new(Api(run)))
+}
+
+struct Api(Arc<dyn RunControl>);
+
+impl Site for Api {
+    fn answer(&self, asked: &Asked<'_>) -> Answer {
+        respond(self.0.as_ref(), &asked.head.method, asked.head.uri.path(), asked.body).into()
+    }
+
+    fn error(&self, status: StatusCode, title: &str, detail: &str) -> Answer {
+        Reply::error(status, title, detail).into()
+    }
+}
 
 /// What the API needs of a run. Methods may block; each is called on a thread where that is no harm.
 pub trait RunControl: Send + Sync + 'static {

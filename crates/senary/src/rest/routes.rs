@@ -5,6 +5,7 @@ use senary_words::percent;
 use serde_json::Value;
 
 use super::{RunControl, documents, process};
+use crate::http_server::Answer;
 
 /// Of most answers: the reference names no type for them and lets its HTTP library guess.
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -19,6 +20,12 @@ pub struct Reply {
     pub status: StatusCode,
     pub content_type: &'static str,
     pub body: String,
+}
+
+impl From<Reply> for Answer {
+    fn from(reply: Reply) -> Self {
+        Self::new(reply.status, reply.content_type, reply.body)
+    }
 }
 
 impl Reply {

@@ -36,7 +36,7 @@ impl Guard {
         for host in hosts {
             if !self.is_own(&host_of(host)) {
                 return Some(format!(
-                    "requests for the host {host:?} are refused: ask for an IP address, for localhost, or for the host that --address has"
+                    "requests for the host {host:?} are refused: ask for an IP address, for localhost, or for the host that the server was given"
                 ));
             }
         }
