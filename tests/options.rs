@@ -213,13 +213,11 @@ fn outputs_that_are_gone_say_so() {
 fn what_has_no_effect_is_warned_of() {
     let script = "export default function () {}";
     let program = Program::script(BINARY, script)
-        .file("config.json", r#"{"webDashboard": true}"#)
-        .args(["--config", "config.json", "--profiling-enabled", "--traces-output", "otel"])
+        .args(["--profiling-enabled", "--traces-output", "otel"])
         .args(["--compatibility-mode", "experimental_enhanced", "--log-format=raw"]);
     let outcome = program.run();
     outcome.expect_code(0);
     for text in [
-        "webDashboard (K6_WEB_DASHBOARD) has no effect",
         "--profiling-enabled has no effect",
         "--traces-output has no effect",
         "\"experimental_enhanced\" is deprecated",

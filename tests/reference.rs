@@ -164,7 +164,7 @@ fn environment_variables() {
         }
     }
     assert!(program.len() > 50, "{program:?}");
-    let pages = ["options.md", "command-line.md", "outputs.md"].map(page).concat();
+    let pages = ["options.md", "command-line.md", "outputs.md", "dashboard.md"].map(page).concat();
     let mut documented = words(&pages, "K6_", is_variable);
     documented.extend(words(&pages, "SENARY_", is_variable));
     // An example of what the prefix makes.

@@ -24,6 +24,8 @@ const BANNER: &str = r"
 pub struct Description<'a> {
     /// The script as it was named on the command line.
     pub script: &'a str,
+    /// Where the dashboard is, if there is one.
+    pub dashboard: Option<&'a str>,
     /// How each output names itself: `json (results.json)`.
     pub outputs: &'a [String],
     pub plan: &'a LoadPlan,
@@ -43,7 +45,9 @@ pub fn text(run: &Description<'_>) -> String {
     }
     let output = if run.outputs.is_empty() { "-".to_owned() } else { run.outputs.join(", ") };
     let _ = writeln!(text);
-    for (label, what) in [("execution", "local"), ("script", run.script), ("output", &output)] {
+    let dashboard = run.dashboard.map(|url| ("web dashboard", url));
+    let facts = [("execution", "local"), ("script", run.script)].into_iter().chain(dashboard);
+    for (label, what) in facts.chain([("output", output.as_str())]) {
         let _ = writeln!(text, "{label:>14}: {value}{what}{value:#}");
     }
     let scenarios = run.plan.scenarios();
@@ -65,7 +69,7 @@ pub fn text(run: &Description<'_>) -> String {
 }
 
 /// The load of a scenario, by what falls to this process, in one line.
-fn describe(scenario: &Scenario, share: &Share) -> String {
+pub fn describe(scenario: &Scenario, share: &Share) -> String {
     let vus = share.vus;
     let mut facts = Vec::new();
     let mut fact = |name: &str, value: String| facts.push(format!("{name}: {value}"));
@@ -190,7 +194,7 @@ mod tests {
     }
 
     fn below_the_art(plan: &LoadPlan, outputs: &[String]) -> String {
-        let text = text(&Description { script: "script.js", outputs, plan, color: false });
+        let text = text(&Description { script: "script.js", dashboard: None, outputs, plan, color: false });
         text[text.find("     execution").unwrap()..].to_owned()
     }
 
@@ -244,7 +248,15 @@ mod tests {
     #[test]
     fn colours_only_when_asked_for() {
         let plan = LoadPlan::new(all(), SegmentTuple::full());
-        let with = |color| text(&Description { script: "s.js", outputs: &[], plan: &plan, color });
+        let with = |color| {
+            text(&Description {
+                script: "s.js",
+                dashboard: Some("http://127.0.0.1:5665"),
+                outputs: &[],
+                plan: &plan,
+                color,
+            })
+        };
         assert!(!with(false).contains('\x1b'));
         assert!(with(true).contains("script: \x1b[36ms.js\x1b[0m\n"));
     }

@@ -17,16 +17,17 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::RunArgs;
+use crate::dashboard::{self, Prepared, Wanted, Watching};
 use crate::environment::Environment;
 use crate::event_loop::event_loop;
 use crate::failure::Failure;
+use crate::http_server::Server;
 use crate::options::OptionLayers;
 use crate::plan::TestPlan;
-use crate::rest::Server;
 use crate::script::Planned;
 use crate::settings::{GlobalSettings, RuntimeSettings};
 use crate::test_run::TestRun;
-use crate::{failures, logging, open_files, report, script, signals, stacks, view, vu_memory};
+use crate::{failures, logging, open_files, report, rest, script, signals, stacks, view, vu_memory};
 
 pub fn run(args: &RunArgs, global: &GlobalSettings, env: &Environment) -> Result<(), Failure> {
     let shutdown = Shutdown::new();
@@ -62,12 +63,16 @@ async fn main_line(
     }
     let echo = start_echo(args, &mut runtime)?;
     let Planned { test, plan, .. } = script::planned(name, layers, &runtime, global, env, &shutdown).await?;
-    let outputs = open_outputs(&plan, test.bundle.registry(), env)?;
+    let mut outputs = open_outputs(&plan, test.bundle.registry(), env)?;
+    let prepared = Prepared::new(Wanted::new(args, &plan, env)?, &plan, test.bundle.registry())?;
 
     // Plan → scheduler → workers → iterations → samples → metrics engine and outputs.
     let view = view::View::new(global);
-    view.describe(name, &plan.load, &outputs);
+    let url = prepared.as_ref().and_then(Prepared::url);
+    view.describe(name, &plan.load, &outputs, url.as_deref());
+    outputs.extend(prepared.iter().flat_map(Prepared::outputs));
     let run = TestRun::start(plan, Arc::new(test.bundle), outputs, worker_count(args), shutdown)?;
+    let mut watching = prepared.map(|prepared| prepared.start(&run, &test.source.url)).transpose()?;
     let api = serve_api(&run, global)?;
     if run.plan.paused {
         say_how_to_resume(api.as_ref());
@@ -77,6 +82,7 @@ async fn main_line(
     vu_memory::refuse_too_many(&run)?;
     let progress = view.follow(&run)?;
     let outcome = run.execute().await;
+    watching.iter_mut().for_each(Watching::run_is_over);
     let (ended, finished) = run.finish().await;
 
     // Results → summary → exit code. What the load had to say last stands above the bars that stay; of blocks, the last
@@ -89,8 +95,12 @@ async fn main_line(
     let reported = report::write(&ended, finished.results, wrong, script, global.no_color, &signalled).await;
     drop(last_block);
     senary_net::lingering::wait_all();
+    let verdict = ended.verdict(outcome.and(reported), finished.crossed);
+    if let Some(watching) = watching {
+        watching.finish(&verdict, &ended, finished.output_errors, &signalled).await;
+    }
     ended.linger(&signalled, global.quiet).await;
-    ended.verdict(outcome.and(reported), finished.crossed)
+    verdict
 }
 
 /// The echo server of `--with-echo`, on a free port, and its address in the script's `__ENV`.
@@ -122,13 +132,14 @@ fn open_outputs(
         watched: &WatchList::new(&plan.thresholds, plan.evaluate_thresholds),
     };
     let open = |text: &String| OutputSpec::parse(text)?.create(&context);
-    plan.outputs.iter().map(open).collect::<Result<_, _>>().map_err(Failure::Output)
+    let texts = plan.outputs.iter().filter(|text| !dashboard::is_meant_by(text));
+    texts.map(open).collect::<Result<_, _>>().map_err(Failure::Output)
 }
 
 /// The REST API, if an address was given. Only one that was given as a flag has to be had.
 fn serve_api(run: &TestRun, global: &GlobalSettings) -> Result<Option<Server>, Failure> {
     let Some(address) = &global.address else { return Ok(None) };
-    match Server::start(address, run.handle.clone()) {
+    match rest::serve(address, run.handle.clone()) {
         Ok(server) => Ok(Some(server)),
         Err(error) if global.address_from_flag => Err(Failure::RestApi(error)),
         Err(error) => {

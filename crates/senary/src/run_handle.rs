@@ -1,6 +1,6 @@
 //! What all that has to do with a run may know of it and do to it: the main line, the display, and the REST API.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use senary_execution::{RunContext, StopReason};
 use senary_js::{Lifecycle, bundle};
@@ -10,13 +10,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::gate::{Gate, PauseError};
 use crate::rest::{RunControl, Status};
-use crate::run_phase::RunPhaseCell;
+use crate::run_events::{RunEvents, ThresholdState};
+use crate::run_phase::RunPhase;
 
 /// A run, seen from outside of it. It outlives the pipeline: with `--linger` people still ask.
 pub struct RunHandle {
     pub run: RunContext,
     pub lifecycle: Lifecycle,
-    pub phase: RunPhaseCell,
+    pub events: Arc<RunEvents>,
     /// Where a run waits that was started with `--paused`.
     pub gate: Gate,
     pipeline: PipelineHandle,
@@ -25,9 +26,29 @@ pub struct RunHandle {
 }
 
 impl RunHandle {
-    pub fn new(lifecycle: Lifecycle, gate: Gate, pipeline: PipelineHandle) -> Self {
-        let (run, phase) = (lifecycle.run.clone(), RunPhaseCell::default());
-        Self { run, lifecycle, phase, gate, pipeline, last_results: Mutex::default() }
+    pub fn new(lifecycle: Lifecycle, gate: Gate, pipeline: PipelineHandle, events: Arc<RunEvents>) -> Self {
+        let run = lifecycle.run.clone();
+        Self { run, lifecycle, events, gate, pipeline, last_results: Mutex::default() }
+    }
+
+    /// Tells that the run enters a phase.
+    pub fn enter(&self, phase: RunPhase) {
+        log::debug!("The run enters the phase {phase:?}");
+        self.events.enter(phase, self.run.state.run_duration());
+    }
+
+    /// Judges the thresholds by what was measured so far, and tells how they stand. Nothing happens once the run is over.
+    pub fn judge(&self) -> bool {
+        let at = self.run.state.run_duration();
+        let states = self.pipeline.query(move |engine| {
+            let crossed = engine.evaluate(at.as_secs_f64());
+            (engine.judgements().map(|judgement| ThresholdState::of(&judgement)).collect(), crossed)
+        });
+        let Some((states, crossed)) = states else {
+            return self.results().metrics.iter().all(|m| m.thresholds.iter().all(|t| t.ok));
+        };
+        self.events.judged(states, at);
+        crossed.metrics.is_empty()
     }
 
     pub fn keep(&self, results: &Results) {
@@ -42,18 +63,13 @@ impl RunHandle {
 
 impl RunControl for RunHandle {
     fn status(&self) -> Status {
-        let elapsed = self.run.state.run_duration().as_secs_f64();
-        let crossed = self.pipeline.query(move |engine| engine.evaluate(elapsed));
         Status {
-            phase: self.phase.get(),
+            phase: self.events.phase(),
             paused: self.gate.is_paused(),
             vus: self.run.state.active_vus(),
             vus_max: self.run.state.initialized_vus(),
             stopped: self.run.shutdown.reason() == Some(&StopReason::RestApi),
-            tainted: match crossed {
-                Some(crossed) => !crossed.metrics.is_empty(),
-                None => self.results().metrics.iter().any(|m| m.thresholds.iter().any(|t| !t.ok)),
-            },
+            tainted: !self.judge(),
         }
     }
 

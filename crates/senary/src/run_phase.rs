@@ -1,6 +1,4 @@
-//! The phase a run is in: written by the main line, read by the progress display and the REST API.
-
-use std::sync::atomic::{AtomicU8, Ordering};
+//! The phases that a run goes through. Which one it is in is among the events of the run.
 
 /// Declares the phases and the list of all of them.
 macro_rules! phases {
@@ -13,6 +11,7 @@ macro_rules! phases {
             $($(#[$doc])* $name = $code,)*
         }
 
+        #[cfg(test)]
         const ALL: &[RunPhase] = &[$(RunPhase::$name,)*];
     };
 }
@@ -44,33 +43,12 @@ impl RunPhase {
     }
 }
 
-/// The phase of one run, shared.
-#[derive(Debug, Default)]
-pub struct RunPhaseCell(AtomicU8);
-
-impl RunPhaseCell {
-    pub fn set(&self, phase: RunPhase) {
-        self.0.store(phase.code(), Ordering::Release);
-    }
-
-    pub fn get(&self) -> RunPhase {
-        let code = self.0.load(Ordering::Acquire);
-        ALL.iter().copied().find(|phase| phase.code() == code).unwrap_or(RunPhase::Created)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn every_phase_is_kept() {
-        let cell = RunPhaseCell::default();
-        assert_eq!(cell.get(), RunPhase::Created);
-        for phase in ALL.iter().copied() {
-            cell.set(phase);
-            assert_eq!(cell.get(), phase);
-        }
+    fn a_run_is_running_from_its_start_to_its_teardown() {
         let running: Vec<u8> = ALL.iter().filter(|p| p.is_running()).map(|p| p.code()).collect();
         assert_eq!(running, [5, 6, 7, 8]);
     }

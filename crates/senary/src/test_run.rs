@@ -23,6 +23,7 @@ use crate::background::Background;
 use crate::failure::{Failure, LifecycleFunction};
 use crate::gate::Gate;
 use crate::plan::TestPlan;
+use crate::run_events::{RunEvents, ThresholdState};
 use crate::run_handle::RunHandle;
 use crate::run_phase::RunPhase;
 use crate::settings::SummaryMode;
@@ -32,6 +33,8 @@ use crate::{failures, saturation, script, verdict};
 pub struct TestRun {
     pub plan: Arc<TestPlan>,
     pub handle: Arc<RunHandle>,
+    /// Threads that run VUs.
+    pub workers: usize,
     scheduler: Scheduler<JsVuFactory>,
     pipeline: Pipeline,
     /// Whether scenarios were started.
@@ -51,7 +54,9 @@ impl TestRun {
         shutdown: Shutdown,
     ) -> Result<Self, Failure> {
         let state = Arc::new(ExecutionState::new());
-        let pipeline = start_pipeline(&plan, bundle.registry(), outputs, state.clone(), shutdown.clone())?;
+        let events = Arc::<RunEvents>::default();
+        let told = (state.clone(), events.clone());
+        let pipeline = start_pipeline(&plan, bundle.registry(), outputs, told, shutdown.clone())?;
         let run = RunContext { clock: Clock::new(), state, shutdown, sink: pipeline.sink() };
         let settings = Arc::new(vu_settings(&plan, &bundle));
         let options = SchedulerOptions {
@@ -71,8 +76,9 @@ impl TestRun {
         let first = plan.load.scenarios().first();
         let (executor, name) = first.map_or(("", ""), |s| (s.executor.type_name(), s.name.as_str()));
         let gate = Gate::new(plan.paused, executor, name);
-        let handle = Arc::new(RunHandle::new(lifecycle, gate, pipeline.handle()));
-        Ok(Self { plan: Arc::new(plan), handle, scheduler, pipeline, has_run: AtomicBool::new(false) })
+        let handle = Arc::new(RunHandle::new(lifecycle, gate, pipeline.handle(), events));
+        let (plan, has_run) = (Arc::new(plan), AtomicBool::new(false));
+        Ok(Self { plan, handle, workers, scheduler, pipeline, has_run })
     }
 
     /// Makes the VUs, then setup, the scenarios, teardown. The first failure counts; what must still happen after
@@ -168,8 +174,7 @@ impl TestRun {
     }
 
     fn enter(&self, phase: RunPhase) {
-        log::debug!("The run enters the phase {phase:?}");
-        self.handle.phase.set(phase);
+        self.handle.enter(phase);
     }
 
     fn go_on(&self) -> Result<(), Failure> {
@@ -185,17 +190,22 @@ fn start_pipeline(
     plan: &TestPlan,
     registry: &Registry,
     outputs: Vec<Box<dyn Output>>,
-    state: Arc<ExecutionState>,
+    (state, events): (Arc<ExecutionState>, Arc<RunEvents>),
     shutdown: Shutdown,
 ) -> Result<Pipeline, Failure> {
     let is_full = plan.summary.mode == SummaryMode::Full;
     let engine = Engine::new(registry.clone(), &plan.thresholds, plan.evaluate_thresholds, is_full)
         .map_err(|e| Failure::Command(e.to_string()))?;
-    let elapsed = Arc::new(move || state.run_duration().as_secs_f64());
+    let of_run = state.clone();
+    let elapsed = Arc::new(move || of_run.run_duration().as_secs_f64());
+    let on_judged = Box::new(move |engine: &Engine| {
+        let states = engine.judgements().map(|judgement| ThresholdState::of(&judgement)).collect();
+        events.judged(states, state.run_duration());
+    });
     let on_abort = Box::new(move |crossed: Crossed| {
         shutdown.stop(StopReason::ThresholdsCrossed { metrics: crossed.metrics });
     });
-    Pipeline::start(PipelineConfig { engine, outputs, elapsed, on_abort })
+    Pipeline::start(PipelineConfig { engine, outputs, elapsed, on_abort, on_judged })
         .map_err(Failure::system("starting the metrics pipeline"))
 }
 

@@ -33,12 +33,24 @@ impl View {
     }
 
     /// Prints the banner and the plan.
-    pub fn describe(&self, script: &str, plan: &LoadPlan, outputs: &[Box<dyn Output>]) {
+    pub fn describe(
+        &self,
+        script: &str,
+        plan: &LoadPlan,
+        outputs: &[Box<dyn Output>],
+        dashboard: Option<&str>,
+    ) {
         if self.quiet {
             return;
         }
         let outputs: Vec<_> = outputs.iter().map(|output| output.description()).collect();
-        let text = banner::text(&banner::Description { script, outputs: &outputs, plan, color: self.color });
+        let text = banner::text(&banner::Description {
+            script,
+            dashboard,
+            outputs: &outputs,
+            plan,
+            color: self.color,
+        });
         // A reader that closed our output does not want to read about it.
         let _ = stdout().write_all(text.as_bytes());
     }
@@ -63,7 +75,7 @@ impl View {
             let scenarios = watch.progress();
             let name = |of: &ScenarioProgress| Some(registry.metric(of.p95?.1?)?.name.to_string());
             let measured = scenarios.iter().map(name).collect();
-            let headline = match handle.phase.get() {
+            let headline = match handle.events.phase() {
                 RunPhase::Created => Headline::Preparing("Starting outputs"),
                 RunPhase::InitVus => {
                     Headline::InitializingVus { initialized: state.initialized_vus(), planned }

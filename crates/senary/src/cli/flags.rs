@@ -244,6 +244,12 @@ pub struct RunFlags {
     /// Send samples to an output, as TYPE[=ARGUMENT], e.g. json=samples.json.gz (repeatable)
     #[arg(short, long, value_name = "OUTPUT")]
     pub out: Vec<String>,
+    /// Show the run in a browser while it goes on: a line at the start says where
+    #[arg(long, value_parser = parse_bool)]
+    pub dashboard: Option<bool>,
+    /// Write a report to this file at the end: one page of HTML with everything in it
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<String>,
     /// Stay there after the test until Ctrl+C, for the REST API's sake
     #[arg(short, long, value_parser = parse_bool)]
     pub linger: Option<bool>,

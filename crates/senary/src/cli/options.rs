@@ -40,7 +40,7 @@ impl RunFlags {
             features: (!self.features.is_empty()).then(|| Features(features.collect())),
             fail_on_saturation: self.fail_on_saturation,
             vu_memory_limit: self.vu_memory_limit,
-            web_dashboard: None,
+            web_dashboard: self.dashboard,
         }
     }
 }

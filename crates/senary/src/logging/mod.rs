@@ -9,6 +9,7 @@ mod destination;
 mod flood;
 mod format;
 mod loki;
+pub mod recent;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -277,6 +278,7 @@ impl Log for Logger {
 impl Logger {
     /// Hands a line to the thread that writes it, or to Loki.
     fn write(&self, entry: Entry, channel: Channel) {
+        recent::note(&entry);
         if let (Channel::Log, Some(loki)) = (channel, &self.loki) {
             return loki.push(entry);
         }

@@ -165,11 +165,6 @@ impl OptionLayers {
             let text = format!("these flags have no effect yet, HTTP is not supported: {flags}");
             notes.push(Note::warning(text));
         }
-        if run.web_dashboard == Some(true) {
-            notes.push(Note::warning(
-                "webDashboard (K6_WEB_DASHBOARD) has no effect yet, there is no web dashboard",
-            ));
-        }
         run.overlay(command_line.run);
         Ok(Self {
             file: file.options,

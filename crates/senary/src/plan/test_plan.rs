@@ -76,6 +76,8 @@ pub struct TestPlan {
     pub user_agent: String,
     pub network: NetworkPlan,
     pub summary: SummarySettings,
+    /// Whether the run is shown in a browser.
+    pub dashboard: bool,
     /// `type[=argument]`, in the order given.
     pub outputs: Vec<String>,
     /// The experimental features that were asked for, known or not.
@@ -139,6 +141,7 @@ impl TestPlan {
             network,
             summary,
             features: run.features.unwrap_or_default().0,
+            dashboard: run.web_dashboard.unwrap_or_default(),
             outputs: run.out.unwrap_or_default().0,
             output_settings: consolidated.collectors,
         })

@@ -1,0 +1,146 @@
+//! What the dashboard's server has to offer: the page, the events, the data, and the report.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, HeaderName, HeaderValue, LOCATION};
+use hyper::{Method, StatusCode};
+use senary_execution::StopReason;
+use senary_output::timeline::Position;
+
+use super::event_log::Clients;
+use super::recorder::Recorder;
+use super::report::Report;
+use crate::background::Background;
+use crate::http_server::{Answer, Asked, Sender, Site};
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
+const JSON: &str = "application/json";
+const EVENTS: &str = "text/event-stream";
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
+
+/// How often a page is told what is new.
+const LIVE_EVERY: Duration = Duration::from_secs(1);
+
+/// The dashboard of a run.
+pub struct Dashboard {
+    pub report: Arc<Report>,
+    pub recorder: Arc<Recorder>,
+    pub clients: Clients,
+    /// Only where nobody but the user of this machine can ask for it.
+    pub can_stop: bool,
+}
+
+impl Site for Dashboard {
+    fn answer(&self, asked: &Asked<'_>) -> Answer {
+        let (path, method) = (asked.head.uri.path(), &asked.head.method);
+        match path {
+            "/" => moved("/ui?endpoint=/"),
+            "/ui" => moved(&match asked.head.uri.query() {
+                Some(query) => format!("/ui/?{query}"),
+                None => "/ui/".to_owned(),
+            }),
+            "/ui/" => self.page(),
+            "/events" => self.events(asked),
+            "/live" => self.live(),
+            "/data" => self.data(),
+            "/report" => self.whole(),
+            "/stop" if *method == Method::POST && self.can_stop => {
+                self.report.handle.run.shutdown.stop(StopReason::RestApi);
+                Answer::empty(StatusCode::NO_CONTENT)
+            }
+            "/stop" if self.can_stop => {
+                self.error(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed", "POST ends the run")
+            }
+            _ => self.error(
+                StatusCode::NOT_FOUND,
+                "Not Found",
+                &format!("there is nothing at {path}; /ui/, /events, /data, /live and /report are there"),
+            ),
+        }
+    }
+
+    fn error(&self, status: StatusCode, _: &str, detail: &str) -> Answer {
+        Answer::new(status, TEXT, format!("{detail}\n"))
+    }
+}
+
+impl Dashboard {
+    fn page(&self) -> Answer {
+        match super::page::page(None, &[]) {
+            Ok(page) => Answer::new(StatusCode::OK, HTML, page).with(CACHE_CONTROL, NO_CACHE),
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    /// The reference's events: all of them, or those after the last one that the client has got.
+    fn events(&self, asked: &Asked<'_>) -> Answer {
+        let last =
+            asked.head.headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()?.parse::<usize>().ok());
+        let from = last.map_or(0, |last| last.saturating_add(1));
+        let (log, clients) = (self.recorder.log.clone(), self.clients.clone());
+        Answer::streamed(EVENTS, move |sender| log.tell(from, sender, clients))
+            .with(CACHE_CONTROL, NO_CACHE)
+            .with(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"))
+    }
+
+    fn data(&self) -> Answer {
+        match self.report.document(None) {
+            Ok((document, _)) => Answer::new(StatusCode::OK, JSON, document).with(CACHE_CONTROL, NO_CACHE),
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    /// The document, and then once a second what is new in it.
+    fn live(&self) -> Answer {
+        let (report, clients) = (self.report.clone(), self.clients.clone());
+        Answer::streamed(EVENTS, move |sender| tell(report, sender, clients)).with(CACHE_CONTROL, NO_CACHE)
+    }
+
+    fn whole(&self) -> Answer {
+        match self.report.html(Some(&self.recorder)) {
+            Ok(page) => Answer::new(StatusCode::OK, HTML, page).with(CACHE_CONTROL, NO_CACHE),
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    fn failed(&self, error: &std::io::Error) -> Answer {
+        self.error(StatusCode::INTERNAL_SERVER_ERROR, "Failed", &error.to_string())
+    }
+}
+
+fn moved(to: &str) -> Answer {
+    let location = HeaderValue::from_str(to).unwrap_or(HeaderValue::from_static("/ui/"));
+    Answer::empty(StatusCode::TEMPORARY_REDIRECT).with(LOCATION, location)
+}
+
+async fn tell(report: Arc<Report>, client: Sender, clients: Clients) {
+    let _counted = clients.count();
+    let mut position: Option<Position> = None;
+    loop {
+        // Before the document is made: what it says is then as new as this.
+        let is_over = report.is_over();
+        // The last document is a whole one: only then are the totals exact.
+        let since = position.filter(|_| !is_over);
+        let of = report.clone();
+        // It may have to wait for the collector, and others must not.
+        let Ok(mut made) = Background::start("rest-answer", move || of.document(since)) else { return };
+        let Ok(Ok((document, next))) = made.outcome().await else { return };
+        position = Some(next);
+        let frame = [b"event: data\ndata: ", &document[..], b"\n\n"].concat();
+        if !client.send(frame).await {
+            return;
+        }
+        if is_over {
+            return client.gone().await;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LIVE_EVERY) => {}
+            () = report.over() => {}
+            () = client.gone() => return,
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! The dashboard and the report: the page's data are those of the run, live and in the file, and who watches is served.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use senary_testkit::{Program, Running, Signal};
+use serde_json::{Value, json};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_senary");
+const BOUND: Duration = Duration::from_secs(60);
+
+/// Two scenarios; checks, groups, metrics of its own, a crossed threshold, exceptions.
+const SCRIPT: &str = r#"
+import { check, group, sleep } from "k6"
+import { Counter, Gauge, Rate, Trend } from "k6/metrics"
+export const options = {
+  scenarios: {
+    quick: { executor: "constant-arrival-rate", rate: 50, duration: "2500ms", preAllocatedVUs: 5, gracefulStop: "1s" },
+    slow: { executor: "per-vu-iterations", vus: 2, iterations: 5, exec: "slow" },
+  },
+  thresholds: {
+    placed: ["count<10", "count>1"],
+    "took{scenario:slow}": ["p(95)<100000"],
+    never: ["max<1"],
+  },
+  tags: { release: "42" },
+}
+const placed = new Counter("placed"), took = new Trend("took", true), level = new Gauge("level"), hit = new Rate("hit")
+new Trend("never")
+export default function () {
+  placed.add(2)
+  group("shop", () => check(null, { "is there": () => true, "is rare": () => __ITER % 10 == 0 }))
+  took.add(5 + __ITER % 3)
+  hit.add(__ITER % 4 == 0)
+  level.add(__ITER)
+  if (__ITER == 3) throw new Error("out of stock")
+}
+export function slow() {
+  took.add(250)
+  sleep(0.3)
+}
+"#;
+
+fn data_of(page: &str, id: &str) -> Vec<u8> {
+    let (_, rest) = page.split_once(&format!("<script id=\"{id}\"")).expect("the data are in the page");
+    let (_, rest) = rest.split_once('>').expect("the tag ends");
+    let (data, _) = rest.split_once("</script>").expect("the element ends");
+    let packed = STANDARD.decode(data).expect("it is base64");
+    let mut unpacked = Vec::new();
+    flate2::read::GzDecoder::new(&packed[..]).read_to_end(&mut unpacked).expect("it is gzip");
+    unpacked
+}
+
+fn document_of(page: &str) -> Value {
+    serde_json::from_slice(&data_of(page, "senary-data")).expect("the document is JSON")
+}
+
+fn named<'a>(list: &'a Value, key: &str, name: &str) -> &'a Value {
+    let found = list.as_array().expect("a list").iter().find(|entry| entry[key] == name);
+    found.unwrap_or_else(|| panic!("no {key} {name:?} in {list:#}"))
+}
+
+fn sum(column: &Value) -> f64 {
+    column.as_array().expect("a column").iter().filter_map(Value::as_f64).sum()
+}
+
+fn series<'a>(document: &'a Value, id: &str) -> &'a Value {
+    named(&document["timeline"]["series"], "id", id)
+}
+
+#[test]
+fn the_report_has_all_of_the_run() {
+    let outcome = Program::script(BINARY, SCRIPT)
+        .args(["--report", "report.html", "-e", "TOKEN=abc"])
+        .within(BOUND)
+        .run();
+    outcome.expect_code(99);
+    let page = outcome.file("report.html");
+    assert!(page.to_lowercase().starts_with("<!doctype html"));
+    assert!(page.contains("<title>Failed: script.js</title>") && !page.contains("id=\"data\""));
+    let document = document_of(&page);
+    let run = &document["run"];
+    assert_eq!(
+        (&run["state"], &run["exit_code"], &run["complete"]),
+        (&json!("failed"), &json!(99), &json!(true))
+    );
+    assert_eq!((&run["script"], &run["tags"]), (&json!("script.js"), &json!({"release": "42"})));
+    assert!(run["command"].as_str().unwrap().contains("TOKEN=••••"), "{run}");
+    assert!(run["reason"].as_str().unwrap().contains("'placed'"), "{run}");
+    assert!(run["error"]["message"].as_str().unwrap().contains("out of stock"), "{run}");
+
+    let iterations = outcome.measured("iterations", "count");
+    let whole = series(&document, "iterations");
+    assert_eq!(sum(&whole["counter"]["sum"]), iterations);
+    let parts = ["quick", "slow"]
+        .map(|name| sum(&series(&document, &format!("iterations{{scenario={name}}}"))["counter"]["sum"]));
+    assert_eq!((parts[0] + parts[1], parts[1]), (iterations, 10.0));
+    let table = &document["metrics"];
+    assert_eq!(named(table, "name", "placed")["counter"]["count"], outcome.measured("placed", "count"));
+    let took = named(table, "name", "took");
+    assert_eq!(
+        (&took["custom"], &took["exact"], &took["contains"]),
+        (&json!(true), &json!(true), &json!("time"))
+    );
+    assert_eq!(took["trend"]["max"], 250);
+    assert!(took["trend"]["curve"].as_array().unwrap().len() > 3, "{took:#}");
+    assert_eq!(named(table, "name", "took{scenario:slow}")["kind"], "submetric");
+    let slow = series(&document, "took{scenario=slow}");
+    assert_eq!(sum(&slow["trend"]["count"]), 10.0);
+    assert_eq!(named(&document["checks"], "name", "is there")["fails"], 0);
+    let rare = named(&document["checks"], "name", "is rare");
+    assert_eq!(
+        sum(&series(&document, rare["series"].as_str().unwrap())["rate"]["passes"]),
+        rare["passes"].as_f64().unwrap()
+    );
+
+    let intervals = document["timeline"]["intervals"].as_u64().unwrap() as usize;
+    assert!((3..8).contains(&intervals), "{intervals}");
+    for series in document["timeline"]["series"].as_array().unwrap() {
+        let columns = series[series["type"].as_str().unwrap()].as_object().unwrap();
+        assert!(columns.values().all(|column| column.as_array().unwrap().len() == intervals), "{series:#}");
+    }
+    let histogram: f64 = series(&document, "took")["hist"]["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_array)
+        .flat_map(|counts| counts.iter().skip(1).step_by(2).filter_map(Value::as_f64))
+        .sum();
+    assert_eq!(histogram, took["trend"]["count"].as_f64().unwrap());
+
+    let crossed = named(&document["thresholds"], "source", "count<10");
+    assert_eq!(
+        (&crossed["ok"], &crossed["limit"], &crossed["operator"]),
+        (&json!(false), &json!(10.0), &json!("<"))
+    );
+    assert!(!crossed["changes"].as_array().unwrap().is_empty(), "{crossed}");
+    assert_eq!(named(&document["thresholds"], "metric", "never")["value"], Value::Null);
+    let thrown = named(&document["errors"], "kind", "exception");
+    assert!(thrown["place"].as_str().unwrap().starts_with("script.js:"), "{thrown}");
+    assert!(thrown["count"].as_u64().unwrap() >= 1 && thrown["first"].as_f64().unwrap() < 4.0);
+    let quick = named(&document["scenarios"], "name", "quick");
+    assert_eq!((&quick["open"], &quick["plan"]), (&json!(true), &json!([[0.0, 50.0], [2.5, 50.0]])));
+    assert!(
+        document["log"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|line| line["text"].as_str().unwrap().contains("out of stock"))
+    );
+    assert!(["ok", "partly", "limit"].contains(&document["generator"]["verdict"].as_str().unwrap()));
+    assert!(document["instances"][0]["memory"].as_u64().unwrap() > 1_000_000);
+}
+
+#[test]
+fn a_report_that_cannot_be_written_says_so() {
+    let script = "export default function () {}";
+    let outcome =
+        Program::script(BINARY, script).args(["--report", "no/such/report.html"]).within(BOUND).run();
+    outcome.expect_code(0);
+    assert_eq!(
+        outcome.log_lines("open no/such/report.html: no such file or directory").len(),
+        1,
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
+fn the_shortest_run_has_a_report() {
+    let script = "export default function () {}";
+    let program = Program::script(BINARY, script).env("K6_WEB_DASHBOARD", "true");
+    let program = program.env("K6_WEB_DASHBOARD_EXPORT", "export.html").env("K6_WEB_DASHBOARD_PORT", "-1");
+    let outcome = program.within(BOUND).run();
+    outcome.expect_code(0);
+    let page = outcome.file("export.html");
+    assert_eq!(document_of(&page)["run"]["state"], "finished");
+    let events = String::from_utf8(data_of(&page, "data")).unwrap();
+    assert!(events.starts_with(r#"{"event":"config","data":{"title""#), "{events}");
+}
+
+/// A run with a dashboard on a port of its own.
+struct Watched {
+    running: Running,
+    address: String,
+}
+
+impl Watched {
+    fn start(script: &str) -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = free.local_addr().expect("an address");
+        drop(free);
+        let program = Program::script(BINARY, script).env("K6_WEB_DASHBOARD_PORT", address.port());
+        let running = program.args(["--dashboard"]).within(BOUND).start();
+        Self { running, address: address.to_string() }
+    }
+
+    fn connect(&self) -> TcpStream {
+        let started = Instant::now();
+        loop {
+            match TcpStream::connect(&self.address) {
+                Ok(stream) => {
+                    stream.set_read_timeout(Some(BOUND)).expect("a timeout");
+                    return stream;
+                }
+                Err(_) if started.elapsed() < BOUND => std::thread::sleep(Duration::from_millis(10)),
+                Err(error) => panic!("{}: {error}", self.address),
+            }
+        }
+    }
+
+    fn ask(&self, method: &str, path: &str, headers: &str) -> BufReader<TcpStream> {
+        let mut stream = self.connect();
+        let host =
+            if headers.contains("host:") { String::new() } else { format!("host: {}\r\n", self.address) };
+        write!(stream, "{method} {path} HTTP/1.1\r\n{host}{headers}connection: close\r\n\r\n")
+            .expect("it is sent");
+        BufReader::new(stream)
+    }
+
+    fn answer(&self, method: &str, path: &str, headers: &str) -> String {
+        let mut text = String::new();
+        self.ask(method, path, headers).read_to_string(&mut text).expect("an answer");
+        text
+    }
+}
+
+/// The data of the next event. The stream is chunked; the lines of its lengths are no `data:`.
+fn next_event(stream: &mut impl BufRead) -> Value {
+    loop {
+        let mut line = String::new();
+        assert!(stream.read_line(&mut line).expect("a line") > 0, "the stream has ended");
+        if let Some(data) = line.strip_prefix("data: ") {
+            return serde_json::from_str(data).expect("the data are JSON");
+        }
+    }
+}
+
+const STEADY: &str = r#"
+import { sleep } from "k6"
+export const options = { vus: 2, duration: "4s" }
+export default function () { sleep(0.1) }
+"#;
+
+#[test]
+fn a_page_is_told_what_is_new_and_at_the_end_everything() {
+    let watched = Watched::start(STEADY);
+    let mut live = watched.ask("GET", "/live", "");
+    let first = next_event(&mut live);
+    assert_eq!((&first["run"]["state"], &first["run"]["can_stop"]), (&json!("running"), &json!(true)));
+    assert_eq!(first["timeline"]["from"], 0);
+    let mut tails = 0;
+    let last = loop {
+        let next = next_event(&mut live);
+        if next["run"]["complete"] == true {
+            break next;
+        }
+        tails += u32::from(next["timeline"]["from"].as_u64().unwrap() > 0);
+        assert_eq!(next["run"]["state"], "running");
+    };
+    assert!(tails > 0, "only whole documents came");
+    assert_eq!((&last["timeline"]["from"], &last["run"]["state"]), (&json!(0), &json!("finished")));
+    let all = sum(&series(&last, "iterations")["counter"]["sum"]);
+    assert_eq!(named(&last["metrics"], "name", "iterations")["counter"]["count"], all);
+    // Somebody watches: the process stays.
+    let report = watched.answer("GET", "/report", "");
+    assert!(report.starts_with("HTTP/1.1 200 OK"), "{report}");
+    drop(live);
+    let outcome = watched.running.finish();
+    outcome.expect_code(0);
+    assert_eq!(outcome.measured("iterations", "count"), all);
+}
+
+#[test]
+fn pages_of_others_are_refused() {
+    let watched = Watched::start(STEADY);
+    for header in
+        ["origin: http://evil.example\r\n", "host: evil.example\r\n", "sec-fetch-site: cross-site\r\n"]
+    {
+        for path in ["/data", "/events", "/stop"] {
+            let method = if path == "/stop" { "POST" } else { "GET" };
+            let answer = watched.answer(method, path, header);
+            assert!(answer.starts_with("HTTP/1.1 403 Forbidden"), "{path} {header} {answer}");
+        }
+    }
+    let own = watched.answer("GET", "/ui/", &format!("origin: http://{}\r\n", watched.address));
+    assert!(own.starts_with("HTTP/1.1 200 OK"), "{own}");
+    watched.running.finish().expect_code(0);
+}
+
+#[test]
+fn the_page_can_end_the_run() {
+    let watched = Watched::start(&STEADY.replace("4s", "50s"));
+    assert_eq!(next_event(&mut watched.ask("GET", "/live", ""))["run"]["complete"], false);
+    assert!(watched.answer("GET", "/stop", "").starts_with("HTTP/1.1 405"));
+    assert!(watched.answer("POST", "/stop", "").starts_with("HTTP/1.1 204"));
+    watched.running.finish().expect_code(103);
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_those_who_watch() {
+    let mut watched = Watched::start(&STEADY.replace("4s", "1s"));
+    let mut live = watched.ask("GET", "/live", "");
+    while next_event(&mut live)["run"]["complete"] != true {}
+    watched.running.signal(Signal::INT);
+    watched.running.finish().expect_code(0);
+}
+
+#[test]
+fn a_taken_port_is_no_reason_to_stop() {
+    // The whole of 127.0.0.0/8 is this machine; somebody may be at the usual address.
+    let [low, high, ..] = std::process::id().to_le_bytes();
+    let host = format!("127.{}.{low}.7", 64 + (high & 63));
+    let _taken = TcpListener::bind(format!("{host}:5665")).expect("the port is free");
+    let script = "export default function () {}";
+    let program = Program::script(BINARY, script).env("K6_WEB_DASHBOARD_HOST", &host);
+    let outcome = program.args(["--dashboard"]).within(BOUND).run();
+    outcome.expect_code(0);
+    assert_eq!(outcome.log_lines("instead of 5665").len(), 1, "{}", outcome.stderr);
+    let program = Program::script(BINARY, script).env("K6_WEB_DASHBOARD_HOST", &host);
+    let outcome = program.args(["--out", "web-dashboard=port=5665"]).within(BOUND).run();
+    outcome.expect_code(255).expect_text("address already in use");
+}
