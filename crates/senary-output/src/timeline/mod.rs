@@ -44,6 +44,10 @@ const SECOND: i64 = 1_000_000_000;
 /// Tags whose values always have a series of their own: the code of an error, the worker of a figure about the generator.
 const TELLING_TAGS: [&str; 2] = ["error_code", "worker"];
 
+/// What counts connections: it is told apart by the target, whose host and port are these tags.
+const CONNECTIONS: &str = "tcp_sockets";
+const TARGET_TAGS: [&str; 2] = ["host", "port"];
+
 /// What a time line has to know of a test.
 #[derive(Clone, Debug)]
 pub struct TimelineConfig {
@@ -189,6 +193,21 @@ impl Timeline {
         self.by_id.get(&id).map(|at| &self.tracks[*at as usize])
     }
 
+    /// The target that most connections went to: `host:port`, or a path.
+    pub fn target(&self) -> Option<String> {
+        let is_target = |track: &&Track| {
+            track.id.metric == CONNECTIONS
+                && track.id.tags.first().is_some_and(|(key, _)| key == TARGET_TAGS[0])
+        };
+        let opened = |track: &Track| match track.total() {
+            Some(Cell::Counter { sum }) => sum,
+            _ => 0.0,
+        };
+        let of = self.tracks.iter().filter(is_target);
+        let most = of.max_by(|a, b| opened(a).total_cmp(&opened(b)))?;
+        Some(most.id.tags.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>().join(":"))
+    }
+
     /// Series that found no room.
     pub fn left_out(&self) -> u64 {
         self.left_out
@@ -252,6 +271,10 @@ impl Timeline {
             None => ids.extend(of(system::GROUP).map(|tags| id(Part::Group, tags))),
         }
         ids.extend(TELLING_TAGS.into_iter().filter_map(of).map(|tags| id(Part::Tag, tags)));
+        if *metric.name == *CONNECTIONS {
+            let target: Vec<_> = TARGET_TAGS.into_iter().filter_map(of).flatten().collect();
+            ids.extend((!target.is_empty()).then(|| id(Part::Tag, target)));
+        }
         // What a threshold names is not there twice.
         let named: Vec<_> =
             ids.iter().filter(|id| id.part == Part::Submetric).map(|id| id.tags.clone()).collect();

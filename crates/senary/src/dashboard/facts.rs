@@ -21,7 +21,6 @@ pub fn of_run(url: &str, plan: &TestPlan, workers: usize) -> Map<String, Value> 
     let tags: Map<_, _> = plan.run_tags.iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
     let facts = json!({
         "script": percent::decoded_text(url.rsplit('/').next().unwrap_or(url)),
-        "target": null,
         "planned": planned.map_or(longest, |planned| planned.as_secs_f64()),
         "graceful": graceful.as_secs_f64(),
         "command": command(std::env::args()),

@@ -142,7 +142,7 @@ impl Report {
         json!({
             "format": "senary-run",
             "version": 1,
-            "run": self.run(length, &failures, started),
+            "run": self.run((length, timeline.target()), &failures, started),
             "scenarios": self.scenarios,
             "thresholds": figures::thresholds(&handle.events),
             "generator": self.generator(),
@@ -158,7 +158,7 @@ impl Report {
 
     fn run(
         &self,
-        length: f64,
+        (length, target): (f64, Option<String>),
         failures: &senary_metrics::Failures,
         started: Option<senary_metrics::Timestamp>,
     ) -> Value {
@@ -180,6 +180,7 @@ impl Report {
             ("phase", phase.into()),
             ("start", started.map(|at| at.0 / 1_000_000).into()),
             ("length", length.into()),
+            ("target", target.into()),
             ("exit_code", end.map(|end| end.exit_code).into()),
             ("reason", end.and_then(|end| end.reason.clone()).into()),
             ("error", wrong::worst(failures)),
