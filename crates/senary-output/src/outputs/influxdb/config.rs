@@ -74,7 +74,8 @@ pub(super) struct Config {
     pub(super) precision: Precision,
     pub(super) retention: String,
     pub(super) consistency: String,
-    pub(super) fields: Fields,
+    /// What the user has said; [`fields`](Self::fields) knows the rest.
+    pub(super) fields: Option<Fields>,
     pub(super) organization: String,
     pub(super) bucket: Option<String>,
     /// With one, the database is of version 2.
@@ -96,7 +97,7 @@ impl Default for Config {
             precision: Precision::Nanoseconds,
             retention: String::new(),
             consistency: String::new(),
-            fields: Fields::parse(["vu", "iter", "url"]).unwrap_or_default(),
+            fields: None,
             organization: String::new(),
             bucket: None,
             token: None,
@@ -197,10 +198,10 @@ pub(super) const SETTINGS: &[Setting<Config>] = &[
     Setting {
         key: "tagsAsFields",
         variables: &["K6_INFLUXDB_TAGS_AS_FIELDS"],
-        default: "vu,iter,url",
+        default: "vu,iter,url; of version 2 vu:int,iter:int,url",
         meaning: "tags that are written as fields, as NAME or as NAME:TYPE (string, int, float, bool)",
         set: Set::One(|config, value| {
-            config.fields = Fields::parse(value.split(','))?;
+            config.fields = Some(Fields::parse(value.split(','))?);
             Ok(())
         }),
     },
@@ -342,6 +343,13 @@ impl Config {
         Ok(())
     }
 
+    /// The tags that are fields. The extension of the reference for version 2 has numbers where version 1 has text.
+    pub(super) fn fields(&self) -> Fields {
+        let entries =
+            if self.token.is_some() { ["vu:int", "iter:int", "url"] } else { ["vu", "iter", "url"] };
+        self.fields.clone().unwrap_or_else(|| Fields::parse(entries).unwrap_or_default())
+    }
+
     pub(super) fn is_udp(&self) -> bool {
         self.addr.starts_with("udp://")
     }
@@ -405,7 +413,7 @@ mod tests {
             retention: "month".to_owned(),
             concurrent_writes: 7,
             push_interval: Duration::from_secs(5),
-            fields: Fields::parse(["n:int", "m"]).unwrap(),
+            fields: Some(Fields::parse(["n:int", "m"]).unwrap()),
             ..Config::default()
         };
         assert_eq!(config, expected);
@@ -415,7 +423,7 @@ mod tests {
         assert_eq!(read("", &[], &Value::Null).unwrap(), Config::default());
         let config = read("db=other,tagsAsFields=a:int,b,addr=http://h:1/p", &env, &file).unwrap();
         assert_eq!((&*config.addr, &*config.db), ("http://h:1/p", "other"));
-        assert_eq!(config.fields, Fields::parse(["a:int", "b"]).unwrap());
+        assert_eq!(config.fields(), Fields::parse(["a:int", "b"]).unwrap());
     }
 
     #[test]
@@ -434,9 +442,17 @@ mod tests {
     }
 
     #[test]
+    fn version_2_has_numbers_for_vus_and_iterations() {
+        let config = read("http://h/?token=t", &[], &Value::Null).unwrap();
+        assert_eq!(config.fields(), Fields::parse(["vu:int", "iter:int", "url"]).unwrap());
+        let config = read("http://h/?token=t&tagsAsFields=vu", &[], &Value::Null).unwrap();
+        assert_eq!(config.fields(), Fields::parse(["vu"]).unwrap());
+    }
+
+    #[test]
     fn fields_may_come_several_times_in_the_url() {
         let config = read("http://h/?tagsAsFields=a:int&tagsAsFields=b,c:bool", &[], &Value::Null).unwrap();
-        assert_eq!(config.fields, Fields::parse(["a:int", "b", "c:bool"]).unwrap());
+        assert_eq!(config.fields(), Fields::parse(["a:int", "b", "c:bool"]).unwrap());
     }
 
     #[test]

@@ -8,17 +8,13 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use senary_metrics::{Metadata, Series, Timestamp};
+use senary_metrics::{Metadata, ProducerId, Series, Timestamp};
 
 /// The field that has the value of the sample.
 const VALUE: &str = "value";
 
 /// A tag of this name is refused by the database.
 const TIME: &str = "time";
-
-/// Times of one series that are nearer to each other than this, in nanoseconds, are pulled apart rather than taken as out of
-/// order.
-const NEAR: i64 = 1000;
 
 /// What a tag is written as that is not to be a tag: a field of this type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,14 +113,51 @@ impl Precision {
     }
 }
 
+/// Writes times so that no two points of a series have the same: the database would keep one of them.
+///
+/// Series are kept per worker, and several workers may have the same one. So each worker has nanoseconds of its own: those that
+/// leave its number over when they are divided by the number of workers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    precision: Precision,
+    workers: i64,
+}
+
+impl Times {
+    /// For about so many workers; if there are more, two of them may meet.
+    pub(super) fn new(precision: Precision, workers: usize) -> Self {
+        Self { precision, workers: i64::try_from(workers).unwrap_or(1).max(1) }
+    }
+
+    /// A coarser unit than nanoseconds is the user's choice, and so is what it costs.
+    fn of(&self, newest: &Cell<Newest>, worker: u32, time: i64) -> i64 {
+        if self.precision != Precision::Nanoseconds {
+            return time.div_euclid(self.precision.nanos());
+        }
+        let own = time - time.rem_euclid(self.workers) + i64::from(worker) % self.workers;
+        let Newest { given, written } = newest.get();
+        // Samples that come out of order have times that are still free, as a rule.
+        let is_taken = given <= time && own <= written;
+        let own = if is_taken { written.saturating_add(self.workers) } else { own };
+        newest.set(Newest { given: time, written: own });
+        own
+    }
+}
+
+/// The newest point of a series: its time as measured, and as written.
+#[derive(Clone, Copy)]
+struct Newest {
+    given: i64,
+    written: i64,
+}
+
 /// The parts of a point that its series determines.
 pub(super) struct SeriesText {
     /// `name,tag=text value=`
     head: Box<str>,
     /// `,field="text"`
     fields: Box<str>,
-    /// The time of the newest point.
-    newest: Cell<i64>,
+    newest: Cell<Newest>,
 }
 
 impl SeriesText {
@@ -154,7 +187,11 @@ impl SeriesText {
             written.push(name);
         }
         head.push_str(" value=");
-        Self { head: head.into(), fields: own_fields.into(), newest: Cell::new(i64::MIN) }
+        Self {
+            head: head.into(),
+            fields: own_fields.into(),
+            newest: Cell::new(Newest { given: i64::MAX, written: i64::MIN }),
+        }
     }
 
     /// Writes a point, and the fields that its metadata make. False if the database has no such values.
@@ -164,7 +201,8 @@ impl SeriesText {
         metadata: &str,
         value: f64,
         time: Timestamp,
-        precision: Precision,
+        worker: ProducerId,
+        times: &Times,
     ) -> bool {
         if !value.is_finite() {
             return false;
@@ -174,22 +212,10 @@ impl SeriesText {
         out.extend_from_slice(self.fields.as_bytes());
         out.extend_from_slice(metadata.as_bytes());
         out.push(b' ');
-        let time = self.unique(time.0, precision).div_euclid(precision.nanos());
+        let time = times.of(&self.newest, worker.0, time.0);
         out.extend_from_slice(itoa::Buffer::new().format(time).as_bytes());
         out.push(b'\n');
         true
-    }
-
-    /// The database keeps one point for each series and time, so two of the same nanosecond must not stay that.
-    fn unique(&self, time: i64, precision: Precision) -> i64 {
-        if precision != Precision::Nanoseconds {
-            return time;
-        }
-        let newest = self.newest.get();
-        let is_near = time <= newest && newest.wrapping_sub(time) < NEAR;
-        let time = if is_near { newest.saturating_add(1) } else { time };
-        self.newest.set(time);
-        time
     }
 }
 
@@ -291,7 +317,8 @@ mod tests {
         let fields = Fields::parse(fields.split(',')).unwrap();
         let mut out = Vec::new();
         let text = SeriesText::new("hits", &series(tags), &fields);
-        text.push_point(&mut out, "", value, Timestamp(7), Precision::Nanoseconds);
+        let times = Times::new(Precision::Nanoseconds, 1);
+        text.push_point(&mut out, "", value, Timestamp(7), ProducerId(0), &times);
         String::from_utf8(out).unwrap()
     }
 
@@ -353,21 +380,27 @@ mod tests {
         }
     }
 
+    /// The times that points of one series get.
+    fn times(precision: Precision, workers: usize, worker: u32, given: &[i64]) -> Vec<i64> {
+        let text = SeriesText::new("hits", &series(&[]), &Fields::default());
+        let times = Times::new(precision, workers);
+        let mut out = Vec::new();
+        for time in given {
+            assert!(text.push_point(&mut out, "", 1.0, Timestamp(*time), ProducerId(worker), &times));
+        }
+        let out = String::from_utf8(out).unwrap();
+        out.lines().map(|line| line.rsplit(' ').next().unwrap().parse().unwrap()).collect()
+    }
+
     #[test]
     fn two_points_of_one_series_never_have_the_same_nanosecond() {
-        let text = SeriesText::new("hits", &series(&[]), &Fields::default());
-        let times = |precision, times: &[i64]| {
-            let mut out = Vec::new();
-            times
-                .iter()
-                .for_each(|time| assert!(text.push_point(&mut out, "", 1.0, Timestamp(*time), precision)));
-            let out = String::from_utf8(out).unwrap();
-            out.lines().map(|line| line.rsplit(' ').next().unwrap().parse().unwrap()).collect::<Vec<i64>>()
-        };
         let given = [5_000_000, 5_000_000, 5_000_001, 9_000_000, 7_000_000, -1];
         let apart = [5_000_000, 5_000_001, 5_000_002, 9_000_000, 7_000_000, -1];
-        assert_eq!(times(Precision::Nanoseconds, &given), apart);
-        assert_eq!(times(Precision::Milliseconds, &given), [5, 5, 5, 9, 7, -1]);
+        assert_eq!(times(Precision::Nanoseconds, 1, 0, &given), apart);
+        assert_eq!(times(Precision::Milliseconds, 1, 0, &given), [5, 5, 5, 9, 7, -1]);
+        let many = times(Precision::Nanoseconds, 4, 6, &[100; 2000]);
+        assert!(many.is_sorted_by(|a, b| a < b) && many.iter().all(|time| time % 4 == 2), "{many:?}");
+        assert_eq!(many[..2], [102, 106]);
     }
 
     #[test]

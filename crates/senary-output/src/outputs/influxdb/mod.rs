@@ -7,13 +7,14 @@ mod server;
 
 use std::io;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use senary_metrics::{Registry, SampleBatch, SeriesMap};
 use senary_words::duration::format_go;
 
 use self::config::{Config, SETTINGS};
-use self::line::{SeriesText, metadata_fields};
+use self::line::{Fields, SeriesText, Times, metadata_fields};
 use crate::delivery::{Bytes, Delivery, END_WITHIN, Settled, Terms};
 use crate::ledger::Ledger;
 use crate::output::{Backlog, CreateError, Output, OutputContext, Urgency};
@@ -45,11 +46,15 @@ pub(crate) fn create(
     } else {
         Delivery::start(terms, server::Server::new(&config)?)
     };
+    // Each core has a worker, as a rule, and there are a few more who measure.
+    let producers = (available_parallelism().map_or(1, Into::into) + 4_usize).next_power_of_two();
     Ok(Box::new(InfluxOutput {
         delivery: delivery.map_err(|error| error.to_string())?,
         ledger: Arc::default(),
         registry: context.registry.clone(),
         series: SeriesMap::default(),
+        fields: config.fields(),
+        times: Times::new(config.precision, producers),
         body: Vec::new(),
         points: 0,
         due: Instant::now() + config.push_interval,
@@ -65,6 +70,8 @@ struct InfluxOutput {
     ledger: Arc<Ledger>,
     registry: Registry,
     series: SeriesMap<SeriesText>,
+    fields: Fields,
+    times: Times,
     /// Points that are yet to be written.
     body: Vec<u8>,
     points: u64,
@@ -76,7 +83,7 @@ struct InfluxOutput {
 
 impl InfluxOutput {
     fn learn(&mut self, batch: &SampleBatch) {
-        let (registry, fields) = (&self.registry, &self.config.fields);
+        let (registry, fields) = (&self.registry, &self.fields);
         self.series.learn(batch, |series| {
             let metric = registry.metric(series.metric);
             SeriesText::new(metric.as_ref().map_or("", |metric| &metric.name), series, fields)
@@ -98,7 +105,11 @@ impl InfluxOutput {
         for Settled { note: points, result, took } in settled {
             match result {
                 Ok(()) => self.ledger.arrived(points),
-                Err(why) => self.ledger.lost(points, &why),
+                Err(why) => {
+                    let dropped = server::dropped(&why).unwrap_or(points).min(points);
+                    self.ledger.arrived(points - dropped);
+                    self.ledger.lost(dropped, &why);
+                }
             }
             if took > self.told_slow {
                 // One that is a little slower still is no news.
@@ -127,12 +138,12 @@ impl Output for InfluxOutput {
     fn add(&mut self, batch: &SampleBatch) -> io::Result<()> {
         self.learn(batch);
         let metadata: Vec<_> =
-            batch.metadata.iter().map(|metadata| metadata_fields(metadata, &self.config.fields)).collect();
+            batch.metadata.iter().map(|metadata| metadata_fields(metadata, &self.fields)).collect();
         let mut not_finite = 0;
         for (series, sample) in self.series.samples(batch) {
             let metadata = sample.metadata_index().and_then(|at| metadata.get(at)).map_or("", String::as_str);
-            let precision = self.config.precision;
-            if series.push_point(&mut self.body, metadata, sample.value, sample.time, precision) {
+            let (value, time) = (sample.value, sample.time);
+            if series.push_point(&mut self.body, metadata, value, time, batch.producer, &self.times) {
                 self.points += 1;
             } else {
                 not_finite += 1;

@@ -100,6 +100,14 @@ fn told(answer: &Answer) -> String {
     if text.is_empty() { answer.status.to_string() } else { format!("{}: {text}", answer.status) }
 }
 
+/// How many points of a write the database has left out, if it has taken the others: those that do not fit the type of a field,
+/// or go beyond a limit.
+pub(super) fn dropped(reason: &str) -> Option<u64> {
+    let (_, rest) = reason.split_once("partial write: ")?.1.rsplit_once("dropped=")?;
+    let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+    digits.parse().ok().filter(|dropped| *dropped > 0)
+}
+
 fn version_1(config: &Config) -> String {
     format!(
         "consistency={}&db={}&precision={}&rp={}",
@@ -198,6 +206,18 @@ mod tests {
         assert_eq!(cut(6), ["aa\nbb\n", "a long one\n", "c\nd\n"]);
         assert_eq!(cut(1), ["aa\n", "bb\n", "a long one\n", "c\n", "d\n"]);
         assert_eq!(cut(100).len(), 1);
+    }
+
+    #[test]
+    fn a_write_may_be_taken_in_part() {
+        let refused =
+            "400 Bad Request: {\"error\":\"partial write: field type conflict: dropped=1 dropped=12\"}";
+        assert_eq!(dropped(refused), Some(12));
+        assert_eq!(
+            dropped("400 Bad Request: {\"error\":\"partial write: unable to parse 'x' dropped=0\"}"),
+            None
+        );
+        assert_eq!(dropped("400 Bad Request: {\"error\":\"unable to parse 'x dropped=5'\"}"), None);
     }
 
     #[test]
