@@ -79,10 +79,11 @@ impl Exporter {
 
 impl Receiver for Exporter {
     fn send(&self, body: &Bytes, within: Duration) -> Result<(), SendError> {
-        let answer = match self.protocol {
-            Protocol::Http => self.post(body, within),
-            Protocol::Grpc => self.call(body, within),
-        }?;
+        let (answer, variable) = match self.protocol {
+            Protocol::Http => (self.post(body, within), "K6_OTEL_HTTP_EXPORTER_INSECURE"),
+            Protocol::Grpc => (self.call(body, within), "K6_OTEL_GRPC_EXPORTER_INSECURE"),
+        };
+        let answer = answer.map_err(|error| with_hint(error, variable))?;
         // What cannot be read says nothing.
         let refused = ExportResponse::decode(answer).ok().and_then(|response| response.partial_success);
         if let Some(refused) = refused.filter(|refused| refused.rejected_data_points > 0) {
@@ -99,6 +100,15 @@ impl Receiver for Exporter {
         let level = if error.again == Again::Never { log::Level::Error } else { log::Level::Warn };
         log::log!(level, "failed to upload metrics: {}", error.reason);
     }
+}
+
+/// TLS is the default, and most receivers on one's own machine do without.
+fn with_hint(error: SendError, variable: &str) -> SendError {
+    if !error.reason.starts_with("TLS with ") {
+        return error;
+    }
+    let reason = format!("{}; {variable}=true sends without TLS", error.reason);
+    SendError { reason, ..error }
 }
 
 /// What the receiver says: words of its own, as text or in a message.

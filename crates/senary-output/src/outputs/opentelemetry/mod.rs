@@ -58,7 +58,6 @@ pub(crate) fn create(
         streams: Streams::new(context.registry.clone(), kind),
         resource: resource(&config),
         due: Instant::now() + config.export_interval,
-        failure: None,
         config,
     }))
 }
@@ -72,53 +71,41 @@ struct OtelOutput {
     resource: Resource,
     /// When the next export is.
     due: Instant,
-    /// Why the last export that was settled did not arrive.
-    failure: Option<String>,
 }
 
 impl OtelOutput {
     /// Sends all there is.
     fn export(&mut self) {
-        for part in self.streams.export(now()) {
-            let body = self.encode(part.metrics);
-            if let Err(covered) = self.delivery.offer(body, part.covered) {
-                self.fail(&covered, "there was no room for them".to_owned());
-            }
+        let mut refused = Vec::new();
+        self.streams.export(now(), |part| {
+            let body = encode(&self.resource, part.metrics, self.config.is_compressed);
+            refused.extend(self.delivery.offer(body, part.covered).err());
+        });
+        for covered in refused {
+            self.fail(&covered, "there was no room for them");
         }
     }
 
-    fn encode(&self, metrics: Vec<Metric>) -> Bytes {
-        let scope = Some(Scope { name: "k6".to_owned(), version: String::new() });
-        let scope_metrics = vec![ScopeMetrics { scope, metrics }];
-        let resource_metrics = vec![ResourceMetrics { resource: Some(self.resource.clone()), scope_metrics }];
-        let body = ExportRequest { resource_metrics }.encode_to_vec();
-        if !self.config.is_compressed {
-            return body.into();
-        }
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        // Writing to memory cannot fail.
-        let _ = encoder.write_all(&body);
-        encoder.finish().unwrap_or_default().into()
-    }
-
-    fn account(&mut self, settled: Vec<Settled<Vec<(usize, u64)>>>) {
+    /// Takes in what became of requests, and gives back why the last one that did not arrive did not.
+    fn account(&mut self, settled: Vec<Settled<Vec<(usize, u64)>>>) -> Option<String> {
+        let mut failure = None;
         for Settled { note: covered, result, .. } in settled {
             match result {
-                Ok(()) => {
-                    self.ledger.arrived(self.streams.settle(&covered));
-                    self.failure = None;
+                Ok(()) => self.ledger.arrived(self.streams.settle(&covered)),
+                Err(why) => {
+                    self.fail(&covered, &why);
+                    failure = Some(why);
                 }
-                Err(why) => self.fail(&covered, why),
             }
         }
+        failure
     }
 
     /// Totals that count from the start are sent again; those that count from export to export are lost.
-    fn fail(&mut self, covered: &[(usize, u64)], why: String) {
+    fn fail(&mut self, covered: &[(usize, u64)], why: &str) {
         if !self.streams.is_cumulative() {
-            self.ledger.lost(self.streams.settle(covered), &why);
+            self.ledger.lost(self.streams.settle(covered), why);
         }
-        self.failure = Some(why);
     }
 }
 
@@ -154,13 +141,18 @@ impl Output for OtelOutput {
         let deadline = Instant::now() + END_WITHIN;
         self.export();
         let settled = self.delivery.finish(deadline);
-        self.account(settled);
-        if let Some(why) = &self.failure {
-            log::error!(
-                error:% = format_args!("failed to upload metrics: {why}");
-                "can't shutdown OpenTelemetry metric provider"
-            );
-            self.ledger.lost(self.streams.unsettled(), why);
+        let failure = self.account(settled);
+        // Of totals that count from the start, a later request may have made up for one that failed.
+        let missing = self.streams.unsettled();
+        let Some(why) = failure.filter(|_| missing > 0 || !self.streams.is_cumulative()) else {
+            return Ok(());
+        };
+        log::error!(
+            error:% = format_args!("failed to upload metrics: {why}");
+            "can't shutdown OpenTelemetry metric provider"
+        );
+        if self.streams.is_cumulative() {
+            self.ledger.lost(missing, &why);
         }
         Ok(())
     }
@@ -181,4 +173,18 @@ fn resource(config: &Config) -> Resource {
         }
     }
     Resource { attributes }
+}
+
+fn encode(resource: &Resource, metrics: Vec<Metric>, is_compressed: bool) -> Bytes {
+    let scope = Some(Scope { name: "k6".to_owned(), version: String::new() });
+    let scope_metrics = vec![ScopeMetrics { scope, metrics }];
+    let resource_metrics = vec![ResourceMetrics { resource: Some(resource.clone()), scope_metrics }];
+    let body = ExportRequest { resource_metrics }.encode_to_vec();
+    if !is_compressed {
+        return body.into();
+    }
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    // Writing to memory cannot fail.
+    let _ = encoder.write_all(&body);
+    encoder.finish().unwrap_or_default().into()
 }

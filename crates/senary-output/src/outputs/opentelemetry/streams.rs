@@ -77,6 +77,7 @@ struct Spread {
 }
 
 /// Metrics for one request, and which samples are in them: streams, each with the number of its samples so far.
+#[derive(Default)]
 pub(super) struct Part {
     pub(super) metrics: Vec<Metric>,
     pub(super) covered: Vec<(usize, u64)>,
@@ -156,11 +157,11 @@ impl Streams {
         place
     }
 
-    /// What is to be sent at a time, in requests that are not too large. Totals that count from export to export begin anew.
-    pub(super) fn export(&mut self, time: u64) -> Vec<Part> {
+    /// Gives what is to be sent at a time, in parts that are not too large. Totals that count from export to export begin
+    /// anew.
+    pub(super) fn export(&mut self, time: u64, mut give: impl FnMut(Part)) {
         let is_delta = self.kind.temporality == Temporality::Delta;
-        let mut parts = Vec::new();
-        let mut part = Part { metrics: Vec::new(), covered: Vec::new() };
+        let mut part = Part::default();
         for (id, places) in (0..).zip(&self.by_metric) {
             let Some(metric) = self.registry.metric(MetricId(id)) else { continue };
             let shape = Shape { kind: metric.kind, temporality: self.kind.temporality };
@@ -180,10 +181,7 @@ impl Streams {
                 }
                 if part.covered.len() >= POINTS {
                     part.push(&name, unit, data.take());
-                    parts.push(std::mem::replace(
-                        &mut part,
-                        Part { metrics: Vec::new(), covered: Vec::new() },
-                    ));
+                    give(std::mem::take(&mut part));
                 }
                 let points = data.get_or_insert_with(|| shape.data(self.kind.has_bounds));
                 stream.push_points(points, self.start, time);
@@ -196,12 +194,11 @@ impl Streams {
             part.push(&name, unit, data);
         }
         if !part.covered.is_empty() {
-            parts.push(part);
+            give(part);
         }
         if is_delta {
             self.start = time;
         }
-        parts
     }
 
     /// Of how many samples of a part it was not known before what became of them. From now on it is.
@@ -385,10 +382,15 @@ mod tests {
             self.streams.add(&self.recorder.take_batch().unwrap())
         }
 
+        fn export(&mut self, time: u64) -> Vec<Part> {
+            let mut parts = Vec::new();
+            self.streams.export(time, |part| parts.push(part));
+            parts
+        }
+
         /// The points of sums and gauges: name, attributes, value.
         fn numbers(&mut self) -> Vec<(String, String, f64)> {
-            let parts = self.streams.export(now());
-            let metrics = parts.into_iter().flat_map(|part| part.metrics);
+            let metrics = self.export(now()).into_iter().flat_map(|part| part.metrics);
             metrics.flat_map(|metric| numbers(&metric)).collect()
         }
     }
@@ -469,10 +471,10 @@ mod tests {
     fn samples_are_settled_once_however_often_their_totals_are_sent() {
         let mut bench = Bench::new(Temporality::Cumulative, false);
         bench.add("hits", MetricType::Counter, &[], 1.0, 0);
-        let first = bench.streams.export(1).remove(0);
+        let first = bench.export(1).remove(0);
         bench.add("hits", MetricType::Counter, &[], 1.0, 0);
         bench.add("hits", MetricType::Counter, &[("a", "b")], 1.0, 0);
-        let second = bench.streams.export(2).remove(0);
+        let second = bench.export(2).remove(0);
         assert_eq!(bench.streams.settle(&first.covered), 1);
         assert_eq!(bench.streams.unsettled(), 2);
         assert_eq!(bench.streams.settle(&second.covered), 2);
@@ -485,7 +487,7 @@ mod tests {
         for n in 0..MOST_STREAMS + 10 {
             bench.add("hits", MetricType::Counter, &[("n", &n.to_string())], 1.0, 0);
         }
-        let parts = bench.streams.export(1);
+        let parts = bench.export(1);
         assert_eq!(parts.iter().map(|part| part.covered.len()).max(), Some(POINTS));
         assert_eq!(parts.iter().map(|part| part.covered.len()).sum::<usize>(), MOST_STREAMS + 1);
         let last = numbers(parts.last().unwrap().metrics.last().unwrap()).pop().unwrap();
@@ -499,7 +501,7 @@ mod tests {
             for value in [1.0, -3.0, 0.0] {
                 bench.add("lag", MetricType::Trend, &[], value, 0);
             }
-            let part = bench.streams.export(9).remove(0);
+            let part = bench.export(9).remove(0);
             let (count, sum, min, max, time) = match part.metrics[0].data.as_ref().unwrap() {
                 Data::Histogram(histogram) if has_bounds => {
                     let point = &histogram.points[0];
