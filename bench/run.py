@@ -15,6 +15,8 @@ import sys
 import tempfile
 import time
 
+from outputs import outputs
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -157,6 +159,7 @@ PARTS = dict(
     scale=scale,
     punctual=punctual,
     latency=latency,
+    outputs=outputs,
 )
 
 
