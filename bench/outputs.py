@@ -57,6 +57,8 @@ def outputs(b):
                     env = {key: value.format(port=port) for key, value in env.items()}
                     cpu = b.run("series.js", "--out", out.format(port=port), SERIES=series, **env)[1]
                     costs[name].append((cpu - bare) * 1e9 / SAMPLES)
+                    for line in filter(lambda line: "is incomplete" in line, b.log.splitlines()):
+                        print(f"    {name}: {line}")
             medians = {name: statistics.median(all_of_them) for name, all_of_them in costs.items()}
             print(f"  {series} time series, CPU per sample beside that of `json` ({medians['json']:.0f} ns):")
             for name, cost in medians.items():

@@ -46,9 +46,10 @@ class Bench:
             time.sleep(0.02)
         _, status, usage = os.wait4(program.pid, 0)
         program.returncode = os.waitstatus_to_exitcode(status)
+        errors.seek(0)
+        self.log = errors.read().decode(errors="replace")
         if program.returncode != 0:
-            errors.seek(0)
-            sys.exit(f"{script}: exit code {program.returncode}\n{errors.read().decode(errors='replace')[-2000:]}")
+            sys.exit(f"{script}: exit code {program.returncode}\n{self.log[-2000:]}")
         with open(summary) as file:
             return json.load(file)["metrics"], usage.ru_utime + usage.ru_stime, peak
 

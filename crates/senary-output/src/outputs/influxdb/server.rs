@@ -154,22 +154,37 @@ impl Udp {
         Self { to, size: config.payload_size }
     }
 
-    fn send_all(&self, body: &[u8]) -> io::Result<()> {
+    /// How many points could not be sent, and why the last of them could not.
+    fn send_all(&self, body: &[u8]) -> io::Result<Option<(usize, io::Error)>> {
         let unknown = || io::Error::other(format!("the name {} has no address", self.to));
         let to = self.to.to_socket_addrs()?.next().ok_or_else(unknown)?;
-        let own = if to.is_ipv6() {
-            SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))
-        } else {
-            (Ipv4Addr::UNSPECIFIED, 0).into()
+        let own = match to {
+            SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+            SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
         };
         let socket = UdpSocket::bind(own)?;
-        datagrams(body, self.size).try_for_each(|datagram| socket.send_to(datagram, to).map(|_| ()))
+        let mut failed = None;
+        for datagram in datagrams(body, self.size) {
+            if let Err(error) = socket.send_to(datagram, to) {
+                let points = datagram.iter().filter(|byte| **byte == b'\n').count();
+                let before = failed.map_or(0, |(points, _)| points);
+                failed = Some((before + points, error));
+            }
+        }
+        Ok(failed)
     }
 }
 
 impl Receiver for Udp {
     fn send(&self, body: &Bytes, _: Duration) -> Result<(), SendError> {
-        self.send_all(body).map_err(|error| SendError::final_(io_text(&error)))
+        match self.send_all(body) {
+            Ok(None) => Ok(()),
+            // The words that `dropped` reads.
+            Ok(Some((points, error))) => {
+                Err(SendError::final_(format!("partial write: {} dropped={points}", io_text(&error))))
+            }
+            Err(error) => Err(SendError::final_(io_text(&error))),
+        }
     }
 
     fn report(&self, error: &SendError) {
@@ -218,6 +233,21 @@ mod tests {
             None
         );
         assert_eq!(dropped("400 Bad Request: {\"error\":\"unable to parse 'x dropped=5'\"}"), None);
+    }
+
+    #[test]
+    fn a_point_that_is_too_large_for_a_datagram_costs_no_other() {
+        let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let addr = format!("udp://{}", receiver.local_addr().unwrap());
+        let udp = Udp::new(&Config { addr, ..Config::default() });
+        let body = format!("a value=1 1\nb,t={} value=1 1\nc value=1 1\n", "x".repeat(70_000));
+        let error = udp.send(&Bytes::from(body), Duration::from_secs(1)).unwrap_err();
+        assert_eq!(dropped(&error.reason), Some(1), "{error}");
+        let mut buffer = [0; 100];
+        for line in ["a value=1 1\n", "c value=1 1\n"] {
+            let length = receiver.recv(&mut buffer).unwrap();
+            assert_eq!(&buffer[..length], line.as_bytes());
+        }
     }
 
     #[test]
