@@ -5,6 +5,8 @@
 //! What blocks, and for how long, is the event loop's business.
 
 use std::cell::Cell;
+use std::future::Future;
+use std::pin::Pin;
 use std::ptr::NonNull;
 use std::time::Instant;
 
@@ -13,10 +15,11 @@ use corosensei::{Coroutine, CoroutineResult, Yielder};
 use crate::slice_clock;
 use crate::stack::{self, Room, ScriptStack};
 
-/// Why a coroutine gave the worker back.
-#[derive(Clone, Copy, Debug)]
-pub struct Blocked {
-    pub until: Instant,
+/// What a coroutine waits for that gave the worker back.
+pub enum Blocked {
+    Until(Instant),
+    /// Work that needs no script. It is dropped if the script is to leave before it is done.
+    On(Pin<Box<dyn Future<Output = ()>>>),
 }
 
 /// What a suspended script is told when it goes on.

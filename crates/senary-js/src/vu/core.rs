@@ -199,10 +199,27 @@ impl VuCore {
 
     /// Blocks this VU alone until `until`; an interruption throws what no script can catch.
     pub fn block_until(&self, ctx: &Ctx<'_>, until: Instant) -> rquickjs::Result<()> {
+        self.block(ctx, Blocked::Until(until))
+    }
+
+    /// Blocks this VU alone until `work` is done, and gives back what came of it. An interruption drops the work, and throws
+    /// what no script can catch.
+    pub fn block_on<T: 'static>(
+        &self,
+        ctx: &Ctx<'_>,
+        work: impl Future<Output = T> + 'static,
+    ) -> rquickjs::Result<T> {
+        let outcome: Rc<Cell<Option<T>>> = Rc::default();
+        let done = outcome.clone();
+        self.block(ctx, Blocked::On(Box::pin(async move { done.set(Some(work.await)) })))?;
+        outcome.take().ok_or_else(|| throw_uncatchable(ctx, "interrupted"))
+    }
+
+    fn block(&self, ctx: &Ctx<'_>, blocked: Blocked) -> rquickjs::Result<()> {
         if self.interrupt.is_raised() {
             return Err(throw_uncatchable(ctx, "interrupted"));
         }
-        match self.gate.block(Blocked { until }) {
+        match self.gate.block(blocked) {
             Some(Resume::Continue) => Ok(()),
             Some(Resume::Cancel) => Err(throw_uncatchable(ctx, "interrupted")),
             None => Err(errors::throw_error(ctx, "this code cannot block")),
@@ -220,7 +237,7 @@ impl VuCore {
             return true;
         }
         slice_clock::restart();
-        let resumed = self.gate.block(Blocked { until: Instant::now() });
+        let resumed = self.gate.block(Blocked::Until(Instant::now()));
         if resumed == Some(Resume::Cancel) {
             slice_clock::hurry();
         }

@@ -22,7 +22,7 @@ use rquickjs::{Context, Ctx, Function, Object, Persistent, Promise, Runtime, Val
 use tokio_util::sync::CancellationToken;
 
 use self::core::VuCore;
-use crate::coroutine::{self, Entered, Left, Resume, Suspended};
+use crate::coroutine::{self, Blocked, Entered, Left, Resume, Suspended};
 use crate::event_loop::Event;
 use crate::failure::ScriptFailure;
 use crate::source::stack as places;
@@ -47,7 +47,7 @@ pub(crate) enum Turn {
     /// Nothing is left, or it failed.
     Ended(Result<(), ScriptFailure>),
     /// Suspended in the middle of script.
-    Blocked(Instant),
+    Blocked(Blocked),
     /// Waiting for an event.
     Waiting,
     /// Work is left; others first.
@@ -123,7 +123,7 @@ impl VuInner {
         loop {
             turn = match turn {
                 Turn::Ended(result) => return result,
-                Turn::Blocked(until) => self.resume_when(until, interrupt).await,
+                Turn::Blocked(blocked) => self.resume_when(blocked, interrupt).await,
                 Turn::Yielded => {
                     tokio::task::yield_now().await;
                     self.turn(None)
@@ -262,17 +262,17 @@ impl VuInner {
             Entered::Finished(turn) => turn,
             Entered::Blocked(suspended, blocked) => {
                 self.blocked.replace(Some(suspended));
-                Turn::Blocked(blocked.until)
+                Turn::Blocked(blocked)
             }
         }
     }
 
     /// Waits out a blocking call, then goes on with the script in the middle of which it stands.
-    async fn resume_when(&self, until: Instant, interrupt: &CancellationToken) -> Turn {
+    async fn resume_when(&self, blocked: Blocked, interrupt: &CancellationToken) -> Turn {
         let resume = tokio::select! {
             biased;
             () = interrupt.cancelled() => Resume::Cancel,
-            () = others_first(until) => Resume::Continue,
+            () = is_over(blocked) => Resume::Continue,
         };
         match self.blocked.take() {
             Some(suspended) => {
@@ -430,6 +430,13 @@ impl Drop for VuInner {
 
 pub(crate) fn is_pending(ctx: &Ctx<'_>, promise: Persistent<Promise<'static>>) -> bool {
     promise.restore(ctx).is_ok_and(|promise| promise.state() == PromiseState::Pending)
+}
+
+async fn is_over(blocked: Blocked) {
+    match blocked {
+        Blocked::Until(until) => others_first(until).await,
+        Blocked::On(work) => work.await,
+    }
 }
 
 /// Waits until then; others get their turn also if that is now.
