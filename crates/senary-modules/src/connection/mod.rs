@@ -2,6 +2,7 @@
 //! under, the bytes that scripts hand over, and the errors that scripts see.
 
 pub mod books;
+pub mod buffer;
 pub mod bytes;
 pub mod error;
 pub mod options;

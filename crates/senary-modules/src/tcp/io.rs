@@ -4,7 +4,6 @@
 //! It never calls script: it queues events and lets the VU run when that is waiting. One `data` event is under
 //! way at a time, so a script that is slow is felt by the peer, not by memory.
 
-use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -24,19 +23,8 @@ use super::target::ConnectTarget;
 use super::tcp_info::Round;
 use super::throttle::Gate;
 use super::{delivery, half_close, start_tls};
+use crate::connection::buffer::with_buffer;
 use crate::connection::error::{Method, SocketFailure};
-
-/// In bytes. One per worker: what a read returns is copied out at once. It is also the largest chunk.
-const READ_BUFFER: usize = 63 * 1024;
-
-thread_local! {
-    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BUFFER]);
-}
-
-/// Lends the buffer of this worker. What is called must not read by itself.
-pub fn with_buffer<R>(f: impl FnOnce(&mut [u8]) -> R) -> R {
-    BUFFER.with_borrow_mut(|buffer| f(buffer))
-}
 
 /// Dials and, if that works, serves the connection to its end.
 pub async fn run(socket: Rc<SocketCore>, target: ConnectTarget) {
@@ -164,7 +152,7 @@ enum Continue {
 }
 
 fn poll_read(socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> Poll<Continue> {
-    BUFFER.with_borrow_mut(|buffer| {
+    with_buffer(|buffer| {
         let mut stream = socket.stream.borrow_mut();
         let Some(stream) = stream.as_mut() else { return Poll::Ready(Continue::No) };
         let limit = socket.extended.as_ref().map(|extended| &extended.throttle.read);

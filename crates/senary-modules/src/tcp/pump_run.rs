@@ -14,13 +14,13 @@ use senary_wire::{FrameError, Matcher, Taken};
 use super::core::SocketCore;
 use super::events::SocketEvent;
 use super::extended::Extended;
-use super::io;
 use super::pump_flights::{Answers, Flights};
 use super::pump_message::{Made, Messages};
 use super::pump_outbound::Outbound;
 use super::pump_result::Tally;
 use super::pump_schedule::Schedule;
 use super::throttle::Gate;
+use crate::connection::buffer::with_buffer;
 use crate::connection::error::{Method, SocketFailure};
 
 /// After so many messages the other sockets of the worker have their turn, or after so long.
@@ -139,7 +139,7 @@ impl Pump {
         if self.read_gate.is_closed(limit, cx) {
             return Ok(0);
         }
-        io::with_buffer(|buffer| {
+        with_buffer(|buffer| {
             let most = limit.step(buffer.len());
             let read = match socket.stream.borrow_mut().as_mut() {
                 Some(stream) => stream.poll_read(cx, &mut buffer[..most]),
