@@ -49,6 +49,8 @@ pub struct EventLoop {
     is_running: Cell<bool>,
     /// Runs so far.
     runs: Cell<u64>,
+    /// Events and timers so far.
+    turns: Cell<u64>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -89,7 +91,14 @@ impl EventLoop {
     }
 
     pub fn pop(&self) -> Option<Event> {
-        self.queue.borrow_mut().pop_front()
+        let event = self.queue.borrow_mut().pop_front()?;
+        self.turns.set(self.turns.get() + 1);
+        Some(event)
+    }
+
+    /// The number of the turn: of the event or the timer that script is called for at the moment.
+    pub fn turn(&self) -> u64 {
+        self.turns.get()
     }
 
     /// Announces an operation whose completion will come as an event, and keeps its promise meanwhile.
@@ -246,6 +255,7 @@ impl EventLoop {
             return None;
         }
         let timer = timers.remove(id)?;
+        self.turns.set(self.turns.get() + 1);
         let call = (timer.callback.clone(), timer.arguments.clone());
         if let Some(interval) = timer.interval {
             let next = due_again(due, interval, now);

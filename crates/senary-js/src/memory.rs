@@ -177,6 +177,33 @@ impl Chunk {
         }
     }
 
+    pub fn len(&self) -> usize {
+        // SAFETY: the bytes are those of a chunk, and alive.
+        unsafe { header(self.bytes.as_ptr()).read().length }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn as_slice(&self) -> &[u8] {
+        // SAFETY: as many bytes as the header says belong to the chunk, and nobody else has them.
+        unsafe { std::slice::from_raw_parts(self.bytes.as_ptr(), self.len()) }
+    }
+
+    /// A fresh `ArrayBuffer` that takes over the bytes.
+    pub fn into_array_buffer<'js>(self, ctx: &Ctx<'js>) -> rquickjs::Result<Value<'js>> {
+        let (bytes, length) = (self.bytes.as_ptr(), self.len());
+        std::mem::forget(self);
+        // SAFETY: as in `into_uint8_array`. No greatest length means that the length is fixed.
+        let buffer = unsafe {
+            let (context, none) = (ctx.as_raw().as_ptr(), std::ptr::null_mut());
+            let raw = qjs::JS_NewArrayBuffer(context, bytes, length as _, 0, Some(resize), none, false);
+            Value::from_raw(ctx.clone(), raw)
+        };
+        if buffer.is_exception() { Err(rquickjs::Error::Exception) } else { Ok(buffer) }
+    }
+
     /// A fresh array that takes over the bytes. The bindings' own way looks up the constructor and calls it, which costs
     /// several times as much per message.
     pub fn into_uint8_array<'js>(self, ctx: &Ctx<'js>) -> rquickjs::Result<Value<'js>> {
@@ -206,7 +233,7 @@ fn layout(length: usize) -> Layout {
     let size = size_of::<Header>().saturating_add(length);
     match Layout::from_size_align(size, align_of::<Header>()) {
         Ok(layout) => layout,
-        Err(_) => unreachable!("a chunk is no larger than the buffer it is read into"),
+        Err(_) => unreachable!("a chunk is no larger than what is in memory already"),
     }
 }
 

@@ -23,6 +23,13 @@ pub mod builtin {
     pub const DATA_SENT: MetricId = MetricId(7);
     pub const DATA_RECEIVED: MetricId = MetricId(8);
 
+    pub const WS_SESSIONS: MetricId = MetricId(18);
+    pub const WS_MSGS_SENT: MetricId = MetricId(19);
+    pub const WS_MSGS_RECEIVED: MetricId = MetricId(20);
+    pub const WS_PING: MetricId = MetricId(21);
+    pub const WS_SESSION_DURATION: MetricId = MetricId(22);
+    pub const WS_CONNECTING: MetricId = MetricId(23);
+
     // What Senary counts beyond the reference, and only where it happens.
     /// Iterations that ended by an exception or an unhandled rejection. They count as `iterations`, too.
     pub const ITERATIONS_FAILED: MetricId = MetricId(ADDED);

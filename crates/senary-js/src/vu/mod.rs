@@ -432,19 +432,12 @@ pub(crate) fn is_pending(ctx: &Ctx<'_>, promise: Persistent<Promise<'static>>) -
     promise.restore(ctx).is_ok_and(|promise| promise.state() == PromiseState::Pending)
 }
 
+/// Waits until a blocking call is over; others get their turn also if that is now.
 async fn is_over(blocked: Blocked) {
     match blocked {
-        Blocked::Until(until) => others_first(until).await,
+        Blocked::Until(until) if until <= Instant::now() => tokio::task::yield_now().await,
+        Blocked::Until(until) => wake::sleep_until(until).await,
         Blocked::On(work) => work.await,
-    }
-}
-
-/// Waits until then; others get their turn also if that is now.
-async fn others_first(until: Instant) {
-    if until <= Instant::now() {
-        tokio::task::yield_now().await;
-    } else {
-        wake::sleep_until(until).await;
     }
 }
 
