@@ -14,5 +14,7 @@
 /// <reference path="k6-options.d.ts" />
 /// <reference path="k6-secrets.d.ts" />
 /// <reference path="k6-timers.d.ts" />
+/// <reference path="k6-websockets.d.ts" />
+/// <reference path="k6-ws.d.ts" />
 /// <reference path="k6-x-tcp.d.ts" />
 /// <reference path="senary-tcp.d.ts" />

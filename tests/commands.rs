@@ -182,10 +182,15 @@ fn dependencies_are_listed_without_running_the_script() {
         Program::new(BINARY).file("test.js", "import './b.js'").file("b.js", "").args(["deps", "test.js"]);
     none.run().expect_code(0).expect_text("Build Dependencies: (none)\n\nImports:\n  file://");
 
-    let lacking =
-        |flag: &str| program("import 'k6/http'\nimport 'k6/ws'").args(["deps", flag, "test.js"]).run();
-    lacking("--json=false").expect_code(0).expect_text("\nNot Supported by Senary: k6/http, k6/ws\n");
-    lacking("--json").expect_code(0).expect_text("\"unsupported\": [\n    \"k6/http\",\n    \"k6/ws\"\n  ]");
+    let lacking = |flag: &str| {
+        program("import 'k6/browser'\nimport 'k6/net/grpc'").args(["deps", flag, "test.js"]).run()
+    };
+    lacking("--json=false")
+        .expect_code(0)
+        .expect_text("\nNot Supported by Senary: k6/browser, k6/net/grpc\n");
+    lacking("--json")
+        .expect_code(0)
+        .expect_text("\"unsupported\": [\n    \"k6/browser\",\n    \"k6/net/grpc\"\n  ]");
 
     let script = "'use k6 >= 99'\nimport 'k6/x/faker'\nimport './lib/b.ts'";
     let outcome = Program::new(BINARY)

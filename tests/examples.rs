@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use senary_testkit::{Behaviour, Certificate, Outcome, Program, Server};
+use senary_testkit::{Behaviour, Certificate, Outcome, Program, Server, WebSocketPeer};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_senary");
 
@@ -38,6 +38,17 @@ fn minimal() {
     assert!(server.has_received(message.len() as u64, Duration::from_secs(10)));
     assert!(server.all_closed(Duration::from_secs(10)));
     assert_eq!(server.received(), [message.as_bytes().to_vec()]);
+}
+
+#[test]
+fn websocket() {
+    for (name, messages) in [("websocket.js", 1.0), ("websocket-blocking.js", 3.0)] {
+        let server = Server::start(Behaviour::WebSocket(WebSocketPeer::Echo));
+        let url = format!("ws://{}/", server.address());
+        let outcome = succeed(program(name).env("WS_URL", url));
+        outcome.expect_value("ws_msgs_received", "count", messages).expect_value("ws_sessions", "count", 1.0);
+        assert!(server.all_closed(Duration::from_secs(10)));
+    }
 }
 
 #[test]

@@ -23,6 +23,9 @@ mod testing;
 pub mod text_codec;
 pub mod timers;
 pub mod webcrypto;
+mod websocket;
+mod websockets;
+mod ws;
 mod x_tcp;
 
 use rquickjs::Ctx;
@@ -46,6 +49,9 @@ static TABLE: &[NativeModule] = &[
     NativeModule::new("k6/metrics", metrics::exports),
     NativeModule::new("k6/secrets", secrets::exports),
     NativeModule::new("k6/timers", timers::exports),
+    websockets::EXPERIMENTAL,
+    websockets::MODULE,
+    ws::MODULE,
     x_tcp::MODULE,
     tcp::MODULE,
 ];

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::connection::{Connection, TlsEnd};
 use crate::protocol;
+use crate::websocket::WebSocketPeer;
 
 /// How a server treats each connection. All but [`Behaviour::NeverReads`] read to the end, so that the bytes they
 /// count are the bytes that were sent.
@@ -68,6 +69,8 @@ pub enum Behaviour {
     LengthPrefixed,
     /// PING, ECHO text, SET key value, GET key, QUIT: one a line.
     Lines,
+    /// Takes the request of a WebSocket.
+    WebSocket(WebSocketPeer),
     /// Answers each input with bytes that mean nothing in any protocol.
     Babbles,
     /// Behaves so until it has sent this many bytes; then it closes its side in good order, and reads on.
@@ -169,6 +172,7 @@ impl Behaviour {
             Self::Smtp => protocol::smtp(&mut c).await,
             Self::LengthPrefixed => protocol::length_prefixed(&mut c).await,
             Self::Lines => protocol::lines(&mut c).await,
+            Self::WebSocket(peer) => peer.serve(c).await,
             Self::Babbles => {
                 while c.read().await?.is_some() {
                     c.write(BABBLE).await?;

@@ -17,6 +17,7 @@ mod program;
 mod protocol;
 mod server;
 mod web;
+mod websocket;
 
 pub use backlog::FullBacklog;
 pub use behaviour::Behaviour;
@@ -25,3 +26,4 @@ pub use connection::TlsEnd;
 pub use program::{Outcome, Program, Running, Signal};
 pub use server::Server;
 pub use web::web_server;
+pub use websocket::{WebSocketPeer, frame};
