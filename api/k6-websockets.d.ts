@@ -82,7 +82,7 @@ declare module "k6/websockets" {
     ping(): void
     /**
      * Sends a closing frame behind everything that was sent. `code` is 1000 or between 3000 and 4999, `reason` at most 123
-     * bytes. A server that does not answer within 30 seconds is not waited for any longer.
+     * bytes. A server that does not answer within 10 seconds is not waited for any longer.
      */
     close(code?: number, reason?: string): void
 

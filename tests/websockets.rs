@@ -63,10 +63,16 @@ fn blocking(server: &Server, more: &str, args: &[&str]) -> Outcome {
 /// The code in the closing frame that a connection has ended with.
 fn closing_code(server: &Server) -> Option<u16> {
     let received = server.received().pop()?;
-    let at = received.iter().rposition(|byte| *byte == 0x88)?;
-    match &received[at..] {
-        [_, _, a, b, _, _, high, low, ..] => Some(u16::from_be_bytes([high ^ a, low ^ b])),
-        _ => None,
+    let head = received.windows(4).position(|end| end == b"\r\n\r\n")?;
+    let mut rest = &received[head + 4..];
+    loop {
+        let [first, length, a, b, _, _, content @ ..] = rest else { return None };
+        let length = usize::from(length & 0x7f);
+        assert!(length < 126, "only short frames are expected");
+        match content {
+            [high, low, ..] if *first == 0x88 => return Some(u16::from_be_bytes([high ^ a, low ^ b])),
+            _ => rest = content.get(length..)?,
+        }
     }
 }
 
@@ -154,7 +160,7 @@ fn a_flood_fills_no_memory() {
                 "const busy = () => { for (const begin = Date.now(); Date.now() - begin < 1;); }
                 ws.onmessage = busy
                 ws.onping = busy
-                setTimeout(() => { events.push('enough'); ws.close() }, 500)",
+                setTimeout(() => { throw new Error('enough|') }, 500)",
             ),
             (
                 blocking,
@@ -168,6 +174,17 @@ fn a_flood_fills_no_memory() {
             outcome.expect_code(0).expect_text("enough|");
             outcome.expect_value("ws_sessions", "count", 1.0);
         }
+    }
+}
+
+/// Nor does it keep a session from its end.
+#[test]
+fn a_closing_frame_is_not_waited_for_without_end() {
+    for peer in [WebSocketPeer::Floods(frame(0x82, &[7; 5000])), WebSocketPeer::Says(Vec::new())] {
+        let server = server(peer);
+        let outcome = on_the_event_loop(&server, "ws.onopen = () => ws.close(3000, 'bye')", &[]);
+        let text = "websocket: the closing frame was not answered within 10s|1006|";
+        outcome.expect_code(0).expect_text(text).expect_value("ws_sessions", "count", 1.0);
     }
 }
 

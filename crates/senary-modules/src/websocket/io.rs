@@ -20,7 +20,7 @@ use super::session::{Ended, Happened, Phase, Session};
 use crate::connection::buffer::with_buffer;
 
 /// How long the server may take to answer a closing frame, or to take ours.
-const CLOSING: Duration = Duration::from_secs(30);
+const CLOSING: Duration = Duration::from_secs(10);
 
 /// Messages that wait for script, in bytes; with more, the rest of what was read is not looked at yet.
 const MOST_WAITING: usize = 256 << 10;
@@ -99,18 +99,10 @@ fn poll_io(session: &Rc<Session>, link: &mut Link, cx: &mut Context<'_>) -> Poll
         let is_closing = session.phase.get() == Phase::Closing;
         if session.closing.borrow().is_some() && session.outbound.borrow().is_empty() {
             end_as_agreed(session);
-        } else if may_read(session) {
-            match poll_read(session, link, cx) {
-                Poll::Ready(()) => {}
-                Poll::Pending if is_closing => match poll_patience(link, cx) {
-                    Poll::Ready(()) => give_up(session),
-                    Poll::Pending => return Poll::Pending,
-                },
-                Poll::Pending => return Poll::Pending,
-            }
         } else if is_closing && poll_patience(link, cx).is_ready() {
+            // Before more is read: a server that goes on speaking is not waited for either.
             give_up(session);
-        } else {
+        } else if !may_read(session) || poll_read(session, link, cx).is_pending() {
             return Poll::Pending;
         }
         run_script(session);
