@@ -265,3 +265,23 @@ fn much_goes_both_ways_at_once() {
     outcome.expect_code(0).expect_text("|1048576|1001|");
     outcome.expect_value("ws_msgs_sent", "count", 20.0).expect_value("ws_msgs_received", "count", 20.0);
 }
+
+#[test]
+fn what_was_sent_before_the_end_arrives() {
+    for (module, more) in [
+        (
+            on_the_event_loop as fn(&Server, &str, &[&str]) -> Outcome,
+            "ws.onopen = () => { for (let n = 0; n < 8; n++) ws.send(new Uint8Array(1 << 20)); ws.close() }",
+        ),
+        (
+            blocking,
+            "ws.on('open', () => { for (let n = 0; n < 8; n++) ws.sendBinary(new ArrayBuffer(1 << 20)); ws.close() })",
+        ),
+    ] {
+        let server = server(WebSocketPeer::Says(Vec::new()));
+        let outcome = module(&server, more, &[]);
+        outcome.expect_code(0);
+        let sent = outcome.value("ws_msgs_sent", "count").unwrap_or_default();
+        assert!(sent >= 8.0 && server.has_received((sent * 1_048_576.0) as u64, Duration::from_secs(20)));
+    }
+}

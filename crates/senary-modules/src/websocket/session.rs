@@ -267,6 +267,11 @@ impl Session {
         self.outbound.borrow().messages() + sent
     }
 
+    /// Whether something is still on its way to the server.
+    pub fn has_unsent(&self) -> bool {
+        !self.has_ended() && !self.outbound.borrow().is_empty()
+    }
+
     pub fn ping(&self) {
         if !self.is_open() {
             return;

@@ -1,6 +1,7 @@
 //! `ws.connect(url, params, function)`: the session from its begin to its end, and what is given back of it.
 
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use rquickjs::function::Rest;
 use rquickjs::{Class, Coerced, Ctx, Error, Function, IntoJs, Object, Value};
@@ -12,6 +13,10 @@ use super::conversation::Conversation;
 use super::socket::SocketObject;
 use crate::websocket::params::{Params, given};
 use crate::websocket::{Address, AddressError, Answer, Ended, Failed, Happened, Hears, Session};
+
+/// How long the server may take to read what was sent before the end, and how often that is looked at.
+const REST: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(2);
 
 /// The reference's text for a URL that is not one of a WebSocket.
 const MALFORMED: &str = "malformed ws or wss URL";
@@ -115,6 +120,16 @@ impl<'js> Talk<'js> {
                 None => self.wait(object.next_due())?,
             }
         }
+        self.send_the_rest()
+    }
+
+    /// What was sent before the end still goes out, if the server takes it.
+    fn send_the_rest(&self) -> rquickjs::Result<()> {
+        let until = Instant::now() + REST;
+        while self.session.has_unsent() && Instant::now() < until {
+            drop(self.session.take());
+            self.wait(Some(Instant::now() + LOOK))?;
+        }
         Ok(())
     }
 
@@ -146,7 +161,7 @@ impl<'js> Talk<'js> {
         Ok(error)
     }
 
-    fn wait(&self, due: Option<std::time::Instant>) -> rquickjs::Result<()> {
+    fn wait(&self, due: Option<Instant>) -> rquickjs::Result<()> {
         let next = self.conversation.clone().next(self.session.clone(), due);
         self.vu.block_on(&self.ctx, next).inspect_err(|_| self.session.abandon(code::GOING_AWAY, ""))
     }
