@@ -5,7 +5,7 @@ use std::fmt;
 use senary_words::spelling::nearest;
 
 use crate::output::{CreateError, Output, OutputContext};
-use crate::outputs::{csv, influxdb, json, opentelemetry, prometheus};
+use crate::outputs::{csv, influxdb, json, junit, opentelemetry, prometheus, statsd};
 use crate::settings::SettingHelp;
 
 /// Makes an output from what follows the `=`.
@@ -38,6 +38,14 @@ const AVAILABLE: &[Entry] = &[
         about: "one row per sample in a CSV file",
         settings: csv::settings,
         create: csv::create,
+    },
+    Entry {
+        name: "datadog",
+        aliases: &[],
+        argument: "HOST:PORT[,KEY=VALUE,…]",
+        about: "values with tags to an agent of Datadog, as datagrams",
+        settings: statsd::datadog_settings,
+        create: statsd::create_datadog,
     },
     Entry {
         name: "experimental-prometheus-rw",
@@ -76,13 +84,29 @@ const AVAILABLE: &[Entry] = &[
         settings: opentelemetry::settings,
         create: opentelemetry::create,
     },
+    Entry {
+        name: "junit",
+        aliases: &[],
+        argument: "FILE",
+        about: "thresholds and checks as test cases in XML, written at the end",
+        settings: junit::settings,
+        create: junit::create,
+    },
+    Entry {
+        name: "statsd",
+        aliases: &[Alias { name: "output-statsd", warning: None }],
+        argument: "HOST:PORT[,KEY=VALUE,…]",
+        about: "values to a server of StatsD, as datagrams",
+        settings: statsd::statsd_settings,
+        create: statsd::create_statsd,
+    },
 ];
 
 /// What the reference has beside them.
-const NOT_YET: &[&str] = &["cloud", "statsd", "web-dashboard"];
+const NOT_YET: &[&str] = &["cloud", "web-dashboard"];
 
 /// What the reference has removed, and says so.
-const REMOVED: &[&str] = &["datadog", "kafka"];
+const REMOVED: &[&str] = &["kafka"];
 
 /// Why an output cannot be had.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -235,7 +259,7 @@ mod tests {
             OutputSpec::parse("cloud").unwrap().create(&context).err().unwrap().to_string(),
             "could not create the 'cloud' output: Senary does not have it yet"
         );
-        for kind in ["kafka", "datadog"] {
+        for kind in ["kafka"] {
             assert_eq!(
                 OutputSpec::parse(kind).unwrap().create(&context).err().unwrap().to_string(),
                 format!(

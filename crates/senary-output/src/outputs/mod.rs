@@ -4,6 +4,8 @@ pub(crate) mod csv;
 pub(crate) mod file;
 pub(crate) mod influxdb;
 pub(crate) mod json;
+pub(crate) mod junit;
 pub(crate) mod opentelemetry;
 pub(crate) mod prometheus;
 pub mod push;
+pub(crate) mod statsd;
