@@ -1,11 +1,12 @@
 //! Settings beside the options: those of the program, and those of how scripts are loaded and reported on. Flags
 //! win over the environment; nothing else has a say.
 
+use senary_output::output_variables;
 use senary_web::{Client, Proxies};
 
 use crate::cli::{GlobalFlags, RuntimeFlags};
 use crate::environment::Environment;
-use crate::options::{ConfigPath, parse_bool};
+use crate::options::{ConfigPath, Options, RunOptions, parse_bool};
 
 /// A value nobody can follow. Exit code 255, unless it says otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -145,6 +146,7 @@ impl RuntimeSettings {
             if !is_variable_name(name) {
                 return Err(SettingsError::EnvName(name.to_owned()));
             }
+            warn_of_an_option(name);
             script_env.retain(|(known, _)| known != name);
             script_env.push((name.to_owned(), value.to_owned()));
         }
@@ -162,6 +164,38 @@ impl RuntimeSettings {
             )?,
             ..Self::default()
         })
+    }
+}
+
+/// Variables that are neither options nor settings of outputs.
+const OTHER_VARIABLES: [&str; 13] = [
+    "K6_ADDRESS",
+    "K6_COMPATIBILITY_MODE",
+    "K6_CONFIG",
+    "K6_INCLUDE_SYSTEM_ENV_VARS",
+    "K6_LOG_FORMAT",
+    "K6_LOG_OUTPUT",
+    "K6_NEW_MACHINE_READABLE_SUMMARY",
+    "K6_NO_COLOR",
+    "K6_NO_THRESHOLDS",
+    "K6_SECRET_SOURCE",
+    "K6_SUMMARY_EXPORT",
+    "K6_SUMMARY_MODE",
+    "K6_TYPE",
+];
+
+/// `-e` is for the script alone, and many a user expects more of it.
+fn warn_of_an_option(name: &str) {
+    let is_option = [Options::VARIABLES, RunOptions::VARIABLES, &OTHER_VARIABLES].concat().contains(&name);
+    // Some variables of outputs end in a name that the user chooses.
+    let is_of_an_output = |variable: &String| match variable.strip_suffix("_NAME") {
+        Some(prefix) if name.strip_prefix(prefix).is_some_and(|rest| rest.len() > 1) => true,
+        _ => variable == name,
+    };
+    if is_option || output_variables().iter().any(is_of_an_output) {
+        log::warn!(
+            "-e {name}=… only sets __ENV.{name} of the script. To set the option, put the variable into the environment: {name}=… senary run …"
+        );
     }
 }
 

@@ -241,7 +241,7 @@ pub struct RunArgs {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Run options")]
 pub struct RunFlags {
-    /// Send samples to an output, as TYPE[=ARGUMENT], e.g. json=samples.json.gz (repeatable)
+    /// Send samples to an output, as TYPE[=ARGUMENT], e.g. json=samples.json.gz (repeatable); `help` lists all outputs
     #[arg(short, long, value_name = "OUTPUT")]
     pub out: Vec<String>,
     /// Show the run in a browser while it goes on: a line at the start says where

@@ -128,6 +128,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, UsageError
         _ if global.help == Some(true) => Command::Help(HelpArgs::of(subcommand.as_deref())?),
         None if root.version == Some(true) => Command::Version(VersionArgs::default()),
         None => Command::Help(HelpArgs::of(None)?),
+        Some(Command::Run(args)) if args.config.out.iter().any(|output| output == "help") => {
+            Command::Help(HelpArgs { command: Vec::new(), text: senary_output::outputs_help() })
+        }
         Some(Command::Help(args)) => Command::Help(HelpArgs::of(args.command.first().map(String::as_str))?),
         Some(command) => {
             command.check(&global)?;
@@ -388,6 +391,9 @@ mod tests {
         assert!(run.contains("-p, --paused "), "{run}");
         assert_eq!(run, help(&["senary", "help", "run"]));
         assert_eq!(help(&["senary"]), help(&["senary", "-h"]));
+        let outputs = help(&["senary", "run", "-o", "help"]);
+        assert!(outputs.contains("K6_PROMETHEUS_RW_SERVER_URL"), "{outputs}");
+        assert_eq!(outputs, help(&["senary", "run", "--out=help", "s.js"]));
     }
 
     #[test]

@@ -15,6 +15,9 @@ macro_rules! options {
         }
 
         impl $layer {
+            /// The environment variables of all rows.
+            pub const VARIABLES: &'static [&'static str] = &[$($($env,)*)*];
+
             pub(super) fn take_fields(fields: &mut Fields<'_>, remarks: &mut Remarks) -> Result<Self, Invalid> {
                 Ok(Self { $($field: fields.take($key, remarks)?,)* })
             }
