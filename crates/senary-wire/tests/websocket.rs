@@ -203,7 +203,7 @@ impl Sent {
             let kind = if i > 0 {
                 0
             } else {
-                2 - u8::from(self.is_text) | if self.is_compressed { 0x40 } else { 0 }
+                (2 - u8::from(self.is_text)) | if self.is_compressed { 0x40 } else { 0 }
             };
             let last = if i + 1 == parts.len() { 0x80 } else { 0 };
             if self.ping {

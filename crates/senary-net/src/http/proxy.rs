@@ -102,10 +102,8 @@ impl Proxy {
             return Err(bad());
         }
         let authority = url.authority().ok_or_else(bad)?;
-        let authorization = match authority.as_str().rsplit_once('@') {
-            Some((user, _)) => Some(format!("Basic {}", STANDARD.encode(percent::decoded(user)))),
-            None => None,
-        };
+        let user = authority.as_str().rsplit_once('@').map(|(user, _)| percent::decoded(user));
+        let authorization = user.map(|user| format!("Basic {}", STANDARD.encode(user)));
         let host = authority.host().trim_matches(['[', ']']).to_owned();
         if host.is_empty() {
             return Err(bad());

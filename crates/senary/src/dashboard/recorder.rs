@@ -193,7 +193,7 @@ pub struct Record {
 
 enum Writer {
     Plain(File),
-    Gzip(GzEncoder<File>),
+    Gzip(Box<GzEncoder<File>>),
 }
 
 impl Record {
@@ -201,7 +201,7 @@ impl Record {
         let file = File::create(path)?;
         let is_gzip = path.extension().is_some_and(|end| end == "gz");
         let writer = match is_gzip {
-            true => Writer::Gzip(GzEncoder::new(file, Compression::default())),
+            true => Writer::Gzip(Box::new(GzEncoder::new(file, Compression::default()))),
             false => Writer::Plain(file),
         };
         Ok(Self { path: path.to_owned(), writer: Some(writer) })

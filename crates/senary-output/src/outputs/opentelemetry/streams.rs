@@ -121,7 +121,7 @@ impl Streams {
         let kind = metric.as_ref().map_or(MetricType::Counter, |metric| metric.kind);
         let is_rate = kind == MetricType::Rate;
         let is_attribute =
-            |key: &str, value: &str| !key.is_empty() && !value.is_empty() && !(is_rate && key == CONDITION);
+            |key: &str, value: &str| !key.is_empty() && !value.is_empty() && (!is_rate || key != CONDITION);
         let attributes = TagSet::new(tags.iter().filter(|(key, value)| is_attribute(key, value)));
         let mut key = (id, Some(attributes));
         if let Some(place) = self.places.get(&key) {
