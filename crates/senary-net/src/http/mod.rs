@@ -4,6 +4,7 @@
 //! next request. Redirects, cookies, authentication and compression are the caller's business, as is what an exchange counts as.
 
 pub mod auth;
+mod buffer;
 mod client;
 mod clock;
 mod connect;

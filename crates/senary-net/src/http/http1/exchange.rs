@@ -14,20 +14,13 @@ use bytes::Bytes;
 use super::request;
 use super::response::{Expected, ResponseReader};
 use crate::error::NetError;
+use crate::http::buffer;
 use crate::http::clock::Clock;
 use crate::http::error::HttpError;
 use crate::http::exchange::{ConnectionId, Exchange, Head};
 use crate::http::request::{HttpRequest, ResponseBody};
 use crate::stream::Stream;
 use crate::tls::TlsInfo;
-
-/// In bytes: the most that one read takes.
-const READ_BUFFER: usize = 64 * 1024;
-
-thread_local! {
-    /// One per worker: what was read is taken out of it at once.
-    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BUFFER]);
-}
 
 /// A connection that speaks HTTP/1.1.
 pub(in crate::http) struct Http1 {
@@ -52,9 +45,8 @@ pub(in crate::http) struct Failed {
 impl Http1 {
     /// Whether it may still be used: the server has neither ended it nor sent something that was not asked for.
     pub(in crate::http) async fn is_usable(&mut self) -> bool {
-        let mut is_silent = |cx: &mut Context<'_>| {
-            BUFFER.with_borrow_mut(|buffer| self.stream.poll_read(cx, buffer).is_pending())
-        };
+        let mut is_silent =
+            |cx: &mut Context<'_>| buffer::with(|buffer| self.stream.poll_read(cx, buffer).is_pending());
         poll_fn(|cx| Poll::Ready(is_silent(cx))).await
     }
 
@@ -151,7 +143,7 @@ fn poll_response(
     clock: &Clock,
     cx: &mut Context<'_>,
 ) -> Poll<Result<usize, HttpError>> {
-    BUFFER.with_borrow_mut(|buffer| {
+    buffer::with(|buffer| {
         loop {
             let read = ready!(stream.poll_read(cx, buffer))?;
             if read == 0 {

@@ -6,14 +6,13 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::frames::{Frames, GoAway};
 use crate::error::NetError;
+use crate::http::buffer;
 use crate::stream::Stream;
-
-/// In bytes: the most that one read takes.
-const MAX_READ: usize = 16 * 1024;
 
 /// What became of a connection.
 #[derive(Debug, Default)]
@@ -26,13 +25,15 @@ pub(super) struct Fate {
 pub(super) struct Io {
     /// `None` only while it is dropped.
     stream: Option<Stream>,
+    /// What was read and had no room yet.
+    ahead: Bytes,
     frames: Frames,
     fate: Rc<Fate>,
 }
 
 impl Io {
     pub(super) fn new(stream: Stream, fate: Rc<Fate>) -> Self {
-        Self { stream: Some(stream), frames: Frames::default(), fate }
+        Self { stream: Some(stream), ahead: Bytes::new(), frames: Frames::default(), fate }
     }
 
     fn stream(&mut self) -> io::Result<&mut Stream> {
@@ -65,18 +66,23 @@ impl AsyncRead for Io {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let room = buf.remaining().min(MAX_READ);
-        let part = buf.initialize_unfilled_to(room);
-        match ready!(self.stream()?.poll_read(cx, part)) {
-            Ok(read) => {
-                if let Some(goaway) = self.frames.follow(&part[..read]) {
+        if self.ahead.is_empty() {
+            return buffer::with(|data| {
+                let read = ready!(self.stream()?.poll_read(cx, data));
+                let read = read.map_err(|error| self.failed(error))?;
+                if let Some(goaway) = self.frames.follow(&data[..read]) {
                     self.fate.goaway.replace(Some(goaway));
                 }
-                buf.advance(read);
+                let at_once = read.min(buf.remaining());
+                buf.put_slice(&data[..at_once]);
+                self.ahead = Bytes::copy_from_slice(&data[at_once..read]);
                 Poll::Ready(Ok(()))
-            }
-            Err(error) => Poll::Ready(Err(self.failed(error))),
+            });
         }
+        let part = self.ahead.len().min(buf.remaining());
+        let part = self.ahead.split_to(part);
+        buf.put_slice(&part);
+        Poll::Ready(Ok(()))
     }
 }
 
