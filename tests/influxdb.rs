@@ -295,7 +295,7 @@ import { Counter } from 'k6/metrics';
 export const options = { vus: 2, duration: '5s' };
 const hits = new Counter('hits');
 export default function () {
-  for (let i = 0; i < 1000; i++) hits.add(1, { tag: 'a value of some length, so that a point takes many bytes'.repeat(10) });
+  for (let i = 0; i < 1000; i++) hits.add(1, { tag: 'a value of some length, so that a point takes many bytes'.repeat(40) });
 }";
     let out = format!("influxdb=http://127.0.0.1:{}/db?pushInterval=100ms", stuck.port);
     let from = Instant::now();
@@ -309,7 +309,7 @@ export default function () {
     assert!(peak < 400_000, "{peak} KiB");
     let all = outcome.value("hits", "count").expect("hits");
     let lost = lost(&outcome) as f64;
-    assert!(all > 100_000.0 && lost >= all, "{lost} of {all}: {}", outcome.stderr);
+    assert!(all > 20_000.0 && lost >= all, "{lost} of {all}: {}", outcome.stderr);
     outcome.expect_text("the database took them slower than they came");
 }
 

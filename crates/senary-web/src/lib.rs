@@ -214,6 +214,11 @@ impl Client {
     }
 }
 
+/// Whether requests can have these headers.
+pub fn check_headers(headers: &[(String, String)]) -> Result<(), WebError> {
+    header_map(headers).map(|_| ())
+}
+
 fn header_map(headers: &[(String, String)]) -> Result<HeaderMap, WebError> {
     let mut map = HeaderMap::new();
     for (name, value) in headers {

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use senary_web::{Proxies, TlsOptions};
+use senary_web::{Proxies, TlsOptions, check_headers};
 use senary_words::io_text;
 
 use super::config::Config;
@@ -46,6 +46,7 @@ impl Server {
             }
         };
         let tls = TlsOptions { insecure_skip_verify: config.insecure, ..TlsOptions::default() };
+        check_headers(&headers).map_err(|error| error.to_string())?;
         let endpoint = Endpoint::through(Proxies::only(config.proxy.as_deref()), url, headers, tls)?;
         Ok(Self { endpoint, creation })
     }

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use prost::Message;
+use senary_web::{TlsOptions, check_headers};
+use url::Url;
 
 use super::config::{Config, Protocol};
 use super::messages::{ExportResponse, Status};
 use crate::delivery::{Again, Bytes, Receiver, SendError};
 use crate::endpoint::{Answer, Endpoint, basic, client_certificate, read};
 use crate::output::OutputContext;
-use senary_web::TlsOptions;
 
 const METHOD: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
 
@@ -53,7 +54,9 @@ impl Exporter {
                 format!("{server}/{}", config.path.trim_start_matches('/'))
             }
         };
-        let endpoint = Endpoint::new(url, headers, tls, context)?;
+        check_headers(&headers).map_err(|error| error.to_string())?;
+        let url = Url::parse(&url).map_err(|error| format!("{url:?} is not a URL: {error}"))?;
+        let endpoint = Endpoint::new(url.into(), headers, tls, context)?;
         Ok(Self { endpoint, protocol, is_compressed: config.is_compressed })
     }
 
