@@ -152,9 +152,12 @@ fn poll_read(session: &Rc<Session>, link: &mut Link, cx: &mut Context<'_>) -> Po
         session.account_wire_bytes();
         match read {
             Poll::Pending => return Poll::Pending,
-            Poll::Ready(Ok(0)) => lost(session, "unexpected EOF", describe(code::ABNORMAL, "unexpected EOF")),
+            Poll::Ready(Ok(0)) => {
+                let eof = "unexpected EOF";
+                lost(session, eof, describe(code::ABNORMAL, eof), "ERR_WS_CLOSED");
+            }
             Poll::Ready(Ok(read)) => take_apart(session, link, &buffer[..read]),
-            Poll::Ready(Err(error)) => lost(session, "", error.to_string()),
+            Poll::Ready(Err(error)) => lost(session, "", error.to_string(), error.code()),
         }
         Poll::Ready(())
     })
@@ -222,11 +225,12 @@ fn end_as_agreed(session: &Session) {
     let Some(closing) = session.closing.take() else { return };
     let is_clean = session.closes.get() || matches!(closing.code, code::NORMAL | code::GOING_AWAY);
     let error = (!is_clean).then(|| describe(closing.code, &closing.reason));
-    session.end(Ended { code: closing.code, reason: closing.reason, error });
+    let failure = format!("WS_{}", closing.code);
+    session.end(Ended { code: closing.code, reason: closing.reason, error }, &failure);
 }
 
-fn lost(session: &Session, reason: &str, error: String) {
-    session.end(Ended { code: code::ABNORMAL, reason: reason.to_owned(), error: Some(error) });
+fn lost(session: &Session, reason: &str, error: String, failure: &str) {
+    session.end(Ended { code: code::ABNORMAL, reason: reason.to_owned(), error: Some(error) }, failure);
 }
 
 fn poll_patience(link: &mut Link, cx: &mut Context<'_>) -> Poll<()> {
@@ -240,7 +244,8 @@ fn give_up(session: &Session) {
         return end_as_agreed(session);
     }
     let waited = CLOSING.as_secs();
-    lost(session, "", format!("websocket: the closing frame was not answered within {waited}s"));
+    let text = format!("websocket: the closing frame was not answered within {waited}s");
+    lost(session, "", text, "ETIMEDOUT");
 }
 
 fn remember_waker(session: &Session, cx: &Context<'_>) {

@@ -335,9 +335,10 @@ impl Session {
     }
 
     /// The session is over, and script is to hear how.
-    pub(super) fn end(&self, ended: Ended) {
+    /// `failure` is what a failure is counted under.
+    pub(super) fn end(&self, ended: Ended, failure: &str) {
         if let Some(error) = &ended.error {
-            self.books.failed(&ended.code.to_string(), "read", error);
+            self.books.failed(failure, "read", error);
         }
         self.end_connection();
         self.tell(Happened::Ended(ended));
@@ -346,7 +347,8 @@ impl Session {
     /// Something that the standard forbids has come: the server hears which, and the session is over.
     pub(super) fn fail(&self, code: u16, text: String) {
         self.close(code, &text);
-        self.end(Ended { code: self::code::ABNORMAL, reason: String::new(), error: Some(text) });
+        let ended = Ended { code: self::code::ABNORMAL, reason: String::new(), error: Some(text) };
+        self.end(ended, "ERR_WS_PROTOCOL");
     }
 
     fn end_connection(&self) {
@@ -440,10 +442,10 @@ impl Session {
     /// What it does, in words.
     pub fn doing(&self) -> &'static str {
         match self.phase.get() {
-            Phase::Connecting => "connecting",
-            Phase::Open => "open",
-            Phase::Closing => "closing",
-            Phase::Ended => "closed",
+            Phase::Connecting => "connecting to",
+            Phase::Open => "connected to",
+            Phase::Closing => "closing the session with",
+            Phase::Ended => "disconnected from",
         }
     }
 }

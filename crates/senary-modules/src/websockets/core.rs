@@ -206,7 +206,7 @@ impl Live for SocketCore {
     }
 
     fn describe(&self) -> String {
-        format!("a WebSocket to {} is still {}", self.session.url, self.session.doing())
+        format!("a WebSocket is still {} {}", self.session.doing(), self.session.url)
     }
 
     fn traffic(&self) -> String {
