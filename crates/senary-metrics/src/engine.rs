@@ -192,14 +192,20 @@ impl Engine {
     pub fn overview(&self, elapsed: f64) -> Results {
         let mut metrics = Vec::new();
         for metric in self.registry.all() {
-            let watched: Vec<_> = self.watched.iter().filter(|w| w.metric.id == metric.id).collect();
+            let slot = self.totals.find(&metric.name, Scope::Whole);
+            let sink = slot.map_or_else(|| Sink::new(metric.kind), |slot| self.totals.sink(slot).clone());
+            let is_asked_for = |watched: &Watched| {
+                !sink.is_empty()
+                    || !watched.thresholds.is_empty()
+                    || watched.name != builtin::EXPECTED_DURATIONS
+            };
+            let watched = self.watched.iter().filter(|w| w.metric.id == metric.id);
+            let watched: Vec<_> = watched.filter(|w| is_asked_for(w)).collect();
             let thresholds: Vec<_> = watched
                 .iter()
                 .filter(|w| w.selector.suffix.is_none())
                 .flat_map(|w| w.thresholds.iter().map(|t| t.result.clone()))
                 .collect();
-            let slot = self.totals.find(&metric.name, Scope::Whole);
-            let sink = slot.map_or_else(|| Sink::new(metric.kind), |slot| self.totals.sink(slot).clone());
             let is_shown = !sink.is_empty() && !builtin::is_own(metric.id);
             if is_shown || !watched.is_empty() {
                 metrics.push(MetricResult {

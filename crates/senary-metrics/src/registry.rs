@@ -22,6 +22,15 @@ pub mod builtin {
     pub const GROUP_DURATION: MetricId = MetricId(6);
     pub const DATA_SENT: MetricId = MetricId(7);
     pub const DATA_RECEIVED: MetricId = MetricId(8);
+    pub const HTTP_REQS: MetricId = MetricId(9);
+    pub const HTTP_REQ_FAILED: MetricId = MetricId(10);
+    pub const HTTP_REQ_DURATION: MetricId = MetricId(11);
+    pub const HTTP_REQ_BLOCKED: MetricId = MetricId(12);
+    pub const HTTP_REQ_CONNECTING: MetricId = MetricId(13);
+    pub const HTTP_REQ_TLS_HANDSHAKING: MetricId = MetricId(14);
+    pub const HTTP_REQ_SENDING: MetricId = MetricId(15);
+    pub const HTTP_REQ_WAITING: MetricId = MetricId(16);
+    pub const HTTP_REQ_RECEIVING: MetricId = MetricId(17);
 
     pub const WS_SESSIONS: MetricId = MetricId(18);
     pub const WS_MSGS_SENT: MetricId = MetricId(19);
@@ -54,6 +63,9 @@ pub mod builtin {
     const OWN: u32 = ALL.len() as u32 - 6;
     /// The first of those that the reference does not have.
     const ADDED: u32 = OWN - 2;
+
+    /// The sub-metric that every test has without asking for it: the durations of requests that were answered as expected.
+    pub const EXPECTED_DURATIONS: &str = "http_req_duration{expected_response:true}";
 
     /// Whether a metric is about the generator and not about the test: outputs and thresholds have it, summaries
     /// only if a threshold names it.
@@ -227,6 +239,15 @@ mod tests {
         for (name, id) in [
             ("vus", builtin::VUS),
             ("data_received", builtin::DATA_RECEIVED),
+            ("http_reqs", builtin::HTTP_REQS),
+            ("http_req_failed", builtin::HTTP_REQ_FAILED),
+            ("http_req_duration", builtin::HTTP_REQ_DURATION),
+            ("http_req_blocked", builtin::HTTP_REQ_BLOCKED),
+            ("http_req_connecting", builtin::HTTP_REQ_CONNECTING),
+            ("http_req_tls_handshaking", builtin::HTTP_REQ_TLS_HANDSHAKING),
+            ("http_req_sending", builtin::HTTP_REQ_SENDING),
+            ("http_req_waiting", builtin::HTTP_REQ_WAITING),
+            ("http_req_receiving", builtin::HTTP_REQ_RECEIVING),
             ("iterations_failed", builtin::ITERATIONS_FAILED),
             ("iterations_interrupted", builtin::ITERATIONS_INTERRUPTED),
             ("senary_worker_busy", builtin::SENARY_WORKER_BUSY),

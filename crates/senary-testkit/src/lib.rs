@@ -16,6 +16,7 @@ mod connection;
 mod program;
 mod protocol;
 mod server;
+mod site;
 mod web;
 mod websocket;
 
@@ -25,5 +26,6 @@ pub use certificate::Certificate;
 pub use connection::TlsEnd;
 pub use program::{Outcome, Program, Running, Signal};
 pub use server::Server;
+pub use site::{Asked, Reply, Site, Then};
 pub use web::web_server;
 pub use websocket::{WebSocketPeer, frame};
