@@ -10,6 +10,7 @@
 /// <reference path="k6-execution.d.ts" />
 /// <reference path="k6-experimental.d.ts" />
 /// <reference path="k6-html.d.ts" />
+/// <reference path="k6-http.d.ts" />
 /// <reference path="k6-metrics.d.ts" />
 /// <reference path="k6-options.d.ts" />
 /// <reference path="k6-secrets.d.ts" />

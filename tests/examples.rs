@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use senary_testkit::{Behaviour, Certificate, Outcome, Program, Server, WebSocketPeer};
+use senary_testkit::{Behaviour, Certificate, Outcome, Program, Reply, Server, Site, WebSocketPeer};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_senary");
 
@@ -38,6 +38,22 @@ fn minimal() {
     assert!(server.has_received(message.len() as u64, Duration::from_secs(10)));
     assert!(server.all_closed(Duration::from_secs(10)));
     assert_eq!(server.received(), [message.as_bytes().to_vec()]);
+}
+
+#[test]
+fn http() {
+    let site = Site::start(|asked| match asked.path.as_str() {
+        "/login" => Reply::ok(r#"{"token":"t"}"#),
+        "/products" => Reply::ok(r#"{"products":[{"id":1},{"id":2}]}"#),
+        "/orders" => Reply::page(201, &[], &asked.body),
+        _ => Reply::ok("<title>Shop</title>"),
+    });
+    let outcome = succeed(program("http.js").args(["-e", &format!("BASE_URL={}", site.url)]));
+    // The login, and five requests of each iteration.
+    outcome.expect_value("http_reqs", "count", 21.0).expect_value("http_req_failed", "passes", 0.0);
+    let asked = site.asked();
+    assert_eq!(asked[0].text(), "password=secret&user=ann");
+    assert_eq!(asked.last().map(|asked| asked.header("authorization")), Some("Bearer t"));
 }
 
 #[test]

@@ -83,14 +83,6 @@ export default function () {
 }
 
 #[test]
-fn flags_without_effect_say_so() {
-    let outcome = run("export default function () {}", &["--rps", "5", "--no-connection-reuse"]);
-    outcome.expect_code(0);
-    let lines = outcome.log_lines("have no effect yet");
-    assert!(lines[0].contains("--rps, --no-connection-reuse"), "{lines:?}");
-}
-
-#[test]
 fn the_default_config_file_is_found() {
     let script = "
 import exec from 'k6/execution';

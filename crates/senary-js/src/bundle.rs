@@ -205,6 +205,7 @@ fn init_settings() -> Result<VuSettings, LifecycleError> {
         derived_options: Arc::default(),
         throw: false,
         user_agent: String::new(),
+        http: crate::settings::HttpSettings::default(),
         setup_data: SetupData::default(),
     })
 }

@@ -140,6 +140,7 @@ impl EventLoop {
 
     pub fn end_run(&self) {
         self.is_running.set(false);
+        self.residents.all().iter().for_each(|live| live.run_ended());
     }
 
     /// The number of the run that is under way; `None` between two.

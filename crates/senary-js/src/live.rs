@@ -27,6 +27,9 @@ pub trait Live {
     /// Whether a peer owes it something: an answer, or the connection itself.
     fn waits_for_peer(&self) -> bool;
 
+    /// A run of script has ended, and this outlives it.
+    fn run_ended(&self) {}
+
     /// The iteration has ended abnormally, and this outlives it: nobody waits any more for what the iteration has asked for.
     fn cut_off(&self) {}
 

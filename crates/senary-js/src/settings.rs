@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use senary_metrics::TagSet;
+use senary_net::http::Proxies;
 use senary_net::{Dialer, LocalIps};
 
 use crate::derived_options::DerivedOptions;
@@ -57,6 +58,52 @@ impl Default for SystemTags {
     }
 }
 
+/// What the options say about HTTP requests. It is data: what is done with it is the module's business.
+#[derive(Clone, Debug)]
+pub struct HttpSettings {
+    /// `None`: nobody has said how many redirects are followed.
+    pub max_redirects: Option<u32>,
+    /// Requests of a batch at a time, in all and per host.
+    pub batch: usize,
+    pub batch_per_host: usize,
+    /// Requests of all VUs in a second; 0 is no limit.
+    pub rps: u32,
+    pub debug: HttpDebug,
+    pub no_connection_reuse: bool,
+    pub no_vu_connection_reuse: bool,
+    pub no_cookies_reset: bool,
+    pub discard_response_bodies: bool,
+    /// Of the environment.
+    pub proxies: Proxies,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            max_redirects: None,
+            batch: 20,
+            batch_per_host: 6,
+            rps: 0,
+            debug: HttpDebug::Off,
+            no_connection_reuse: false,
+            no_vu_connection_reuse: false,
+            no_cookies_reset: false,
+            discard_response_bodies: false,
+            proxies: Proxies::default(),
+        }
+    }
+}
+
+/// What of requests and responses is logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HttpDebug {
+    #[default]
+    Off,
+    Heads,
+    /// With their bodies.
+    Full,
+}
+
 /// Everything a VU needs to know of the test it belongs to.
 pub struct VuSettings {
     pub run_tags: TagSet,
@@ -72,6 +119,7 @@ pub struct VuSettings {
     pub throw: bool,
     /// `userAgent`: how requests name the program that makes them.
     pub user_agent: String,
+    pub http: HttpSettings,
     pub setup_data: SetupData,
 }
 

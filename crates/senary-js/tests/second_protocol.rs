@@ -226,6 +226,7 @@ fn settings() -> VuSettings {
         derived_options: Arc::default(),
         throw: false,
         user_agent: String::new(),
+        http: senary_js::settings::HttpSettings::default(),
         setup_data: SetupData::default(),
     }
 }

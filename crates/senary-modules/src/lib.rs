@@ -12,6 +12,7 @@ mod experimental;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod html;
+mod http;
 pub mod k6;
 pub mod metrics;
 mod missing;
@@ -32,6 +33,7 @@ use rquickjs::Ctx;
 use senary_js::natives::{NativeModule, NativeModules, Natives};
 
 use self::data::SharedArrays;
+use self::http::HttpShared;
 use self::secrets::Secrets;
 
 /// All native modules. A new module is a folder or a file, and a line here.
@@ -46,6 +48,7 @@ static TABLE: &[NativeModule] = &[
     NativeModule::new("k6/experimental/fs", experimental::fs::exports),
     NativeModule::new("k6/experimental/streams", experimental::streams::exports),
     NativeModule::new("k6/html", html::exports),
+    http::MODULE,
     NativeModule::new("k6/metrics", metrics::exports),
     NativeModule::new("k6/secrets", secrets::exports),
     NativeModule::new("k6/timers", timers::exports),
@@ -62,9 +65,11 @@ pub static MODULES: NativeModules = NativeModules::new(TABLE, missing::why_missi
 /// The modules and globals of one test, which has these secrets.
 pub fn natives(secrets: Secrets) -> Natives {
     let shared_arrays = SharedArrays::default();
+    let http = HttpShared::default();
     Natives::new(MODULES, move |ctx| {
         shared_arrays.install(ctx);
         secrets.install(ctx);
+        http.install(ctx);
         install_globals(ctx)
     })
 }

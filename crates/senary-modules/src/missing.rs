@@ -1,9 +1,8 @@
 //! What to say of modules that cannot be had: removed from k6, not there yet in Senary, or unknown to both.
 
 /// Modules of the reference that Senary does not have, and what to do instead.
-const NOT_HERE: [(&str, &str); 8] = [
+const NOT_HERE: [(&str, &str); 7] = [
     ("k6/browser", "run tests of a browser with k6, and send the requests that the pages make with k6/http"),
-    ("k6/http", "it will come; use k6/x/tcp or senary/tcp for now"),
     ("k6/net/grpc", "call the service through its HTTP gateway with k6/http, or run this test with k6"),
     ("k6/x/dns", "ask the name server over TCP with the framing \"dns\" of senary/tcp"),
     ("k6/x/icmp", "measure the connect to a TCP port with k6/x/tcp, or run this test with k6"),

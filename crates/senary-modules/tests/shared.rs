@@ -64,6 +64,7 @@ fn factory(script: &str) -> (Arc<JsVuFactory>, Shutdown) {
         derived_options: Arc::default(),
         throw: false,
         user_agent: String::new(),
+        http: senary_js::settings::HttpSettings::default(),
         setup_data: SetupData::default(),
     };
     (Arc::new(JsVuFactory::new(Arc::new(bundle), Arc::new(settings))), shutdown)

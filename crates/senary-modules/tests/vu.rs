@@ -65,6 +65,7 @@ fn run(script: &str, env: &[(&str, String)], iterations: u64, limit: Duration) -
         derived_options: Arc::default(),
         throw: false,
         user_agent: String::new(),
+        http: senary_js::settings::HttpSettings::default(),
         setup_data: SetupData::default(),
     });
     let factory = JsVuFactory::new(Arc::new(bundle), settings);

@@ -220,6 +220,7 @@ fn vu_settings(plan: &TestPlan, bundle: &Bundle) -> VuSettings {
         derived_options: Arc::new(DerivedOptions::new(&plan.options, bundle.options())),
         throw: plan.throw,
         user_agent: plan.user_agent.clone(),
+        http: plan.http.clone(),
         setup_data: SetupData::default(),
     }
 }

@@ -62,7 +62,8 @@ pub fn fields(nodes: &Nodes) -> Vec<(String, String)> {
         for control in ids.iter().map(|id| nodes.node(*id)) {
             let Some(name) = control.attr("name").filter(|name| !name.is_empty()) else { continue };
             let kind = control.attr("type").map(|kind| kind.to_ascii_lowercase()).unwrap_or_default();
-            let unchecked = is_checkable(&control) && !control.has_attr("checked");
+            // As the reference has it: `checked="checked"` counts, and a bare `checked` does not.
+            let unchecked = is_checkable(&control) && control.attr("checked").as_deref() != Some("checked");
             if unchecked || control.has_attr("disabled") || NOT_SUBMITTED.contains(&kind.as_str()) {
                 continue;
             }
@@ -140,7 +141,7 @@ mod tests {
     #[test]
     fn only_what_a_browser_would_submit() {
         let form = find(
-            "<form><input name=b value='1 &'><input name=a disabled><input type=radio name=r value=x><input type=radio name=r value=y checked>
+            "<form><input name=b value='1 &'><input name=a disabled><input type=radio name=r value=x><input type=radio name=r value=y checked=checked><input type=checkbox name=c checked>
              <input value=nameless><input type=submit name=s value=go><select name=m multiple><option selected>1<option selected>2</select><button name=z value=1></form>",
             "form",
         );

@@ -26,7 +26,7 @@ use self::nodes::Nodes;
 use self::selection::Selection;
 
 pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
-    element::install(ctx)?;
+    install(ctx)?;
     let module = Object::new(ctx.clone())?;
     module.set("parseHTML", native::function(ctx, parse_html)?.with_name("parseHTML")?)?;
     Ok(module)
@@ -40,11 +40,20 @@ fn parse_html<'js>(ctx: Ctx<'js>, source: Opt<Value<'js>>) -> rquickjs::Result<V
     let Some(source) = source else {
         return Err(errors::throw_type_error(&ctx, "parseHTML() needs the text of a document"));
     };
-    let source = String::from_utf8_lossy(&source);
-    if nesting::of(&source) > nesting::DEEPEST {
-        return Err(errors::throw_range_error(&ctx, "parseHTML(): the document is nested too deeply"));
+    selection(&ctx, &String::from_utf8_lossy(&source), "parseHTML()")
+}
+
+/// Makes a VU ready for documents, whichever module parses them.
+pub fn install(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
+    element::install(ctx)
+}
+
+/// A selection of a whole document, which `call` is to parse.
+pub fn selection<'js>(ctx: &Ctx<'js>, source: &str, call: &str) -> rquickjs::Result<Value<'js>> {
+    if nesting::of(source) > nesting::DEEPEST {
+        return Err(errors::throw_range_error(ctx, &format!("{call}: the document is nested too deeply")));
     }
-    parse(&ctx, &source)
+    parse(ctx, source)
 }
 
 /// A selection of a whole document.

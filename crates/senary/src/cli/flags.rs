@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::options::{ByteSize, Nanos, parse_bool, parse_go_duration, parse_int_literal, parse_size};
 
-const HTTP: &str = "HTTP options (accepted, but without effect yet)";
+const HTTP: &str = "HTTP options";
 const GLOBAL: &str = "Global options";
 
 /// Flags of every command.
@@ -140,7 +140,7 @@ pub struct ResultFlags {
     pub console_output: Option<String>,
 }
 
-/// Flags of a protocol that is not there yet.
+/// Flags about HTTP requests.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = HTTP)]
 pub struct HttpFlags {

@@ -17,8 +17,7 @@ impl RunArgs {
     /// What the flags say of the test and of the run.
     pub fn layer(&self) -> Result<CommandLine, OptionsError> {
         let options = self.options.to_options()?;
-        let without_effect = self.options.without_effect();
-        Ok(CommandLine { options, run: self.config.to_options(), without_effect })
+        Ok(CommandLine { options, run: self.config.to_options() })
     }
 }
 
@@ -26,7 +25,7 @@ impl ArchiveArgs {
     /// What the flags say of the test; how it runs is not archived.
     pub fn layer(&self) -> Result<CommandLine, OptionsError> {
         let options = self.options.to_options()?;
-        Ok(CommandLine { options, run: RunOptions::default(), without_effect: self.options.without_effect() })
+        Ok(CommandLine { options, run: RunOptions::default() })
     }
 }
 
@@ -131,23 +130,6 @@ impl OptionFlags {
         let local_ips = network.local_ips.as_deref().filter(|ips| !ips.is_empty());
         local_ips.map(LocalIps::parse).transpose().map_err(flag)?;
         Ok(())
-    }
-
-    /// Flags that were given and change nothing.
-    fn without_effect(&self) -> Vec<&'static str> {
-        let http = &self.http;
-        let given = [
-            ("--max-redirects", http.max_redirects.is_some()),
-            ("--batch", http.batch.is_some()),
-            ("--batch-per-host", http.batch_per_host.is_some()),
-            ("--rps", http.rps.is_some()),
-            ("--user-agent", http.user_agent.is_some()),
-            ("--http-debug", http.http_debug.is_some()),
-            ("--no-connection-reuse", http.no_connection_reuse.is_some()),
-            ("--no-vu-connection-reuse", http.no_vu_connection_reuse.is_some()),
-            ("--discard-response-bodies", http.discard_response_bodies.is_some()),
-        ];
-        given.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag).collect()
     }
 }
 

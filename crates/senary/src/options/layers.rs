@@ -104,8 +104,6 @@ impl Note {
 pub struct CommandLine {
     pub options: Options,
     pub run: RunOptions,
-    /// Flags that were given and change nothing.
-    pub without_effect: Vec<&'static str>,
 }
 
 /// The layers that are known before the script is.
@@ -160,11 +158,6 @@ impl OptionLayers {
         run.overlay(RunOptions::from_environment(env, &mut remarks).map_err(OptionsError::Environment)?);
         let mut notes = notes_on_file(&file.remarks, path);
         notes.extend(notes_on_environment(&remarks));
-        if !command_line.without_effect.is_empty() {
-            let flags = command_line.without_effect.join(", ");
-            let text = format!("these flags have no effect yet, HTTP is not supported: {flags}");
-            notes.push(Note::warning(text));
-        }
         run.overlay(command_line.run);
         Ok(Self {
             file: file.options,

@@ -1,6 +1,7 @@
 //! From options to a test that can be run. This is the only place where options are judged.
 
 mod advice;
+mod http;
 mod lifecycle;
 mod network;
 mod scenario;

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use senary_execution::{LoadPlan, Scenario, SegmentTuple};
-use senary_js::settings::SystemTags;
+use senary_js::settings::{HttpSettings, SystemTags};
 use senary_metrics::engine::ThresholdPlan;
 use senary_metrics::tags::system;
 use senary_metrics::{Registry, TagSet};
 use senary_words::spelling::nearest;
 use serde_json::{Map, Value};
 
-use super::{LifecyclePlan, NetworkPlan, SummarySettings, keep, scenario, thresholds};
+use super::{LifecyclePlan, NetworkPlan, SummarySettings, http, keep, scenario, thresholds};
 use crate::options::{Consolidated, Options, SystemTagSet, line_of, line_of_value};
 use crate::settings::RuntimeSettings;
 
@@ -74,6 +74,7 @@ pub struct TestPlan {
     pub min_iteration_duration: Duration,
     pub throw: bool,
     pub user_agent: String,
+    pub http: HttpSettings,
     pub network: NetworkPlan,
     pub summary: SummarySettings,
     /// Whether the run is shown in a browser.
@@ -99,7 +100,8 @@ impl TestPlan {
         let segment = keep(segment(options), &mut problems);
         let lifecycle = LifecyclePlan::new(options, &mut problems);
         let summary = SummarySettings::new(&consolidated, runtime);
-        let thresholds: ThresholdPlan = options.thresholds.clone().unwrap_or_default().into_iter().collect();
+        let mut thresholds: ThresholdPlan =
+            options.thresholds.clone().unwrap_or_default().into_iter().collect();
         if !runtime.no_thresholds {
             thresholds::check(&thresholds, script, &mut problems);
             thresholds::warn_of_metadata(&thresholds);
@@ -116,6 +118,7 @@ impl TestPlan {
             load.max_duration()
         );
         let tags = options.system_tags.clone().unwrap_or_default();
+        http::add_submetric(&mut thresholds, &tags);
         let run = consolidated.run;
         Ok(Self {
             load,
@@ -137,6 +140,7 @@ impl TestPlan {
             strict: options.strict.unwrap_or_default(),
             min_iteration_duration: options.min_iteration_duration.unwrap_or_default().duration(),
             throw: options.throw.unwrap_or_default(),
+            http: http::settings(options),
             user_agent: options.user_agent.clone().unwrap_or_else(|| DEFAULT_USER_AGENT.to_owned()),
             network,
             summary,
@@ -360,7 +364,7 @@ mod tests {
         let runtime = RuntimeSettings { no_thresholds: true, ..RuntimeSettings::default() };
         let plan = plan_with(&script, &runtime).unwrap();
         assert!(!plan.evaluate_thresholds);
-        assert_eq!(plan.thresholds.len(), 2);
+        assert_eq!(plan.thresholds.len(), 3);
     }
 
     #[test]

@@ -1,0 +1,165 @@
+//! The calls that make one request: `get()` and its like, `request()`, `asyncRequest()`.
+
+use std::rc::Rc;
+
+use rquickjs::function::{Opt, Rest};
+use rquickjs::{Coerced, Ctx, Function, Object, Value};
+use senary_js::source::stack;
+use senary_js::vu::core::{VuCore, vu_of};
+use senary_js::{errors, native, promise};
+use senary_metrics::{Details, FailureId, FailureKind};
+
+use super::books::Tags;
+use super::flight::{Answer, Flight};
+use super::pending::Pending;
+use super::request::{Arguments, BadRequest, NoRequest, Request};
+use super::response;
+use super::state::HttpState;
+
+const IN_INIT: &str = "Making http requests in the init context is not supported";
+
+/// The functions named after methods, and whether each takes a body.
+const METHODS: [(&str, &str, bool); 7] = [
+    ("get", "GET", false),
+    ("head", "HEAD", false),
+    ("post", "POST", true),
+    ("put", "PUT", true),
+    ("patch", "PATCH", true),
+    ("del", "DELETE", true),
+    ("options", "OPTIONS", true),
+];
+
+pub fn install<'js>(ctx: &Ctx<'js>, module: &Object<'js>) -> rquickjs::Result<()> {
+    for (name, method, has_body) in METHODS {
+        let call = move |ctx: Ctx<'js>, arguments: Rest<Value<'js>>| {
+            let mut arguments = arguments.0.into_iter();
+            let url = arguments.next();
+            let body = if has_body { arguments.next() } else { None };
+            let params = arguments.next();
+            perform(&ctx, &Arguments { method: method.to_owned(), url, body, params })
+        };
+        module.set(name, native::function(ctx, call)?.with_name(name)?)?;
+    }
+    let add =
+        |name: &str, function: rquickjs::Result<Function<'js>>| module.set(name, function?.with_name(name)?);
+    add("request", native::function(ctx, request))?;
+    add("asyncRequest", native::function(ctx, async_request))
+}
+
+pub fn request<'js>(
+    ctx: Ctx<'js>,
+    method: Opt<Value<'js>>,
+    url: Opt<Value<'js>>,
+    body: Opt<Value<'js>>,
+    params: Opt<Value<'js>>,
+) -> rquickjs::Result<Value<'js>> {
+    perform(&ctx, &arguments(method.0, url.0, body.0, params.0)?)
+}
+
+fn async_request<'js>(
+    ctx: Ctx<'js>,
+    method: Opt<Value<'js>>,
+    url: Opt<Value<'js>>,
+    body: Opt<Value<'js>>,
+    params: Opt<Value<'js>>,
+) -> rquickjs::Result<Value<'js>> {
+    let vu = vu_in_use(&ctx, IN_INIT)?;
+    let arguments = arguments(method.0, url.0, body.0, params.0)?;
+    match flight(&ctx, &vu, &arguments)? {
+        Ok(flight) => {
+            let (promise, resolvers) = promise::pending(&ctx)?;
+            Pending::start(flight, resolvers);
+            Ok(promise)
+        }
+        Err(bad) => {
+            let outcome = refused(&ctx, &vu, arguments.params.as_ref(), &bad);
+            promise::of_result(&ctx, outcome)
+        }
+    }
+}
+
+fn arguments<'js>(
+    method: Option<Value<'js>>,
+    url: Option<Value<'js>>,
+    body: Option<Value<'js>>,
+    params: Option<Value<'js>>,
+) -> rquickjs::Result<Arguments<'js>> {
+    let method = method.filter(|method| !method.is_undefined() && !method.is_null());
+    let method = method.map(|method| method.get::<Coerced<String>>()).transpose()?;
+    Ok(Arguments { method: method.map_or_else(|| "GET".to_owned(), |method| method.0), url, body, params })
+}
+
+/// Makes a request, and waits for its response. Only this VU waits.
+pub fn perform<'js>(ctx: &Ctx<'js>, arguments: &Arguments<'js>) -> rquickjs::Result<Value<'js>> {
+    let vu = vu_in_use(ctx, IN_INIT)?;
+    match flight(ctx, &vu, arguments)? {
+        Ok(flight) => {
+            let answer = Pending::wait(ctx, &flight, flight.clone().fly())?;
+            finish(ctx, &flight, answer)
+        }
+        Err(bad) => refused(ctx, &vu, arguments.params.as_ref(), &bad),
+    }
+}
+
+/// The VU, in whose code requests may be made.
+pub fn vu_in_use(ctx: &Ctx<'_>, refusal: &str) -> rquickjs::Result<Rc<VuCore>> {
+    let vu = vu_of(ctx)?;
+    if vu.script_context.is_init() {
+        return Err(errors::throw_go_error(ctx, refusal));
+    }
+    Ok(vu)
+}
+
+/// A request that can be made, or what is wrong about it.
+pub fn flight<'js>(
+    ctx: &Ctx<'js>,
+    vu: &Rc<VuCore>,
+    arguments: &Arguments<'js>,
+) -> rquickjs::Result<Result<Rc<Flight>, BadRequest>> {
+    let state = HttpState::of(ctx)?;
+    match Request::read(ctx, &state, arguments) {
+        Ok(request) => {
+            let tags = Tags::of(vu, &request);
+            Ok(Ok(Flight::new(vu.clone(), state, request, tags)))
+        }
+        Err(NoRequest::Bad(bad)) => Ok(Err(bad)),
+        Err(NoRequest::Script(error)) => Err(error),
+    }
+}
+
+/// A request that could not be made is a response without a status, or thrown.
+pub fn refused<'js>(
+    ctx: &Ctx<'js>,
+    vu: &VuCore,
+    params: Option<&Value<'js>>,
+    bad: &BadRequest,
+) -> rquickjs::Result<Value<'js>> {
+    let own = params.and_then(Value::as_object).map(|params| params.get::<_, Option<bool>>("throw"));
+    let throws = own.transpose().unwrap_or_default().flatten().unwrap_or(vu.settings.throw);
+    if throws {
+        return Err(errors::throw_go_error(ctx, &bad.text));
+    }
+    log::warn!(error = bad.text.as_str(); "Request Failed");
+    response::of_error(ctx, bad.code, &bad.text)
+}
+
+/// What script gets of a request that was made: its response, or what is thrown.
+pub fn finish<'js>(ctx: &Ctx<'js>, flight: &Flight, answer: Answer) -> rquickjs::Result<Value<'js>> {
+    for unexpected in flight.unexpected.take() {
+        let id = FailureId {
+            code: &unexpected.code,
+            method: &unexpected.method,
+            ..FailureId::new(FailureKind::Socket, "")
+        };
+        flight
+            .vu
+            .fail(&id, || Details { text: unexpected.text, place: stack::here(ctx).unwrap_or_default() });
+    }
+    if let Some(failure) = &answer.failure {
+        if flight.request.throw {
+            return Err(errors::throw_go_error(ctx, failure));
+        }
+        log::warn!(error = failure.as_str(); "Request Failed");
+    }
+    response::of_answer(ctx, &flight.request, answer)
+}

@@ -1,0 +1,126 @@
+//! The conditions in `#(…)`.
+
+use serde_json::Value;
+
+use super::path::end_of;
+
+/// A condition on an element: what a path finds in it, compared with a value.
+#[derive(Debug)]
+pub struct Query {
+    path: String,
+    /// Empty: that the path finds something is all that is asked.
+    operator: &'static str,
+    /// Without quotes.
+    value: String,
+}
+
+/// Longer ones first.
+const OPERATORS: [&str; 10] = ["==", "!=", "<=", ">=", "!%", "=~", "<", ">", "%", "="];
+
+impl Query {
+    pub fn parse(text: &str) -> Self {
+        let text = text.trim();
+        let at = end_of(text, b"=!<>%");
+        let (path, rest) = text.split_at(at);
+        let operator = OPERATORS.into_iter().find(|operator| rest.starts_with(operator)).unwrap_or_default();
+        let value = rest.strip_prefix(operator).unwrap_or_default().trim();
+        let quoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+        let unquoted = |inside: &str| serde_json::from_str(value).unwrap_or_else(|_| inside.to_owned());
+        Self {
+            path: path.trim().to_owned(),
+            operator: if operator == "=" { "==" } else { operator },
+            value: quoted.map_or_else(|| value.to_owned(), unquoted),
+        }
+    }
+
+    pub fn holds(&self, element: &Value, depth: usize) -> bool {
+        let found = match self.path.as_str() {
+            "" => Some(element.clone()),
+            path => super::find(element, path, depth + 1),
+        };
+        let Some(found) = found else { return false };
+        if self.operator.is_empty() {
+            return true;
+        }
+        if let Some(truth) = self.value.strip_prefix('~') {
+            return self.operator == "==" && is_like(&found, truth);
+        }
+        match &found {
+            Value::String(text) => self.compares_text(text),
+            Value::Number(number) => {
+                let value = self.value.parse().unwrap_or(0.0);
+                number.as_f64().is_some_and(|number| self.compares(number.partial_cmp(&value)))
+            }
+            Value::Bool(truth) => self.compares(Some(truth.cmp(&(self.value == "true")))),
+            _ => false,
+        }
+    }
+
+    fn compares_text(&self, text: &str) -> bool {
+        match self.operator {
+            "%" => matches(text, &self.value),
+            "!%" => !matches(text, &self.value),
+            _ => self.compares(Some(text.cmp(&self.value))),
+        }
+    }
+
+    fn compares(&self, order: Option<std::cmp::Ordering>) -> bool {
+        let Some(order) = order else { return false };
+        match self.operator {
+            "==" => order.is_eq(),
+            "!=" => order.is_ne(),
+            "<" => order.is_lt(),
+            "<=" => order.is_le(),
+            ">" => order.is_gt(),
+            ">=" => order.is_ge(),
+            _ => false,
+        }
+    }
+}
+
+/// `~true`, `~false`, `~null`: whether a value reads as that.
+fn is_like(value: &Value, truth: &str) -> bool {
+    let is_true = match value {
+        Value::Bool(truth) => *truth,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => {
+            matches!(text.to_ascii_lowercase().as_str(), "true" | "t")
+                || text.parse::<f64>().is_ok_and(|n| n != 0.0)
+        }
+        _ => false,
+    };
+    match truth {
+        "true" => is_true,
+        "false" => !is_true && !value.is_null(),
+        "null" => value.is_null(),
+        "*" => true,
+        _ => false,
+    }
+}
+
+/// Whether a text matches a pattern of `*`, `?` and characters that stand for themselves.
+pub fn matches(text: &str, pattern: &str) -> bool {
+    let (text, pattern): (Vec<char>, Vec<char>) = (text.chars().collect(), pattern.chars().collect());
+    let (mut t, mut p) = (0, 0);
+    // Where to go on if the characters after an asterisk do not fit: it then takes one more.
+    let mut retry = None;
+    while t < text.len() {
+        match pattern.get(p) {
+            Some('*') => {
+                retry = Some((t, p));
+                p += 1;
+            }
+            Some('?') => (t, p) = (t + 1, p + 1),
+            Some('\\') if pattern.get(p + 1) == Some(&text[t]) => (t, p) = (t + 1, p + 2),
+            Some(c) if *c == text[t] => (t, p) = (t + 1, p + 1),
+            _ => match &mut retry {
+                Some((from, asterisk)) => {
+                    *from += 1;
+                    (t, p) = (*from, *asterisk + 1);
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|c| *c == '*')
+}

@@ -1,0 +1,145 @@
+//! The `params` of a request: every key that the reference knows.
+
+use std::time::Duration;
+
+use rquickjs::{Class, Coerced, Ctx, Object, Value};
+use senary_js::{go_type, properties};
+use senary_words::duration;
+
+use super::compression;
+use super::header;
+use super::jar_class::JarObject;
+use super::request::{Auth, NoRequest, Request, RequestCookie, ResponseType};
+use super::statuses;
+
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The longest timeout that is taken as it is (some 30 years).
+const LONGEST: f64 = 1e9;
+
+/// Reads the params into a request that has its defaults; unknown keys are left alone, as in the reference.
+pub fn read<'js>(ctx: &Ctx<'js>, params: &Object<'js>, request: &mut Request) -> Result<(), NoRequest> {
+    for entry in properties::entries(params) {
+        let (key, value) = entry?;
+        let is_nothing = value.is_null() || value.is_undefined();
+        match key.as_str() {
+            "responseCallback" if value.is_undefined() => {}
+            "responseCallback" => {
+                request.expected = statuses::callback_of(&value)
+                    .map_err(|()| NoRequest::from("unsupported responseCallback".to_owned()))?;
+            }
+            _ if is_nothing => {}
+            "headers" => read_headers(&value, request)?,
+            "cookies" => read_cookies(&value, request)?,
+            "jar" => {
+                if let Some(jar) = value.as_object().and_then(Class::<JarObject>::from_object) {
+                    request.jar = jar.borrow().jar();
+                }
+            }
+            "compression" => read_compression(&text(&value)?, request)?,
+            "redirects" => request.redirects = Some(whole(&value)?.clamp(0, i64::from(u32::MAX)) as u32),
+            "tags" => read_tags(ctx, &value, request)?,
+            "auth" => {
+                request.auth = match text(&value)?.as_str() {
+                    "digest" => Auth::Digest,
+                    "ntlm" => Auth::Ntlm,
+                    _ => Auth::Basic,
+                }
+            }
+            "timeout" => request.timeout = read_timeout(&value)?,
+            "throw" => request.throw = value.get::<Coerced<bool>>()?.0,
+            "responseType" => {
+                let name = text(&value)?;
+                request.response_type = match name.as_str() {
+                    "text" => ResponseType::Text,
+                    "binary" => ResponseType::Binary,
+                    "none" => ResponseType::None,
+                    _ => return Err(format!("{name} does not belong to ResponseType values").into()),
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn text(value: &Value<'_>) -> rquickjs::Result<String> {
+    Ok(value.get::<Coerced<String>>()?.0)
+}
+
+fn whole(value: &Value<'_>) -> rquickjs::Result<i64> {
+    Ok(value.get::<Coerced<f64>>()?.0 as i64)
+}
+
+fn read_headers(value: &Value<'_>, request: &mut Request) -> Result<(), NoRequest> {
+    let Some(headers) = value.as_object() else { return Ok(()) };
+    for entry in properties::entries(headers) {
+        let (name, value) = entry?;
+        header::set(&mut request.headers, &header::canonical(&name), text(&value)?);
+    }
+    Ok(())
+}
+
+fn read_cookies(value: &Value<'_>, request: &mut Request) -> Result<(), NoRequest> {
+    let Some(cookies) = value.as_object() else { return Ok(()) };
+    for entry in properties::entries(cookies) {
+        let (name, value) = entry?;
+        if value.is_null() || value.is_undefined() {
+            continue;
+        }
+        let cookie = match value.as_object() {
+            Some(object) => RequestCookie {
+                name,
+                value: object.get::<_, Coerced<String>>("value")?.0,
+                replace: object.get::<_, Coerced<bool>>("replace")?.0,
+            },
+            None => RequestCookie { name, value: text(&value)?, replace: false },
+        };
+        request.cookies.push(cookie);
+    }
+    Ok(())
+}
+
+fn read_compression(names: &str, request: &mut Request) -> Result<(), NoRequest> {
+    if names.trim().is_empty() {
+        return Ok(());
+    }
+    request.compression = compression::parse_list(names).map_err(|name| {
+        format!("unknown compression algorithm {name}, supported algorithms are [gzip deflate zstd br]")
+    })?;
+    Ok(())
+}
+
+fn read_tags<'js>(ctx: &Ctx<'js>, value: &Value<'js>, request: &mut Request) -> Result<(), NoRequest> {
+    match crate::metrics::tags_of(ctx, value, String::new) {
+        Ok(tags) => request.tags = tags,
+        Err(rquickjs::Error::Exception) => {
+            let thrown = ctx.catch();
+            if thrown.is_uncatchable_error() {
+                return Err(ctx.throw(thrown).into());
+            }
+            let text = thrown.as_exception().and_then(rquickjs::Exception::message).unwrap_or_default();
+            return Err(format!("invalid HTTP request metric tags: {text}").into());
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}
+
+fn read_timeout(value: &Value<'_>) -> Result<Duration, NoRequest> {
+    if let Some(text) = value.as_string() {
+        let text = text.to_string()?;
+        let nanos = duration::parse_extended(&text);
+        let nanos = nanos.map_err(|error| format!("invalid timeout value: {error}"))?;
+        return Ok(Duration::from_nanos(u64::try_from(nanos).unwrap_or_default()));
+    }
+    match value.as_number() {
+        Some(milliseconds) if !milliseconds.is_nan() => {
+            Ok(Duration::from_secs_f64((milliseconds / 1e3).clamp(0.0, LONGEST)))
+        }
+        _ => {
+            let kind = go_type::go_type(value);
+            Err(format!("invalid timeout value: unable to use type {kind} as a duration value").into())
+        }
+    }
+}

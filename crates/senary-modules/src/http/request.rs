@@ -1,0 +1,256 @@
+//! A request as the script asks for it: read from the arguments of a call, and judged. What becomes of it is `flight`'s business.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rquickjs::{Class, Coerced, Ctx, Object, Value};
+use senary_js::{bytes as js_bytes, go_type, properties};
+
+use super::compression::Algorithm;
+use super::file::FileData;
+use super::form::{self, Field};
+use super::header;
+use super::jar::CookieJar;
+use super::params;
+use super::state::HttpState;
+use super::statuses::Statuses;
+use super::url::Url;
+use super::url_template::UrlTemplate;
+
+/// The reference's code for a URL that cannot be read.
+const INVALID_URL: u16 = 1020;
+
+pub type Headers = Vec<(String, String)>;
+
+/// What a script asks for.
+#[derive(Debug)]
+pub struct Request {
+    pub method: String,
+    pub url: Url,
+    /// The name that `http.url` gave it.
+    pub name: Option<String>,
+    /// With their usual spelling, sorted; `Host` replaces that of the URL.
+    pub headers: Headers,
+    /// As it was given, before it is compressed.
+    pub body: Bytes,
+    pub compression: Vec<Algorithm>,
+    pub cookies: Vec<RequestCookie>,
+    pub jar: Rc<CookieJar>,
+    /// `None`: as many as the option `maxRedirects` says.
+    pub redirects: Option<u32>,
+    pub tags: Vec<(String, String)>,
+    pub auth: Auth,
+    pub timeout: Duration,
+    pub throw: bool,
+    pub response_type: ResponseType,
+    pub expected: Option<Rc<Statuses>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestCookie {
+    pub name: String,
+    pub value: String,
+    /// It goes in place of the jar's cookie of that name.
+    pub replace: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Auth {
+    /// A user and a password in the URL are sent at once.
+    #[default]
+    Basic,
+    Digest,
+    Ntlm,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ResponseType {
+    #[default]
+    Text,
+    Binary,
+    None,
+}
+
+/// Why there is no request.
+#[derive(Debug)]
+pub enum NoRequest {
+    /// What the script did in the middle of it: a getter that threw, an interruption.
+    Script(rquickjs::Error),
+    Bad(BadRequest),
+}
+
+/// What a request is wrong about; it is the error of a response, or thrown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadRequest {
+    /// 0 if the reference has none for it.
+    pub code: u16,
+    pub text: String,
+}
+
+impl From<rquickjs::Error> for NoRequest {
+    fn from(error: rquickjs::Error) -> Self {
+        Self::Script(error)
+    }
+}
+
+impl From<String> for NoRequest {
+    fn from(text: String) -> Self {
+        Self::Bad(BadRequest { code: 0, text })
+    }
+}
+
+/// The arguments of a call, as far as they were given.
+pub struct Arguments<'js> {
+    pub method: String,
+    pub url: Option<Value<'js>>,
+    pub body: Option<Value<'js>>,
+    pub params: Option<Value<'js>>,
+}
+
+impl Request {
+    pub fn read<'js>(
+        ctx: &Ctx<'js>,
+        state: &HttpState,
+        arguments: &Arguments<'js>,
+    ) -> Result<Self, NoRequest> {
+        let vu = senary_js::vu::core::vu_of(ctx)?;
+        let http = &vu.settings.http;
+        let (url, name) = read_url(ctx, arguments.url.as_ref())?;
+        let body = read_body(ctx, arguments.body.as_ref())?;
+        let response_type =
+            if http.discard_response_bodies { ResponseType::None } else { ResponseType::Text };
+        let mut request = Self {
+            method: arguments.method.clone(),
+            url,
+            name,
+            headers: Headers::new(),
+            body: body.bytes,
+            compression: Vec::new(),
+            cookies: Vec::new(),
+            jar: state.jar(),
+            redirects: None,
+            tags: Vec::new(),
+            auth: Auth::default(),
+            timeout: params::DEFAULT_TIMEOUT,
+            throw: vu.settings.throw,
+            response_type,
+            expected: state.callback(),
+        };
+        if let Some(content_type) = body.content_type {
+            request.headers.push(("Content-Type".to_owned(), content_type));
+        }
+        if !vu.settings.user_agent.is_empty() {
+            request.headers.push((header::USER_AGENT.to_owned(), vu.settings.user_agent.clone()));
+        }
+        if let Some(params) = arguments.params.as_ref().and_then(Value::as_object) {
+            params::read(ctx, params, &mut request)?;
+        }
+        request.headers.sort_by(|(a, _), (b, _)| header::rank(a).cmp(&header::rank(b)).then(a.cmp(b)));
+        Ok(request)
+    }
+
+    /// The method as errors of the reference begin: `Get "http://…": `.
+    pub fn error_prefix(method: &str, url: &Url) -> String {
+        let mut chars = method.chars();
+        let verb: String = match chars.next() {
+            Some(first) => first.to_uppercase().chain(chars.as_str().to_lowercase().chars()).collect(),
+            None => "Get".to_owned(),
+        };
+        format!("{verb} {:?}: ", url.masked())
+    }
+}
+
+fn read_url<'js>(ctx: &Ctx<'js>, value: Option<&Value<'js>>) -> Result<(Url, Option<String>), NoRequest> {
+    let parse = |text: &str| {
+        let bad = |error| BadRequest { code: INVALID_URL, text: format!("invalid URL: {error}") };
+        Url::parse(text).map_err(|error| NoRequest::Bad(bad(error)))
+    };
+    let refused = |kind: &str| NoRequest::from(format!("invalid URL value '{kind}'"));
+    let Some(value) = value else { return Err(refused("<nil>")) };
+    if let Some(text) = value.as_string() {
+        return Ok((parse(&text.to_string()?)?, None));
+    }
+    let Some(object) = value.as_object() else { return Err(refused(go_type::go_type(value))) };
+    if let Some(template) = Class::<UrlTemplate>::from_object(object) {
+        let template = template.borrow();
+        return Ok((parse(&template.url)?, Some(template.name.clone())));
+    }
+    // The URL of the web, or a script's own class with a text of that name.
+    let href: Value<'js> = object.get("href")?;
+    match href.as_string() {
+        Some(href) => Ok((parse(&href.to_string()?)?, None)),
+        None => Err(refused(&senary_js::value_text::to_text(ctx, value))),
+    }
+}
+
+/// The bytes of a body, and the `Content-Type` that belongs to them.
+#[derive(Default)]
+struct Body {
+    bytes: Bytes,
+    content_type: Option<String>,
+}
+
+fn read_body<'js>(ctx: &Ctx<'js>, value: Option<&Value<'js>>) -> Result<Body, NoRequest> {
+    let Some(value) = value.filter(|value| !value.is_null() && !value.is_undefined()) else {
+        return Ok(Body::default());
+    };
+    if let Some(bytes) = js_bytes::of_value(ctx, value)? {
+        return Ok(Body { bytes: bytes.into(), content_type: None });
+    }
+    match value.as_object().filter(|_| !value.is_function() && !value.is_array()) {
+        Some(object) => read_form(object),
+        None => Err(format!("unknown request body type {}", go_type::go_type(value)).into()),
+    }
+}
+
+fn read_form(object: &Object<'_>) -> Result<Body, NoRequest> {
+    let mut fields = Vec::new();
+    for entry in properties::entries(object) {
+        let (name, value) = entry?;
+        match value.as_array() {
+            Some(list) => {
+                for element in list.iter::<Value<'_>>() {
+                    fields.push((name.clone(), read_field(&element?)?));
+                }
+            }
+            None => fields.push((name, read_field(&value)?)),
+        }
+    }
+    if fields.iter().any(|(_, field)| matches!(field, Field::File { .. })) {
+        let boundary = boundary();
+        let bytes = form::multipart(&fields, &boundary).into();
+        return Ok(Body { bytes, content_type: Some(format!("multipart/form-data; boundary={boundary}")) });
+    }
+    let texts: Vec<_> = fields
+        .into_iter()
+        .filter_map(|(name, field)| match field {
+            Field::Text(text) => Some((name, text)),
+            Field::File { .. } => None,
+        })
+        .collect();
+    Ok(Body {
+        bytes: form::urlencoded(&texts).into(),
+        content_type: Some("application/x-www-form-urlencoded".to_owned()),
+    })
+}
+
+fn read_field(value: &Value<'_>) -> rquickjs::Result<Field> {
+    if let Some(object) = value.as_object()
+        && let Some(file) = Class::<FileData>::from_object(object)
+    {
+        return file.borrow().field(value.ctx(), object);
+    }
+    if value.is_null() || value.is_undefined() {
+        return Ok(Field::Text("<nil>".to_owned()));
+    }
+    Ok(Field::Text(value.get::<Coerced<String>>()?.0))
+}
+
+/// A line that stands in no file.
+fn boundary() -> String {
+    let mut random = [0; 30];
+    // Without random numbers nothing else works either.
+    let _ = aws_lc_rs::rand::fill(&mut random);
+    random.iter().map(|byte| format!("{byte:02x}")).collect()
+}

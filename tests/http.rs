@@ -1,0 +1,383 @@
+//! `k6/http` against real servers: what is sent, what script gets, what is measured, and servers that misbehave.
+
+use std::time::Duration;
+
+use senary_testkit::{Asked, Outcome, Program, Reply, Site, Then};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_senary");
+
+/// A script with `base` as the address of the site.
+fn program(site: &Site, script: &str) -> Program {
+    let script = format!(
+        "import http from 'k6/http';\nconst base = __ENV.BASE, log = console.log;\nconsole.log = (...words) => log('>', ...words);\n{script}"
+    );
+    Program::script(BINARY, &script).args(["-e", &format!("BASE={}", site.url)])
+}
+
+/// Runs the body of a default function.
+fn run(site: &Site, body: &str) -> Outcome {
+    let outcome = program(site, &format!("export default async function () {{ {body} }}")).run();
+    outcome.expect_code(0);
+    outcome
+}
+
+fn echo(asked: &Asked) -> Reply {
+    let headers: Vec<String> = asked.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    Reply::ok(format!("{} {}\n{}\n\n{}", asked.method, asked.path, headers.join("\n"), asked.text()))
+}
+
+/// What the script said, in order.
+fn said(outcome: &Outcome) -> String {
+    let lines = outcome.stderr.lines().filter_map(|line| line.strip_prefix("> "));
+    lines.collect::<Vec<_>>().join("|")
+}
+
+#[test]
+fn a_request_is_measured_and_summed_up() {
+    let site = Site::start(|_| Reply::ok("hello").after(Duration::from_millis(20)));
+    let outcome = run(
+        &site,
+        "const r = http.get(`${base}/a`); console.log(r.status, r.body, r.timings.waiting >= 19, r.timings.duration >= r.timings.waiting)",
+    );
+    assert_eq!(said(&outcome), "200 hello true true");
+    outcome.expect_value("http_reqs", "count", 1.0).expect_value("http_req_failed", "passes", 0.0);
+    outcome.expect_text("{ expected_response:true }").expect_text("http_req_duration");
+    assert_eq!(site.asked()[0].path, "/a");
+}
+
+#[test]
+fn bodies_are_compressed_as_asked() {
+    let site = Site::start(|asked| {
+        let encoding = format!("Content-Encoding: {}", asked.header("content-encoding"));
+        Reply::page(200, &[&encoding], &asked.body)
+    });
+    let outcome = run(
+        &site,
+        "for (const compression of ['gzip', 'deflate', 'br', 'zstd', 'gzip, br']) {
+  const r = http.post(base, 'text '.repeat(1000), { compression });
+  console.log(r.body === 'text '.repeat(1000), r.headers['Content-Encoding']);
+}",
+    );
+    assert_eq!(said(&outcome), "true gzip|true deflate|true br|true zstd|true gzip, br");
+    assert!(site.asked().iter().all(|asked| asked.body.len() < 200));
+}
+
+#[test]
+fn redirects_take_along_what_they_may() {
+    let other = Site::start(echo);
+    let target = other.url.clone();
+    let site = Site::start(move |asked| match asked.path.as_str() {
+        "/away" => {
+            Reply::page(302, &[&format!("Location: {}/x", target.replace("127.0.0.1", "localhost"))], "")
+        }
+        "/here" => Reply::page(307, &["Location: there?a=1"], ""),
+        "/loop" => Reply::page(302, &["Location: /loop"], ""),
+        "/odd" => Reply::page(302, &["Location: http://a b/"], ""),
+        _ => echo(asked),
+    });
+    let outcome = run(
+        &site,
+        "const headers = { Authorization: 'secret', 'X-Own': 'kept' };
+http.post(`${base}/away`, 'body', { headers });
+const here = http.post(`${base}/here`, 'body', { headers });
+console.log(here.url === `${base}/there?a=1`, here.body.endsWith('body'), here.body.includes('authorization: secret'));
+const loop = http.get(`${base}/loop`);
+console.log(loop.status, loop.error_code);
+const odd = http.get(`${base}/odd`);
+console.log(odd.status, odd.error_code, odd.error.includes('failed to parse Location header'));",
+    );
+    assert_eq!(said(&outcome), "true true true|302 0|0 1000 true");
+    outcome.expect_text("Stopped after 10 redirects and returned the redirection");
+    let away = &other.asked()[0];
+    assert_eq!(
+        (away.method.as_str(), away.header("authorization"), away.header("x-own")),
+        ("GET", "", "kept")
+    );
+    assert_eq!(away.header("referer"), format!("{}/away", site.url));
+    assert_eq!(site.asked().iter().filter(|asked| asked.path == "/loop").count(), 11);
+}
+
+#[test]
+fn cookies_are_those_of_the_iteration() {
+    let site = Site::start(|asked| match asked.path.as_str() {
+        "/set" => Reply::page(200, &["Set-Cookie: a=1; Path=/", "Set-Cookie: b=2; Path=/deep; HttpOnly"], ""),
+        _ => Reply::ok(asked.header("cookie")),
+    });
+    let script = "export const options = { iterations: 2 };
+export default function () {
+  console.log(http.get(base).body + ';');
+  const r = http.get(`${base}/set`);
+  console.log(JSON.stringify(r.cookies.b[0]));
+  console.log(http.get(`${base}/deep/er`).body, http.get(base, { cookies: { own: 'x', a: { value: 'y', replace: true } } }).body);
+}";
+    let outcome = program(&site, script).run();
+    outcome.expect_code(0);
+    let once = r#";|{"name":"b","value":"2","domain":"","path":"/deep","http_only":true,"secure":false,"max_age":0,"expires":-62135596800000}|b=2; a=1 own=x; a=y"#;
+    assert_eq!(said(&outcome), format!("{once}|{once}"));
+}
+
+#[test]
+fn connections_are_kept_and_reset_as_options_say() {
+    for (options, connections) in
+        [("{}", 1), ("{ noConnectionReuse: true }", 6), ("{ noVUConnectionReuse: true }", 2)]
+    {
+        let site = Site::start(|_| Reply::ok("x"));
+        let script = format!(
+            "export const options = Object.assign({options}, {{ iterations: 2 }});
+export default function () {{ for (let i = 0; i < 3; i++) http.get(base) }}"
+        );
+        program(&site, &script).run().expect_code(0).expect_value("http_reqs", "count", 6.0);
+        let last = site.asked().iter().map(|asked| asked.connection).max();
+        assert_eq!(last, Some(connections - 1), "{options}");
+    }
+}
+
+#[test]
+fn a_server_that_misbehaves_is_an_error_with_a_code() {
+    let site = Site::start(|asked| match asked.path.as_str() {
+        "/nothing" => Reply::raw("", Then::Close),
+        "/half" => Reply::raw("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", Then::Close),
+        "/no-http" => Reply::raw("SSH-2.0-OpenSSH_9.2\r\n", Then::Close),
+        "/chunks" => {
+            Reply::raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nx\r\n", Then::Close)
+        }
+        "/gzip" => Reply::page(200, &["Content-Encoding: gzip"], "this is no gzip"),
+        "/hang" => Reply::raw("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab", Then::Hang),
+        "/long" => Reply::raw(format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(1 << 22)), Then::Close),
+        _ => Reply::ok("fine"),
+    });
+    let outcome = run(
+        &site,
+        "for (const path of ['nothing', 'half', 'no-http', 'chunks', 'gzip', 'hang', 'long', 'fine']) {
+  const r = http.get(`${base}/${path}`, { timeout: 500 });
+  console.log(path, r.status, r.error_code, r.error !== '');
+}",
+    );
+    let said = said(&outcome);
+    for (path, expected) in [
+        ("nothing", "0 1000 true"),
+        ("half", "0 1000 true"),
+        ("no-http", "0 1000 true"),
+        ("chunks", "0 1000 true"),
+        ("gzip", "0 1701 true"),
+        ("hang", "0 1050 true"),
+        ("long", "0 1000 true"),
+        ("fine", "200 0 false"),
+    ] {
+        assert!(said.contains(&format!("{path} {expected}")), "{path}: {said}");
+    }
+    outcome.expect_value("http_reqs", "count", 8.0).expect_value("http_req_failed", "passes", 7.0);
+    outcome.expect_text("WHAT WENT WRONG");
+}
+
+#[test]
+fn a_small_response_cannot_fill_the_memory() {
+    let site = Site::start(|asked| match asked.path.as_str() {
+        "/large" => Reply::ok(vec![b'x'; 40 << 20]),
+        _ => Reply::page(200, &["Content-Encoding: gzip"], bomb()),
+    });
+    let script = "export default function () {
+  for (const path of ['large', 'bomb']) { const r = http.get(`${base}/${path}`); console.log(r.status, r.error_code, r.body === null) }
+}";
+    let outcome = program(&site, script).args(["--vu-memory-limit", "32MB"]).run();
+    outcome.expect_code(0);
+    assert_eq!(said(&outcome), "0 1000 true|0 1701 true");
+}
+
+/// 64 MiB of zeros, compressed: one member after the other.
+fn bomb() -> Vec<u8> {
+    use std::io::Write;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(&vec![0; 64 << 20]).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn what_is_under_way_ends_with_its_iteration() {
+    let site = Site::start(|_| Reply::ok("x").after(Duration::from_secs(50)));
+    for body in [
+        "http.get(base)",
+        "http.batch([base, base, base])",
+        "http.asyncRequest('GET', base)",
+        "await Promise.all([http.asyncRequest('GET', base), http.asyncRequest('GET', base)])",
+    ] {
+        let script = format!(
+            "export const options = {{ scenarios: {{ a: {{ executor: 'constant-vus', vus: 1, duration: '1s', gracefulStop: '0s' }} }} }};
+export default async function () {{ {body} }}"
+        );
+        let outcome = program(&site, &script).run();
+        outcome.expect_code(0).expect_value("iterations_interrupted", "count", 1.0);
+        outcome.expect_text("has no response after");
+    }
+    let script =
+        "export default async function () { http.asyncRequest('GET', base); throw new Error('enough') }";
+    program(&site, script).run().expect_code(0).expect_text("enough");
+}
+
+#[test]
+fn batches_keep_to_their_limits_and_order() {
+    let site = Site::start(|asked| Reply::ok(&asked.path).after(Duration::from_millis(50)));
+    let outcome = run(
+        &site,
+        "const urls = Array.from({ length: 10 }, (_, i) => `${base}/${i}`);
+const begun = Date.now();
+console.log(http.batch(urls).map((r) => r.body).join());
+const took = Date.now() - begun;
+console.log(took >= 98);
+const named = http.batch({ a: `${base}/a`, b: { method: 'POST', url: `${base}/b`, body: 'x' }, c: 'http://a b/' });
+console.log(named.a.body, named.b.request.method, named.c.status, named.c.error_code);
+for (const bad of [() => http.batch(), () => http.batch(5), () => http.batch([], [])]) {
+  try { bad(); console.log('none') } catch (e) { console.log(e.message) }
+}",
+    );
+    assert_eq!(
+        said(&outcome),
+        "/0,/1,/2,/3,/4,/5,/6,/7,/8,/9|true|/a POST 0 1020|no argument was provided to http.batch()|invalid http.batch() argument type int64|http.batch() accepts only an array or an object of requests"
+    );
+}
+
+#[test]
+fn requests_of_a_script_run_beside_its_own_code() {
+    let site = Site::start(|asked| Reply::ok(&asked.path).after(Duration::from_millis(100)));
+    let outcome = run(
+        &site,
+        "const order = [];
+const slow = http.asyncRequest('GET', `${base}/slow`).then((r) => order.push(r.body));
+setTimeout(() => order.push('timer'), 10);
+await slow;
+order.push(http.get(`${base}/after`).body);
+console.log(order.join());
+const bad = await http.asyncRequest('GET', 'http://a b/');
+console.log(bad.status, bad.error_code);
+await http.asyncRequest('GET', 'http://a b/', null, { throw: true }).catch((e) => console.log(e.name, e.message));",
+    );
+    assert_eq!(
+        said(&outcome),
+        r#"timer,/slow,/after|0 1020|GoError invalid URL: parse "http://a b/": invalid character " " in host name"#
+    );
+}
+
+#[test]
+fn tags_are_those_of_the_call() {
+    let site = Site::start(|_| Reply::ok("x"));
+    let script = "import { group } from 'k6';
+import exec from 'k6/execution';
+export const options = { systemTags: ['method', 'status', 'name', 'group', 'ip', 'vu'], tags: { run: 'r' } };
+export default async function () {
+  let p;
+  exec.vu.tags.mine = 'v';
+  group('g', () => { p = http.asyncRequest('GET', `${base}/in`, null, { tags: { own: 1 } }) });
+  await p;
+  http.get(http.url`${base}/${5}`);
+}";
+    let outcome = program(&site, script).args(["--out", "json=out.json"]).run();
+    outcome.expect_code(0);
+    let text = outcome.file("out.json");
+    let point = |part: &str| {
+        text.lines()
+            .find(|line| line.contains("\"http_reqs\"") && line.contains("Point") && line.contains(part))
+            .expect(part)
+    };
+    let inside = point("/in\"");
+    for part in [
+        r#""group":"::g""#,
+        r#""own":"1""#,
+        r#""mine":"v""#,
+        r#""run":"r""#,
+        r#""ip":"127.0.0.1""#,
+        r#""vu":"1""#,
+    ] {
+        assert!(inside.contains(part), "{part}: {inside}");
+    }
+    assert!(!inside.contains("proto") && !inside.contains("scenario"), "{inside}");
+    point(r#""name":"${}/${}""#);
+}
+
+#[test]
+fn debugging_shows_heads_and_bodies() {
+    let site = Site::start(|_| Reply::ok("the answer"));
+    let script = "export default function () { http.post(`${base}/p`, 'the question') }";
+    let heads = program(&site, script).args(["--http-debug"]).run();
+    heads.expect_code(0).expect_text("POST /p HTTP/1.1");
+    assert!(!heads.stderr.contains("the answer"), "{}", heads.stderr);
+    let full = program(&site, script).args(["--http-debug=full"]).run();
+    full.expect_text("the answer").expect_text("the question");
+}
+
+#[test]
+fn failed_requests_throw_where_asked_to() {
+    let site = Site::start(|_| Reply::raw("", Then::Close));
+    let outcome = run(
+        &site,
+        "try { http.get(base, { throw: true }) } catch (e) { console.log(e.name, e.message.startsWith(`Get \"${base}\": `)) }
+for (const params of [{ timeout: 'soon' }, { compression: 'zip' }, { responseType: 'x' }, { tags: { a: {} } }, { responseCallback: 1 }]) {
+  console.log(http.get(base, params).error);
+}
+for (const body of [5, [1], () => 1]) console.log(http.post(base, body).error);
+console.log(http.get(5).error, http.get().error);",
+    );
+    assert_eq!(
+        said(&outcome),
+        "GoError true|invalid timeout value: time: invalid duration \"soon\"|unknown compression algorithm zip, supported algorithms are [gzip deflate zstd br]|x does not belong to ResponseType values|invalid HTTP request metric tags: invalid value for metric tag 'a': only String, Boolean and Number types are accepted as a metric tag values|unsupported responseCallback|unknown request body type int64|unknown request body type []interface {}|unknown request body type func(sobek.FunctionCall) sobek.Value|invalid URL value 'int64' invalid URL value '<nil>'"
+    );
+}
+
+#[test]
+fn responses_are_read_in_many_ways() {
+    let site = Site::start(|asked| match asked.path.split('?').next().unwrap_or_default() {
+        "/json" => Reply::ok(r#"{"a":[{"n":1},{"n":2}],"big":12345678901,"t":"x"}"#),
+        "/long" => Reply::ok("é".repeat(20_000)),
+        "/bytes" => Reply::ok([0xff, 0x00]),
+        _ => Reply::page(
+            404,
+            &["X-A: 1", "x-a: 2", "Content-Type: text/html"],
+            "<a href='/json?q#f'>go</a><p>1<p>2",
+        ),
+    });
+    let outcome = run(
+        &site,
+        "const r = http.get(`${base}/json`);
+console.log(r.json('a.#.n').join(), r.json('a.#(n>1).n'), r.json('big'), r.json('none'), r.json() === r.json(), Object.keys(r).includes('_json'));
+const long = http.get(`${base}/long`);
+console.log(long.body.length, long.body === long.body, JSON.stringify(long).length > 20000, Object.keys(long).includes('body'));
+long.body = 'mine'; console.log(long.body);
+console.log(new Uint8Array(http.get(`${base}/bytes`, { responseType: 'binary' }).body).join(), http.get(`${base}/bytes`).body.length);
+const page = http.get(`${base}/page`);
+console.log(page.headers['X-A'], page.status_text, page.html('p').size(), page.clickLink().json('t'));
+try { page.json() } catch (e) { console.log(e.message.startsWith('cannot parse json due to an error at line 1, character 1 , error:')) }
+try { page.submitForm() } catch (e) { console.log(e.message) }",
+    );
+    let expected = format!(
+        "1,2 2 12345678901 undefined true false|20000 true true true|mine|255,0 2|1, 2 404 Words 2 x|true|no form found for selector 'form' in response '{}/page'",
+        site.url
+    );
+    assert_eq!(said(&outcome), expected);
+    assert!(site.asked().iter().any(|asked| asked.path == "/json?q"));
+}
+
+#[test]
+fn the_rate_of_requests_is_that_of_all_virtual_users() {
+    let site = Site::start(|_| Reply::ok("x"));
+    let script = "export const options = { vus: 4, iterations: 8, rps: 20 };
+export default function () { http.get(base) }";
+    let begun = std::time::Instant::now();
+    program(&site, script).run().expect_code(0).expect_value("http_reqs", "count", 8.0);
+    assert!(begun.elapsed() >= Duration::from_millis(350));
+}
+
+#[test]
+fn a_connection_that_the_server_has_closed_is_made_anew() {
+    let site = Site::start(|_| {
+        let reply = Reply::ok("x");
+        Reply { then: Then::Close, ..reply }
+    });
+    let script = "import { sleep } from 'k6';
+export const options = { iterations: 5 };
+export default function () { http.get(base); sleep(0.02); http.post(base, 'x') }";
+    let outcome = program(&site, script).run();
+    outcome.expect_code(0).expect_value("http_reqs", "count", 10.0).expect_value(
+        "http_req_failed",
+        "passes",
+        0.0,
+    );
+}
