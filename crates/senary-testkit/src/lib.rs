@@ -4,6 +4,7 @@
 //!   be compared.
 //! - [`FullBacklog`]: an address whose handshakes are never answered.
 //! - [`web_server`]: a web server that gives the answers a test has set.
+//! - [`Browser`]: chromium with one page, for what people see; a test is skipped where there is none.
 //! - [`Program`]: a script or a command line given to the built binary, its signals, and what came out of it.
 //!
 //! Everything is bounded by itself, and gone when dropped. Failures panic: this is for tests only.
@@ -11,6 +12,7 @@
 mod backlog;
 mod behaviour;
 mod books;
+mod browser;
 mod certificate;
 mod connection;
 mod program;
@@ -22,6 +24,7 @@ mod websocket;
 
 pub use backlog::FullBacklog;
 pub use behaviour::Behaviour;
+pub use browser::Browser;
 pub use certificate::Certificate;
 pub use connection::TlsEnd;
 pub use program::{Outcome, Program, Running, Signal};
