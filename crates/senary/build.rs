@@ -28,12 +28,30 @@ fn embed_page() {
     for name in names {
         let path = web.join(&name);
         println!("cargo::rerun-if-changed={}", path.display());
-        writeln!(table, "    ({name:?}, include_str!({:?})),", path.display().to_string())
-            .expect("writing to a string does not fail");
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        // What is not ours stays as it is, and so does the frame, whose comments say where data go.
+        let is_own = !name.starts_with("vendor/") && !name.ends_with(".html");
+        let text = if is_own { slim(&text) } else { text };
+        writeln!(table, "    ({name:?}, {text:?}),").expect("writing to a string does not fail");
     }
     table.push_str("];\n");
     let out = env::var("OUT_DIR").expect("cargo says where results go");
     fs::write(Path::new(&out).join("web.rs"), table).expect("results can be written");
+}
+
+/// Scripts and styles without indentation and without lines that are only comments. No string of the page spans lines.
+fn slim(text: &str) -> String {
+    let mut slim = String::with_capacity(text.len());
+    let mut is_comment = false;
+    for line in text.lines().map(str::trim) {
+        if is_comment || line.starts_with("/*") {
+            is_comment = !line.ends_with("*/");
+        } else if !line.is_empty() && !line.starts_with("//") {
+            slim.push_str(line);
+            slim.push('\n');
+        }
+    }
+    slim
 }
 
 /// The paths of the parts in a folder, and in the folders in it that are no tests.
