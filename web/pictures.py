@@ -57,7 +57,7 @@ def readme(binary, seconds=90):
         report = os.path.join(folder, "shop.html")
         variables = {**os.environ, "TCP_HOST": "127.0.0.1", "TCP_PORT": str(shop.server_address[1]), "DURATION": f"{seconds}s"}
         subprocess.run([os.path.abspath(binary), "run", "--quiet", "--report", report, os.path.join(ROOT, "examples/shop.js")], env=variables, cwd=folder, check=False)
-        page.size(1100, 900)
+        page.size(1100, 880)
         page.scheme("light")
         drawn(page, f"file://{report}")
         os.makedirs(os.path.join(ROOT, "docs/images"), exist_ok=True)
