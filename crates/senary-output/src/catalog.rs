@@ -259,13 +259,9 @@ mod tests {
             OutputSpec::parse("cloud").unwrap().create(&context).err().unwrap().to_string(),
             "could not create the 'cloud' output: Senary does not have it yet"
         );
-        for kind in ["kafka"] {
-            assert_eq!(
-                OutputSpec::parse(kind).unwrap().create(&context).err().unwrap().to_string(),
-                format!(
-                    "could not create the '{kind}' output: it was removed from k6, and Senary does not have it either"
-                )
-            );
-        }
+        assert_eq!(
+            OutputSpec::parse("kafka").unwrap().create(&context).err().unwrap().to_string(),
+            "could not create the 'kafka' output: it was removed from k6, and Senary does not have it either"
+        );
     }
 }

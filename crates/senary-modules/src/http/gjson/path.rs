@@ -40,7 +40,7 @@ pub fn first(path: &str) -> Option<(Step, Link, &str)> {
     let (step, behind) = match path.as_bytes().first()? {
         b'@' => modifier(path)?,
         b'!' => {
-            let end = 1 + end_of(&path[1..], &[b'.', b'|']);
+            let end = 1 + end_of(&path[1..], b".|");
             (Step::Literal(path[1..end].to_owned()), &path[end..])
         }
         b'[' | b'{' => several(path)?,
@@ -106,7 +106,7 @@ fn modifier(path: &str) -> Option<(Step, &str)> {
     let Some(rest) = rest.strip_prefix(':') else {
         return Some((Step::Modifier { name, argument: String::new() }, rest));
     };
-    let end = end_of(rest, &[b'.', b'|']);
+    let end = end_of(rest, b".|");
     Some((Step::Modifier { name, argument: rest[..end].to_owned() }, &rest[end..]))
 }
 
