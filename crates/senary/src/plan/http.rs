@@ -6,7 +6,7 @@ use senary_metrics::engine::ThresholdPlan;
 use senary_net::http::Proxies;
 
 use crate::environment::Environment;
-use crate::options::{Options, SystemTagSet};
+use crate::options::Options;
 
 pub fn settings(options: &Options) -> HttpSettings {
     let environment = Environment::current();
@@ -32,11 +32,11 @@ pub fn settings(options: &Options) -> HttpSettings {
     }
 }
 
-/// Adds the sub-metric of HTTP that every test has, unless its tag is off.
-pub fn add_submetric(thresholds: &mut ThresholdPlan, tags: &SystemTagSet) {
-    let is_there = thresholds.iter().any(|(selector, _)| selector == builtin::EXPECTED_DURATIONS);
-    if tags.has("expected_response") && !is_there {
-        thresholds.push((builtin::EXPECTED_DURATIONS.to_owned(), Vec::new()));
-        thresholds.sort_by(|(a, _), (b, _)| a.cmp(b));
+/// The thresholds of a test, and the sub-metric that every test has unless its tag is off.
+pub fn thresholds(options: &Options) -> ThresholdPlan {
+    let mut thresholds = options.thresholds.clone().unwrap_or_default();
+    if options.system_tags.clone().unwrap_or_default().has("expected_response") {
+        thresholds.entry(builtin::EXPECTED_DURATIONS.to_owned()).or_default();
     }
+    thresholds.into_iter().collect()
 }

@@ -100,8 +100,7 @@ impl TestPlan {
         let segment = keep(segment(options), &mut problems);
         let lifecycle = LifecyclePlan::new(options, &mut problems);
         let summary = SummarySettings::new(&consolidated, runtime);
-        let mut thresholds: ThresholdPlan =
-            options.thresholds.clone().unwrap_or_default().into_iter().collect();
+        let thresholds = http::thresholds(options);
         if !runtime.no_thresholds {
             thresholds::check(&thresholds, script, &mut problems);
             thresholds::warn_of_metadata(&thresholds);
@@ -118,7 +117,6 @@ impl TestPlan {
             load.max_duration()
         );
         let tags = options.system_tags.clone().unwrap_or_default();
-        http::add_submetric(&mut thresholds, &tags);
         let run = consolidated.run;
         Ok(Self {
             load,
