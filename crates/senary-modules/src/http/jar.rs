@@ -44,7 +44,6 @@ impl CookieJar {
     }
 
     /// The `Cookie` header for a URL, if there are cookies for it.
-    #[allow(dead_code, reason = "WebSocket handshakes come next")]
     pub fn header_for(&self, url: &Url) -> Option<String> {
         let pairs: Vec<String> =
             self.cookies_for(url).iter().map(|(name, value)| cookie::pair(name, value)).collect();

@@ -91,7 +91,6 @@ impl Address {
     }
 
     /// The page that cookies of this session belong to.
-    #[cfg(test)]
     pub fn page(&self) -> String {
         let scheme = if self.is_secure { "https" } else { "http" };
         format!("{scheme}://{}{}", self.authority, self.target)

@@ -8,6 +8,7 @@ use senary_js::vu::core::VuCore;
 use senary_wire::websocket::canonical;
 
 use super::address::Address;
+use super::cookies::Cookies;
 use super::handshake::Attempt;
 use crate::connection::options::Tags;
 use crate::metrics::tags_of;
@@ -19,6 +20,8 @@ const OWN: [&str; 5] =
 /// The header that asks for subprotocols, as it is written and in its canonical form.
 pub const PROTOCOL: &str = "Sec-WebSocket-Protocol";
 const CANONICAL_PROTOCOL: &str = "Sec-Websocket-Protocol";
+
+const COOKIE: &str = "Cookie";
 
 #[derive(Default)]
 pub struct Params<'js> {
@@ -76,6 +79,16 @@ impl<'js> Params<'js> {
     pub fn ask_for(&mut self, protocols: &str) {
         self.headers.retain(|(name, _)| name != PROTOCOL);
         self.headers.push((PROTOCOL.to_owned(), protocols.to_owned()));
+    }
+
+    /// Adds the cookies of a jar, unless the headers have some; the jar is for those of the answer.
+    pub fn take_cookies(&mut self, ctx: &Ctx<'js>, address: &Address) -> rquickjs::Result<Option<Cookies>> {
+        let cookies = Cookies::of(ctx, self.jar.as_ref(), address)?;
+        let has_own = self.headers.iter().any(|(name, _)| name == COOKIE);
+        if let Some(header) = cookies.as_ref().and_then(Cookies::header).filter(|_| !has_own) {
+            self.headers.push((COOKIE.to_owned(), header));
+        }
+        Ok(cookies)
     }
 
     /// The attempt to open a session with these parameters.

@@ -80,8 +80,9 @@ fn construct<'js>(
     let mut params = options::params(&ctx, protocols.0.as_ref(), given.0.as_ref())?;
     let tags = std::mem::take(&mut params.tags);
     let session = Session::new(vu.clone(), &address.url, &tags, true);
+    let cookies = params.take_cookies(&ctx, &address)?;
     let attempt = params.attempt(&vu, Ok(address));
-    let core = SocketCore::new(vu, session.clone(), url);
+    let core = SocketCore::new(vu, session.clone(), url, cookies);
     let object = SocketObject { core: core.clone(), listeners: Listeners::default() };
     let object = Class::instance(ctx.clone(), object)?;
     core.hold(&ctx, &object);

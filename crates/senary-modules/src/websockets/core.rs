@@ -13,6 +13,7 @@ use senary_wire::websocket::code;
 use super::blob::Blob;
 use super::class::SocketObject;
 use super::listeners::EventName;
+use crate::websocket::cookies::Cookies;
 use crate::websocket::{Answer, Ended, Happened, Hears, Session};
 
 /// `readyState`.
@@ -40,12 +41,14 @@ pub struct SocketCore {
     pub state: Cell<ReadyState>,
     pub binary_type: Cell<BinaryType>,
     pub answer: RefCell<Answer>,
+    /// Where those of the answer go.
+    cookies: Option<Cookies>,
     /// Keeps the script's object alive while events may still come.
     anchor: RefCell<Option<Persistent<Class<'static, SocketObject<'static>>>>>,
 }
 
 impl SocketCore {
-    pub fn new(vu: Rc<VuCore>, session: Rc<Session>, url: String) -> Rc<Self> {
+    pub fn new(vu: Rc<VuCore>, session: Rc<Session>, url: String, cookies: Option<Cookies>) -> Rc<Self> {
         Rc::new(Self {
             id: vu.events.new_live_id(),
             vu,
@@ -54,6 +57,7 @@ impl SocketCore {
             state: Cell::new(ReadyState::Connecting),
             binary_type: Cell::new(BinaryType::Blob),
             answer: RefCell::default(),
+            cookies,
             anchor: RefCell::default(),
         })
     }
@@ -81,6 +85,7 @@ impl SocketCore {
         let is_open = self.state.get() == ReadyState::Open;
         match happened {
             Happened::Opened(answer) => {
+                self.keep_cookies(&answer);
                 self.answer.replace(answer);
                 if self.state.get() == ReadyState::Connecting {
                     self.state.set(ReadyState::Open);
@@ -92,6 +97,7 @@ impl SocketCore {
                 Ok(())
             }
             Happened::NotOpened(failed) => {
+                failed.answer.iter().for_each(|answer| self.keep_cookies(answer));
                 let ended = Ended { code: code::ABNORMAL, reason: String::new(), error: Some(failed.text) };
                 self.ended(ctx, &ended)
             }
@@ -107,6 +113,12 @@ impl SocketCore {
             Happened::Ended(ended) => self.ended(ctx, &ended),
             // What comes after `close()` is not told.
             Happened::Text(..) | Happened::Binary(_) | Happened::Ping | Happened::Pong => Ok(()),
+        }
+    }
+
+    fn keep_cookies(&self, answer: &Answer) {
+        if let Some(cookies) = &self.cookies {
+            cookies.keep(answer);
         }
     }
 

@@ -11,6 +11,7 @@ use senary_wire::websocket::code;
 
 use super::conversation::Conversation;
 use super::socket::SocketObject;
+use crate::websocket::cookies::Cookies;
 use crate::websocket::params::{Params, given};
 use crate::websocket::{Address, AddressError, Answer, Ended, Failed, Happened, Hears, Session};
 
@@ -41,8 +42,12 @@ pub fn connect<'js>(ctx: Ctx<'js>, arguments: Rest<Value<'js>>) -> rquickjs::Res
         AddressError::Scheme(_) | AddressError::Fragment(_) => MALFORMED.to_owned(),
     });
     let shown = address.as_ref().map_or(url.as_str(), |address| address.url.as_str());
+    let cookies = match &address {
+        Ok(address) => params.take_cookies(&ctx, address)?,
+        Err(_) => None,
+    };
     let session = Session::new(vu.clone(), shown, &std::mem::take(&mut params.tags), false);
-    let talk = Talk { ctx: ctx.clone(), vu, session, conversation: Rc::default() };
+    let talk = Talk { ctx: ctx.clone(), vu, session, conversation: Rc::default(), cookies };
     let hears: Rc<dyn Hears> = talk.conversation.clone();
     talk.session.begin(params.attempt(&talk.vu, address), Rc::downgrade(&hears));
     talk.to_its_end(&url, function)
@@ -73,11 +78,18 @@ struct Talk<'js> {
     vu: Rc<VuCore>,
     session: Rc<Session>,
     conversation: Rc<Conversation>,
+    /// Where those of the answer go.
+    cookies: Option<Cookies>,
 }
 
 impl<'js> Talk<'js> {
     fn to_its_end(&self, url: &str, function: &Function<'js>) -> rquickjs::Result<Object<'js>> {
-        let answer = match self.first()? {
+        let first = self.first()?;
+        let answered = first.as_ref().map_or_else(|failed| failed.answer.as_ref(), Some);
+        if let (Some(cookies), Some(answer)) = (&self.cookies, answered) {
+            cookies.keep(answer);
+        }
+        let answer = match first {
             Ok(answer) => answer,
             Err(failed) => return self.not_opened(&failed),
         };
