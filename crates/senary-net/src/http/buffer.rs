@@ -12,6 +12,6 @@ thread_local! {
 }
 
 /// Lends the buffer. What is called must not do the same.
-pub(super) fn with<R>(f: impl FnOnce(&mut [u8]) -> R) -> R {
+pub(super) fn with_buffer<R>(f: impl FnOnce(&mut [u8]) -> R) -> R {
     BUFFER.with_borrow_mut(|buffer| f(buffer))
 }

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use super::request;
 use super::response::{Expected, ResponseReader};
 use crate::error::NetError;
-use crate::http::buffer;
+use crate::http::buffer::with_buffer;
 use crate::http::clock::Clock;
 use crate::http::error::HttpError;
 use crate::http::exchange::{ConnectionId, Exchange, Head};
@@ -23,35 +23,35 @@ use crate::stream::Stream;
 use crate::tls::TlsInfo;
 
 /// A connection that speaks HTTP/1.1.
-pub(in crate::http) struct Http1 {
-    pub(in crate::http) stream: Stream,
-    pub(in crate::http) tls: Option<Rc<TlsInfo>>,
+pub struct Http1 {
+    pub stream: Stream,
+    pub tls: Option<Rc<TlsInfo>>,
     /// For a connection to a proxy that forwards requests: what it asks of its clients, if anything.
-    pub(in crate::http) proxied: Option<Option<Rc<str>>>,
-    pub(in crate::http) id: ConnectionId,
+    pub proxied: Option<Option<Rc<str>>>,
+    pub id: ConnectionId,
     /// Whether a request went over it already.
-    pub(in crate::http) used: bool,
+    pub used: bool,
 }
 
 /// An exchange that failed.
-pub(in crate::http) struct Failed {
-    pub(in crate::http) error: HttpError,
-    pub(in crate::http) head: Option<Head>,
+pub struct Failed {
+    pub error: HttpError,
+    pub head: Option<Head>,
     /// Whether any byte of the request was written, or of a response was read.
-    pub(in crate::http) wrote: bool,
-    pub(in crate::http) read: bool,
+    pub wrote: bool,
+    pub read: bool,
 }
 
 impl Http1 {
     /// Whether it may still be used: the server has neither ended it nor sent something that was not asked for.
-    pub(in crate::http) async fn is_usable(&mut self) -> bool {
+    pub async fn is_usable(&mut self) -> bool {
         let mut is_silent =
-            |cx: &mut Context<'_>| buffer::with(|buffer| self.stream.poll_read(cx, buffer).is_pending());
+            |cx: &mut Context<'_>| with_buffer(|buffer| self.stream.poll_read(cx, buffer).is_pending());
         poll_fn(|cx| Poll::Ready(is_silent(cx))).await
     }
 
     /// Makes the exchange. Whether the connection may be used again after it.
-    pub(in crate::http) async fn exchange(
+    pub async fn exchange(
         &mut self,
         request: &HttpRequest,
         close: bool,
@@ -143,7 +143,7 @@ fn poll_response(
     clock: &Clock,
     cx: &mut Context<'_>,
 ) -> Poll<Result<usize, HttpError>> {
-    buffer::with(|buffer| {
+    with_buffer(|buffer| {
         loop {
             let read = ready!(stream.poll_read(cx, buffer))?;
             if read == 0 {

@@ -13,7 +13,7 @@ use crate::http::headers::Headers;
 pub(super) const MAX_HEAD: usize = 10 << 20;
 
 /// Where the head ends, its empty line included; `searched` bytes are known to contain no end.
-pub(in crate::http) fn end(data: &[u8], searched: usize) -> Option<usize> {
+pub fn end(data: &[u8], searched: usize) -> Option<usize> {
     // The end may have begun in what was searched.
     let mut from = searched.saturating_sub(3);
     loop {
@@ -27,7 +27,7 @@ pub(in crate::http) fn end(data: &[u8], searched: usize) -> Option<usize> {
 }
 
 /// Reads a whole head.
-pub(in crate::http) fn parse(head: &[u8]) -> Result<(Proto, Head), HttpError> {
+pub fn parse(head: &[u8]) -> Result<(Proto, Head), HttpError> {
     let (first, rest) = split_line(head);
     let (proto, status, reason) = status_line(first)?;
     Ok((proto, Head { status, reason, headers: fields(rest)? }))

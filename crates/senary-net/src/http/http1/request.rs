@@ -9,7 +9,7 @@ use crate::http::request::HttpRequest;
 const OWN: [&str; 5] = ["Host", "User-Agent", "Content-Length", "Transfer-Encoding", "Trailer"];
 
 /// Whether a request can be written at all. The texts are the reference's.
-pub(in crate::http) fn check(request: &HttpRequest) -> Result<(), HttpError> {
+pub fn check(request: &HttpRequest) -> Result<(), HttpError> {
     let wrong = |text: String| Err(HttpError::Request(text));
     if request.method.is_empty() || !request.method.bytes().all(is_token) {
         return wrong(format!("net/http: invalid method {:?}", request.method));
@@ -30,7 +30,7 @@ pub(in crate::http) fn check(request: &HttpRequest) -> Result<(), HttpError> {
 }
 
 /// What is left of a value on the wire.
-pub(in crate::http) fn field_value(value: &str) -> &str {
+pub fn field_value(value: &str) -> &str {
     value.trim_matches([' ', '\t'])
 }
 

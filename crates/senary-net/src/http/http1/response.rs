@@ -190,7 +190,7 @@ fn too_long() -> HttpError {
 }
 
 /// A body that is longer than what is stored.
-pub(in crate::http) fn body_too_long(limit: usize) -> HttpError {
+pub fn body_too_long(limit: usize) -> HttpError {
     HttpError::Response(format!(
         "the body of the response is longer than {limit} bytes; set responseType to 'none', or discardResponseBodies, if it is not needed"
     ))

@@ -27,11 +27,11 @@ const MAX_HEAD: u32 = 10 << 20;
 /// How many requests a server is given before it has said how many it takes; as in Go.
 const STREAMS: usize = 100;
 
-pub(in crate::http) struct Http2 {
+pub struct Http2 {
     pub(super) sender: SendRequest<Bytes>,
-    pub(in crate::http) remote: Address,
-    pub(in crate::http) tls: Option<Rc<TlsInfo>>,
-    pub(in crate::http) id: ConnectionId,
+    pub remote: Address,
+    pub tls: Option<Rc<TlsInfo>>,
+    pub id: ConnectionId,
     pub(super) fate: Rc<Fate>,
     load: Rc<Load>,
     driver: JoinHandle<()>,
@@ -57,7 +57,7 @@ impl Drop for Active {
 }
 
 impl Http2 {
-    pub(in crate::http) async fn begin(
+    pub async fn begin(
         stream: Stream,
         tls: Option<Rc<TlsInfo>>,
         id: ConnectionId,
@@ -89,16 +89,16 @@ impl Http2 {
     }
 
     /// Whether no more requests can be sent over it.
-    pub(in crate::http) fn is_closed(&self) -> bool {
+    pub fn is_closed(&self) -> bool {
         self.load.closed.get() || self.fate.goaway.borrow().is_some() || self.fate.broken.borrow().is_some()
     }
 
     /// Whether the server takes another request now.
-    pub(in crate::http) fn has_room(&self) -> bool {
+    pub fn has_room(&self) -> bool {
         self.load.active.get() < self.load.max.get()
     }
 
-    pub(in crate::http) fn is_used(&self) -> bool {
+    pub fn is_used(&self) -> bool {
         self.load.used.get()
     }
 

@@ -34,11 +34,11 @@ const LEFT_OUT: [&str; 7] = [
 const REFUSED_STREAM: u32 = 7;
 
 /// An exchange that failed.
-pub(in crate::http) struct Failed {
-    pub(in crate::http) error: HttpError,
-    pub(in crate::http) head: Option<Head>,
+pub struct Failed {
+    pub error: HttpError,
+    pub head: Option<Head>,
     /// The server has not processed the request, and says so: it can be sent again.
-    pub(in crate::http) unprocessed: bool,
+    pub unprocessed: bool,
 }
 
 /// What came of a response.
@@ -49,7 +49,7 @@ struct Incoming {
 }
 
 impl Http2 {
-    pub(in crate::http) async fn exchange(
+    pub async fn exchange(
         &self,
         request: &HttpRequest,
         keep_heads: bool,

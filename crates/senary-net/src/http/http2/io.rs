@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::frames::{Frames, GoAway};
 use crate::error::NetError;
-use crate::http::buffer;
+use crate::http::buffer::with_buffer;
 use crate::stream::Stream;
 
 /// What became of a connection.
@@ -67,7 +67,7 @@ impl AsyncRead for Io {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.ahead.is_empty() {
-            return buffer::with(|data| {
+            return with_buffer(|data| {
                 let read = ready!(self.stream()?.poll_read(cx, data));
                 let read = read.map_err(|error| self.failed(error))?;
                 if let Some(goaway) = self.frames.follow(&data[..read]) {
