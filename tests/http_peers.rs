@@ -1,0 +1,213 @@
+//! `k6/http` against servers that behave badly: what the script sees, and that no request is missing in the figures.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use senary_testkit::{Outcome, Program};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_senary");
+const BOUND: Duration = Duration::from_secs(20);
+
+/// What a server does with a request: the head, and how many came before it. `false` ends the connection.
+type Answer = dyn Fn(&mut TcpStream, &str, usize) -> bool + Send + Sync;
+
+/// A server on threads that end with their connections, and the number of requests it has had.
+fn serve(
+    answer: impl Fn(&mut TcpStream, &str, usize) -> bool + Send + Sync + 'static,
+) -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    let (asked, answer) =
+        (Arc::new(AtomicUsize::new(0)), Arc::<Answer>::from(Box::new(answer) as Box<Answer>));
+    let of_server = asked.clone();
+    std::thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            let (asked, answer) = (of_server.clone(), answer.clone());
+            std::thread::spawn(move || {
+                stream.set_read_timeout(Some(BOUND)).expect("a time limit");
+                while let Some(head) = head(&mut stream) {
+                    let before = asked.fetch_add(1, Ordering::Relaxed);
+                    if !answer(&mut stream, &head, before) {
+                        break;
+                    }
+                }
+                // What still comes is read, so that nothing is reset.
+                let _ = stream.shutdown(Shutdown::Write);
+                while stream.read(&mut [0; 4096]).is_ok_and(|read| read > 0) {}
+            });
+        }
+    });
+    (port, asked)
+}
+
+/// The head of a request; none, if the client has ended the connection.
+fn head(stream: &mut TcpStream) -> Option<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        if stream.read(&mut byte).ok()? == 0 {
+            return None;
+        }
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).ok()
+}
+
+/// The client may have gone, on purpose.
+fn say(stream: &mut TcpStream, text: impl AsRef<[u8]>) -> bool {
+    stream.write_all(text.as_ref()).is_ok()
+}
+
+fn ok(stream: &mut TcpStream) -> bool {
+    say(stream, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+}
+
+/// Runs iterations of a script that says what came of its requests.
+fn run(port: u16, options: &str, body: &str) -> Outcome {
+    let script = format!(
+        r#"
+import http from "k6/http"
+export const options = {{ {options} }}
+const url = `http://127.0.0.1:${{__ENV.PORT}}/`
+const tell = (r) => console.log(r.status, r.error_code, r.error)
+export default function () {{
+{body}
+}}"#
+    );
+    let program = Program::script(BINARY, &script).env("PORT", port).args(["--console-output", "log.txt"]);
+    let outcome = program.within(Duration::from_secs(60)).run();
+    outcome.expect_code(0);
+    outcome
+}
+
+/// What came of one request for each bad answer; the server ends the connection after it.
+fn told(answer: &'static str) -> String {
+    let (port, _) = serve(move |stream, _, _| say(stream, answer) && false);
+    let outcome = run(port, "", "tell(http.get(url, { timeout: 5000 }))");
+    outcome.expect_value("http_reqs", "count", 1.0).expect_value("http_req_failed", "passes", 1.0);
+    outcome.file("log.txt").trim().to_owned()
+}
+
+#[test]
+fn what_is_not_a_response_is_an_error_with_the_text_of_k6() {
+    let broken = "net/http: HTTP/1.x transport connection broken: ";
+    for (answer, text) in [
+        ("", "0 1000 EOF".to_owned()),
+        ("HTTP/1.1 200 OK\r\nContent-Le", "0 1000 unexpected EOF".to_owned()),
+        ("220 mail.test ESMTP\r\n", format!("0 1000 {broken}malformed HTTP status code \"mail.test\"")),
+        ("HTTP/1.1 2 OK\r\n\r\n", format!("0 1000 {broken}malformed HTTP status code \"2\"")),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\na",
+            format!(
+                "0 1000 {broken}http: message cannot contain multiple Content-Length headers; got [\"1\" \"2\"]"
+            ),
+        ),
+    ] {
+        assert_eq!(told(answer), text, "{answer:?}");
+    }
+}
+
+/// The head was good, so the status may be told; what matters is the error.
+#[test]
+fn a_body_that_is_not_as_announced_is_an_error() {
+    for (answer, text) in [
+        ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort", "1000 unexpected EOF"),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "1000 invalid byte in chunk length"),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabc", "1000 malformed chunked encoding"),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", "1000 unexpected EOF"),
+    ] {
+        let told = told(answer);
+        assert!(told.ends_with(text), "{answer:?}: {told}");
+    }
+    let told = told("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\noops");
+    assert!(told.contains(" 1701 "), "{told}");
+}
+
+#[test]
+fn heads_and_bodies_without_end_are_bounded() {
+    let endless = |first: &'static str, more: &'static str| {
+        serve(move |stream, _, _| {
+            let block = more.repeat(1000);
+            let _ = say(stream, first);
+            while say(stream, &block) {}
+            false
+        })
+        .0
+    };
+    let outcome = run(endless("HTTP/1.1 200 OK\r\n", "A: bbbbbbbb\r\n"), "", "tell(http.get(url))");
+    let told = outcome.file("log.txt");
+    assert!(told.contains("server response headers exceeded 10485760 bytes"), "{told}");
+    let port = endless("HTTP/1.1 200 OK\r\n\r\n", "0123456789");
+    let outcome = run(port, "discardResponseBodies: true", "tell(http.get(url, { timeout: 500 }))");
+    assert!(outcome.file("log.txt").contains(" 1050 request timeout"), "{}", outcome.file("log.txt"));
+}
+
+#[test]
+fn a_server_that_says_nothing_more_costs_the_timeout_and_no_more() {
+    let (port, _) = serve(|stream, _, before| {
+        // Nothing, a part of a head, a part of a body.
+        let part = ["", "HTTP/1.1 20", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\na"][before % 3];
+        let _ = say(stream, part);
+        while stream.read(&mut [0; 64]).is_ok_and(|read| read > 0) {}
+        false
+    });
+    let outcome = run(port, "iterations: 6", "tell(http.get(url, { timeout: 200 }))");
+    for line in outcome.file("log.txt").lines() {
+        assert!(line.ends_with(" 1050 request timeout"), "{line}");
+    }
+    outcome.expect_value("http_reqs", "count", 6.0).expect_value("iterations", "count", 6.0);
+    assert!(outcome.measured("http_req_duration", "min") >= 100.0, "{}", outcome.stdout);
+}
+
+/// Byte by byte, an answer is the same answer.
+#[test]
+fn a_slow_answer_is_an_answer() {
+    let (port, _) = serve(|stream, _, _| {
+        let _ = stream.set_nodelay(true);
+        let answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+        answer.bytes().all(|byte| {
+            std::thread::sleep(Duration::from_millis(1));
+            say(stream, [byte])
+        })
+    });
+    let outcome = run(port, "iterations: 2", "const r = http.get(url); console.log(r.status, r.body)");
+    assert_eq!(outcome.file("log.txt"), "200 abc\n200 abc\n");
+}
+
+/// The server ends its connections before an answer, within one, and after one, while eight VUs use them. Each request of the
+/// script has an outcome, and each outcome is in the figures.
+#[test]
+fn no_request_is_lost_when_connections_end_at_any_moment() {
+    let (port, asked) = serve(|stream, _, before| match before % 7 {
+        0 => false,
+        1 => say(stream, "HTTP/1.1 200 OK\r\nContent-Le") && false,
+        2 => say(stream, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no") && false,
+        3 => ok(stream) && false,
+        _ => ok(stream),
+    });
+    let body = r#"
+  const r = http.get(url)
+  if (r.status !== 200 && r.error_code !== 1000 && r.error_code !== 1220) throw new Error(`${r.status} ${r.error}`)
+  console.log(r.error === "" ? "good" : "failed")"#;
+    let outcome = run(port, "vus: 8, iterations: 400", body);
+    outcome.expect_value("iterations", "count", 400.0).expect_value("http_reqs", "count", 400.0);
+    let log = outcome.file("log.txt");
+    let (good, failed) = (log.matches("good\n").count(), log.matches("failed\n").count());
+    assert_eq!(good + failed, 400);
+    assert!(good > 200 && failed > 50, "{good} good, {failed} failed");
+    outcome.expect_value("http_req_failed", "passes", failed as f64);
+    // Requests over connections that ended were sent again.
+    assert!(asked.load(Ordering::Relaxed) >= 400);
+}
+
+#[test]
+fn redirects_in_a_circle_end() {
+    let (port, asked) =
+        serve(|stream, _, _| say(stream, "HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"));
+    let outcome = run(port, "", "tell(http.get(url))");
+    outcome.expect_value("http_reqs", "count", 11.0);
+    assert_eq!(asked.load(Ordering::Relaxed), 11);
+}
