@@ -3,8 +3,11 @@
 The receiver is a process of its own and takes everything at once, so that its work is not counted.
 """
 import multiprocessing
+import socket
 import socketserver
 import statistics
+import threading
+import time
 
 SAMPLES = 1_000_000
 
@@ -22,7 +25,30 @@ OUTPUTS = {
             "K6_OTEL_EXPORT_INTERVAL": "1s",
         },
     ),
+    "dashboard": ("web-dashboard=port=-1&period=1s", {}),
+    "watched": ("web-dashboard=port={watched}&period=1s", {}),
 }
+
+
+def free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+def watch(port):
+    """Follows a run as its page does, until it is over."""
+    for _ in range(500):
+        try:
+            stream = socket.create_connection(("127.0.0.1", port), timeout=60)
+            break
+        except OSError:
+            time.sleep(0.01)
+    else:
+        return
+    with stream, stream.makefile("rb") as lines:
+        stream.sendall(b"GET /live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        any(b'"complete":true' in line for line in lines)
 
 
 class Taker(socketserver.StreamRequestHandler):
@@ -54,8 +80,11 @@ def outputs(b):
             for _ in range(b.runs):
                 bare = b.run("series.js", SERIES=series)[1]
                 for name, (out, env) in OUTPUTS.items():
+                    watched = free_port()
                     env = {key: value.format(port=port) for key, value in env.items()}
-                    cpu = b.run("series.js", "--out", out.format(port=port), SERIES=series, **env)[1]
+                    if name == "watched":
+                        threading.Thread(target=watch, args=(watched,), daemon=True).start()
+                    cpu = b.run("series.js", "--out", out.format(port=port, watched=watched), SERIES=series, **env)[1]
                     costs[name].append((cpu - bare) * 1e9 / SAMPLES)
                     for line in filter(lambda line: "is incomplete" in line, b.log.splitlines()):
                         print(f"    {name}: {line}")

@@ -100,10 +100,44 @@ const AVAILABLE: &[Entry] = &[
         settings: statsd::statsd_settings,
         create: statsd::create_statsd,
     },
+    Entry {
+        name: "web-dashboard",
+        aliases: &[],
+        argument: "SETTING=VALUE&SETTING=VALUE",
+        about: "the run in a browser while it goes on",
+        settings: dashboard_settings,
+        create: |_, _| Err(CreateError::Unusable("the dashboard is no output of samples".to_owned())),
+    },
 ];
 
+/// The dashboard takes samples in its own way: the program makes it, and only its name and its settings are here.
+const DASHBOARD_SETTINGS: [(&str, &[&str], &str, &str); 7] = [
+    ("host", &["K6_WEB_DASHBOARD_HOST"], "127.0.0.1", "the address to listen on"),
+    ("port", &["K6_WEB_DASHBOARD_PORT"], "5665", "the port; 0 for any, -1 for no server"),
+    ("period", &["K6_WEB_DASHBOARD_PERIOD"], "", "how often events are told [1s, or 10s for long tests]"),
+    ("tags", &["K6_WEB_DASHBOARD_TAGS"], "group", "tags whose values are told apart"),
+    (
+        "export",
+        &["K6_WEB_DASHBOARD_EXPORT", "K6_WEB_DASHBOARD_REPORT"],
+        "",
+        "the file that the page is written to at the end",
+    ),
+    ("record", &["K6_WEB_DASHBOARD_RECORD"], "", "the file that the events are written to"),
+    ("open", &["K6_WEB_DASHBOARD_OPEN"], "false", "whether a browser is opened"),
+];
+
+fn dashboard_settings() -> Vec<SettingHelp> {
+    let of = |(key, variables, default, meaning): (&str, &[&str], &'static str, &'static str)| SettingHelp {
+        key: key.to_owned(),
+        variables: variables.iter().map(|variable| (*variable).to_owned()).collect(),
+        default,
+        meaning,
+    };
+    DASHBOARD_SETTINGS.into_iter().map(of).collect()
+}
+
 /// What the reference has beside them.
-const NOT_YET: &[&str] = &["cloud", "web-dashboard"];
+const NOT_YET: &[&str] = &["cloud"];
 
 /// What the reference has removed, and says so.
 const REMOVED: &[&str] = &["kafka"];

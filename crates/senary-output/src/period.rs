@@ -16,7 +16,7 @@ use crate::output::Output;
 const MAX_NAMES: usize = 1000;
 /// Values of a trend that are kept exactly in a period, and since the start.
 const EXACT_IN_PERIOD: usize = 1 << 16;
-const EXACT: usize = 1 << 18;
+const EXACT: usize = 1 << 16;
 
 /// What the moment of an event is called among the metrics.
 const TIME: &str = "time";

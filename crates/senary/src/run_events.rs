@@ -4,7 +4,7 @@
 //! Events are kept, since some readers come late. There are few of them: a phase comes once, and changes of thresholds are
 //! bounded.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
@@ -119,7 +119,7 @@ impl RunEvents {
         self.lock().happened.clone()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

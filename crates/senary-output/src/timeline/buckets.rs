@@ -135,16 +135,16 @@ fn take_number(bytes: &mut &[u8]) -> Option<u64> {
 
 /// Percentiles (0 to 100, rising) of the values in some buckets: interpolated within the bucket, and never outside of the
 /// smallest and the largest value.
-pub fn percentiles<const N: usize>(
+pub fn percentiles(
     buckets: impl Iterator<Item = (u16, u64)>,
     (count, min, max): (u64, f64, f64),
-    wanted: [f64; N],
-) -> [f64; N] {
-    let mut found = [max; N];
+    wanted: &[f64],
+) -> Vec<f64> {
+    let mut found = vec![max; wanted.len()];
     let rank = |percent: f64| percent / 100.0 * count.saturating_sub(1) as f64;
     let (mut below, mut next) = (0, 0);
     for (bucket, here) in buckets {
-        while next < N && rank(wanted[next]) < (below + here) as f64 {
+        while next < wanted.len() && rank(wanted[next]) < (below + here) as f64 {
             let share = (rank(wanted[next]) - below as f64 + 0.5) / here as f64;
             let lower = if bucket == 0 { min } else { lower_limit(bucket) };
             let upper = if usize::from(bucket) + 1 == BUCKETS { max } else { lower_limit(bucket + 1) };
@@ -202,7 +202,7 @@ mod tests {
             values.sort_by(f64::total_cmp);
             let (min, max) = (values[0], values[values.len() - 1]);
             let wanted = [0.0, 50.0, 90.0, 99.0, 100.0];
-            let found = percentiles(Packed::of(&counts).iter(), (values.len() as u64, min, max), wanted);
+            let found = percentiles(Packed::of(&counts).iter(), (values.len() as u64, min, max), &wanted);
             for (percent, found) in wanted.into_iter().zip(found) {
                 let rank = percent / 100.0 * (values.len() - 1) as f64;
                 let (low, high) = (values[rank.floor() as usize], values[rank.ceil() as usize]);

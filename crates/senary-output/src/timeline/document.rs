@@ -191,7 +191,7 @@ fn figures(cell: &Cell) -> Vec<f64> {
         Cell::Trend(spread) => {
             let mut figures = vec![spread.count as f64, spread.sum, spread.min, spread.max];
             let bounds = (spread.count, spread.min, spread.max);
-            figures.extend(percentiles(spread.buckets.iter(), bounds, PERCENTILES));
+            figures.extend(percentiles(spread.buckets.iter(), bounds, &PERCENTILES));
             figures
         }
     }

@@ -16,6 +16,7 @@ const CURVE_DECADES: i32 = 6;
 const MIN_BEYOND: f64 = 10.0;
 
 const PERCENTILES: [f64; 6] = [50.0, 90.0, 95.0, 99.0, 99.9, 99.99];
+const PERCENTILE_NAMES: [&str; PERCENTILES.len()] = ["p50", "p90", "p95", "p99", "p999", "p9999"];
 
 /// The totals of a track, by the type of its metric; percentiles are right to a 32nd. Nothing before the first sample.
 pub fn of_track(track: &Track, seconds: f64) -> Option<(&'static str, Value)> {
@@ -24,7 +25,7 @@ pub fn of_track(track: &Track, seconds: f64) -> Option<(&'static str, Value)> {
         Cell::Rate { passes, total } => rate(passes, total),
         Cell::Gauge { last, min, max, .. } => gauge(last, min, max),
         Cell::Trend(spread) => {
-            let found = percentiles(spread.buckets.iter(), bounds(&spread), PERCENTILES);
+            let found = percentiles(spread.buckets.iter(), bounds(&spread), &PERCENTILES);
             trend(&spread_facts(&spread), &found)
         }
     };
@@ -34,8 +35,9 @@ pub fn of_track(track: &Track, seconds: f64) -> Option<(&'static str, Value)> {
 /// The curve of percentiles of a track: `[percent, value]`, as far as there are enough values.
 pub fn curve_of_track(track: &Track) -> Option<Value> {
     let Some(Cell::Trend(spread)) = track.total() else { return None };
-    let at = |percent| percentiles(spread.buckets.iter(), bounds(&spread), [percent])[0];
-    Some(curve(spread.count, at))
+    let percents = curve_points(spread.count);
+    let found = percentiles(spread.buckets.iter(), bounds(&spread), &percents);
+    Some(curve(&percents, &found))
 }
 
 /// The totals of a sink, which are exact, or right to a thousandth.
@@ -49,7 +51,7 @@ pub fn of_sink(sink: &mut Sink, seconds: f64) -> Option<(&'static str, Value)> {
         Sink::Rate(sink) => rate(sink.trues, sink.total),
         Sink::Gauge(sink) => gauge(sink.value, sink.min, sink.max),
         Sink::Trend(sink) => {
-            let found = PERCENTILES.map(|percent| sink.percentile(percent));
+            let found: Vec<_> = PERCENTILES.iter().map(|percent| sink.percentile(*percent)).collect();
             trend(&sink_facts(sink), &found)
         }
     };
@@ -59,7 +61,9 @@ pub fn of_sink(sink: &mut Sink, seconds: f64) -> Option<(&'static str, Value)> {
 /// The curve of percentiles of a trend.
 pub fn curve_of_sink(sink: &mut Sink) -> Option<Value> {
     let Sink::Trend(sink) = sink else { return None };
-    Some(curve(sink.count(), |percent| sink.percentile(percent)))
+    let percents = curve_points(sink.count());
+    let found: Vec<_> = percents.iter().map(|percent| sink.percentile(*percent)).collect();
+    Some(curve(&percents, &found))
 }
 
 /// Count, sum, smallest, largest and mean value of a trend.
@@ -100,23 +104,29 @@ fn gauge(last: f64, min: f64, max: f64) -> Value {
     json!({ "last": number(last), "min": number(min), "max": number(max) })
 }
 
-fn trend(facts: &Facts, found: &[f64; PERCENTILES.len()]) -> Value {
+fn trend(facts: &Facts, found: &[f64]) -> Value {
     let Facts { count, sum, min, max, avg } = *facts;
-    let [p50, p90, p95, p99, p999, p9999] = found.map(number);
-    json!({
-        "min": number(min), "avg": number(avg), "p50": p50, "p90": p90, "p95": p95, "p99": p99, "p999": p999,
-        "p9999": p9999, "max": number(max), "count": count, "sum": number(sum),
-    })
+    let mut trend = json!({
+        "min": number(min), "avg": number(avg), "max": number(max), "count": count, "sum": number(sum),
+    });
+    for (name, percentile) in PERCENTILE_NAMES.iter().zip(found) {
+        trend[*name] = number(*percentile);
+    }
+    trend
 }
 
-fn curve(count: u64, mut at: impl FnMut(f64) -> f64) -> Value {
+/// The percentages of a curve, as far as there are enough values beyond them.
+fn curve_points(count: u64) -> Vec<f64> {
     let rarities = (5..=CURVE_DECADES * CURVE_PER_DECADE)
         .map(|point| 10_f64.powf(-f64::from(point) / f64::from(CURVE_PER_DECADE)));
     let shown = rarities.take_while(|rarity| count as f64 * rarity >= MIN_BEYOND);
-    let points = shown.map(|rarity| {
-        let percent = 100.0 * (1.0 - rarity);
+    shown.map(|rarity| 100.0 * (1.0 - rarity)).collect()
+}
+
+fn curve(percents: &[f64], found: &[f64]) -> Value {
+    let points = percents.iter().zip(found).map(|(percent, value)| {
         // Six digits would make 99.9999 of all that are closer to 100.
-        Value::from(vec![Value::from((percent * 1e7).round() / 1e7), number(at(percent))])
+        Value::from(vec![Value::from((percent * 1e7).round() / 1e7), number(*value)])
     });
     points.collect()
 }

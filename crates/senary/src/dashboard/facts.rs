@@ -80,7 +80,7 @@ fn without_value(pair: &str) -> String {
 
 /// Options that say how the test treats its target, with their values in words.
 fn options(plan: &TestPlan) -> Value {
-    const TOLD: [&str; 14] = [
+    const TOLD: [&str; 13] = [
         "setupTimeout",
         "teardownTimeout",
         "minIterationDuration",
@@ -94,14 +94,27 @@ fn options(plan: &TestPlan) -> Value {
         "blacklistIPs",
         "dns",
         "rps",
-        "systemTags",
     ];
     let told = TOLD.iter().filter_map(|name| {
-        let value = plan.options.get(*name).filter(|value| !value.is_null())?;
-        let words = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let words = words(plan.options.get(*name)?)?;
         Some(json!([name, words]))
     });
     told.collect()
+}
+
+/// A value as people read it; `None` if it says nothing.
+fn words(value: &Value) -> Option<String> {
+    let words = match value {
+        Value::Null => return None,
+        Value::String(text) => text.clone(),
+        Value::Array(list) => list.iter().filter_map(words).collect::<Vec<_>>().join(", "),
+        Value::Object(of) => {
+            let words = of.iter().filter_map(|(key, value)| Some(format!("{key} {}", words(value)?)));
+            words.collect::<Vec<_>>().join(", ")
+        }
+        other => other.to_string(),
+    };
+    (!words.is_empty()).then_some(words)
 }
 
 /// The scenarios, and the load that each is to make.
@@ -166,6 +179,14 @@ fn corners(start: u64, stages: &[Stage], factor: f64) -> Vec<(f64, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn options_are_in_words() {
+        let dns = json!({"ttl": null, "select": "random", "policy": null});
+        assert_eq!(words(&dns).as_deref(), Some("select random"));
+        assert_eq!(words(&json!({"ttl": null})), None);
+        assert_eq!(words(&json!(["a", 1, true])).as_deref(), Some("a, 1, true"));
+    }
 
     #[test]
     fn secrets_are_not_in_the_command() {

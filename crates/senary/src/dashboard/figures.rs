@@ -1,5 +1,7 @@
 //! Parts of the document: thresholds, metrics, checks, the generator.
 
+use std::time::Duration;
+
 use senary_execution::{Finding, Saturation};
 use senary_metrics::{MetricType, Results, ValueType};
 use senary_output::Remark;
@@ -24,7 +26,7 @@ pub fn thresholds(events: &RunEvents) -> Value {
             RunEvent::Threshold { metric, source, ok }
                 if *metric == state.metric && *source == state.source =>
             {
-                Some(json!([happened.at.as_secs_f64(), ok]))
+                Some(json!([seconds(happened.at), ok]))
             }
             _ => None,
         });
@@ -47,6 +49,11 @@ pub fn thresholds(events: &RunEvents) -> Value {
     thresholds.collect()
 }
 
+/// To the millisecond.
+pub fn seconds(duration: Duration) -> f64 {
+    duration.as_millis() as f64 / 1000.0
+}
+
 /// What happened that charts mark.
 pub fn events(events: &RunEvents) -> Value {
     let mut known = Vec::new();
@@ -57,7 +64,7 @@ pub fn events(events: &RunEvents) -> Value {
         // That a threshold holds at first is nothing that happened.
         if !ok || known.contains(&text) {
             let word = if ok { "held" } else { "crossed" };
-            marks.push(json!({ "t": happened.at.as_secs_f64(), "word": word, "text": text }));
+            marks.push(json!({ "t": seconds(happened.at), "word": word, "text": text }));
         }
         known.push(text);
     }

@@ -24,11 +24,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use senary_metrics::threshold::WatchList;
+use senary_metrics::tags::system;
+use senary_metrics::threshold::{ThresholdSpec, WatchList};
 use senary_metrics::{Registry, ValueType};
 use senary_output::period::SharedSums;
 use senary_output::timeline::{SharedTimeline, TimelineConfig};
@@ -219,8 +220,7 @@ fn not_created(reason: &impl ToString) -> Failure {
 
 fn test_facts(settings: &DashboardSettings, plan: &TestPlan, url: &str) -> TestFacts {
     let thresholds = plan.thresholds.iter().filter(|_| plan.evaluate_thresholds);
-    let sources =
-        |specs: &[senary_metrics::threshold::ThresholdSpec]| specs.iter().map(|s| s.source.clone()).collect();
+    let sources = |specs: &[ThresholdSpec]| specs.iter().map(|s| s.source.clone()).collect();
     TestFacts {
         script: percent::decoded_text(url),
         scenarios: plan.load.scenarios().iter().map(|scenario| scenario.name.clone()).collect(),
@@ -331,7 +331,7 @@ fn save(path: &Path, page: &[u8]) -> io::Result<()> {
 }
 
 /// Follows a run from its start until `end` is closed.
-fn follow(report: &Report, recorder: Option<&Recorder>, end: &std::sync::mpsc::Receiver<()>) {
+fn follow(report: &Report, recorder: Option<&Recorder>, end: &Receiver<()>) {
     let is_closed = |wait| end.recv_timeout(wait) == Err(RecvTimeoutError::Disconnected);
     let state = &report.handle.run.state;
     let started = loop {
@@ -383,7 +383,7 @@ fn note_machine(report: &Report, look: &mut MachineLook) {
     }
     if scenarios.len() > 1 {
         for scenario in scenarios {
-            let tags = [(senary_metrics::tags::system::SCENARIO, scenario.name.as_str())];
+            let tags = [(system::SCENARIO, scenario.name.as_str())];
             timeline.note("vus", &tags, ValueType::Default, scenario.active_vus as f64, now);
         }
     }

@@ -3,9 +3,10 @@
 
 use std::io;
 use std::sync::{Arc, OnceLock};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use senary_execution::{ProgressWatch, Saturation};
+use senary_execution::{ProgressWatch, Saturation, StopReason};
+use senary_metrics::{Failures, Timestamp};
 use senary_output::timeline::{Position, SharedTimeline};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
@@ -15,6 +16,7 @@ use super::recorder::Recorder;
 use super::{figures, wrong};
 use crate::failure::Failure;
 use crate::logging::recent;
+use crate::rest::RunControl;
 use crate::run_handle::RunHandle;
 use crate::run_phase::RunPhase;
 use crate::saturation;
@@ -56,7 +58,6 @@ impl End {
         saturation: Saturation,
         lost: Vec<String>,
     ) -> Self {
-        use senary_execution::StopReason;
         let state = match verdict {
             Ok(()) if has_thresholds => "passed",
             Ok(()) => "finished",
@@ -135,7 +136,7 @@ impl Report {
         let handle = &self.handle;
         let length = handle.run.state.run_duration().as_secs_f64();
         // Exact, but only cheap once nothing is added up any more.
-        let results = self.end.get().map(|_| senary_results(handle));
+        let results = self.end.get().map(|_| handle.results());
         let failures = handle.run.state.failures();
         let started = handle.run.state.started().map(|started| handle.run.clock.at(started));
         let timeline = self.timeline.lock();
@@ -159,8 +160,8 @@ impl Report {
     fn run(
         &self,
         (length, target): (f64, Option<String>),
-        failures: &senary_metrics::Failures,
-        started: Option<senary_metrics::Timestamp>,
+        failures: &Failures,
+        started: Option<Timestamp>,
     ) -> Value {
         let mut run = self.facts.clone();
         let end = self.end.get();
@@ -179,7 +180,7 @@ impl Report {
             ("state", self.state().into()),
             ("phase", phase.into()),
             ("start", started.map(|at| at.0 / 1_000_000).into()),
-            ("length", length.into()),
+            ("length", ((length * 1000.0).round() / 1000.0).into()),
             ("target", target.into()),
             ("exit_code", end.map(|end| end.exit_code).into()),
             ("reason", end.and_then(|end| end.reason.clone()).into()),
@@ -207,7 +208,7 @@ impl Report {
     fn log(&self) -> Value {
         let start = self.handle.run.state.started().map(|started| {
             let at = self.handle.run.clock.at(started).0.max(0);
-            SystemTime::UNIX_EPOCH + std::time::Duration::from_nanos(at as u64)
+            SystemTime::UNIX_EPOCH + Duration::from_nanos(at as u64)
         });
         let lines = recent::lines().into_iter().map(|line| {
             // What was logged before the start has the time 0.
@@ -217,9 +218,4 @@ impl Report {
         });
         lines.collect()
     }
-}
-
-fn senary_results(handle: &RunHandle) -> senary_metrics::Results {
-    use crate::rest::RunControl;
-    handle.results()
 }

@@ -2,7 +2,7 @@
 
 use senary_metrics::failures::Occurrences;
 use senary_metrics::{Failure, FailureKind, Failures, Timestamp};
-use senary_output::timeline::{Cell, Timeline};
+use senary_output::timeline::{Cell, Part, Timeline, Track};
 use serde_json::{Value, json};
 
 /// What did not work, the most telling first.
@@ -89,34 +89,33 @@ fn remedy(kind: FailureKind) -> Option<&'static str> {
     }
 }
 
-/// The series that has the failures over time.
-fn series_of(failure: &Failure, timeline: &Timeline) -> Option<String> {
-    let id = match failure.kind {
-        FailureKind::Socket => {
-            let of = |track: &&senary_output::timeline::Track| {
-                track.id.metric.ends_with("_errors")
-                    && track.id.tags == [("error_code".to_owned(), failure.code.clone())]
-            };
-            return timeline.tracks().iter().find(of).map(|track| track.id.text());
-        }
+/// What counts the iterations that a kind of failure spoils.
+fn metric_of(kind: FailureKind) -> Option<&'static str> {
+    Some(match kind {
         FailureKind::Dropped => "dropped_iterations",
         FailureKind::Interrupted => "iterations_interrupted",
         FailureKind::Exception | FailureKind::Rejection | FailureKind::Engine | FailureKind::NeverSettled => {
             "iterations_failed"
         }
         _ => return None,
-    };
-    timeline.whole(id).map(|track| track.id.text())
+    })
 }
 
-/// Which scenarios dropped iterations fell to; of other failures that is not known.
+/// The series that has the failures over time.
+fn series_of(failure: &Failure, timeline: &Timeline) -> Option<String> {
+    if failure.kind == FailureKind::Socket {
+        let code = [("error_code".to_owned(), failure.code.clone())];
+        let is_its_own = |track: &&Track| track.id.metric.ends_with("_errors") && track.id.tags == code;
+        return timeline.tracks().iter().find(is_its_own).map(|track| track.id.text());
+    }
+    timeline.whole(metric_of(failure.kind)?).map(|track| track.id.text())
+}
+
+/// Which scenarios iterations that failed, or never began, fell to; of failures on sockets that is not known.
 fn shares(failure: &Failure, timeline: &Timeline) -> Vec<Value> {
-    let metric = match failure.kind {
-        FailureKind::Dropped => "dropped_iterations",
-        _ => return Vec::new(),
-    };
-    let parts =
-        timeline.tracks().iter().filter(|track| track.id.metric == metric && track.id.tags.len() == 1);
+    let Some(metric) = metric_of(failure.kind) else { return Vec::new() };
+    let is_part = |track: &&Track| track.id.metric == metric && track.id.part == Part::Scenario;
+    let parts = timeline.tracks().iter().filter(is_part);
     let counted: Vec<_> = parts
         .filter_map(|track| match track.total()? {
             Cell::Counter { sum } => Some((&track.id.tags[0], sum)),

@@ -259,6 +259,8 @@ impl Log for Logger {
             entry.fields.remove("source");
             return self.write(entry, Channel::Console);
         }
+        // Before lines are counted instead of written: here they are counted, too.
+        recent::note(&entry);
         // Everything a script prints is printed, and debug messages are never counted.
         let may_be_counted = record.target() != CONSOLE && record.level() <= Level::Info;
         let entry = match &self.flood {
@@ -278,7 +280,6 @@ impl Log for Logger {
 impl Logger {
     /// Hands a line to the thread that writes it, or to Loki.
     fn write(&self, entry: Entry, channel: Channel) {
-        recent::note(&entry);
         if let (Channel::Log, Some(loki)) = (channel, &self.loki) {
             return loki.push(entry);
         }
