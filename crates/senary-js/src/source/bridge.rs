@@ -124,7 +124,9 @@ fn namespace<'js>(ctx: &Ctx<'js>, target: &str, value: &Value<'js>) -> rquickjs:
             }
         }
     }
-    if is_native {
+    // As in the reference, a module of names alone has a default to import, and its namespace has none.
+    let has_default = value.as_object().map_or(Ok(false), |object| object.contains_key(DEFAULT))?;
+    if is_native && has_default {
         namespace.prop(DEFAULT, Property::from(binding(ctx, target, value, DEFAULT)?))?;
     }
     let kept = Persistent::save(ctx, namespace.clone());
