@@ -126,11 +126,7 @@ impl TestPlan {
             evaluate_thresholds: !runtime.no_thresholds,
             run_tags: TagSet::new(options.tags.clone().unwrap_or_default()),
             system_tags: system_tags(&tags),
-            indexed_system_tags: tags
-                .iter()
-                .filter(|name| !system::is_metadata(name))
-                .map(str::to_owned)
-                .collect(),
+            indexed_system_tags: indexed(&tags),
             lifecycle,
             paused: options.paused.unwrap_or_default(),
             linger: run.linger.unwrap_or_default(),
@@ -148,6 +144,11 @@ impl TestPlan {
             output_settings: consolidated.collectors,
         })
     }
+}
+
+/// The names of the system tags that are tags of samples, and not their metadata.
+fn indexed(tags: &SystemTagSet) -> Vec<String> {
+    tags.iter().filter(|name| !system::is_metadata(name)).map(str::to_owned).collect()
 }
 
 /// The system tags that are put on samples.
