@@ -8464,6 +8464,135 @@ static bool can_store_error_stack(JSValueConst obj)
 #define JS_BACKTRACE_FLAG_SINGLE_LEVEL     (1 << 1)
 #define JS_BACKTRACE_FLAG_FILTER_FUNC      (1 << 2)
 
+/* Senary: where a frame is, to be kept; a function without a place has none */
+#define JS_NO_PC UINT32_MAX
+
+static uint32_t js_frame_pc(JSStackFrame *sf)
+{
+    JSObject *p = JS_VALUE_GET_OBJ(sf->cur_func);
+
+    if (!js_class_has_bytecode(p->class_id) || !sf->cur_pc)
+        return JS_NO_PC;
+    return sf->cur_pc - p->u.func.function_bytecode->byte_code_buf - 1;
+}
+
+/* Senary: the line of a stack trace for a function at `pc` */
+static void js_put_frame(JSContext *ctx, DynBuf *dbuf, JSValueConst func,
+                         uint32_t pc)
+{
+    const char *func_name_str, *str1, *atom_str;
+    JSObject *p = JS_VALUE_GET_OBJ(func);
+    JSFunctionBytecode *b = NULL;
+    int line_num1, col_num1;
+
+    if (js_class_has_bytecode(p->class_id))
+        b = p->u.func.function_bytecode;
+    /* func_name_str is UTF-8 encoded if needed */
+    func_name_str = get_func_name(ctx, func);
+    if (!func_name_str || func_name_str[0] == '\0')
+        str1 = "<anonymous>";
+    else
+        str1 = func_name_str;
+    dbuf_printf(dbuf, "    at %s", str1);
+    JS_FreeCString(ctx, func_name_str);
+
+    if (b && pc != JS_NO_PC) {
+        line_num1 = find_line_num(ctx, b, pc, &col_num1);
+        atom_str = b->filename ? JS_AtomToCString(ctx, b->filename) : NULL;
+        dbuf_printf(dbuf, " (%s", atom_str ? atom_str : "<null>");
+        JS_FreeCString(ctx, atom_str);
+        if (line_num1 != -1)
+            dbuf_printf(dbuf, ":%d:%d", line_num1, col_num1);
+        dbuf_putc(dbuf, ')');
+    } else if (b) {
+        // FIXME(bnoordhuis) Missing `sf->cur_pc = pc` in bytecode
+        // handler in JS_CallInternal. Almost never user observable
+        // except with intercepting JS proxies that throw exceptions.
+        dbuf_printf(dbuf, " (missing)");
+    } else {
+        dbuf_printf(dbuf, " (native)");
+    }
+    dbuf_putc(dbuf, '\n');
+}
+
+/* Senary: where a script is, kept without making a text of it: the functions
+   that are running, innermost first, and the place in each of them. */
+struct JSCallPlaces {
+    JSContext *ctx;
+    int ref_count;
+    int count;
+    struct {
+        JSValue func;
+        uint32_t pc;
+    } frames[];
+};
+
+JSCallPlaces *JS_NewCallPlaces(JSContext *ctx)
+{
+    JSStackFrame *sf;
+    JSCallPlaces *s;
+    int count = 0;
+
+    for (sf = ctx->rt->current_stack_frame; sf && count < 64; sf = sf->prev_frame)
+        count++;
+    s = js_malloc_rt(ctx->rt, sizeof(*s) + count * sizeof(s->frames[0]));
+    if (!s)
+        return NULL;
+    s->ctx = JS_DupContext(ctx);
+    s->ref_count = 1;
+    s->count = count;
+    sf = ctx->rt->current_stack_frame;
+    for (count = 0; count < s->count; count++) {
+        s->frames[count].func = js_dup(sf->cur_func);
+        s->frames[count].pc = js_frame_pc(sf);
+        sf = sf->prev_frame;
+    }
+    return s;
+}
+
+JSCallPlaces *JS_DupCallPlaces(JSCallPlaces *s)
+{
+    s->ref_count++;
+    return s;
+}
+
+void JS_FreeCallPlaces(JSCallPlaces *s)
+{
+    JSContext *ctx = s->ctx;
+    JSRuntime *rt = ctx->rt;
+    int i;
+
+    if (--s->ref_count > 0)
+        return;
+    for (i = 0; i < s->count; i++)
+        JS_FreeValueRT(rt, s->frames[i].func);
+    js_free_rt(rt, s);
+    JS_FreeContext(ctx);
+}
+
+JSContext *JS_GetCallPlacesContext(JSCallPlaces *s)
+{
+    return s->ctx;
+}
+
+/* Senary: the lines of a stack trace, to be freed by `js_free`; NULL without
+   memory */
+char *JS_CallPlacesToText(JSCallPlaces *s)
+{
+    DynBuf dbuf;
+    int i;
+
+    js_dbuf_init(s->ctx, &dbuf);
+    for (i = 0; i < s->count; i++)
+        js_put_frame(s->ctx, &dbuf, s->frames[i].func, s->frames[i].pc);
+    dbuf_putc(&dbuf, '\0');
+    if (dbuf_error(&dbuf)) {
+        dbuf_free(&dbuf);
+        return NULL;
+    }
+    return (char *)dbuf.buf;
+}
+
 /* if filename != NULL, an additional level is added with the filename
    and line number information (used for parse error). */
 static void build_backtrace(JSContext *ctx, JSValueConst error_val,
@@ -8473,8 +8602,6 @@ static void build_backtrace(JSContext *ctx, JSValueConst error_val,
     JSStackFrame *sf, *sf_start;
     JSValue stack, prepare, saved_exception, error_obj;
     DynBuf dbuf;
-    const char *func_name_str;
-    const char *str1;
     JSObject *p;
     JSFunctionBytecode *b;
     bool backtrace_barrier, has_prepare, has_filter_func;
@@ -8572,37 +8699,7 @@ static void build_backtrace(JSContext *ctx, JSValueConst error_val,
         if (has_prepare) {
             js_new_callsite_data(ctx, &csd[i], sf);
         } else {
-            /* func_name_str is UTF-8 encoded if needed */
-            func_name_str = get_func_name(ctx, sf->cur_func);
-            if (!func_name_str || func_name_str[0] == '\0')
-                str1 = "<anonymous>";
-            else
-                str1 = func_name_str;
-            dbuf_printf(&dbuf, "    at %s", str1);
-            JS_FreeCString(ctx, func_name_str);
-
-            if (b && sf->cur_pc) {
-                const char *atom_str;
-                int line_num1, col_num1;
-                uint32_t pc;
-
-                pc = sf->cur_pc - b->byte_code_buf - 1;
-                line_num1 = find_line_num(ctx, b, pc, &col_num1);
-                atom_str = b->filename ? JS_AtomToCString(ctx, b->filename) : NULL;
-                dbuf_printf(&dbuf, " (%s", atom_str ? atom_str : "<null>");
-                JS_FreeCString(ctx, atom_str);
-                if (line_num1 != -1)
-                    dbuf_printf(&dbuf, ":%d:%d", line_num1, col_num1);
-                dbuf_putc(&dbuf, ')');
-            } else if (b) {
-                // FIXME(bnoordhuis) Missing `sf->cur_pc = pc` in bytecode
-                // handler in JS_CallInternal. Almost never user observable
-                // except with intercepting JS proxies that throw exceptions.
-                dbuf_printf(&dbuf, " (missing)");
-            } else {
-                dbuf_printf(&dbuf, " (native)");
-            }
-            dbuf_putc(&dbuf, '\n');
+            js_put_frame(ctx, &dbuf, sf->cur_func, js_frame_pc(sf));
         }
         i++;
 

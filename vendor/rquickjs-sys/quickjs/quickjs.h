@@ -1163,6 +1163,12 @@ JS_EXTERN int JS_DefineLazyProperty(JSContext *ctx, JSValueConst obj, JSAtom pro
                                     const JSLazyValue *value, int flags);
 JS_EXTERN bool JS_HasModuleRun(JSContext *ctx, const char *name);
 JS_EXTERN JSValue JS_TakeThrowPlace(JSContext *ctx, JSValueConst thrown);
+typedef struct JSCallPlaces JSCallPlaces;
+JS_EXTERN JSCallPlaces *JS_NewCallPlaces(JSContext *ctx);
+JS_EXTERN JSCallPlaces *JS_DupCallPlaces(JSCallPlaces *places);
+JS_EXTERN void JS_FreeCallPlaces(JSCallPlaces *places);
+JS_EXTERN JSContext *JS_GetCallPlacesContext(JSCallPlaces *places);
+JS_EXTERN char *JS_CallPlacesToText(JSCallPlaces *places);
 JS_EXTERN JSValue JS_GetFunctionSource(JSContext *ctx, JSValueConst func, int *start, int *len);
 JS_EXTERN int JS_GetHotAddresses(JSContext *ctx, JSValueConst func, JSValueConst obj,
                                  const char *method, void **addresses, int max);

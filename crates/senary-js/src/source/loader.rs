@@ -386,6 +386,11 @@ pub fn store_of(ctx: &Ctx<'_>) -> rquickjs::Result<Arc<ModuleStore>> {
     with_loaded(ctx, |loaded| loaded.store.clone())
 }
 
+/// The same, in a context that may have no modules.
+pub(super) fn known_store(ctx: &Ctx<'_>) -> Option<Arc<ModuleStore>> {
+    ctx.userdata::<Loaded>().map(|loaded| loaded.store.clone())
+}
+
 pub(super) fn with_loaded<R>(ctx: &Ctx<'_>, f: impl FnOnce(&Loaded) -> R) -> rquickjs::Result<R> {
     match ctx.userdata::<Loaded>() {
         Some(loaded) => Ok(f(&loaded)),

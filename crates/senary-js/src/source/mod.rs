@@ -5,6 +5,7 @@
 //! follow the reference (<https://grafana.com/docs/k6/latest/using-k6/modules/>).
 
 mod bridge;
+pub mod call_site;
 mod callee;
 mod deep;
 mod error;

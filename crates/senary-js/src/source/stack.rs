@@ -8,7 +8,7 @@ use rquickjs::{Coerced, Ctx, Exception, Function, Object, Persistent, Value, qjs
 
 use super::ModuleStore;
 use super::frames::{self, Frame, Place};
-use super::loader::store_of;
+use super::loader::{known_store, store_of};
 use crate::value_text::to_text;
 
 /// Frames kept of a stack, innermost first: as many as the engine offers.
@@ -58,7 +58,7 @@ pub fn current(ctx: &Ctx<'_>) -> Option<String> {
 
 /// An error's text with a stack of the engine's, in the reference's shape.
 pub fn shape(ctx: &Ctx<'_>, text: &str, stack: &str) -> String {
-    with_frames(text, frames::parse(stack), store_of(ctx).ok().as_ref())
+    with_frames(text, frames::parse(stack), known_store(ctx).as_ref())
 }
 
 unsafe extern "C" {

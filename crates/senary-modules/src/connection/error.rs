@@ -1,16 +1,10 @@
 //! What goes wrong on a socket: as it is counted and told, and `TCPError` as scripts see it, a real `Error` that keeps
 //! the reference's text.
 
-use std::fmt;
-use std::sync::Arc;
-
 use rquickjs::object::Property;
 use rquickjs::{Ctx, Object, Persistent, Value, function::Constructor};
 use senary_js::snippet::Snippet;
-use senary_js::source::ModuleStore;
-use senary_js::source::frames::{self, Frame};
-use senary_js::source::loader::store_of;
-use senary_js::source::stack;
+pub use senary_js::source::call_site::CallSite;
 use senary_js::userdata;
 use senary_net::NetError;
 
@@ -52,33 +46,6 @@ impl Method {
             Self::End => "end",
             Self::StartTls => "startTls",
         }
-    }
-}
-
-/// Where in the script something was called: the engine's text of the stack at that moment, read when it is needed.
-#[derive(Clone)]
-pub struct CallSite {
-    stack: Arc<str>,
-    /// Knows the places of the script as it was written.
-    store: Option<Arc<ModuleStore>>,
-}
-
-impl fmt::Debug for CallSite {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("CallSite").field(&self.stack).finish()
-    }
-}
-
-impl CallSite {
-    /// Where the script is now.
-    pub fn here(ctx: &Ctx<'_>) -> Option<Self> {
-        stack::current(ctx).map(|stack| Self { stack: stack.into(), store: store_of(ctx).ok() })
-    }
-
-    /// The innermost place of the script, as it was written.
-    pub fn place(&self) -> Option<String> {
-        let frame = frames::parse(&self.stack).find(|frame| frame.url().is_some())?;
-        Some(stack::place(&Frame { function: String::new(), place: frame.place }, self.store.as_ref()))
     }
 }
 
@@ -124,10 +91,10 @@ impl SocketFailure {
         };
         let arguments = (self.method.as_str(), self.message.as_str(), self.code);
         let error = constructor.construct::<_, Object<'js>>(arguments)?;
-        if let Some(CallSite { stack: called, .. }) = &self.called {
+        if let Some(called) = &self.called {
             // Its own stack is where it was made, which is nowhere in the script.
             let text = format!("TCP error during {}: {}", self.method.as_str(), self.message);
-            let stack = Property::from(stack::shape(ctx, &text, called)).writable().configurable();
+            let stack = Property::from(called.shape(&text)).writable().configurable();
             error.prop("stack", stack)?;
         }
         Ok(error.into_value())
