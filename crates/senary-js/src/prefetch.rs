@@ -9,8 +9,8 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 
 use rquickjs::{Ctx, Value, qjs};
 
-/// Lines of the engine noted at most; a handler with a few variables needs about sixty.
-const MAX_LINES: usize = 96;
+/// Lines of the engine noted at most; a handler with a few variables needs about sixty, an async function about a hundred.
+const MAX_LINES: usize = 160;
 
 /// Messages of a connection before it is worth noting what they touch.
 const WORTHWHILE: u8 = 16;
@@ -46,7 +46,7 @@ impl HotLines {
     }
 
     /// Notes what a call of `handler` with fresh bytes touches that calls a method of `object`, and these native
-    /// values.
+    /// values. In place of a function, the promise that an async function waits for.
     pub fn note<'js>(
         &self,
         ctx: &Ctx<'js>,

@@ -20,6 +20,11 @@ pub struct Resolvers {
 }
 
 impl Resolvers {
+    /// The promise itself.
+    pub fn promise<'js>(&self, ctx: &Ctx<'js>) -> rquickjs::Result<Value<'js>> {
+        self.promise.clone().restore(ctx)
+    }
+
     pub fn resolve<'js>(self, ctx: &Ctx<'js>, value: Value<'js>) -> rquickjs::Result<()> {
         self.settle_with(ctx, false, &value)
     }

@@ -57007,7 +57007,10 @@ void JS_SettlePromise(JSContext *ctx, JSValueConst promise, bool is_reject,
     JSValueConst args[3];
     JSValue then, error;
 
-    if (!is_reject && JS_IsObject(resolution)) {
+    /* fresh bytes have nothing of their own, and are no thenable: three
+       prototypes need not be searched for every message */
+    if (!is_reject && JS_IsObject(resolution) &&
+        JS_VALUE_GET_OBJ(resolution)->shape != ctx->uint8_array_shape) {
         then = JS_GetProperty(ctx, resolution, JS_ATOM_then);
         if (JS_IsException(then)) {
             error = JS_GetException(ctx);
@@ -57259,6 +57262,16 @@ static JSValue js_promise_resolve(JSContext *ctx, JSValueConst this_val,
     if (!is_reject && JS_GetOpaque(argv[0], JS_CLASS_PROMISE)) {
         JSValue ctor;
         bool is_same;
+        /* Senary: a promise without properties of its own has the constructor
+           of its prototype */
+        if (JS_VALUE_GET_OBJ(argv[0])->shape == ctx->promise_shape) {
+            JSProperty *pr;
+            JSShapeProperty *prs;
+            prs = find_own_property(&pr, ctx->promise_shape->proto, JS_ATOM_constructor);
+            if (prs && (prs->flags & JS_PROP_TMASK) == JS_PROP_NORMAL &&
+                js_same_value(ctx, pr->u.value, this_val))
+                return js_dup(argv[0]);
+        }
         ctor = JS_GetProperty(ctx, argv[0], JS_ATOM_constructor);
         if (JS_IsException(ctor))
             return ctor;
@@ -66614,6 +66627,37 @@ static void hot_add_function(JSHotList *s, JSObject *p)
         hot_add_block(s, p->u.func.var_refs[i], sizeof(JSVarRef));
 }
 
+/* what waits for a promise: an async function */
+static void hot_add_waiter(JSHotList *s, JSObject *promise)
+{
+    JSPromiseData *of = JS_GetOpaque(JS_MKPTR(JS_TAG_OBJECT, promise), JS_CLASS_PROMISE);
+    JSPromiseReactionData *rd;
+    JSAsyncFunctionData *data;
+    JSFunctionBytecode *b;
+    JSStackFrame *sf;
+
+    if (!of)
+        return;
+    hot_add_block(s, promise, sizeof(*promise));
+    hot_add(s, of, sizeof(*of));
+    if (list_empty(&of->promise_reactions[0]))
+        return;
+    rd = list_entry(of->promise_reactions[0].next, JSPromiseReactionData, link);
+    hot_add(s, rd, sizeof(*rd));
+    if (JS_GetClassID(rd->handler) != JS_CLASS_ASYNC_FUNCTION_RESOLVE)
+        return;
+    data = JS_VALUE_GET_OBJ(rd->handler)->u.async_function_data;
+    hot_add_block(s, JS_VALUE_GET_OBJ(rd->handler), sizeof(JSObject));
+    hot_add_block(s, data, sizeof(*data));
+    sf = &data->func_state.frame;
+    if (!data->is_active || JS_GetClassID(sf->cur_func) != JS_CLASS_ASYNC_FUNCTION)
+        return;
+    b = JS_VALUE_GET_OBJ(sf->cur_func)->u.func.function_bytecode;
+    hot_add_function(s, JS_VALUE_GET_OBJ(sf->cur_func));
+    hot_add(s, sf->cur_pc - 64, 192);
+    hot_add(s, sf->arg_buf, sizeof(JSValue) * (sf->arg_count + b->var_count + b->stack_size));
+}
+
 /* an object, its prototype and, of that, the method */
 static void hot_add_receiver(JSContext *ctx, JSHotList *s, JSObject *p, const char *method)
 {
@@ -66663,8 +66707,13 @@ int JS_GetHotAddresses(JSContext *ctx, JSValueConst func, JSValueConst obj, cons
         if (shapes[i])
             hot_add_block(s, shapes[i], sizeof(*shapes[i]));
     }
-    if (JS_GetClassID(func) == JS_CLASS_BYTECODE_FUNCTION)
+    if (JS_GetClassID(func) == JS_CLASS_BYTECODE_FUNCTION) {
         hot_add_function(s, JS_VALUE_GET_OBJ(func));
+    } else if (JS_GetClassID(func) == JS_CLASS_PROMISE) {
+        hot_add_waiter(s, JS_VALUE_GET_OBJ(func));
+        hot_add_object(s, JS_VALUE_GET_OBJ(ctx->class_proto[JS_CLASS_PROMISE]));
+        hot_add(s, &rt->class_array[JS_CLASS_ASYNC_FUNCTION_RESOLVE], 2 * sizeof(JSClass));
+    }
     if (JS_VALUE_GET_TAG(obj) == JS_TAG_OBJECT)
         hot_add_receiver(ctx, s, JS_VALUE_GET_OBJ(obj), method);
     return list.count;

@@ -134,6 +134,17 @@ impl VuCore {
         }
     }
 
+    /// Records several values of one moment.
+    pub fn record_all(&self, samples: &[(SeriesId, f64)], time: Timestamp) {
+        let metadata = self.tags.metadata();
+        self.worker.record(|recorder| match &metadata {
+            None => samples.iter().for_each(|(series, value)| recorder.record(*series, *value, time)),
+            Some(metadata) => samples
+                .iter()
+                .for_each(|(series, value)| recorder.record_with(*series, *value, time, metadata)),
+        });
+    }
+
     /// The series of a metric under the VU's present tags.
     pub fn series(&self, metric: MetricId) -> SeriesId {
         let under = self.tags.id();
