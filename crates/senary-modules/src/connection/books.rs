@@ -154,6 +154,11 @@ impl SocketBooks {
         Under { books: self, tags: Some(self.tags_with(&[("error_code", failure.code)], tags)) }
     }
 
+    /// As [`record`](Self::record), at a time that is known.
+    pub fn record_at(&self, metric: MetricId, value: f64, time: Timestamp) {
+        self.vu.record_series(self.own_series(metric), value, time);
+    }
+
     fn record_under(&self, metric: MetricId, value: f64, tags: TagSetId) -> Timestamp {
         self.record_series(self.vu.worker.record(|r| r.series(metric, tags)), value)
     }

@@ -7,21 +7,42 @@ use senary_js::{bytes, hints};
 use super::error::{Method, SocketFailure};
 use crate::encoding::Form;
 
+/// The method of a socket that was given data.
+#[derive(Clone, Copy)]
+pub struct Caller {
+    /// `write()`.
+    pub name: &'static str,
+    /// What its errors are of.
+    pub method: Method,
+}
+
+/// Which bytes stand for a text.
+#[derive(Clone, Copy, Default)]
+pub enum TextAs<'a> {
+    #[default]
+    Utf8,
+    /// One byte for each character up to U+00FF.
+    Latin1,
+    /// What it says, in an encoding that the script names.
+    Named(&'a str),
+}
+
 /// Calls `f` with the bytes a value stands for. Binary data ignores the encoding.
 pub fn with_bytes<'js, R>(
     ctx: &Ctx<'js>,
     data: Option<&Value<'js>>,
-    encoding: Option<&str>,
+    text_as: TextAs<'_>,
+    caller: Caller,
     f: impl FnOnce(&[u8]) -> R,
 ) -> rquickjs::Result<Result<R, SocketFailure>> {
     let wrong = || {
-        tell_what_is_written(ctx, data);
+        tell_what_is_written(ctx, data, caller.name);
         let text = "invalid type: String or ArrayBuffer expected";
-        SocketFailure::new(Method::Write, "ERR_INVALID_ARG_TYPE", text)
+        SocketFailure::new(caller.method, "ERR_INVALID_ARG_TYPE", text)
     };
     let Some(data) = data else { return Ok(Err(wrong())) };
     if data.is_string() {
-        return bytes::with_utf8(ctx, data, |text| match decode(text, encoding) {
+        return bytes::with_utf8(ctx, data, |text| match decode(text, text_as, caller.method) {
             Ok(None) => Ok(f(text)),
             Ok(Some(bytes)) => Ok(f(&bytes)),
             Err(error) => Err(error),
@@ -34,28 +55,37 @@ pub fn with_bytes<'js, R>(
         Ok(None) => Ok(Err(wrong())),
         Err(_) => {
             let text = senary_js::value_text::to_text(ctx, &ctx.catch());
-            Ok(Err(SocketFailure::new(Method::Write, "ERR_INVALID_ARG_TYPE", text)))
+            Ok(Err(SocketFailure::new(caller.method, "ERR_INVALID_ARG_TYPE", text)))
         }
     }
 }
 
 /// The reference's text names two of the types; scripts match on it.
-fn tell_what_is_written<'js>(ctx: &Ctx<'js>, data: Option<&Value<'js>>) {
+fn tell_what_is_written<'js>(ctx: &Ctx<'js>, data: Option<&Value<'js>>, caller: &str) {
     let kind = data.map_or("undefined", Value::type_name);
-    if hints::is_due(ctx, &format!("write() {kind}")) {
+    if hints::is_due(ctx, &format!("{caller} {kind}")) {
         let hint = match kind {
             "array" => "new Uint8Array(numbers) makes bytes of an array of numbers",
             "object" => "JSON.stringify(value) makes a text of an object",
             _ => "String(value) makes a text of a value",
         };
-        log::warn!(hint = hint; "write() takes a string, an ArrayBuffer, a typed array or a DataView, not {}", described(kind));
+        log::warn!(hint = hint; "{caller} takes a string, an ArrayBuffer, a typed array or a DataView, not {}", described(kind));
     }
 }
 
 /// `None`: the text's own bytes.
-fn decode(text: &[u8], encoding: Option<&str>) -> Result<Option<Vec<u8>>, SocketFailure> {
-    let name = encoding.unwrap_or_default();
-    let error = |message: String| SocketFailure::new(Method::Write, "ERR_INVALID_ENCODING", message);
+fn decode(text: &[u8], text_as: TextAs<'_>, method: Method) -> Result<Option<Vec<u8>>, SocketFailure> {
+    let name = match text_as {
+        TextAs::Utf8 => return Ok(None),
+        TextAs::Latin1 => {
+            return latin1(text).map_err(|character| {
+                let message = not_latin1(character);
+                SocketFailure::new(method, "ERR_INVALID_ARG_VALUE", message)
+            });
+        }
+        TextAs::Named(name) => name,
+    };
+    let error = |message: String| SocketFailure::new(method, "ERR_INVALID_ENCODING", message);
     match name.to_lowercase().as_str() {
         "" | "utf8" | "utf-8" | "ascii" => Ok(None),
         "base64" => base64(text, false).map(Some).map_err(error),
@@ -63,6 +93,21 @@ fn decode(text: &[u8], encoding: Option<&str>) -> Result<Option<Vec<u8>>, Socket
         "hex" => hex(text).map(Some).map_err(error),
         _ => Err(error(format!("unsupported encoding {name:?}"))),
     }
+}
+
+/// Why a character cannot be sent.
+pub fn not_latin1(character: char) -> String {
+    format!("{character:?} is not in Latin-1, the encoding of this socket: send bytes instead")
+}
+
+/// The bytes of a text on a socket whose messages are Latin-1; `None`: the text's own. The error is the character that has no
+/// byte.
+pub fn latin1(text: &[u8]) -> Result<Option<Vec<u8>>, char> {
+    if text.is_ascii() {
+        return Ok(None);
+    }
+    let byte = |character: char| u8::try_from(u32::from(character)).map_err(|_| character);
+    String::from_utf8_lossy(text).chars().map(byte).collect::<Result<_, _>>().map(Some)
 }
 
 /// Padding is required in the standard alphabet and optional in the URL one; line breaks are skipped.

@@ -7,6 +7,7 @@ use senary_js::snippet::Snippet;
 pub use senary_js::source::call_site::CallSite;
 use senary_js::userdata;
 use senary_net::NetError;
+use senary_wire::{EncodeError, FrameError};
 
 /// What stack traces call the script of the class.
 const SCRIPT: &str = "k6/x/tcp";
@@ -71,6 +72,11 @@ impl SocketFailure {
         Self::new(method, error.code(), error.to_string())
     }
 
+    /// A message that its framing cannot carry.
+    pub fn of_encoding(method: Method, error: &EncodeError) -> Self {
+        Self::new(method, error.code(), error.to_string())
+    }
+
     pub fn of_peer(self, peer: String) -> Self {
         Self { peer, ..self }
     }
@@ -98,6 +104,13 @@ impl SocketFailure {
             error.prop("stack", stack)?;
         }
         Ok(error.into_value())
+    }
+}
+
+/// What was received cannot be taken apart.
+impl From<FrameError> for SocketFailure {
+    fn from(error: FrameError) -> Self {
+        Self::new(Method::Read, error.code(), error.to_string())
     }
 }
 

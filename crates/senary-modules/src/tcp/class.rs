@@ -19,7 +19,7 @@ use super::events::{EVENT_COUNT, EventName, SocketEvent};
 use super::metrics::TcpMetrics;
 use super::send::{self, WriteOutcome};
 use super::{connect_options, io, pump, target};
-use crate::connection::bytes::with_bytes;
+use crate::connection::bytes::{Caller, TextAs, with_bytes};
 use crate::connection::error::{CallSite, Method, SocketFailure};
 use crate::connection::options::{self, Tags};
 
@@ -174,7 +174,9 @@ fn write<'js>(
             (encoding, options::tags(&ctx, given)?)
         }
     };
-    let outcome = with_bytes(&ctx, data.0.as_ref(), encoding.as_deref(), |bytes| send::now(&core, bytes))?;
+    let text_as = encoding.as_deref().map_or(TextAs::Utf8, TextAs::Named);
+    let caller = Caller { name: "write()", method: Method::Write };
+    let outcome = with_bytes(&ctx, data.0.as_ref(), text_as, caller, |bytes| send::now(&core, bytes))?;
     let outcome = match outcome {
         Ok(outcome) => outcome,
         Err(error) => return refuse(&ctx, &this.0, error, &tags),
@@ -182,19 +184,30 @@ fn write<'js>(
     if !matches!(outcome, WriteOutcome::NoConnection) {
         core.owed.asked(core.books.count_with(core.metrics.writes, &tags));
     }
+    after_write(&ctx, &this, outcome, tags)
+}
+
+/// What a write gives back: a promise that is settled at once, or when the kernel has taken the rest.
+pub fn after_write<'js>(
+    ctx: &Ctx<'js>,
+    this: &Receiver<'js>,
+    outcome: WriteOutcome,
+    tags: Tags,
+) -> rquickjs::Result<Value<'js>> {
+    let core = this.0.borrow().core.clone();
     match outcome {
-        WriteOutcome::Done => settled(&ctx, Ok(Value::new_undefined(ctx.clone()))),
+        WriteOutcome::Done => settled(ctx, Ok(Value::new_undefined(ctx.clone()))),
         WriteOutcome::Left { data, written } => {
-            let (promise, waiting) = pending(&ctx)?;
-            send::queue(&core, data, written, Waiting::Promise(waiting), tags, CallSite::here(&ctx));
-            core.vu.memory.check(&ctx)?;
+            let (promise, waiting) = pending(ctx)?;
+            send::queue(&core, data, written, Waiting::Promise(waiting), tags, CallSite::here(ctx));
+            core.vu.memory.check(ctx)?;
             Ok(promise)
         }
         WriteOutcome::NoConnection => {
             let error = SocketFailure::new(Method::Write, "ENOTCONN", NO_CONNECTION);
-            refuse(&ctx, &this.0, error, &tags)
+            refuse(ctx, &this.0, error, &tags)
         }
-        WriteOutcome::Failed(error) => refuse(&ctx, &this.0, error, &tags),
+        WriteOutcome::Failed(error) => refuse(ctx, &this.0, error, &tags),
     }
 }
 

@@ -15,8 +15,8 @@ use super::target::{self, ConnectTarget, DEFAULT_HOST, Peer, Refusal};
 use super::tls;
 use crate::connection::options;
 
-/// For the look-up, TCP and TLS together.
-const TIMEOUT: Duration = Duration::from_secs(30);
+/// For the look-up, TCP and TLS together; also for TLS alone.
+pub const TIMEOUT: Duration = Duration::from_secs(30);
 
 const CONNECT_OPTIONS: [&str; 9] =
     ["port", "host", "path", "timeout", "localAddress", "family", "tls", "proxyProtocol", "tags"];

@@ -19,13 +19,15 @@ use super::extended::Extended;
 use super::half_close::{self, OurSide};
 use super::inbound::{Item, Want};
 use super::pump;
-use super::replies;
-use super::requests::{KeyOf, Pending, Serial};
+use super::replies::{self, Replied};
+use super::request_series;
+use super::requests::{KeyOf, LetGo, Pending, Serial};
 use super::send;
-use crate::connection::books::milliseconds;
 use crate::connection::error::{Method, SocketFailure};
 use crate::connection::options::Tags;
-use senary_js::promise::Resolvers;
+
+/// The code of requests whose iteration has ended abnormally before their replies came.
+pub const ABORTED: &str = "ERR_ABORTED";
 
 /// Why nothing more comes.
 enum Stop {
@@ -41,7 +43,7 @@ impl From<rquickjs::Error> for Stop {
 
 impl From<FrameError> for Stop {
     fn from(error: FrameError) -> Self {
-        Self::Failed(SocketFailure::new(Method::Read, error.code(), error.to_string()))
+        Self::Failed(error.into())
     }
 }
 
@@ -76,10 +78,7 @@ pub fn ended(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, extended: &Extended) -> rqu
         match left {
             Ok(Some(item)) => hand_over(ctx, socket, extended, item)?,
             Ok(None) => break,
-            Err(error) => {
-                let failure = SocketFailure::new(Method::Read, error.code(), error.to_string());
-                return break_off(ctx, socket, failure);
-            }
+            Err(error) => return break_off(ctx, socket, error.into()),
         }
     }
     end_readers(ctx, socket, extended)?;
@@ -216,17 +215,26 @@ fn hand_over<'js>(
             return Ok(());
         }
     };
-    if extended.is_framed.get() {
-        socket.books.count(extended.metrics.received);
-    }
     let arrived = extended.inbound.borrow_mut().arrived();
     if let Some(latency) = &extended.settings.latency {
         latency.record(socket, extended, &message, arrived.1);
     }
-    if extended.requests.borrow().were_made() {
-        if replies::reply(ctx, socket, extended, &message, arrived)? {
-            return Ok(());
-        }
+    let makes_requests = extended.requests.borrow().were_made();
+    let replied = if makes_requests {
+        replies::reply(ctx, socket, extended, &message, arrived)
+    } else {
+        Ok(Replied::Not)
+    };
+    if matches!(replied, Ok(Replied::Wholly)) {
+        return Ok(());
+    }
+    if extended.is_framed.get() {
+        socket.books.count(extended.metrics.received);
+    }
+    if replied? == Replied::InPart {
+        return Ok(());
+    }
+    if makes_requests {
         socket.books.count(extended.metrics.unmatched);
     }
     give_to_reader_or_listener(ctx, socket, extended, message)
@@ -245,10 +253,18 @@ fn give_to_reader_or_listener<'js>(
         if is_next { inbound.readers.pop_front() } else { None }
     };
     if let Some(reader) = reader {
+        if socket.hot.count_message() {
+            events::note_hot_lines(ctx, socket, &reader.promise.promise(ctx)?, c"read")?;
+        }
         return reader.promise.resolve(ctx, to_value()?);
     }
     let event = if extended.is_framed.get() { EventName::Message } else { EventName::Data };
     if events::is_heard(ctx, socket, event) {
+        if socket.hot.count_message()
+            && let Some(handler) = events::handler(ctx, socket, event)
+        {
+            events::note_hot_lines(ctx, socket, handler.as_value(), c"send")?;
+        }
         return events::call(ctx, socket, event, Some(to_value()?));
     }
     if extended.inbound.borrow_mut().keep(message) && socket.vu.warn_once("tcp.untaken") {
@@ -302,9 +318,10 @@ pub fn sent(socket: &SocketCore, extended: &Extended, serial: Serial) {
     let mut requests = extended.requests.borrow_mut();
     let Some(pending) = requests.get_mut(serial) else { return };
     pending.sent = Some(now);
-    let under = socket.books.under(&pending.tags);
-    under.record(extended.metrics.requests, 1.0);
-    under.record(extended.metrics.blocked, milliseconds(now.saturating_duration_since(pending.due)));
+    // One whose time was over before was counted then.
+    if pending.promise.is_some() {
+        request_series::sent(socket, extended, pending, now);
+    }
 }
 
 /// Somebody has waited too long, or a silence has ended a message.
@@ -339,7 +356,9 @@ fn expired(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, extended: &Extended) -> rquic
         let text = format!("no reply within {}ms", expired.allowed.as_millis());
         let failure = SocketFailure::new(Method::Request, "ETIMEDOUT", text).of_peer(peer.clone());
         let failure = failure.called_at(expired.called);
-        request_failed(ctx, socket, extended, failure, &expired.tags, Some(expired.promise))?;
+        count_failed(socket, extended, &failure, &expired.tags, expired.was_sent);
+        let failure = socket.failed(failure, &expired.tags);
+        expired.promise.reject(ctx, failure.to_value(ctx)?)?;
     }
     for reader in readers {
         let what = if extended.is_framed.get() { "no message" } else { "no data" };
@@ -352,21 +371,41 @@ fn expired(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, extended: &Extended) -> rquic
     Ok(())
 }
 
-/// Counts a request that got no reply, and rejects it.
-pub fn request_failed(
+/// Counts a request that got no reply; as a request, too, if it was not sent and has not been counted so far.
+pub fn count_failed(
+    socket: &SocketCore,
+    extended: &Extended,
+    failure: &SocketFailure,
+    tags: &Tags,
+    was_sent: bool,
+) {
+    if !was_sent {
+        socket.books.under(tags).record(extended.metrics.requests, 1.0);
+    }
+    socket.books.under_failure(failure, tags).record(extended.metrics.failed, 1.0);
+}
+
+/// Requests that nobody waits for any more, since their iteration has ended abnormally: they failed, and no script hears of it.
+pub fn abandoned(socket: &SocketCore, extended: &Extended, requests: &[LetGo]) {
+    let failure =
+        SocketFailure::new(Method::Request, ABORTED, "the iteration has ended before the reply came");
+    for request in requests {
+        count_failed(socket, extended, &failure, &request.tags, request.was_sent);
+    }
+}
+
+/// Counts a request that got no reply, and rejects it. One whose time was over before has failed already.
+fn request_failed(
     ctx: &Ctx<'_>,
     socket: &Rc<SocketCore>,
     extended: &Extended,
     failure: SocketFailure,
-    tags: &Tags,
-    promise: Option<Resolvers>,
+    pending: Pending,
 ) -> rquickjs::Result<()> {
-    socket.books.under_failure(&failure, tags).record(extended.metrics.failed, 1.0);
-    let failure = socket.failed(failure, tags);
-    match promise {
-        Some(promise) => promise.reject(ctx, failure.to_value(ctx)?),
-        None => Ok(()),
-    }
+    let Pending { promise, tags, sent, .. } = pending;
+    let Some(promise) = promise else { return Ok(()) };
+    count_failed(socket, extended, &failure, &tags, sent.is_some());
+    promise.reject(ctx, socket.failed(failure, &tags).to_value(ctx)?)
 }
 
 /// A request that waited to be sent could not be.
@@ -378,10 +417,10 @@ pub fn request_not_sent(
     failure: &SocketFailure,
 ) -> rquickjs::Result<()> {
     let pending = extended.requests.borrow_mut().withdraw(serial);
-    let Some(Pending { promise, tags, called, .. }) = pending else { return Ok(()) };
-    let failure =
-        SocketFailure::new(Method::Request, failure.code, failure.message.clone()).called_at(called);
-    request_failed(ctx, socket, extended, failure, &tags, promise)
+    let Some(mut pending) = pending else { return Ok(()) };
+    let failure = SocketFailure::new(Method::Request, failure.code, failure.message.clone());
+    let failure = failure.called_at(pending.called.take());
+    request_failed(ctx, socket, extended, failure, pending)
 }
 
 /// All requests under way fail for the same reason, those of a pump among them.
@@ -393,12 +432,9 @@ fn fail_requests(
 ) -> rquickjs::Result<()> {
     pump::stop(ctx, socket, extended, why.code, &format!("{}{}", why.message, why.peer))?;
     let pending = extended.requests.borrow_mut().take_all();
-    for Pending { promise, tags, called, .. } in pending {
-        // Without a promise its time was over before, and it has failed already.
-        if promise.is_some() {
-            let failure = SocketFailure { method: Method::Request, called, ..why.clone() };
-            request_failed(ctx, socket, extended, failure, &tags, promise)?;
-        }
+    for mut pending in pending {
+        let failure = SocketFailure { method: Method::Request, called: pending.called.take(), ..why.clone() };
+        request_failed(ctx, socket, extended, failure, pending)?;
     }
     Ok(())
 }

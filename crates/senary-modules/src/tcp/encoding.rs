@@ -7,6 +7,8 @@ use rquickjs::{Ctx, Value};
 use senary_js::memory::{Chunk, Memory};
 use std::rc::Rc;
 
+use crate::connection::bytes::TextAs;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
     Utf8,
@@ -24,6 +26,14 @@ impl Encoding {
         ("hex", Self::Hex),
         ("base64", Self::Base64),
     ];
+
+    /// Which bytes stand for a text that is sent on a socket with this encoding. Hex and Base64 are for what is received.
+    pub fn of_sent_text(encoding: Option<Self>) -> TextAs<'static> {
+        match encoding {
+            Some(Self::Latin1) => TextAs::Latin1,
+            _ => TextAs::Utf8,
+        }
+    }
 
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, encoding)| *encoding)

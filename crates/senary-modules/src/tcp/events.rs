@@ -1,6 +1,7 @@
 //! What script is told, and in which order: an event before the promise that says the same, so that a listener runs also
 //! where the rejection is not caught; every `data` and every `error` before `close`, `close` last and once.
 
+use std::ffi::CStr;
 use std::rc::Rc;
 
 use rquickjs::{Class, Ctx, Function, Value};
@@ -146,7 +147,7 @@ impl Live for SocketCore {
         drop(promises);
         if let Some(extended) = &self.extended {
             extended.tls.take();
-            extended.cut_off();
+            delivery::abandoned(self, extended, &extended.cut_off());
         }
         self.vu.events.residents.set_busy(self.id(), false);
     }
@@ -155,7 +156,7 @@ impl Live for SocketCore {
         self.close().writes.iter().for_each(|write| self.count_partial(write));
         if let Some(extended) = &self.extended {
             pump::abandon(self, extended);
-            extended.abandon();
+            delivery::abandoned(self, extended, &extended.abandon());
         }
         self.connecting.take();
         if self.outlives_iterations() {
@@ -198,7 +199,7 @@ fn dispatch(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, event: SocketEvent) -> rquic
             {
                 let data = chunk.into_uint8_array(ctx)?;
                 if socket.hot.count_message() {
-                    note_hot_lines(ctx, socket, &handler)?;
+                    note_hot_lines(ctx, socket, handler.as_value(), c"write")?;
                 }
                 handler.call::<_, Value<'_>>((data,))?;
             }
@@ -302,17 +303,20 @@ fn received(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, raw: Option<Chunk>) -> rquic
     }
 }
 
-/// Notes what the next messages will touch.
-fn note_hot_lines<'js>(
+/// Notes what the next messages will touch: what takes them is a function, or a promise that an async function waits for,
+/// and it calls a method of the socket.
+pub fn note_hot_lines<'js>(
     ctx: &Ctx<'js>,
     socket: &Rc<SocketCore>,
-    handler: &Function<'js>,
+    taker: &Value<'js>,
+    method: &CStr,
 ) -> rquickjs::Result<()> {
     let Some(object) = socket.anchor.borrow().clone() else { return Ok(()) };
     let object = object.restore(ctx)?;
     let [core, engine] = socket.vu.extents();
-    let natives = [extent(Rc::as_ptr(socket)), core, engine];
-    socket.hot.note(ctx, handler.as_value(), (object.as_value(), c"write"), &natives);
+    let extended = socket.extended.as_deref().map_or(0..0, |extended| extent(std::ptr::from_ref(extended)));
+    let natives = [extent(Rc::as_ptr(socket)), extended, core, engine];
+    socket.hot.note(ctx, taker, (object.as_value(), method), &natives);
     Ok(())
 }
 
@@ -394,7 +398,8 @@ pub fn tell<'js>(
     Ok(value)
 }
 
-fn handler<'js>(ctx: &Ctx<'js>, socket: &Rc<SocketCore>, name: EventName) -> Option<Function<'js>> {
+/// The listener of an event.
+pub fn handler<'js>(ctx: &Ctx<'js>, socket: &Rc<SocketCore>, name: EventName) -> Option<Function<'js>> {
     let object = object_of(ctx, socket)?;
     let object = object.borrow();
     object.handler(name)

@@ -14,7 +14,8 @@ use super::inbound::Inbound;
 use super::latency::Latency;
 use super::metrics::MessageMetrics;
 use super::pump::Pump;
-use super::requests::{Correlation, Requests};
+use super::request_series::RequestSeries;
+use super::requests::{Correlation, LetGo, Requests};
 use super::tcp_info::Asks;
 use super::throttle::Throttle;
 use super::tls::TlsSettings;
@@ -58,6 +59,7 @@ pub struct Extended {
     pub settings: Settings,
     pub inbound: RefCell<Inbound>,
     pub requests: RefCell<Requests>,
+    pub request_series: RefCell<RequestSeries>,
     /// The pump under way. Borrowed only while no script can run.
     pub pump: RefCell<Option<Box<Pump>>>,
     /// What `send()` adds. `None`: nothing.
@@ -86,6 +88,8 @@ pub struct Extended {
     pub throttle: Throttle,
     /// How to encrypt the connection, as `startTls()` was asked to. Nothing is received meanwhile.
     pub tls: RefCell<Option<Box<TlsSettings>>>,
+    /// While `startTls()` is under way: the requests from this one on are encrypted, and no plain text answers them.
+    pub encrypted_from: Cell<Option<u64>>,
     /// Promises of `end()`.
     pub ends: RefCell<Vec<Resolvers>>,
 }
@@ -97,6 +101,7 @@ impl Extended {
             settings,
             inbound: RefCell::new(Inbound::new(memory, None)),
             requests: RefCell::default(),
+            request_series: RefCell::default(),
             pump: RefCell::default(),
             sends: RefCell::default(),
             is_framed: Cell::new(false),
@@ -113,6 +118,7 @@ impl Extended {
             retransmits: Cell::new(0),
             throttle: Throttle::default(),
             tls: RefCell::default(),
+            encrypted_from: Cell::default(),
             ends: RefCell::default(),
         }
     }
@@ -196,29 +202,34 @@ impl Extended {
         !self.inbound.borrow().readers.is_empty()
             || self.requests.borrow().under_way() > 0
             || !self.ends.borrow().is_empty()
+            // The pump itself is at work while it is borrowed.
+            || self.pump.try_borrow().map_or(true, |pump| pump.is_some())
             || self.awaits_once(EventName::Message)
             || self.awaits_once(EventName::Data)
     }
 
-    /// The iteration has failed, and the connection goes on: nobody waits for anything any more. Replies may still come.
-    pub fn cut_off(&self) {
+    /// The iteration has failed, and the connection goes on: nobody waits for anything any more. Replies may still come. Gives
+    /// back the requests that were under way.
+    pub fn cut_off(&self) -> Vec<LetGo> {
         let readers = std::mem::take(&mut self.inbound.borrow_mut().readers);
-        let replies = self.requests.borrow_mut().let_go();
+        let requests = self.requests.borrow_mut().let_go();
         let (once, ends) =
             (std::mem::take(&mut *self.once.borrow_mut()), std::mem::take(&mut *self.ends.borrow_mut()));
         self.set_deadline();
         // Taken out first: what is dropped may look at the socket.
-        drop((readers, replies, once, ends));
+        drop((readers, once, ends));
+        requests
     }
 
-    /// No script runs any more: all that waits is let go.
-    pub fn abandon(&self) {
+    /// No script runs any more: all that waits is let go. Gives back the requests that were under way.
+    pub fn abandon(&self) -> Vec<LetGo> {
         let readers = std::mem::take(&mut self.inbound.borrow_mut().readers);
-        let requests = self.requests.borrow_mut().take_all();
+        let requests = self.requests.borrow_mut().let_all_go();
         let (once, closed) = (std::mem::take(&mut *self.once.borrow_mut()), self.closed.take());
         let ends = std::mem::take(&mut *self.ends.borrow_mut());
         // Taken out first: what is dropped may look at the socket.
-        drop((readers, requests, once, closed, ends));
+        drop((readers, once, closed, ends));
+        requests
     }
 
     /// Somebody waits until then, at most.

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use rquickjs::function::{Constructor, Opt};
 use rquickjs::object::Accessor;
 use rquickjs::{Class, Ctx, Function, Object, Value, atom::PredefinedAtom};
-use senary_wire::Matcher;
+use senary_wire::{EncodeError, Matcher};
 
-use super::class::{Receiver, SocketObject, refuse};
-use super::core::{NO_CONNECTION, SocketCore, State, Waiting};
+use super::class::{self, Receiver, SocketObject, refuse};
+use super::core::{NO_CONNECTION, SocketCore, State};
 use super::delivery;
-use super::encoding;
+use super::encoding::{self, Encoding};
 use super::events::EventName;
 use super::extended::Extended;
 use super::framing::{self, Receive, field, only_known, text, whole, wrong};
@@ -23,10 +23,11 @@ use super::pump;
 use super::send::{self, WriteOutcome};
 use super::socket_options::{self, SocketOptions};
 use super::{request_calls, start_tls, tcp_info, throttle};
-use crate::connection::bytes::with_bytes;
+use crate::connection::bytes::{Caller, TextAs, with_bytes};
 use crate::connection::error::{CallSite, Method, SocketFailure};
 use crate::connection::options::{self, Tags};
 use senary_js::promise::{pending, settled};
+use senary_js::snippet::Part;
 use senary_js::vu::core::vu_of;
 use senary_js::{errors, native, value_text};
 
@@ -175,14 +176,19 @@ fn send<'js>(
     };
     let (message, mut frame) = SCRATCH.take();
     frame.clear();
-    let outcome = with_bytes(&ctx, data.0.as_ref(), None, |bytes| {
+    let text_as = Encoding::of_sent_text(extended.settings.encoding);
+    let caller = Caller { name: "send()", method: Method::Write };
+    let outcome = with_bytes(&ctx, data.0.as_ref(), text_as, caller, |bytes| {
         encode(extended, bytes, &mut frame)?;
-        Ok(send::now(&core, &frame))
+        Ok::<_, EncodeError>(send::now(&core, &frame))
     })?;
     SCRATCH.replace((message, frame));
     let outcome = match outcome {
         Ok(Ok(outcome)) => outcome,
-        Ok(Err(failure)) | Err(failure) => return refuse(&ctx, &this.0, failure, &tags),
+        Ok(Err(error)) => {
+            return refuse(&ctx, &this.0, SocketFailure::of_encoding(Method::Write, &error), &tags);
+        }
+        Err(failure) => return refuse(&ctx, &this.0, failure, &tags),
     };
     if !matches!(outcome, WriteOutcome::NoConnection) {
         core.books.count_with(core.metrics.writes, &tags);
@@ -190,29 +196,14 @@ fn send<'js>(
             core.books.count_with(extended.metrics.sent, &tags);
         }
     }
-    match outcome {
-        WriteOutcome::Done => settled(&ctx, Ok(Value::new_undefined(ctx.clone()))),
-        WriteOutcome::Left { data, written } => {
-            let (promise, waiting) = pending(&ctx)?;
-            send::queue(&core, data, written, Waiting::Promise(waiting), tags, CallSite::here(&ctx));
-            core.vu.memory.check(&ctx)?;
-            Ok(promise)
-        }
-        WriteOutcome::NoConnection => {
-            let failure = SocketFailure::new(Method::Write, "ENOTCONN", NO_CONNECTION);
-            refuse(&ctx, &this.0, failure, &tags)
-        }
-        WriteOutcome::Failed(failure) => refuse(&ctx, &this.0, failure, &tags),
-    }
+    class::after_write(&ctx, &this, outcome, tags)
 }
 
 /// Appends the message with what the framing adds.
-pub fn encode(extended: &Extended, message: &[u8], frame: &mut Vec<u8>) -> Result<(), SocketFailure> {
+pub fn encode(extended: &Extended, message: &[u8], frame: &mut Vec<u8>) -> Result<(), EncodeError> {
     match &*extended.sends.borrow() {
         None => frame.extend_from_slice(message),
-        Some(framing) => framing
-            .encode(message, frame)
-            .map_err(|error| SocketFailure::new(Method::Write, error.code(), error.to_string()))?,
+        Some(framing) => framing.encode(message, frame)?,
     }
     Ok(())
 }
@@ -301,10 +292,7 @@ fn after_the_end<'js>(
                 Ok(Some(super::inbound::Item::Message(message))) => break Some(message),
                 Ok(Some(super::inbound::Item::Echo(_))) => {}
                 Ok(None) => return settled(ctx, Ok(Value::new_null(ctx.clone()))),
-                Err(error) => {
-                    let failure = SocketFailure::new(Method::Read, error.code(), error.to_string());
-                    return refuse(ctx, &this.0, failure, &Vec::new());
-                }
+                Err(error) => return refuse(ctx, &this.0, error.into(), &Vec::new()),
             }
         },
     };
@@ -318,20 +306,29 @@ fn after_the_end<'js>(
     }
 }
 
-/// What `for await` goes through: each step is a `read()`, and leaving the loop closes nothing.
-fn iterate<'js>(ctx: Ctx<'js>, this: Receiver<'js>) -> rquickjs::Result<Value<'js>> {
-    let make: Function<'js> = ctx.eval(
-        "(socket) => ({
+/// Makes the iterator of a socket; run once in each context.
+static ITERATOR: Part = Part::new(
+    "senary/tcp",
+    "(() => (socket) => ({
   async next() { const value = await socket.read(); return value === null ? { done: true, value: undefined } : { done: false, value } },
   async return(value) { return { done: true, value } },
   [Symbol.asyncIterator]() { return this },
-})",
-    )?;
-    make.call((this.0,))
+}))",
+    |ctx| Object::new(ctx.clone()),
+);
+
+/// What `for await` goes through: each step is a `read()`, and leaving the loop closes nothing.
+fn iterate<'js>(ctx: Ctx<'js>, this: Receiver<'js>) -> rquickjs::Result<Value<'js>> {
+    ITERATOR.value(&ctx)?.get::<Function<'js>>()?.call((this.0,))
 }
 
 /// `{ offset, equals }` or `{ contains }`.
-pub fn matcher<'js>(ctx: &Ctx<'js>, name: &str, value: &Value<'js>) -> rquickjs::Result<Matcher> {
+pub fn matcher<'js>(
+    ctx: &Ctx<'js>,
+    name: &str,
+    text_as: TextAs<'_>,
+    value: &Value<'js>,
+) -> rquickjs::Result<Matcher> {
     let what = || {
         wrong(
             ctx,
@@ -343,10 +340,12 @@ pub fn matcher<'js>(ctx: &Ctx<'js>, name: &str, value: &Value<'js>) -> rquickjs:
     match (field(object, "equals")?, field(object, "contains")?) {
         (Some(equals), None) => {
             let offset = field(object, "offset")?.map(|offset| whole(ctx, "offset", &offset)).transpose()?;
-            let bytes = framing::data(ctx, "equals", &equals)?;
+            let bytes = framing::data_as(ctx, "equals", text_as, &equals)?;
             Ok(Matcher::Equals { offset: offset.unwrap_or(0) as usize, bytes })
         }
-        (None, Some(contains)) => Ok(Matcher::contains(&framing::data(ctx, "contains", &contains)?)),
+        (None, Some(contains)) => {
+            Ok(Matcher::contains(&framing::data_as(ctx, "contains", text_as, &contains)?))
+        }
         _ => Err(what()),
     }
 }

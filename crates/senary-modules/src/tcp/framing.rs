@@ -11,6 +11,7 @@ use senary_wire::{
 };
 
 use super::patterns::ScriptPattern;
+use crate::connection::bytes::{TextAs, latin1, not_latin1};
 use crate::connection::options;
 use senary_js::{bytes, errors, properties, value_text};
 
@@ -261,6 +262,24 @@ pub fn data<'js>(ctx: &Ctx<'js>, name: &str, value: &Value<'js>) -> rquickjs::Re
     match bytes::of_value(ctx, value)? {
         Some(bytes) => Ok(Bytes::from(bytes)),
         None => Err(wrong(ctx, &format!("{name} is a text or binary data, not {}", value.type_name()))),
+    }
+}
+
+/// The same on a socket with an encoding, where a text stands for other bytes than in a description.
+pub fn data_as<'js>(
+    ctx: &Ctx<'js>,
+    name: &str,
+    text_as: TextAs<'_>,
+    value: &Value<'js>,
+) -> rquickjs::Result<Bytes> {
+    let bytes = data(ctx, name, value)?;
+    if !matches!(text_as, TextAs::Latin1) || !value.is_string() {
+        return Ok(bytes);
+    }
+    match latin1(&bytes) {
+        Ok(None) => Ok(bytes),
+        Ok(Some(bytes)) => Ok(Bytes::from(bytes)),
+        Err(character) => Err(wrong(ctx, &format!("{name}: {}", not_latin1(character)))),
     }
 }
 

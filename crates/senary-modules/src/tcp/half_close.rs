@@ -10,12 +10,13 @@ use senary_net::NetError;
 
 use super::class::{Receiver, leave, refuse};
 use super::core::{NO_CONNECTION, SocketCore, Waiting};
+use super::encoding::Encoding;
 use super::events::{self, SocketEvent};
 use super::extended::Extended;
 use super::extended_class::extended_of;
 use super::pump;
 use super::send::{self, WriteOutcome};
-use crate::connection::bytes::with_bytes;
+use crate::connection::bytes::{Caller, with_bytes};
 use crate::connection::error::{CallSite, Method, SocketFailure};
 use crate::connection::options::Tags;
 
@@ -39,7 +40,9 @@ pub fn end<'js>(ctx: Ctx<'js>, this: Receiver<'js>, data: Opt<Value<'js>>) -> rq
         return refuse(&ctx, &this.0, failure, &Tags::new());
     }
     if let Some(data) = data.0.filter(|data| !data.is_undefined() && !data.is_null()) {
-        let outcome = with_bytes(&ctx, Some(&data), None, |bytes| send::now(&core, bytes))?;
+        let text_as = Encoding::of_sent_text(extended.settings.encoding);
+        let caller = Caller { name: "end()", method: Method::End };
+        let outcome = with_bytes(&ctx, Some(&data), text_as, caller, |bytes| send::now(&core, bytes))?;
         let failed = match outcome {
             Err(failure) | Ok(WriteOutcome::Failed(failure)) => Some(failure),
             Ok(WriteOutcome::NoConnection) => {

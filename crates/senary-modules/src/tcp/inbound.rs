@@ -193,6 +193,19 @@ impl Inbound {
         Ok(item)
     }
 
+    /// The connection is encrypted from here on. What came before is kept for who reads, and no part of what comes now: not
+    /// even a message that has begun.
+    pub fn set_aside(&mut self) {
+        while let Ok(Some(item)) = self.next() {
+            if let Item::Message(message) = item {
+                self.keep(message);
+            }
+        }
+        if let Some(rest) = self.take(self.len()).filter(|rest| !rest.is_empty()) {
+            self.keep(rest);
+        }
+    }
+
     /// What is left after the peer has ended its side: called until there is nothing.
     pub fn finish(&mut self) -> Result<Option<Item>, FrameError> {
         let item = match &mut self.source {

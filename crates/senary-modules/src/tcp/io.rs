@@ -78,6 +78,7 @@ enum Next {
 
 fn poll_io(socket: &Rc<SocketCore>, clocks: &mut Clocks, cx: &mut Context<'_>) -> Poll<Next> {
     socket.hot.prefetch();
+    clocks.seen = None;
     loop {
         if socket.stream.borrow().is_none() {
             return Poll::Ready(Next::End);
@@ -99,6 +100,7 @@ fn poll_io(socket: &Rc<SocketCore>, clocks: &mut Clocks, cx: &mut Context<'_>) -
         }
         match socket.extended.as_ref().map_or(Step::Wait, |extended| pump::poll(socket, extended, cx)) {
             Step::Wait => {}
+            Step::Moved(now) => clocks.seen = Some(now),
             Step::Tell => progress = true,
             Step::Lost => {
                 run_script(socket);
@@ -109,24 +111,19 @@ fn poll_io(socket: &Rc<SocketCore>, clocks: &mut Clocks, cx: &mut Context<'_>) -
             let wants = !extended.pump_reads() && extended.wants_bytes();
             wants && !clocks.read_gate.is_closed(&extended.throttle.read, cx)
         });
-        if !wanted {
-            progress |= clocks.silence.poll(socket, cx);
-        } else if !socket.data_queued.get() && !socket.vu.is_blocked() {
-            match poll_read(socket, cx) {
+        let mut is_quiet = !wanted;
+        if wanted && !socket.data_queued.get() && !socket.vu.is_blocked() {
+            match poll_read(socket, clocks, cx) {
                 Poll::Ready(Continue::Yes) => progress = true,
                 Poll::Ready(Continue::No) => {
                     run_script(socket);
                     return Poll::Ready(Next::End);
                 }
-                Poll::Pending => progress |= clocks.silence.poll(socket, cx),
+                Poll::Pending => is_quiet = true,
             }
         }
-        if let Some(extended) = &socket.extended {
-            progress |= clocks.waits.poll(socket, extended, cx);
-            clocks.round.poll(socket, extended, cx);
-        }
-        if !progress {
-            clocks.youth.poll(socket, cx);
+        // Where something moves, the clocks have their turn when it does no more.
+        if !progress && !clocks.poll(socket, is_quiet, cx) {
             return Poll::Pending;
         }
         run_script(socket);
@@ -151,7 +148,7 @@ enum Continue {
     No,
 }
 
-fn poll_read(socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> Poll<Continue> {
+fn poll_read(socket: &Rc<SocketCore>, clocks: &mut Clocks, cx: &mut Context<'_>) -> Poll<Continue> {
     with_buffer(|buffer| {
         let mut stream = socket.stream.borrow_mut();
         let Some(stream) = stream.as_mut() else { return Poll::Ready(Continue::No) };
@@ -176,16 +173,20 @@ fn poll_read(socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> Poll<Continue> {
             Poll::Ready(Ok(n)) => {
                 limit.into_iter().for_each(|limit| limit.moved(n));
                 socket.bytes_read.set(socket.bytes_read.get() + n as u64);
+                let now = Instant::now();
+                let at = socket.vu.worker.clock.at(now);
+                clocks.seen = Some(now);
                 if socket.idle_timeout.get().is_some() {
-                    socket.idle_since.set(Instant::now());
+                    socket.idle_since.set(now);
                 }
-                socket.owed.answered(socket.books.count(socket.metrics.reads));
+                socket.books.record_at(socket.metrics.reads, 1.0, at);
+                socket.owed.answered(at);
                 socket.data_queued.set(true);
                 let chunk = || Chunk::copy_of(&socket.vu.memory, &buffer[..n]);
                 match &socket.extended {
                     None => socket.emit_from_io(SocketEvent::Data(chunk())),
                     Some(extended) => {
-                        extended.inbound.borrow_mut().push(&buffer[..n], Instant::now());
+                        extended.inbound.borrow_mut().push(&buffer[..n], now);
                         let raw = (extended.is_framed.get() && extended.hears_data.get()).then(chunk);
                         socket.emit_from_io(SocketEvent::Received(raw));
                     }
@@ -284,6 +285,9 @@ fn remember_waker(socket: &SocketCore, cx: &Context<'_>) {
 /// What a connection waits for besides its peer.
 #[derive(Default)]
 struct Clocks {
+    /// A moment of this poll, where one is known. A timer that was polled before and is later than that cannot have fired
+    /// since, and is not polled again for every message.
+    seen: Option<Instant>,
     silence: Silence,
     youth: Youth,
     waits: Waits,
@@ -292,23 +296,43 @@ struct Clocks {
     write_gate: Gate,
 }
 
+impl Clocks {
+    /// Whether script has something to hear.
+    fn poll(&mut self, socket: &Rc<SocketCore>, is_quiet: bool, cx: &mut Context<'_>) -> bool {
+        let mut progress = is_quiet && self.silence.poll(socket, cx);
+        if let Some(extended) = &socket.extended {
+            progress |= self.waits.poll(socket, extended, self.seen, cx);
+            self.round.poll(socket, extended, cx);
+        }
+        if !progress {
+            self.youth.poll(socket, self.seen, cx);
+        }
+        progress
+    }
+}
+
 /// How long a connection is not kept alive: less than the silence before a first probe.
 const YOUTH: Duration = Duration::from_secs(10);
 
 /// Has connections kept alive that are open for some time; many are not.
 struct Youth {
     ends: Option<Pin<Box<Sleep>>>,
+    is_polled: bool,
 }
 
 impl Default for Youth {
     fn default() -> Self {
-        Self { ends: Some(Box::pin(tokio::time::sleep(YOUTH))) }
+        Self { ends: Some(Box::pin(tokio::time::sleep(YOUTH))), is_polled: false }
     }
 }
 
 impl Youth {
-    fn poll(&mut self, socket: &SocketCore, cx: &mut Context<'_>) {
+    fn poll(&mut self, socket: &SocketCore, seen: Option<Instant>, cx: &mut Context<'_>) {
         let Some(ends) = &mut self.ends else { return };
+        if self.is_polled && seen.is_some_and(|now| now < ends.deadline().into_std()) {
+            return;
+        }
+        self.is_polled = true;
         if ends.as_mut().poll(cx).is_pending() {
             return;
         }
@@ -362,33 +386,48 @@ impl Silence {
 #[derive(Default)]
 struct Waits {
     timer: Option<(Instant, Pin<Box<Sleep>>)>,
+    is_polled: bool,
 }
 
 impl Waits {
     /// Whether a `Due` event was queued.
-    fn poll(&mut self, socket: &Rc<SocketCore>, extended: &Extended, cx: &mut Context<'_>) -> bool {
+    fn poll(
+        &mut self,
+        socket: &Rc<SocketCore>,
+        extended: &Extended,
+        seen: Option<Instant>,
+        cx: &mut Context<'_>,
+    ) -> bool {
         if extended.due_queued.get() {
             return false;
         }
         let idle = extended.inbound.borrow().idle_ends();
         let Some(due) = extended.deadline.get().into_iter().chain(idle).min() else { return false };
         loop {
+            // Most waits end long before; a timer that fires too early is set anew.
+            match &self.timer {
+                Some((at, _)) if *at <= due => {
+                    if seen.is_some_and(|now| now < *at) {
+                        return false;
+                    }
+                }
+                _ => {
+                    self.timer = Some((due, Box::pin(tokio::time::sleep_until(due.into()))));
+                    self.is_polled = false;
+                }
+            }
+            let Some((at, timer)) = &mut self.timer else { return false };
+            let is_new = !std::mem::replace(&mut self.is_polled, true);
+            // A timer for a moment that has been would fire at the next tick only, which may be after the reply.
+            if timer.as_mut().poll(cx).is_pending() && !(is_new && *at <= Instant::now()) {
+                return false;
+            }
+            (self.timer, self.is_polled) = (None, false);
             if due <= Instant::now() {
-                self.timer = None;
                 extended.due_queued.set(true);
                 socket.emit_from_io(SocketEvent::Due);
                 return true;
             }
-            // Most waits end long before; a timer that fires too early is set anew.
-            let too_late = self.timer.as_ref().is_none_or(|(at, _)| *at > due);
-            if too_late {
-                self.timer = Some((due, Box::pin(tokio::time::sleep_until(due.into()))));
-            }
-            let Some((_, timer)) = &mut self.timer else { return false };
-            if timer.as_mut().poll(cx).is_pending() {
-                return false;
-            }
-            self.timer = None;
         }
     }
 }

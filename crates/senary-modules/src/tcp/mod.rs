@@ -4,7 +4,7 @@
 //! `core` (its state), `io` (the wire), `send` (bytes on their way), `events` (what script is told), `metrics`. Of
 //! `senary/tcp` besides: `extended_class` and `extended` (its methods, its state), `socket_options` and `connect_options`,
 //! `framing` and `patterns` (what the script gives), `inbound` (received bytes), `delivery` (who gets a message), `encoding`,
-//! `request_calls`, `requests` and `replies`, `tls` and `start_tls`, `half_close` (how it ends), `throttle`, `tcp_info` and
+//! `request_calls`, `requests`, `replies` and `request_series`, `tls` and `start_tls`, `half_close` (how it ends), `throttle`, `tcp_info` and
 //! `latency` (what is measured), `pump` and its parts.
 
 pub mod class;
@@ -24,6 +24,7 @@ mod metrics;
 mod patterns;
 mod pump;
 mod pump_flights;
+mod pump_latency;
 mod pump_message;
 mod pump_options;
 mod pump_outbound;
@@ -32,6 +33,7 @@ mod pump_run;
 mod pump_schedule;
 mod replies;
 mod request_calls;
+mod request_series;
 mod requests;
 mod send;
 mod socket_options;

@@ -10,6 +10,7 @@ use senary_js::promise::pending;
 
 use super::class::{Receiver, refuse};
 use super::core::{NO_CONNECTION, SocketCore, Waiting};
+use super::encoding::Encoding;
 use super::extended::Extended;
 use super::extended_class::extended_of;
 use super::framing::wrong;
@@ -28,7 +29,8 @@ use crate::connection::error::{CallSite, Method, SocketFailure};
 pub fn pump<'js>(ctx: Ctx<'js>, this: Receiver<'js>, given: Opt<Value<'js>>) -> rquickjs::Result<Value<'js>> {
     let core = this.0.borrow().core.clone();
     let extended = extended_of(&ctx, &core)?;
-    let options = PumpOptions::of(&ctx, given.0.as_ref())?;
+    let options =
+        PumpOptions::of(&ctx, Encoding::of_sent_text(extended.settings.encoding), given.0.as_ref())?;
     refuse_meanwhile(&ctx, extended, "another pump()")?;
     if extended.requests.borrow().under_way() > 0 || !extended.inbound.borrow().readers.is_empty() {
         let text = "pump() has the socket to itself: wait for the request() or read() that is under way";
@@ -137,9 +139,11 @@ pub fn stop(
 
 /// No script runs any more: what was counted is recorded.
 pub fn abandon(socket: &SocketCore, extended: &Extended) {
-    if let Some(mut pump) = extended.pump.take() {
-        pump.tally.record(socket);
-    }
+    let Some(mut pump) = extended.pump.take() else { return };
+    let (unsent, _) = pump.out.give_up();
+    let lost = if pump.takes_replies { pump.flights.under_way() } else { unsent.count() };
+    pump.tally.abandoned(socket, lost);
+    pump.tally.record(socket);
 }
 
 /// A silence has ended a message; whether the pump has it.

@@ -10,6 +10,7 @@ use senary_wire::{Matcher, Patch, Template, Writing};
 use super::extended_class::{duration, matcher};
 use super::framing::{self, field, only_known, text, whole, wrong};
 use super::request_calls::REQUEST_TIMEOUT;
+use crate::connection::bytes::TextAs;
 use crate::connection::options::{self, Tags};
 
 pub struct PumpOptions {
@@ -68,13 +69,18 @@ const WRITINGS: [(&str, Writing); 4] = [
 ];
 
 impl PumpOptions {
-    pub fn of<'js>(ctx: &Ctx<'js>, given: Option<&Value<'js>>) -> rquickjs::Result<Self> {
+    /// Texts in them are texts of the socket.
+    pub fn of<'js>(
+        ctx: &Ctx<'js>,
+        text_as: TextAs<'_>,
+        given: Option<&Value<'js>>,
+    ) -> rquickjs::Result<Self> {
         let Some(given) = options::object(ctx, given, "pump options")? else {
             return Err(wrong(ctx, "pump() takes options: pump({ message: \"ping\", count: 1000 })"));
         };
         only_known(&given, "pump()", &[&FIELDS])?;
         let rate = rate(ctx, &given)?;
-        let reply = reply(ctx, &given)?;
+        let reply = reply(ctx, text_as, &given)?;
         let (window, expect) = (number(ctx, &given, "window")?, field(&given, "expect")?);
         if window == Some(0) {
             return Err(wrong(ctx, "window is at least 1: so many requests are under way at once"));
@@ -83,7 +89,7 @@ impl PumpOptions {
             let text = "reply: \"none\" waits for nothing: window and expect have no meaning with it";
             return Err(wrong(ctx, text));
         }
-        let expect = expect.map(|expect| matcher(ctx, "expect", &expect)).transpose()?;
+        let expect = expect.map(|expect| matcher(ctx, "expect", text_as, &expect)).transpose()?;
         let of = |name| field(&given, name)?.map(|value| duration(ctx, name, &value)).transpose();
         let (timeout, duration) = (of("timeout")?, of("duration")?);
         let count = number(ctx, &given, "count")?;
@@ -91,7 +97,7 @@ impl PumpOptions {
             return Err(wrong(ctx, "pump() ends after a count or a duration: give it one of them"));
         }
         Ok(Self {
-            messages: messages(ctx, &given)?,
+            messages: messages(ctx, text_as, &given)?,
             window: if rate.is_none() && window.is_none() { Some(1) } else { window },
             rate,
             count,
@@ -157,7 +163,7 @@ fn per_second<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> rquickjs::Result<f64> 
     }
 }
 
-fn reply<'js>(ctx: &Ctx<'js>, given: &Object<'js>) -> rquickjs::Result<Reply> {
+fn reply<'js>(ctx: &Ctx<'js>, text_as: TextAs<'_>, given: &Object<'js>) -> rquickjs::Result<Reply> {
     let Some(value) = field(given, "reply")? else { return Ok(Reply::Messages(1)) };
     if value.is_string() && text(&value)? == "none" {
         return Ok(Reply::None);
@@ -170,31 +176,37 @@ fn reply<'js>(ctx: &Ctx<'js>, given: &Object<'js>) -> rquickjs::Result<Reply> {
     match (number(ctx, object, "replies")?, field(object, "until")?) {
         (Some(0), None) => Err(wrong(ctx, "replies is at least 1; reply: \"none\" waits for none")),
         (Some(replies), None) => Ok(Reply::Messages(replies)),
-        (None, Some(until)) => Ok(Reply::Until(matcher(ctx, "reply.until", &until)?)),
+        (None, Some(until)) => Ok(Reply::Until(matcher(ctx, "reply.until", text_as, &until)?)),
         _ => Err(wrong(ctx, what)),
     }
 }
 
-fn messages<'js>(ctx: &Ctx<'js>, given: &Object<'js>) -> rquickjs::Result<Vec<Template>> {
+fn messages<'js>(
+    ctx: &Ctx<'js>,
+    text_as: TextAs<'_>,
+    given: &Object<'js>,
+) -> rquickjs::Result<Vec<Template>> {
     let Some(value) = field(given, "message")? else {
         return Err(wrong(ctx, "pump() needs a message: a text, binary data, or { data, patches }"));
     };
-    let Some(list) = value.as_array() else { return Ok(vec![message(ctx, &value)?]) };
-    let messages: Vec<Template> =
-        list.iter::<Value<'js>>().map(|value| message(ctx, &value?)).collect::<rquickjs::Result<_>>()?;
+    let Some(list) = value.as_array() else { return Ok(vec![message(ctx, text_as, &value)?]) };
+    let messages: Vec<Template> = list
+        .iter::<Value<'js>>()
+        .map(|value| message(ctx, text_as, &value?))
+        .collect::<rquickjs::Result<_>>()?;
     if messages.is_empty() {
         return Err(wrong(ctx, "message is an empty list: pump() needs one message at least"));
     }
     Ok(messages)
 }
 
-fn message<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> rquickjs::Result<Template> {
+fn message<'js>(ctx: &Ctx<'js>, text_as: TextAs<'_>, value: &Value<'js>) -> rquickjs::Result<Template> {
     let template = match value.as_object() {
         Some(object) if object.contains_key("data")? => object,
-        _ => return plain(ctx, framing::data(ctx, "message", value)?),
+        _ => return plain(ctx, framing::data_as(ctx, "message", text_as, value)?),
     };
     only_known(template, "message", &[&["data", "patches"]])?;
-    let data = framing::data(ctx, "message.data", &template.get("data")?)?;
+    let data = framing::data_as(ctx, "message.data", text_as, &template.get("data")?)?;
     let Some(patches) = field(template, "patches")? else { return plain(ctx, data) };
     let Some(patches) = patches.as_array() else {
         return Err(wrong(ctx, "message.patches is a list of { offset, bytes, value }"));

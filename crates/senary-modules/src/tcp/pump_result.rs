@@ -3,17 +3,15 @@
 //! Times are samples of their own. What is only counted is added up, and recorded a few times per second.
 
 use rquickjs::{Ctx, Object, Value};
-use senary_metrics::sink::TrendSink;
 use senary_metrics::{SeriesId, TagSetId, Timestamp};
 
 use super::core::SocketCore;
+use super::delivery::ABORTED;
 use super::metrics::MessageMetrics;
 use super::pump_flights::{Flight, NEVER};
+use super::pump_latency::Latencies;
 use crate::connection::error::{CallSite, Method, SocketFailure};
 use crate::connection::options::Tags;
-
-/// Up to so many times are kept exactly per pump (32 KB); beyond, a histogram keeps them to a thousandth.
-const EXACT: usize = 4096;
 
 /// Between two recordings of what is counted, in nanoseconds.
 const RECORD_EVERY: u64 = 20_000_000;
@@ -31,13 +29,14 @@ pub struct Tally {
     sent: u64,
     received: u64,
     failed: u64,
-    latency: TrendSink,
+    latency: Latencies,
 }
 
 /// Not recorded yet.
 #[derive(Default)]
 struct Counted {
     requests: u64,
+    sent: u64,
     received: u64,
     unmatched: u64,
     reads: u64,
@@ -67,7 +66,7 @@ impl Tally {
             sent: 0,
             received: 0,
             failed: 0,
-            latency: TrendSink::exact_up_to(EXACT),
+            latency: Latencies::default(),
         }
     }
 
@@ -83,6 +82,11 @@ impl Tally {
         self.counted.received += 1;
     }
 
+    /// A request is due, and is made or fails.
+    pub fn made(&mut self) {
+        self.counted.requests += 1;
+    }
+
     pub fn unmatched(&mut self) {
         self.counted.unmatched += 1;
     }
@@ -95,7 +99,7 @@ impl Tally {
     /// The last byte of a request was handed to the kernel.
     pub fn sent(&mut self, socket: &SocketCore, due: u64, now: u64, at: Timestamp) {
         self.sent += 1;
-        self.counted.requests += 1;
+        self.counted.sent += 1;
         let blocked = self.series(socket).blocked;
         socket.vu.record_series(blocked, milliseconds(now.saturating_sub(due)), at);
     }
@@ -110,14 +114,14 @@ impl Tally {
         is_expected: bool,
     ) {
         self.received += 1;
-        let duration = milliseconds(now.saturating_sub(flight.due));
+        let duration = now.saturating_sub(flight.due);
         self.latency.add(duration);
         let waiting = (flight.sent != NEVER).then(|| milliseconds(flight.first.saturating_sub(flight.sent)));
         let known = self.series(socket);
         let (of_duration, of_waiting, failed) = (known.duration, known.waiting, known.failed);
         let failed = is_expected.then_some(failed);
         let values = [
-            (Some(of_duration), duration),
+            (Some(of_duration), milliseconds(duration)),
             (waiting.map(|_| of_waiting), waiting.unwrap_or_default()),
             (failed, 0.0),
         ];
@@ -151,6 +155,14 @@ impl Tally {
         }
     }
 
+    /// The iteration has ended abnormally before so many requests were answered.
+    pub fn abandoned(&mut self, socket: &SocketCore, requests: usize) {
+        if requests > 0 {
+            let (series, now) = (self.failure_series(socket, ABORTED), socket.vu.now());
+            (0..requests).for_each(|_| socket.vu.record_series(series, 1.0, now));
+        }
+    }
+
     /// Records what was counted, if it is time.
     pub fn record_now_and_then(&mut self, socket: &SocketCore, now: u64) {
         if now.saturating_sub(self.recorded_at) >= RECORD_EVERY {
@@ -161,13 +173,14 @@ impl Tally {
 
     /// Records what was counted.
     pub fn record(&mut self, socket: &SocketCore) {
-        let Counted { requests, received, unmatched, reads, writes } = std::mem::take(&mut self.counted);
+        let Counted { requests, sent, received, unmatched, reads, writes } =
+            std::mem::take(&mut self.counted);
         let metrics = self.metrics;
         if requests > 0 {
             socket.books.under(&self.tags).record(metrics.requests, requests as f64);
         }
         let is_framed = socket.extended.as_ref().is_some_and(|extended| extended.is_framed.get());
-        let messages = if is_framed { [requests, received] } else { [0, 0] };
+        let messages = if is_framed { [sent, received] } else { [0, 0] };
         let own = [
             (metrics.sent, messages[0]),
             (metrics.received, messages[1]),
@@ -219,12 +232,18 @@ impl Tally {
         result.set("failed", self.failed as f64)?;
         result.set("duration", milliseconds(duration))?;
         let latency = Object::new(ctx.clone())?;
-        latency.set("min", self.latency.min())?;
-        latency.set("avg", self.latency.avg())?;
-        latency.set("med", self.latency.percentile(50.0))?;
-        latency.set("max", self.latency.max())?;
-        for (name, percentile) in [("p(90)", 90.0), ("p(95)", 95.0), ("p(99)", 99.0)] {
-            latency.set(name, self.latency.percentile(percentile))?;
+        let [med, p90, p95, p99] = self.latency.percentiles([50.0, 90.0, 95.0, 99.0]);
+        let values = [
+            ("min", self.latency.min()),
+            ("avg", self.latency.avg()),
+            ("med", med),
+            ("max", self.latency.max()),
+            ("p(90)", p90),
+            ("p(95)", p95),
+            ("p(99)", p99),
+        ];
+        for (name, nanoseconds) in values {
+            latency.set(name, nanoseconds / 1e6)?;
         }
         result.set("latency", latency)?;
         Ok(result.into_value())

@@ -58,6 +58,8 @@ pub struct Pump {
 /// What a poll has come to.
 pub enum Step {
     Wait,
+    /// It has gone on, and knows what time it is.
+    Moved(Instant),
     /// Script has something to hear.
     Tell,
     /// The connection is lost.
@@ -80,10 +82,14 @@ impl Pump {
         extended: &Extended,
         cx: &mut Context<'_>,
     ) -> Result<Step, Step> {
-        self.look(socket);
-        let (begun, mut messages) = (self.now, 0);
+        let (mut begun, mut messages) = (None, 0);
         loop {
             let mut moved = self.read(socket, extended, cx)?;
+            // Reading looks at the clock where something came, and writing does; once is enough for the rest.
+            if moved == 0 && begun.is_none() {
+                self.look(socket);
+            }
+            let begun = *begun.get_or_insert(self.now);
             moved += self.expire(socket);
             // What was to be sent before goes first.
             let is_behind = !socket.writes.borrow().is_empty();
@@ -110,7 +116,12 @@ impl Pump {
         }
         socket.account_wire_bytes();
         self.tally.record_now_and_then(socket, self.now);
-        Ok(Step::Wait)
+        Ok(Step::Moved(self.looked_at()))
+    }
+
+    /// The last look at the clock.
+    pub fn looked_at(&self) -> Instant {
+        self.begun + Duration::from_nanos(self.now)
     }
 
     fn look(&mut self, socket: &SocketCore) -> Instant {
@@ -166,7 +177,7 @@ impl Pump {
             }
             extended.inbound.borrow_mut().came(now);
             let taken = self.take(socket, extended, &mut &buffer[..size]);
-            taken.map(|messages| messages.max(1)).map_err(|error| self.broken(socket, &error))
+            taken.map(|messages| messages.max(1)).map_err(|error| self.broken(socket, error))
         })
     }
 
@@ -225,7 +236,7 @@ impl Pump {
                 }
                 Ok(Some(super::inbound::Item::Echo(_))) => {}
                 Ok(None) => break,
-                Err(error) => return Err(self.broken(socket, &error)),
+                Err(error) => return Err(self.broken(socket, error)),
             }
         }
         extended.inbound.borrow_mut().ended = true;
@@ -234,10 +245,9 @@ impl Pump {
         Err(Step::Tell)
     }
 
-    fn broken(&mut self, socket: &Rc<SocketCore>, error: &FrameError) -> Step {
+    fn broken(&mut self, socket: &Rc<SocketCore>, error: FrameError) -> Step {
         self.is_told = true;
-        let failure = SocketFailure::new(Method::Read, error.code(), error.to_string());
-        socket.emit_from_io(SocketEvent::Broken(failure));
+        socket.emit_from_io(SocketEvent::Broken(error.into()));
         Step::Tell
     }
 
@@ -263,6 +273,7 @@ impl Pump {
             && self.schedule.next(self.now).is_some_and(|due| is_over(due, self))
         {
             self.schedule.advance();
+            self.tally.made();
             self.timed_out(socket);
             expired += 1;
         }
@@ -303,6 +314,7 @@ impl Pump {
                 }
             }
             self.schedule.advance();
+            self.tally.made();
             made += 1;
         }
         made

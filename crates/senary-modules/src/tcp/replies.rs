@@ -9,36 +9,46 @@ use senary_wire::Id;
 
 use super::core::SocketCore;
 use super::delivery::{Side, key_of};
-use super::encoding;
 use super::extended::Extended;
+use super::request_series;
 use super::requests::{Answer, Correlation, Pending, Serial};
-use crate::connection::books::milliseconds;
+use super::{encoding, events};
 
-/// Whether the message is a reply to a request, which then has it.
+/// What a message was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replied {
+    /// The end of an answer, which was recorded with the message.
+    Wholly,
+    /// Part of an answer that goes on.
+    InPart,
+    /// It answers nothing, or a request whose time is over.
+    Not,
+}
+
+/// Gives a message to the request that it answers, if there is one.
 pub fn reply<'js>(
     ctx: &Ctx<'js>,
     socket: &Rc<SocketCore>,
     extended: &Extended,
     message: &Bytes,
     (first_byte, last_byte): (Instant, Instant),
-) -> rquickjs::Result<bool> {
+) -> rquickjs::Result<Replied> {
     let key = match &extended.settings.correlation {
         Correlation::InOrder => None,
         Correlation::Auto { reply, .. } => match reply.read(message) {
             Ok(number) => Some(Id::Number(number)),
-            Err(_) => return Ok(false),
+            Err(_) => None,
         },
-        Correlation::ByKey { reply, .. } => match key_of(ctx, socket, extended, reply, message, Side::Reply)?
-        {
-            Some(key) => Some(key),
-            None => return Ok(false),
-        },
+        Correlation::ByKey { reply, .. } => key_of(ctx, socket, extended, reply, message, Side::Reply)?,
     };
     let serial = extended.requests.borrow().of(key.as_ref());
-    let Some(serial) = serial else { return Ok(false) };
+    let Some(serial) = serial else { return Ok(Replied::Not) };
+    if extended.encrypted_from.get().is_some_and(|from| serial.number >= from) {
+        return Ok(Replied::Not);
+    }
     let is_last = is_last(ctx, socket, extended, serial, message)?;
     let mut requests = extended.requests.borrow_mut();
-    let Some(pending) = requests.get_mut(serial) else { return Ok(false) };
+    let Some(pending) = requests.get_mut(serial) else { return Ok(Replied::Not) };
     pending.first_byte.get_or_insert(first_byte);
     let is_late = pending.promise.is_none();
     if !is_last {
@@ -46,15 +56,15 @@ pub fn reply<'js>(
             let value = encoding::value(ctx, &socket.vu.memory, message, extended.settings.encoding)?;
             pending.replies.push(Persistent::save(ctx, value));
         }
-        return Ok(!is_late);
+        return Ok(if is_late { Replied::Not } else { Replied::InPart });
     }
-    let Some(pending) = requests.complete(serial, key.as_ref()) else { return Ok(false) };
+    let Some(pending) = requests.complete(serial) else { return Ok(Replied::Not) };
     drop(requests);
     if is_late {
-        return Ok(false);
+        return Ok(Replied::Not);
     }
     answered(ctx, socket, extended, pending, message, last_byte)?;
-    Ok(true)
+    Ok(Replied::Wholly)
 }
 
 /// Whether the message is the last one of the answer to a request.
@@ -89,15 +99,12 @@ fn answered<'js>(
     message: &Bytes,
     last_byte: Instant,
 ) -> rquickjs::Result<()> {
-    let Pending { due, sent, first_byte, promise, as_list, replies, tags, .. } = pending;
-    let metrics = &extended.metrics;
-    let under = socket.books.under(&tags);
-    under.record(metrics.duration, milliseconds(last_byte.saturating_duration_since(due)));
-    if let (Some(sent), Some(first_byte)) = (sent, first_byte) {
-        under.record(metrics.waiting, milliseconds(first_byte.saturating_duration_since(sent)));
-    }
-    under.record(metrics.failed, 0.0);
+    request_series::answered(socket, extended, &pending, last_byte);
+    let Pending { promise, as_list, replies, .. } = pending;
     let Some(promise) = promise else { return Ok(()) };
+    if socket.hot.count_message() {
+        events::note_hot_lines(ctx, socket, &promise.promise(ctx)?, c"request")?;
+    }
     let value = encoding::value(ctx, &socket.vu.memory, message, extended.settings.encoding)?;
     if !as_list {
         return promise.resolve(ctx, value);

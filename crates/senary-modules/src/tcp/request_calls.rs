@@ -9,34 +9,51 @@ use senary_js::promise::pending;
 use senary_wire::Id;
 
 use super::class::{Receiver, refuse};
+use super::connect_options::is_true;
 use super::core::{NO_CONNECTION, SocketCore, Waiting};
 use super::delivery::{self, Side};
+use super::encoding::Encoding;
 use super::extended::Extended;
 use super::extended_class::{SCRATCH, duration, encode, extended_of, matcher};
 use super::framing::{field, only_known, whole, wrong};
 use super::pump;
-use super::requests::{Answer, Correlation, Pending};
+use super::request_series;
+use super::requests::{Answer, Correlation, Pending, Serial};
 use super::send::{self, WriteOutcome};
-use crate::connection::bytes::with_bytes;
+use crate::connection::bytes::{Caller, TextAs, with_bytes};
 use crate::connection::error::{CallSite, Method, SocketFailure};
 use crate::connection::options::{self, Tags};
 
 /// How long a request waits for its reply where it does not say otherwise.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
+const CALLER: Caller = Caller { name: "request()", method: Method::Request };
+
 struct Asked {
     timeout: Duration,
     tags: Tags,
     answer: Answer,
     as_list: bool,
+    /// It has no key: the next message that has none, or an unknown one, is its reply.
+    in_order: bool,
 }
 
-fn request_options<'js>(ctx: &Ctx<'js>, given: Option<&Value<'js>>) -> rquickjs::Result<Asked> {
-    let mut asked =
-        Asked { timeout: REQUEST_TIMEOUT, tags: Tags::new(), answer: Answer::Replies(1), as_list: false };
+fn request_options<'js>(
+    ctx: &Ctx<'js>,
+    text_as: TextAs<'_>,
+    given: Option<&Value<'js>>,
+) -> rquickjs::Result<Asked> {
+    let mut asked = Asked {
+        timeout: REQUEST_TIMEOUT,
+        tags: Tags::new(),
+        answer: Answer::Replies(1),
+        as_list: false,
+        in_order: false,
+    };
     let Some(given) = options::object(ctx, given, "request options")? else { return Ok(asked) };
-    only_known(&given, "request()", &[&["timeout", "tags", "replies", "until"]])?;
+    only_known(&given, "request()", &[&["timeout", "tags", "replies", "until", "inOrder"]])?;
     asked.tags = options::tags(ctx, &given)?;
+    asked.in_order = field(&given, "inOrder")?.map_or(Ok(false), |value| is_true(&value))?;
     if let Some(timeout) = field(&given, "timeout")? {
         asked.timeout = duration(ctx, "timeout", &timeout)?;
     }
@@ -51,15 +68,15 @@ fn request_options<'js>(ctx: &Ctx<'js>, given: Option<&Value<'js>>) -> rquickjs:
         if asked.as_list {
             return Err(wrong(ctx, "request() takes replies or until, not both"));
         }
-        (asked.answer, asked.as_list) = (answer_until(ctx, &until)?, true);
+        (asked.answer, asked.as_list) = (answer_until(ctx, text_as, &until)?, true);
     }
     Ok(asked)
 }
 
-fn answer_until<'js>(ctx: &Ctx<'js>, until: &Value<'js>) -> rquickjs::Result<Answer> {
+fn answer_until<'js>(ctx: &Ctx<'js>, text_as: TextAs<'_>, until: &Value<'js>) -> rquickjs::Result<Answer> {
     match until.as_function() {
         Some(function) => Ok(Answer::UntilFunction(Persistent::save(ctx, function.clone()))),
-        None => Ok(Answer::Until(matcher(ctx, "until", until)?)),
+        None => Ok(Answer::Until(matcher(ctx, "until", text_as, until)?)),
     }
 }
 
@@ -77,7 +94,8 @@ pub fn request<'js>(
         let text = "request() needs a framing, to know where a reply ends: new Socket({ framing: \"u32\" })";
         return Err(wrong(&ctx, text));
     }
-    let asked = request_options(&ctx, given.0.as_ref())?;
+    let text_as = Encoding::of_sent_text(extended.settings.encoding);
+    let asked = request_options(&ctx, text_as, given.0.as_ref())?;
     if !core.is_open() {
         let failure = SocketFailure::new(Method::Request, "ENOTCONN", NO_CONNECTION);
         return refuse_request(&ctx, &this, extended, failure, &asked.tags);
@@ -85,9 +103,10 @@ pub fn request<'js>(
     let (mut message, mut frame) = SCRATCH.take();
     message.clear();
     frame.clear();
-    let copied = with_bytes(&ctx, data.0.as_ref(), None, |bytes| message.extend_from_slice(bytes))?;
+    let copied =
+        with_bytes(&ctx, data.0.as_ref(), text_as, CALLER, |bytes| message.extend_from_slice(bytes))?;
     let made = match copied {
-        Ok(()) => make_request(&ctx, &core, extended, &mut message, &mut frame)?,
+        Ok(()) => make_request(&ctx, &core, extended, asked.in_order, &mut message, &mut frame)?,
         Err(failure) => Err(failure),
     };
     let result = match made {
@@ -103,11 +122,13 @@ fn make_request<'js>(
     ctx: &Ctx<'js>,
     core: &Rc<SocketCore>,
     extended: &Extended,
+    in_order: bool,
     message: &mut [u8],
     frame: &mut Vec<u8>,
 ) -> rquickjs::Result<Result<Option<Id>, SocketFailure>> {
     let invalid = |text: String| SocketFailure::new(Method::Request, "ERR_INVALID_ARG_VALUE", text);
     let key = match &extended.settings.correlation {
+        _ if in_order => None,
         Correlation::InOrder => None,
         Correlation::ByKey { request, .. } => {
             match delivery::key_of(ctx, core, extended, request, message, Side::Request)? {
@@ -134,7 +155,7 @@ fn make_request<'js>(
     };
     Ok(encode(extended, message, frame)
         .map(|()| key)
-        .map_err(|failure| SocketFailure { method: Method::Request, ..failure }))
+        .map_err(|error| SocketFailure::of_encoding(Method::Request, &error)))
 }
 
 fn send_request<'js>(
@@ -148,9 +169,10 @@ fn send_request<'js>(
     due: Instant,
 ) -> rquickjs::Result<Value<'js>> {
     let (promise, resolvers) = pending(ctx)?;
-    let Asked { timeout, tags, answer, as_list } = asked;
+    let Asked { timeout, tags, answer, as_list, .. } = asked;
     let deadline = due.checked_add(timeout).unwrap_or(due + REQUEST_TIMEOUT * 1000);
     let pending = Pending {
+        key,
         due,
         sent: None,
         first_byte: None,
@@ -162,20 +184,38 @@ fn send_request<'js>(
         tags: tags.clone(),
         called: CallSite::here(ctx),
     };
-    let serial = extended.requests.borrow_mut().add(key, pending);
+    let serial = extended.requests.borrow_mut().add(pending);
     let Some(serial) = serial else {
         let text = "another request under way has the same key";
         let failure = SocketFailure::new(Method::Request, "ERR_INVALID_ARG_VALUE", text);
         return refuse_request(ctx, this, extended, failure, &tags);
     };
-    let outcome = send::now(core, frame);
-    if !matches!(outcome, WriteOutcome::NoConnection) {
-        core.books.count(core.metrics.writes);
-        core.books.count(extended.metrics.sent);
-    }
-    match outcome {
-        WriteOutcome::Done => delivery::sent(core, extended, serial),
+    send_now(ctx, core, extended, serial, frame, tags)?;
+    extended.note_deadline(deadline);
+    core.wake();
+    Ok(promise)
+}
+
+/// Hands a request to the kernel, as far as it takes it.
+fn send_now(
+    ctx: &Ctx<'_>,
+    core: &Rc<SocketCore>,
+    extended: &Extended,
+    serial: Serial,
+    frame: &[u8],
+    tags: Tags,
+) -> rquickjs::Result<()> {
+    match send::now(core, frame) {
+        WriteOutcome::Done => {
+            let now = Instant::now();
+            if let Some(pending) = extended.requests.borrow_mut().get_mut(serial) {
+                pending.sent = Some(now);
+                request_series::written(core, extended, pending, now);
+            }
+        }
         WriteOutcome::Left { data, written } => {
+            core.books.count(core.metrics.writes);
+            core.books.count(extended.metrics.sent);
             send::queue(core, data, written, Waiting::Request(serial), tags, None);
             core.vu.memory.check(ctx)?;
         }
@@ -183,11 +223,13 @@ fn send_request<'js>(
             let failure = SocketFailure::new(Method::Request, "ENOTCONN", NO_CONNECTION);
             delivery::request_not_sent(ctx, core, extended, serial, &failure)?;
         }
-        WriteOutcome::Failed(failure) => delivery::request_not_sent(ctx, core, extended, serial, &failure)?,
+        WriteOutcome::Failed(failure) => {
+            core.books.count(core.metrics.writes);
+            core.books.count(extended.metrics.sent);
+            delivery::request_not_sent(ctx, core, extended, serial, &failure)?;
+        }
     }
-    extended.note_deadline(deadline);
-    core.wake();
-    Ok(promise)
+    Ok(())
 }
 
 /// A request that is refused on the spot; it counts as failed.
@@ -199,6 +241,6 @@ fn refuse_request<'js>(
     tags: &Tags,
 ) -> rquickjs::Result<Value<'js>> {
     let core = this.0.borrow().core.clone();
-    core.books.under_failure(&failure, tags).record(extended.metrics.failed, 1.0);
+    delivery::count_failed(&core, extended, &failure, tags, false);
     refuse(ctx, &this.0, failure, tags)
 }

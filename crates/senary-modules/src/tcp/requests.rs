@@ -47,6 +47,8 @@ pub enum Answer {
 
 /// A request that was made.
 pub struct Pending {
+    /// `None`: it is answered in its turn.
+    pub key: Option<Id>,
     pub due: Instant,
     /// When its last byte was handed to the kernel.
     pub sent: Option<Instant>,
@@ -64,15 +66,21 @@ pub struct Pending {
 }
 
 /// Names a request of its socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Serial(u64);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Serial {
+    /// How many were made before.
+    pub number: u64,
+    slot: u32,
+}
 
 #[derive(Default)]
 pub struct Requests {
     next: u64,
     last_auto: u64,
-    pending: FxHashMap<Serial, Pending>,
-    /// In order.
+    /// Each with its number. A slot is used again when its request is over.
+    slots: Vec<Option<(u64, Pending)>>,
+    free: Vec<u32>,
+    /// In order. Some in the middle may have been withdrawn; the first and the last one have not.
     order: VecDeque<Serial>,
     by_key: FxHashMap<Id, Serial>,
     /// Those whose time is not over.
@@ -89,28 +97,31 @@ impl Requests {
         self.under_way
     }
 
+    /// The number of the next request.
+    pub fn next_number(&self) -> u64 {
+        self.next
+    }
+
     /// A request that is answered in its turn, or by its key. `None` if another request has that key.
-    pub fn add(&mut self, key: Option<Id>, request: Pending) -> Option<Serial> {
-        let serial = Serial(self.next);
+    pub fn add(&mut self, request: Pending) -> Option<Serial> {
+        let key = request.key.clone();
+        if key.as_ref().is_some_and(|key| self.by_key.contains_key(key)) {
+            return None;
+        }
+        let serial = self.insert(request);
         match key {
             None => self.order.push_back(serial),
-            Some(key) => {
-                if self.by_key.contains_key(&key) {
-                    return None;
-                }
-                self.by_key.insert(key, serial);
-            }
+            Some(key) => drop(self.by_key.insert(key, serial)),
         }
-        self.next += 1;
         self.under_way += 1;
-        self.pending.insert(serial, request);
         Some(serial)
     }
 
     /// The place of an answer in order that is still to come, to a request that has failed.
     pub fn add_late(&mut self, answer: Answer) {
         let now = Instant::now();
-        let pending = Pending {
+        let serial = self.insert(Pending {
+            key: None,
             due: now,
             sent: None,
             first_byte: None,
@@ -121,11 +132,36 @@ impl Requests {
             replies: Vec::new(),
             tags: Tags::new(),
             called: None,
-        };
-        let serial = Serial(self.next);
-        self.next += 1;
+        });
         self.order.push_back(serial);
-        self.pending.insert(serial, pending);
+    }
+
+    fn insert(&mut self, request: Pending) -> Serial {
+        let number = self.next;
+        self.next += 1;
+        let filled = Some((number, request));
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.slots[slot as usize] = filled;
+                slot
+            }
+            None => {
+                self.slots.push(filled);
+                (self.slots.len() - 1) as u32
+            }
+        };
+        Serial { number, slot }
+    }
+
+    fn remove(&mut self, serial: Serial) -> Option<Pending> {
+        self.get_mut(serial)?;
+        let (_, pending) = self.slots.get_mut(serial.slot as usize)?.take()?;
+        self.free.push(serial.slot);
+        Some(pending)
+    }
+
+    fn is_known(&self, serial: Serial) -> bool {
+        matches!(self.slots.get(serial.slot as usize), Some(Some((number, _))) if *number == serial.number)
     }
 
     /// A number that no request under way has, and that fits its place. It is never 0: MQTT and others do not allow that.
@@ -142,31 +178,46 @@ impl Requests {
 
     /// Takes back a request that could not be sent.
     pub fn withdraw(&mut self, serial: Serial) -> Option<Pending> {
-        let pending = self.pending.remove(&serial)?;
+        let pending = self.remove(serial)?;
         self.under_way -= usize::from(pending.promise.is_some());
-        self.order.retain(|known| *known != serial);
-        self.by_key.retain(|_, known| *known != serial);
+        match &pending.key {
+            Some(key) => drop(self.by_key.remove(key)),
+            // Only at the ends: those behind a withdrawn one keep their places.
+            None => {
+                while self.order.back().is_some_and(|last| !self.is_known(*last)) {
+                    self.order.pop_back();
+                }
+                self.trim_front();
+            }
+        }
         Some(pending)
     }
 
-    pub fn get_mut(&mut self, serial: Serial) -> Option<&mut Pending> {
-        self.pending.get_mut(&serial)
-    }
-
-    /// The request that a message answers: the oldest, or the one with its key.
-    pub fn of(&self, key: Option<&Id>) -> Option<Serial> {
-        match key {
-            Some(key) => self.by_key.get(key).copied(),
-            None => self.order.front().copied(),
+    fn trim_front(&mut self) {
+        while self.order.front().is_some_and(|first| !self.is_known(*first)) {
+            self.order.pop_front();
         }
     }
 
+    pub fn get_mut(&mut self, serial: Serial) -> Option<&mut Pending> {
+        match self.slots.get_mut(serial.slot as usize) {
+            Some(Some((number, pending))) if *number == serial.number => Some(pending),
+            _ => None,
+        }
+    }
+
+    /// The request that a message answers: the one with its key, or else the oldest of those without one.
+    pub fn of(&self, key: Option<&Id>) -> Option<Serial> {
+        let by_key = key.and_then(|key| self.by_key.get(key));
+        by_key.or_else(|| self.order.front()).copied()
+    }
+
     /// Takes out a request that is answered.
-    pub fn complete(&mut self, serial: Serial, key: Option<&Id>) -> Option<Pending> {
-        let pending = self.pending.remove(&serial)?;
-        match key {
+    pub fn complete(&mut self, serial: Serial) -> Option<Pending> {
+        let pending = self.remove(serial)?;
+        match &pending.key {
             Some(key) => drop(self.by_key.remove(key)),
-            None => drop(self.order.pop_front()),
+            None => self.trim_front(),
         }
         self.under_way -= usize::from(pending.promise.is_some());
         Some(pending)
@@ -174,54 +225,91 @@ impl Requests {
 
     /// The earliest moment at which the time of one is over.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let waiting = self.pending.values().filter(|pending| pending.promise.is_some());
-        waiting.map(|pending| pending.deadline).min()
+        if self.under_way == 0 {
+            return None;
+        }
+        let waiting = self.slots.iter().flatten().filter(|(_, pending)| pending.promise.is_some());
+        waiting.map(|(_, pending)| pending.deadline).min()
     }
 
     /// Requests whose time is over. In order they keep their place, for a late reply is theirs and not the next one's.
     pub fn expire(&mut self, now: Instant) -> Vec<Expired> {
-        let is_over = |pending: &Pending| pending.promise.is_some() && pending.deadline <= now;
-        let mut over: Vec<Serial> =
-            self.pending.iter().filter(|(_, pending)| is_over(pending)).map(|(serial, _)| *serial).collect();
-        over.sort_unstable_by_key(|serial| serial.0);
-        self.under_way -= over.len();
-        let expired = over.iter().filter_map(|serial| {
-            let pending = self.pending.get_mut(serial)?;
+        let mut over = Vec::new();
+        for (slot, (number, pending)) in
+            self.slots.iter_mut().enumerate().filter_map(|(slot, of)| Some((slot, of.as_mut()?)))
+        {
+            if pending.promise.is_none() || pending.deadline > now {
+                continue;
+            }
             pending.replies.clear();
-            let promise = pending.promise.take()?;
-            let (tags, called) = (std::mem::take(&mut pending.tags), pending.called.take());
-            Some(Expired { promise, tags, called, allowed: pending.deadline - pending.due })
-        });
-        let expired = expired.collect();
-        if self.order.is_empty() {
-            over.iter().for_each(|serial| drop(self.pending.remove(serial)));
-            self.by_key.retain(|_, serial| self.pending.contains_key(serial));
+            let serial = Serial { number: *number, slot: slot as u32 };
+            let (promise, tags, called) =
+                (pending.promise.take(), std::mem::take(&mut pending.tags), pending.called.take());
+            let was_sent = pending.sent.is_some();
+            let allowed = pending.deadline - pending.due;
+            over.extend(
+                promise.map(|promise| (serial, Expired { promise, tags, called, allowed, was_sent })),
+            );
         }
-        expired
+        self.under_way -= over.len();
+        over.sort_unstable_by_key(|(serial, _)| serial.number);
+        for (serial, _) in &over {
+            let has_key = self.get_mut(*serial).is_some_and(|pending| pending.key.is_some());
+            if has_key && let Some(Pending { key: Some(key), .. }) = self.remove(*serial) {
+                self.by_key.remove(&key);
+            }
+        }
+        over.into_iter().map(|(_, expired)| expired).collect()
     }
 
     /// Nobody waits any more for the replies to those under way. In order they keep their place, for a late reply is theirs
-    /// and not the next one's. What they held is given back, to be dropped.
-    pub fn let_go(&mut self) -> Vec<Pending> {
+    /// and not the next one's. What they held is given back, to be counted and dropped.
+    pub fn let_go(&mut self) -> Vec<LetGo> {
         self.under_way = 0;
-        if self.order.is_empty() {
-            return self.take_all();
+        self.by_key.clear();
+        let mut let_go = Vec::new();
+        for (slot, of) in self.slots.iter_mut().enumerate() {
+            let Some((_, pending)) = of else { continue };
+            let_go.extend(LetGo::take_from(pending));
+            if pending.key.is_some() {
+                *of = None;
+                self.free.push(slot as u32);
+            }
         }
-        for pending in self.pending.values_mut() {
-            pending.replies.clear();
-            pending.promise = None;
-        }
-        Vec::new()
+        let_go
+    }
+
+    /// The same, and no reply will come.
+    pub fn let_all_go(&mut self) -> Vec<LetGo> {
+        self.take_all().iter_mut().filter_map(LetGo::take_from).collect()
     }
 
     /// All that are left, in their order; the connection is gone.
     pub fn take_all(&mut self) -> Vec<Pending> {
         self.order.clear();
         self.by_key.clear();
+        self.free.clear();
         self.under_way = 0;
-        let mut all: Vec<_> = std::mem::take(&mut self.pending).into_iter().collect();
-        all.sort_unstable_by_key(|(serial, _)| serial.0);
+        let mut all: Vec<_> = std::mem::take(&mut self.slots).into_iter().flatten().collect();
+        all.sort_unstable_by_key(|(number, _)| *number);
         all.into_iter().map(|(_, pending)| pending).collect()
+    }
+}
+
+/// What is left of a request that nobody waits for any more.
+pub struct LetGo {
+    pub tags: Tags,
+    pub was_sent: bool,
+    /// To be dropped when nothing of the socket is borrowed.
+    _held: (Option<Resolvers>, Vec<Persistent<Value<'static>>>),
+}
+
+impl LetGo {
+    /// `None` if its time was over before.
+    fn take_from(pending: &mut Pending) -> Option<Self> {
+        let promise = pending.promise.take()?;
+        let (tags, replies) = (std::mem::take(&mut pending.tags), std::mem::take(&mut pending.replies));
+        Some(Self { tags, was_sent: pending.sent.is_some(), _held: (Some(promise), replies) })
     }
 }
 
@@ -231,6 +319,8 @@ pub struct Expired {
     pub tags: Tags,
     pub called: Option<CallSite>,
     pub allowed: std::time::Duration,
+    /// Whether its last byte was handed to the kernel.
+    pub was_sent: bool,
 }
 
 impl Answer {

@@ -28,7 +28,7 @@ pub fn start_tls<'js>(
     let extended = extended_of(&ctx, &core)?;
     pump::refuse_meanwhile(&ctx, extended, "startTls()")?;
     let settings = match options::object(&ctx, given.0.as_ref(), "TLS options")? {
-        Some(given) => tls::settings(&ctx, &given)?,
+        Some(given) => tls::of_start_tls(&ctx, &given)?,
         None => TlsSettings::default(),
     };
     let is_encrypted = core.stream.borrow().as_ref().is_some_and(|stream| stream.tls_info().is_some());
@@ -43,6 +43,7 @@ pub fn start_tls<'js>(
         return refuse(&ctx, &this.0, SocketFailure::new(Method::StartTls, code, text), &Tags::new());
     }
     let (promise, resolvers) = pending(&ctx)?;
+    extended.encrypted_from.set(Some(extended.requests.borrow().next_number()));
     extended.tls.replace(Some(Box::new(settings)));
     let called = CallSite::here(&ctx);
     send::queue(&core, Vec::new(), 0, Waiting::StartTls(resolvers), Tags::new(), called);
@@ -67,7 +68,15 @@ pub async fn upgrade(socket: &Rc<SocketCore>) {
     let dialer = socket.vu.settings.dialer.clone();
     let host = socket.books.host().unwrap_or_default();
     // What was received is plain text, all of it: what came with it is the script's to read.
-    let secured = dialer.secure(stream, &[], &host, &settings.security(), &progress).await;
+    let security = settings.security();
+    let secured = dialer.secure(stream, &[], &host, &security, &progress);
+    let secured = match tokio::time::timeout(settings.timeout, secured).await {
+        Ok(secured) => secured.map_err(|error| SocketFailure::from_net(Method::StartTls, &error)),
+        Err(_) => {
+            let text = format!("the connection was not encrypted within {}ms", settings.timeout.as_millis());
+            Err(SocketFailure::new(Method::StartTls, "ETIMEDOUT", text))
+        }
+    };
     socket.account_wire_bytes();
     socket.record_attempt();
     let asked = socket.writes.borrow_mut().pop_front();
@@ -76,11 +85,15 @@ pub async fn upgrade(socket: &Rc<SocketCore>) {
     };
     match secured {
         Ok(stream) => {
+            if let Some(extended) = &socket.extended {
+                extended.inbound.borrow_mut().set_aside();
+                extended.encrypted_from.set(None);
+            }
             socket.stream.replace(Some(stream));
             socket.emit_from_io(SocketEvent::Written(promise));
         }
-        Err(error) => {
-            let failure = SocketFailure::from_net(Method::StartTls, &error).called_at(called);
+        Err(failure) => {
+            let failure = failure.called_at(called);
             let failure = socket.failed(failure, &Tags::new());
             socket.emit_from_io(SocketEvent::TlsFailed(failure, promise));
         }

@@ -1,12 +1,14 @@
 //! TLS of a socket of `senary/tcp`: what it has in place of the options of the test, and the sessions it may go on with.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use rquickjs::{Ctx, Object, Value};
 use senary_js::{userdata, value_text};
 use senary_net::{Security, Sessions, TlsOverrides};
 
-use super::connect_options::is_true;
+use super::connect_options::{TIMEOUT, is_true};
+use super::extended_class::duration;
 use super::framing::{field, only_known, text, wrong};
 
 const TLS_OPTIONS: [&str; 10] = [
@@ -25,12 +27,20 @@ const TLS_OPTIONS: [&str; 10] = [
 const VERSIONS: [&str; 2] = ["tls1.2", "tls1.3"];
 
 /// How a connection is to be encrypted; by default as the options of the test say.
-#[derive(Default)]
 pub struct TlsSettings {
+    /// For the handshake of `startTls()`; one of `connect()` is within the limit of that.
+    pub timeout: Duration,
     servername: Option<String>,
     overrides: TlsOverrides,
     /// Those of the VU's earlier connections, where they are to be resumed.
     sessions: Option<Rc<Sessions>>,
+}
+
+impl Default for TlsSettings {
+    fn default() -> Self {
+        let (servername, overrides, sessions) = (None, TlsOverrides::default(), None);
+        Self { timeout: TIMEOUT, servername, overrides, sessions }
+    }
 }
 
 impl TlsSettings {
@@ -51,8 +61,22 @@ pub fn of_connect<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> rquickjs::Result<O
     }
 }
 
-pub fn settings<'js>(ctx: &Ctx<'js>, given: &Object<'js>) -> rquickjs::Result<TlsSettings> {
+/// The options of `startTls()`: those of a connect, and how long it may take.
+pub fn of_start_tls<'js>(ctx: &Ctx<'js>, given: &Object<'js>) -> rquickjs::Result<TlsSettings> {
+    only_known(given, "startTls()", &[&TLS_OPTIONS, &["timeout"]])?;
+    let mut settings = read(ctx, given)?;
+    if let Some(timeout) = field(given, "timeout")? {
+        settings.timeout = duration(ctx, "timeout", &timeout)?;
+    }
+    Ok(settings)
+}
+
+fn settings<'js>(ctx: &Ctx<'js>, given: &Object<'js>) -> rquickjs::Result<TlsSettings> {
     only_known(given, "tls", &[&TLS_OPTIONS])?;
+    read(ctx, given)
+}
+
+fn read<'js>(ctx: &Ctx<'js>, given: &Object<'js>) -> rquickjs::Result<TlsSettings> {
     let pem = |name| field(given, name)?.map(|value| string(ctx, name, &value)).transpose();
     let overrides = TlsOverrides {
         alpn: field(given, "alpn")?.map_or(Ok(Vec::new()), |value| alpn(ctx, &value))?,
@@ -69,6 +93,7 @@ pub fn settings<'js>(ctx: &Ctx<'js>, given: &Object<'js>) -> rquickjs::Result<Tl
     }
     let resume = field(given, "resume")?.map_or(Ok(false), |value| is_true(&value))?;
     Ok(TlsSettings {
+        timeout: TIMEOUT,
         servername: pem("servername")?,
         overrides,
         sessions: resume.then(|| sessions_of_vu(ctx)),
