@@ -74,6 +74,7 @@ impl Files {
             derived_options: Arc::default(),
             throw: false,
             user_agent: String::new(),
+            http: senary_js::settings::HttpSettings::default(),
             setup_data: SetupData::default(),
         });
         let factory = JsVuFactory::new(bundle.clone(), settings);
