@@ -5,8 +5,10 @@ import http from 'k6/http'
 import { check, group, sleep } from 'k6'
 
 const BASE_URL = __ENV.BASE_URL
+const timeout = '5s'
 
 export const options = {
+  strict: true,
   vus: 2,
   iterations: 4,
   thresholds: {
@@ -17,16 +19,16 @@ export const options = {
 }
 
 export function setup() {
-  const response = http.post(`${BASE_URL}/login`, { user: 'ann', password: 'secret' })
-  check(response, { 'logged in': (r) => r.status === 200 })
+  const response = http.post(`${BASE_URL}/login`, { user: 'ann', password: 'secret' }, { timeout })
+  if (response.status !== 200) throw new Error(`no login: ${response.error || response.status_text}`)
   return { token: response.json('token') }
 }
 
 export default function ({ token }) {
-  const params = { headers: { Authorization: `Bearer ${token}` } }
+  const params = { headers: { Authorization: `Bearer ${token}` }, timeout }
 
   group('browse', () => {
-    const [home, list] = http.batch([`${BASE_URL}/`, ['GET', `${BASE_URL}/products`, null, params]])
+    const [home, list] = http.batch([['GET', `${BASE_URL}/`, null, params], ['GET', `${BASE_URL}/products`, null, params]])
     check(home, { 'the page has a title': (r) => r.html('title').text() !== '' })
     for (const id of list.json('products.#.id')) {
       // One name for all of them, so that metrics have one line.
@@ -37,7 +39,7 @@ export default function ({ token }) {
   group('order', () => {
     const order = JSON.stringify({ product: 1, amount: 2 })
     const headers = { ...params.headers, 'Content-Type': 'application/json' }
-    const response = http.post(`${BASE_URL}/orders`, order, { headers, timeout: '5s' })
+    const response = http.post(`${BASE_URL}/orders`, order, { headers, timeout })
     check(response, {
       'created': (r) => r.status === 201,
       'it is the order that was sent': (r) => r.json('amount') === 2,

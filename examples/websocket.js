@@ -17,9 +17,11 @@ export default function () {
     answer = event.data
     socket.close(1000, "done")
   }
+  const limit = setTimeout(() => socket.close(), 10_000)
   socket.onerror = (event) => console.error(event.error)
   // It comes also if there was no connection at all.
   socket.onclose = (event) => {
+    clearTimeout(limit)
     check(event, {
       "the server answers": () => answer === "Hello, server!",
       "it closes in good order": (event) => event.code === 1000,

@@ -40,19 +40,24 @@ fn declared() -> BTreeMap<String, Vec<String>> {
 fn modules_export_what_is_declared() {
     let modules = declared();
     assert!(modules.len() > 10, "{modules:?}");
-    let imports: String =
-        modules.keys().enumerate().map(|(n, name)| format!("import * as m{n} from \"{name}\"\n")).collect();
+    let imports: String = modules
+        .keys()
+        .enumerate()
+        .map(|(n, name)| format!("import d{n}, * as m{n} from \"{name}\"\n"))
+        .collect();
     let list: String = modules
         .iter()
         .enumerate()
-        .map(|(n, (name, exports))| format!("  [\"{name}\", m{n}, {exports:?}],\n"))
+        .map(|(n, (name, exports))| format!("  [\"{name}\", m{n}, d{n}, {exports:?}],\n"))
         .collect();
     let script = format!(
         r#"{imports}
 export default function () {{
-  for (const [name, module, declared] of [
+  for (const [name, module, standard, declared] of [
 {list}  ]) {{
-    const missing = declared.filter((key) => module[key] === undefined)
+    // A module of names alone can be imported as a default, which its namespace does not show.
+    const value = (key) => (key === "default" ? standard : module[key])
+    const missing = declared.filter((key) => value(key) === undefined)
     const unknown = Object.keys(module).filter((key) => !declared.includes(key))
     if (missing.length || unknown.length) console.error(name, "lacks", missing, "and has", unknown)
   }}

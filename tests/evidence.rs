@@ -181,6 +181,7 @@ impl Subject {
             // Its own options say so.
             "options-and-tags.js" => &[],
             "load-test.js" => &["-e", "RATE=20", "-e", "DURATION=1s"],
+            "shop.js" => &["-e", "DURATION=1s", "--no-thresholds"],
             "template protocol" => &["--duration=1s"],
             _ => &["--vus=4", "--iterations=4"],
         };
@@ -189,6 +190,8 @@ impl Subject {
 
     fn run(&self, address: SocketAddr) -> Outcome {
         let program = Program::script(BINARY, &self.script).args(self.arguments.iter().copied());
+        let program = program.env("BASE_URL", format!("http://{address}"));
+        let program = program.env("WS_URL", format!("ws://{address}/"));
         let program = program.file("ca.pem", Certificate::authority_pem()).env("SSL_CERT_FILE", "ca.pem");
         program.env("TCP_HOST", address.ip()).env("TCP_PORT", address.port()).within(BOUND).run()
     }
@@ -201,7 +204,7 @@ impl Subject {
     fn expect_red(&self, fault: &str, address: SocketAddr, cause: &[&str]) {
         let outcome = self.run(address);
         let first = section(&outcome).first().copied().unwrap_or_default().to_owned();
-        let is_red = matches!(outcome.code(), Some(99 | 121)) && !first.is_empty();
+        let is_red = matches!(outcome.code(), Some(99 | 107 | 121)) && !first.is_empty();
         if !is_red || !cause.iter().all(|word| first.contains(word)) {
             outcome.fail(&format!("{} with a server that {fault}: {cause:?} expected", self.name));
         }
@@ -209,6 +212,9 @@ impl Subject {
 
     /// Meets a good server, and every kind of bad one, all at the same time.
     fn meet_all(&self) {
+        if self.meets_as_a_client_of_the_web() {
+            return;
+        }
         let server = self.serve(self.behaviour.clone());
         self.run(server.address()).expect_code(0);
         let half = server.bytes() / 2;
@@ -232,6 +238,26 @@ impl Subject {
             scope.spawn(|| self.meet_the_end());
             scope.spawn(|| self.meet_tls());
         });
+    }
+
+    /// The same for a script that speaks HTTP or WebSocket; how these fare with good servers is tested with the examples.
+    fn meets_as_a_client_of_the_web(&self) -> bool {
+        let is_http = self.script.contains("\"k6/http\"") || self.script.contains("'k6/http'");
+        if !is_http && !self.script.contains("k6/ws") && !self.script.contains("k6/websockets") {
+            return false;
+        }
+        // Nothing limits how long a handshake of WebSocket takes.
+        if is_http {
+            let server = Server::start(Behaviour::Sink);
+            self.expect_red("never answers", server.address(), &["timeout"]);
+            self.expect_red("answers garbage", Server::start(Behaviour::Babbles).address(), &[]);
+        }
+        let server = Server::start(Behaviour::ResetAtAccept);
+        self.expect_red("hangs up", server.address(), &["reset by peer"]);
+        let address = server.address();
+        drop(server);
+        self.expect_red("is not there", address, &["connection refused"]);
+        true
     }
 
     /// Meets one that hangs up in the middle of its first answer, and then nobody.

@@ -32,13 +32,13 @@ pub fn why_missing(name: &str) -> String {
     if let Some((_, instead)) = NOT_HERE.iter().find(|(missing, _)| *missing == name) {
         return format!("unknown module {name:?}: Senary does not have it; {instead}");
     }
-    let instead = match name.starts_with("k6/x/") {
+    let more = match name.starts_with("k6/x/") {
         true => {
-            "it loads no extensions; speak the protocol over TCP with senary/tcp, or run this test with k6"
+            ". It loads no extensions: speak their protocols over TCP with senary/tcp, or run this test with k6"
         }
-        false => "check the name in the import",
+        false => "",
     };
-    format!("unknown module {name:?}: Senary has no such module; {instead}")
+    format!("unknown module {name:?}: Senary has no such module; check the name in the import{more}")
 }
 
 #[cfg(test)]
@@ -50,7 +50,7 @@ mod tests {
         let grpc = why_missing("k6/net/grpc");
         assert!(grpc.starts_with(r#"unknown module "k6/net/grpc": Senary does not have it; call"#), "{grpc}");
         assert!(why_missing("k6/experimental/redis").contains("k6/x/redis"));
-        assert!(why_missing("k6/x/nope").contains("it loads no extensions; speak the protocol over TCP"));
+        assert!(why_missing("k6/x/nope").contains("It loads no extensions: speak their protocols"));
         assert!(why_missing("k6/nope").contains("no such module; check the name"));
     }
 
