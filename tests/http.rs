@@ -1,5 +1,7 @@
 //! `k6/http` against real servers: what is sent, what script gets, what is measured, and servers that misbehave.
 
+#![allow(clippy::unwrap_used)] // What is wrong here fails the test.
+
 use std::time::Duration;
 
 use senary_testkit::{Asked, Outcome, Program, Reply, Site, Then};

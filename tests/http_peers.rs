@@ -61,8 +61,16 @@ fn say(stream: &mut TcpStream, text: impl AsRef<[u8]>) -> bool {
     stream.write_all(text.as_ref()).is_ok()
 }
 
+/// The connection ends after it.
+fn say_last(stream: &mut TcpStream, text: &str) -> bool {
+    say(stream, text);
+    false
+}
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
 fn ok(stream: &mut TcpStream) -> bool {
-    say(stream, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    say(stream, OK)
 }
 
 /// Runs iterations of a script that says what came of its requests.
@@ -85,7 +93,7 @@ export default function () {{
 
 /// What came of one request for each bad answer; the server ends the connection after it.
 fn told(answer: &'static str) -> String {
-    let (port, _) = serve(move |stream, _, _| say(stream, answer) && false);
+    let (port, _) = serve(move |stream, _, _| say_last(stream, answer));
     let outcome = run(port, "", "tell(http.get(url, { timeout: 5000 }))");
     outcome.expect_value("http_reqs", "count", 1.0).expect_value("http_req_failed", "passes", 1.0);
     outcome.file("log.txt").trim().to_owned()
@@ -183,9 +191,9 @@ fn a_slow_answer_is_an_answer() {
 fn no_request_is_lost_when_connections_end_at_any_moment() {
     let (port, asked) = serve(|stream, _, before| match before % 7 {
         0 => false,
-        1 => say(stream, "HTTP/1.1 200 OK\r\nContent-Le") && false,
-        2 => say(stream, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no") && false,
-        3 => ok(stream) && false,
+        1 => say_last(stream, "HTTP/1.1 200 OK\r\nContent-Le"),
+        2 => say_last(stream, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no"),
+        3 => say_last(stream, OK),
         _ => ok(stream),
     });
     let body = r#"

@@ -1,6 +1,8 @@
 //! `--out influxdb`: what arrives at real databases and at servers that are slow, refuse, die and come back; and what the test
 //! says of the rest.
 
+#![allow(clippy::unwrap_used)] // What is wrong here fails the test.
+
 #[path = "outputs/database.rs"]
 mod database;
 #[allow(dead_code, reason = "these servers need less than others")]

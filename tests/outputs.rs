@@ -1,5 +1,7 @@
 //! Outputs that send, and receivers that are slow, away, or come back: the test goes on, and what was lost is told.
 
+#![allow(clippy::unwrap_used)] // What is wrong here fails the test.
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixDatagram;
