@@ -73,7 +73,7 @@ pub struct HttpSettings {
     pub no_vu_connection_reuse: bool,
     pub no_cookies_reset: bool,
     pub discard_response_bodies: bool,
-    /// Of the environment.
+    /// The proxies that the environment names.
     pub proxies: Proxies,
 }
 

@@ -100,8 +100,8 @@ pub fn not_latin1(character: char) -> String {
     format!("{character:?} is not in Latin-1, the encoding of this socket: send bytes instead")
 }
 
-/// The bytes of a text on a socket whose messages are Latin-1; `None`: the text's own. The error is the character that has no
-/// byte.
+/// Encodes a text as Latin-1. `None` means that its own bytes are already right. The error is the character that Latin-1 does
+/// not have.
 pub fn latin1(text: &[u8]) -> Result<Option<Vec<u8>>, char> {
     if text.is_ascii() {
         return Ok(None);

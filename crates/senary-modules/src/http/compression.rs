@@ -79,7 +79,7 @@ impl Algorithm {
     }
 }
 
-/// What `compression: "gzip, br"` asks for; the error is the name that is none.
+/// Reads the algorithms in `compression: "gzip, br"`. The error is the first name that is unknown.
 pub fn parse_list(text: &str) -> Result<Vec<Algorithm>, String> {
     text.split(',').map(str::trim).map(|name| Algorithm::named(name).ok_or_else(|| name.to_owned())).collect()
 }

@@ -132,7 +132,7 @@ struct Request {
 }
 
 impl Request {
-    /// `None` for URLs that are no web pages: they have no cookies.
+    /// `None` for a URL of another scheme than HTTP and WebSocket: only these have cookies.
     fn of(url: &Url) -> Option<Self> {
         let secure = match url.scheme.as_str() {
             "http" | "ws" => false,

@@ -60,7 +60,8 @@ fn whole(value: &Value<'_>) -> Option<i64> {
     value.as_number().filter(|number| number.fract() == 0.0).map(|number| number as i64)
 }
 
-/// What a script gives as a response callback: `Ok(None)` for null, which is no callback, and an error for what cannot be one.
+/// Reads a response callback. `Ok(None)` means that the script gave null, so it wants none; an error, that the value is not a
+/// callback.
 pub fn callback_of(value: &Value<'_>) -> Result<Option<Rc<Statuses>>, ()> {
     if value.is_null() {
         return Ok(None);

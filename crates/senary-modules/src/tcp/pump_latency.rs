@@ -3,10 +3,11 @@
 //! Up to a bound every time is kept. Beyond it, times are counted in buckets of which each is narrower than a 256th of
 //! what is in it. The run's own metrics have every time.
 
-/// Up to so many times are kept exactly (16 KB).
+/// At most this many times are kept exactly (16 KB).
 const EXACT: usize = 2048;
 
-/// Beyond it, times are counted so many at once (2 KB): to count each as it comes would wait for memory each time.
+/// Further times are gathered (2 KB) and counted in groups of this size: counting each one as it comes would wait for memory
+/// every time.
 const AT_ONCE: usize = 256;
 
 /// Bits behind the leading one that tell buckets apart.

@@ -155,7 +155,7 @@ impl Tally {
         }
     }
 
-    /// The iteration has ended abnormally before so many requests were answered.
+    /// Counts requests as failed that had no answer when the iteration ended abnormally.
     pub fn abandoned(&mut self, socket: &SocketCore, requests: usize) {
         if requests > 0 {
             let (series, now) = (self.failure_series(socket, ABORTED), socket.vu.now());

@@ -34,7 +34,7 @@ struct Asked {
     tags: Tags,
     answer: Answer,
     as_list: bool,
-    /// It has no key: the next message that has none, or an unknown one, is its reply.
+    /// The request has no key. Its reply is the next message without a key, or with an unknown one.
     in_order: bool,
 }
 

@@ -18,7 +18,7 @@ pub struct Cookies {
 }
 
 impl Cookies {
-    /// Of the jar that was given, or of the VU's; `None` where there is no page.
+    /// Takes the jar that the script gave, or else the VU's. `None` if the address cannot have cookies.
     pub fn of<'js>(
         ctx: &Ctx<'js>,
         jar: Option<&Value<'js>>,

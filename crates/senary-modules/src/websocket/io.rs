@@ -77,7 +77,7 @@ struct Link {
     rest: Vec<u8>,
     /// When a session that is closing is over, whether the server has answered or not.
     gives_up: Option<Pin<Box<Sleep>>>,
-    /// Of the message under way.
+    /// The memory that the message under way takes.
     charge: Option<Charge>,
 }
 

@@ -49,7 +49,7 @@ impl EventName {
     }
 }
 
-/// Those of one event.
+/// The handler and the listeners of one event.
 #[derive(Default)]
 struct Hearers<'js> {
     handler: Option<Function<'js>>,
