@@ -14,6 +14,7 @@ use senary_net::NetError;
 
 use super::class::SocketObject;
 use super::core::{Connecting, CutOff, SocketCore, State, Waiting};
+use super::extended::Extended;
 use super::{delivery, half_close, pump};
 use crate::connection::error::{Method, SocketFailure};
 
@@ -168,126 +169,150 @@ impl Live for SocketCore {
 
 fn dispatch(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, event: SocketEvent) -> rquickjs::Result<()> {
     match event {
-        SocketEvent::Connected => {
-            // A socket destroyed meanwhile has its own event behind this one.
-            if socket.state() != State::Opening {
-                return Ok(());
-            }
-            let connecting = socket.connecting.take();
-            socket.opened();
-            call(ctx, socket, EventName::Connect, None)?;
-            if let Some(connecting) = connecting {
-                connecting.promise.resolve(ctx, Value::new_null(ctx.clone()))?;
-            }
-            socket.wake();
-            Ok(())
-        }
-        SocketEvent::ConnectFailed(failure) => {
-            let connecting = socket.connecting.take();
-            // It may have been destroyed meanwhile; the failure came first.
-            if socket.state() == State::Opening {
-                socket.connect_failed();
-            }
-            let value = tell(ctx, socket, &failure)?;
-            socket.let_go_if_unused();
-            connecting.map_or(Ok(()), |connecting| connecting.promise.reject(ctx, value))
-        }
-        SocketEvent::Data(chunk) => {
-            socket.data_queued.set(false);
-            if socket.state() == State::Open
-                && let Some(handler) = handler(ctx, socket, EventName::Data)
-            {
-                let data = chunk.into_uint8_array(ctx)?;
-                if socket.hot.count_message() {
-                    note_hot_lines(ctx, socket, handler.as_value(), c"write")?;
-                }
-                handler.call::<_, Value<'_>>((data,))?;
-            }
-            socket.wake();
-            Ok(())
-        }
+        SocketEvent::Connected => connected(ctx, socket),
+        SocketEvent::ConnectFailed(failure) => connect_failed(ctx, socket, &failure),
+        SocketEvent::Data(chunk) => data(ctx, socket, chunk),
         SocketEvent::Written(promise) => promise.resolve(ctx, Value::new_undefined(ctx.clone())),
-        SocketEvent::WriteFailed(failure, waiting) => {
-            let value = tell(ctx, socket, &failure)?;
-            match (waiting, &socket.extended) {
-                (Waiting::Promise(promise) | Waiting::StartTls(promise), _) => promise.reject(ctx, value),
-                (Waiting::Request(serial), Some(extended)) => {
-                    delivery::request_not_sent(ctx, socket, extended, serial, &failure)
-                }
-                (Waiting::Request(_) | Waiting::Nothing, _) => Ok(()),
-            }
+        SocketEvent::WriteFailed(failure, waiting) => write_failed(ctx, socket, &failure, waiting),
+        SocketEvent::Refused(failure, promise) => refused(ctx, socket, &failure, promise),
+        SocketEvent::Timeout if socket.state() == State::Open => call(ctx, socket, EventName::Timeout, None),
+        SocketEvent::ReadFailed(failure) if socket.state() == State::Open => {
+            read_failed(ctx, socket, &failure)
         }
-        SocketEvent::Refused(failure, promise) => {
-            socket.refusals.set(socket.refusals.get().saturating_sub(1));
-            let told = tell(ctx, socket, &failure);
-            socket.let_go_if_unused();
-            promise.reject(ctx, told?)
-        }
-        SocketEvent::Timeout => {
-            if socket.state() == State::Open {
-                call(ctx, socket, EventName::Timeout, None)
-            } else {
-                Ok(())
-            }
-        }
-        SocketEvent::ReadFailed(failure) => {
-            if socket.state() != State::Open {
-                return Ok(());
-            }
-            if listens(ctx, socket, EventName::Error) {
-                tell(ctx, socket, &failure)?;
-            } else {
-                log::error!(error = failure.message.as_str(), method = failure.method.as_str(), module = "tcp"; "Handling TCP error");
-            }
-            if socket.state() == State::Open { closed_by_peer(ctx, socket) } else { Ok(()) }
-        }
-        SocketEvent::PeerClosed => {
-            if socket.state() == State::Open {
-                closed_by_peer(ctx, socket)
-            } else {
-                Ok(())
-            }
-        }
+        SocketEvent::PeerClosed if socket.state() == State::Open => closed_by_peer(ctx, socket),
+        SocketEvent::TlsFailed(failure, promise) => tls_failed(ctx, socket, &failure, promise),
+        SocketEvent::Destroyed(cut_off) => destroyed(ctx, socket, cut_off),
         SocketEvent::Received(raw) => received(ctx, socket, raw),
-        SocketEvent::PeerEnded => match &socket.extended {
-            Some(extended) if socket.is_open() => delivery::ended(ctx, socket, extended),
-            _ => Ok(()),
-        },
-        SocketEvent::Drained(error) => match &socket.extended {
-            Some(extended) => half_close::ended(ctx, socket, extended, error.as_ref()),
-            None => Ok(()),
-        },
-        SocketEvent::TlsFailed(failure, promise) => {
-            let value = tell(ctx, socket, &failure)?;
-            promise.reject(ctx, value)?;
-            if socket.is_open() { closed_by_peer(ctx, socket) } else { Ok(()) }
-        }
-        SocketEvent::Pumped => match &socket.extended {
-            Some(extended) => pump::finish(ctx, socket, extended),
-            None => Ok(()),
-        },
-        SocketEvent::Broken(failure) => {
-            if socket.is_open() {
-                delivery::break_off(ctx, socket, failure)
-            } else {
-                Ok(())
+        SocketEvent::Broken(failure) if socket.is_open() => delivery::break_off(ctx, socket, failure),
+        // A socket that is closed already has nothing more to say.
+        SocketEvent::Timeout
+        | SocketEvent::ReadFailed(_)
+        | SocketEvent::PeerClosed
+        | SocketEvent::Broken(_) => Ok(()),
+        SocketEvent::PeerEnded | SocketEvent::Drained(_) | SocketEvent::Pumped | SocketEvent::Due => {
+            match &socket.extended {
+                Some(extended) => dispatch_extended(ctx, socket, extended, &event),
+                None => Ok(()),
             }
-        }
-        SocketEvent::Due => match &socket.extended {
-            Some(extended) => delivery::due(ctx, socket, extended),
-            None => Ok(()),
-        },
-        SocketEvent::Destroyed(cut_off) => {
-            refuse_writes(ctx, socket, cut_off)?;
-            // How far the attempt came that is given up.
-            let waited_for = socket.attempt_waits_for();
-            socket.record_attempt();
-            if let Some(connecting) = socket.connecting.take() {
-                refuse_destroyed(ctx, socket, connecting, &waited_for)?;
-            }
-            finish(ctx, socket)
         }
     }
+}
+
+/// The events that only sockets of `senary/tcp` have.
+fn dispatch_extended(
+    ctx: &Ctx<'_>,
+    socket: &Rc<SocketCore>,
+    extended: &Extended,
+    event: &SocketEvent,
+) -> rquickjs::Result<()> {
+    match event {
+        SocketEvent::PeerEnded if socket.is_open() => delivery::ended(ctx, socket, extended),
+        SocketEvent::Drained(error) => half_close::ended(ctx, socket, extended, error.as_ref()),
+        SocketEvent::Pumped => pump::finish(ctx, socket, extended),
+        SocketEvent::Due => delivery::due(ctx, socket, extended),
+        _ => Ok(()),
+    }
+}
+
+fn connected(ctx: &Ctx<'_>, socket: &Rc<SocketCore>) -> rquickjs::Result<()> {
+    // A socket that was destroyed meanwhile has an event of its own behind this one.
+    if socket.state() != State::Opening {
+        return Ok(());
+    }
+    let connecting = socket.connecting.take();
+    socket.opened();
+    call(ctx, socket, EventName::Connect, None)?;
+    if let Some(connecting) = connecting {
+        connecting.promise.resolve(ctx, Value::new_null(ctx.clone()))?;
+    }
+    socket.wake();
+    Ok(())
+}
+
+fn connect_failed(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, failure: &SocketFailure) -> rquickjs::Result<()> {
+    let connecting = socket.connecting.take();
+    // The socket may have been destroyed meanwhile; the failure came first.
+    if socket.state() == State::Opening {
+        socket.connect_failed();
+    }
+    let value = tell(ctx, socket, failure)?;
+    socket.let_go_if_unused();
+    connecting.map_or(Ok(()), |connecting| connecting.promise.reject(ctx, value))
+}
+
+fn data(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, chunk: Chunk) -> rquickjs::Result<()> {
+    socket.data_queued.set(false);
+    if socket.state() == State::Open
+        && let Some(handler) = handler(ctx, socket, EventName::Data)
+    {
+        let data = chunk.into_uint8_array(ctx)?;
+        if socket.hot.count_message() {
+            note_hot_lines(ctx, socket, handler.as_value(), c"write")?;
+        }
+        handler.call::<_, Value<'_>>((data,))?;
+    }
+    socket.wake();
+    Ok(())
+}
+
+fn write_failed(
+    ctx: &Ctx<'_>,
+    socket: &Rc<SocketCore>,
+    failure: &SocketFailure,
+    waiting: Waiting,
+) -> rquickjs::Result<()> {
+    let value = tell(ctx, socket, failure)?;
+    match (waiting, &socket.extended) {
+        (Waiting::Promise(promise) | Waiting::StartTls(promise), _) => promise.reject(ctx, value),
+        (Waiting::Request(serial), Some(extended)) => {
+            delivery::request_not_sent(ctx, socket, extended, serial, failure)
+        }
+        (Waiting::Request(_) | Waiting::Nothing, _) => Ok(()),
+    }
+}
+
+fn refused(
+    ctx: &Ctx<'_>,
+    socket: &Rc<SocketCore>,
+    failure: &SocketFailure,
+    promise: Resolvers,
+) -> rquickjs::Result<()> {
+    socket.refusals.set(socket.refusals.get().saturating_sub(1));
+    let told = tell(ctx, socket, failure);
+    socket.let_go_if_unused();
+    promise.reject(ctx, told?)
+}
+
+fn read_failed(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, failure: &SocketFailure) -> rquickjs::Result<()> {
+    if listens(ctx, socket, EventName::Error) {
+        tell(ctx, socket, failure)?;
+    } else {
+        log::error!(error = failure.message.as_str(), method = failure.method.as_str(), module = "tcp"; "Handling TCP error");
+    }
+    // The listener may have destroyed the socket.
+    if socket.state() == State::Open { closed_by_peer(ctx, socket) } else { Ok(()) }
+}
+
+fn tls_failed(
+    ctx: &Ctx<'_>,
+    socket: &Rc<SocketCore>,
+    failure: &SocketFailure,
+    promise: Resolvers,
+) -> rquickjs::Result<()> {
+    let value = tell(ctx, socket, failure)?;
+    promise.reject(ctx, value)?;
+    if socket.is_open() { closed_by_peer(ctx, socket) } else { Ok(()) }
+}
+
+fn destroyed(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, cut_off: CutOff) -> rquickjs::Result<()> {
+    refuse_writes(ctx, socket, cut_off)?;
+    // What the connect that is given up was waiting for.
+    let waited_for = socket.attempt_waits_for();
+    socket.record_attempt();
+    if let Some(connecting) = socket.connecting.take() {
+        refuse_destroyed(ctx, socket, connecting, &waited_for)?;
+    }
+    finish(ctx, socket)
 }
 
 /// Bytes have come to a socket of `senary/tcp`: raw to who listens to them, then as messages.
