@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use senary::cli::{self, Command};
 use senary::environment::Environment;
-use senary::logging::Target;
+use senary::logging::LogDestination;
 use senary::options::{OptionLayers, ScriptOptions};
 use senary::settings::{GlobalSettings, RuntimeSettings};
 use senary::plan::{ScriptFacts, TestPlan};
@@ -21,7 +21,7 @@ fuzz_target!(|text: &str| {
     cli::scan_log_flags(&args);
     let Ok(cli) = cli::parse(args) else { return };
     let global = GlobalSettings::new(&cli.global, &env);
-    let _ = Target::parse(global.log.output.as_deref().unwrap_or_default());
+    let _ = LogDestination::parse(global.log.output.as_deref().unwrap_or_default());
     for source in &global.secret_sources {
         senary_modules::fuzzing::secret_source(source, text);
     }

@@ -3,8 +3,6 @@
 //! Knows neither JavaScript nor sockets: a VU is a trait. Times and rates are decided here; what an
 //! iteration does is not.
 
-mod control;
-mod crew;
 mod executor;
 mod idle;
 mod live;
@@ -15,6 +13,7 @@ pub mod pacer;
 pub mod plan;
 mod pool;
 pub mod progress;
+mod reporter;
 pub mod saturation;
 pub mod scheduler;
 pub mod segment;
@@ -23,6 +22,7 @@ pub mod state;
 mod tally;
 pub mod vu;
 pub mod worker;
+mod workers;
 
 pub use live::RecentTimes;
 pub use machine_memory::MachineMemory;

@@ -170,7 +170,7 @@ struct Look {
 /// Windows are at least this long, because the caller looks every second, no matter when scenarios began.
 const WINDOW: Duration = Duration::from_millis(950);
 /// A last window that is shorter than this says too little.
-const LEAST_LAST_WINDOW: Duration = Duration::from_millis(500);
+const MIN_LAST_WINDOW: Duration = Duration::from_millis(500);
 
 impl Meter {
     pub(crate) fn new(workers: usize, held_up: HeldUp) -> Self {
@@ -207,7 +207,7 @@ impl Meter {
 
     /// The scenarios have ended. A last window that is short is not judged, but what was counted in it counts.
     pub(crate) fn end(&self) {
-        self.look_back(LEAST_LAST_WINDOW);
+        self.look_back(MIN_LAST_WINDOW);
         let last = self.counted();
         let mut state = self.lock();
         state.evidence.add_counts(&last);

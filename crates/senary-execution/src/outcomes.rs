@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::tally::CELLS;
 
 /// The end of a scenario was silent if nothing succeeded in it for this long at least,
-const LEAST_SILENCE: Duration = Duration::from_secs(2);
+const MIN_SILENCE: Duration = Duration::from_secs(2);
 /// and for this many times the longest gap between two successes before.
 const TIMES_AS_LONG: u32 = 5;
 
@@ -91,7 +91,7 @@ impl OutcomeMeter {
         let silence = Duration::from_nanos(silence);
         // Seen from one worker, successes are further apart than they are: that is on the safe side.
         let usual = Duration::from_nanos(latest(|cell| &cell.longest_gap));
-        let is_remarkable = succeeded > 0 && silence >= LEAST_SILENCE.max(usual * TIMES_AS_LONG);
+        let is_remarkable = succeeded > 0 && silence >= MIN_SILENCE.max(usual * TIMES_AS_LONG);
         Outcomes {
             succeeded,
             failed: all(|cell| &cell.failed).sum(),

@@ -21,7 +21,7 @@ use crate::worker::{BatchSink, Clock, FLUSH_EVERY, RunContext};
 const GAUGES_EVERY: Duration = Duration::from_secs(1);
 
 /// The scheduler's own samples, and what its parts need to record them.
-pub(crate) struct Control {
+pub(crate) struct RunReporter {
     pub(crate) state: Arc<ExecutionState>,
     pub(crate) clock: Clock,
     recorder: Mutex<Recorder>,
@@ -36,7 +36,7 @@ pub(crate) struct Control {
     pub(crate) inline: bool,
 }
 
-impl Control {
+impl RunReporter {
     /// The samples come from `producer`; `end` is cancelled when the run is to end.
     pub(crate) fn new(
         producer: ProducerId,

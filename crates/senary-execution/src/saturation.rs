@@ -27,7 +27,7 @@ const EXHAUSTED: f64 = 0.01;
 const SCARCE_MEMORY: f64 = 0.02;
 /// Evidence is sustained if it fills a fifth of the run, and three windows at least, or ten seconds on end.
 const SUSTAINED_SHARE: f64 = 0.2;
-const LEAST_WINDOWS: u32 = 3;
+const MIN_WINDOWS: u32 = 3;
 const ON_END: Duration = Duration::from_secs(10);
 /// More time in the queue for a core than on one, while the process had less than this share of all cores: others
 /// have them.
@@ -170,7 +170,7 @@ impl Sustained {
 
     fn is_enough(&self, of: Duration) -> bool {
         let share = self.total.as_secs_f64() >= of.as_secs_f64() * SUSTAINED_SHARE;
-        self.windows >= LEAST_WINDOWS && (share || self.longest >= ON_END)
+        self.windows >= MIN_WINDOWS && (share || self.longest >= ON_END)
     }
 }
 

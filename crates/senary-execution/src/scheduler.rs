@@ -15,17 +15,17 @@ use tokio::task::{JoinSet, spawn_local, yield_now};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::control::{Control, DroppedIterations};
-use crate::crew::{Crew, Hire, WorkerThread};
 use crate::executor::{self, ActiveScenario, ScenarioRun};
 use crate::meter::{HeldUp, Meter};
 use crate::outcomes::Outcomes;
 use crate::plan::LoadPlan;
 use crate::progress::{ScenarioProgress, ScenarioState};
+use crate::reporter::{DroppedIterations, RunReporter};
 use crate::saturation::Saturation;
 use crate::segment::Striping;
 use crate::vu::{Activation, VuFactory};
 use crate::worker::{RunContext, WorkerContext};
+use crate::workers::{WorkerSeat, WorkerThread, Workers};
 
 /// What a scheduler needs besides the plan and the VUs.
 #[derive(Clone)]
@@ -61,8 +61,8 @@ struct Inner<F: VuFactory> {
     plan: LoadPlan,
     options: SchedulerOptions,
     scenarios: Vec<Arc<ScenarioState>>,
-    crew: Arc<Crew<F>>,
-    control: Arc<Control>,
+    workers: Arc<Workers<F>>,
+    reporter: Arc<RunReporter>,
     /// Cancelled when the run is to end, or the scheduler goes.
     end: CancellationToken,
     /// Cancelled when the scheduler goes; teardown comes before it.
@@ -73,12 +73,12 @@ impl<F: VuFactory> Scheduler<F> {
     /// Starts the worker threads. Their samples come from the producers `0..workers`, the scheduler's own from
     /// the producer `workers`.
     pub fn new(plan: LoadPlan, options: SchedulerOptions, factory: Arc<F>) -> io::Result<Self> {
-        let (inner, hires) = Inner::new(plan, options, false);
+        let (inner, seats) = Inner::new(plan, options, false);
         let mut scheduler = Self { inner, workers: Vec::new() };
-        for hire in hires {
-            let (context, striping) = (scheduler.inner.context(hire.index), scheduler.inner.striping());
-            let meter = scheduler.inner.control.meter.worker(hire.index);
-            let thread = hire.start(factory.clone(), striping, meter, context)?;
+        for seat in seats {
+            let (context, striping) = (scheduler.inner.context(seat.index), scheduler.inner.striping());
+            let meter = scheduler.inner.reporter.meter.worker(seat.index);
+            let thread = seat.start(factory.clone(), striping, meter, context)?;
             scheduler.workers.push(Running::Thread(thread));
         }
         Ok(scheduler)
@@ -87,10 +87,10 @@ impl<F: VuFactory> Scheduler<F> {
     /// Like `new`, but the workers are tasks of the `LocalSet` that calls: everything is on one thread, and
     /// under the clock of its runtime.
     pub fn new_inline(plan: LoadPlan, options: SchedulerOptions, factory: Arc<F>) -> Self {
-        let (inner, hires) = Inner::new(plan, options, true);
-        let workers = hires.into_iter().map(|hire| {
-            let (context, striping) = (inner.context(hire.index), inner.striping());
-            Running::Task(spawn_local(hire.work(factory.clone(), striping, context())))
+        let (inner, seats) = Inner::new(plan, options, true);
+        let workers = seats.into_iter().map(|seat| {
+            let (context, striping) = (inner.context(seat.index), inner.striping());
+            Running::Task(spawn_local(seat.work(factory.clone(), striping, context())))
         });
         let workers = workers.collect();
         Self { inner, workers }
@@ -100,13 +100,13 @@ impl<F: VuFactory> Scheduler<F> {
     /// an error, but also without all VUs). `ExecutionState::initialized_vus` tells how far it is.
     pub async fn initialize(&self) -> Result<(), F::Error> {
         let inner = &self.inner;
-        tokio::spawn(inner.control.clone().report(inner.closed.clone()));
+        tokio::spawn(inner.reporter.clone().report(inner.closed.clone()));
         let stop = inner.end.child_token();
-        let (planned, workers) = (inner.plan.planned_vus(), inner.crew.workers());
+        let (planned, workers) = (inner.plan.planned_vus(), inner.workers.len());
         let (made, mut outcomes) = mpsc::unbounded_channel();
         for first in 1..=(workers as u64).min(planned) {
-            let (made, stop, pool) = (made.clone(), stop.clone(), inner.crew.pool.clone());
-            inner.crew.post(inner.crew.pool.home(first), move |worker| {
+            let (made, stop, pool) = (made.clone(), stop.clone(), inner.workers.pool.clone());
+            inner.workers.post(inner.workers.pool.home(first), move |worker| {
                 let on = worker.clone();
                 worker.spawn(async move {
                     for vu in (first..=planned).step_by(workers) {
@@ -146,16 +146,16 @@ impl<F: VuFactory> Scheduler<F> {
         }
         // Should the caller give up waiting, the scenarios end too.
         let abandoned = self.inner.end.clone().drop_guard();
-        let control = &self.inner.control;
-        control.meter.begin();
+        let reporter = &self.inner.reporter;
+        reporter.meter.begin();
         while scenarios.join_next().await.is_some() {}
-        control.meter.end();
+        reporter.meter.end();
         abandoned.disarm();
     }
 
     /// Whether the generator held the run back so far.
     pub fn saturation(&self) -> Saturation {
-        self.inner.control.meter.judge()
+        self.inner.reporter.meter.judge()
     }
 
     /// What came of the iterations of each scenario that had any, with its name.
@@ -175,7 +175,7 @@ impl<F: VuFactory> Scheduler<F> {
     pub fn watch(&self) -> ProgressWatch {
         ProgressWatch {
             scenarios: self.inner.scenarios.clone().into(),
-            meter: self.inner.control.meter.clone(),
+            meter: self.inner.reporter.meter.clone(),
         }
     }
 
@@ -189,7 +189,7 @@ impl<F: VuFactory> Scheduler<F> {
                 Running::Thread(thread) => thread.join().await,
             }
         }
-        self.inner.control.flush();
+        self.inner.reporter.flush();
     }
 }
 
@@ -218,39 +218,39 @@ impl ProgressWatch {
 }
 
 impl<F: VuFactory> Inner<F> {
-    fn new(plan: LoadPlan, options: SchedulerOptions, inline: bool) -> (Arc<Self>, Vec<Hire<F>>) {
-        let workers = options.workers.max(1);
+    fn new(plan: LoadPlan, options: SchedulerOptions, inline: bool) -> (Arc<Self>, Vec<WorkerSeat<F>>) {
+        let count = options.workers.max(1);
         let planned = plan.planned_vus();
-        let (crew, hires) = Crew::new(workers, planned, plan.max_vus().saturating_sub(planned));
+        let (workers, seats) = Workers::new(count, planned, plan.max_vus().saturating_sub(planned));
         let scenarios = plan.scenarios().iter().map(|scenario| {
             let share = plan.share(scenario);
             Arc::new(ScenarioState::new(scenario.clone(), share))
         });
         let end = options.run.shutdown.token().child_token();
-        let control = Control::new(
-            ProducerId(workers as u32),
+        let reporter = RunReporter::new(
+            ProducerId(count as u32),
             options.run.clone(),
-            Meter::new(workers, options.held_up.clone()),
+            Meter::new(count, options.held_up.clone()),
             options.run_tags.clone(),
             end.clone(),
             inline,
         );
         let inner = Self {
             scenarios: scenarios.collect(),
-            crew: Arc::new(crew),
-            control: Arc::new(control),
+            workers: Arc::new(workers),
+            reporter: Arc::new(reporter),
             end,
             closed: CancellationToken::new(),
             plan,
             options,
         };
-        (Arc::new(inner), hires)
+        (Arc::new(inner), seats)
     }
 
     /// Makes the context of a worker, on its thread.
     fn context(&self, worker: usize) -> impl FnOnce() -> Rc<WorkerContext> + Send + use<F> {
         let run = self.options.run.clone();
-        let (producer, meter) = (ProducerId(worker as u32), self.control.meter.worker(worker));
+        let (producer, meter) = (ProducerId(worker as u32), self.reporter.meter.worker(worker));
         move || WorkerContext::metered(producer, run, meter)
     }
 
@@ -264,7 +264,7 @@ impl<F: VuFactory> Inner<F> {
         if let (Some(()), Some(numbering)) = (self.end.run_until_cancelled(sleep_until(due)).await, numbering)
         {
             let active = self.activate(&state, numbering);
-            executor::run(ScenarioRun::new(active, self.crew.clone(), self.control.clone())).await;
+            executor::run(ScenarioRun::new(active, self.workers.clone(), self.reporter.clone())).await;
         }
         state.mark_ended(self.end.is_cancelled());
     }
@@ -304,6 +304,6 @@ impl<F: VuFactory> Inner<F> {
     fn close(&self) {
         self.end.cancel();
         self.closed.cancel();
-        self.crew.close();
+        self.workers.close();
     }
 }

@@ -24,14 +24,14 @@ use crate::vu::{VuFactory, VuId};
 use crate::worker::WorkerContext;
 
 /// Something to do on a worker.
-enum Post<F: VuFactory> {
+enum WorkerMessage<F: VuFactory> {
     Job(Box<dyn FnOnce(&Rc<Worker<F>>) + Send>),
     Close,
 }
 
 /// All workers, and which of their VUs are free.
-pub(crate) struct Crew<F: VuFactory> {
-    posts: Vec<mpsc::UnboundedSender<Post<F>>>,
+pub(crate) struct Workers<F: VuFactory> {
+    senders: Vec<mpsc::UnboundedSender<WorkerMessage<F>>>,
     pub(crate) pool: Arc<VuPool>,
     unplanned: Mutex<Unplanned>,
 }
@@ -43,22 +43,22 @@ struct Unplanned {
 }
 
 /// A worker that is yet to run: its name and mailbox.
-pub(crate) struct Hire<F: VuFactory> {
+pub(crate) struct WorkerSeat<F: VuFactory> {
     pub(crate) index: usize,
-    posts: mpsc::UnboundedReceiver<Post<F>>,
+    messages: mpsc::UnboundedReceiver<WorkerMessage<F>>,
 }
 
-impl<F: VuFactory> Crew<F> {
+impl<F: VuFactory> Workers<F> {
     /// `planned` VUs are made before the run, and up to `unplanned` more during it.
-    pub(crate) fn new(workers: usize, planned: u64, unplanned: u64) -> (Self, Vec<Hire<F>>) {
-        let (posts, hires) = (0..workers)
+    pub(crate) fn new(workers: usize, planned: u64, unplanned: u64) -> (Self, Vec<WorkerSeat<F>>) {
+        let (senders, seats) = (0..workers)
             .map(|index| {
-                let (sender, posts) = mpsc::unbounded_channel();
-                (sender, Hire { index, posts })
+                let (sender, messages) = mpsc::unbounded_channel();
+                (sender, WorkerSeat { index, messages })
             })
             .unzip();
         let unplanned = Mutex::new(Unplanned { next: planned + 1, left: unplanned });
-        (Self { posts, pool: VuPool::new(workers), unplanned }, hires)
+        (Self { senders, pool: VuPool::new(workers), unplanned }, seats)
     }
 
     /// The number of a VU to make during the run; None if there are as many as there may be.
@@ -69,19 +69,19 @@ impl<F: VuFactory> Crew<F> {
         Some(unplanned.next - 1)
     }
 
-    pub(crate) fn workers(&self) -> usize {
-        self.posts.len()
+    pub(crate) fn len(&self) -> usize {
+        self.senders.len()
     }
 
     /// Runs `job` on a worker. After the end of the worker it is dropped.
     pub(crate) fn post(&self, worker: usize, job: impl FnOnce(&Rc<Worker<F>>) + Send + 'static) {
-        let _ = self.posts[worker].send(Post::Job(Box::new(job)));
+        let _ = self.senders[worker].send(WorkerMessage::Job(Box::new(job)));
     }
 
     /// Lets the workers end, each once its tasks have ended.
     pub(crate) fn close(&self) {
-        for posts in &self.posts {
-            let _ = posts.send(Post::Close);
+        for sender in &self.senders {
+            let _ = sender.send(WorkerMessage::Close);
         }
     }
 }
@@ -149,7 +149,7 @@ impl WorkerThread {
     }
 }
 
-impl<F: VuFactory> Hire<F> {
+impl<F: VuFactory> WorkerSeat<F> {
     /// Starts the worker on a thread of its own.
     pub(crate) fn start(
         self,
@@ -186,7 +186,7 @@ impl<F: VuFactory> Hire<F> {
             Rc::new(Worker { context, factory: factory.clone(), striping, vus: RefCell::default(), busy });
         let context = worker.context.clone();
         let flushing = spawn_local(async move { context.flush_regularly().await });
-        while let Some(Post::Job(job)) = self.posts.recv().await {
+        while let Some(WorkerMessage::Job(job)) = self.messages.recv().await {
             job(&worker);
         }
         let context = worker.context.clone();

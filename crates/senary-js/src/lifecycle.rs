@@ -23,7 +23,7 @@ use crate::properties;
 use crate::settings::VuSettings;
 use crate::value_text::to_text;
 use crate::vu::tags::ITER;
-use crate::vu::{VuInner, failures};
+use crate::vu::{VuEngine, failures};
 
 /// What `handleSummary` returned: where to write what.
 pub type SummaryFiles = Vec<(String, Vec<u8>)>;
@@ -77,23 +77,23 @@ impl Lifecycle {
         let result = local.block_on(&executor, async {
             let id = VuId { in_instance: 0, in_test: 0 };
             let program = &self.bundle.program;
-            let inner = program.init_vu(id, &worker, self.settings.clone(), interrupt).await?;
+            let engine = program.init_vu(id, &worker, self.settings.clone(), interrupt).await?;
             // Thresholds and outputs see what happens in a long call while it lasts.
             let result = tokio::select! {
-                result = call_function(&inner, name, data, interrupt) => result,
+                result = call_function(&engine, name, data, interrupt) => result,
                 never = worker.flush_regularly() => match never {},
             };
-            inner.core.record_data(inner.core.now());
+            engine.core.record_data(engine.core.now());
             let result = result.and_then(|value| {
-                inner.with_script(|ctx| match value.restore(ctx) {
+                engine.with_script(|ctx| match value.restore(ctx) {
                     Ok(value) => take(ctx, value),
                     Err(error) => Err(LifecycleError::Script(ScriptFailure::from_error(ctx, error))),
                 })
             });
             if matches!(result, Err(LifecycleError::Script(ScriptFailure::Interrupted))) {
-                warn_of_live(&inner, name);
+                warn_of_live(&engine, name);
             }
-            inner.abandon();
+            engine.abandon();
             result
         });
         worker.flush();
@@ -105,8 +105,8 @@ impl Lifecycle {
 const MAX_NAMED: usize = 5;
 
 /// Says what a function that was cut off may have waited for.
-fn warn_of_live(inner: &VuInner, name: &str) {
-    let live = inner.core.events.describe_live();
+fn warn_of_live(engine: &VuEngine, name: &str) {
+    let live = engine.core.events.describe_live();
     let Some(first) = live.chunks(MAX_NAMED).next() else { return };
     let more = match live.len() - first.len() {
         0 => String::new(),
@@ -120,12 +120,12 @@ fn warn_of_live(inner: &VuInner, name: &str) {
 
 /// Calls an exported function and waits for its promise, if it is one.
 async fn call_function(
-    inner: &Rc<VuInner>,
+    engine: &Rc<VuEngine>,
     name: &'static str,
     data: Option<&str>,
     interrupt: &CancellationToken,
 ) -> Result<Persistent<Value<'static>>, LifecycleError> {
-    let core = &inner.core;
+    let core = &engine.core;
     let system = core.settings.system_tags;
     core.tags.reset(&core.worker, &core.settings.run_tags, system);
     if system.group {
@@ -136,7 +136,7 @@ async fn call_function(
         core.tags.set_metadata(ITER, Some("0"));
     }
     let result: Rc<RefCell<Option<Persistent<Value<'static>>>>> = Rc::default();
-    let (keep, data, vu) = (result.clone(), data.map(str::to_owned), inner.clone());
+    let (keep, data, vu) = (result.clone(), data.map(str::to_owned), engine.clone());
     let job = Box::new(move |ctx: &Ctx<'_>| {
         let function = vu.export(ctx, name)?;
         let Some(function) = function.as_function() else { return Ok(()) };
@@ -149,8 +149,8 @@ async fn call_function(
         keep.replace(Some(Persistent::save(ctx, value)));
         Ok(())
     });
-    inner.drive(job, interrupt).await.map_err(LifecycleError::Script)?;
-    if !failures::has_settled(inner, name) && name == HANDLE_SUMMARY {
+    engine.drive(job, interrupt).await.map_err(LifecycleError::Script)?;
+    if !failures::has_settled(engine, name) && name == HANDLE_SUMMARY {
         return Err(LifecycleError::SummaryNeverSettled);
     }
     let Some(result) = result.take() else {
@@ -159,7 +159,7 @@ async fn call_function(
             _ => LifecycleError::NotAFunction(name.to_owned()),
         });
     };
-    inner.with_script(|ctx| settled(ctx, result)).map_err(LifecycleError::Script)
+    engine.with_script(|ctx| settled(ctx, result)).map_err(LifecycleError::Script)
 }
 
 /// The value of a promise that nothing can settle any more, or the value itself.

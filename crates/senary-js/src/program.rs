@@ -20,7 +20,7 @@ use crate::script_context::ScriptContext;
 use crate::settings::VuSettings;
 use crate::source::{ModuleStore, files, loader};
 use crate::vu::core::{Interrupt, VuCore, VuHandle};
-use crate::vu::{VuInner, is_pending};
+use crate::vu::{VuEngine, is_pending};
 use crate::{console, globals, wake};
 
 /// The name that options are exported under.
@@ -61,25 +61,26 @@ impl Program {
         worker: &Rc<WorkerContext>,
         settings: Arc<VuSettings>,
         interrupt: &CancellationToken,
-    ) -> Result<Rc<VuInner>, LifecycleError> {
-        let engine = |error: rquickjs::Error| match error {
+    ) -> Result<Rc<VuEngine>, LifecycleError> {
+        let refused = |error: rquickjs::Error| match error {
             rquickjs::Error::Allocation => LifecycleError::system(&std::io::ErrorKind::OutOfMemory.into()),
             error => LifecycleError::Engine(error.to_string()),
         };
         wake::watch();
-        let inner = self.new_engine(id, worker, settings).map_err(engine)?;
-        if let Err(failure) = evaluate(&inner, interrupt).await {
+        let engine = self.new_engine(id, worker, settings).map_err(refused)?;
+        if let Err(failure) = evaluate(&engine, interrupt).await {
             // What stops a module's own code comes out of it as an exception.
-            let stopped = inner.core.aborted.get() || inner.core.interrupt.is_raised();
+            let stopped = engine.core.aborted.get() || engine.core.interrupt.is_raised();
             let failure = if stopped { ScriptFailure::Interrupted } else { failure };
-            inner.abandon();
+            engine.abandon();
             return Err(LifecycleError::Script(failure));
         }
-        inner.core.script_context.set(ScriptContext::Vu);
-        let write_back =
-            |ctx: &Ctx<'_>| inner.core.settings.derived_options.write_back(ctx, &inner.export(ctx, OPTIONS)?);
-        inner.with_script(write_back).map_err(engine)?;
-        Ok(inner)
+        engine.core.script_context.set(ScriptContext::Vu);
+        let write_back = |ctx: &Ctx<'_>| {
+            engine.core.settings.derived_options.write_back(ctx, &engine.export(ctx, OPTIONS)?)
+        };
+        engine.with_script(write_back).map_err(refused)?;
+        Ok(engine)
     }
 
     /// An engine with everything a script may use, and without the script.
@@ -88,7 +89,7 @@ impl Program {
         id: VuId,
         worker: &Rc<WorkerContext>,
         settings: Arc<VuSettings>,
-    ) -> rquickjs::Result<Rc<VuInner>> {
+    ) -> rquickjs::Result<Rc<VuEngine>> {
         let memory = Memory::new(self.runtime.memory_limit);
         let runtime = Runtime::new()?;
         runtime.set_loader(loader::ScriptResolver, loader::ScriptLoader);
@@ -103,9 +104,9 @@ impl Program {
             Interrupt::default(),
             memory,
         );
-        let inner = VuInner::new(core, context, runtime);
-        inner.with_script(|ctx| self.prepare(ctx, &inner.core))?;
-        Ok(inner)
+        let engine = VuEngine::new(core, context, runtime);
+        engine.with_script(|ctx| self.prepare(ctx, &engine.core))?;
+        Ok(engine)
     }
 
     fn prepare(&self, ctx: &Ctx<'_>, core: &Rc<VuCore>) -> rquickjs::Result<()> {
@@ -123,11 +124,11 @@ impl Program {
 }
 
 /// Runs the script's init code.
-async fn evaluate(inner: &Rc<VuInner>, interrupt: &CancellationToken) -> Result<(), ScriptFailure> {
+async fn evaluate(engine: &Rc<VuEngine>, interrupt: &CancellationToken) -> Result<(), ScriptFailure> {
     // Settles with the module: what it was rejected with, or nothing.
     let rejected: Rc<RefCell<Option<Persistent<Value<'static>>>>> = Rc::default();
     let evaluation: Rc<RefCell<Option<Persistent<Promise<'static>>>>> = Rc::default();
-    let (exports, rejection, running) = (inner.clone(), rejected.clone(), evaluation.clone());
+    let (exports, rejection, running) = (engine.clone(), rejected.clone(), evaluation.clone());
     let evaluate = Box::new(move |ctx: &Ctx<'_>| {
         let (namespace, promise) = loader::evaluate_entry(ctx)?;
         exports.exports.replace(Some(Persistent::save(ctx, namespace)));
@@ -138,13 +139,13 @@ async fn evaluate(inner: &Rc<VuInner>, interrupt: &CancellationToken) -> Result<
         })?;
         promise.catch()?.call((This(promise.clone()), on_rejected))
     });
-    inner.drive(evaluate, interrupt).await?;
+    engine.drive(evaluate, interrupt).await?;
     match rejected.take() {
-        None => match evaluation.take().map(|promise| inner.with_script(|ctx| is_pending(ctx, promise))) {
+        None => match evaluation.take().map(|promise| engine.with_script(|ctx| is_pending(ctx, promise))) {
             Some(true) => Err(ScriptFailure::NeverEvaluated),
             _ => Ok(()),
         },
-        Some(reason) => inner.with_script(|ctx| match reason.restore(ctx) {
+        Some(reason) => engine.with_script(|ctx| match reason.restore(ctx) {
             Ok(reason) => Err(ScriptFailure::thrown(ctx, &reason)),
             Err(error) => Err(ScriptFailure::from_error(ctx, error)),
         }),

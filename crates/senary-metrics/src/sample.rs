@@ -84,7 +84,7 @@ impl Sample {
 
 /// A recorder that knows more series, or tag sets, than this forgets them all: a test that puts ever new values into its
 /// tags takes time, not memory.
-pub const MOST_SERIES: usize = 50_000;
+pub const MAX_SERIES: usize = 50_000;
 
 /// Gathers the samples of one worker.
 #[derive(Debug)]
@@ -157,10 +157,10 @@ impl Recorder {
         self.tags.epoch()
     }
 
-    /// Begins a new epoch if there are more than [`MOST_SERIES`]. To be called only where nobody is between asking for an
+    /// Begins a new epoch if there are more than [`MAX_SERIES`]. To be called only where nobody is between asking for an
     /// id and using it, and nothing is pending; ids kept for longer are compared with [`epoch`](Self::epoch).
     pub fn forget_if_full(&mut self) {
-        let is_full = self.series.len() > MOST_SERIES || self.tags.len() > MOST_SERIES;
+        let is_full = self.series.len() > MAX_SERIES || self.tags.len() > MAX_SERIES;
         if is_full && self.samples.is_empty() {
             self.tags.forget();
             self.series = FxHashMap::default();
@@ -206,7 +206,7 @@ mod tests {
             recorder.record(series, 1.0, Timestamp(0));
             series
         };
-        for n in 0..MOST_SERIES {
+        for n in 0..MAX_SERIES {
             record(&mut recorder, n);
         }
         assert!(!recorder.take_batch().unwrap().restarts);

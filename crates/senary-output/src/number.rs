@@ -85,7 +85,7 @@ pub fn size(bytes: f64) -> String {
 }
 
 /// From here on nanoseconds are not told apart: some three hundred years.
-const MOST_NANOS: f64 = 1e19;
+const MAX_NANOS: f64 = 1e19;
 
 /// Milliseconds in the unit that suits them: `392.5µs`, `16.4ms`, `1.23s`, `1m15s`.
 pub fn duration(milliseconds: f64) -> String {
@@ -101,7 +101,7 @@ pub fn duration(milliseconds: f64) -> String {
         // No time is negative; of numbers that were called times all digits are shown.
         return if nanos.is_finite() { fixed(nanos, 0) + "ns" } else { fixed(milliseconds, 0) + "ms" };
     }
-    if nanos >= MOST_NANOS {
+    if nanos >= MAX_NANOS {
         return minutes((milliseconds / 1e3).floor());
     }
     let nanos = nanos as u64;

@@ -46,7 +46,7 @@ impl LifecycleFunction {
 
 /// Why a command did not succeed. The texts are the reference's where people match on them.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub enum CommandError {
     #[error(transparent)]
     Usage(#[from] UsageError),
     #[error(transparent)]
@@ -121,7 +121,7 @@ fn stop_text(reason: &StopReason) -> String {
     }
 }
 
-impl Failure {
+impl CommandError {
     /// What the machine did not give, for what it was needed, and what a user can do about it.
     pub fn system(doing: &'static str) -> impl Fn(io::Error) -> Self {
         move |error| Self::System { doing, reason: explained(&error) }

@@ -4,7 +4,7 @@ use senary_execution::RunContext;
 use senary_metrics::{Details, FailureId, FailureKind, Failures, Results, Timestamp};
 use senary_output::{Finished, WhatWentWrong};
 
-use crate::failure::{Failure, LifecycleFunction};
+use crate::command_error::{CommandError, LifecycleFunction};
 
 /// The failures of a run that has ended.
 pub fn of_run(run: &RunContext, finished: &Finished) -> WhatWentWrong {
@@ -19,7 +19,7 @@ pub fn of_run(run: &RunContext, finished: &Finished) -> WhatWentWrong {
 }
 
 /// `setup()`, `teardown()` or `handleSummary()` failed.
-pub fn of_lifecycle(function: LifecycleFunction, failure: &Failure, now: Timestamp) -> Failures {
+pub fn of_lifecycle(function: LifecycleFunction, failure: &CommandError, now: Timestamp) -> Failures {
     let kind = match function {
         LifecycleFunction::Setup => FailureKind::Setup,
         LifecycleFunction::Teardown => FailureKind::Teardown,

@@ -4,9 +4,9 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use senary::cli::{self, Cli, Command};
+use senary::command_error::CommandError;
 use senary::commands::{archive, completion, deps, echo, inspect, new, tcp};
 use senary::environment::Environment;
-use senary::failure::Failure;
 use senary::settings::GlobalSettings;
 use senary::{features, logging, run, signals, trust, version};
 use senary_js::Allocator;
@@ -48,17 +48,19 @@ fn main() -> ExitCode {
 const MIN_STACK: u64 = 1 << 20;
 
 /// An overflow would end the process without a word of what to do.
-fn check_stack() -> Result<(), Failure> {
+fn check_stack() -> Result<(), CommandError> {
     match limits::raise_stack() {
-        Some(stack) if stack < MIN_STACK => Err(Failure::LittleStack { allowed: stack, needed: MIN_STACK }),
+        Some(stack) if stack < MIN_STACK => {
+            Err(CommandError::LittleStack { allowed: stack, needed: MIN_STACK })
+        }
         _ => Ok(()),
     }
 }
 
-fn start_log(global: &GlobalSettings) -> Result<(), Failure> {
+fn start_log(global: &GlobalSettings) -> Result<(), CommandError> {
     logging::init(&global.log, &global.web).or_else(|error| {
         logging::init(&logging::Settings::default(), &global.web)?;
-        Err(Failure::from(error))
+        Err(CommandError::from(error))
     })?;
     if global.profiling {
         log::warn!("--profiling-enabled has no effect, there is no profiler to serve");
@@ -66,7 +68,7 @@ fn start_log(global: &GlobalSettings) -> Result<(), Failure> {
     Ok(())
 }
 
-fn follow(cli: Cli, global: &GlobalSettings, env: &Environment) -> Result<(), Failure> {
+fn follow(cli: Cli, global: &GlobalSettings, env: &Environment) -> Result<(), CommandError> {
     if let Command::Run(_) | Command::Tcp(_) | Command::Inspect(_) | Command::Archive(_) = &cli.command {
         trust::warn_of_nothing_trusted(env);
     }
@@ -85,12 +87,12 @@ fn follow(cli: Cli, global: &GlobalSettings, env: &Environment) -> Result<(), Fa
     }
 }
 
-fn print(text: &[u8]) -> Result<(), Failure> {
+fn print(text: &[u8]) -> Result<(), CommandError> {
     let written = std::io::stdout().write_all(text);
-    written.map_err(Failure::system("writing to standard output"))
+    written.map_err(CommandError::system("writing to standard output"))
 }
 
 /// What went wrong with a command that has no more to say than that.
-fn command(error: impl std::fmt::Display) -> Failure {
-    Failure::Command(error.to_string())
+fn command(error: impl std::fmt::Display) -> CommandError {
+    CommandError::Command(error.to_string())
 }

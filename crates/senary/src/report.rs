@@ -10,7 +10,7 @@ use senary_metrics::Results;
 use senary_output::{Summary, SummaryOptions, WhatWentWrong, save};
 use tokio_util::sync::CancellationToken;
 
-use crate::failure::{Failure, LifecycleFunction};
+use crate::command_error::{CommandError, LifecycleFunction};
 use crate::settings::SummaryMode;
 use crate::terminal::is_terminal;
 use crate::test_run::{Ended, run_lifecycle};
@@ -25,7 +25,7 @@ pub async fn write(
     script: String,
     no_color: bool,
     signalled: &CancellationToken,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let settings = &ended.plan.summary;
     let mut summary = Summary::new(results, options(ended, script, no_color)).with_failures(wrong);
     let data = if settings.new_machine_readable { summary.machine_readable() } else { summary.legacy_json() };
@@ -36,7 +36,7 @@ pub async fn write(
             files
         }
         Ok(None) => default_files(ended, &summary),
-        Err(failure @ Failure::Stopped(_)) if signalled.is_cancelled() => {
+        Err(failure @ CommandError::Stopped(_)) if signalled.is_cancelled() => {
             outcome = Err(failure);
             default_files(ended, &summary)
         }
@@ -69,9 +69,9 @@ pub async fn write(
 }
 
 /// What a script throws says itself where it went wrong; of what it returns somebody has to.
-fn log_failure(failure: &Failure) {
+fn log_failure(failure: &CommandError) {
     match failure {
-        Failure::Lifecycle(
+        CommandError::Lifecycle(
             LifecycleError::SummaryNotAFunction
             | LifecycleError::SummaryNeverSettled
             | LifecycleError::SummaryNoMap
@@ -90,7 +90,7 @@ async fn custom(
     ended: &Ended,
     data: String,
     signalled: &CancellationToken,
-) -> Result<Option<SummaryFiles>, Failure> {
+) -> Result<Option<SummaryFiles>, CommandError> {
     if !ended.handle.lifecycle.bundle.exports_anything_as(HANDLE_SUMMARY) {
         return Ok(None);
     }

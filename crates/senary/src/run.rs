@@ -17,10 +17,10 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::RunArgs;
+use crate::command_error::CommandError;
 use crate::dashboard::{self, Prepared, Wanted, Watching};
 use crate::environment::Environment;
 use crate::event_loop::event_loop;
-use crate::failure::Failure;
 use crate::http_server::Server;
 use crate::options::OptionLayers;
 use crate::plan::TestPlan;
@@ -29,15 +29,15 @@ use crate::settings::{GlobalSettings, RuntimeSettings};
 use crate::test_run::TestRun;
 use crate::{failures, logging, open_files, report, rest, script, signals, stacks, view, vu_memory};
 
-pub fn run(args: &RunArgs, global: &GlobalSettings, env: &Environment) -> Result<(), Failure> {
+pub fn run(args: &RunArgs, global: &GlobalSettings, env: &Environment) -> Result<(), CommandError> {
     let shutdown = Shutdown::new();
     let runtime = event_loop()?;
     // Before the event loop runs: in it, nothing that fails here could be taken apart.
-    let signalled = signals::watch(shutdown.clone()).map_err(Failure::system("watching for signals"))?;
+    let signalled = signals::watch(shutdown.clone()).map_err(CommandError::system("watching for signals"))?;
     let run = main_line(args, global, env, shutdown.clone(), signalled);
     runtime.block_on(run).map_err(|failure| match shutdown.reason() {
         // What was waited for in vain is not what has failed.
-        Some(reason) if input::was_given_up() => Failure::Stopped(reason.clone()),
+        Some(reason) if input::was_given_up() => CommandError::Stopped(reason.clone()),
         _ => failure,
     })
 }
@@ -48,7 +48,7 @@ async fn main_line(
     env: &Environment,
     shutdown: Shutdown,
     signalled: CancellationToken,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let open_files = senary_net::limits::raise_open_files();
 
     // Arguments → source → bundle → options → plan.
@@ -104,12 +104,12 @@ async fn main_line(
 }
 
 /// The echo server of `--with-echo`, on a free port, and its address in the script's `__ENV`.
-fn start_echo(args: &RunArgs, runtime: &mut RuntimeSettings) -> Result<Option<EchoServer>, Failure> {
+fn start_echo(args: &RunArgs, runtime: &mut RuntimeSettings) -> Result<Option<EchoServer>, CommandError> {
     if !args.config.with_echo.unwrap_or_default() {
         return Ok(None);
     }
     let server = EchoServer::start((Ipv4Addr::LOCALHOST, 0).into(), false)
-        .map_err(Failure::system("starting the echo server"))?;
+        .map_err(CommandError::system("starting the echo server"))?;
     let address = server.address();
     runtime.env.push(("TCP_HOST".to_owned(), address.ip().to_string()));
     runtime.env.push(("TCP_PORT".to_owned(), address.port().to_string()));
@@ -120,7 +120,7 @@ fn open_outputs(
     plan: &TestPlan,
     registry: &Registry,
     env: &Environment,
-) -> Result<Vec<Box<dyn Output>>, Failure> {
+) -> Result<Vec<Box<dyn Output>>, CommandError> {
     let collectors = Value::Object(plan.output_settings.clone());
     let variables = env.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let context = OutputContext {
@@ -133,17 +133,17 @@ fn open_outputs(
     };
     let open = |text: &String| OutputSpec::parse(text)?.create(&context);
     let texts = plan.outputs.iter().filter(|text| !dashboard::is_meant_by(text));
-    texts.map(open).collect::<Result<_, _>>().map_err(Failure::Output)
+    texts.map(open).collect::<Result<_, _>>().map_err(CommandError::Output)
 }
 
 /// The REST API, if an address was given. Only one that was given as a flag has to be had.
-fn serve_api(run: &TestRun, global: &GlobalSettings) -> Result<Option<Server>, Failure> {
+fn serve_api(run: &TestRun, global: &GlobalSettings) -> Result<Option<Server>, CommandError> {
     let Some(address) = &global.address else { return Ok(None) };
     match rest::serve(address, run.handle.clone()) {
         Ok(server) => Ok(Some(server)),
-        Err(error) if global.address_from_flag => Err(Failure::RestApi(error)),
+        Err(error) if global.address_from_flag => Err(CommandError::RestApi(error)),
         Err(error) => {
-            log::warn!("{}", Failure::RestApi(error));
+            log::warn!("{}", CommandError::RestApi(error));
             Ok(None)
         }
     }

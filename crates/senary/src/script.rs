@@ -15,8 +15,8 @@ use serde_json::Value;
 
 use crate::archive::Archive;
 use crate::background::Background;
+use crate::command_error::CommandError;
 use crate::environment::Environment;
-use crate::failure::Failure;
 use crate::logging;
 use crate::options::{Note, OptionLayers, Options, ScriptOptions};
 use crate::plan::{ScriptFacts, TestPlan};
@@ -42,14 +42,14 @@ struct Archived {
 
 /// Reads a test; `-` is standard input. Which kind it is shows in its first bytes, unless `kind` says it: `js` or
 /// `archive`.
-pub fn read(name: &str, kind: Option<&str>, web: &Client) -> Result<Test, Failure> {
-    let cwd = std::env::current_dir().map_err(Failure::system("finding the working directory"))?;
-    let (url, bytes) = read_file(name, &cwd, web).map_err(Failure::Unreadable)?;
+pub fn read(name: &str, kind: Option<&str>, web: &Client) -> Result<Test, CommandError> {
+    let cwd = std::env::current_dir().map_err(CommandError::system("finding the working directory"))?;
+    let (url, bytes) = read_file(name, &cwd, web).map_err(CommandError::Unreadable)?;
     let is_archive = match kind {
         None => Archive::is_archive(&bytes),
         Some("js") => false,
         Some("archive") => true,
-        Some(kind) => return Err(Failure::UnknownType { kind: kind.to_owned(), url }),
+        Some(kind) => return Err(CommandError::UnknownType { kind: kind.to_owned(), url }),
     };
     if !is_archive {
         return Ok(Test { source: source_of(url, &bytes)?, web: web.clone(), archived: None });
@@ -59,8 +59,8 @@ pub fn read(name: &str, kind: Option<&str>, web: &Client) -> Result<Test, Failur
     Ok(Test { source: source_of(url, &script)?, web: web.clone(), archived: Some(archived) })
 }
 
-fn source_of(url: String, bytes: &[u8]) -> Result<ScriptSource, Failure> {
-    ScriptSource::new(url.clone(), bytes).map_err(|error| Failure::Init {
+fn source_of(url: String, bytes: &[u8]) -> Result<ScriptSource, CommandError> {
+    ScriptSource::new(url.clone(), bytes).map_err(|error| CommandError::Init {
         script: name_of(&url),
         error: LifecycleError::Source { url, error },
     })
@@ -120,7 +120,7 @@ pub async fn planned(
     global: &GlobalSettings,
     env: &Environment,
     shutdown: &Shutdown,
-) -> Result<Planned, Failure> {
+) -> Result<Planned, CommandError> {
     let test = loaded(name, runtime, global, env, shutdown).await?;
     let (as_given, plan) = test.plan(layers, runtime)?;
     Ok(Planned { test, as_given, plan })
@@ -133,12 +133,13 @@ pub async fn loaded(
     global: &GlobalSettings,
     env: &Environment,
     shutdown: &Shutdown,
-) -> Result<Loaded, Failure> {
+) -> Result<Loaded, CommandError> {
     let natives = natives(secrets(global, env)?);
     let test = match &runtime.script {
         None => read(name, runtime.source_type.as_deref(), &global.web)?,
         Some(text) => {
-            let cwd = std::env::current_dir().map_err(Failure::system("finding the working directory"))?;
+            let cwd =
+                std::env::current_dir().map_err(CommandError::system("finding the working directory"))?;
             let url = file_url(&cwd.join(name));
             Test { source: source_of(url, text.as_bytes())?, web: global.web.clone(), archived: None }
         }
@@ -163,7 +164,7 @@ impl Loaded {
         &self,
         layers: OptionLayers,
         runtime: &RuntimeSettings,
-    ) -> Result<(Options, TestPlan), Failure> {
+    ) -> Result<(Options, TestPlan), CommandError> {
         let mut consolidated = layers.consolidate(&self.options())?;
         consolidated.notes.iter().for_each(Note::log);
         let (exports, registry) = (self.bundle.exports(), self.bundle.registry());
@@ -174,15 +175,15 @@ impl Loaded {
 }
 
 /// Opens the sources of secrets; whatever they give out is hidden in the log from then on.
-fn secrets(global: &GlobalSettings, env: &Environment) -> Result<Secrets, Failure> {
+fn secrets(global: &GlobalSettings, env: &Environment) -> Result<Secrets, CommandError> {
     let cwd = std::env::current_dir().unwrap_or_default();
     let variable = |name: &str| env.get(name);
     Secrets::new(&global.secret_sources, variable, env.iter(), &cwd, &global.web, logging::redact)
-        .map_err(|error| Failure::Secrets(error.to_string()))
+        .map_err(|error| CommandError::Secrets(error.to_string()))
 }
 
 /// Runs the script's init code for the first time, on a thread of its own: it takes as long as the script likes.
-async fn load(mut test: Test, options: RuntimeOptions, shutdown: &Shutdown) -> Result<Bundle, Failure> {
+async fn load(mut test: Test, options: RuntimeOptions, shutdown: &Shutdown) -> Result<Bundle, CommandError> {
     let name = name_of(&test.source.url);
     let archived_options = test.archived.as_mut().map(|archived| archived.options.take());
     let (store, stop) = (test.into_store(shutdown), shutdown.clone());
@@ -194,24 +195,24 @@ async fn load(mut test: Test, options: RuntimeOptions, shutdown: &Shutdown) -> R
         })
     });
     let doing = "loading the script";
-    let loaded = loading.map_err(Failure::system(doing))?.outcome().await;
-    let loaded = loaded.map_err(|panicked| Failure::System { doing, reason: panicked.to_string() })?;
+    let loaded = loading.map_err(CommandError::system(doing))?.outcome().await;
+    let loaded = loaded.map_err(|panicked| CommandError::System { doing, reason: panicked.to_string() })?;
     let bundle = loaded.map_err(|error| match or_stopped(error, shutdown) {
-        Failure::Lifecycle(error) => Failure::Init { script: name, error },
+        CommandError::Lifecycle(error) => CommandError::Init { script: name, error },
         failure => failure,
     })?;
     if bundle.exports().is_empty() {
-        return Err(Failure::NoExports);
+        return Err(CommandError::NoExports);
     }
     Ok(bundle)
 }
 
 /// What ended a script that was interrupted is the shutdown, not the script.
-pub fn or_stopped(error: LifecycleError, shutdown: &Shutdown) -> Failure {
+pub fn or_stopped(error: LifecycleError, shutdown: &Shutdown) -> CommandError {
     match (error, shutdown.reason()) {
         (LifecycleError::Script(ScriptFailure::Interrupted), Some(reason)) => {
-            Failure::Stopped(reason.clone())
+            CommandError::Stopped(reason.clone())
         }
-        (error, _) => Failure::Lifecycle(error),
+        (error, _) => CommandError::Lifecycle(error),
     }
 }

@@ -17,7 +17,7 @@ use senary_js::source::input;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 use crate::logging;
 
 /// How long the second signal waits for the log to be written.
@@ -56,7 +56,7 @@ pub fn watch(shutdown: Shutdown) -> io::Result<CancellationToken> {
         input::interrupt();
         first.cancel();
         let name = runtime.block_on(next(&mut signals));
-        end_process(&Failure::Stopped(StopReason::Signal { name }));
+        end_process(&CommandError::Stopped(StopReason::Signal { name }));
     };
     std::thread::Builder::new().name("signals".to_owned()).spawn(watching)?;
     Ok(signalled)
@@ -91,7 +91,7 @@ async fn next(signals: &mut [(Signal, &'static str)]) -> &'static str {
 }
 
 /// Says so, if the log is still read: a log that stands still may be what the run could not end for.
-fn end_process(why: &Failure) -> ! {
+fn end_process(why: &CommandError) -> ! {
     let (said, is_said) = channel();
     let say = move || {
         log::error!("Aborting the run at once, in response to a second signal");

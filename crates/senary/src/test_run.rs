@@ -20,7 +20,7 @@ use senary_output::{Finished, Output, Pipeline, PipelineConfig};
 use tokio_util::sync::CancellationToken;
 
 use crate::background::Background;
-use crate::failure::{Failure, LifecycleFunction};
+use crate::command_error::{CommandError, LifecycleFunction};
 use crate::gate::Gate;
 use crate::plan::TestPlan;
 use crate::run_events::{RunEvents, ThresholdState};
@@ -52,7 +52,7 @@ impl TestRun {
         outputs: Vec<Box<dyn Output>>,
         workers: usize,
         shutdown: Shutdown,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, CommandError> {
         let state = Arc::new(ExecutionState::new());
         let events = Arc::<RunEvents>::default();
         let told = (state.clone(), events.clone());
@@ -70,7 +70,7 @@ impl TestRun {
         };
         let factory = Arc::new(JsVuFactory::new(bundle.clone(), settings.clone()));
         let scheduler = Scheduler::new(plan.load.clone(), options, factory)
-            .map_err(Failure::system("starting the workers"))?;
+            .map_err(CommandError::system("starting the workers"))?;
         let next_producer = AtomicU32::new((workers + PRODUCERS_OF_SCHEDULER) as u32);
         let lifecycle = Lifecycle { bundle, settings, run, next_producer };
         let first = plan.load.scenarios().first();
@@ -83,7 +83,7 @@ impl TestRun {
 
     /// Makes the VUs, then setup, the scenarios, teardown. The first failure counts; what must still happen after
     /// it does.
-    pub async fn execute(&self) -> Result<(), Failure> {
+    pub async fn execute(&self) -> Result<(), CommandError> {
         self.enter(RunPhase::InitVus);
         let initialized = self.scheduler.initialize().await;
         initialized.map_err(|error| script::or_stopped(error, &self.handle.run.shutdown))?;
@@ -138,7 +138,7 @@ impl TestRun {
         (ended, finished)
     }
 
-    async fn set_up(&self) -> Result<(), Failure> {
+    async fn set_up(&self) -> Result<(), CommandError> {
         if self.plan.lifecycle.no_setup || !self.handle.lifecycle.bundle.has_export(bundle::SETUP) {
             return Ok(());
         }
@@ -153,7 +153,7 @@ impl TestRun {
     }
 
     /// Runs also after the run was ended early: whatever setup did is undone.
-    async fn tear_down(&self) -> Result<(), Failure> {
+    async fn tear_down(&self) -> Result<(), CommandError> {
         if self.plan.lifecycle.no_teardown || !self.handle.lifecycle.bundle.has_export(bundle::TEARDOWN) {
             return Ok(());
         }
@@ -166,8 +166,8 @@ impl TestRun {
     }
 
     /// Counts what became of a lifecycle function among what went wrong; the end of the whole run is not counted here.
-    fn note(&self, function: LifecycleFunction, failure: &Failure) {
-        if !matches!(failure, Failure::Stopped(_)) {
+    fn note(&self, function: LifecycleFunction, failure: &CommandError) {
+        if !matches!(failure, CommandError::Stopped(_)) {
             let mut failures = failures::of_lifecycle(function, failure, self.handle.run.clock.now());
             self.handle.run.state.take_failures(&mut failures);
         }
@@ -177,9 +177,9 @@ impl TestRun {
         self.handle.enter(phase);
     }
 
-    fn go_on(&self) -> Result<(), Failure> {
+    fn go_on(&self) -> Result<(), CommandError> {
         match self.handle.run.shutdown.reason() {
-            Some(reason) => Err(Failure::Stopped(reason.clone())),
+            Some(reason) => Err(CommandError::Stopped(reason.clone())),
             None => Ok(()),
         }
     }
@@ -192,10 +192,10 @@ fn start_pipeline(
     outputs: Vec<Box<dyn Output>>,
     (state, events): (Arc<ExecutionState>, Arc<RunEvents>),
     shutdown: Shutdown,
-) -> Result<Pipeline, Failure> {
+) -> Result<Pipeline, CommandError> {
     let is_full = plan.summary.mode == SummaryMode::Full;
     let engine = Engine::new(registry.clone(), &plan.thresholds, plan.evaluate_thresholds, is_full)
-        .map_err(|e| Failure::Command(e.to_string()))?;
+        .map_err(|e| CommandError::Command(e.to_string()))?;
     let of_run = state.clone();
     let elapsed = Arc::new(move || of_run.run_duration().as_secs_f64());
     let on_judged = Box::new(move |engine: &Engine| {
@@ -206,7 +206,7 @@ fn start_pipeline(
         shutdown.stop(StopReason::ThresholdsCrossed { metrics: crossed.metrics });
     });
     Pipeline::start(PipelineConfig { engine, outputs, elapsed, on_abort, on_judged })
-        .map_err(Failure::system("starting the metrics pipeline"))
+        .map_err(CommandError::system("starting the metrics pipeline"))
 }
 
 /// What all VUs have to know of the test.
@@ -256,15 +256,15 @@ impl Ended {
     /// How the run ended: what went wrong first counts, then what the script said, then whether the figures can be
     /// trusted (if that matters), then the thresholds, which are judged by these figures, then whether there were figures
     /// (if that matters).
-    pub fn verdict(&self, outcome: Result<(), Failure>, crossed: Crossed) -> Result<(), Failure> {
+    pub fn verdict(&self, outcome: Result<(), CommandError>, crossed: Crossed) -> Result<(), CommandError> {
         outcome?;
         if self.handle.run.state.is_marked_failed() {
-            return Err(Failure::MarkedFailed);
+            return Err(CommandError::MarkedFailed);
         }
         let crossed = if crossed.metrics.is_empty() {
             Ok(())
         } else {
-            Err(Failure::ThresholdsCrossed(crossed.metrics))
+            Err(CommandError::ThresholdsCrossed(crossed.metrics))
         };
         if self.plan.fail_on_saturation && !self.saturation.findings.is_empty() {
             // It is not lost that they were.
@@ -272,10 +272,14 @@ impl Ended {
                 failure.log();
             }
             let remarks = saturation::remarks(&self.saturation).into_iter().map(|remark| remark.text);
-            return Err(Failure::Saturated(remarks.collect()));
+            return Err(CommandError::Saturated(remarks.collect()));
         }
         crossed?;
-        if self.objections.is_empty() { Ok(()) } else { Err(Failure::ProvesNothing(self.objections.clone())) }
+        if self.objections.is_empty() {
+            Ok(())
+        } else {
+            Err(CommandError::ProvesNothing(self.objections.clone()))
+        }
     }
 }
 
@@ -286,10 +290,10 @@ pub async fn run_lifecycle<R: Send + 'static>(
     limit: Duration,
     interrupt: CancellationToken,
     call: impl FnOnce(&Lifecycle, &CancellationToken) -> Result<R, LifecycleError> + Send + 'static,
-) -> Result<R, Failure> {
+) -> Result<R, CommandError> {
     let (on, token) = (handle.clone(), interrupt.clone());
     let running = Background::start(function.name(), move || call(&on.lifecycle, &token));
-    let mut running = running.map_err(Failure::system(function.name()))?;
+    let mut running = running.map_err(CommandError::system(function.name()))?;
     let (outcome, timed_out) = tokio::select! {
         outcome = running.outcome() => (outcome, false),
         () = tokio::time::sleep(limit) => {
@@ -299,9 +303,9 @@ pub async fn run_lifecycle<R: Send + 'static>(
     };
     match outcome {
         Ok(Err(LifecycleError::Script(senary_js::ScriptFailure::Interrupted))) if timed_out => {
-            Err(Failure::Timeout { function, limit })
+            Err(CommandError::Timeout { function, limit })
         }
         Ok(result) => result.map_err(|error| script::or_stopped(error, &handle.run.shutdown)),
-        Err(panicked) => Err(Failure::System { doing: function.name(), reason: panicked.to_string() }),
+        Err(panicked) => Err(CommandError::System { doing: function.name(), reason: panicked.to_string() }),
     }
 }

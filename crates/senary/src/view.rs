@@ -7,7 +7,7 @@ use senary_execution::{LoadPlan, ScenarioProgress};
 use senary_output::Output;
 
 use crate::banner;
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 use crate::logging;
 use crate::progress::{Display, Headline, Progress, Running, Snapshot};
 use crate::run_phase::RunPhase;
@@ -61,7 +61,7 @@ impl View {
     }
 
     /// Shows how far the run is until the result is dropped.
-    pub fn follow(&self, run: &TestRun) -> Result<Progress, Failure> {
+    pub fn follow(&self, run: &TestRun) -> Result<Progress, CommandError> {
         let display = match &self.terminal {
             _ if self.quiet => Display::None,
             Some(terminal) => Display::Bars { terminal: terminal.clone(), color: self.color },
@@ -96,6 +96,6 @@ impl View {
             };
             Snapshot { headline, scenarios, measured }
         };
-        Progress::start(display, snapshot).map_err(Failure::system("starting the progress display"))
+        Progress::start(display, snapshot).map_err(CommandError::system("starting the progress display"))
     }
 }

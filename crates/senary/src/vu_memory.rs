@@ -2,7 +2,7 @@
 
 use std::fs::read_to_string;
 
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 use crate::test_run::TestRun;
 
 /// What a VU takes at the very least, in bytes: one that holds a socket takes twice as much.
@@ -10,11 +10,11 @@ const MIN_PER_VU: u64 = 50_000;
 
 /// Refuses a test whose VUs cannot exist together, whatever the script does. To make them would take all memory there is,
 /// and with it whatever else runs on the machine. Those that an arrival rate may add are made one by one, if at all.
-pub fn refuse_too_many(run: &TestRun) -> Result<(), Failure> {
+pub fn refuse_too_many(run: &TestRun) -> Result<(), CommandError> {
     let vus = run.plan.load.planned_vus();
     match memory() {
         Some(memory) if vus > memory / MIN_PER_VU => {
-            Err(Failure::TooManyVus { vus, most: memory / MIN_PER_VU, memory })
+            Err(CommandError::TooManyVus { vus, most: memory / MIN_PER_VU, memory })
         }
         _ => Ok(()),
     }

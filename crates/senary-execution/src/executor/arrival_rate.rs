@@ -17,13 +17,13 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::scenario::{ActiveScenario, ActiveVu, Deadlines, Presence, ScenarioRun, count, start_vu};
-use crate::control::Control;
-use crate::crew::Crew;
 use crate::pacer::Arrivals;
 use crate::pool::VuLease;
 use crate::progress::ScenarioState;
+use crate::reporter::RunReporter;
 use crate::segment::Striping;
 use crate::vu::VuFactory;
+use crate::workers::Workers;
 
 /// Starts that are late follow at once, and those that the regular end has overtaken by so much never: a rate that cannot be
 /// kept up with would hold the test open for as long as there are iterations left.
@@ -35,18 +35,18 @@ const READY_CHECK: Duration = Duration::from_millis(50);
 /// Takes the pre-allocated VUs and waits until all of them are ready.
 pub(super) async fn prepare<F: VuFactory>(run: &ScenarioRun<F>, arrivals: Arrivals) -> ArrivalRate<F> {
     let share = run.active.state.share;
-    let open = OpenDesk(Arc::new(Desk {
+    let open = OpenDispatch(Arc::new(Dispatch {
         active: run.active.clone(),
-        crew: run.crew.clone(),
-        control: run.control.clone(),
-        idle: IdleVus::new(run.crew.workers()),
+        workers: run.workers.clone(),
+        reporter: run.reporter.clone(),
+        idle: IdleVus::new(run.workers.len()),
         unplanned: AtomicU64::new(share.max_vus - share.vus),
         growing: AtomicBool::new(false),
         warned: AtomicBool::new(false),
     }));
     for lease in run.take_vus().await {
-        let (worker, desk) = (lease.worker, open.0.clone());
-        run.start_vu(lease, async move |vu| desk.serve(vu, worker).await);
+        let (worker, dispatch) = (lease.worker, open.0.clone());
+        run.start_vu(lease, async move |vu| dispatch.serve(vu, worker).await);
     }
     run.active.token.run_until_cancelled(open.0.idle.all_ready(&run.active.state)).await;
     ArrivalRate { open, arrivals }
@@ -54,14 +54,14 @@ pub(super) async fn prepare<F: VuFactory>(run: &ScenarioRun<F>, arrivals: Arriva
 
 /// An arrival rate whose VUs are ready.
 pub(super) struct ArrivalRate<F: VuFactory> {
-    open: OpenDesk<F>,
+    open: OpenDispatch<F>,
     arrivals: Arrivals,
 }
 
 /// Sends the waiting VUs home on drop, whatever the reason.
-struct OpenDesk<F: VuFactory>(Arc<Desk<F>>);
+struct OpenDispatch<F: VuFactory>(Arc<Dispatch<F>>);
 
-impl<F: VuFactory> Drop for OpenDesk<F> {
+impl<F: VuFactory> Drop for OpenDispatch<F> {
     fn drop(&mut self) {
         self.0.idle.close(&self.0.active.state);
     }
@@ -76,7 +76,7 @@ impl<F: VuFactory> ArrivalRate<F> {
             let until = deadlines.regular_end + LATEST_START;
             let schedule =
                 Schedule { arrivals: self.arrivals, numbering, from: deadlines.started, until, next: 0 };
-            if run.control.inline {
+            if run.reporter.inline {
                 token.run_until_cancelled(pace(schedule, &self.open.0, &present)).await;
             } else {
                 pace_on_thread(schedule, self.open.0.clone(), present, token).await;
@@ -126,13 +126,17 @@ impl Iterator for Schedule {
 }
 
 /// Paces as a task: to the resolution of the runtime's timers, under its clock.
-async fn pace<F: VuFactory>(mut schedule: Schedule, desk: &Arc<Desk<F>>, present: &mpsc::WeakSender<()>) {
+async fn pace<F: VuFactory>(
+    mut schedule: Schedule,
+    dispatch: &Arc<Dispatch<F>>,
+    present: &mpsc::WeakSender<()>,
+) {
     while let Some(due) = schedule.next() {
         sleep_until(due).await;
         if Instant::now() > schedule.until {
-            return desk.drop_iterations(1 + schedule.remaining());
+            return dispatch.drop_iterations(1 + schedule.remaining());
         }
-        desk.start_iteration(due, present);
+        dispatch.start_iteration(due, present);
     }
 }
 
@@ -140,13 +144,13 @@ async fn pace<F: VuFactory>(mut schedule: Schedule, desk: &Arc<Desk<F>>, present
 /// tick in milliseconds; and it is not kept waiting by what VUs do. Starts it is late for follow at once.
 async fn pace_on_thread<F: VuFactory>(
     schedule: Schedule,
-    desk: Arc<Desk<F>>,
+    dispatch: Arc<Dispatch<F>>,
     present: mpsc::WeakSender<()>,
     token: &CancellationToken,
 ) {
     let (ended, mut end) = oneshot::channel::<()>();
-    let (stop, name) = (token.clone(), format!("pacer-{}", desk.active.state.labels().0));
-    let (mut on_thread, at, from) = (schedule.clone(), desk.clone(), present.clone());
+    let (stop, name) = (token.clone(), format!("pacer-{}", dispatch.active.state.labels().0));
+    let (mut on_thread, at, from) = (schedule.clone(), dispatch.clone(), present.clone());
     let pacer = thread::Builder::new().name(name).spawn(move || {
         let _ended = ended;
         while let Some(due) = on_thread.next() {
@@ -174,9 +178,9 @@ async fn pace_on_thread<F: VuFactory>(
             }
         }
         Err(error) => {
-            let (scenario, executor) = desk.active.state.labels();
+            let (scenario, executor) = dispatch.active.state.labels();
             log::warn!(executor, scenario; "Iterations start less punctually: there is no thread to pace them ({error})");
-            token.run_until_cancelled(pace(schedule, &desk, &present)).await;
+            token.run_until_cancelled(pace(schedule, &dispatch, &present)).await;
         }
     }
 }
@@ -191,10 +195,10 @@ impl Drop for PacerThread {
 }
 
 /// Where starts of iterations and idle VUs come together.
-struct Desk<F: VuFactory> {
+struct Dispatch<F: VuFactory> {
     active: Arc<ActiveScenario>,
-    crew: Arc<Crew<F>>,
-    control: Arc<Control>,
+    workers: Arc<Workers<F>>,
+    reporter: Arc<RunReporter>,
     idle: IdleVus,
     /// VUs that may be added.
     unplanned: AtomicU64,
@@ -203,7 +207,7 @@ struct Desk<F: VuFactory> {
     warned: AtomicBool,
 }
 
-impl<F: VuFactory> Desk<F> {
+impl<F: VuFactory> Dispatch<F> {
     /// The life of a VU: it waits for its next iteration until there are no more.
     async fn serve(&self, vu: &mut ActiveVu<'_, F>, worker: usize) {
         self.idle.join(worker);
@@ -229,7 +233,7 @@ impl<F: VuFactory> Desk<F> {
 
     /// Iterations do not start, because no VU is free, or no time is left.
     fn drop_iterations(&self, count: u64) {
-        self.control.record_dropped(&self.active.dropped, count);
+        self.reporter.record_dropped(&self.active.dropped, count);
     }
 
     /// Adds a VU, if one may be added and none is being added.
@@ -246,11 +250,11 @@ impl<F: VuFactory> Desk<F> {
             }
             return;
         }
-        if let Some(vu) = self.crew.claim_unplanned() {
+        if let Some(vu) = self.workers.claim_unplanned() {
             self.unplanned.store(left - 1, Ordering::Relaxed);
             self.growing.store(true, Ordering::Release);
             self.clone().make(vu, present.clone());
-        } else if let Some(lease) = self.crew.pool.try_take() {
+        } else if let Some(lease) = self.workers.pool.try_take() {
             // All VUs there may be were made, for scenarios that came before.
             self.unplanned.store(left - 1, Ordering::Relaxed);
             self.join(lease, present);
@@ -259,14 +263,14 @@ impl<F: VuFactory> Desk<F> {
 
     /// Makes a VU, in the background. Should the scenario end before, later ones may use it.
     fn make(self: Arc<Self>, vu: u64, present: mpsc::WeakSender<()>) {
-        let (crew, home) = (self.crew.clone(), self.crew.pool.home(vu));
-        crew.post(home, move |worker| {
+        let (workers, home) = (self.workers.clone(), self.workers.pool.home(vu));
+        workers.post(home, move |worker| {
             let on = worker.clone();
             worker.spawn(async move {
-                let made = on.create(vu, &self.control.end).await;
+                let made = on.create(vu, &self.reporter.end).await;
                 match made {
-                    Ok(()) => self.join(self.crew.pool.add(vu), &present),
-                    Err(_) if self.control.end.is_cancelled() => {}
+                    Ok(()) => self.join(self.workers.pool.add(vu), &present),
+                    Err(_) if self.reporter.end.is_cancelled() => {}
                     Err(error) => {
                         let id = FailureId::new(FailureKind::Vu, "");
                         on.context.fail(&id, || Details::text(error.to_string()));
@@ -282,10 +286,10 @@ impl<F: VuFactory> Desk<F> {
     /// Lets a further VU wait for iterations, unless all others have gone already.
     fn join(self: &Arc<Self>, lease: VuLease, present: &mpsc::WeakSender<()>) {
         let Some(present) = present.upgrade() else { return };
-        let presence = Presence::new(&self.active.state, self.control.state.clone(), present);
-        let (desk, worker, interrupt) = (self.clone(), lease.worker, self.active.token.child_token());
-        start_vu(&self.crew, self.active.clone(), interrupt, lease, presence, async move |vu| {
-            desk.serve(vu, worker).await;
+        let presence = Presence::new(&self.active.state, self.reporter.state.clone(), present);
+        let (dispatch, worker, interrupt) = (self.clone(), lease.worker, self.active.token.child_token());
+        start_vu(&self.workers, self.active.clone(), interrupt, lease, presence, async move |vu| {
+            dispatch.serve(vu, worker).await;
         });
     }
 }

@@ -9,14 +9,14 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::control::{Control, DroppedIterations};
-use crate::crew::{Crew, Worker};
 use crate::outcomes::Proof;
 use crate::pool::VuLease;
 use crate::progress::ScenarioState;
+use crate::reporter::{DroppedIterations, RunReporter};
 use crate::segment::Striping;
 use crate::state::ExecutionState;
 use crate::vu::{Activation, Iteration, IterationOutcome, Vu, VuFactory, VuId};
+use crate::workers::{Worker, Workers};
 
 /// A VU that ought to be free may be a little late; this often, and this long each time, it is waited for.
 const TAKE_ATTEMPTS: u32 = 5;
@@ -43,8 +43,8 @@ pub(crate) struct Deadlines {
 /// A scenario that runs, as its executor sees it.
 pub(crate) struct ScenarioRun<F: VuFactory> {
     pub(crate) active: Arc<ActiveScenario>,
-    pub(crate) crew: Arc<Crew<F>>,
-    pub(crate) control: Arc<Control>,
+    pub(crate) workers: Arc<Workers<F>>,
+    pub(crate) reporter: Arc<RunReporter>,
     /// Every VU at work holds the sender; the executor gives its own up when it starts no more.
     pub(super) present: Option<mpsc::Sender<()>>,
     departures: mpsc::Receiver<()>,
@@ -62,15 +62,19 @@ pub(crate) struct ActiveScenario {
 }
 
 impl<F: VuFactory> ScenarioRun<F> {
-    pub(crate) fn new(active: Arc<ActiveScenario>, crew: Arc<Crew<F>>, control: Arc<Control>) -> Self {
+    pub(crate) fn new(
+        active: Arc<ActiveScenario>,
+        workers: Arc<Workers<F>>,
+        reporter: Arc<RunReporter>,
+    ) -> Self {
         let (present, departures) = mpsc::channel(1);
-        Self { active, crew, control, present: Some(present), departures }
+        Self { active, workers, reporter, present: Some(present), departures }
     }
 
     /// Takes a free VU. None if the scenario is interrupted, or if there is none for too long.
     pub(super) async fn take_vu(&self) -> Option<VuLease> {
         for _ in 0..TAKE_ATTEMPTS {
-            let taken = timeout(TAKE_PATIENCE, self.crew.pool.take());
+            let taken = timeout(TAKE_PATIENCE, self.workers.pool.take());
             match self.active.token.run_until_cancelled(taken).await {
                 None => return None,
                 Some(Ok(lease)) => return Some(lease),
@@ -111,8 +115,8 @@ impl<F: VuFactory> ScenarioRun<F> {
         work: impl AsyncFnOnce(&mut ActiveVu<'_, F>) + Send + 'static,
     ) {
         let Some(present) = self.present.clone() else { return };
-        let presence = Presence::new(&self.active.state, self.control.state.clone(), present);
-        start_vu(&self.crew, self.active.clone(), interrupt, lease, presence, work);
+        let presence = Presence::new(&self.active.state, self.reporter.state.clone(), present);
+        start_vu(&self.workers, self.active.clone(), interrupt, lease, presence, work);
     }
 
     /// Waits for the end of all VUs that were started.
@@ -123,14 +127,14 @@ impl<F: VuFactory> ScenarioRun<F> {
 }
 
 pub(super) fn start_vu<F: VuFactory>(
-    crew: &Crew<F>,
+    workers: &Workers<F>,
     active: Arc<ActiveScenario>,
     interrupt: CancellationToken,
     lease: VuLease,
     presence: Presence,
     work: impl AsyncFnOnce(&mut ActiveVu<'_, F>) + Send + 'static,
 ) {
-    crew.post(lease.worker, move |worker| {
+    workers.post(lease.worker, move |worker| {
         let on = worker.clone();
         worker.spawn(async move {
             let id = on.id_of(lease.vu);

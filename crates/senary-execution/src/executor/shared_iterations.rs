@@ -27,6 +27,6 @@ pub(super) async fn run<F: VuFactory>(run: &mut ScenarioRun<F>) {
     // Numbers beyond the last were only asked for.
     let left = iterations.saturating_sub(count(&run.active.state.started_iterations.0));
     if left > 0 {
-        run.control.record_dropped(&run.active.dropped, left);
+        run.reporter.record_dropped(&run.active.dropped, left);
     }
 }

@@ -21,7 +21,7 @@ use crate::prefetch::extent;
 use crate::script_context::CurrentContext;
 use crate::settings::VuSettings;
 use crate::slice_clock;
-use crate::vu::VuInner;
+use crate::vu::VuEngine;
 use crate::vu::failures::Clue;
 use crate::vu::tags::VuTags;
 
@@ -54,7 +54,7 @@ pub struct VuCore {
     warned: RefCell<Vec<String>>,
     /// The script of this VU called `exec.test.abort()`.
     pub aborted: Cell<bool>,
-    pub(crate) shell: OnceCell<Weak<VuInner>>,
+    pub(crate) engine: OnceCell<Weak<VuEngine>>,
     /// What the script takes.
     pub memory: Rc<Memory>,
 }
@@ -108,7 +108,7 @@ impl VuCore {
             has_passed: Cell::new(false),
             warned: RefCell::default(),
             aborted: Cell::new(false),
-            shell: OnceCell::new(),
+            engine: OnceCell::new(),
             memory,
         })
     }
@@ -274,11 +274,11 @@ impl VuCore {
 
     /// The addresses that handling an event touches.
     pub fn extents(&self) -> [Range<usize>; 2] {
-        [extent(self), extent(self.shell.get().map_or(std::ptr::null(), Weak::as_ptr))]
+        [extent(self), extent(self.engine.get().map_or(std::ptr::null(), Weak::as_ptr))]
     }
 
-    fn upgraded(&self) -> Option<Rc<VuInner>> {
-        self.shell.get().and_then(Weak::upgrade)
+    fn upgraded(&self) -> Option<Rc<VuEngine>> {
+        self.engine.get().and_then(Weak::upgrade)
     }
 
     /// `__ENV` and `exec` read the scenario from here.

@@ -12,7 +12,7 @@ use senary_metrics::failures::shape;
 use senary_metrics::{Details, FailureId, FailureKind};
 use senary_words::duration::format_go;
 
-use super::VuInner;
+use super::VuEngine;
 use super::core::VuCore;
 use crate::failure::ScriptFailure;
 
@@ -69,7 +69,7 @@ pub fn to_hundredths(duration: Duration) -> Duration {
 }
 
 /// Counts why an iteration did not run to its end.
-pub(crate) fn failed(vu: &VuInner, failure: &ScriptFailure) {
+pub(crate) fn failed(vu: &VuEngine, failure: &ScriptFailure) {
     let core = &vu.core;
     let (kind, text) = match failure {
         ScriptFailure::NoStack { has_begun: false, .. } => return not_begun(core, failure),
@@ -96,12 +96,12 @@ fn not_begun(core: &VuCore, failure: &ScriptFailure) {
 
 /// Counts an iteration that is over, if its function still awaits something that nothing can settle any more; whether it
 /// has settled.
-pub(crate) fn ended(vu: &VuInner) -> bool {
+pub(crate) fn ended(vu: &VuEngine) -> bool {
     has_settled(vu, "")
 }
 
 /// The same for a function that runs once per test.
-pub(crate) fn has_settled(vu: &VuInner, function: &str) -> bool {
+pub(crate) fn has_settled(vu: &VuEngine, function: &str) -> bool {
     let Some(place) = vu.still_awaits() else { return true };
     let text = "nothing is left that could settle what it awaits";
     let id = FailureId { place: &place, ..FailureId::new(FailureKind::NeverSettled, function) };
@@ -110,7 +110,7 @@ pub(crate) fn has_settled(vu: &VuInner, function: &str) -> bool {
 }
 
 /// Counts an iteration that is cut off; its sockets and timers are still there.
-fn interrupted(vu: &VuInner) {
+fn interrupted(vu: &VuEngine) {
     let core = &vu.core;
     if core.aborted.get() {
         // It ended the run itself; that is told on its own.

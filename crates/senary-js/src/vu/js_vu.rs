@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::core::VuCore;
 use super::failures;
 use super::tags::{ITER, SCENARIO, VU};
-use super::{VuInner, cancel_blocked};
+use super::{VuEngine, cancel_blocked};
 use crate::failure::ScriptFailure;
 use crate::globals;
 use crate::lifecycle_error::LifecycleError;
@@ -22,39 +22,39 @@ pub struct JsVu {
     // Values of the engine come before it: fields drop in order.
     function: Option<Persistent<Function<'static>>>,
     setup_data: Option<Persistent<Value<'static>>>,
-    inner: Rc<VuInner>,
+    engine: Rc<VuEngine>,
     program: Arc<Program>,
     /// Its engine ran out of memory, and could not be replaced yet.
     is_broken: bool,
 }
 
 impl JsVu {
-    pub(crate) fn new(inner: Rc<VuInner>, program: Arc<Program>) -> Self {
-        Self { function: None, setup_data: None, inner, program, is_broken: false }
+    pub(crate) fn new(engine: Rc<VuEngine>, program: Arc<Program>) -> Self {
+        Self { function: None, setup_data: None, engine, program, is_broken: false }
     }
 
     /// The end of the VU, as far as others see it: its connections are closed, and recorded.
     pub(crate) fn close(&self) {
-        self.inner.close_residents();
+        self.engine.close_residents();
     }
 
     /// Gives the VU a new engine, in which the script's init code runs again: one that ran out of memory may hold what
     /// the script keeps between iterations, and allocations may have failed in the middle of anything.
     async fn start_over(&mut self, interrupt: &CancellationToken) -> Result<(), ScriptFailure> {
-        let old = self.inner.core.clone();
+        let old = self.engine.core.clone();
         // What it holds is let go of before the new one is made.
         self.function = None;
         self.setup_data = None;
         let made = self.program.init_vu(old.id, &old.worker, old.settings.clone(), interrupt).await;
-        let inner = made.map_err(|error| match error {
+        let engine = made.map_err(|error| match error {
             LifecycleError::Script(failure) => failure,
             other => ScriptFailure::Exception(other.to_string()),
         })?;
-        self.inner = inner;
+        self.engine = engine;
         if let Some(activation) = old.activation() {
             self.activate(&activation);
         }
-        let core = &self.inner.core;
+        let core = &self.engine.core;
         core.iteration.set(old.iteration.get());
         core.iterations_begun.set(old.iterations_begun.get());
         core.iterations_in_scenario.set(old.iterations_in_scenario.get());
@@ -73,22 +73,22 @@ impl JsVu {
         let (Some(function), Some(data)) = (self.function.clone(), self.setup_data.clone()) else {
             return Ok(());
         };
-        let begun = self.inner.core.iterations_begun.get() - 1;
-        let inner = self.inner.clone();
+        let begun = self.engine.core.iterations_begun.get() - 1;
+        let engine = self.engine.clone();
         let job = Box::new(move |ctx: &rquickjs::Ctx<'_>| {
             ctx.globals().set(globals::ITER, begun as f64)?;
             let data = data.restore(ctx)?;
             let value = function.restore(ctx)?.call::<_, Value<'_>>((data,))?;
-            inner.awaits(ctx, &value);
+            engine.awaits(ctx, &value);
             Ok(())
         });
-        self.inner.drive(job, interrupt).await
+        self.engine.drive(job, interrupt).await
     }
 
     /// Parsed once per VU: what iterations change in it stays changed for the VU's later ones.
     fn parse_setup_data(&self) -> Result<Persistent<Value<'static>>, ScriptFailure> {
-        let json = self.inner.core.settings.setup_data.get();
-        self.inner.with_script(|ctx| {
+        let json = self.engine.core.settings.setup_data.get();
+        self.engine.with_script(|ctx| {
             let value = match json {
                 Some(json) => ctx.json_parse(&*json).map_err(|e| ScriptFailure::from_error(ctx, e))?,
                 None => Value::new_undefined(ctx.clone()),
@@ -98,7 +98,7 @@ impl JsVu {
     }
 
     fn log(&self, failure: &ScriptFailure) {
-        let activation = self.inner.core.activation();
+        let activation = self.engine.core.activation();
         let (executor, scenario) =
             activation.as_ref().map_or(("", ""), |a| (a.executor, a.scenario.as_str()));
         match failure {
@@ -118,7 +118,7 @@ impl JsVu {
 
 impl Vu for JsVu {
     fn activate(&mut self, activation: &Arc<Activation>) {
-        let core = &self.inner.core;
+        let core = &self.engine.core;
         let system = core.settings.system_tags;
         let mut base = core.settings.run_tags.merged(activation.tags.iter());
         if system.scenario {
@@ -130,10 +130,10 @@ impl Vu for JsVu {
         }
         core.iterations_in_scenario.set(0);
         core.activation.replace(Some(activation.clone()));
-        self.function = self.inner.with_script(|ctx| {
+        self.function = self.engine.with_script(|ctx| {
             // Fails only when memory is out; then the iteration will say so.
             let _ = globals::reset_env(ctx);
-            let function = self.inner.export(ctx, &activation.exec).ok()?;
+            let function = self.engine.export(ctx, &activation.exec).ok()?;
             Some(Persistent::save(ctx, function.as_function()?.clone()))
         });
     }
@@ -143,7 +143,7 @@ impl Vu for JsVu {
         iteration: Iteration,
         interrupt: &CancellationToken,
     ) -> IterationOutcome {
-        let mut core = self.inner.core.clone();
+        let mut core = self.engine.core.clone();
         core.iteration.set(iteration);
         core.iterations_begun.set(core.iterations_begun.get() + 1);
         core.iterations_in_scenario.set(core.iterations_in_scenario.get() + 1);
@@ -155,14 +155,14 @@ impl Vu for JsVu {
         let started = Instant::now();
         let outcome = self.run_function(interrupt).await;
         let duration = started.elapsed();
-        core = self.inner.core.clone();
+        core = self.engine.core.clone();
         let (has_settled, unanswered) = match &outcome {
-            Ok(()) => (failures::ended(&self.inner), false),
+            Ok(()) => (failures::ended(&self.engine), false),
             Err(failure) => {
                 self.log(failure);
-                failures::failed(&self.inner, failure);
-                let unanswered = self.inner.was_unanswered();
-                self.inner.abandon();
+                failures::failed(&self.engine, failure);
+                let unanswered = self.engine.was_unanswered();
+                self.engine.abandon();
                 (false, unanswered)
             }
         };
@@ -232,9 +232,9 @@ impl End {
 impl Drop for JsVu {
     fn drop(&mut self) {
         // A scheduler that drops an iteration half-way must not leave script on a coroutine's stack.
-        cancel_blocked(&self.inner);
+        cancel_blocked(&self.engine);
         self.function = None;
         self.setup_data = None;
-        self.inner.abandon();
+        self.engine.abandon();
     }
 }

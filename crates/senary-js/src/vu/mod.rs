@@ -62,7 +62,7 @@ pub(crate) struct Rejection {
 
 pub(crate) type Rejections = Rc<RefCell<Vec<Rejection>>>;
 
-pub struct VuInner {
+pub struct VuEngine {
     // Everything that refers to engine values comes before the engine: fields drop in order.
     /// What the script exports.
     pub(crate) exports: RefCell<Option<Persistent<Object<'static>>>>,
@@ -79,9 +79,9 @@ pub struct VuInner {
     pub(crate) runtime: Runtime,
 }
 
-impl VuInner {
+impl VuEngine {
     pub(crate) fn new(core: Rc<VuCore>, context: Context, runtime: Runtime) -> Rc<Self> {
-        let inner = Rc::new(Self {
+        let engine = Rc::new(Self {
             exports: RefCell::default(),
             awaited: RefCell::default(),
             blocked: RefCell::default(),
@@ -93,11 +93,11 @@ impl VuInner {
             context,
             runtime,
         });
-        inner.track_rejections();
-        inner.watch_interrupt();
-        inner.context.with(|ctx| inner.core.memory.belongs_to(&ctx));
-        let _ = inner.core.shell.set(Rc::downgrade(&inner));
-        inner
+        engine.track_rejections();
+        engine.watch_interrupt();
+        engine.context.with(|ctx| engine.core.memory.belongs_to(&ctx));
+        let _ = engine.core.engine.set(Rc::downgrade(&engine));
+        engine
     }
 
     /// Runs `job` and everything it sets in motion, until nothing is left that could run script.
@@ -420,7 +420,7 @@ impl VuInner {
     }
 }
 
-impl Drop for VuInner {
+impl Drop for VuEngine {
     fn drop(&mut self) {
         self.rejections.borrow_mut().clear();
         self.close_residents();
@@ -442,12 +442,12 @@ async fn is_over(blocked: Blocked) {
 }
 
 /// Ends script that is suspended in a blocking call; afterwards nothing of the VU is on any stack.
-pub(crate) fn cancel_blocked(inner: &Rc<VuInner>) {
-    inner.core.interrupt.raise();
+pub(crate) fn cancel_blocked(engine: &Rc<VuEngine>) {
+    engine.core.interrupt.raise();
     // Bounded: each resumption throws what no script can catch, so script cannot block again for ever.
     for _ in 0..1000 {
-        let Some(suspended) = inner.blocked.take() else { return };
-        inner.settle(suspended.resume(Resume::Cancel));
+        let Some(suspended) = engine.blocked.take() else { return };
+        engine.settle(suspended.resume(Resume::Cancel));
     }
 }
 

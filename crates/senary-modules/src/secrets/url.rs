@@ -31,7 +31,7 @@ struct Pace {
 }
 
 /// Why a request did not give the secret.
-enum Attempt {
+enum FetchError {
     /// The next may succeed.
     Again(String),
     Never(String),
@@ -58,8 +58,8 @@ impl UrlSource {
             let request = tokio::time::timeout(self.options.timeout, self.request(key)).await;
             let reason = match request {
                 Ok(Ok(secret)) => return Ok(secret.into()),
-                Ok(Err(Attempt::Never(reason))) => return Err(failed(key, &reason)),
-                Ok(Err(Attempt::Again(reason))) => reason,
+                Ok(Err(FetchError::Never(reason))) => return Err(failed(key, &reason)),
+                Ok(Err(FetchError::Again(reason))) => reason,
                 Err(_) => format!("no answer within {:?}", self.options.timeout),
             };
             if attempt == self.options.max_retries {
@@ -84,22 +84,22 @@ impl UrlSource {
         }
     }
 
-    async fn request(&self, key: &str) -> Result<String, Attempt> {
+    async fn request(&self, key: &str) -> Result<String, FetchError> {
         let url = self.options.template.replace(KEY, &escaped(key));
         let method = Method::from_bytes(self.options.method.as_bytes()).unwrap_or_default();
         let response = self.web.request(method, &url, &self.options.headers).await;
         let response = response.map_err(|error| match error {
-            WebError::Url(_) | WebError::Header(_) => Attempt::Never(error.to_string()),
-            _ => Attempt::Again(error.to_string()),
+            WebError::Url(_) | WebError::Header(_) => FetchError::Never(error.to_string()),
+            _ => FetchError::Again(error.to_string()),
         })?;
         let status = response.status;
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-            return Err(Attempt::Again(format!("the server answered {status}")));
+            return Err(FetchError::Again(format!("the server answered {status}")));
         }
         if !status.is_success() {
-            return Err(Attempt::Never(format!("the server answered {status}")));
+            return Err(FetchError::Never(format!("the server answered {status}")));
         }
-        secret_in(&response.body, &self.options.response_path).map_err(Attempt::Never)
+        secret_in(&response.body, &self.options.response_path).map_err(FetchError::Never)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::connection::options;
 use senary_js::{bytes, errors, properties, value_text};
 
 /// Where messages end, for each direction.
-pub struct Given<'js> {
+pub struct Framings<'js> {
     pub receive: Receive<'js>,
     /// What `send()` adds; nothing, where a function takes the stream apart.
     pub send: Option<Rc<Framing>>,
@@ -43,7 +43,7 @@ const FORMS: [(&str, &[&str]); 7] = [
 ];
 
 /// `undefined` and `null`: no framing.
-pub fn given<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> rquickjs::Result<Option<Given<'js>>> {
+pub fn given<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> rquickjs::Result<Option<Framings<'js>>> {
     if value.is_undefined() || value.is_null() {
         return Ok(None);
     }
@@ -57,18 +57,18 @@ pub fn given<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> rquickjs::Result<Option
         let (Some(receive), Some(send)) = (one(ctx, &receive)?, one(ctx, &send)?) else {
             return Err(wrong(ctx, "framing: receive and send belong together: give a framing for each"));
         };
-        return Ok(Some(Given { receive: receive.receive, send: send.send }));
+        return Ok(Some(Framings { receive: receive.receive, send: send.send }));
     }
     one(ctx, value)
 }
 
 /// A framing for both directions.
-fn one<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> rquickjs::Result<Option<Given<'js>>> {
+fn one<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> rquickjs::Result<Option<Framings<'js>>> {
     if value.is_undefined() || value.is_null() {
         return Ok(None);
     }
     if let Some(function) = value.as_function() {
-        return Ok(Some(Given { receive: Receive::Function(function.clone()), send: None }));
+        return Ok(Some(Framings { receive: Receive::Function(function.clone()), send: None }));
     }
     let framing = match (value.as_string(), value.as_object()) {
         (Some(name), _) => Framing::named(&name.to_string()?).map_err(|e| wrong(ctx, &e.to_string()))?,
@@ -80,7 +80,7 @@ fn one<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> rquickjs::Result<Option<Given
         }
     };
     let framing = Rc::new(framing);
-    Ok(Some(Given { receive: Receive::Framed(framing.clone()), send: Some(framing) }))
+    Ok(Some(Framings { receive: Receive::Framed(framing.clone()), send: Some(framing) }))
 }
 
 fn checked(ctx: &Ctx<'_>, description: Description) -> rquickjs::Result<Framing> {

@@ -52,9 +52,9 @@ pub async fn run(socket: Rc<SocketCore>, target: ConnectTarget) {
             return;
         }
     }
-    let mut clocks = Clocks::default();
+    let mut deadlines = Deadlines::default();
     run_script(&socket);
-    while poll_fn(|cx| poll_io(&socket, &mut clocks, cx)).await == Next::StartTls {
+    while poll_fn(|cx| poll_io(&socket, &mut deadlines, cx)).await == Next::StartTls {
         // In a box: what most connections have no use for is no part of their future.
         Box::pin(start_tls::upgrade(&socket)).await;
         run_script(&socket);
@@ -76,9 +76,9 @@ enum Next {
     End,
 }
 
-fn poll_io(socket: &Rc<SocketCore>, clocks: &mut Clocks, cx: &mut Context<'_>) -> Poll<Next> {
+fn poll_io(socket: &Rc<SocketCore>, deadlines: &mut Deadlines, cx: &mut Context<'_>) -> Poll<Next> {
     socket.hot.prefetch();
-    clocks.seen = None;
+    deadlines.seen = None;
     loop {
         if socket.stream.borrow().is_none() {
             return Poll::Ready(Next::End);
@@ -91,7 +91,7 @@ fn poll_io(socket: &Rc<SocketCore>, clocks: &mut Clocks, cx: &mut Context<'_>) -
         if !is_served(socket) {
             return Poll::Pending;
         }
-        let mut progress = poll_writes(socket, clocks, cx);
+        let mut progress = poll_writes(socket, deadlines, cx);
         if start_tls::is_due(socket) {
             if progress {
                 run_script(socket);
@@ -100,7 +100,7 @@ fn poll_io(socket: &Rc<SocketCore>, clocks: &mut Clocks, cx: &mut Context<'_>) -
         }
         match socket.extended.as_ref().map_or(Step::Wait, |extended| pump::poll(socket, extended, cx)) {
             Step::Wait => {}
-            Step::Moved(now) => clocks.seen = Some(now),
+            Step::Moved(now) => deadlines.seen = Some(now),
             Step::Tell => progress = true,
             Step::Lost => {
                 run_script(socket);
@@ -109,11 +109,11 @@ fn poll_io(socket: &Rc<SocketCore>, clocks: &mut Clocks, cx: &mut Context<'_>) -
         }
         let wanted = socket.extended.as_ref().is_none_or(|extended| {
             let wants = !extended.pump_reads() && extended.wants_bytes();
-            wants && !clocks.read_gate.is_closed(&extended.throttle.read, cx)
+            wants && !deadlines.read_gate.is_closed(&extended.throttle.read, cx)
         });
         let mut is_quiet = !wanted;
         if wanted && !socket.data_queued.get() && !socket.vu.is_blocked() {
-            match poll_read(socket, clocks, cx) {
+            match poll_read(socket, deadlines, cx) {
                 Poll::Ready(Continue::Yes) => progress = true,
                 Poll::Ready(Continue::No) => {
                     run_script(socket);
@@ -122,8 +122,8 @@ fn poll_io(socket: &Rc<SocketCore>, clocks: &mut Clocks, cx: &mut Context<'_>) -
                 Poll::Pending => is_quiet = true,
             }
         }
-        // Where something moves, the clocks have their turn when it does no more.
-        if !progress && !clocks.poll(socket, is_quiet, cx) {
+        // Where something moves, the deadlines have their turn when it does no more.
+        if !progress && !deadlines.poll(socket, is_quiet, cx) {
             return Poll::Pending;
         }
         run_script(socket);
@@ -148,7 +148,7 @@ enum Continue {
     No,
 }
 
-fn poll_read(socket: &Rc<SocketCore>, clocks: &mut Clocks, cx: &mut Context<'_>) -> Poll<Continue> {
+fn poll_read(socket: &Rc<SocketCore>, deadlines: &mut Deadlines, cx: &mut Context<'_>) -> Poll<Continue> {
     with_buffer(|buffer| {
         let mut stream = socket.stream.borrow_mut();
         let Some(stream) = stream.as_mut() else { return Poll::Ready(Continue::No) };
@@ -175,7 +175,7 @@ fn poll_read(socket: &Rc<SocketCore>, clocks: &mut Clocks, cx: &mut Context<'_>)
                 socket.bytes_read.set(socket.bytes_read.get() + n as u64);
                 let now = Instant::now();
                 let at = socket.vu.worker.clock.at(now);
-                clocks.seen = Some(now);
+                deadlines.seen = Some(now);
                 if socket.idle_timeout.get().is_some() {
                     socket.idle_since.set(now);
                 }
@@ -203,7 +203,7 @@ fn poll_read(socket: &Rc<SocketCore>, clocks: &mut Clocks, cx: &mut Context<'_>)
 }
 
 /// Writes what is queued, in order; whether something was finished.
-fn poll_writes(socket: &Rc<SocketCore>, clocks: &mut Clocks, cx: &mut Context<'_>) -> bool {
+fn poll_writes(socket: &Rc<SocketCore>, deadlines: &mut Deadlines, cx: &mut Context<'_>) -> bool {
     let mut progress = false;
     loop {
         let mut queue = socket.writes.borrow_mut();
@@ -215,7 +215,7 @@ fn poll_writes(socket: &Rc<SocketCore>, clocks: &mut Clocks, cx: &mut Context<'_
         };
         let mut stream = socket.stream.borrow_mut();
         let Some(stream) = stream.as_mut() else { return progress };
-        let done = poll_write(socket, stream, write, &mut clocks.write_gate, cx);
+        let done = poll_write(socket, stream, write, &mut deadlines.write_gate, cx);
         socket.account_wire_bytes();
         let outcome = match done {
             Poll::Pending => return progress,
@@ -284,49 +284,49 @@ fn remember_waker(socket: &SocketCore, cx: &Context<'_>) {
 
 /// What a connection waits for besides its peer.
 #[derive(Default)]
-struct Clocks {
+struct Deadlines {
     /// A moment of this poll, where one is known. A timer that was polled before and is later than that cannot have fired
     /// since, and is not polled again for every message.
     seen: Option<Instant>,
-    silence: Silence,
-    youth: Youth,
+    idle: IdleTimeout,
+    keep_alive: KeepAliveDelay,
     waits: Waits,
     round: Round,
     read_gate: Gate,
     write_gate: Gate,
 }
 
-impl Clocks {
+impl Deadlines {
     /// Whether script has something to hear.
     fn poll(&mut self, socket: &Rc<SocketCore>, is_quiet: bool, cx: &mut Context<'_>) -> bool {
-        let mut progress = is_quiet && self.silence.poll(socket, cx);
+        let mut progress = is_quiet && self.idle.poll(socket, cx);
         if let Some(extended) = &socket.extended {
             progress |= self.waits.poll(socket, extended, self.seen, cx);
             self.round.poll(socket, extended, cx);
         }
         if !progress {
-            self.youth.poll(socket, self.seen, cx);
+            self.keep_alive.poll(socket, self.seen, cx);
         }
         progress
     }
 }
 
 /// How long a connection is not kept alive: less than the silence before a first probe.
-const YOUTH: Duration = Duration::from_secs(10);
+const KEEP_ALIVE_DELAY: Duration = Duration::from_secs(10);
 
 /// Has connections kept alive that are open for some time; many are not.
-struct Youth {
+struct KeepAliveDelay {
     ends: Option<Pin<Box<Sleep>>>,
     is_polled: bool,
 }
 
-impl Default for Youth {
+impl Default for KeepAliveDelay {
     fn default() -> Self {
-        Self { ends: Some(Box::pin(tokio::time::sleep(YOUTH))), is_polled: false }
+        Self { ends: Some(Box::pin(tokio::time::sleep(KEEP_ALIVE_DELAY))), is_polled: false }
     }
 }
 
-impl Youth {
+impl KeepAliveDelay {
     fn poll(&mut self, socket: &SocketCore, seen: Option<Instant>, cx: &mut Context<'_>) {
         let Some(ends) = &mut self.ends else { return };
         if self.is_polled && seen.is_some_and(|now| now < ends.deadline().into_std()) {
@@ -347,11 +347,11 @@ impl Youth {
 
 /// The inactivity timeout: fires once per period in which nothing was received.
 #[derive(Default)]
-struct Silence {
+struct IdleTimeout {
     timer: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
-impl Silence {
+impl IdleTimeout {
     /// Whether a `timeout` event was queued.
     fn poll(&mut self, socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> bool {
         let Some(limit) = socket.idle_timeout.get() else {

@@ -41,7 +41,7 @@ pub enum KeyData {
 
 /// What a key is to be. Lengths are in bits.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum KeyAlgorithm {
     Aes(Algorithm),
     Hmac { hash: Hash, length: Option<u32> },
     Rsa { algorithm: Algorithm, hash: Hash },
@@ -49,7 +49,7 @@ pub enum Target {
     Pbkdf2,
 }
 
-impl Target {
+impl KeyAlgorithm {
     pub fn algorithm(&self) -> Algorithm {
         match self {
             Self::Aes(algorithm) | Self::Rsa { algorithm, .. } | Self::Ec { algorithm, .. } => *algorithm,
@@ -93,13 +93,13 @@ impl Purpose {
     }
 }
 
-pub fn import(data: KeyData, target: &Target, purpose: Purpose) -> Result<Key> {
+pub fn import(data: KeyData, target: &KeyAlgorithm, purpose: Purpose) -> Result<Key> {
     match target {
-        Target::Aes(algorithm) => import_aes(data, *algorithm, purpose),
-        Target::Hmac { hash, length } => import_hmac(data, *hash, *length, purpose),
-        Target::Rsa { algorithm, hash } => import_rsa(data, *algorithm, *hash, purpose),
-        Target::Ec { algorithm, curve } => import_ec(data, *algorithm, *curve, purpose),
-        Target::Pbkdf2 => import_pbkdf2(data, purpose),
+        KeyAlgorithm::Aes(algorithm) => import_aes(data, *algorithm, purpose),
+        KeyAlgorithm::Hmac { hash, length } => import_hmac(data, *hash, *length, purpose),
+        KeyAlgorithm::Rsa { algorithm, hash } => import_rsa(data, *algorithm, *hash, purpose),
+        KeyAlgorithm::Ec { algorithm, curve } => import_ec(data, *algorithm, *curve, purpose),
+        KeyAlgorithm::Pbkdf2 => import_pbkdf2(data, purpose),
     }
 }
 

@@ -15,7 +15,7 @@ use senary_js::vu::work;
 use super::algorithm::{Algorithm, Hash, KeyKind, Parameters, Usage, buffer, integer, text};
 use super::background;
 use super::error::{CryptoError, Name, Refusal};
-use super::formats::{self, Format, Generated, Generation, KeyData, Purpose, Target};
+use super::formats::{self, Format, Generated, Generation, KeyAlgorithm, KeyData, Purpose};
 use super::jwk::Jwk;
 use super::key::{CryptoKey, Key};
 use super::libcrypto::Direction;
@@ -260,18 +260,18 @@ fn generate_key(arguments: &Arguments<'_, '_>) -> Result<Task, Refusal> {
 }
 
 /// What an imported or derived key is to be.
-fn target<'js>(ctx: &Ctx<'js>, parameters: &Parameters<'js>) -> Result<Target, Refusal> {
+fn target<'js>(ctx: &Ctx<'js>, parameters: &Parameters<'js>) -> Result<KeyAlgorithm, Refusal> {
     let algorithm = parameters.algorithm;
     Ok(if algorithm.is_aes() {
-        Target::Aes(algorithm)
+        KeyAlgorithm::Aes(algorithm)
     } else if algorithm.is_rsa() {
-        Target::Rsa { algorithm, hash: parameters.hash(ctx)? }
+        KeyAlgorithm::Rsa { algorithm, hash: parameters.hash(ctx)? }
     } else if algorithm.is_ec() {
-        Target::Ec { algorithm, curve: parameters.curve(ctx)? }
+        KeyAlgorithm::Ec { algorithm, curve: parameters.curve(ctx)? }
     } else if algorithm == Algorithm::Hmac {
-        Target::Hmac { hash: parameters.hash(ctx)?, length: parameters.optional_number("length")? }
+        KeyAlgorithm::Hmac { hash: parameters.hash(ctx)?, length: parameters.optional_number("length")? }
     } else {
-        Target::Pbkdf2
+        KeyAlgorithm::Pbkdf2
     })
 }
 
@@ -358,9 +358,9 @@ fn derive_key(arguments: &Arguments<'_, '_>) -> Result<Task, Refusal> {
     key.allows(parameters.algorithm, Usage::DeriveKey)?;
     let target = target(ctx, &derived)?;
     let length = match &target {
-        Target::Aes(_) => Some(derived.number("length")?),
-        Target::Hmac { hash, length } => Some(length.unwrap_or(hash.block() as u32 * 8)),
-        Target::Pbkdf2 => None,
+        KeyAlgorithm::Aes(_) => Some(derived.number("length")?),
+        KeyAlgorithm::Hmac { hash, length } => Some(length.unwrap_or(hash.block() as u32 * 8)),
+        KeyAlgorithm::Pbkdf2 => None,
         other => return Err(cannot(other.algorithm(), "be derived")),
     };
     let (derivation, is_long) = derivation(ctx, &parameters, &key)?;

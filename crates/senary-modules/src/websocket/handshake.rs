@@ -18,7 +18,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(60);
 const READ_SIZE: usize = 4096;
 
 /// What to ask for, and how.
-pub struct Attempt {
+pub struct SessionRequest {
     /// The error is what is wrong with the URL: to be told as other failures are.
     pub address: Result<Address, String>,
     /// Names in their canonical form, without those that every request has.
@@ -85,7 +85,7 @@ impl From<NetError> for Failed {
 }
 
 /// Opens a session.
-pub(super) async fn open(session: &Session, attempt: &Attempt) -> Result<Connected, Failed> {
+pub(super) async fn open(session: &Session, attempt: &SessionRequest) -> Result<Connected, Failed> {
     let address = match &attempt.address {
         Ok(address) => address,
         Err(text) => return Err(Failed::new("ERR_INVALID_URL", text)),
@@ -97,7 +97,11 @@ pub(super) async fn open(session: &Session, attempt: &Attempt) -> Result<Connect
     }
 }
 
-async fn dial_and_ask(session: &Session, attempt: &Attempt, address: &Address) -> Result<Connected, Failed> {
+async fn dial_and_ask(
+    session: &Session,
+    attempt: &SessionRequest,
+    address: &Address,
+) -> Result<Connected, Failed> {
     let vu = &session.vu;
     let progress = DialProgress::default();
     let options = dial_options(vu, address);
@@ -135,7 +139,7 @@ fn dial_options<'a>(vu: &VuCore, address: &Address) -> DialOptions<'a> {
     DialOptions { tls: address.is_secure.then(Security::default), local_ip, ..DialOptions::default() }
 }
 
-fn request(attempt: &Attempt, address: &Address, key: &str) -> String {
+fn request(attempt: &SessionRequest, address: &Address, key: &str) -> String {
     let mut headers = attempt.headers.clone();
     let has = |headers: &[(String, String)], name: &str| headers.iter().any(|(known, _)| known == name);
     if attempt.compression {

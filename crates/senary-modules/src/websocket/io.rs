@@ -15,7 +15,7 @@ use senary_metrics::registry::builtin;
 use senary_wire::websocket::{Agreement, Incoming, Inflater, Opcode, Receiver, code, describe};
 use tokio::time::Sleep;
 
-use super::handshake::{self, Attempt};
+use super::handshake::{self, SessionRequest};
 use super::session::{Ended, Happened, Phase, Session};
 use crate::connection::buffer::with_buffer;
 
@@ -23,7 +23,7 @@ use crate::connection::buffer::with_buffer;
 const CLOSING: Duration = Duration::from_secs(10);
 
 /// Messages that wait for script, in bytes; with more, the rest of what was read is not looked at yet.
-const MOST_WAITING: usize = 256 << 10;
+const MAX_WAITING: usize = 256 << 10;
 
 /// The part of a VU's memory that one message may take: before it is a value of script, it may be there twice.
 const PART_OF_MEMORY: usize = 4;
@@ -34,7 +34,7 @@ thread_local! {
 }
 
 /// Opens the session and, if that works, serves it to its end.
-pub(super) async fn run(session: Rc<Session>, attempt: Attempt) {
+pub(super) async fn run(session: Rc<Session>, attempt: SessionRequest) {
     let opened = handshake::open(&session, &attempt).await;
     drop(attempt);
     session.account_wire_bytes();
@@ -167,7 +167,7 @@ fn poll_read(session: &Rc<Session>, link: &mut Link, cx: &mut Context<'_>) -> Po
 fn take_apart(session: &Rc<Session>, link: &mut Link, mut bytes: &[u8]) {
     session.owed.answered(session.vu.now());
     let mut received = |link: &mut Link, inflater: &mut Inflater| {
-        while session.waiting() < MOST_WAITING {
+        while session.waiting() < MAX_WAITING {
             match link.receiver.receive(&mut bytes, inflater) {
                 Ok(Some(incoming)) => tell(session, incoming),
                 Ok(None) => break,

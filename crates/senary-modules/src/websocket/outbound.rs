@@ -11,7 +11,7 @@ use senary_net::{NetError, Stream};
 const AT_ONCE: usize = 64;
 
 /// Answers to pings that wait to be sent.
-const MOST_PONGS: usize = 16;
+const MAX_PONGS: usize = 16;
 
 pub struct Frame {
     pub bytes: Vec<u8>,
@@ -40,7 +40,7 @@ impl Outbound {
     pub fn push(&mut self, frame: Frame) {
         if frame.is_pong {
             let last = self.frames.back_mut().filter(|last| last.is_pong && last.written == 0);
-            if let Some(last) = last.filter(|_| self.pongs >= MOST_PONGS && frame.written == 0) {
+            if let Some(last) = last.filter(|_| self.pongs >= MAX_PONGS && frame.written == 0) {
                 *last = frame;
                 return;
             }

@@ -9,7 +9,7 @@ use senary_wire::websocket::canonical;
 
 use super::address::Address;
 use super::cookies::Cookies;
-use super::handshake::Attempt;
+use super::handshake::SessionRequest;
 use crate::connection::options::Tags;
 use crate::metrics::tags_of;
 
@@ -92,14 +92,14 @@ impl<'js> Params<'js> {
     }
 
     /// The attempt to open a session with these parameters.
-    pub fn attempt(self, vu: &VuCore, address: Result<Address, String>) -> Attempt {
+    pub fn attempt(self, vu: &VuCore, address: Result<Address, String>) -> SessionRequest {
         let address = match self.refusal {
             Some(refusal) => Err(refusal),
             None => address,
         };
         let user_agent = self.user_agent.unwrap_or_else(|| vu.settings.user_agent.clone());
         let Self { headers, host, compression, .. } = self;
-        Attempt { address, headers, host, user_agent, compression }
+        SessionRequest { address, headers, host, user_agent, compression }
     }
 }
 

@@ -19,7 +19,7 @@ use senary_wire::websocket::{Closing, Deflater, Opcode, code, encode};
 use tokio::task::AbortHandle;
 
 use super::books::{Naming, SessionBooks};
-use super::handshake::{Answer, Attempt, Connected, Failed};
+use super::handshake::{Answer, Connected, Failed, SessionRequest};
 use super::io;
 use super::outbound::{Frame, Outbound};
 use crate::connection::books::milliseconds;
@@ -152,7 +152,7 @@ impl Session {
     }
 
     /// Opens the session; `hears` hears of what becomes of it.
-    pub fn begin(self: &Rc<Self>, attempt: Attempt, hears: Weak<dyn Hears>) {
+    pub fn begin(self: &Rc<Self>, attempt: SessionRequest, hears: Weak<dyn Hears>) {
         self.hears.replace(Some(hears));
         let task = tokio::task::spawn_local(io::run(self.clone(), attempt));
         self.task.replace(Some(task.abort_handle()));

@@ -48,7 +48,7 @@ enum Connection {
 }
 
 /// An error, and the head of the response if only the body failed.
-type Failure = (HttpError, Option<Head>);
+type FailedExchange = (HttpError, Option<Head>);
 
 impl HttpClient {
     pub fn new(dialer: Arc<Dialer>, options: Arc<HttpOptions>, local_ip: Option<IpAddr>) -> Self {
@@ -90,7 +90,7 @@ impl HttpClient {
         &self.wire
     }
 
-    async fn run(&self, request: &HttpRequest, state: &State) -> Result<(Head, Bytes), Failure> {
+    async fn run(&self, request: &HttpRequest, state: &State) -> Result<(Head, Bytes), FailedExchange> {
         http1::check(request).map_err(without_head)?;
         let path = Path::to(&request.target, &self.options.proxies).map_err(without_head)?;
         let mut retries = 0;
@@ -126,7 +126,7 @@ impl HttpClient {
         way: Way<'_>,
         request: &HttpRequest,
         state: &State,
-    ) -> Option<Result<(Head, Bytes), Failure>> {
+    ) -> Option<Result<(Head, Bytes), FailedExchange>> {
         let options = &self.options;
         let (close, reused) = (options.no_connection_reuse, connection.used);
         let generation = self.pool.borrow().generation;
@@ -291,7 +291,7 @@ impl Drop for Probe<'_> {
     }
 }
 
-fn without_head(error: HttpError) -> Failure {
+fn without_head(error: HttpError) -> FailedExchange {
     (error, None)
 }
 

@@ -14,12 +14,12 @@ const BUFFER: usize = 64 * 1024;
 /// Text on its way to a file or to standard output.
 pub(crate) struct LineFile {
     buffer: Vec<u8>,
-    to: Target,
+    to: Writer,
     /// The path, `None` for standard output.
     path: Option<String>,
 }
 
-enum Target {
+enum Writer {
     Plain(Box<dyn Write + Send>),
     Gzip(Box<GzEncoder<Writable>>),
 }
@@ -29,13 +29,13 @@ impl LineFile {
     /// standard output.
     pub(crate) fn create(path: Option<&str>) -> io::Result<Self> {
         let Some(path) = path.filter(|path| !matches!(*path, "" | "-")) else {
-            return Ok(Self { buffer: Vec::new(), to: Target::Plain(Box::new(io::stdout())), path: None });
+            return Ok(Self { buffer: Vec::new(), to: Writer::Plain(Box::new(io::stdout())), path: None });
         };
         let file = Writable::create(path)?;
         let to = if path.ends_with(".gz") {
-            Target::Gzip(Box::new(GzEncoder::new(file, Compression::fast())))
+            Writer::Gzip(Box::new(GzEncoder::new(file, Compression::fast())))
         } else {
-            Target::Plain(Box::new(file))
+            Writer::Plain(Box::new(file))
         };
         Ok(Self { buffer: Vec::with_capacity(BUFFER + 4096), to, path: Some(path.to_owned()) })
     }
@@ -58,8 +58,8 @@ impl LineFile {
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.write()?;
         match &mut self.to {
-            Target::Plain(to) => to.flush(),
-            Target::Gzip(_) => Ok(()),
+            Writer::Plain(to) => to.flush(),
+            Writer::Gzip(_) => Ok(()),
         }
     }
 
@@ -67,8 +67,8 @@ impl LineFile {
     pub(crate) fn close(&mut self) -> io::Result<()> {
         self.flush()?;
         match &mut self.to {
-            Target::Plain(_) => Ok(()),
-            Target::Gzip(to) => {
+            Writer::Plain(_) => Ok(()),
+            Writer::Gzip(to) => {
                 to.try_finish()?;
                 to.get_mut().flush()
             }
@@ -77,8 +77,8 @@ impl LineFile {
 
     fn write(&mut self) -> io::Result<()> {
         let result = match &mut self.to {
-            Target::Plain(to) => to.write_all(&self.buffer),
-            Target::Gzip(to) => to.write_all(&self.buffer),
+            Writer::Plain(to) => to.write_all(&self.buffer),
+            Writer::Gzip(to) => to.write_all(&self.buffer),
         };
         self.buffer.clear();
         result

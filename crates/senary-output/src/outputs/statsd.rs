@@ -166,7 +166,7 @@ fn create(
     read(&mut config, table, names, context)?;
     read_argument(&mut config, table, Some("addr"), argument.unwrap_or_default())?;
     let target =
-        Target::open(&config.addr).map_err(|error| format!("{}: {}", config.addr, io_text(&error)))?;
+        Agent::open(&config.addr).map_err(|error| format!("{}: {}", config.addr, io_text(&error)))?;
     Ok(Box::new(StatsD {
         target,
         registry: context.registry.clone(),
@@ -182,12 +182,12 @@ fn create(
 }
 
 /// Where datagrams go. Nothing here waits.
-enum Target {
+enum Agent {
     Udp(UdpSocket),
     Unix(UnixDatagram, String),
 }
 
-impl Target {
+impl Agent {
     fn open(addr: &str) -> io::Result<Self> {
         let path = addr.strip_prefix("unix://").or_else(|| addr.starts_with('/').then_some(addr));
         if let Some(path) = path {
@@ -226,7 +226,7 @@ impl Target {
 struct StatsD {
     config: Config,
     name: String,
-    target: Target,
+    target: Agent,
     registry: Registry,
     series: SeriesMap<Arc<Line>>,
     /// Counts and gauges since the last flush: the value, and how many samples it is made of.

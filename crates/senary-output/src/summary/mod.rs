@@ -89,8 +89,8 @@ pub struct Summary {
     /// Checks and groups of the whole run.
     root: Group,
     /// Checks in order of appearance, groups notwithstanding.
-    checks: Vec<Line>,
-    parts: Vec<Part>,
+    checks: Vec<CheckLine>,
+    parts: Vec<Breakdown>,
     /// Seconds.
     duration: f64,
     wrong: WhatWentWrong,
@@ -118,7 +118,7 @@ enum Values {
 
 /// What came of one check.
 #[derive(Clone, Debug)]
-struct Line {
+struct CheckLine {
     name: String,
     passes: u64,
     fails: u64,
@@ -126,11 +126,11 @@ struct Line {
 
 /// A scenario, or a group within one.
 #[derive(Clone, Debug)]
-struct Part {
+struct Breakdown {
     scenario: String,
     group: Option<String>,
     metrics: Vec<Metric>,
-    checks: Vec<Line>,
+    checks: Vec<CheckLine>,
 }
 
 impl Summary {
@@ -144,7 +144,7 @@ impl Summary {
             metrics
         };
         let lines = |wanted: &dyn Fn(&senary_metrics::engine::CheckResult) -> bool| {
-            let mut lines: Vec<((&str, &str), Line)> = Vec::new();
+            let mut lines: Vec<((&str, &str), CheckLine)> = Vec::new();
             for check in checks.iter().filter(|check| wanted(check)) {
                 let key = (&*check.group, &*check.name);
                 match lines.iter_mut().find(|(known, _)| *known == key) {
@@ -154,13 +154,13 @@ impl Summary {
                     }
                     None => {
                         let (passes, fails) = (check.passes, check.fails);
-                        lines.push((key, Line { name: check.name.to_string(), passes, fails }));
+                        lines.push((key, CheckLine { name: check.name.to_string(), passes, fails }));
                     }
                 }
             }
             lines.into_iter().map(|(_, line)| line).collect::<Vec<_>>()
         };
-        let parts = parts.into_iter().map(|part| Part {
+        let parts = parts.into_iter().map(|part| Breakdown {
             checks: lines(&|check| {
                 check.scenario == part.scenario && part.group.as_ref().is_none_or(|g| *g == check.group)
             }),

@@ -9,7 +9,7 @@ use senary_metrics::engine::ThresholdResult;
 use senary_metrics::group::{SEPARATOR, steps};
 
 use super::failures::Told;
-use super::{Line, Metric, Part, Summary, TrendStat, Values, all_checks};
+use super::{Breakdown, CheckLine, Metric, Summary, TrendStat, Values, all_checks};
 use crate::number::{percentage, plain, value};
 
 /// The scenario that options without scenarios stand for; it has no section of its own.
@@ -172,7 +172,7 @@ impl Summary {
 
     /// Groups outside of named scenarios, then the named scenarios with theirs.
     fn full_sections(&self, text: &mut String) {
-        let unnamed = |part: &&Part| part.scenario.is_empty() || part.scenario == DEFAULT_SCENARIO;
+        let unnamed = |part: &&Breakdown| part.scenario.is_empty() || part.scenario == DEFAULT_SCENARIO;
         let mut outer: Vec<&str> = Vec::new();
         for path in self.parts.iter().filter(unnamed).filter_map(|part| part.group.as_deref()) {
             outer.extend(steps(path).next().map(|(_, path)| path).filter(|path| !outer.contains(path)));
@@ -198,7 +198,8 @@ impl Summary {
 
     /// The blocks of a group's own samples.
     fn own_blocks(&self, scenarios: &[&str], path: &str, indent: &str) -> Vec<String> {
-        let own = |part: &&Part| part.group.as_deref() == Some(path) && scenarios.contains(&&*part.scenario);
+        let own =
+            |part: &&Breakdown| part.group.as_deref() == Some(path) && scenarios.contains(&&*part.scenario);
         self.parts
             .iter()
             .filter(own)
@@ -268,7 +269,7 @@ impl Summary {
     }
 
     /// The blocks of a section, or of a group within one.
-    fn blocks(&self, checks: &[Line], metrics: &[Metric], indent: &str) -> Vec<String> {
+    fn blocks(&self, checks: &[CheckLine], metrics: &[Metric], indent: &str) -> Vec<String> {
         let mut blocks = self.checks(checks, metrics, indent);
         let listed: Vec<_> = metrics.iter().filter(|metric| self.is_listed(metric, metrics)).collect();
         let rows: Vec<_> =
@@ -286,7 +287,7 @@ impl Summary {
         blocks
     }
 
-    fn checks(&self, checks: &[Line], metrics: &[Metric], indent: &str) -> Vec<String> {
+    fn checks(&self, checks: &[CheckLine], metrics: &[Metric], indent: &str) -> Vec<String> {
         let Some((passes, total)) = all_checks(metrics) else { return Vec::new() };
         let per_second = if self.duration > 0.0 { total as f64 / self.duration } else { 0.0 };
         let rate = |passes| (percentage(passes, total), vec![format!("{passes} out of {total}")]);
@@ -307,7 +308,7 @@ impl Summary {
         blocks
     }
 
-    fn check(&self, check: &Line, indent: &str) -> String {
+    fn check(&self, check: &CheckLine, indent: &str) -> String {
         let name = &check.name;
         let (passes, fails) = (check.passes, check.fails);
         if fails == 0 {

@@ -12,18 +12,18 @@ use crate::framing::error::DescriptionError as Error;
 use crate::framing::needles::Needles;
 
 /// The largest `max`: larger messages could not be handed to a script.
-const LARGEST_MAX: u64 = 2 << 30;
-const LONGEST_PART: usize = 64 << 10;
-const LONGEST_DELIMITER: usize = 256;
-const MOST_DIGITS: u64 = 20;
+const MAX_MESSAGE: u64 = 2 << 30;
+const MAX_PART: usize = 64 << 10;
+const MAX_DELIMITER: usize = 256;
+const MAX_DIGITS: u64 = 20;
 
 pub fn check(description: Description) -> Result<Framing, Error> {
     let Description { form, max, mut magic, trailer, empty } = description;
-    if max == 0 || max > LARGEST_MAX {
+    if max == 0 || max > MAX_MESSAGE {
         return Err(Error::Max);
     }
     for (name, part) in [("magic", &magic), ("trailer", &trailer)] {
-        if part.len() > LONGEST_PART {
+        if part.len() > MAX_PART {
             return Err(Error::TooManyBytes(name));
         }
     }
@@ -56,10 +56,10 @@ fn delimiter(description: Delimiters) -> Result<DelimiterKind, Error> {
     if delimiters.iter().any(Bytes::is_empty) {
         return Err(Error::EmptyDelimiter);
     }
-    if delimiters.iter().any(|one| one.len() > LONGEST_DELIMITER) {
+    if delimiters.iter().any(|one| one.len() > MAX_DELIMITER) {
         return Err(Error::DelimiterTooLong);
     }
-    if start.len() > LONGEST_PART {
+    if start.len() > MAX_PART {
         return Err(Error::TooManyBytes("start"));
     }
     if let Some(Escape { map, .. }) = &escape {
@@ -81,11 +81,11 @@ fn length(description: Length, magic: u64) -> Result<LengthKind, Error> {
     let first = matches!(at, None | Some(Place::At(0)));
     let place = match at {
         None | Some(Place::At(0)) => FieldPlace::At(0),
-        Some(Place::At(at)) if at >= LONGEST_PART as u64 => return Err(Error::LengthAt),
+        Some(Place::At(at)) if at >= MAX_PART as u64 => return Err(Error::LengthAt),
         Some(Place::At(at)) => {
             FieldPlace::At(at.checked_sub(magic).ok_or(Error::LengthAtWithinMagic)? as usize)
         }
-        Some(Place::After(bytes)) if bytes.is_empty() || bytes.len() > LONGEST_DELIMITER => {
+        Some(Place::After(bytes)) if bytes.is_empty() || bytes.len() > MAX_DELIMITER => {
             return Err(Error::LengthAfter);
         }
         Some(Place::After(bytes)) => FieldPlace::After(Needles::new(vec![bytes])),
@@ -111,7 +111,7 @@ fn check_notation(notation: &Notation) -> Result<(), Error> {
             if in_a_row && inside { Ok(()) } else { Err(Error::LengthMask) }
         }
         Notation::DecimalUntil { max, .. } | Notation::HexUntil { max, .. }
-            if !(1..=MOST_DIGITS).contains(max) =>
+            if !(1..=MAX_DIGITS).contains(max) =>
         {
             Err(Error::LengthUntilMax)
         }
@@ -127,7 +127,7 @@ fn headers(description: Headers, max: usize) -> Result<HeadersKind, Error> {
     if name.is_empty() || name.contains([':', '\r', '\n']) {
         return Err(Error::HeaderName);
     }
-    if end.as_ref().is_some_and(|end| end.is_empty() || end.len() > LONGEST_DELIMITER) {
+    if end.as_ref().is_some_and(|end| end.is_empty() || end.len() > MAX_DELIMITER) {
         return Err(Error::HeaderEnd);
     }
     let otherwise = otherwise.map(|other| check_otherwise(*other, max)).transpose()?;

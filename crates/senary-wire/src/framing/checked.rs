@@ -11,7 +11,7 @@ use crate::framing::needles::Needles;
 use crate::framing::pattern::Pattern;
 
 /// The most bytes in front of a message that do not belong to it: what comes before a length, a block of headers.
-pub(crate) const LONGEST_PREFIX: usize = 66 << 10;
+pub(crate) const MAX_PREFIX: usize = 66 << 10;
 
 #[derive(Clone, Debug)]
 pub struct Framing {
@@ -100,9 +100,9 @@ impl Kind {
             Self::Delimiter(delimiter) => delimiter.needles.longest(),
             // A line end.
             Self::Lines(_) => 2,
-            Self::Length(length) if !length.keep => LONGEST_PREFIX,
+            Self::Length(length) if !length.keep => MAX_PREFIX,
             Self::Headers(headers) => {
-                let block = if headers.keep { 0 } else { LONGEST_PREFIX };
+                let block = if headers.keep { 0 } else { MAX_PREFIX };
                 let around = |other: &Framing| other.magic.len() + other.kind.limit(0) + other.trailer.len();
                 block + headers.otherwise.as_deref().map_or(0, around)
             }

@@ -1,6 +1,6 @@
 //! Header blocks with the length of a body, as in HTTP, SIP, STOMP and the language server protocol.
 
-use crate::framing::checked::{HeadersKind, LONGEST_PREFIX};
+use crate::framing::checked::{HeadersKind, MAX_PREFIX};
 use crate::framing::error::{Fault, Reason};
 use crate::framing::scan::{Content, MORE, Message, Scan, Scanner, within};
 use crate::framing::view::View;
@@ -30,7 +30,7 @@ impl HeadersState {
             self.block = end;
             let kept = if headers.keep { end } else { 0 };
             within(kept, max)?;
-            if end - kept > LONGEST_PREFIX {
+            if end - kept > MAX_PREFIX {
                 return Err(too_long());
             }
             self.body = self.after_block(headers, &view.slice(0..end))?;
@@ -128,7 +128,7 @@ fn is_blank(view: View<'_>, line_end: usize) -> bool {
 fn still_in_block(headers: &HeadersKind, view: View<'_>, max: usize) -> Result<Scan, Fault> {
     if headers.keep {
         within(view.len(), max)?;
-    } else if view.len() > LONGEST_PREFIX {
+    } else if view.len() > MAX_PREFIX {
         return Err(too_long());
     }
     Ok(MORE)
@@ -136,7 +136,7 @@ fn still_in_block(headers: &HeadersKind, view: View<'_>, max: usize) -> Result<S
 
 /// A block that is stripped from its message does not count for `max`, and has a limit of its own.
 fn too_long() -> Fault {
-    Fault::Invalid { at: LONGEST_PREFIX, reason: Reason::HeaderBlockTooLong }
+    Fault::Invalid { at: MAX_PREFIX, reason: Reason::HeaderBlockTooLong }
 }
 
 /// The value of the first header line with that name, and where in the block it is.

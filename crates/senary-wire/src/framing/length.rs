@@ -1,6 +1,6 @@
 //! Frames whose length stands in them.
 
-use crate::framing::checked::{FieldPlace, LONGEST_PREFIX, LengthKind, Start};
+use crate::framing::checked::{FieldPlace, LengthKind, MAX_PREFIX, Start};
 use crate::framing::description::Notation;
 use crate::framing::error::{Fault, Reason};
 use crate::framing::scan::{Content, MORE, Message, Scan, within};
@@ -100,7 +100,7 @@ impl LengthState {
         if size > max as u64 {
             return Err(Fault::TooLarge { size });
         }
-        within(field.end - kept as usize, LONGEST_PREFIX)?;
+        within(field.end - kept as usize, MAX_PREFIX)?;
         let total = field.end + follow as usize;
         Ok(Some(Known { field_end: field.end, total, empty: field.value == 0 || follow == 0 }))
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::framing::error::{FieldError, TemplateError};
 
 /// The longest place of digits; a number of 64 bits has 20 of them at most.
-const LONGEST_TEXT: usize = 64;
+const MAX_TEXT: usize = 64;
 
 /// A template that has been checked.
 #[derive(Clone, Debug)]
@@ -95,7 +95,7 @@ impl Patch {
     fn check(&self, size: usize) -> Result<(), TemplateError> {
         let most = match self.writing {
             Writing::Binary | Writing::Little => 8,
-            Writing::Decimal | Writing::Hex => LONGEST_TEXT,
+            Writing::Decimal | Writing::Hex => MAX_TEXT,
         };
         if self.bytes == 0 || self.bytes > most {
             return Err(TemplateError::Bytes { most });

@@ -9,9 +9,9 @@ use senary_words::remedy::explained;
 
 use crate::archive::Archive;
 use crate::cli::ArchiveArgs;
+use crate::command_error::CommandError;
 use crate::environment::Environment;
 use crate::event_loop::event_loop;
-use crate::failure::Failure;
 use crate::options::OptionLayers;
 use crate::script::{self, Planned};
 use crate::settings::{GlobalSettings, RuntimeSettings};
@@ -19,15 +19,20 @@ use crate::settings::{GlobalSettings, RuntimeSettings};
 /// Where an archive goes if nothing is said.
 const DEFAULT_FILE: &str = "archive.tar";
 
-pub fn run(args: &ArchiveArgs, global: &GlobalSettings, env: &Environment) -> Result<(), Failure> {
+pub fn run(args: &ArchiveArgs, global: &GlobalSettings, env: &Environment) -> Result<(), CommandError> {
     let archive = event_loop()?.block_on(pack(args, global, env))?;
     let path = args.archive_out.as_deref().unwrap_or(DEFAULT_FILE);
-    write(&archive, path)
-        .map_err(|e| Failure::Command(format!("could not write the archive to {path:?}: {}", explained(&e))))
+    write(&archive, path).map_err(|e| {
+        CommandError::Command(format!("could not write the archive to {path:?}: {}", explained(&e)))
+    })
 }
 
 /// Loads the test as a run would, and checks its options.
-async fn pack(args: &ArchiveArgs, global: &GlobalSettings, env: &Environment) -> Result<Archive, Failure> {
+async fn pack(
+    args: &ArchiveArgs,
+    global: &GlobalSettings,
+    env: &Environment,
+) -> Result<Archive, CommandError> {
     let runtime = RuntimeSettings::new(&args.script.runtime, env, false)?;
     let layers = OptionLayers::read(args.layer()?, env, global.config.as_ref())?;
     let name = args.script.name();

@@ -10,8 +10,8 @@ use senary_modules::MODULES;
 use serde::Serialize;
 
 use crate::cli::DepsArgs;
+use crate::command_error::CommandError;
 use crate::environment::Environment;
-use crate::failure::Failure;
 use crate::script;
 use crate::settings::{GlobalSettings, RuntimeSettings};
 use crate::version::REFERENCE_VERSION;
@@ -37,11 +37,11 @@ struct Report {
 }
 
 /// The list as text or JSON, with its newline.
-pub fn run(args: &DepsArgs, global: &GlobalSettings, env: &Environment) -> Result<String, Failure> {
+pub fn run(args: &DepsArgs, global: &GlobalSettings, env: &Environment) -> Result<String, CommandError> {
     let runtime = RuntimeSettings::new(&args.script.runtime, env, false)?;
     let test = script::read(args.script.name(), runtime.source_type.as_deref(), &global.web)?;
     let store = test.into_store(&Shutdown::new());
-    let dependencies = store.dependencies().map_err(|error| Failure::Init {
+    let dependencies = store.dependencies().map_err(|error| CommandError::Init {
         script: args.script.name().to_owned(),
         error: LifecycleError::Source { url: store.entry.url.clone(), error },
     })?;

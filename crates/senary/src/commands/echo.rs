@@ -9,8 +9,8 @@ use senary_words::remedy::explained;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::EchoArgs;
+use crate::command_error::CommandError;
 use crate::event_loop::event_loop;
-use crate::failure::Failure;
 
 #[derive(Debug, thiserror::Error)]
 pub enum EchoError {
@@ -21,8 +21,8 @@ pub enum EchoError {
 }
 
 /// Serves until Ctrl+C. The first line of standard output is the address, for whoever started it.
-pub fn run(args: &EchoArgs) -> Result<(), Failure> {
-    event_loop()?.block_on(serve(args)).map_err(|error| Failure::Command(error.to_string()))
+pub fn run(args: &EchoArgs) -> Result<(), CommandError> {
+    event_loop()?.block_on(serve(args)).map_err(|error| CommandError::Command(error.to_string()))
 }
 
 async fn serve(args: &EchoArgs) -> Result<(), EchoError> {

@@ -7,27 +7,27 @@ use senary_words::duration;
 use serde_json::{Map, Value};
 
 use crate::cli::InspectArgs;
+use crate::command_error::CommandError;
 use crate::environment::Environment;
 use crate::event_loop::event_loop;
-use crate::failure::Failure;
 use crate::options::{CommandLine, Note, OptionLayers};
 use crate::plan::{TestPlan, judge_values};
 use crate::script;
 use crate::settings::{GlobalSettings, RuntimeSettings};
 
-pub fn run(args: &InspectArgs, global: &GlobalSettings, env: &Environment) -> Result<(), Failure> {
+pub fn run(args: &InspectArgs, global: &GlobalSettings, env: &Environment) -> Result<(), CommandError> {
     let json = event_loop()?.block_on(inspect(args, global, env))?;
     // Only keys that are no text could make this fail.
     let text = serde_json::to_string_pretty(&json).unwrap_or_default();
     let written = std::io::stdout().write_all(text.as_bytes());
-    written.map_err(Failure::system("writing to standard output"))
+    written.map_err(CommandError::system("writing to standard output"))
 }
 
 async fn inspect(
     args: &InspectArgs,
     global: &GlobalSettings,
     env: &Environment,
-) -> Result<Map<String, Value>, Failure> {
+) -> Result<Map<String, Value>, CommandError> {
     let runtime = RuntimeSettings::new(&args.script.runtime, env, false)?;
     let test = script::loaded(args.script.name(), &runtime, global, env, &Shutdown::new()).await?;
     if args.execution_requirements.unwrap_or_default() {

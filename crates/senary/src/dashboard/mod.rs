@@ -38,8 +38,8 @@ use senary_words::{io_text, percent};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::RunArgs;
+use crate::command_error::CommandError;
 use crate::environment::Environment;
-use crate::failure::Failure;
 use crate::http_server::{BindError, Bound, Server};
 use crate::logging::recent;
 use crate::plan::TestPlan;
@@ -71,7 +71,7 @@ pub struct Wanted {
 
 impl Wanted {
     /// What the command line, the plan and the variables ask for.
-    pub fn new(args: &RunArgs, plan: &TestPlan, env: &Environment) -> Result<Self, Failure> {
+    pub fn new(args: &RunArgs, plan: &TestPlan, env: &Environment) -> Result<Self, CommandError> {
         let query = plan.outputs.iter().find_map(|output| query_of(output));
         let settings =
             (plan.dashboard || query.is_some()).then(|| DashboardSettings::read(env, query.flatten()));
@@ -105,7 +105,7 @@ pub struct Prepared {
 
 impl Prepared {
     /// `None` if nothing is wanted.
-    pub fn new(wanted: Wanted, plan: &TestPlan, registry: &Registry) -> Result<Option<Self>, Failure> {
+    pub fn new(wanted: Wanted, plan: &TestPlan, registry: &Registry) -> Result<Option<Self>, CommandError> {
         if wanted.dashboard.is_none() && wanted.report.is_none() {
             return Ok(None);
         }
@@ -150,7 +150,7 @@ impl Prepared {
     }
 
     /// Begins to watch a run that has not started; `url` is where its script was found.
-    pub fn start(self, run: &TestRun, url: &str) -> Result<Watching, Failure> {
+    pub fn start(self, run: &TestRun, url: &str) -> Result<Watching, CommandError> {
         let page_url = self.url();
         let Self { wanted, timeline, sums, bound, record } = self;
         let (state, clock) = (run.handle.run.state.clone(), run.handle.run.clock);
@@ -179,14 +179,14 @@ impl Prepared {
         let thread = thread::Builder::new()
             .name("dashboard".to_owned())
             .spawn(move || follow(&of_report, of_recorder.as_deref(), &ended))
-            .map_err(Failure::system("starting the dashboard"))?;
+            .map_err(CommandError::system("starting the dashboard"))?;
         let following = Some(Following { end, thread });
         Ok(Watching { wanted, report, recorder, clients, server, following })
     }
 }
 
 /// Listens. A port that nobody has chosen may be taken: then another one does.
-fn bind(settings: &DashboardSettings) -> Result<Option<Bound>, Failure> {
+fn bind(settings: &DashboardSettings) -> Result<Option<Bound>, CommandError> {
     let host = &settings.host;
     let host = if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.clone() };
     let at = |port: u16| Bound::new(&format!("{host}:{port}"));
@@ -214,8 +214,8 @@ fn create(path: &Path) -> Result<Record, String> {
 }
 
 /// The dashboard is an output, as far as its name goes.
-fn not_created(reason: &impl ToString) -> Failure {
-    Failure::Output(OutputError::NotCreated { kind: OUTPUT, reason: reason.to_string() })
+fn not_created(reason: &impl ToString) -> CommandError {
+    CommandError::Output(OutputError::NotCreated { kind: OUTPUT, reason: reason.to_string() })
 }
 
 fn test_facts(settings: &DashboardSettings, plan: &TestPlan, url: &str) -> TestFacts {
@@ -274,7 +274,7 @@ impl Watching {
     /// Tells how the run ended and writes the files; then waits for those who still watch, unless the run was ended early.
     pub async fn finish(
         mut self,
-        verdict: &Result<(), Failure>,
+        verdict: &Result<(), CommandError>,
         ended: &Ended,
         lost: Vec<String>,
         signalled: &CancellationToken,
@@ -286,7 +286,7 @@ impl Watching {
             recorder.stop(&self.report.handle);
         }
         self.write_files();
-        if self.server.is_some() && !matches!(verdict, Err(Failure::Stopped(_))) {
+        if self.server.is_some() && !matches!(verdict, Err(CommandError::Stopped(_))) {
             tokio::select! {
                 () = self.clients.all_gone() => {}
                 () = signalled.cancelled() => {}

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::page::{Embedded, page};
 use super::recorder::Recorder;
 use super::{figures, wrong};
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 use crate::logging::recent;
 use crate::rest::RunControl;
 use crate::run_handle::RunHandle;
@@ -53,7 +53,7 @@ pub struct End {
 impl End {
     /// `has_thresholds`: without any, nothing decides whether a run has passed.
     pub fn new(
-        verdict: &Result<(), Failure>,
+        verdict: &Result<(), CommandError>,
         has_thresholds: bool,
         saturation: Saturation,
         lost: Vec<String>,
@@ -61,12 +61,12 @@ impl End {
         let state = match verdict {
             Ok(()) if has_thresholds => "passed",
             Ok(()) => "finished",
-            Err(Failure::Stopped(StopReason::Signal { .. })) => "interrupted",
-            Err(Failure::Stopped(StopReason::RestApi | StopReason::ScriptAborted { .. })) => "aborted",
+            Err(CommandError::Stopped(StopReason::Signal { .. })) => "interrupted",
+            Err(CommandError::Stopped(StopReason::RestApi | StopReason::ScriptAborted { .. })) => "aborted",
             Err(_) => "failed",
         };
         let reason = verdict.as_ref().err().map(ToString::to_string);
-        let exit_code = verdict.as_ref().err().map_or(0, Failure::code);
+        let exit_code = verdict.as_ref().err().map_or(0, CommandError::code);
         Self { state, exit_code, reason, saturation, lost }
     }
 }

@@ -14,7 +14,7 @@ use crate::terminal::is_terminal;
 
 /// What `--log-output` says.
 #[derive(Debug)]
-pub enum Target {
+pub enum Destination {
     Stderr,
     Stdout,
     None,
@@ -24,7 +24,7 @@ pub enum Target {
 
 const OUTPUTS: [&str; 5] = ["stderr", "stdout", "none", "file", "loki"];
 
-impl Target {
+impl Destination {
     pub fn parse(text: &str) -> Result<Self, LogError> {
         match text.split_once('=').unwrap_or((text, "")) {
             ("stderr" | "", "") => Ok(Self::Stderr),
@@ -78,14 +78,14 @@ impl Target {
 }
 
 /// An open destination.
-pub enum Output {
+pub enum OpenDestination {
     Stderr,
     Stdout,
     None,
     File { file: BufWriter<Writable>, has_failed: bool },
 }
 
-impl Output {
+impl OpenDestination {
     pub fn file(file: impl Into<Writable>) -> Self {
         Self::File { file: BufWriter::new(file.into()), has_failed: false }
     }
@@ -138,7 +138,7 @@ pub enum Message {
     /// With its newline.
     Line(Channel, Line),
     /// Where lines of the console go from now on.
-    Console(Box<Output>),
+    Console(Box<OpenDestination>),
     /// Who writes to the terminal from now on.
     Terminal(Box<dyn Fn(&str) + Send>),
     /// Answered once everything before it is written.
@@ -146,10 +146,10 @@ pub enum Message {
 }
 
 /// Writes lines until nobody can send any.
-pub fn write(log: Output, messages: &Receiver<Message>) {
+pub fn write(log: OpenDestination, messages: &Receiver<Message>) {
     let mut writer = Writer {
         log,
-        console: Output::None,
+        console: OpenDestination::None,
         terminal: None,
         waiting: String::new(),
         waiting_for: Channel::Log,
@@ -174,8 +174,8 @@ const TOGETHER: usize = 1 << 16;
 
 /// The outputs, and lines for one of them that are written together.
 struct Writer {
-    log: Output,
-    console: Output,
+    log: OpenDestination,
+    console: OpenDestination,
     terminal: Option<Box<dyn Fn(&str) + Send>>,
     waiting: String,
     waiting_for: Channel,
@@ -231,12 +231,12 @@ mod tests {
 
     #[test]
     fn targets() {
-        let refused = |text: &str| Target::parse(text).unwrap_err().to_string();
-        assert!(matches!(Target::parse("stderr"), Ok(Target::Stderr)));
-        assert!(matches!(Target::parse("stdout"), Ok(Target::Stdout)));
-        assert!(matches!(Target::parse("none"), Ok(Target::None)));
-        match Target::parse("file=dir/k6.log,level=warning") {
-            Ok(Target::File { path, level }) => {
+        let refused = |text: &str| Destination::parse(text).unwrap_err().to_string();
+        assert!(matches!(Destination::parse("stderr"), Ok(Destination::Stderr)));
+        assert!(matches!(Destination::parse("stdout"), Ok(Destination::Stdout)));
+        assert!(matches!(Destination::parse("none"), Ok(Destination::None)));
+        match Destination::parse("file=dir/k6.log,level=warning") {
+            Ok(Destination::File { path, level }) => {
                 assert_eq!((path.to_str(), level), (Some("dir/k6.log"), LevelFilter::Warn));
             }
             other => panic!("{other:?}"),
@@ -251,8 +251,8 @@ mod tests {
         assert_eq!(refused("file="), "filepath must not be empty");
         assert_eq!(refused("file=,level=info"), "filepath must not be empty");
         for level in ["fatal", "panic"] {
-            let target = Target::parse(&format!("file=x,level={level}")).unwrap();
-            assert_eq!(target.level(), LevelFilter::Off, "nothing is ever logged as grave as {level}");
+            let destination = Destination::parse(&format!("file=x,level={level}")).unwrap();
+            assert_eq!(destination.level(), LevelFilter::Off, "nothing is ever logged as grave as {level}");
         }
     }
 
@@ -263,8 +263,8 @@ mod tests {
         let path = |name: &str| folder.path().join(name);
         static BACKLOG: Backlog = Backlog::new(1000);
         let (sender, receiver) = sync_channel(10_000);
-        let log = Output::file(File::create(path("log")).unwrap());
-        let console = Output::file(File::create(path("console")).unwrap());
+        let log = OpenDestination::file(File::create(path("log")).unwrap());
+        let console = OpenDestination::file(File::create(path("console")).unwrap());
         let thread = std::thread::spawn(move || write(log, &receiver));
         sender.send(Message::Line(Channel::Log, BACKLOG.line("first\n".to_owned()))).unwrap();
         sender.send(Message::Console(Box::new(console))).unwrap();

@@ -25,14 +25,14 @@ use senary_web::Client;
 use senary_words::remedy::explained;
 
 use backlog::Backlog;
-use destination::{Channel, Message, Output};
+use destination::{Channel, Destination, Message, OpenDestination};
 use flood::Flood;
 use format::{Entry, Format};
 
 use crate::terminal::is_terminal;
 
 #[cfg(fuzzing)]
-pub use destination::Target;
+pub use destination::Destination as LogDestination;
 
 /// The target of what scripts print.
 pub const CONSOLE: &str = "console";
@@ -109,24 +109,24 @@ static ANY_SECRETS: AtomicBool = AtomicBool::new(false);
 /// Starts the log; `web` reaches a log server. Only the first call of a process counts.
 pub fn init(settings: &Settings, web: &Client) -> Result<(), LogError> {
     let level = if settings.verbose { LevelFilter::Debug } else { LevelFilter::Info };
-    let target = destination::Target::parse(settings.output.as_deref().unwrap_or("stderr"))?;
-    let output_level = level.min(target.level());
+    let destination = Destination::parse(settings.output.as_deref().unwrap_or("stderr"))?;
+    let output_level = level.min(destination.level());
     let (sender, receiver) = sync_channel(QUEUE);
     let (started, zone) = (Instant::now(), TimeZone::system());
-    let mut format = Format::parse(settings.format.as_deref(), settings.no_color, target.is_terminal())?;
+    let mut format = Format::parse(settings.format.as_deref(), settings.no_color, destination.is_terminal())?;
     let mut loki = None;
-    let output = match target {
-        destination::Target::Stderr => Output::Stderr,
-        destination::Target::Stdout => Output::Stdout,
-        destination::Target::None => Output::None,
-        destination::Target::File { path, .. } => {
+    let output = match destination {
+        Destination::Stderr => OpenDestination::Stderr,
+        Destination::Stdout => OpenDestination::Stdout,
+        Destination::None => OpenDestination::None,
+        Destination::File { path, .. } => {
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
             if let Some(folder) = folder.filter(|folder| !folder.exists()) {
                 return Err(LogError::NoFolder(folder.to_owned()));
             }
-            Output::file(open(&path)?)
+            OpenDestination::file(open(&path)?)
         }
-        destination::Target::Loki(config) => {
+        Destination::Loki(config) => {
             // What goes wrong with Loki is said on standard error.
             let is_terminal = is_terminal(&io::stderr());
             let fallback = Format::parse(settings.format.as_deref(), settings.no_color, is_terminal)?;
@@ -137,7 +137,7 @@ pub fn init(settings: &Settings, web: &Client) -> Result<(), LogError> {
             };
             format = Format::Raw;
             loki = Some(loki::Loki::start(*config, web.clone(), Arc::new(say)).map_err(LogError::Start)?);
-            Output::Stderr
+            OpenDestination::Stderr
         }
     };
     std::thread::Builder::new()
@@ -172,7 +172,7 @@ pub fn console_to(path: &Path) -> Result<(), LogError> {
     let file = open(path)?;
     if let Some(logger) = LOGGER.get() {
         // Fails only if the writing thread is gone; then no log is left to speak of.
-        let _ = logger.sender.send(Message::Console(Box::new(Output::file(file))));
+        let _ = logger.sender.send(Message::Console(Box::new(OpenDestination::file(file))));
         logger.console_file.store(true, Ordering::Release);
     }
     Ok(())

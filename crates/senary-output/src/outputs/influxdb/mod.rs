@@ -25,10 +25,10 @@ const BODY: usize = 4 << 20;
 
 /// How often the output looks whether points are due, unless they are due more often. Looking all the time is no use.
 const TICK: Duration = Duration::from_millis(200);
-const SHORTEST_TICK: Duration = Duration::from_millis(10);
+const MIN_TICK: Duration = Duration::from_millis(10);
 
 /// Each write that may be under way has a thread.
-const MOST_WRITES: usize = 128;
+const MAX_WRITES: usize = 128;
 
 const NOT_FINITE: &str = "the database has no value for infinity";
 
@@ -45,7 +45,7 @@ pub(crate) fn create(
 ) -> Result<Box<dyn Output>, CreateError> {
     let config = Config::consolidate(argument, context).map_err(|error| error.to_string())?;
     let terms =
-        Terms { at_once: config.concurrent_writes.min(MOST_WRITES), timeout: END_WITHIN, ..Terms::default() };
+        Terms { at_once: config.concurrent_writes.min(MAX_WRITES), timeout: END_WITHIN, ..Terms::default() };
     let delivery = if config.is_udp() {
         Delivery::start(Terms { at_once: 1, tries: 1, ..terms }, server::Udp::new(&config))
     } else {
@@ -137,7 +137,7 @@ impl Output for InfluxOutput {
 
     fn urgency(&self) -> Urgency {
         let backlog = Backlog::of(self.ledger.clone());
-        Urgency::Drop(Backlog { period: self.config.push_interval.clamp(SHORTEST_TICK, TICK), ..backlog })
+        Urgency::Drop(Backlog { period: self.config.push_interval.clamp(MIN_TICK, TICK), ..backlog })
     }
 
     fn add(&mut self, batch: &SampleBatch) -> io::Result<()> {

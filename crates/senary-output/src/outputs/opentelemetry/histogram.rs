@@ -1,7 +1,7 @@
 //! Histograms of a Trend: with buckets of a constant relative width (base-2 exponential), or with bounds that are given.
 
 /// The most buckets for numbers of one sign, as in the SDKs.
-const MOST_BUCKETS: i64 = 160;
+const MAX_BUCKETS: i64 = 160;
 
 /// The finest scale: 2^20 buckets from a number to its double.
 const FINEST: i32 = 20;
@@ -76,7 +76,7 @@ impl Counts {
         let (first, last) = (i64::from(self.offset), i64::from(self.offset) + self.counts.len() as i64 - 1);
         let (mut first, mut last) = (first.min(i64::from(index)), last.max(i64::from(index)));
         let mut by = 0;
-        while last - first >= MOST_BUCKETS {
+        while last - first >= MAX_BUCKETS {
             first >>= 1;
             last >>= 1;
             by += 1;
@@ -208,7 +208,7 @@ mod tests {
             let histogram = of(&numbers);
             for (counts, sign) in [(&histogram.positive, 1.0), (&histogram.negative, -1.0)] {
                 let mine: Vec<_> = numbers.iter().map(|n: &f64| n * sign).filter(|n| *n > 0.0).collect();
-                prop_assert!(counts.counts.len() as i64 <= MOST_BUCKETS);
+                prop_assert!(counts.counts.len() as i64 <= MAX_BUCKETS);
                 prop_assert_eq!(counts.counts.iter().sum::<u64>(), mine.len() as u64);
                 for (at, count) in (counts.offset..).zip(&counts.counts) {
                     let here = mine.iter().filter(|n| index(**n, histogram.scale) == at).count();

@@ -27,7 +27,7 @@ use crate::settings::{SettingHelp, help};
 
 /// How often the output takes in samples, unless it sends more often. All the time is no use.
 const TICK: Duration = Duration::from_millis(200);
-const SHORTEST_TICK: Duration = Duration::from_millis(10);
+const MIN_TICK: Duration = Duration::from_millis(10);
 
 const NOT_FINITE: &str = "infinity cannot be added up";
 
@@ -117,7 +117,7 @@ impl Output for OtelOutput {
 
     fn urgency(&self) -> Urgency {
         let backlog = Backlog::of(self.ledger.clone());
-        Urgency::Drop(Backlog { period: self.config.export_interval.clamp(SHORTEST_TICK, TICK), ..backlog })
+        Urgency::Drop(Backlog { period: self.config.export_interval.clamp(MIN_TICK, TICK), ..backlog })
     }
 
     fn add(&mut self, batch: &SampleBatch) -> io::Result<()> {

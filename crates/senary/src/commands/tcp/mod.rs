@@ -8,8 +8,8 @@ use std::io::{self, Write};
 
 use self::escapes::MessageError;
 use crate::cli::TcpArgs;
+use crate::command_error::CommandError;
 use crate::environment::Environment;
-use crate::failure::Failure;
 use crate::run;
 use crate::settings::GlobalSettings;
 
@@ -32,11 +32,11 @@ pub enum TcpError {
     TlsOff,
 }
 
-pub fn run(args: &TcpArgs, global: &GlobalSettings, env: &Environment) -> Result<(), Failure> {
-    let script = script::script(args).map_err(|error| Failure::Command(error.to_string()))?;
+pub fn run(args: &TcpArgs, global: &GlobalSettings, env: &Environment) -> Result<(), CommandError> {
+    let script = script::script(args).map_err(|error| CommandError::Command(error.to_string()))?;
     if args.print_script == Some(true) {
         let written = io::stdout().write_all(script.as_bytes());
-        return written.map_err(Failure::system("writing to standard output"));
+        return written.map_err(CommandError::system("writing to standard output"));
     }
     run::run(&args.to_run(script), global, env)
 }
