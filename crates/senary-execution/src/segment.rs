@@ -109,6 +109,18 @@ impl fmt::Display for Segment {
 pub struct SegmentSequence(Vec<Segment>);
 
 impl SegmentSequence {
+    /// The whole test cut into as many equal segments; none is cut off it with a `count` of 0.
+    pub fn of_equal(count: u32) -> Self {
+        let point = |at: u32| Ratio::new(at.into(), count.into());
+        let segment = |at: u32| Some(Segment { from: point(at)?, to: point(at + 1)? });
+        Self((0..count).filter_map(segment).collect())
+    }
+
+    /// One of its segments; they are counted from 0.
+    pub fn segment(&self, index: u32) -> Option<Segment> {
+        self.0.get(usize::try_from(index).ok()?).copied()
+    }
+
     /// The sequence completed to reach from 0 to 1.
     fn filled(&self) -> Vec<Segment> {
         let mut segments = self.0.clone();

@@ -6,6 +6,7 @@ use crate::options::{ByteSize, Nanos, parse_bool, parse_go_duration, parse_int_l
 
 const HTTP: &str = "HTTP options";
 const GLOBAL: &str = "Global options";
+pub(super) const RUN: &str = "Run options";
 
 /// Flags of every command.
 #[derive(Clone, Debug, Default, Args)]
@@ -239,7 +240,7 @@ pub struct RunArgs {
 
 /// Flags of `run` alone.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Run options")]
+#[command(next_help_heading = RUN)]
 pub struct RunFlags {
     /// Send samples to an output, as TYPE[=ARGUMENT], e.g. json=samples.json.gz (repeatable); `help` lists all outputs
     #[arg(short, long, value_name = "OUTPUT")]
@@ -271,6 +272,12 @@ pub struct RunFlags {
     /// How much memory the script of one VU may take, e.g. 256MB [default: 1GB]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub vu_memory_limit: Option<ByteSize>,
+    /// Which of the instances of --instance-count this one is, counted from 0
+    #[arg(long, value_name = "I", value_parser = parse_int_literal)]
+    pub instance_index: Option<i64>,
+    /// Run one part of the test of as many equal ones; instances on other machines run the others
+    #[arg(long, value_name = "N", value_parser = parse_int_literal)]
+    pub instance_count: Option<i64>,
 }
 
 #[derive(Clone, Debug, Default, Args)]
@@ -306,6 +313,9 @@ pub struct ArchiveArgs {
     /// Don't keep variables of __ENV in the archive
     #[arg(long, value_parser = parse_bool, help_heading = "Archive options")]
     pub exclude_env_vars: Option<bool>,
+    /// Accepted, because operators give the same arguments to `archive` and to `run`; an archive does not say how it runs.
+    #[command(flatten)]
+    pub ignored: RunFlags,
 }
 
 #[derive(Clone, Debug, Default, Args)]

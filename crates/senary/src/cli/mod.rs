@@ -202,13 +202,22 @@ fn command() -> clap::Command {
 /// The command tree as it is shown: nobody has to know that a switch can take a value,
 /// or that arguments are counted later.
 pub fn shown_command() -> clap::Command {
-    for_each_argument(Root::command(), &|arg| match (is_switch(&arg), arg.is_positional()) {
+    let root = Root::command().mut_subcommand("archive", without_flags_of_run);
+    for_each_argument(root, &|arg| match (is_switch(&arg), arg.is_positional()) {
         (true, _) => arg.num_args(0).action(ArgAction::SetTrue),
         (false, true) => {
             let is_required = arg.get_id() != "file" && !arg.is_hide_set();
             arg.num_args(1).action(ArgAction::Set).required(is_required)
         }
         (false, false) => arg,
+    })
+}
+
+/// What has no effect is not shown.
+fn without_flags_of_run(archive: clap::Command) -> clap::Command {
+    archive.mut_args(|arg| {
+        let is_ignored = arg.get_help_heading() == Some(flags::RUN);
+        arg.hide(is_ignored)
     })
 }
 

@@ -40,6 +40,8 @@ impl RunFlags {
             fail_on_saturation: self.fail_on_saturation,
             vu_memory_limit: self.vu_memory_limit,
             web_dashboard: self.dashboard,
+            instance_index: self.instance_index,
+            instance_count: self.instance_count,
         }
     }
 }

@@ -6,6 +6,7 @@ use senary_words::spelling::nearest;
 use serde_json::{Map, Value};
 
 use super::config_file::{ConfigFile, ConfigFileError, ConfigPath};
+use super::instance::{Instance, InstanceError};
 use super::place::line_of;
 use super::remarks::{Null, Remarks, UnknownField};
 use super::run_options::RunOptions;
@@ -37,6 +38,8 @@ pub enum OptionsError {
     Conflict(&'static str, &'static str),
     #[error("`duration` option should be more than 0")]
     ZeroDuration,
+    #[error(transparent)]
+    Instance(#[from] InstanceError),
 }
 
 impl OptionsError {
@@ -139,6 +142,8 @@ pub struct Consolidated {
     /// The statistics of `summaryTrendStats`.
     pub trend_stats: Vec<TrendStat>,
     pub run: RunOptions,
+    /// Which instance of the test this one is, if there are several.
+    pub instance: Option<Instance>,
     /// The config file's settings of outputs, by the outputs' names.
     pub collectors: Map<String, Value>,
     pub notes: Vec<Note>,
@@ -216,10 +221,16 @@ impl OptionLayers {
             dns.ttl().map_err(OptionsError::DnsTtl)?;
         }
         options.system_tags.get_or_insert_default();
+        // Without the instance: an archive is of the whole test, whoever packs it.
         let as_given = options.clone();
+        let (run, collectors) = (self.run, self.collectors);
+        let instance = Instance::new(run.instance_index, run.instance_count)?;
+        if let Some(instance) = instance {
+            instance.take_part(&mut options)?;
+        }
         derive_scenarios(&mut options, &mut notes)?;
         log::debug!("the options of all layers: {}", Value::from(options.to_json()));
-        Ok(Consolidated { options, as_given, trend_stats, run: self.run, collectors: self.collectors, notes })
+        Ok(Consolidated { options, as_given, trend_stats, run, instance, collectors, notes })
     }
 }
 

@@ -8,6 +8,7 @@
 mod table;
 
 mod config_file;
+mod instance;
 mod layers;
 mod place;
 mod remarks;
@@ -19,6 +20,7 @@ mod types;
 mod value;
 
 pub use config_file::{ConfigFile, ConfigFileError, ConfigPath};
+pub use instance::{Instance, InstanceError};
 pub use layers::{CommandLine, Consolidated, Note, OptionLayers, OptionsError, ScriptOptions};
 pub use place::{line_of, line_of_value};
 pub use remarks::{Null, Remarks, UnknownField};

@@ -19,6 +19,9 @@ options! {
     fail_on_saturation: bool = "failOnSaturation", "K6_FAIL_ON_SATURATION";
     /// How much memory the script of one VU may take.
     vu_memory_limit: ByteSize = "vuMemoryLimit", "K6_VU_MEMORY_LIMIT";
+    /// Which of several instances of the test this one is, and how many there are: see [`Instance`](super::Instance).
+    instance_index: i64 = "instanceIndex", "SENARY_INSTANCE_INDEX";
+    instance_count: i64 = "instanceCount", "SENARY_INSTANCE_COUNT";
 }
 
 /// Outputs, `type[=argument]` each, in the order given.

@@ -11,7 +11,7 @@ use senary_words::spelling::nearest;
 use serde_json::{Map, Value};
 
 use super::{LifecyclePlan, NetworkPlan, SummarySettings, http, keep, scenario, thresholds};
-use crate::options::{Consolidated, Options, SystemTagSet, line_of, line_of_value};
+use crate::options::{Consolidated, Instance, Options, SystemTagSet, line_of, line_of_value};
 use crate::settings::RuntimeSettings;
 
 /// What requests call the program that makes them, unless the option `userAgent` says otherwise.
@@ -53,6 +53,8 @@ impl ScriptFacts<'_> {
 pub struct TestPlan {
     /// The scenarios, and the segment of them that falls to this instance.
     pub load: LoadPlan,
+    /// Which instance of the test this one is, if that was said by numbers.
+    pub instance: Option<Instance>,
     /// The consolidated options as JSON, as `exec.test.options` shows them.
     pub options_json: String,
     /// The consolidated options by their names in scripts.
@@ -120,6 +122,7 @@ impl TestPlan {
         let run = consolidated.run;
         Ok(Self {
             load,
+            instance: consolidated.instance,
             options_json: Value::from(options.to_script_json()).to_string(),
             options: options.to_json(),
             thresholds,
