@@ -1,11 +1,11 @@
-//! How running script can fail, and what of it users read.
+//! How running script can fail, and the texts that users read.
 //!
-//! Text shapes follow the reference: `Error: x\n\tat fn (file:///p/s.js:1:34)\n`. Turning engine stacks into that
-//! shape is `source::stack`'s; where the text goes is the caller's.
+//! Text shapes follow the reference: `Error: x\n\tat fn (file:///p/s.js:1:34)\n`. `source::stack` turns the engine's
+//! stacks into that shape; the caller decides where the text goes.
 
 use rquickjs::{Ctx, Error, Value};
+use senary_words::size::Size;
 
-use crate::memory::Size;
 use crate::source::stack;
 
 /// Why a function of the script did not run to its end.
@@ -17,7 +17,7 @@ pub enum ScriptFailure {
     /// A promise was rejected and nobody handled it.
     #[error("Uncaught (in promise) {0}")]
     Rejection(String),
-    /// A top-level `await` is left with nothing that could end it.
+    /// A top-level `await` waits for something that can never happen.
     #[error(
         "a top-level await of the script waits for a promise that nothing settles any more: no timer, socket or file is left that could"
     )]
@@ -25,7 +25,7 @@ pub enum ScriptFailure {
     /// The iteration or the run was ended from outside, or by `exec.test.abort()`.
     #[error("the script was interrupted")]
     Interrupted,
-    /// It holds more than it may; what it held is gone.
+    /// The script exceeded its memory limit; what it held was freed.
     #[error(
         "the script passed the memory limit of {limit} per VU: let it keep less, or raise --vu-memory-limit"
     )]
@@ -36,7 +36,7 @@ pub enum ScriptFailure {
     )]
     NoStack {
         reason: String,
-        /// Whether the script was on its way already.
+        /// Whether the script had already begun to run.
         has_begun: bool,
     },
 }
@@ -50,7 +50,7 @@ impl ScriptFailure {
         }
     }
 
-    /// That a script threw a value, wherever it did.
+    /// The text for a value that a script threw, wherever that happened.
     pub fn thrown<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Self {
         let text = stack::describe(ctx, value);
         Self::Exception(if value.is_error() { text } else { stack::thrown(ctx, value, text) })

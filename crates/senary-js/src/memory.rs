@@ -1,18 +1,19 @@
 //! How much memory the script of one VU takes, and what it may take.
 //!
-//! The engine counts what it allocates; native code that keeps bytes for a script counts here: data that came for it,
-//! writes the kernel has not taken. Past the limit a script is stopped, as soon as the engine looks: by an error that it
-//! cannot catch, since a loop that did would never end. Until then a reserve lets the engine unwind, and native code that
-//! cannot fail half-way; what would not even fit into that is refused.
+//! The engine counts what it allocates. Native code that keeps bytes for a script counts them here: received data, and
+//! writes that the system has not taken. A script that exceeds the limit is stopped at the engine's next check, by an
+//! error that it cannot catch, because a loop that caught it would never end. Until then a reserve beyond the limit
+//! lets the engine unwind, and native code finish what cannot fail half-way. Allocations that do not fit into the
+//! reserve are refused.
 
 use std::alloc::{Layout, handle_alloc_error};
 use std::cell::Cell;
 use std::ffi::c_void;
-use std::fmt;
 use std::ptr::NonNull;
 use std::rc::Rc;
 
 use rquickjs::{Ctx, Value, qjs};
+use senary_words::size::Size;
 
 use crate::errors::throw_uncatchable;
 
@@ -20,23 +21,23 @@ unsafe extern "C" {
     fn JS_GetMemoryUse(rt: *mut qjs::JSRuntime, refused: *mut bool) -> qjs::size_t;
 }
 
-/// Bytes a VU's script may take if nobody says otherwise.
+/// The default limit of a VU's script, in bytes.
 pub const DEFAULT_LIMIT: usize = 1_000_000_000;
 
 /// The reserve beyond the limit: this part of it, and this much at least.
 const RESERVE_PART: usize = 8;
 const MIN_RESERVE: usize = 1 << 20;
 
-/// The part of the limit that must be free after a collection, for a script to go on: with less, it would collect all
-/// the time.
+/// The part of the limit that must be free after a garbage collection for a script to go on. With less, it would
+/// collect all the time.
 const FREE_PART: usize = 16;
 
-/// The books of one VU.
+/// The memory account of one VU.
 pub struct Memory {
     limit: usize,
     /// Bytes that native code keeps.
     native: Cell<usize>,
-    /// Whether the script has to go, whatever is freed meanwhile.
+    /// Whether the script has to stop, even if memory is freed in the meantime.
     exhausted: Cell<bool>,
     engine: Cell<Option<NonNull<qjs::JSRuntime>>>,
 }
@@ -52,7 +53,7 @@ impl Memory {
         })
     }
 
-    /// Tells which engine's memory counts, and limits it. It must outlive all calls of
+    /// Sets the engine whose memory is counted, and limits it. It must outlive all calls of
     /// [`is_exhausted`](Self::is_exhausted), which are made from within it.
     pub fn belongs_to(&self, ctx: &Ctx<'_>) {
         let most = self.limit.saturating_add((self.limit / RESERVE_PART).max(MIN_RESERVE));
@@ -66,7 +67,7 @@ impl Memory {
     }
 
     /// Whether the script has passed its limit and has to be stopped. Called while the engine is entered. Garbage does
-    /// not count: should there be too little room, it is collected first.
+    /// not count: if there is too little room, it is collected first.
     pub fn is_exhausted(&self) -> bool {
         if self.exhausted.get() {
             return true;
@@ -125,27 +126,6 @@ pub struct Charge {
 impl Drop for Charge {
     fn drop(&mut self) {
         self.memory.subtract(self.bytes);
-    }
-}
-
-/// A size in words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Size(pub usize);
-
-/// In the largest unit that leaves a whole number.
-impl fmt::Display for Size {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let units = [
-            ("GiB", 1 << 30),
-            ("GB", 1_000_000_000),
-            ("MiB", 1 << 20),
-            ("MB", 1_000_000),
-            ("KiB", 1 << 10),
-            ("KB", 1_000),
-        ];
-        let whole = units.iter().find(|(_, factor)| self.0.is_multiple_of(*factor));
-        let (unit, factor) = whole.unwrap_or(&("B", 1));
-        write!(f, "{}{unit}", self.0 / factor)
     }
 }
 
@@ -340,7 +320,7 @@ mod tests {
             assert!(used(&memory) > memory.limit && !memory.is_exhausted());
             ctx.eval::<(), _>("globalThis.kept = new Uint8Array(20500000)").unwrap();
             assert!(memory.is_exhausted());
-            // It stays so: the script may be on its way out.
+            // The state stays, because the script may be in the middle of ending.
             ctx.eval::<(), _>("kept = null").unwrap();
             assert!(used(&memory) < memory.limit && memory.is_exhausted());
         });
@@ -378,13 +358,5 @@ mod tests {
             assert!(all);
         });
         drop(engines);
-    }
-
-    #[test]
-    fn sizes_in_words() {
-        for (bytes, text) in [(256_000_000, "256MB"), (1 << 30, "1GiB"), (1 << 25, "32MiB"), (1_234, "1234B")]
-        {
-            assert_eq!(Size(bytes).to_string(), text);
-        }
     }
 }

@@ -18,13 +18,13 @@ use senary_js::{bytes, errors, properties, value_text};
 /// Where messages end, for each direction.
 pub struct Framings<'js> {
     pub receive: Receive<'js>,
-    /// What `send()` adds; nothing, where a function takes the stream apart.
+    /// What `send()` adds; `None` if a function splits the stream into messages.
     pub send: Option<Rc<Framing>>,
 }
 
 pub enum Receive<'js> {
     Framed(Rc<Framing>),
-    /// It is given all bytes received, and gives back the length of the first message.
+    /// It gets all received bytes, and returns the length of the first message.
     Function(Function<'js>),
 }
 
@@ -251,7 +251,7 @@ fn pattern<'js>(ctx: &Ctx<'js>, name: &str, value: &Value<'js>) -> rquickjs::Res
 
 // ---- Values ----------------------------------------------------------------------------------------------------------
 
-/// A field that is there; `undefined` and `null` are none.
+/// A field that is set; `undefined` and `null` do not count.
 pub fn field<'js>(object: &Object<'js>, name: &str) -> rquickjs::Result<Option<Value<'js>>> {
     let value: Value<'js> = object.get(name)?;
     Ok(Some(value).filter(|value| !value.is_undefined() && !value.is_null()))
@@ -311,19 +311,10 @@ fn size<'js>(ctx: &Ctx<'js>, name: &str, value: &Value<'js>) -> rquickjs::Result
         return whole(ctx, name, value);
     }
     let given = text(value)?;
-    let digits = given.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let unit = match given[digits.len()..].trim().to_ascii_lowercase().as_str() {
-        "" | "b" => Some(1),
-        "kb" => Some(1_000),
-        "kib" => Some(1 << 10),
-        "mb" => Some(1_000_000),
-        "mib" => Some(1 << 20),
-        "gb" => Some(1_000_000_000),
-        "gib" => Some(1 << 30),
-        _ => None,
-    };
-    let bytes = digits.parse::<u64>().ok().zip(unit).and_then(|(number, unit)| number.checked_mul(unit));
-    bytes.ok_or_else(|| wrong(ctx, &format!("{name} is a size such as 65536 or \"64KiB\", not {given:?}")))
+    match senary_words::size::parse(&given) {
+        Some(size) => Ok(size.0 as u64),
+        None => Err(wrong(ctx, &format!("{name} is a size such as 65536 or \"64KiB\", not {given:?}"))),
+    }
 }
 
 fn byte<'js>(ctx: &Ctx<'js>, name: &str, value: &Value<'js>) -> rquickjs::Result<u8> {
@@ -356,7 +347,7 @@ fn optional_data<'js>(ctx: &Ctx<'js>, object: &Object<'js>, name: &str) -> rquic
     field(object, name)?.map_or(Ok(Bytes::new()), |value| data(ctx, name, &value))
 }
 
-/// A misspelt field would silently make another protocol of it.
+/// Refuses unknown fields: a misspelt one would silently define another protocol.
 pub fn only_known(object: &Object<'_>, of: &str, known: &[&[&str]]) -> rquickjs::Result<()> {
     for name in properties::names(object) {
         let name = name?;

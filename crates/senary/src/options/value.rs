@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use senary_words::duration;
+use senary_words::size::{self, Size};
 use serde_json::{Map, Value};
 
 use super::remarks::Remarks;
@@ -92,33 +93,16 @@ impl std::fmt::Display for Nanos {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ByteSize(pub usize);
 
-const SIZE_UNITS: [(&str, usize); 8] = [
-    ("", 1),
-    ("B", 1),
-    ("KB", 1_000),
-    ("KIB", 1 << 10),
-    ("MB", 1_000_000),
-    ("MIB", 1 << 20),
-    ("GB", 1_000_000_000),
-    ("GIB", 1 << 30),
-];
-
 /// An engine without a script takes a fifth of it.
-const MIN_SIZE: f64 = 1e6;
+const MIN_SIZE: usize = 1_000_000;
 
-/// A size that a VU can live in, whatever the case of its unit.
+/// A size that a VU can live in.
 pub fn parse_size(text: &str) -> Result<ByteSize, String> {
-    let invalid = || format!("{text:?} is no size: expected a number and a unit, like 256MB or 1GiB");
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = (&text[..digits], text[digits..].trim().to_ascii_uppercase());
-    let number: f64 = number.parse().map_err(|_| invalid())?;
-    let (_, factor) = SIZE_UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(invalid)?;
-    let bytes = number * *factor as f64;
-    if bytes < MIN_SIZE {
-        return Err(format!("{text:?} is too little: a VU takes 1MB at least"));
+    match size::parse(text) {
+        None => Err(format!("{text:?} is no size: expected a number and a unit, like 256MB or 1GiB")),
+        Some(Size(..MIN_SIZE)) => Err(format!("{text:?} is too little: a VU takes 1MB at least")),
+        Some(Size(bytes)) => Ok(ByteSize(bytes)),
     }
-    // Beyond the whole of the address space is no limit at all.
-    if bytes > isize::MAX as f64 { Err(invalid()) } else { Ok(ByteSize(bytes as usize)) }
 }
 
 impl OptionValue for ByteSize {
