@@ -6,11 +6,13 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 pub use senary_web::Bytes;
+
+use crate::monitor::Monitor;
 
 /// At most this many different errors are reported; an answer of a server may have anything in it.
 const MAX_REPORTED: usize = 10;
@@ -104,8 +106,7 @@ pub struct Delivery<T> {
 struct Shared<T> {
     terms: Terms,
     receiver: Box<dyn Receiver>,
-    state: Mutex<State<T>>,
-    changed: Condvar,
+    state: Monitor<State<T>>,
 }
 
 struct State<T> {
@@ -135,12 +136,7 @@ impl<T: Send + 'static> Delivery<T> {
             abandoned: false,
         };
         let threads = terms.at_once.max(1);
-        let shared = Arc::new(Shared {
-            terms,
-            receiver: Box::new(receiver),
-            state: Mutex::new(state),
-            changed: Condvar::new(),
-        });
+        let shared = Arc::new(Shared { terms, receiver: Box::new(receiver), state: Monitor::new(state) });
         let delivery = Self { shared };
         for _ in 0..threads {
             let shared = delivery.shared.clone();
@@ -151,49 +147,41 @@ impl<T: Send + 'static> Delivery<T> {
 
     /// Gives a body to be delivered, without waiting. If there is no room, the note comes back.
     pub fn offer(&self, body: Bytes, note: T) -> Result<(), T> {
-        let mut state = self.shared.lock();
+        let mut state = self.shared.state.lock();
         if state.bytes > 0 && state.bytes + body.len() > self.shared.terms.room {
             return Err(note);
         }
         state.bytes += body.len();
         state.waiting.push_back((body, note));
-        self.shared.changed.notify_all();
+        self.shared.state.announce();
         Ok(())
     }
 
     /// Whether nothing waits and nothing is under way.
     pub fn is_idle(&self) -> bool {
-        self.shared.lock().is_idle()
+        self.shared.state.lock().is_idle()
     }
 
     /// What has been settled since the last call.
     pub fn settled(&self) -> Vec<Settled<T>> {
-        std::mem::take(&mut self.shared.lock().settled)
+        std::mem::take(&mut self.shared.state.lock().settled)
     }
 
     /// Waits until everything is settled, until the deadline at most, and gives back what was settled since the last call.
     /// What is missing by then did not arrive, as far as anybody knows.
     pub fn finish(&self, deadline: Instant) -> Vec<Settled<T>> {
-        let mut state = self.shared.lock();
-        state.deadline = Some(deadline);
-        self.shared.changed.notify_all();
-        while !state.is_idle() {
-            match self.shared.wait(state, deadline) {
-                Some(changed) => state = changed,
-                None => {
-                    state = self.shared.lock();
-                    break;
-                }
-            }
-        }
+        let shared = &self.shared.state;
+        shared.lock().deadline = Some(deadline);
+        shared.announce();
+        let mut state = shared.wait_while_until(deadline, |state| !state.is_idle());
         std::mem::take(&mut state.settled)
     }
 }
 
 impl<T> Drop for Delivery<T> {
     fn drop(&mut self) {
-        self.shared.lock().abandoned = true;
-        self.shared.changed.notify_all();
+        self.shared.state.lock().abandoned = true;
+        self.shared.state.announce();
     }
 }
 
@@ -204,45 +192,28 @@ impl<T> State<T> {
 }
 
 impl<T> Shared<T> {
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until something has changed, at most until then. `None` if it is that late already.
-    fn wait<'a>(&self, state: MutexGuard<'a, State<T>>, until: Instant) -> Option<MutexGuard<'a, State<T>>> {
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return None;
-        }
-        Some(self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0)
-    }
-
     /// What a thread does.
     fn run(&self) {
         while let Some((body, note)) = self.next() {
             let from = Instant::now();
             let result = self.deliver(&body);
-            let mut state = self.lock();
+            let mut state = self.state.lock();
             state.under_way -= 1;
             state.settled.push(Settled { note, result, took: from.elapsed() });
-            self.changed.notify_all();
+            self.state.announce();
         }
     }
 
     /// Waits for something to deliver. `None` if nobody asks any more.
     fn next(&self) -> Option<(Bytes, T)> {
-        let mut state = self.lock();
-        loop {
-            if state.abandoned {
-                return None;
-            }
-            if let Some((body, note)) = state.waiting.pop_front() {
-                state.bytes -= body.len();
-                state.under_way += 1;
-                return Some((body, note));
-            }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.wait_while(|state| !state.abandoned && state.waiting.is_empty());
+        if state.abandoned {
+            return None;
         }
+        let (body, note) = state.waiting.pop_front()?;
+        state.bytes -= body.len();
+        state.under_way += 1;
+        Some((body, note))
     }
 
     fn deliver(&self, body: &Bytes) -> Result<(), String> {
@@ -264,27 +235,20 @@ impl<T> Shared<T> {
     }
 
     fn time_left(&self) -> Duration {
-        let deadline = self.lock().deadline;
+        let deadline = self.state.lock().deadline;
         deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
     /// Waits before another try. False if that would be too late, or nobody waits for it any more.
     fn has_paused(&self, pause: Duration) -> bool {
         let until = Instant::now() + pause;
-        let mut state = self.lock();
-        loop {
-            if state.abandoned || state.deadline.is_some_and(|deadline| deadline <= until) {
-                return false;
-            }
-            match self.wait(state, until) {
-                Some(changed) => state = changed,
-                None => return true,
-            }
-        }
+        let is_futile =
+            |state: &State<T>| state.abandoned || state.deadline.is_some_and(|deadline| deadline <= until);
+        !is_futile(&self.state.wait_while_until(until, |state| !is_futile(state)))
     }
 
     fn report(&self, error: &SendError) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if !state.reported.contains(&error.reason) && state.reported.len() < MAX_REPORTED {
             state.reported.push(error.reason.clone());
             drop(state);
@@ -295,6 +259,7 @@ impl<T> Shared<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
     use std::sync::mpsc::{Receiver as Incoming, Sender, channel};
 
     use super::*;
@@ -374,7 +339,7 @@ mod tests {
         let (delivery, answers, heard) = start(Terms { room: 5, ..quick() });
         delivery.offer(Bytes::from("first"), 0).unwrap();
         // It is under way and takes no room any more.
-        while !delivery.shared.lock().waiting.is_empty() {
+        while !delivery.shared.state.lock().waiting.is_empty() {
             thread::yield_now();
         }
         delivery.offer(Bytes::from("a large one"), 1).unwrap();
@@ -409,7 +374,7 @@ mod tests {
         let (delivery, answers, _heard) = start(Terms { at_once: 3, ..quick() });
         (0..3).for_each(|n| delivery.offer(Bytes::from("x"), n).unwrap());
         let from = Instant::now();
-        while delivery.shared.lock().under_way < 3 {
+        while delivery.shared.state.lock().under_way < 3 {
             assert!(from.elapsed() < PATIENCE);
             thread::yield_now();
         }

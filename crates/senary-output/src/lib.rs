@@ -7,6 +7,7 @@ mod catalog;
 pub mod delivery;
 pub mod endpoint;
 mod ledger;
+mod monitor;
 mod number;
 mod output;
 mod outputs;

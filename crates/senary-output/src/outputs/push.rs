@@ -2,9 +2,11 @@
 //! batch per period, and whoever hands something over never waits. What is lost is counted.
 
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use crate::monitor::Monitor;
 
 /// At most this many different errors are reported; an answer of a server may have anything in it.
 const MAX_REPORTED: usize = 10;
@@ -56,13 +58,8 @@ pub struct Pace {
 
 /// Sends what it is given, on a thread of its own, until it is dropped.
 pub struct Pusher<P: Push> {
-    shared: Arc<Shared<P::Item>>,
+    shared: Arc<Monitor<State<P::Item>>>,
     limit: u64,
-}
-
-struct Shared<T> {
-    state: Mutex<State<T>>,
-    changed: Condvar,
 }
 
 struct State<T> {
@@ -82,9 +79,9 @@ struct State<T> {
     abandoned: bool,
 }
 
-impl<T> Default for Shared<T> {
-    fn default() -> Self {
-        let state = State {
+impl<T> State<T> {
+    fn new() -> Self {
+        Self {
             items: Vec::new(),
             waiting: 0,
             dropped: 0,
@@ -94,30 +91,14 @@ impl<T> Default for Shared<T> {
             made: 0,
             closing: false,
             abandoned: false,
-        };
-        Self { state: Mutex::new(state), changed: Condvar::new() }
-    }
-}
-
-impl<T> Shared<T> {
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until something has changed, at most until then. `None` if it is that late already.
-    fn wait<'a>(&self, state: MutexGuard<'a, State<T>>, until: Instant) -> Option<MutexGuard<'a, State<T>>> {
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return None;
         }
-        Some(self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0)
     }
 }
 
 impl<P: Push> Pusher<P> {
     /// Starts the thread. Fails only if the system gives none.
     pub fn start(thread: &str, pace: Pace, push: P) -> io::Result<Self> {
-        let (shared, limit) = (Arc::<Shared<P::Item>>::default(), pace.limit);
+        let (shared, limit) = (Arc::new(Monitor::new(State::new())), pace.limit);
         let sender = Sender { shared: shared.clone(), pace, push, reported: Vec::new() };
         thread::Builder::new().name(thread.to_owned()).spawn(move || sender.run())?;
         Ok(Self { shared, limit })
@@ -160,23 +141,14 @@ impl<P: Push> Pusher<P> {
         if !state.closing {
             state.asked += 1;
             state.closing = closing;
-            self.shared.changed.notify_all();
+            self.shared.announce();
         }
         state
     }
 
     fn push_now(&self, deadline: Instant, closing: bool) -> u64 {
-        let mut state = self.ask(closing);
-        let wanted = state.asked;
-        while state.made < wanted {
-            match self.shared.wait(state, deadline) {
-                Some(changed) => state = changed,
-                None => {
-                    state = self.shared.lock();
-                    break;
-                }
-            }
-        }
+        let wanted = self.ask(closing).asked;
+        let state = self.shared.wait_while_until(deadline, |state| state.made < wanted);
         state.lost + state.under_way + state.waiting + state.dropped
     }
 }
@@ -184,13 +156,13 @@ impl<P: Push> Pusher<P> {
 impl<P: Push> Drop for Pusher<P> {
     fn drop(&mut self) {
         self.shared.lock().abandoned = true;
-        self.shared.changed.notify_all();
+        self.shared.announce();
     }
 }
 
 /// What runs on the thread.
 struct Sender<P: Push> {
-    shared: Arc<Shared<P::Item>>,
+    shared: Arc<Monitor<State<P::Item>>>,
     pace: Pace,
     push: P,
     /// The errors that were reported.
@@ -224,7 +196,7 @@ impl<P: Push> Sender<P> {
             state.under_way = 0;
             state.lost += lost;
             state.made = due.asked;
-            self.shared.changed.notify_all();
+            self.shared.announce();
             if due.closing {
                 return;
             }
@@ -234,21 +206,10 @@ impl<P: Push> Sender<P> {
     /// Waits until a push is due. `None` if the pusher is gone.
     fn next(&self) -> Option<Due<P::Item>> {
         let at = Instant::now() + self.pace.period;
-        let mut state = self.shared.lock();
-        loop {
-            if state.abandoned {
-                return None;
-            }
-            if state.asked > state.made {
-                break;
-            }
-            match self.shared.wait(state, at) {
-                Some(changed) => state = changed,
-                None => {
-                    state = self.shared.lock();
-                    break;
-                }
-            }
+        let nothing_is_asked = |state: &mut State<_>| !state.abandoned && state.asked <= state.made;
+        let mut state = self.shared.wait_while_until(at, nothing_is_asked);
+        if state.abandoned {
+            return None;
         }
         let items = std::mem::take(&mut state.items);
         let dropped = std::mem::take(&mut state.dropped);
@@ -282,14 +243,7 @@ impl<P: Push> Sender<P> {
     /// Waits before another try. False if nobody waits for that any more.
     fn has_paused(&self) -> bool {
         let until = Instant::now() + self.pace.pause;
-        let mut state = self.shared.lock();
-        while !state.abandoned {
-            match self.shared.wait(state, until) {
-                Some(changed) => state = changed,
-                None => return true,
-            }
-        }
-        false
+        !self.shared.wait_while_until(until, |state| !state.abandoned).abandoned
     }
 
     fn report(&mut self, error: &io::Error) {
