@@ -4,6 +4,7 @@
 use std::fmt;
 
 use senary_net::http::HttpTarget;
+use senary_words::percent::decoded_text;
 
 /// What takes the place of a user and a password in tags.
 const MASK: &str = "****";
@@ -59,7 +60,7 @@ impl Url {
         self.scheme == "https"
     }
 
-    /// Where a request to this URL goes, or why there is no such place.
+    /// Where a request to this URL is sent, or why it cannot be sent.
     pub fn target(&self) -> Result<HttpTarget, String> {
         let secure = match self.scheme.as_str() {
             "http" => false,
@@ -92,15 +93,15 @@ impl Url {
         }
     }
 
-    /// As tags show it: nobody reads a password there.
+    /// The URL for tags, without user and password.
     pub fn masked(&self) -> String {
         let Some(user) = &self.user else { return self.to_string() };
         let mask = User { name: MASK.to_owned(), password: user.password.as_ref().map(|_| MASK.to_owned()) };
         Self { user: Some(mask), ..self.clone() }.to_string()
     }
 
-    /// As another server is told where somebody comes from.
-    pub fn referer(&self) -> String {
+    /// As other servers may see it: without the user, the password and the fragment.
+    pub fn without_user(&self) -> String {
         Self { user: None, fragment: None, ..self.clone() }.to_string()
     }
 
@@ -227,7 +228,7 @@ fn read_authority(url: &mut Url, authority: &str) -> Result<(), String> {
             }
             check_escapes(user)?;
             let (name, password) = split(user, ':');
-            url.user = Some(User { name: unescape(name), password: password.map(unescape) });
+            url.user = Some(User { name: decoded_text(name), password: password.map(decoded_text) });
             host
         }
     };
@@ -288,26 +289,6 @@ fn escape(text: &str, is_allowed: fn(u8) -> bool) -> String {
         }
     }
     out
-}
-
-fn unescape(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let code = (bytes[at] == b'%').then(|| text.get(at + 1..at + 3)).flatten();
-        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
-            Some(byte) => {
-                out.push(byte);
-                at += 3;
-            }
-            None => {
-                out.push(bytes[at]);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// A path without `.` and `..`.

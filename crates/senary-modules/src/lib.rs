@@ -1,6 +1,6 @@
 //! The modules scripts import from `k6` and `k6/...`, and the globals every script has.
 //!
-//! The runtime (`senary-js`) knows none of them: [`natives`] is what the binary hands to it.
+//! The runtime (`senary-js`) knows none of them: the binary passes [`natives`] to it.
 
 mod connection;
 pub mod crypto;
@@ -11,6 +11,7 @@ pub mod execution;
 mod experimental;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod go_url;
 mod html;
 mod http;
 pub mod k6;

@@ -6,7 +6,7 @@ use senary_net::http::Headers;
 use senary_net::http::auth::{Credentials, digest, ntlm};
 
 use super::request::Auth;
-use super::url::User;
+use crate::go_url::User;
 
 /// The request that was challenged.
 #[derive(Clone, Copy)]
@@ -31,7 +31,7 @@ pub struct Answer {
 }
 
 impl Challenges {
-    /// The answer to a response of status 401; `None` if there is nothing left to say.
+    /// The answer to a response with status 401; `None` if no further attempt is possible.
     pub fn answer(
         &mut self,
         auth: Auth,
@@ -63,7 +63,7 @@ impl Challenges {
 
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    // Without random numbers nothing else works either.
+    // Without random numbers nothing else would work either.
     let _ = aws_lc_rs::rand::fill(&mut bytes);
     bytes
 }

@@ -108,7 +108,7 @@ fn read<'js>(value: &Value<'js>) -> rquickjs::Result<Arguments<'js>> {
     }
 }
 
-/// Makes all requests; `None` for one that never ended, which only a bug can be the reason for.
+/// Makes all requests; `None` for a request that never ended, which would be a bug.
 async fn all(flights: Vec<Rc<Flight>>) -> Vec<Option<Answer>> {
     let Some(http) = flights.first().map(|flight| flight.vu.settings.http.clone()) else { return Vec::new() };
     let limit =
@@ -121,9 +121,9 @@ async fn all(flights: Vec<Rc<Flight>>) -> Vec<Option<Answer>> {
         let host =
             per_host.entry(flight.request.url.authority()).or_insert_with(|| limit(http.batch_per_host));
         let (host, in_all) = (host.clone(), in_all.clone());
-        // Dropping the set gives all of them up.
+        // Dropping the set cancels all requests.
         tasks.spawn_local(async move {
-            // Nobody closes these.
+            // These semaphores are never closed.
             let _host = host.acquire().await;
             let _in_all = in_all.acquire().await;
             (at, flight.fly().await)

@@ -1,4 +1,4 @@
-//! What an exchange records: the metrics of HTTP, under the tags of the moment in which it was asked for.
+//! What an exchange records: the metrics of HTTP, under the tags that were set when the script made the request.
 
 use senary_js::settings::SystemTags;
 use senary_js::vu::core::VuCore;
@@ -7,7 +7,7 @@ use senary_net::http::HttpTimings;
 
 use super::constants::OCSP_UNKNOWN;
 use super::request::Request;
-use super::url::Url;
+use crate::go_url::Url;
 
 /// The tags that a request begins with.
 #[derive(Clone)]
@@ -16,7 +16,7 @@ pub struct Tags {
     metadata: Option<Metadata>,
 }
 
-/// A request that failed, as it is counted among what went wrong.
+/// A failed request, as it is counted among the failures of the run.
 #[derive(Debug)]
 pub struct Unexpected {
     pub method: String,
@@ -47,7 +47,7 @@ pub struct Entry<'a> {
     pub ip: String,
     pub error: &'a str,
     pub error_code: u16,
-    /// `None`: nobody says which responses are expected.
+    /// Whether the response was expected; `None` if the script wants no judgement.
     pub expected: Option<bool>,
     pub timings: HttpTimings,
 }
@@ -67,7 +67,7 @@ impl Tags {
 
     pub fn record(&self, vu: &VuCore, entry: &Entry<'_>) {
         let url = entry.url.masked();
-        // A name that was given stands for the URL, too, so that there are few.
+        // A given name replaces the URL, too, so that there are few series.
         let named = self.tags.get("name").unwrap_or(&url);
         let (status, code) = (entry.status.to_string(), entry.error_code.to_string());
         let system = vu.settings.system_tags;

@@ -143,7 +143,7 @@ pub fn refused<'js>(
     response::of_error(ctx, bad.code, &bad.text)
 }
 
-/// What script gets of a request that was made: its response, or what is thrown.
+/// The result that script gets of a request: its response, or an exception.
 pub fn finish<'js>(ctx: &Ctx<'js>, flight: &Flight, answer: Answer) -> rquickjs::Result<Value<'js>> {
     for unexpected in flight.unexpected.take() {
         let id = FailureId {

@@ -95,8 +95,8 @@ pub fn encode(algorithms: &[Algorithm], body: &[u8]) -> io::Result<(Vec<u8>, Str
     Ok((compressed, names.join(", ")))
 }
 
-/// Undoes what `Content-Encoding` says was done; `None` if it says nothing, or something that is not known, so that the
-/// body stays as it is.
+/// Undoes what `Content-Encoding` names; `None` if it names nothing, or something unknown, so that the body stays as it
+/// is.
 pub fn decode(encoding: &str, body: &[u8], limit: usize) -> Option<Result<Vec<u8>, DecodeError>> {
     let algorithms = parse_list(encoding).ok()?;
     let mut algorithms = algorithms.into_iter().rev();
@@ -117,7 +117,7 @@ fn has_zlib_header(body: &[u8]) -> bool {
     }
 }
 
-/// Reads to the end, but no more than that many bytes.
+/// Reads to the end, but not more than the given number of bytes.
 fn read_within(reader: impl Read, limit: usize) -> Result<Vec<u8>, DecodeError> {
     let mut body = Vec::new();
     reader.take(limit as u64 + 1).read_to_end(&mut body)?;

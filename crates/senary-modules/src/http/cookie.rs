@@ -9,7 +9,7 @@ pub struct SetCookie {
     pub path: String,
     /// Milliseconds since the epoch.
     pub expires: Option<i64>,
-    /// Seconds; negative means it is to be deleted, and 0 that nothing is said.
+    /// In seconds; a negative number deletes the cookie, and 0 stands for no age.
     pub max_age: i64,
     pub secure: bool,
     pub http_only: bool,

@@ -2,7 +2,7 @@
 
 use senary_js::settings::HttpDebug;
 
-/// Bodies are logged up to here.
+/// At most this many bytes of a body are logged.
 const MAX_BODY: usize = 1 << 20;
 
 /// Logs a request that is about to be sent, or was.

@@ -8,7 +8,7 @@ use senary_js::{bytes, errors, go_type, native_class};
 
 use super::form::Field;
 
-/// What scripts get; its properties are theirs to change.
+/// The object that scripts get; they may change its properties.
 pub struct FileData;
 
 native_class!(FileData, "FileData", |ctx| Object::new(ctx.clone()));

@@ -1,5 +1,5 @@
-//! A request on its way: compressed, paced, sent, sent again where a redirect or a challenge asks for it, and recorded.
-//! No script runs here; what script gets of it is made by `response`.
+//! A request on its way: compressed, paced, sent, sent again after a redirect or a challenge, and recorded. No script
+//! runs here; `response` makes what script gets.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -27,9 +27,9 @@ use super::header;
 use super::redirect::{self, Redirect};
 use super::request::{Auth, Headers, Request, RequestCookie, ResponseType};
 use super::state::HttpState;
-use super::url::Url;
+use crate::go_url::Url;
 
-/// As many redirects are followed if nobody says how many.
+/// The default number of redirects that are followed.
 const DEFAULT_MAX_REDIRECTS: u32 = 10;
 
 /// The reference's code for a body that cannot be decompressed.
@@ -45,7 +45,7 @@ pub struct Flight {
     begun: Instant,
 }
 
-/// What came of a request.
+/// The outcome of a request.
 #[derive(Debug, Default)]
 pub struct Answer {
     pub url: String,
@@ -53,7 +53,7 @@ pub struct Answer {
     pub status_text: String,
     pub proto: &'static str,
     pub headers: WireHeaders,
-    /// Decompressed; `None` if there is none, or nobody wants it.
+    /// The decompressed body; `None` if there is none, or the script does not want it.
     pub body: Option<Bytes>,
     pub cookies: Vec<SetCookie>,
     pub timings: HttpTimings,
@@ -81,7 +81,7 @@ struct Leg {
     body: Bytes,
     /// What answers a challenge.
     authorization: Option<String>,
-    /// The connection that a dialogue with the server goes on.
+    /// The connection on which a dialogue with the server continues.
     connection: Option<ConnectionId>,
     cookies: Vec<RequestCookie>,
     /// A response of this status is expected, because it is a challenge.
@@ -139,7 +139,7 @@ impl Flight {
         }
     }
 
-    /// For how long it has waited, and for what, for people to read.
+    /// How long it has waited, and for what, as text.
     pub fn describe(&self) -> String {
         let waited = senary_js::vu::failures::to_hundredths(self.begun.elapsed());
         let (method, url) = (&self.request.method, self.request.url.masked());
@@ -291,7 +291,7 @@ impl Flight {
         })
     }
 
-    /// Keeps the cookies of a response, and makes its body what the script gets.
+    /// Keeps the cookies of a response, and turns its body into what the script gets.
     fn judge(&self, leg: &Leg, response: HttpResponse) -> Result<Judged, (Failed, u16)> {
         let HttpResponse { head, body, exchange } = response;
         self.request.jar.store(&leg.url, head.headers.all("set-cookie"));
@@ -437,8 +437,8 @@ fn remote_of(exchange: &Exchange) -> Option<SocketAddr> {
     exchange.remote.as_ref().and_then(senary_net::Address::ip)
 }
 
-/// The cookies of a request: its own, and those of the jar. An own one goes before that of the jar of the same name, or
-/// in its place.
+/// The cookies of a request: its own, and those of the jar. The request's own cookie comes before the jar's cookie of
+/// the same name, or replaces it.
 fn merged(own: &[RequestCookie], of_jar: Vec<(String, String)>) -> Vec<RequestCookie> {
     let mut all = own.to_vec();
     let replaced = |name: &str| own.iter().any(|cookie| cookie.replace && cookie.name == name);
@@ -452,7 +452,7 @@ fn is_left_out(name: &str, value: &str) -> bool {
     (name == header::USER_AGENT && value.is_empty()) || name == "Cookie"
 }
 
-/// Lengths are not for scripts to say.
+/// Scripts cannot set lengths.
 fn drop_lengths(headers: &mut Headers, length: usize, request: &Request) {
     if let Some(given) = header::get(headers, "content-length")
         && given.trim().parse() != Ok(length)

@@ -9,7 +9,7 @@ pub enum Field {
     File { data: Vec<u8>, filename: String, content_type: String },
 }
 
-/// Names and values, with `+` for blanks, sorted by name: those of one name stay in order.
+/// Names and values, with `+` for spaces, sorted by name; values of the same name keep their order.
 pub fn urlencoded(fields: &[(String, String)]) -> String {
     let mut sorted: Vec<_> = fields.iter().collect();
     sorted.sort_by(|(a, _), (b, _)| a.cmp(b));

@@ -1,4 +1,4 @@
-//! Names and values of headers: how they are written, and what none may have in it.
+//! Names and values of headers: how they are spelled, and which characters they must not have.
 
 use super::cookie::is_token;
 

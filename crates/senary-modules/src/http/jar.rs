@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::cookie::{self, SetCookie};
-use super::url::Url;
+use crate::go_url::Url;
 
-/// More cookies of one jar are not kept: the oldest goes. Browsers stop at 3000 or so.
+/// A jar keeps at most this many cookies, and drops the oldest. Browsers keep about 3000.
 const MAX_COOKIES: usize = 10_000;
 
 #[derive(Debug, Default)]
@@ -24,14 +24,14 @@ struct Kept {
     domain: String,
     path: String,
     secure: bool,
-    /// It goes to that host alone, and not to those below it.
+    /// It is sent to that host only, and not to its subdomains.
     host_only: bool,
     /// Milliseconds since the epoch.
     expires: Option<i64>,
     made: u64,
 }
 
-/// Where a cookie is for.
+/// The place that a cookie belongs to.
 struct Place {
     domain: String,
     host_only: bool,
@@ -57,7 +57,7 @@ impl CookieJar {
         }
     }
 
-    /// Keeps, replaces or deletes a cookie. What is not for that URL's host is not taken.
+    /// Keeps, replaces or deletes a cookie. A cookie for another host is ignored.
     pub fn set(&self, url: &Url, cookie: SetCookie) {
         self.set_at(url, cookie, now());
     }
@@ -102,7 +102,7 @@ impl CookieJar {
             known.map(|at| cookies.remove(at));
             return;
         }
-        // One that is replaced keeps its place in the order.
+        // A replaced cookie keeps its place in the order.
         let made = known.map_or_else(|| self.made.replace(self.made.get() + 1), |at| cookies[at].made);
         let kept = Kept {
             name: cookie.name,
@@ -124,7 +124,7 @@ impl CookieJar {
     }
 }
 
-/// What of a request decides which cookies it takes along.
+/// The properties of a request that decide which cookies it carries.
 struct Request {
     host: String,
     path: String,

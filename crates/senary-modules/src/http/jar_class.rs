@@ -9,7 +9,7 @@ use senary_js::{errors, native, native_class};
 use super::cookie::{SetCookie, parse_date};
 use super::jar::CookieJar;
 use super::state::HttpState;
-use super::url::Url;
+use crate::go_url::Url;
 
 pub struct JarObject(Rc<CookieJar>);
 

@@ -1,7 +1,7 @@
 //! `k6/http`: requests and their responses.
 //! (<https://grafana.com/docs/k6/latest/javascript-api/k6-http/>)
 //!
-//! `calls` and `batch` are what scripts call. A `request` is read from their arguments (`params`, `form`, `file`, `url`), makes a
+//! `calls` and `batch` are what scripts call. A `request` is read from their arguments (`params`, `form`, `file`), makes a
 //! `flight` (`redirect`, `auth`, `compression`, cookies of the `jar`), which the HTTP client of `senary-net` carries out and `books`
 //! records, and comes back as a `response` (`gjson`, `page`). `state` is what is kept for each VU.
 
@@ -29,7 +29,6 @@ mod request;
 mod response;
 pub mod state;
 mod statuses;
-pub mod url;
 mod url_template;
 
 use rquickjs::function::Opt;

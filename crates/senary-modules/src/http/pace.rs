@@ -10,7 +10,7 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Takes a turn; tells when it is. 0 is no limit.
+    /// Takes a turn, and returns when it is. 0 means no limit.
     pub fn turn(&self, per_second: u32, now: Instant) -> Instant {
         if per_second == 0 {
             return now;

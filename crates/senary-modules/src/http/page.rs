@@ -8,7 +8,7 @@ use senary_js::{errors, native};
 use super::calls;
 use super::response::{ResponseObject, document};
 
-/// Both of them. Selections are easier to ask in the language of scripts.
+/// Both methods. Selections are easier to use from JavaScript.
 static PAGE: Part = Part::new(
     "k6/http",
     "((native) => ({

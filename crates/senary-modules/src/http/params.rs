@@ -14,7 +14,7 @@ use super::statuses;
 
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The longest timeout that is taken as it is (some 30 years).
+/// The longest timeout (about 30 years); longer ones are cut.
 const LONGEST: f64 = 1e9;
 
 /// Reads the params into a request that has its defaults; unknown keys are left alone, as in the reference.

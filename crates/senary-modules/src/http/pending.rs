@@ -1,4 +1,4 @@
-//! Requests that are under way: the script waits for them, or goes on.
+//! Requests that are under way, while the script waits for them or continues.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -13,11 +13,11 @@ use tokio::task::AbortHandle;
 use super::calls;
 use super::flight::{Answer, Flight};
 
-/// It holds the iteration open. If the iteration ends otherwise, the request is given up and its connection closed.
+/// It holds the iteration open. If the iteration ends before, the request is cancelled and its connection closed.
 pub struct Pending {
     id: LiveId,
     flight: Rc<Flight>,
-    /// Nobody has one while the script itself waits.
+    /// There is none while the script itself waits.
     promise: RefCell<Option<Resolvers>>,
     answer: RefCell<Option<Answer>>,
     task: Cell<Option<AbortHandle>>,
@@ -59,7 +59,7 @@ impl Pending {
         let pending = Self::new(flight.clone(), None);
         let events = &flight.vu.events;
         events.hold(pending.id, pending.clone());
-        // If it is cut off, it is left there to be told of.
+        // If the wait is cut off, the request stays there, so that it can be reported.
         let outcome = flight.vu.block_on(ctx, work)?;
         events.release(pending.id);
         Ok(outcome)

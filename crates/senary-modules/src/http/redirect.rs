@@ -1,14 +1,14 @@
-//! Redirects: where they lead, and what of a request goes along (as Go's client has it).
+//! Redirects: where they lead, and which parts of a request are sent along (as in Go's client).
 
 use super::header;
 use super::request::Headers;
-use super::url::Url;
+use crate::go_url::Url;
 
-/// What is not for another host to see.
+/// Headers that another host must not see.
 const SECRET: [&str; 6] =
     ["Authorization", "Www-Authenticate", "Cookie", "Cookie2", "Proxy-Authorization", "Proxy-Authenticate"];
 
-/// What is about a body that does not go along.
+/// Headers about a body that is not sent along.
 const OF_BODY: [&str; 4] = ["Content-Type", "Content-Encoding", "Content-Language", "Content-Location"];
 
 /// What a response redirects to.
@@ -19,7 +19,7 @@ pub struct Redirect {
     pub keeps_body: bool,
 }
 
-/// The redirect that a response is; `None` if it is none, an error if it leads nowhere.
+/// The redirect in a response; `None` if it is not a redirect, and an error if it has no valid target.
 pub fn of(status: u16, location: &str, method: &str, url: &Url) -> Option<Result<Redirect, String>> {
     let keeps_all = match status {
         301..=303 => false,
@@ -54,7 +54,7 @@ pub fn headers(of_first: &Headers, first: &Url, last: &Url, next: &Redirect, loc
         headers.retain(|(name, _)| name != header::HOST);
     }
     if header::get(&headers, "referer").is_none() && (!last.is_secure() || next.url.is_secure()) {
-        header::set(&mut headers, "Referer", last.referer());
+        header::set(&mut headers, "Referer", last.without_user());
     }
     headers
 }

@@ -1,4 +1,4 @@
-//! A request as the script asks for it: read from the arguments of a call, and judged. What becomes of it is `flight`'s business.
+//! A request as the script describes it: read from the arguments of a call, and checked. `flight` carries it out.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -15,8 +15,8 @@ use super::jar::CookieJar;
 use super::params;
 use super::state::HttpState;
 use super::statuses::Statuses;
-use super::url::Url;
 use super::url_template::UrlTemplate;
+use crate::go_url::Url;
 
 /// The reference's code for a URL that cannot be read.
 const INVALID_URL: u16 = 1020;
@@ -51,7 +51,7 @@ pub struct Request {
 pub struct RequestCookie {
     pub name: String,
     pub value: String,
-    /// It goes in place of the jar's cookie of that name.
+    /// It replaces the jar's cookie of that name.
     pub replace: bool,
 }
 
@@ -75,12 +75,12 @@ pub enum ResponseType {
 /// Why there is no request.
 #[derive(Debug)]
 pub enum NoRequest {
-    /// What the script did in the middle of it: a getter that threw, an interruption.
+    /// The script's own exception: a getter that threw, or an interruption.
     Script(rquickjs::Error),
     Bad(BadRequest),
 }
 
-/// What a request is wrong about; it is the error of a response, or thrown.
+/// What is wrong with a request. It becomes the error of a response, or is thrown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadRequest {
     /// 0 if the reference has none for it.
@@ -247,7 +247,7 @@ fn read_field(value: &Value<'_>) -> rquickjs::Result<Field> {
     Ok(Field::Text(value.get::<Coerced<String>>()?.0))
 }
 
-/// A line that stands in no file.
+/// A line that occurs in no file.
 fn boundary() -> String {
     let mut random = [0; 30];
     // Without random numbers nothing else works either.

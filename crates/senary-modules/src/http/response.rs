@@ -1,4 +1,4 @@
-//! The response as script has it: its fields, and what its methods make of the body.
+//! The response as script sees it: its fields, and what its methods return of the body.
 
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -16,14 +16,14 @@ use super::flight::{Answer, Sent};
 use super::header;
 use super::page;
 use super::request::{Request, ResponseType};
-use super::url::Url;
 use super::{constants, gjson};
+use crate::go_url::Url;
 use crate::html;
 
 /// Longer texts are made when a script first looks at them.
 const LAZY_FROM: usize = 16 << 10;
 
-/// What a cookie's `expires` is if nobody says when it expires: the zero of Go's times, in milliseconds.
+/// The value of a cookie's `expires` if the cookie has none: the zero of Go's times, in milliseconds.
 const NO_EXPIRY: f64 = -62_135_596_800_000.0;
 
 /// The property that keeps what `json()` has made.
@@ -106,7 +106,7 @@ fn make<'js>(
     Ok(response.into_value())
 }
 
-/// A text of an object; a long one is made when somebody looks at it.
+/// A text property of an object; a long text is only made when the script reads it.
 fn text<'js>(object: &Object<'js>, name: &'static str, bytes: Bytes) -> rquickjs::Result<()> {
     if bytes.len() < LAZY_FROM {
         return object.set(name, String::from_utf8_lossy(&bytes).as_ref());

@@ -37,7 +37,7 @@ pub struct HttpState {
     client: OnceCell<HttpClient>,
     jar: RefCell<Rc<CookieJar>>,
     callback: RefCell<Option<Rc<Statuses>>>,
-    /// The run of script that the jar is of.
+    /// The run of script that the jar belongs to.
     run: Cell<Option<u64>>,
     id: Cell<Option<LiveId>>,
 }

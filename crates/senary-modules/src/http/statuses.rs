@@ -5,7 +5,7 @@ use rquickjs::{Class, Ctx, Object, Value};
 use senary_js::{errors, native_class};
 use std::rc::Rc;
 
-/// What the reference expects if a script says nothing.
+/// The statuses that are expected by default.
 const DEFAULT: (i64, i64) = (200, 399);
 
 /// Ranges of statuses, with both ends.
@@ -60,7 +60,7 @@ fn whole(value: &Value<'_>) -> Option<i64> {
     value.as_number().filter(|number| number.fract() == 0.0).map(|number| number as i64)
 }
 
-/// Reads a response callback. `Ok(None)` means that the script gave null, so it wants none; an error, that the value is not a
+/// Reads a response callback. `Ok(None)`: the script gave null, so it wants none. An error: the value is not a
 /// callback.
 pub fn callback_of(value: &Value<'_>) -> Result<Option<Rc<Statuses>>, ()> {
     if value.is_null() {

@@ -4,7 +4,7 @@ use rquickjs::function::Rest;
 use rquickjs::{Array, Class, Coerced, Ctx, Object, Value};
 use senary_js::{errors, native_class};
 
-/// What stands in the name for each value.
+/// The text that replaces each value in the name.
 const HOLE: &str = "${}";
 
 pub struct UrlTemplate {

@@ -1,9 +1,10 @@
-//! The URL of a WebSocket, taken apart as the reference does it, whose words for what is wrong it has.
-
-use std::fmt::Write;
+//! The URL of a WebSocket: what a session needs of it, and what is wrong with it in the words of the reference.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use senary_words::percent::decoded_text;
+
+use crate::go_url::{Url, User};
 
 /// Where a session is, and what to ask for there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,66 +28,41 @@ pub enum AddressError {
     /// Neither `ws` nor `wss`.
     Scheme(String),
     Fragment(String),
-    /// Why it is no URL at all.
+    /// Why it is not a URL.
     Malformed(String),
 }
 
 impl Address {
-    pub fn parse(url: &str) -> Result<Self, AddressError> {
-        let malformed = |why: &str| AddressError::Malformed(format!("parse {url:?}: {why}"));
-        if url.chars().any(|letter| letter.is_ascii_control()) {
-            return Err(malformed("net/url: invalid control character in URL"));
-        }
-        let (whole, fragment) = url.split_once('#').unwrap_or((url, ""));
-        let (scheme, rest) = match scheme_of(whole) {
-            Some((scheme, rest)) => (scheme.to_ascii_lowercase(), rest),
-            None if whole.starts_with(':') => return Err(malformed("missing protocol scheme")),
-            None => (String::new(), whole),
-        };
-        let is_secure = match scheme.as_str() {
+    pub fn parse(text: &str) -> Result<Self, AddressError> {
+        let url = Url::parse(text).map_err(|error| AddressError::Malformed(error.to_string()))?;
+        let is_secure = match url.scheme.as_str() {
             "ws" => false,
             "wss" => true,
-            _ => {
-                if let Some(rest) = rest.strip_prefix("//") {
-                    authority(rest).map_err(|why| malformed(&why))?;
-                }
-                return Err(AddressError::Scheme(scheme));
-            }
+            other => return Err(AddressError::Scheme(other.to_owned())),
         };
-        let Some(rest) = rest.strip_prefix("//") else { return Err(malformed("no host in URL")) };
-        let (user, host, port) = authority(rest).map_err(|why| malformed(&why))?;
-        if !fragment.is_empty() {
-            return Err(AddressError::Fragment(fragment.to_owned()));
+        if let Some(fragment) = url.fragment {
+            return Err(AddressError::Fragment(decoded_text(&fragment)));
         }
-        if host.is_empty() {
-            return Err(malformed("no host in URL"));
+        if url.host.is_empty() {
+            return Err(AddressError::Malformed(format!("parse {text:?}: no host in URL")));
         }
-        let end = rest.find(['/', '?']).unwrap_or(rest.len());
-        let shown = &rest[rest[..end].rfind('@').map_or(0, |at| at + 1)..end];
-        let path = &rest[end..];
-        let slash = if path.starts_with('/') { "" } else { "/" };
-        let port = match port {
-            "" => {
-                if is_secure {
-                    443
-                } else {
-                    80
-                }
-            }
+        let port = match url.port.as_deref() {
+            None | Some("") if is_secure => 443,
+            None | Some("") => 80,
             // Digits; too many of them are no port either.
-            digits => digits.parse().unwrap_or(i64::MAX),
+            Some(digits) => digits.parse().unwrap_or(i64::MAX),
         };
         Ok(Self {
-            url: match user {
-                Some(_) => format!("{scheme}://{shown}{path}"),
-                None => whole.to_owned(),
+            url: match &url.user {
+                Some(_) => url.without_user(),
+                None => text.trim_end_matches('#').to_owned(),
             },
             is_secure,
-            host: host.to_owned(),
+            host: url.host.trim_matches(['[', ']']).to_owned(),
             port,
-            authority: shown.to_owned(),
-            target: escaped(&format!("{slash}{path}")),
-            credentials: user.map(|user| format!("Basic {}", STANDARD.encode(unescaped(user)))),
+            authority: url.authority(),
+            target: url.request_path(),
+            credentials: url.user.as_ref().map(basic),
         })
     }
 
@@ -97,72 +73,10 @@ impl Address {
     }
 }
 
-fn scheme_of(url: &str) -> Option<(&str, &str)> {
-    let (scheme, rest) = url.split_once(':')?;
-    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-    is_scheme.then_some((scheme, rest))
-}
-
-/// User, host and port of what follows `//`; or what is wrong with them.
-fn authority(rest: &str) -> Result<(Option<&str>, &str, &str), String> {
-    let end = rest.find(['/', '?']).unwrap_or(rest.len());
-    let (user, host) = match rest[..end].rsplit_once('@') {
-        Some((user, host)) => (Some(user), host),
-        None => (None, &rest[..end]),
-    };
-    let (host, port) = match host.strip_prefix('[') {
-        Some(bracketed) => match bracketed.split_once(']') {
-            Some((host, "")) => (host, ""),
-            Some((host, behind)) => match behind.strip_prefix(':') {
-                Some(port) => (host, port),
-                None => return Err(format!("invalid port {behind:?} after host")),
-            },
-            None => return Err("missing ']' in host".to_owned()),
-        },
-        None => host.rsplit_once(':').unwrap_or((host, "")),
-    };
-    if !port.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(format!("invalid port \":{port}\" after host"));
-    }
-    match host.chars().find(|letter| " <>\"\\^`{|}".contains(*letter)) {
-        Some(letter) => Err(format!("invalid character \"{letter}\" in host name")),
-        None => Ok((user, host, port)),
-    }
-}
-
-/// What cannot stand in a request line is written in percent; what is written so already stays.
-fn escaped(target: &str) -> String {
-    let mut escaped = String::with_capacity(target.len());
-    for byte in target.bytes() {
-        match byte {
-            b' ' | b'"' | b'<' | b'>' | b'`' | b'\\' | b'^' | b'{' | b'|' | b'}' | ..=0x1f | 0x7f.. => {
-                // Writing to a text cannot fail.
-                let _ = write!(escaped, "%{byte:02X}");
-            }
-            plain => escaped.push(plain.into()),
-        }
-    }
-    escaped
-}
-
-fn unescaped(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [byte, behind @ ..] = rest {
-        let digit = |digit: &u8| (*digit as char).to_digit(16).map(|value| value as u8);
-        match (byte, behind) {
-            (b'%', [high, low, behind @ ..]) if digit(high).is_some() && digit(low).is_some() => {
-                bytes.push(digit(high).unwrap_or(0) << 4 | digit(low).unwrap_or(0));
-                rest = behind;
-            }
-            _ => {
-                bytes.push(*byte);
-                rest = behind;
-            }
-        }
-    }
-    bytes
+/// The value of the header `Authorization` for a user.
+fn basic(user: &User) -> String {
+    let password = user.password.as_deref().unwrap_or_default();
+    format!("Basic {}", STANDARD.encode(format!("{}:{password}", user.name)))
 }
 
 #[cfg(test)]
@@ -179,6 +93,7 @@ mod tests {
             ("WS://[::1]:9/", false, "::1", 9, "[::1]:9", "/"),
             ("ws://h?q=1", false, "h", 80, "h", "/?q=1"),
             ("ws://h/a b/ü%20", false, "h", 80, "h", "/a%20b/%C3%BC%20"),
+            ("ws://h/a?b={c}|d", false, "h", 80, "h", "/a?b={c}|d"),
             ("ws://h:999999/", false, "h", 999_999, "h:999999", "/"),
             ("ws://h/#", false, "h", 80, "h", "/"),
         ] {
@@ -194,6 +109,8 @@ mod tests {
         let address = Address::parse("ws://us%40r:p:w@h:1/x").unwrap();
         assert_eq!((&*address.url, &*address.host), ("ws://h:1/x", "h"));
         assert_eq!(address.credentials, Some(format!("Basic {}", STANDARD.encode("us@r:p:w"))));
+        let address = Address::parse("ws://user@h/").unwrap();
+        assert_eq!(address.credentials, Some(format!("Basic {}", STANDARD.encode("user:"))));
     }
 
     #[test]
@@ -210,6 +127,9 @@ mod tests {
             ("ws://h:port/", malformed("ws://h:port/", r#"invalid port ":port" after host"#)),
             ("ws://[::1/", malformed("ws://[::1/", "missing ']' in host")),
             (":x", malformed(":x", "missing protocol scheme")),
+            ("ws:x", malformed("ws:x", "no host in URL")),
+            ("ws://h/%zz", malformed("ws://h/%zz", r#"invalid URL escape "%zz""#)),
+            ("ws://a b@h/", malformed("ws://a b@h/", "net/url: invalid userinfo")),
             ("ws:///x", malformed("ws:///x", "no host in URL")),
             ("ws://h/\n", malformed("ws://h/\n", "net/url: invalid control character in URL")),
         ] {

@@ -1,4 +1,4 @@
-//! What a session records, and under which tags: those that the VU had when the session began, and its own.
+//! What a session records, and under which tags: those of the VU when the session began, and its own.
 
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;

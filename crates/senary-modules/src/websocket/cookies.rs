@@ -6,10 +6,10 @@ use rquickjs::{Class, Ctx, Value};
 
 use super::address::Address;
 use super::handshake::Answer;
+use crate::go_url::Url;
 use crate::http::jar::CookieJar;
 use crate::http::jar_class::JarObject;
 use crate::http::state::HttpState;
-use crate::http::url::Url;
 
 /// A jar, and the page whose cookies count.
 pub struct Cookies {

@@ -17,9 +17,9 @@ use super::session::Session;
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 const READ_SIZE: usize = 4096;
 
-/// What to ask for, and how.
+/// A session that is to be opened.
 pub struct SessionRequest {
-    /// The error is what is wrong with the URL: to be told as other failures are.
+    /// The error says what is wrong with the URL; it is reported like other failures.
     pub address: Result<Address, String>,
     /// Names in their canonical form, without those that every request has.
     pub headers: Vec<(String, String)>,
@@ -52,7 +52,7 @@ impl Answer {
 pub(super) struct Connected {
     pub stream: Stream,
     pub answer: Answer,
-    /// What the server has sent behind its answer.
+    /// The bytes that the server has sent after its answer.
     pub rest: Vec<u8>,
     pub agreement: Option<Agreement>,
 }
@@ -64,7 +64,7 @@ pub struct Failed {
     pub code: &'static str,
     /// What the server has answered, if it has.
     pub answer: Option<Answer>,
-    /// This machine had nothing left to connect with.
+    /// This machine has run out of something that a connection needs.
     pub is_exhaustion: bool,
 }
 
@@ -168,7 +168,7 @@ async fn write(stream: &mut Stream, mut bytes: &[u8]) -> Result<(), NetError> {
     poll_fn(|cx| stream.poll_flush(cx)).await
 }
 
-/// The head of the answer, and what has come behind it.
+/// The head of the answer, and the bytes that came after it.
 async fn answer(stream: &mut Stream) -> Result<(Response, Vec<u8>), Failed> {
     let mut received = Vec::new();
     loop {
@@ -186,7 +186,7 @@ async fn answer(stream: &mut Stream) -> Result<(Response, Vec<u8>), Failed> {
     }
 }
 
-/// What can be had of the body of an answer that opens no session.
+/// As much as possible of the body of an answer that opens no session.
 async fn body(stream: &mut Stream, response: &Response, rest: &[u8]) -> String {
     let mut body = Body::of(response);
     body.push(rest);

@@ -12,7 +12,7 @@ use self::path::{Link, Step};
 /// Paths nested deeper than this find nothing.
 const DEEPEST: usize = 64;
 
-/// What the path leads to, if there is such a thing.
+/// The value that the path leads to, if it exists.
 pub fn get(json: &Value, path: &str) -> Option<Value> {
     find(json, path, 0)
 }

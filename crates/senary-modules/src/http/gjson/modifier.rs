@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::number;
 
-/// What a modifier makes of a value; `None` if there is no such modifier, or nothing comes of it.
+/// The result of a modifier; `None` if there is no such modifier, or it has no result for the value.
 pub fn apply(name: &str, argument: &str, json: &Value) -> Option<Value> {
     Some(match name {
         "this" | "ugly" | "pretty" | "valid" => json.clone(),

@@ -167,7 +167,7 @@ fn closing(text: &str) -> Option<usize> {
     None
 }
 
-/// Where the first of these bytes stands that is within no brackets and no text; the length if there is none.
+/// The position of the first of these bytes outside of brackets and quotes; the length if there is none.
 pub fn end_of(text: &str, ends: &[u8]) -> usize {
     let mut depth = 0_usize;
     let mut scan = Scan::default();

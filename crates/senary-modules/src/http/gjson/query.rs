@@ -8,7 +8,7 @@ use super::path::end_of;
 #[derive(Debug)]
 pub struct Query {
     path: String,
-    /// Empty: that the path finds something is all that is asked.
+    /// If it is empty, the path only has to find something.
     operator: &'static str,
     /// Without quotes.
     value: String,
