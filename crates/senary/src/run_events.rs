@@ -1,18 +1,22 @@
-//! What happens in a run, told in one place: the main line and the collector tell it; the progress display, the REST API,
-//! the dashboard and the report read it.
+//! What happens in a run: its phases, the changes of its thresholds, and its end. The main line and the collector report it
+//! here, and from here the progress display, the REST API, the dashboard and the report learn of it.
 //!
-//! Events are kept, since some readers come late. There are few of them: a phase comes once, and changes of thresholds are
-//! bounded.
+//! All events are kept, because some readers come late. There are few of them: each phase comes once, and the number of
+//! threshold changes is limited. Figures that change all the time are not events: `RunHandle::progress` returns them
+//! together, and each reader asks for them as often as it needs them.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
+use senary_execution::StopReason;
 use senary_metrics::Judgement;
 
+use crate::command_error::CommandError;
 use crate::run_phase::RunPhase;
 
-/// Changes of thresholds that are kept; one that flickers would fill memory.
+/// At most this many threshold changes are kept: a threshold that changes all the time would fill memory.
 const MAX_CHANGES: usize = 10_000;
 
 /// Something that happened in a run.
@@ -22,6 +26,33 @@ pub enum RunEvent {
     Phase(RunPhase),
     /// A threshold was judged for the first time, or differently from the last time.
     Threshold { metric: String, source: String, ok: bool },
+    /// The run is over. It is the last event.
+    Ended(RunEnd),
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunEnd {
+    /// `passed`, `finished` (there were no thresholds), `failed`, `interrupted` or `aborted`.
+    pub state: &'static str,
+    pub exit_code: u8,
+    /// Why the run did not succeed.
+    pub reason: Option<String>,
+}
+
+impl RunEnd {
+    /// `has_thresholds`: without any, nothing decides whether a run has passed.
+    pub fn new(verdict: &Result<(), CommandError>, has_thresholds: bool) -> Self {
+        let state = match verdict {
+            Ok(()) if has_thresholds => "passed",
+            Ok(()) => "finished",
+            Err(CommandError::Stopped(StopReason::Signal { .. })) => "interrupted",
+            Err(CommandError::Stopped(StopReason::RestApi | StopReason::ScriptAborted { .. })) => "aborted",
+            Err(_) => "failed",
+        };
+        let reason = verdict.as_ref().err().map(ToString::to_string);
+        Self { state, exit_code: verdict.as_ref().err().map_or(0, CommandError::code), reason }
+    }
 }
 
 /// An event, and when it happened: since the start of the run, zero before it.
@@ -31,7 +62,7 @@ pub struct Happened {
     pub event: RunEvent,
 }
 
-/// How a threshold stands: what is told of it beside its changes.
+/// How a threshold stands at the moment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ThresholdState {
     /// As the options name it.
@@ -78,15 +109,55 @@ struct Inner {
     phase: Option<RunPhase>,
     happened: Vec<Happened>,
     thresholds: Vec<ThresholdState>,
-    /// By metric and source: how each stood.
-    stood: FxHashMap<(String, String), bool>,
+    /// By metric and source: whether each held when it was judged last.
+    held: FxHashMap<(String, String), bool>,
+    subscribers: Vec<(usize, Sender<Happened>)>,
+    /// How many there ever were.
+    subscriptions: usize,
+}
+
+/// Keeps events coming. The receiver is closed when this is dropped.
+pub struct Subscription {
+    events: Arc<RunEvents>,
+    number: usize,
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.events.lock().subscribers.retain(|(number, _)| *number != self.number);
+    }
+}
+
+impl Inner {
+    fn add(&mut self, at: Duration, event: RunEvent) {
+        let happened = Happened { at, event };
+        // A receiver that is gone has a subscription that is about to be dropped.
+        self.subscribers.iter().for_each(|(_, subscriber)| drop(subscriber.send(happened.clone())));
+        self.happened.push(happened);
+    }
 }
 
 impl RunEvents {
+    /// All events, from the first one on, as they happen.
+    pub fn subscribe(self: &Arc<Self>) -> (Subscription, Receiver<Happened>) {
+        let (sender, receiver) = channel();
+        let mut inner = self.lock();
+        inner.happened.iter().for_each(|happened| drop(sender.send(happened.clone())));
+        let number = inner.subscriptions;
+        inner.subscriptions += 1;
+        inner.subscribers.push((number, sender));
+        (Subscription { events: self.clone(), number }, receiver)
+    }
+
     pub fn enter(&self, phase: RunPhase, at: Duration) {
         let mut inner = self.lock();
         inner.phase = Some(phase);
-        inner.happened.push(Happened { at, event: RunEvent::Phase(phase) });
+        inner.add(at, RunEvent::Phase(phase));
+    }
+
+    /// The run is over.
+    pub fn end(&self, end: RunEnd, at: Duration) {
+        self.lock().add(at, RunEvent::Ended(end));
     }
 
     /// The phase that the run is in.
@@ -99,14 +170,21 @@ impl RunEvents {
         let mut inner = self.lock();
         for ThresholdState { metric, source, ok, .. } in thresholds.iter().filter(|state| state.has_data) {
             let key = (metric.clone(), source.clone());
-            if inner.stood.get(&key) != Some(ok) && inner.happened.len() < MAX_CHANGES {
-                inner.stood.insert(key, *ok);
-                let (metric, source) = (metric.clone(), source.clone());
-                let event = RunEvent::Threshold { metric, source, ok: *ok };
-                inner.happened.push(Happened { at, event });
+            if inner.held.get(&key) != Some(ok) && inner.happened.len() < MAX_CHANGES {
+                inner.held.insert(key, *ok);
+                inner
+                    .add(at, RunEvent::Threshold { metric: metric.clone(), source: source.clone(), ok: *ok });
             }
         }
         inner.thresholds = thresholds;
+    }
+
+    /// How the run ended, once it has.
+    pub fn ended(&self) -> Option<RunEnd> {
+        self.lock().happened.iter().rev().find_map(|happened| match &happened.event {
+            RunEvent::Ended(end) => Some(end.clone()),
+            _ => None,
+        })
     }
 
     /// How the thresholds stood when they were judged last, in the order of the options.
@@ -156,6 +234,24 @@ mod tests {
             happened[1],
             Happened { at: Duration::from_secs(3), event: RunEvent::Phase(RunPhase::Running) }
         );
+    }
+
+    #[test]
+    fn a_subscriber_gets_every_event_until_it_leaves() {
+        let events = Arc::<RunEvents>::default();
+        events.enter(RunPhase::Setup, Duration::ZERO);
+        let (subscription, receiver) = events.subscribe();
+        let (other, of_other) = events.subscribe();
+        events.enter(RunPhase::Running, Duration::from_secs(1));
+        drop(other);
+        let verdict = Err(CommandError::Stopped(StopReason::RestApi));
+        events.end(RunEnd::new(&verdict, true), Duration::from_secs(2));
+        drop(subscription);
+        events.enter(RunPhase::Ended, Duration::from_secs(3));
+        let received: Vec<_> = receiver.iter().collect();
+        assert_eq!(received, events.all()[..3]);
+        assert!(matches!(&received[2].event, RunEvent::Ended(end) if end.state == "aborted"), "{received:?}");
+        assert_eq!(of_other.iter().count(), 2);
     }
 
     #[test]

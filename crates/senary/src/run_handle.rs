@@ -1,8 +1,9 @@
-//! What all that has to do with a run may know of it and do to it: the main line, the display, and the REST API.
+//! What the main line, the progress display, the dashboard and the REST API may know of a run and do to it.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use senary_execution::{RunContext, StopReason};
+use senary_execution::{ProgressWatch, RunContext, ScenarioProgress, StopReason};
 use senary_js::{Lifecycle, bundle};
 use senary_metrics::Results;
 use senary_output::PipelineHandle;
@@ -13,11 +14,26 @@ use crate::rest::{RunControl, Status};
 use crate::run_events::{RunEvents, ThresholdState};
 use crate::run_phase::RunPhase;
 
-/// A run, seen from outside of it. It outlives the pipeline: with `--linger` people still ask.
+/// Where a run stands, at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunProgress {
+    pub phase: RunPhase,
+    /// Since the start of the run; zero before it.
+    pub elapsed: Duration,
+    pub active_vus: u64,
+    pub initialized_vus: u64,
+    pub complete_iterations: u64,
+    pub interrupted_iterations: u64,
+    pub scenarios: Vec<ScenarioProgress>,
+}
+
+/// A run, seen from outside of it. It outlives the pipeline: with `--linger`, clients may still ask for results.
 pub struct RunHandle {
     pub run: RunContext,
     pub lifecycle: Lifecycle,
+    /// What has happened in the run; [`RunHandle::progress`] has the figures.
     pub events: Arc<RunEvents>,
+    pub watch: ProgressWatch,
     /// Where a run waits that was started with `--paused`.
     pub gate: Gate,
     pipeline: PipelineHandle,
@@ -26,9 +42,29 @@ pub struct RunHandle {
 }
 
 impl RunHandle {
-    pub fn new(lifecycle: Lifecycle, gate: Gate, pipeline: PipelineHandle, events: Arc<RunEvents>) -> Self {
+    pub fn new(
+        lifecycle: Lifecycle,
+        gate: Gate,
+        pipeline: PipelineHandle,
+        events: Arc<RunEvents>,
+        watch: ProgressWatch,
+    ) -> Self {
         let run = lifecycle.run.clone();
-        Self { run, lifecycle, events, gate, pipeline, last_results: Mutex::default() }
+        Self { run, lifecycle, events, watch, gate, pipeline, last_results: Mutex::default() }
+    }
+
+    /// Where the run stands, for all who show it.
+    pub fn progress(&self) -> RunProgress {
+        let state = &self.run.state;
+        RunProgress {
+            phase: self.events.phase(),
+            elapsed: state.run_duration(),
+            active_vus: state.active_vus(),
+            initialized_vus: state.initialized_vus(),
+            complete_iterations: state.full_iterations(),
+            interrupted_iterations: state.interrupted_iterations(),
+            scenarios: self.watch.progress(),
+        }
     }
 
     /// Tells that the run enters a phase.
@@ -37,7 +73,7 @@ impl RunHandle {
         self.events.enter(phase, self.run.state.run_duration());
     }
 
-    /// Judges the thresholds by what was measured so far, and tells how they stand. Nothing happens once the run is over.
+    /// Judges the thresholds by what was measured so far, and reports how they stand. Nothing changes once the run is over.
     pub fn judge(&self) -> bool {
         let at = self.run.state.run_duration();
         let states = self.pipeline.query(move |engine| {
@@ -55,7 +91,7 @@ impl RunHandle {
         *self.last_results.lock().unwrap_or_else(PoisonError::into_inner) = Some(results.clone());
     }
 
-    /// A token for a function that somebody asked for: it ends with the run.
+    /// The token of a function that a client asked for: it ends with the run.
     fn interrupt(&self) -> CancellationToken {
         self.run.shutdown.token().child_token()
     }
@@ -63,11 +99,12 @@ impl RunHandle {
 
 impl RunControl for RunHandle {
     fn status(&self) -> Status {
+        let progress = self.progress();
         Status {
-            phase: self.events.phase(),
+            phase: progress.phase,
             paused: self.gate.is_paused(),
-            vus: self.run.state.active_vus(),
-            vus_max: self.run.state.initialized_vus(),
+            vus: progress.active_vus,
+            vus_max: progress.initialized_vus,
             stopped: self.run.shutdown.reason() == Some(&StopReason::RestApi),
             tainted: !self.judge(),
         }
@@ -96,7 +133,7 @@ impl RunControl for RunHandle {
     }
 
     fn run_setup(&self) -> Result<(), String> {
-        // Who starts tests does not know what is in them: nothing to do is done.
+        // A client that starts tests does not know whether they have a `setup()`.
         let data = match self.lifecycle.bundle.has_export(bundle::SETUP) {
             true => self.lifecycle.setup(&self.interrupt()).map_err(|e| e.to_string())?,
             false => None,

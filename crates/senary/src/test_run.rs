@@ -9,8 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use senary_execution::{
-    Clock, ExecutionState, ProgressWatch, RunContext, Saturation, Scheduler, SchedulerOptions, Shutdown,
-    StopReason,
+    Clock, ExecutionState, RunContext, Saturation, Scheduler, SchedulerOptions, Shutdown, StopReason,
 };
 use senary_js::derived_options::DerivedOptions;
 use senary_js::{Bundle, JsVuFactory, Lifecycle, LifecycleError, VuSettings, bundle, settings::SetupData};
@@ -23,7 +22,7 @@ use crate::background::Background;
 use crate::command_error::{CommandError, LifecycleFunction};
 use crate::gate::Gate;
 use crate::plan::TestPlan;
-use crate::run_events::{RunEvents, ThresholdState};
+use crate::run_events::{RunEnd, RunEvents, ThresholdState};
 use crate::run_handle::RunHandle;
 use crate::run_phase::RunPhase;
 use crate::settings::SummaryMode;
@@ -76,7 +75,7 @@ impl TestRun {
         let first = plan.load.scenarios().first();
         let (executor, name) = first.map_or(("", ""), |s| (s.executor.type_name(), s.name.as_str()));
         let gate = Gate::new(plan.paused, executor, name);
-        let handle = Arc::new(RunHandle::new(lifecycle, gate, pipeline.handle(), events));
+        let handle = Arc::new(RunHandle::new(lifecycle, gate, pipeline.handle(), events, scheduler.watch()));
         let (plan, has_run) = (Arc::new(plan), AtomicBool::new(false));
         Ok(Self { plan, handle, workers, scheduler, pipeline, has_run })
     }
@@ -94,8 +93,8 @@ impl TestRun {
             self.handle.run.shutdown.token().run_until_cancelled(self.handle.gate.opened()).await;
             self.go_on()?;
         }
-        self.enter(RunPhase::Started);
         self.handle.run.state.mark_started();
+        self.enter(RunPhase::Started);
         let set_up = self.set_up().await;
         let ran = match set_up {
             Ok(()) => {
@@ -113,11 +112,6 @@ impl TestRun {
             Err(_) => RunPhase::Interrupted,
         });
         ran
-    }
-
-    /// How far the scenarios are, for the progress and the REST API.
-    pub fn watch(&self) -> ProgressWatch {
-        self.scheduler.watch()
     }
 
     /// Closes workers and outputs; everything measured until now is in the results.
@@ -253,10 +247,18 @@ impl Ended {
         signalled.cancelled().await;
     }
 
-    /// How the run ended: what went wrong first counts, then what the script said, then whether the figures can be
-    /// trusted (if that matters), then the thresholds, which are judged by these figures, then whether there were figures
-    /// (if that matters).
+    /// How the run ended, which is told as its last event.
     pub fn verdict(&self, outcome: Result<(), CommandError>, crossed: Crossed) -> Result<(), CommandError> {
+        let verdict = self.judge(outcome, crossed);
+        let events = &self.handle.events;
+        let end = RunEnd::new(&verdict, !events.thresholds().is_empty());
+        events.end(end, self.handle.run.state.run_duration());
+        verdict
+    }
+
+    /// An error of the run counts first, then what the script said, then whether the figures can be trusted (if that
+    /// matters), then the thresholds, which are judged by these figures, then whether there were figures (if that matters).
+    fn judge(&self, outcome: Result<(), CommandError>, crossed: Crossed) -> Result<(), CommandError> {
         outcome?;
         if self.handle.run.state.is_marked_failed() {
             return Err(CommandError::MarkedFailed);

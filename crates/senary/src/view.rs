@@ -67,35 +67,36 @@ impl View {
             Some(terminal) => Display::Bars { terminal: terminal.clone(), color: self.color },
             None => Display::Plain,
         };
-        let (handle, state, watch) = (run.handle.clone(), run.handle.run.state.clone(), run.watch());
+        let handle = run.handle.clone();
         let (planned, max_vus, max_duration) =
             (run.plan.load.planned_vus(), run.plan.load.max_vus(), run.plan.load.max_duration());
         let registry = run.handle.lifecycle.bundle.registry().clone();
         let snapshot = move || {
-            let scenarios = watch.progress();
+            let progress = handle.progress();
             let name = |of: &ScenarioProgress| Some(registry.metric(of.p95?.1?)?.name.to_string());
-            let measured = scenarios.iter().map(name).collect();
-            let headline = match handle.events.phase() {
+            let measured = progress.scenarios.iter().map(name).collect();
+            let headline = match progress.phase {
                 RunPhase::Created => Headline::Preparing("Starting outputs"),
                 RunPhase::InitVus => {
-                    Headline::InitializingVus { initialized: state.initialized_vus(), planned }
+                    Headline::InitializingVus { initialized: progress.initialized_vus, planned }
                 }
                 RunPhase::InitDone | RunPhase::Started => Headline::Preparing("Init executors"),
                 RunPhase::PausedBeforeRun => Headline::Stage("paused"),
                 RunPhase::Setup => Headline::Stage("setup()"),
                 RunPhase::Teardown => Headline::Teardown,
                 RunPhase::Running | RunPhase::Ended | RunPhase::Interrupted => Headline::Running(Running {
-                    elapsed: state.run_duration(),
+                    elapsed: progress.elapsed,
                     max_duration,
-                    active_vus: state.active_vus(),
-                    initialized_vus: state.initialized_vus(),
+                    active_vus: progress.active_vus,
+                    initialized_vus: progress.initialized_vus,
                     max_vus,
-                    complete_iterations: state.full_iterations(),
-                    interrupted_iterations: state.interrupted_iterations(),
+                    complete_iterations: progress.complete_iterations,
+                    interrupted_iterations: progress.interrupted_iterations,
                 }),
             };
-            Snapshot { headline, scenarios, measured }
+            Snapshot { headline, scenarios: progress.scenarios, measured }
         };
-        Progress::start(display, snapshot).map_err(CommandError::system("starting the progress display"))
+        Progress::start(display, &run.handle.events, snapshot)
+            .map_err(CommandError::system("starting the progress display"))
     }
 }

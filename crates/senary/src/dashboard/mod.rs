@@ -1,11 +1,11 @@
 //! The dashboard of a run, and its report: two states of one page.
 //!
-//! While the run goes on, a thread of its own tells events once a period and notes what the machine says of the process; a
-//! server answers those who watch. At the end the page is written with all data in it. None of it is there unless it is
-//! asked for.
+//! While the run goes on, a thread makes events once per period and records what the system says about the process, and a
+//! server answers browsers. At the end the page is written with all data in it. Nothing of this exists unless the user asks
+//! for it.
 //!
-//! `settings` says what is asked for. `recorder` tells the events of the reference's dashboard, `event_log` keeps them.
-//! `report` makes the document that the page is drawn from, out of `facts`, `figures` and `wrong`; `page` puts the page
+//! `settings` reads what the user asks for. `recorder` makes the events of the reference's dashboard, and `event_log` keeps
+//! them. `report` makes the document that the page is drawn from, out of `facts`, `figures` and `wrong`. `page` puts the page
 //! together, and `site` answers requests.
 
 mod event_log;
@@ -24,7 +24,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -43,6 +43,7 @@ use crate::environment::Environment;
 use crate::http_server::{BindError, Bound, Server};
 use crate::logging::recent;
 use crate::plan::TestPlan;
+use crate::run_events::{Happened, RunEvent, Subscription};
 use crate::run_phase::RunPhase;
 use crate::test_run::{Ended, TestRun};
 use event_log::Clients;
@@ -56,10 +57,8 @@ use site::Dashboard;
 /// The open sockets of the test on the time line.
 const OPEN_SOCKETS: &str = "senary_open_sockets";
 
-/// How often the machine is asked.
+/// How often the system is asked about the process.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often it is asked whether the run has begun.
-const WAIT_FOR_START: Duration = Duration::from_millis(10);
 
 /// What is wanted of a run.
 #[derive(Clone, Debug, Default)]
@@ -157,7 +156,7 @@ impl Prepared {
         timeline.lock().begin_at(move || state.started().map(|started| clock.at(started)));
         let can_stop = bound.as_ref().is_some_and(|bound| bound.address().ip().is_loopback());
         let facts = (facts::of_run(url, &run.plan, run.workers), facts::of_scenarios(&run.plan.load));
-        let report = Report::new(run.handle.clone(), timeline, run.watch(), facts, can_stop);
+        let report = Report::new(run.handle.clone(), timeline, facts, can_stop);
         let report = Arc::new(report);
         let settings = wanted.dashboard.clone().unwrap_or_default();
         let recorder =
@@ -174,13 +173,13 @@ impl Prepared {
         if let Some(url) = page_url.filter(|_| settings.open) {
             open_browser(&url);
         }
-        let (end, ended) = channel();
+        let (subscription, happened) = run.handle.events.subscribe();
         let (of_report, of_recorder) = (report.clone(), recorder.clone());
         let thread = thread::Builder::new()
             .name("dashboard".to_owned())
-            .spawn(move || follow(&of_report, of_recorder.as_deref(), &ended))
+            .spawn(move || follow(&of_report, of_recorder.as_deref(), &happened))
             .map_err(CommandError::system("starting the dashboard"))?;
-        let following = Some(Following { end, thread });
+        let following = Some(Following { subscription, thread });
         Ok(Watching { wanted, report, recorder, clients, server, following })
     }
 }
@@ -245,8 +244,8 @@ fn open_browser(url: &str) {
 
 /// The thread that follows the run.
 struct Following {
-    /// Nothing is sent: the thread ends when it is closed.
-    end: Sender<()>,
+    /// The thread ends when it is told of no more events.
+    subscription: Subscription,
     thread: JoinHandle<()>,
 }
 
@@ -264,8 +263,8 @@ pub struct Watching {
 impl Watching {
     /// The scenarios are over: no period ends any more.
     pub fn run_is_over(&mut self) {
-        if let Some(Following { end, thread }) = self.following.take() {
-            drop(end);
+        if let Some(Following { subscription, thread }) = self.following.take() {
+            drop(subscription);
             // A thread that has panicked has said so.
             let _ = thread.join();
         }
@@ -280,8 +279,9 @@ impl Watching {
         signalled: &CancellationToken,
     ) {
         self.run_is_over();
-        let has_thresholds = !self.report.handle.events.thresholds().is_empty();
-        self.report.finish(End::new(verdict, has_thresholds, ended.saturation.clone(), lost));
+        if let Some(run) = self.report.handle.events.ended() {
+            self.report.finish(End { run, saturation: ended.saturation.clone(), lost });
+        }
         if let Some(recorder) = &self.recorder {
             recorder.stop(&self.report.handle);
         }
@@ -330,17 +330,13 @@ fn save(path: &Path, page: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Follows a run from its start until `end` is closed.
-fn follow(report: &Report, recorder: Option<&Recorder>, end: &Receiver<()>) {
-    let is_closed = |wait| end.recv_timeout(wait) == Err(RecvTimeoutError::Disconnected);
-    let state = &report.handle.run.state;
-    let started = loop {
-        match state.started() {
-            Some(started) => break started,
-            None if is_closed(WAIT_FOR_START) => return,
-            None => {}
-        }
-    };
+/// Follows a run from its start until there are no more events.
+fn follow(report: &Report, recorder: Option<&Recorder>, happened: &Receiver<Happened>) {
+    let is_start = |happened: Happened| happened.event == RunEvent::Phase(RunPhase::Started);
+    if !happened.iter().any(is_start) {
+        return;
+    }
+    let Some(started) = report.handle.run.state.started() else { return };
     if let Some(recorder) = recorder {
         recorder.start();
     }
@@ -349,11 +345,11 @@ fn follow(report: &Report, recorder: Option<&Recorder>, end: &Receiver<()>) {
         (MachineLook::default(), started, period.map(|period| started + period));
     loop {
         let next = period_at.into_iter().chain([look_at]).min().unwrap_or(look_at);
-        if is_closed(next.saturating_duration_since(Instant::now())) {
-            return;
-        }
-        if matches!(report.handle.events.phase(), RunPhase::Ended | RunPhase::Interrupted) {
-            continue;
+        match happened.recv_timeout(next.saturating_duration_since(Instant::now())) {
+            Ok(Happened { event: RunEvent::Phase(RunPhase::Ended | RunPhase::Interrupted), .. }) => return,
+            Ok(_) => continue,
+            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Timeout) => {}
         }
         let now = Instant::now();
         if let Some((at, recorder)) = period_at.as_mut().zip(recorder).filter(|(at, _)| now >= **at) {
@@ -367,10 +363,11 @@ fn follow(report: &Report, recorder: Option<&Recorder>, end: &Receiver<()>) {
     }
 }
 
-/// Notes on the time line what no sample says.
+/// Adds to the time line what no sample contains.
 fn note_machine(report: &Report, look: &mut MachineLook) {
     let now = report.handle.run.clock.now();
-    let (memory, open_files, scenarios) = (look.memory(), look.open_files(), report.watch.progress());
+    let (memory, open_files) = (look.memory(), look.open_files());
+    let scenarios = report.handle.progress().scenarios;
     let mut timeline = report.timeline.lock();
     if let Some(memory) = memory {
         timeline.note(MEMORY, &[], ValueType::Data, memory, now);

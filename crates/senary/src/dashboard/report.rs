@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
-use senary_execution::{ProgressWatch, Saturation, StopReason};
+use senary_execution::Saturation;
 use senary_metrics::{Failures, Timestamp};
 use senary_output::timeline::{Position, SharedTimeline};
 use serde_json::{Map, Value, json};
@@ -14,9 +14,9 @@ use tokio_util::sync::CancellationToken;
 use super::page::{Embedded, page};
 use super::recorder::Recorder;
 use super::{figures, wrong};
-use crate::command_error::CommandError;
 use crate::logging::recent;
 use crate::rest::RunControl;
+use crate::run_events::RunEnd;
 use crate::run_handle::RunHandle;
 use crate::run_phase::RunPhase;
 use crate::saturation;
@@ -31,7 +31,6 @@ const DOCUMENT_TYPE: &str = "application/octet-stream";
 pub struct Report {
     pub handle: Arc<RunHandle>,
     pub timeline: SharedTimeline,
-    pub watch: ProgressWatch,
     /// The parts of `run` that do not change, and the scenarios.
     pub facts: Map<String, Value>,
     pub scenarios: Value,
@@ -42,45 +41,21 @@ pub struct Report {
 
 /// How a run ended.
 pub struct End {
-    pub state: &'static str,
-    pub exit_code: u8,
-    pub reason: Option<String>,
+    pub run: RunEnd,
     pub saturation: Saturation,
     /// What outputs lost, in words.
     pub lost: Vec<String>,
-}
-
-impl End {
-    /// `has_thresholds`: without any, nothing decides whether a run has passed.
-    pub fn new(
-        verdict: &Result<(), CommandError>,
-        has_thresholds: bool,
-        saturation: Saturation,
-        lost: Vec<String>,
-    ) -> Self {
-        let state = match verdict {
-            Ok(()) if has_thresholds => "passed",
-            Ok(()) => "finished",
-            Err(CommandError::Stopped(StopReason::Signal { .. })) => "interrupted",
-            Err(CommandError::Stopped(StopReason::RestApi | StopReason::ScriptAborted { .. })) => "aborted",
-            Err(_) => "failed",
-        };
-        let reason = verdict.as_ref().err().map(ToString::to_string);
-        let exit_code = verdict.as_ref().err().map_or(0, CommandError::code);
-        Self { state, exit_code, reason, saturation, lost }
-    }
 }
 
 impl Report {
     pub fn new(
         handle: Arc<RunHandle>,
         timeline: SharedTimeline,
-        watch: ProgressWatch,
         (facts, scenarios): (Map<String, Value>, Value),
         can_stop: bool,
     ) -> Self {
         let (end, is_over) = Default::default();
-        Self { handle, timeline, watch, facts, scenarios, can_stop, end, is_over }
+        Self { handle, timeline, facts, scenarios, can_stop, end, is_over }
     }
 
     /// Says how the run ended: from now on the documents are final.
@@ -128,7 +103,7 @@ impl Report {
     }
 
     fn state(&self) -> &'static str {
-        self.end.get().map_or("running", |end| end.state)
+        self.end.get().map_or("running", |end| end.run.state)
     }
 
     /// Everything but the time line.
@@ -182,8 +157,8 @@ impl Report {
             ("start", started.map(|at| at.0 / 1_000_000).into()),
             ("length", ((length * 1000.0).round() / 1000.0).into()),
             ("target", target.into()),
-            ("exit_code", end.map(|end| end.exit_code).into()),
-            ("reason", end.and_then(|end| end.reason.clone()).into()),
+            ("exit_code", end.map(|end| end.run.exit_code).into()),
+            ("reason", end.and_then(|end| end.run.reason.clone()).into()),
             ("error", wrong::worst(failures)),
             ("can_stop", (self.can_stop && end.is_none()).into()),
             ("complete", end.is_some().into()),
@@ -198,7 +173,7 @@ impl Report {
         let (saturation, lost) = match self.end.get() {
             Some(end) => (&end.saturation, end.lost.as_slice()),
             None => {
-                so_far = self.watch.saturation();
+                so_far = self.handle.watch.saturation();
                 (&so_far, &[][..])
             }
         };

@@ -1,19 +1,20 @@
 //! The progress of a run: bars redrawn in place on a terminal, plain blocks of lines elsewhere.
 //!
-//! A thread of its own asks for a [`Snapshot`] and shows it, so that a slow terminal holds nobody up. What the
-//! figures mean is `senary-execution`'s, how they read is `text`'s, how frames reach the screen the
-//! [`Terminal`]'s.
+//! A thread of its own takes a [`Snapshot`] at regular intervals and shows it, so that nothing waits for a slow terminal. Bars
+//! are redrawn when something happens in the run, too. `senary-execution` defines what the figures mean, `text` how they read,
+//! and [`Terminal`] how frames reach the screen.
 
 mod text;
 
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use senary_execution::ScenarioProgress;
 
+use crate::run_events::{Happened, RunEvents, Subscription};
 use crate::terminal::Terminal;
 use text::Style;
 
@@ -105,31 +106,49 @@ impl Display {
 pub struct Progress(Option<Work>);
 
 struct Work {
-    /// Nothing is sent: the thread ends when it is closed.
-    end: mpsc::Sender<()>,
+    /// The thread ends when it is told of no more events.
+    subscription: Subscription,
     thread: JoinHandle<()>,
 }
 
 impl Progress {
-    /// Shows what `snapshot` gives, again and again.
-    pub fn start(display: Display, snapshot: impl Fn() -> Snapshot + Send + 'static) -> io::Result<Self> {
+    /// Shows what `snapshot` returns: at regular intervals, and bars also when something has happened.
+    pub fn start(
+        display: Display,
+        events: &Arc<RunEvents>,
+        snapshot: impl Fn() -> Snapshot + Send + 'static,
+    ) -> io::Result<Self> {
         let Some(interval) = display.interval() else { return Ok(Self(None)) };
-        let (end, ended) = mpsc::channel();
+        let (subscription, happened) = events.subscribe();
+        let at_once = matches!(display, Display::Bars { .. });
         let thread = thread::Builder::new().name("progress".into()).spawn(move || {
-            while ended.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
+            while is_due(&happened, interval, at_once) {
                 display.show(&snapshot());
             }
             display.show(&snapshot());
             display.leave();
         })?;
-        Ok(Self(Some(Work { end, thread })))
+        Ok(Self(Some(Work { subscription, thread })))
+    }
+}
+
+/// Waits for the end of the interval or, if wanted, for the next event. False if the display is to end.
+fn is_due(happened: &Receiver<Happened>, interval: Duration, at_once: bool) -> bool {
+    let due = Instant::now() + interval;
+    loop {
+        match happened.recv_timeout(due.saturating_duration_since(Instant::now())) {
+            Ok(_) if at_once => return true,
+            Ok(_) => {}
+            Err(RecvTimeoutError::Timeout) => return true,
+            Err(RecvTimeoutError::Disconnected) => return false,
+        }
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if let Some(Work { end, thread }) = self.0.take() {
-            drop(end);
+        if let Some(Work { subscription, thread }) = self.0.take() {
+            drop(subscription);
             // A display that failed is not worth failing for.
             let _ = thread.join();
         }
