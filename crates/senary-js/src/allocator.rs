@@ -1,18 +1,19 @@
 //! What happens when the system gives this process no more memory.
 //!
-//! The engine makes an error of it, which ends an iteration. The rest of the program cannot go on without what it asked
-//! for: the standard library would abort, with a number of bytes and a core dump. This says what to do instead.
+//! In the JavaScript engine, a failed allocation becomes an error that ends the iteration. The rest of the program
+//! cannot go on without the memory. There the standard library would abort and print only a number of bytes; this
+//! module also says what the user can do.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
-/// Allocations from this size on may be those of a caller that can do without, such as one that reads a large file; it is
-/// told, and has its own words for that.
+/// The caller of an allocation of at least this size may be able to do without it, for example if it reads a large
+/// file. So it gets the error and reports it itself.
 const LARGE: usize = 64 << 20;
 
 const MESSAGE: &str = "senary: out of memory: the system gives this process no more, and the run ends without a summary. \
     Use fewer VUs, let scripts keep less, or allow more memory (`ulimit -v`; MemoryMax= of systemd; --memory of docker)\n";
 
-/// As for other things that the system refuses.
+/// The same exit code as for other resources that the system refuses.
 const EXIT_CODE: i32 = 255;
 
 /// Standard error.
@@ -57,7 +58,7 @@ fn checked(block: *mut u8, size: usize) -> *mut u8 {
     block
 }
 
-/// Takes no memory, and runs nothing that might.
+/// Allocates no memory, and calls nothing that might.
 #[cold]
 fn end() -> ! {
     // SAFETY: the text is as long as it says. Nobody is left to be told if it cannot be written.

@@ -46,7 +46,7 @@ pub const TEARDOWN: &str = "teardown";
 pub const HANDLE_SUMMARY: &str = "handleSummary";
 
 impl Bundle {
-    /// Loads a script from where it is. What it imports over the network is asked for without a proxy.
+    /// Loads a script from its own URL. Imports over the network use no proxy.
     pub fn load(
         source: ScriptSource,
         runtime: RuntimeOptions,
@@ -76,7 +76,7 @@ impl Bundle {
             values: Vec::new(),
             opens_files: false,
         };
-        // Nothing may be measured yet, so nobody receives samples.
+        // Nothing may be measured yet, so there is no receiver for samples.
         let run = RunContext::new(shutdown.clone(), Arc::new(|_| {}));
         let worker = WorkerContext::new(ProducerId(0), run);
         let local = tokio::task::LocalSet::new();
@@ -94,7 +94,7 @@ impl Bundle {
         &self.program.store
     }
 
-    /// Puts other options in the place of those the script exports: an archive has its own.
+    /// Replaces the options that the script exports: an archive has its own.
     pub fn with_options(mut self, options: serde_json::Value) -> Self {
         self.options = options;
         self
@@ -124,7 +124,7 @@ impl Bundle {
         self.opens_files
     }
 
-    /// Whether a VU may be in the middle of a call for long, and hold a stack.
+    /// Whether a VU may stay in the middle of a call for long, and so keep a stack.
     pub fn blocks(&self) -> bool {
         self.program.store.mentions("sleep")
     }
@@ -185,7 +185,7 @@ fn options_as_json<'js>(
         error => LifecycleError::Options(error.to_string()),
     })?;
     let Some(json) = json else { return Ok(serde_json::Value::Null) };
-    // A script can write what is nested too deep for the reader of JSON.
+    // A script can write JSON that is nested too deeply for the parser.
     serde_json::from_str(&json).map_err(|error| LifecycleError::Options(error.to_string()))
 }
 

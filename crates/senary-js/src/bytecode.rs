@@ -1,6 +1,6 @@
-//! Modules compiled once per process. The first VU compiles from source and leaves bytecode behind; all others read
-//! that, which is several times faster. The bytecode has places for stack traces but not the texts of functions:
-//! those exist once per process (`function_text`).
+//! Modules compiled once per process. The first VU compiles from source and keeps the bytecode; all others read the
+//! bytecode, which is several times faster. The bytecode contains the places for stack traces, but not the source texts
+//! of functions, which exist once per process (`function_text`).
 
 use std::ffi::CString;
 use std::sync::{Arc, OnceLock};
@@ -8,8 +8,8 @@ use std::sync::{Arc, OnceLock};
 use rquickjs::module::Declared;
 use rquickjs::{Ctx, Error, Module, Value, WriteOptions, qjs};
 
-/// Declares an ES module in this context, whose name is `name` and whose text is `code`. `bytecode` is where the first call
-/// leaves what the others read.
+/// Declares an ES module in this context, whose name is `name` and whose text is `code`. The first call stores its
+/// bytecode in `bytecode`; later calls read it.
 pub fn declare<'js>(
     ctx: &Ctx<'js>,
     name: &str,
@@ -79,7 +79,7 @@ fn write(ctx: &Ctx<'_>, function: qjs::JSValue) -> Option<Arc<[u8]>> {
     unsafe {
         let buffer = qjs::JS_WriteObject(raw, &mut length, function, flags);
         if buffer.is_null() {
-            // Only out of memory: then every VU compiles for itself.
+            // This fails only if memory runs out. Then every VU compiles for itself.
             ctx.catch();
             return None;
         }

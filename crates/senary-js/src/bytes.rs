@@ -21,7 +21,7 @@ impl ByteView<'_> {
 }
 
 impl ByteView<'_> {
-    /// Copies as many of the bytes into the buffer as fit; tells how many.
+    /// Copies as many of the bytes into the buffer as fit, and returns their number.
     pub fn fill(&self, bytes: &[u8]) -> usize {
         let Some(raw) = self.buffer.as_raw() else { return 0 };
         let end = self.offset.saturating_add(self.length).min(raw.len());
@@ -39,7 +39,7 @@ impl ByteView<'_> {
     }
 }
 
-/// `None` for objects that are no binary data.
+/// `None` for objects that are not binary data.
 pub fn of_object<'js>(ctx: &Ctx<'js>, object: &Object<'js>) -> rquickjs::Result<Option<ByteView<'js>>> {
     // The bindings would leave an exception behind for every other object.
     // SAFETY: the value is alive; this only looks at its tag and class.
@@ -85,7 +85,7 @@ pub fn of_value<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> rquickjs::Result<Opt
     }
 }
 
-/// Calls `f` with a string's UTF-8 bytes, without copying them where the engine has them so.
+/// Calls `f` with a string's UTF-8 bytes. They are copied only if the engine stores the string in another form.
 pub fn with_utf8<'js, R>(
     ctx: &Ctx<'js>,
     value: &Value<'js>,

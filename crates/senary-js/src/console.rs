@@ -1,8 +1,8 @@
 //! `console`: what scripts log, as text in the reference's form.
 //!
-//! Lines go through the `log` crate under [`TARGET`], with `source = "console"`; where they end is the binary's.
-//! Whatever a script hands over — getters that throw, proxies, cycles, nesting without end — formatting ends, and
-//! only an interruption of the VU gets past it.
+//! Lines go through the `log` crate under [`TARGET`], with `source = "console"`; the binary decides where they go.
+//! Formatting ends for every value: getters that throw, proxies, cycles, endless nesting. Only an interruption of the
+//! VU is passed on as an error.
 
 use log::Level;
 use rquickjs::function::Rest;
@@ -16,7 +16,7 @@ use crate::{properties, script_context};
 /// The `log` target of lines scripts write.
 pub const TARGET: &str = "console";
 
-/// That of lines of their init code, which stay in the log where a file takes the others.
+/// The target of lines from init code. They stay in the log even if all other lines go to a file.
 pub const INIT_TARGET: &str = module_path!();
 
 /// The value of the field `source` of these lines.
@@ -33,13 +33,13 @@ const METHODS: [(&str, Level); 5] = [
 /// Containers inside each other; deeper ones are shown as [`CUT`].
 const MAX_DEPTH: usize = 1000;
 
-/// Bytes of text after which containers are cut; a string on its own is never.
+/// Containers are cut after this many bytes of text; a single string never is.
 const MAX_TEXT: usize = 8 << 20;
 
 /// Stands for what is left out.
 const CUT: &str = "...";
 
-/// Proxies of proxies that are looked through.
+/// At most this many nested proxies are followed.
 const MAX_PROXIES: usize = 100;
 
 /// Defines the `console` global.
@@ -77,7 +77,7 @@ pub fn format<'js>(ctx: &Ctx<'js>, arguments: &[Value<'js>]) -> rquickjs::Result
     Ok(formatter.text)
 }
 
-/// Writes values without recursion: script decides how deep they are, and the stack is small.
+/// Writes values without recursion, because scripts can nest them to any depth and the stack is small.
 struct Formatter<'a, 'js> {
     ctx: &'a Ctx<'js>,
     text: String,
@@ -98,7 +98,7 @@ enum Members<'js> {
     Elements { next: u32, length: u32 },
 }
 
-/// What a value is, for the eye.
+/// How a value is shown.
 enum Shape<'js> {
     Text(String),
     Container { head: String, object: Object<'js>, members: Members<'js> },
@@ -252,7 +252,7 @@ impl<'js> Formatter<'_, 'js> {
         Ok(value.get::<Coerced<String>>()?.0)
     }
 
-    /// What to write where script threw while it was looked at. Only an interruption goes on.
+    /// The text for a value whose getter or trap threw. Only an interruption is passed on.
     fn thrown(&self, error: rquickjs::Error) -> rquickjs::Result<String> {
         if !error.is_exception() {
             return Ok(format!("[threw {error}]"));
@@ -296,7 +296,7 @@ impl<'js> Members<'js> {
     }
 }
 
-/// The same for two values exactly if they are the same object.
+/// Equal for two values exactly if they are the same object.
 fn identity(object: &Object<'_>) -> usize {
     // SAFETY: an `Object` holds a value with an object tag, whose payload is a pointer.
     unsafe { qjs::JS_VALUE_GET_PTR(object.as_value().as_raw()) as usize }

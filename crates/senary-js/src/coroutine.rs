@@ -15,14 +15,14 @@ use corosensei::{Coroutine, CoroutineResult, Yielder};
 use crate::slice_clock;
 use crate::stack::{self, Room, ScriptStack};
 
-/// What a coroutine waits for that gave the worker back.
+/// What a suspended coroutine waits for.
 pub enum Blocked {
     Until(Instant),
-    /// Work that needs no script. It is dropped if the script is to leave before it is done.
+    /// Work that needs no script. It is dropped if the script has to leave before the work is done.
     On(Pin<Box<dyn Future<Output = ()>>>),
 }
 
-/// What a suspended script is told when it goes on.
+/// What a suspended script has to do when it is resumed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resume {
     Continue,
@@ -36,8 +36,8 @@ pub enum Entered<R> {
     Blocked(Suspended<R>, Blocked),
 }
 
-/// Script code waiting in the middle of a native call. It must be resumed to its end: dropping it would unwind
-/// through script frames, which a script's `catch` can swallow for ever.
+/// Script code waiting in the middle of a native call. It must be resumed to its end. Dropping it would unwind through
+/// the script's frames, and a `catch` of the script could stop that again and again.
 pub struct Suspended<R> {
     coroutine: Coroutine<Resume, Blocked, Left<R>, ScriptStack>,
 }

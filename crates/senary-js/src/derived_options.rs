@@ -1,8 +1,8 @@
-//! The options of the run where they are not those the script exported: they are written back onto its `options`,
-//! so that a script that reads them in iterations sees what it runs with.
+//! The options of the run that differ from those the script exported. They are written back into its `options`, so that
+//! a script that reads them in iterations sees the values that are in effect.
 //! (<https://grafana.com/docs/k6/latest/using-k6/k6-options/how-to/#order-of-precedence>)
 //!
-//! A value is parsed when a script first reads it: thousands of VUs have them, few scripts look.
+//! A value is parsed when a script first reads it: thousands of VUs have these options, and few scripts read them.
 
 use std::sync::Arc;
 
@@ -53,7 +53,7 @@ impl DerivedOptions {
     }
 }
 
-/// Makes it the property of the script's own that it seems to be.
+/// Turns the accessor into an ordinary property of the script's own.
 fn fix<'js>(options: &Object<'js>, name: &str, value: &Value<'js>) -> rquickjs::Result<()> {
     options.prop(name, Property::from(value.clone()).writable().enumerable().configurable())
 }

@@ -1,7 +1,7 @@
-//! Errors on their way into a script: each names its JavaScript class here and nowhere else.
+//! Errors that native code throws into a script. Only this module names their JavaScript classes.
 //!
-//! Native code returns `Err(throw_…(&ctx, text))`; the pending exception travels with it. How an uncaught one
-//! is logged is decided by the event loop.
+//! Native code returns `Err(throw_…(&ctx, text))`; the pending exception travels with it. The event loop decides how an
+//! uncaught one is logged.
 
 use rquickjs::{Ctx, Error, Exception, Object, Value, function::Constructor, qjs};
 
@@ -33,7 +33,7 @@ pub fn throw_class(ctx: &Ctx<'_>, class: &str, message: &str) -> Error {
     }
 }
 
-/// Throws an error that no `catch` and no `finally` of the script sees.
+/// Throws an error that skips every `catch` and `finally` of the script.
 pub fn throw_uncatchable(ctx: &Ctx<'_>, message: &str) -> Error {
     match Exception::from_message(ctx.clone(), message) {
         Ok(exception) => {

@@ -1,7 +1,7 @@
 //! The event loop of a VU: what waits to run, what keeps an iteration alive, and who wakes it.
 //!
-//! I/O never calls script: it queues an [`Event`] here and wakes the VU. Timers are kept by due time. What an
-//! event does when its turn comes, the event knows itself.
+//! I/O never calls script: it queues an [`Event`] here and wakes the VU. Timers are kept by due time. Each event knows
+//! itself what it does when its turn comes.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -18,7 +18,7 @@ use crate::residents::Residents;
 
 /// Something whose turn comes on the VU's own stack.
 pub enum Event {
-    /// Something live has one thing more to tell.
+    /// A live object has one more thing to report to script.
     Live(Rc<dyn Live>),
     Callback(Box<dyn for<'js> FnOnce(&Ctx<'js>) -> rquickjs::Result<()>>),
 }
@@ -29,7 +29,7 @@ pub struct Timer {
     pub arguments: Vec<Persistent<Value<'static>>>,
     /// `None`: it fires once.
     pub interval: Option<Duration>,
-    /// It does not keep the iteration alive, and is gone with it.
+    /// It does not keep the iteration alive, and ends with it.
     pub in_background: bool,
 }
 
@@ -85,7 +85,7 @@ impl EventLoop {
         self.wake();
     }
 
-    /// Queues an event without waking the VU: the caller lets it run, or knows that it will look by itself.
+    /// Queues an event without waking the VU: the caller lets the VU run, or knows that it will check its queue.
     pub fn push_quietly(&self, event: Event) {
         self.queue.borrow_mut().push_back(event);
     }
@@ -96,12 +96,12 @@ impl EventLoop {
         Some(event)
     }
 
-    /// The number of the turn: of the event or the timer that script is called for at the moment.
+    /// The number of the event or timer for which script is being called.
     pub fn turn(&self) -> u64 {
         self.turns.get()
     }
 
-    /// Announces an operation whose completion will come as an event, and keeps its promise meanwhile.
+    /// Registers an operation whose completion will be an event, and keeps its promise until then.
     pub fn begin_operation(&self, promise: Resolvers) -> u64 {
         let id = self.next_operation.get();
         self.next_operation.set(id + 1);
@@ -109,7 +109,7 @@ impl EventLoop {
         id
     }
 
-    /// Gives back the promise of an operation that is done; `None` if the iteration has ended meanwhile.
+    /// Returns the promise of an operation that is done; `None` if the iteration has ended in the meantime.
     pub fn end_operation(&self, id: u64) -> Option<Resolvers> {
         self.operations.borrow_mut().remove(&id)
     }
@@ -162,7 +162,7 @@ impl EventLoop {
         described
     }
 
-    /// How many things are live, and what has come over the oldest of them.
+    /// How many objects are live, and the traffic of the oldest of them.
     pub fn live_traffic(&self) -> (usize, Option<String>) {
         let live = self.live.borrow();
         let busy = self.residents.busy();
@@ -171,13 +171,13 @@ impl EventLoop {
         (live.len() + busy.len(), oldest.map(|(_, live)| live.traffic()))
     }
 
-    /// Whether a peer owes something to anything live.
+    /// Whether any live object waits for its peer.
     pub fn waits_for_peer(&self) -> bool {
         self.live.borrow().values().any(|live| live.waits_for_peer())
             || self.residents.busy().iter().any(|(_, live)| live.waits_for_peer())
     }
 
-    /// Closes everything live but what outlives iterations; no script runs any more.
+    /// Closes all live objects except those that outlive iterations. No script runs any more.
     pub fn abandon_live(&self) {
         // Taken out first: what is closed may look at the event loop.
         let live = std::mem::take(&mut *self.live.borrow_mut());
@@ -265,7 +265,7 @@ impl EventLoop {
         Some(call)
     }
 
-    /// Drops everything that is left and tells which timers were among it, as (id, is an interval).
+    /// Drops everything that is left, and returns the timers among it as (id, whether it is an interval).
     pub fn clear(&self) -> Vec<(u32, bool)> {
         self.clear_background();
         let mut timers = self.timers.borrow_mut();
@@ -286,8 +286,8 @@ impl EventLoop {
     }
 }
 
-/// When an interval is due after it was at `due`: its rate is what was asked for, however late it is called. What it
-/// missed by more than an interval is not made up for.
+/// When an interval that was due at `due` is due next. It keeps the rate that the script asked for even if it is called
+/// late, but calls that it missed by more than an interval are not made up for.
 fn due_again(due: Instant, interval: Duration, now: Instant) -> Instant {
     if due + interval > now { due + interval } else { now + interval }
 }

@@ -1,7 +1,7 @@
-//! How native code that takes long lets other VUs go on in the middle of it.
+//! How native code that takes long lets other VUs run in between.
 //!
-//! Script of the same VU does not run meanwhile, so whatever a native holds is as it left it. What belongs to a VU's
-//! garbage collector may be looked at, though: nothing of that may be borrowed mutably.
+//! Script of the same VU does not run in the meantime, so nothing that a native holds changes. But the garbage
+//! collector may look at what belongs to the VU, so none of that may be borrowed mutably.
 
 use rquickjs::Ctx;
 
@@ -18,7 +18,7 @@ pub fn give_way(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
     }
     match vu_of(ctx) {
         Ok(vu) => vu.give_way(ctx),
-        // Where there is no VU, nobody waits.
+        // Without a VU there is nothing that waits.
         Err(_) => {
             ctx.catch();
             slice_clock::restart();

@@ -38,7 +38,7 @@ pub fn install_go_error(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
     lazy::global(ctx, GO_ERROR, &LAZY)
 }
 
-/// Makes `__ENV` anew at its next use: what the script stored in it, or another scenario laid over it, is gone.
+/// Makes a new `__ENV` at its next use, without what the script stored in it or another scenario added.
 pub fn reset_env(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
     static LAZY: Lazy = Lazy::of(env);
     lazy::global(ctx, ENV, &LAZY)

@@ -1,4 +1,4 @@
-//! What the reference calls the types of a script's values: messages have the names of its language.
+//! The names of the types of a script's values in the reference's messages, which are those of Go.
 
 use rquickjs::{Type, Value};
 
@@ -18,7 +18,7 @@ pub fn go_type(value: &Value<'_>) -> &'static str {
         Type::Uninitialized | Type::Undefined | Type::Null => "<nil>",
         Type::Bool => "bool",
         Type::Int => "int64",
-        // However the engine keeps it, a whole number is one.
+        // A whole number counts as one, however the engine stores it.
         Type::Float => match value.as_float() {
             Some(number) if number.fract() == 0.0 && number.abs() <= MAX_SAFE_INTEGER => "int64",
             _ => "float64",

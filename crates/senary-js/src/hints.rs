@@ -10,7 +10,7 @@ use senary_words::spelling::nearest;
 use crate::properties;
 use crate::value_text::to_text;
 
-/// Different warnings in a run. Scripts can make names without end.
+/// At most this many different warnings are logged in a run, because scripts can make up any number of names.
 const MAX_WARNINGS: usize = 100;
 
 /// What has been warned about; shared by all VUs of a test.
@@ -21,7 +21,7 @@ crate::userdata!(Hints);
 
 impl Hints {
     pub fn install(&self, ctx: &Ctx<'_>) {
-        // Fails only while userdata is being read, which nobody does yet.
+        // This fails only while userdata is being read, and no script runs yet.
         let _ = ctx.store_userdata(self.clone());
     }
 
@@ -31,7 +31,7 @@ impl Hints {
     }
 }
 
-/// Whether a warning is due: the first time in the run that it is asked for.
+/// Whether a warning is to be logged: only the first time in a run.
 pub fn is_due(ctx: &Ctx<'_>, about: &str) -> bool {
     ctx.userdata::<Hints>().is_some_and(|hints| hints.is_new(about))
 }

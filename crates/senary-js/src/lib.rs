@@ -1,9 +1,9 @@
 //! Runs k6 scripts: sources, bundles, the VU, its event loop, the functions that run once per test.
 //!
 //! A [`Bundle`] is a script loaded once; a [`JsVuFactory`] makes VUs of it for the scheduler, and [`Lifecycle`] runs
-//! the functions that are called once per test (`setup`, `teardown`, `handleSummary`). No module of a script is known
-//! here: those are handed over as [`natives`], and stand on what the other public modules offer.
-// Coroutine stacks and calls the engine's bindings do not wrap need it; each has its argument beside it.
+//! the functions that are called once per test (`setup`, `teardown`, `handleSummary`). This crate knows no module that
+//! scripts import: the binary passes them in as [`natives`], and they are built on the other public modules.
+// Coroutine stacks and engine calls without a binding need unsafe code; each use has its argument beside it.
 #![allow(unsafe_code)]
 
 mod allocator;

@@ -1,8 +1,8 @@
 //! The functions that run once per test: `setup`, `teardown` and `handleSummary`, each in a VU of its own.
 //!
-//! They are called from ordinary threads and return when they are done: each call has a runtime to itself, so a
-//! script that keeps it busy holds up nothing but itself. The caller ends a call by cancelling its token; what that
-//! means (a time limit, a signal) only the caller knows.
+//! They are called from ordinary threads and return when they are done: each call has a runtime of its own, so a busy
+//! script delays nothing else. The caller ends a call by cancelling its token, for example because of a time limit or a
+//! signal.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -33,7 +33,7 @@ pub struct Lifecycle {
     pub bundle: Arc<Bundle>,
     pub settings: Arc<VuSettings>,
     pub run: RunContext,
-    /// Each call records as a producer of its own; this is the next one.
+    /// The id of the next producer: each call records samples as a separate producer.
     pub next_producer: AtomicU32,
 }
 
@@ -49,7 +49,8 @@ impl Lifecycle {
         self.call(TEARDOWN, self.run.clone(), data.as_deref(), interrupt, |_, _| Ok(()))
     }
 
-    /// Runs `handleSummary()`; `None` if it returned nothing, which an empty object is not. Samples it causes count for nothing any more.
+    /// Runs `handleSummary()`; `None` if it returned nothing; an empty object is a result. Samples that it causes are
+    /// no longer counted.
     pub fn handle_summary(
         &self,
         data: &str,
@@ -78,7 +79,7 @@ impl Lifecycle {
             let id = VuId { in_instance: 0, in_test: 0 };
             let program = &self.bundle.program;
             let engine = program.init_vu(id, &worker, self.settings.clone(), interrupt).await?;
-            // Thresholds and outputs see what happens in a long call while it lasts.
+            // Samples are delivered during a long call, so that thresholds and outputs see them.
             let result = tokio::select! {
                 result = call_function(&engine, name, data, interrupt) => result,
                 never = worker.flush_regularly() => match never {},
@@ -104,7 +105,7 @@ impl Lifecycle {
 /// How many open things are named.
 const MAX_NAMED: usize = 5;
 
-/// Says what a function that was cut off may have waited for.
+/// Logs what a function that was cut off may have been waiting for.
 fn warn_of_live(engine: &VuEngine, name: &str) {
     let live = engine.core.events.describe_live();
     let Some(first) = live.chunks(MAX_NAMED).next() else { return };

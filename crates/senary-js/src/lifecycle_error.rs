@@ -1,6 +1,6 @@
 //! Why a script cannot be loaded, or a function of its life (`setup`, `teardown`, `handleSummary`) cannot do its work.
 //!
-//! Texts are the reference's where it has such an error.
+//! The texts are the reference's if it has such an error.
 
 use senary_words::remedy::explained;
 
@@ -15,7 +15,7 @@ pub enum LifecycleError {
     /// The same, in the init code of a VU.
     #[error("error while initializing VU #{vu}: {failure}")]
     VuInit { vu: u64, failure: ScriptFailure },
-    /// The script, or something it imports, cannot be had or read; no code of it ran.
+    /// The script, or something it imports, could not be read; none of its code ran.
     #[error("could not load JS test '{url}': {error}")]
     Source { url: String, error: SourceError },
     #[error("exported '{0}' must be a function")]
@@ -40,7 +40,7 @@ pub enum LifecycleError {
 }
 
 impl LifecycleError {
-    /// What the engine needs of the system, and did not get.
+    /// The system refused something that the engine needs.
     pub(crate) fn system(error: &std::io::Error) -> Self {
         Self::Engine(explained(error))
     }

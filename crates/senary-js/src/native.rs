@@ -1,4 +1,4 @@
-//! Functions and classes for scripts. What a function cannot be called with is refused in one way, and by its name.
+//! Functions and classes for scripts. All functions refuse wrong arguments in the same way, with the function's name.
 
 use std::ffi::c_int;
 
@@ -17,10 +17,10 @@ where
     Function::new(ctx.clone(), Checked(call))?.with_length(length)
 }
 
-/// A native function whose refusals are told in words of its own; also for what has no name, as getters.
+/// A native function with its own texts for wrong arguments; also for functions without a name, such as getters.
 pub struct Checked<F>(pub F);
 
-/// Tells the parameters of what is checked from its own.
+/// Marks the parameters that are checked, to tell them from those of the function itself.
 pub struct CheckedParams<P>(std::marker::PhantomData<P>);
 
 impl<'js, P, F: IntoJsFunc<'js, P>> IntoJsFunc<'js, CheckedParams<P>> for Checked<F> {
@@ -35,7 +35,7 @@ impl<'js, P, F: IntoJsFunc<'js, P>> IntoJsFunc<'js, CheckedParams<P>> for Checke
             Err(error @ (Error::FromJs { .. } | Error::MissingArgs { .. })) => error,
             other => return other,
         };
-        // Script may have made the name something else, or a getter that throws.
+        // Script may have replaced the name, even by a getter that throws.
         let name = function.as_object().map(|function| function.get::<_, String>("name"));
         let name = name.and_then(|name| name.inspect_err(|_| drop(ctx.catch())).ok());
         let what = match name.unwrap_or_default() {
@@ -59,7 +59,7 @@ fn refusal(what: &str, error: &Error) -> String {
     }
 }
 
-/// A type of the engine's in the words of the language.
+/// The name of an engine's type in terms of JavaScript.
 pub fn described(kind: &str) -> String {
     match kind {
         "undefined" | "null" => kind.to_owned(),
@@ -74,8 +74,8 @@ unsafe extern "C" {
     fn JS_DefineBoundMethod(ctx: *mut qjs::JSContext, proto: qjs::JSValue, func: qjs::JSValue) -> c_int;
 }
 
-/// Adds a method to a prototype that scripts may take off their object: `setTimeout(socket.destroy, 100)`,
-/// `const { write } = socket`.
+/// Adds a method to a prototype that scripts may pass on without its object: `setTimeout(socket.destroy, 100)`, `const
+/// { write } = socket`.
 pub fn bound_method<'js>(prototype: &Object<'js>, method: &Function<'js>) -> rquickjs::Result<()> {
     let ctx = prototype.ctx();
     // SAFETY: both are objects of this context, and alive; the engine takes references of its own.

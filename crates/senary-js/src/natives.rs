@@ -1,6 +1,6 @@
 //! What the program brings into scripts: modules that they import by name, and globals.
 //!
-//! The runtime knows these types and no module. Modules are handed to it with the options of a run.
+//! The runtime knows only these types, and no module. It gets the modules together with the options of a run.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ pub type Exports = for<'js> fn(&Ctx<'js>) -> rquickjs::Result<Object<'js>>;
 pub struct NativeModule {
     pub name: &'static str,
     pub exports: Exports,
-    /// Scripts hold files of the operating system open by it: connections count as such.
+    /// Its objects keep files of the operating system open, such as connections.
     pub opens_files: bool,
 }
 
@@ -54,7 +54,7 @@ impl Default for NativeModules {
     }
 }
 
-/// The native modules, and what every context gets of them before any script runs in it.
+/// The native modules, and what they put into every context before any script runs in it.
 #[derive(Clone)]
 pub struct Natives {
     pub modules: NativeModules,

@@ -1,8 +1,8 @@
-//! What a message will touch, asked for while the kernel copies it.
+//! Loads the memory that handling a message will touch into the cache, while the kernel copies the message.
 //!
-//! With a thousand VUs in turn, each message finds the engine's and the VU's memory gone from the cache, and waits
-//! for one line after the other. The addresses hardly change from message to message: they are noted once, and
-//! fetched side by side before each read. `docs/performance.md` has the figure.
+//! If a thousand VUs take turns, the memory of the engine and the VU is no longer in the cache when the next message of
+//! a VU arrives, and handling it waits for one cache line after another. The addresses hardly change from message to
+//! message. So they are noted once, and fetched in parallel before each read. `docs/performance.md` has the figure.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -12,7 +12,7 @@ use rquickjs::{Ctx, Value, qjs};
 /// Lines of the engine noted at most; a handler with a few variables needs about sixty, an async function about a hundred.
 const MAX_LINES: usize = 160;
 
-/// Messages of a connection before it is worth noting what they touch.
+/// After this many messages of a connection it is worth noting what they touch.
 const WORTHWHILE: u8 = 16;
 
 const LINE: usize = 64;
@@ -33,7 +33,7 @@ unsafe extern "C" {
 #[derive(Default)]
 pub struct HotLines {
     messages: Cell<u8>,
-    /// In lines from the lowest, which is first.
+    /// In cache lines from the lowest address, which comes first.
     noted: RefCell<(usize, Box<[u32]>)>,
 }
 
@@ -45,8 +45,8 @@ impl HotLines {
         seen == WORTHWHILE
     }
 
-    /// Notes what a call of `handler` with fresh bytes touches that calls a method of `object`, and these native
-    /// values. In place of a function, the promise that an async function waits for.
+    /// Notes what is touched by a call of `handler` that gets new bytes and calls a method of `object`, and the
+    /// addresses of these native values. `handler` may also be the promise that an async function waits for.
     pub fn note<'js>(
         &self,
         ctx: &Ctx<'js>,

@@ -1,5 +1,5 @@
-//! A program: the script of a test and what all its VUs share. And how a VU of it is made: an engine, its globals, the
-//! script's init code run in it.
+//! A program is the script of a test and everything that its VUs share. This module also makes VUs: an engine with its
+//! globals, in which the script's init code runs.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -26,7 +26,7 @@ use crate::{console, globals, wake};
 /// The name that options are exported under.
 pub const OPTIONS: &str = "options";
 
-/// What decides how a script is run, before its options are known.
+/// The settings of a script that are needed before its options are known.
 #[derive(Clone, Debug, Default)]
 pub struct RuntimeOptions {
     /// `__ENV`.
@@ -37,7 +37,7 @@ pub struct RuntimeOptions {
     pub natives: Natives,
     /// `__ENV` is frozen: the feature `freeze-env`.
     pub freeze_env: bool,
-    /// Bytes that the script of one VU may take, if not the default number.
+    /// The memory limit of one VU's script in bytes; `None` for the default.
     pub memory_limit: Option<usize>,
 }
 
@@ -69,7 +69,7 @@ impl Program {
         wake::watch();
         let engine = self.new_engine(id, worker, settings).map_err(refused)?;
         if let Err(failure) = evaluate(&engine, interrupt).await {
-            // What stops a module's own code comes out of it as an exception.
+            // An interruption of a module's own code arrives as an exception.
             let stopped = engine.core.aborted.get() || engine.core.interrupt.is_raised();
             let failure = if stopped { ScriptFailure::Interrupted } else { failure };
             engine.abandon();

@@ -76,12 +76,12 @@ pub fn settled<'js>(ctx: &Ctx<'js>, outcome: Result<Value<'js>, Value<'js>>) -> 
     if promise.is_exception() { Err(rquickjs::Error::Exception) } else { Ok(promise) }
 }
 
-/// The promise of what native code did just now: rejected with what it threw. An interruption goes on.
+/// A promise with the result of native code; it is rejected with what the code threw. An interruption is passed on.
 pub fn of_result<'js>(ctx: &Ctx<'js>, result: rquickjs::Result<Value<'js>>) -> rquickjs::Result<Value<'js>> {
     settled(ctx, outcome(ctx, result)?)
 }
 
-/// A native result as a value or a reason. Only an interruption stays an error.
+/// A native result as a value or a reason for rejection. Only an interruption stays an error.
 fn outcome<'js>(
     ctx: &Ctx<'js>,
     result: rquickjs::Result<Value<'js>>,

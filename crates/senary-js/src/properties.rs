@@ -1,8 +1,8 @@
 //! The properties of a script's objects, by the engine's own keys.
 //!
-//! A name need not be one that Rust can hold: script may put a zero byte or half of a surrogate pair into it. So values
-//! are read by the key the engine gave, and the name as text is for people. The bindings' own ways to names as `String`s
-//! end a name at its first zero byte; `clippy.toml` keeps them out of the crate.
+//! Rust cannot hold every name as a string: script may put a zero byte or half of a surrogate pair into it. So values
+//! are read by the engine's own key, and the name as text is only for people. The bindings' functions for names as
+//! `String`s cut a name at its first zero byte; `clippy.toml` keeps them out of the crate.
 
 // The one place that may ask the bindings for keys.
 #![allow(clippy::disallowed_methods)]

@@ -1,6 +1,6 @@
-//! What outlives the iterations of its VU: a connection that the next iteration goes on with.
+//! Objects that outlive the iterations of their VU, such as a connection that the next iteration uses, too.
 //!
-//! It holds an iteration open only while that waits for it, and it is closed when the VU ends.
+//! They keep an iteration open only while it waits for them, and they are closed when the VU ends.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

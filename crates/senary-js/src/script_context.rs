@@ -1,5 +1,5 @@
-//! The context that script runs in, in the words of the reference: the init context or the VU context. Natives that belong to
-//! one of them ask here.
+//! The context that script runs in, in the words of the reference: the init context or the VU context. Natives that
+//! work in only one of them ask this module.
 
 use std::cell::Cell;
 use std::rc::Rc;

@@ -1,4 +1,4 @@
-//! What every VU of a test shares and none may change: decided before the first VU starts.
+//! Settings that all VUs of a test share and none may change. They are decided before the first VU starts.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -8,7 +8,7 @@ use senary_net::{Dialer, LocalIps};
 
 use crate::derived_options::DerivedOptions;
 
-/// Which system tags samples carry. Those of `senary/tcp` and `k6/x/tcp` are always on.
+/// Which system tags samples have. Samples of `senary/tcp` and `k6/x/tcp` always have theirs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SystemTags {
     pub group: bool,
@@ -58,10 +58,10 @@ impl Default for SystemTags {
     }
 }
 
-/// What the options say about HTTP requests. It is data: what is done with it is the module's business.
+/// What the options say about HTTP requests. It is plain data; the module decides what to do with it.
 #[derive(Clone, Debug)]
 pub struct HttpSettings {
-    /// `None`: nobody has said how many redirects are followed.
+    /// How many redirects are followed; `None` if the options do not say.
     pub max_redirects: Option<u32>,
     /// Requests of a batch at a time, in all and per host.
     pub batch: usize,
@@ -94,7 +94,7 @@ impl Default for HttpSettings {
     }
 }
 
-/// What of requests and responses is logged.
+/// Which parts of requests and responses are logged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HttpDebug {
     #[default]
@@ -113,7 +113,7 @@ pub struct VuSettings {
     pub local_ips: Option<LocalIps>,
     /// The consolidated options as JSON, as `exec.test.options` shows them.
     pub options_json: String,
-    /// Those of them that the script did not export so.
+    /// The options that differ from those the script exported.
     pub derived_options: Arc<DerivedOptions>,
     /// `throw`: warnings become exceptions.
     pub throw: bool,

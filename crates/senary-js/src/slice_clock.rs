@@ -1,11 +1,11 @@
 //! The clock that tells busy script when its time with the worker is over.
 //!
-//! The engine asks at every loop, call and step of a long native whether it is to look up: it reads one byte of its
-//! worker, which is all that it costs. The byte is set here, by one thread for the whole process. It looks at the workers
-//! every few milliseconds, and sets the byte of each that it finds in the same stretch of script twice in a row. So it is
-//! time that counts, however long a single step of the script takes, and a short turn is never disturbed.
+//! At every loop iteration, call and step of a long native, the engine checks whether it should stop. The check costs
+//! no more than reading one byte of its worker. One thread for the whole process sets this byte: every few milliseconds
+//! it looks at the workers, and sets the byte of each worker that it finds in the same stretch of script twice in a
+//! row. So the limit is a time, however long a single step of the script takes, and short turns are never disturbed.
 //!
-//! While no script runs, the clock sleeps and wakes nobody.
+//! While no script runs, the clock sleeps and wakes no thread.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -27,7 +27,7 @@ const STACK_SIZE: usize = 64 * 1024;
 struct Worker {
     /// Counts up when script is entered and when it is left: odd while script runs.
     stretch: AtomicU32,
-    /// Not zero: the engine has to look up.
+    /// Not zero if the engine has to check what to do.
     is_due: AtomicU8,
     is_taken: AtomicBool,
 }
@@ -63,7 +63,7 @@ pub struct Stretch {
     worker: Option<&'static Worker>,
 }
 
-/// Begins a stretch of script. The clock wakes up should it sleep.
+/// Begins a stretch of script, and wakes the clock if it sleeps.
 pub fn enter() -> Stretch {
     let worker = this_worker();
     let count = worker.stretch.load(Ordering::Relaxed);
@@ -87,7 +87,7 @@ impl Drop for Stretch {
     }
 }
 
-/// Whether script of this thread has to look up: it has had the worker for long.
+/// Whether script of this thread has to check what to do, because it has had the worker for long.
 pub fn is_due() -> bool {
     this_worker().is_due.load(Ordering::Relaxed) != 0
 }
@@ -97,7 +97,7 @@ pub fn restart() {
     this_worker().is_due.store(0, Ordering::Relaxed);
 }
 
-/// Makes script of this thread look up at its next step.
+/// Makes script of this thread check what to do at its next step.
 pub fn hurry() {
     this_worker().is_due.store(1, Ordering::Relaxed);
 }
@@ -108,7 +108,7 @@ pub fn flag() -> *mut u8 {
 }
 
 fn this_worker() -> &'static Worker {
-    // While a thread ends there is no entry any more; then nobody has to look up.
+    // A thread that is ending has no entry any more and nothing to check.
     static NOBODY: Worker = Worker::new();
     WORKER.try_with(|registered| registered.0).unwrap_or(&NOBODY)
 }

@@ -1,4 +1,4 @@
-//! JavaScript that is part of the program: what is easier to say in the language than in terms of its engine.
+//! JavaScript that is part of the program, for what is easier to write in the language than with its engine's API.
 //!
 //! It is compiled once per process and evaluated once in each context that needs it.
 

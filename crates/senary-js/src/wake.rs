@@ -1,10 +1,11 @@
 //! When a VU that asked to be woken at a certain time is woken: the timers behind `sleep()`, `setTimeout` and
 //! `setInterval`, to within [`SLACK`] of what was asked for.
 //!
-//! tokio's timers tick in whole milliseconds, rounded up: `sleep(0.001)` would take up to 2 ms, and VUs that are due
-//! anywhere within a millisecond would all go at its end, in each other's way, which their latencies would show as the
-//! target's. Here the timers of a thread are kept by due time, and one task waits for the earliest with a timer of the
-//! kernel. Deadlines that may be late by a millisecond (idle timeouts, the ends of scenarios) stay with tokio.
+//! tokio's timers tick in whole milliseconds, rounded up: `sleep(0.001)` would take up to 2 ms. VUs that are due at any
+//! time within a millisecond would all wake up at its end and delay each other, and these delays would look like
+//! latencies of the target. Here the timers of a thread are kept by due time, and one task waits for the earliest with
+//! a timer of the kernel. Deadlines that may be late by a millisecond (idle timeouts, the ends of scenarios) stay with
+//! tokio.
 
 use std::cell::RefCell;
 use std::collections::btree_map::{BTreeMap, Entry};
@@ -23,8 +24,8 @@ use rustix::time::{
 #[cfg(target_os = "linux")]
 use tokio::io::{Interest, unix::AsyncFd};
 
-/// So much later than asked for a timer may fire, in order that a crowd of them does not cost a wake-up of the worker
-/// each; as much as the kernel allows itself with the timers of any process.
+/// A timer may fire this much too late, so that many timers do not each cost a wake-up of the worker. The kernel has
+/// the same tolerance for the timers of any process.
 const SLACK: Duration = Duration::from_micros(50);
 
 thread_local! {
@@ -49,8 +50,8 @@ enum Watch {
     Waiting(Waker),
 }
 
-/// Begins to watch the timers of this thread, if nobody does yet. Done when a VU is made, so that the kernel's timer is
-/// there before its script has every descriptor there is. Needs a `LocalSet` around it.
+/// Begins to watch the timers of this thread, if that has not happened yet. It is called when a VU is made, so that the
+/// kernel's timer exists before the VU's script can use up all descriptors. Needs a `LocalSet` around it.
 pub(crate) fn watch() {
     let begins = TIMERS.with_borrow_mut(|timers| {
         let is_watched = !matches!(timers.watch, Watch::None);
@@ -114,7 +115,7 @@ impl Drop for Sleep {
     }
 }
 
-/// Wakes who is due, as long as the thread's runtime lives.
+/// Wakes the timers that are due, as long as the thread's runtime lives.
 async fn watch_timers(_end: EndOfWatch) {
     let mut alarm = Alarm::new();
     let mut not_before = Instant::now();
@@ -157,7 +158,7 @@ enum Alarm {
     /// A timer of the kernel, and what it is set to.
     #[cfg(target_os = "linux")]
     Kernel(AsyncFd<OwnedFd>, Option<Instant>),
-    /// In want of one (the process may be out of descriptors): to the millisecond.
+    /// Without such a timer (the process may have run out of descriptors), waits are exact to the millisecond.
     Ticks(Pin<Box<tokio::time::Sleep>>),
 }
 
@@ -191,7 +192,7 @@ impl Alarm {
                     }
                     *set_to = Some(due);
                 }
-                // Never read: setting it anew takes back what it has to tell.
+                // The timer is never read: setting it again clears its state.
                 if let Ok(mut expired) = ready!(fd.poll_read_ready(cx)) {
                     expired.clear_ready();
                 }
@@ -206,10 +207,10 @@ impl Alarm {
     }
 }
 
-/// Sets the kernel's timer, by the time that is left, since an `Instant` does not tell its clock's.
+/// Sets the kernel's timer to the time that is left, because an `Instant` has no absolute time.
 #[cfg(target_os = "linux")]
 fn set(timer: &OwnedFd, due: Instant) -> rustix::io::Result<()> {
-    // Nothing at all would switch it off.
+    // Zero would switch the timer off.
     let left = due.saturating_duration_since(Instant::now()).max(Duration::from_nanos(1));
     let it_value = Timespec {
         tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX),

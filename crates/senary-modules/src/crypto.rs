@@ -51,7 +51,7 @@ enum Algorithm {
     Ripemd160,
 }
 
-/// A hash or HMAC under way. Its result can be had at any time, without ending it.
+/// A hash or HMAC under way. Its result can be read at any time, without ending it.
 trait State {
     fn update(&mut self, data: &[u8]);
     fn result(&self) -> Vec<u8>;

@@ -36,7 +36,7 @@ pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
     Ok(module)
 }
 
-/// What a function says of a certificate and its DER.
+/// The result of a function about a certificate and its DER.
 type Describe = for<'js> fn(&Ctx<'js>, &X509Certificate<'_>, &[u8]) -> rquickjs::Result<Value<'js>>;
 
 fn with_certificate<'js>(
@@ -105,7 +105,7 @@ fn subject<'js>(ctx: &Ctx<'js>, subject: &X509Name<'_>) -> rquickjs::Result<Obje
     Ok(object)
 }
 
-/// A name: its usual fields, empty where it has none, and under `names` all there is.
+/// A name: its usual fields, which may be empty, and under `names` all attributes.
 fn name<'js>(ctx: &Ctx<'js>, name: &X509Name<'_>, fields: Fields) -> rquickjs::Result<Object<'js>> {
     let object = Object::new(ctx.clone())?;
     let attributes = attributes(name);

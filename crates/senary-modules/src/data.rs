@@ -1,9 +1,9 @@
 //! `k6/data`: `SharedArray`, an array that all VUs of the process share.
 //! (<https://grafana.com/docs/k6/latest/javascript-api/k6-data/sharedarray/>)
 //!
-//! Its elements are kept once, as JSON; a VU holds a proxy, and an element becomes a frozen object of the VU's own
-//! when script reads it. The first VU that asks for a name builds it. Others that ask meanwhile block, as in
-//! `sleep()`, without their worker.
+//! Its elements are kept once, as JSON; a VU holds a proxy, and an element becomes a frozen object of the VU's own when
+//! script reads it. The first VU that asks for a name builds it. Other VUs that ask for it in the meantime block, as in
+//! `sleep()`, but their worker does not.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -21,11 +21,11 @@ use senary_js::{errors, native, native_class, script_context, userdata};
 const SHARED_ARRAY: &str = "SharedArray";
 const LENGTH: &str = "length";
 
-/// Elements up to which a script may list the indices (`Object.keys`, `for in`): the engine compares each key of a
-/// proxy with every other, and nothing could interrupt it.
+/// A script may list the indices (`Object.keys`, `for in`) of arrays with up to this many elements: the engine compares
+/// each key of a proxy with every other, and cannot be interrupted in that.
 const MAX_LISTED: usize = 100_000;
 
-/// Between two looks at an array another VU is building.
+/// The time between two looks at an array that another VU is building.
 const POLL: Duration = Duration::from_millis(1);
 
 /// The shared arrays of a test, by name; clones share them.
@@ -40,7 +40,7 @@ enum Slot {
     Ready(Arc<Elements>),
 }
 
-/// Which VU builds: the address of its context.
+/// The VU that builds an array, by the address of its context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Builder(usize);
 
@@ -48,11 +48,11 @@ struct Builder(usize);
 enum Claim {
     Take(Arc<Elements>),
     Build(Build),
-    /// Somebody builds it; ask again later.
+    /// Another VU builds it; the VU has to ask again later.
     Wait,
 }
 
-/// The duty to build an array. Dropped without an array, it passes to the next VU that asks.
+/// The duty to build an array. If it is dropped without an array, it passes to the next VU that asks.
 struct Build {
     arrays: SharedArrays,
     name: String,
@@ -73,7 +73,7 @@ userdata!(SharedArrays);
 impl SharedArrays {
     /// Makes the arrays known to a context.
     pub fn install(&self, ctx: &Ctx<'_>) {
-        // Fails only while userdata is being read, which nobody does before any script runs.
+        // This fails only while userdata is being read, and no script runs yet.
         let _ = ctx.store_userdata(self.clone());
     }
 
@@ -101,7 +101,7 @@ impl SharedArrays {
 }
 
 impl Build {
-    /// Publishes the elements, unless another VU was faster: the first ones stay.
+    /// Publishes the elements, unless another VU was faster: the first elements stay.
     fn finish(self, elements: Elements) -> Arc<Elements> {
         let mut slots = self.arrays.lock();
         if let Some(Slot::Ready(first)) = slots.get(&self.name) {
@@ -149,7 +149,7 @@ impl Elements {
 pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
     let module = Object::new(ctx.clone())?;
     let constructor = native::function(ctx, construct)?.with_name(SHARED_ARRAY)?.with_constructor(true);
-    // Instances are arrays and nothing else, so `instanceof` may as well say so.
+    // Instances are plain arrays, so `instanceof` works with the prototype of arrays.
     let array: Object<'js> = ctx.globals().get("Array")?;
     constructor.prop("prototype", array.get::<_, Object<'js>>("prototype")?)?;
     module.set(SHARED_ARRAY, constructor)?;
@@ -233,7 +233,7 @@ fn call<'js>(ctx: &Ctx<'js>, build: &Function<'js>) -> rquickjs::Result<Elements
     for index in 0..array.get::<_, u32>(LENGTH)? {
         match ctx.json_stringify(array.get::<_, Value<'js>>(index)?)? {
             Some(json) => elements.push(&json.to_string()?),
-            // What JSON has no words for.
+            // Values that JSON cannot express.
             None => elements.push("null"),
         }
     }
@@ -250,8 +250,8 @@ fn is_async(function: &Function<'_>) -> rquickjs::Result<bool> {
 
 /// The array as script sees it.
 ///
-/// The proxy's target is an empty array of the same length: it makes `Array.isArray` true, and gives what is no
-/// element. The handler's traps serve elements and refuse changes.
+/// The proxy's target is an empty array of the same length: it makes `Array.isArray` true, and has all properties that
+/// are not elements. The handler's traps return elements and refuse changes.
 fn proxy<'js>(ctx: &Ctx<'js>, elements: Arc<Elements>) -> rquickjs::Result<Value<'js>> {
     let target = Array::new(ctx.clone())?.into_object();
     target.prop(LENGTH, Property::from(elements.len()))?;

@@ -64,7 +64,7 @@ impl Form {
         self.engine().encode_string(bytes, text);
     }
 
-    /// Line breaks are skipped. The error is the position of what is wrong, in the text as it was given.
+    /// Line breaks are skipped. The error is the position of the first wrong character in the given text.
     pub fn decode(self, text: &[u8]) -> Result<Vec<u8>, usize> {
         if let Ok(bytes) = self.engine().decode(text) {
             return Ok(bytes);
@@ -135,7 +135,7 @@ fn b64decode<'js>(
     Ok(ArrayBuffer::new_copy(ctx, decoded)?.into_value())
 }
 
-/// The bytes of a text without line breaks; `None` for any other text, which the slow way has to judge.
+/// The bytes of a text without line breaks; `None` for any other text, which has to be decoded in the slow way.
 fn decode_in_pieces(ctx: &Ctx<'_>, form: Form, text: &[u8]) -> rquickjs::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     let mut pieces = text.chunks(PIECE).peekable();

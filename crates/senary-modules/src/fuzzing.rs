@@ -1,4 +1,4 @@
-//! Doors into rooms that are closed otherwise, for the fuzz targets in /fuzz; not compiled for anybody else.
+//! Access to private functions for the fuzz targets in /fuzz. It is only compiled for them.
 //!
 //! A finding is a panic: here, in what is called, or because a script's assertion throws.
 
@@ -87,8 +87,8 @@ pub fn secret_source(flag: &str, file: &str) {
     let _ = config::lines(file);
 }
 
-/// Imports a key; what can be imported is exported, and that imported and exported as the same. `kind` is what it is
-/// to be and in which format it comes.
+/// Imports a key. If that works, the key is exported, imported again and exported again, with the same result. `kind`
+/// is what it is to be and in which format it comes.
 pub fn key(kind: u8, data: &[u8]) {
     let target = match kind >> 2 & 7 {
         0 => Target::Aes(Algorithm::AesGcm),

@@ -19,7 +19,7 @@ use senary_metrics::{Details, FailureId, FailureKind, builtin};
 
 use crate::metrics::tags_of;
 
-/// Beyond this a sleep is for ever (a century).
+/// A longer sleep never ends (this is a century).
 const MAX_SLEEP: f64 = 3e9;
 
 /// Refusals of asynchronous functions, in the reference's words.
@@ -54,7 +54,7 @@ fn check<'js>(
     };
     let own = match tags.0.filter(|t| !t.is_undefined() && !t.is_null()) {
         Some(tags) if tags.is_object() => tags_of(&ctx, &tags, String::new)?,
-        // What a number or a text has as an object: nothing, or its characters.
+        // A number has no properties, and a text has its characters.
         Some(plain) => {
             let object: Function<'js> = ctx.globals().get("Object")?;
             tags_of(&ctx, &object.call((plain,))?, String::new)?
@@ -136,7 +136,7 @@ fn group<'js>(
     let outer = is_tagged.then(|| vu.tags.enter_group(&vu.worker, &name));
     let started = Instant::now();
     let result = body.call::<_, Value<'js>>(());
-    // What was cut off took less time than it takes.
+    // The duration of a call that was cut off would be too short.
     if !vu.interrupt.is_raised() {
         vu.record(builtin::GROUP_DURATION, started.elapsed().as_secs_f64() * 1e3);
     }

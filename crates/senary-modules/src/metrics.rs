@@ -27,14 +27,14 @@ pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
             let metric = Rc::new(Metric::new(&ctx, kind, name.0, is_time.0.is_some_and(|t| t.0))?);
             let object = Object::new(ctx.clone())?;
             object.prop("name", Property::from(&*metric.name).enumerable())?;
-            // Scripts take it off its metric: `const { add } = new Counter("hits")`.
+            // Scripts use it without its metric: `const { add } = new Counter("hits")`.
             let add = move |ctx: Ctx<'js>, value: Opt<Value<'js>>, tags: Opt<Value<'js>>| {
                 metric.add(&ctx, value.0.as_ref(), tags.0.as_ref())
             };
             object.set("add", Function::new(ctx, add)?.with_name("add")?)?;
             Ok::<_, rquickjs::Error>(object)
         };
-        // A prototype each, so that `instanceof` tells them apart.
+        // Each class has a prototype of its own, for `instanceof`.
         let constructor = Constructor::new_prototype(ctx, Object::new(ctx.clone())?, construct)?;
         constructor.set_name(name)?;
         module.set(name, constructor)?;
@@ -46,7 +46,7 @@ pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
 struct Metric {
     id: MetricId,
     name: Box<str>,
-    /// It is a trend of times, which people who watch the run may want to see.
+    /// It is a trend of times, which the progress display may show.
     is_time: bool,
     /// The series of the last `add`, while the VU's tags stay the same.
     series: Cell<Option<(TagSetId, SeriesId)>>,
@@ -77,7 +77,7 @@ impl Metric {
         }
     }
 
-    /// Whether the value is one that can be added.
+    /// Whether the value can be added.
     fn add<'js>(
         &self,
         ctx: &Ctx<'js>,
@@ -138,7 +138,7 @@ impl Metric {
     }
 }
 
-/// What a value adds, in the reference's reading: what is true, but 0 as a number, counts as 1. NaN if it is nothing.
+/// The number that a value adds, as in the reference: `true` counts as 1. NaN if the value is not a number.
 fn number_of<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> f64 {
     if value.type_of() == Type::BigInt {
         // Not ToNumber, which refuses them.
@@ -154,8 +154,7 @@ fn number_of<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> f64 {
     }
 }
 
-/// Tags a script hands over with a value; only plain values are tags.
-/// `place` begins the text of an error.
+/// The tags that a script passes with a value; only plain values are tags. `place` begins the text of an error.
 pub fn tags_of<'js>(
     ctx: &Ctx<'js>,
     value: &Value<'js>,
@@ -168,7 +167,7 @@ pub fn tags_of<'js>(
         let units = units.iter().map(|unit| String::from_utf16_lossy(&[*unit]));
         return Ok(units.enumerate().map(|(at, unit)| (at.to_string(), unit)).collect());
     }
-    // Other plain values have no names: `[1, 2].forEach(trend.add)` hands over indices.
+    // Other plain values have no names: `[1, 2].forEach(trend.add)` passes indices.
     let Some(object) = value.as_object() else { return Ok(tags) };
     for entry in properties::entries(object) {
         let (key, value) = entry?;

@@ -1,4 +1,4 @@
-//! What to say of modules that cannot be had: removed from k6, not there yet in Senary, or unknown to both.
+//! The messages for modules that cannot be imported: removed from k6, not available in Senary yet, or unknown to both.
 
 /// Modules of the reference that Senary does not have, and what to do instead.
 const NOT_HERE: [(&str, &str); 7] = [

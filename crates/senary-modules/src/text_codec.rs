@@ -71,11 +71,11 @@ struct Decoder {
     ignore_bom: bool,
     /// The beginning of a character whose rest has not come yet.
     rest: Vec<u8>,
-    /// Something was decoded since the stream began, so a byte order mark is a character now.
+    /// Something was decoded since the stream began, so a byte order mark counts as a character now.
     begun: bool,
 }
 
-/// The input is not of the encoding, and the decoder is fatal.
+/// The input is not valid in the encoding, and the decoder is fatal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Malformed;
 
@@ -189,7 +189,7 @@ fn new_encoder(ctx: Ctx<'_>) -> rquickjs::Result<Class<'_, TextEncoder>> {
     Class::instance(ctx, TextEncoder)
 }
 
-/// Scripts take it off its encoder: `const { encode } = new TextEncoder()`.
+/// Scripts use it without its encoder: `const { encode } = new TextEncoder()`.
 fn encode<'js>(ctx: Ctx<'js>, input: Opt<Value<'js>>) -> rquickjs::Result<TypedArray<'js, u8>> {
     let text = match input.0.filter(|input| !input.is_undefined()) {
         Some(input) => input.get::<Coerced<String>>()?.0,
@@ -198,7 +198,7 @@ fn encode<'js>(ctx: Ctx<'js>, input: Opt<Value<'js>>) -> rquickjs::Result<TypedA
     TypedArray::new_copy(ctx, text)
 }
 
-/// Writes as many whole characters into an array as fit: tells how many UTF-16 units those are, and how many bytes.
+/// Writes as many whole characters into an array as fit. Returns their number in UTF-16 units and in bytes.
 fn encode_into<'js>(ctx: Ctx<'js>, input: Value<'js>, target: Value<'js>) -> rquickjs::Result<Object<'js>> {
     let text = input.get::<Coerced<String>>()?.0;
     let target = TypedArray::<u8>::from_value(target).ok();

@@ -68,7 +68,7 @@ fn add<'js>(
         let instead = format!("milliseconds, as in {name}(callback, 500)");
         hints::no_number(ctx, &format!("{name}()"), given, "it does not wait", &instead);
     }
-    // NaN and negative delays are none; what is too long to happen is a century.
+    // NaN and negative delays count as 0; longer delays than a century are cut to it.
     let delay = Duration::from_secs_f64((delay.max(0.0) / 1e3).min(3e9));
     let timer = Timer {
         callback: Persistent::save(ctx, callback),
@@ -79,7 +79,7 @@ fn add<'js>(
     Ok(vu_of(ctx)?.events.add_timer(Instant::now() + delay, timer))
 }
 
-/// Calls back after the delay, if the iteration is still under way by then: it does not last longer for that.
+/// Calls back after the delay if the iteration has not ended by then. It does not keep the iteration alive.
 pub fn in_background<'js>(ctx: &Ctx<'js>, callback: Function<'js>, delay: Duration) -> rquickjs::Result<()> {
     let callback = Persistent::save(ctx, callback);
     let timer = Timer { callback, arguments: Vec::new(), interval: None, in_background: true };

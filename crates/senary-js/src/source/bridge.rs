@@ -108,7 +108,7 @@ fn binding<'js>(
     }
 }
 
-/// The object `import * as x` gives: the same for everybody in the context.
+/// The object that `import * as x` returns: the same for all importers in the context.
 fn namespace<'js>(ctx: &Ctx<'js>, target: &str, value: &Value<'js>) -> rquickjs::Result<Object<'js>> {
     if let Some(known) = with_loaded(ctx, |loaded| loaded.namespaces.borrow().get(target).cloned())? {
         return known.restore(ctx);
@@ -124,7 +124,8 @@ fn namespace<'js>(ctx: &Ctx<'js>, target: &str, value: &Value<'js>) -> rquickjs:
             }
         }
     }
-    // As in the reference, a module of names alone has a default to import, and its namespace has none.
+    // As in the reference, a module with only named exports has a default that can be imported, but its namespace has
+    // none.
     let has_default = value.as_object().map_or(Ok(false), |object| object.contains_key(DEFAULT))?;
     if is_native && has_default {
         namespace.prop(DEFAULT, Property::from(binding(ctx, target, value, DEFAULT)?))?;

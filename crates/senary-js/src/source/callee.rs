@@ -1,7 +1,7 @@
-//! What a call calls, as it is written: the engine says that something is not a function, and not what.
+//! The expression that a call calls, as it is written: the engine only says that it is not a function.
 
-/// The name at a byte of a text, and the names that lead to it: `socket.conect` for its second part. `None` where
-/// something else is called than a name.
+/// The name at a byte of a text, and the names that lead to it: `socket.conect` for its second part. `None` if the call
+/// calls something other than a name.
 pub fn at(code: &str, byte: usize) -> Option<&str> {
     let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | '#');
     let name = code.get(byte..)?;

@@ -12,21 +12,21 @@ use senary_words::remedy::explained;
 const PER_LEVEL: usize = 8 << 10;
 const LEAST: usize = 1 << 20;
 const LARGEST: usize = 2 << 30;
-/// Not more than the stacks of other threads.
+/// The smallest stack, as large as those of other threads.
 const LITTLE: usize = 2 << 20;
 
 /// Why there is no stack for a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoStack {
-    /// The source is nested more deeply than anything can be done about.
+    /// The source is nested too deeply for any possible stack.
     TooDeep,
-    /// The system gives no thread, for the reason given here, though the source needs little.
+    /// The system refuses a thread, for this reason, although the source needs little.
     NoThread(String),
 }
 
-/// Does something with a source. A panic in there goes on out here.
+/// Does something with a source. A panic in the closure is passed on.
 pub fn with_stack<R: Send>(code: &str, work: impl FnOnce() -> R + Send) -> Result<R, NoStack> {
-    // Where so much may not even be reserved, what the source looks like has to do.
+    // If so much cannot even be reserved, the depth is estimated from the source.
     let sizes = [stack_for(code)?, stack_of(nesting(code))];
     let work = Mutex::new(Some(work));
     let run = || work.lock().unwrap_or_else(PoisonError::into_inner).take().map(|work| work());

@@ -2,14 +2,14 @@
 
 use senary_words::{io_text, remedy};
 
-/// Why a source cannot be had or used. The texts are the reference's where people match on them.
+/// Why a source cannot be read or used. The texts are the reference's where people match on them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SourceError {
     #[error(
         "The moduleSpecifier {specifier:?} couldn't be found on local disk. Make sure that you've specified the right path to the file. It could not be read: {reason}. If Senary runs in a container, mount the directory of the script and its modules into it (-v /local/path/:/inside/path) and use the path inside, see https://grafana.com/docs/k6/latest/using-k6/modules/#using-local-modules-with-docker."
     )]
     NotFound { specifier: String, reason: String },
-    /// The machine has run out of something, and the source may be as good as any.
+    /// The machine has run out of something; nothing may be wrong with the source.
     #[error("{specifier:?} cannot be {doing}: {reason}")]
     System { doing: &'static str, specifier: String, reason: String },
     #[error(

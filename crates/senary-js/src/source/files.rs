@@ -28,8 +28,8 @@ fn open<'js>(ctx: Ctx<'js>, path: Opt<Value<'js>>, mode: Opt<Value<'js>>) -> rqu
     String::from_utf8_lossy(&bytes).into_js(&ctx)
 }
 
-/// Reads a file a script names; gives back where it is, too. `function`: what the script called for it, as it is
-/// known to users.
+/// Reads a file a script names; gives back where it is, too. `function`: the name of the function that the script
+/// called.
 pub fn read(ctx: &Ctx<'_>, function: &str, path: &str) -> rquickjs::Result<(PathBuf, Arc<[u8]>)> {
     if script_context::is_vu(ctx) {
         return Err(errors::throw_go_error(ctx, &only_in_init(function)));
@@ -57,8 +57,8 @@ pub fn read(ctx: &Ctx<'_>, function: &str, path: &str) -> rquickjs::Result<(Path
     Ok((file, bytes))
 }
 
-/// Relative paths start at the directory of the module whose own code is running, which need not be the one
-/// `open()` is written in: a function of another module may call it. As that surprises, it is warned about.
+/// Relative paths start at the directory of the module whose own code is running, which need not be the one `open()` is
+/// written in: a function of another module may call it. This surprises users, so there is a warning.
 fn directory(ctx: &Ctx<'_>, path: &str) -> rquickjs::Result<PathBuf> {
     let store = store_of(ctx)?;
     let frames = frames::current(ctx);

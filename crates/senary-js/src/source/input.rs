@@ -1,5 +1,5 @@
-//! Reading what may not be a regular file: a FIFO, as a shell makes them of `<(command)`, a device, standard input. They
-//! may say nothing for ever, or never end: waiting for them ends at the first signal, and what they say is limited.
+//! Reading input that may not be a regular file: a FIFO, such as a shell makes for `<(command)`, a device, or standard
+//! input. Such input may never begin or never end. So waiting for it ends at the first signal, and its size is limited.
 
 use std::fs;
 use std::io::{self, Read};
@@ -16,7 +16,7 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// A signal has come.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-/// A wait has ended for it.
+/// A wait has ended because of the signal.
 static GIVEN_UP: AtomicBool = AtomicBool::new(false);
 
 /// Ends all waits for input, now and later.
@@ -57,11 +57,11 @@ fn limited(file: impl Read) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Reads on a thread of its own, which is left behind if a signal comes first.
+/// Reads on a separate thread, which is abandoned if a signal comes first.
 fn wait_for(read: impl FnOnce() -> io::Result<Vec<u8>> + Send + 'static) -> io::Result<Vec<u8>> {
     let (sender, receiver) = channel();
     let run = move || {
-        // Nobody may be waiting any more.
+        // The reader may have stopped waiting.
         let _ = sender.send(read());
     };
     thread::Builder::new().name("input".to_owned()).spawn(run)?;

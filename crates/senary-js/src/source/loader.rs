@@ -33,7 +33,7 @@ const COMMONJS_TAIL: &str = "\n})";
 
 /// What stands before the text of a CommonJS module where it is compiled.
 pub fn commonjs_head(text: &str) -> &'static str {
-    // A first line for a Unix shell is no JavaScript within a function.
+    // A first line for a Unix shell (`#!`) is not valid within a function.
     if text.starts_with("#!") { COMMONJS_HEAD_BEFORE_SHEBANG } else { COMMONJS_HEAD }
 }
 
@@ -80,7 +80,7 @@ pub fn install(ctx: &Ctx<'_>, store: &Arc<ModuleStore>) -> rquickjs::Result<()> 
     Ok(())
 }
 
-/// CommonJS modules have both names as parameters; nobody else has them.
+/// CommonJS modules have both names as parameters; other modules do not have them.
 fn mixed_syntax(name: &str) -> String {
     format!(
         "you are trying to access identifier {name:?}, this likely is due to mixing ECMAScript Modules (ESM) and CommonJS syntax. A script that uses import, export or a top-level await is an ES module: export values with `export`, and use `module` and `exports` only in files without those."
@@ -175,8 +175,8 @@ fn declare<'js>(
     Ok(module)
 }
 
-/// Names a native module does not have are no error in the reference, which binds them to nothing. What scripts then
-/// throw does not tell.
+/// In the reference, importing a name that a native module does not have is not an error; the name is undefined. The
+/// error that follows later does not name the import.
 fn warn_of_missing_names(ctx: &Ctx<'_>, source: &ModuleSource) -> rquickjs::Result<()> {
     for import in source.parsed.imports.iter().filter(|import| specifier::is_native(&import.specifier)) {
         let exports = native(ctx, &import.specifier)?;
@@ -198,7 +198,7 @@ fn warn_of_missing_names(ctx: &Ctx<'_>, source: &ModuleSource) -> rquickjs::Resu
     Ok(())
 }
 
-/// A syntax error only the engine found, with its place in front as with all others.
+/// A syntax error that only the engine found, with its place in front, as in all others.
 fn placed(ctx: &Ctx<'_>, store: &ModuleStore, error: rquickjs::Error) -> rquickjs::Error {
     if !matches!(error, rquickjs::Error::Exception) {
         return error;
@@ -223,7 +223,7 @@ pub(super) fn value_of<'js>(ctx: &Ctx<'js>, target: &str) -> rquickjs::Result<Va
     if specifier::is_native(target) { Ok(native(ctx, target)?.into_value()) } else { commonjs(ctx, target) }
 }
 
-/// The exports of a native module; the same object for everybody in the context.
+/// The exports of a native module; the same object for all importers in the context.
 fn native<'js>(ctx: &Ctx<'js>, name: &str) -> rquickjs::Result<Object<'js>> {
     if let Some(known) = with_loaded(ctx, |loaded| loaded.natives.borrow().get(name).cloned())? {
         return known.restore(ctx);
@@ -243,7 +243,7 @@ pub fn natives_imported(ctx: &Ctx<'_>) -> rquickjs::Result<Vec<String>> {
     with_loaded(ctx, |loaded| loaded.natives.borrow().keys().cloned().collect())
 }
 
-/// Runs a CommonJS module once; what it exports, in a cycle so far.
+/// Runs a CommonJS module once and returns its exports; in a cycle, what it has exported so far.
 fn commonjs<'js>(ctx: &Ctx<'js>, url: &str) -> rquickjs::Result<Value<'js>> {
     if let Some(known) = with_loaded(ctx, |loaded| loaded.commonjs.borrow().get(url).cloned())? {
         return known.restore(ctx)?.get("exports");
@@ -264,7 +264,7 @@ fn commonjs<'js>(ctx: &Ctx<'js>, url: &str) -> rquickjs::Result<Value<'js>> {
         let result = function.call::<_, Value<'js>>((This(exports.clone()), module.clone(), exports));
         with_loaded(ctx, |loaded| loaded.commonjs_running.borrow_mut().pop())?;
         if let Err(error) = result {
-            // Nobody must take what it exported so far for all of it.
+            // Its incomplete exports must not be taken for all of them.
             with_loaded(ctx, |loaded| loaded.commonjs.borrow_mut().remove(url))?;
             return Err(error);
         }
@@ -301,7 +301,7 @@ fn require_module<'js>(ctx: &Ctx<'js>, url: &str) -> rquickjs::Result<Value<'js>
         return later(ctx, url);
     }
     let promise = Module::import(ctx, url)?;
-    // What it is rejected with is thrown below; the event loop need not complain about it as well.
+    // The reason of the rejection is thrown below, so the event loop must not report it, too.
     let ignore = Function::new(ctx.clone(), || ())?;
     promise.catch()?.call::<_, Value<'js>>((This(promise.clone()), ignore))?;
     match promise.finish::<Value<'js>>() {
@@ -313,8 +313,8 @@ fn require_module<'js>(ctx: &Ctx<'js>, url: &str) -> rquickjs::Result<Value<'js>
     }
 }
 
-/// Whether evaluating an ES module now would need one that waits for the code that is running. The engine must not
-/// be asked to: it has no state for that.
+/// Whether evaluating an ES module now would need one that waits for the code that is running. The engine must not be
+/// asked to do that, because it has no state for it.
 fn waits_for_caller(ctx: &Ctx<'_>, url: &str) -> rquickjs::Result<bool> {
     if has_run(ctx, url)? {
         return Ok(false);

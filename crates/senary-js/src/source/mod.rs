@@ -116,7 +116,7 @@ impl ModuleStore {
         })
     }
 
-    /// From now on only what was loaded before can be had.
+    /// From now on only what was loaded before is available.
     pub fn lock(&self) {
         self.locked.store(true, Ordering::Release);
     }
@@ -167,8 +167,8 @@ impl ModuleStore {
         Ok(())
     }
 
-    /// Finds everything a module imports and checks that it is there. The engine's own words for a name that is
-    /// missing would name neither the place nor the specifier.
+    /// Finds everything that a module imports and checks that it exists. The engine's own error for a missing name has
+    /// neither the place nor the specifier.
     pub(crate) fn link<'m>(&self, module: &'m ModuleSource) -> Result<&'m Linked, SourceError> {
         if let Some(linked) = module.linked.get() {
             return Ok(linked);
@@ -369,7 +369,7 @@ impl ModuleStore {
         text_of(url, &bytes).map(str::to_owned)
     }
 
-    /// The source map a script names. That one cannot be had is no reason not to run.
+    /// The source map that a script names. A script runs even if its source map cannot be read.
     fn map_of(&self, url: &str, code: &str) -> Option<Arc<[u8]>> {
         let named = source_map::url_in(code)?;
         let warn = |reason: String| log::warn!("Couldn't load source map for {url}: {reason}");

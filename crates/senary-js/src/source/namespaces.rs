@@ -1,5 +1,5 @@
-//! TypeScript's namespaces, as far as the transformer does not know them: variables that are exported and change,
-//! and blocks of one namespace that use each other's exports. Both become something that it does know.
+//! Features of TypeScript's namespaces that the transformer does not support: exported variables that change, and
+//! blocks of one namespace that use each other's exports. Both are rewritten to forms that it supports.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,8 @@ use oxc::str::Ident;
 /// What keeps a namespace from being translated, and where.
 pub type Obstacle = (Span, String);
 
-/// Rewrites the namespaces of a program. Says whether anything was rewritten: the scopes are then to be found anew.
+/// Rewrites the namespaces of a program. Returns whether anything was rewritten; then the scopes have to be computed
+/// again.
 pub fn lower<'a>(
     program: &mut Program<'a>,
     allocator: &'a Allocator,

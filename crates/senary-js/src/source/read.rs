@@ -66,7 +66,7 @@ pub fn read_text(path: &Path) -> std::io::Result<String> {
     }
 }
 
-/// What must be UTF-8. Replaced characters would be sent by a script without anybody noticing.
+/// Text that must be UTF-8. Otherwise a script would silently send replacement characters.
 pub(super) fn text_of<'b>(url: &str, bytes: &'b [u8]) -> Result<&'b str, SourceError> {
     utf8(bytes).map_err(|error| {
         let SyntaxError { line, column, message } = error;

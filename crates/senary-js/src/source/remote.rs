@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 /// Time for one module, redirects included.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Tells a server what for it is asked; some serve loaders such a variant. Others refuse it, and are asked without.
+/// Marks the request as a module loader's: some servers have a variant for loaders. Servers that refuse the mark are
+/// asked again without it.
 const MARK: &str = "_k6=1";
 
 /// How often a waiting script looks whether the run was ended.
@@ -29,11 +30,11 @@ pub enum FetchError {
     Start(String),
 }
 
-/// Downloads a module. Blocks the caller, which runs in the init context where nothing else has to go on.
+/// Downloads a module. Blocks the caller, which runs in the init context, where nothing else has to run.
 pub fn fetch(web: &Client, url: &str, cancel: &CancellationToken) -> Result<Vec<u8>, FetchError> {
     let (send, receive) = channel();
     let (web, url, token) = (web.clone(), url.to_owned(), cancel.clone());
-    // A thread of its own: the caller's may drive a runtime already, in which nothing can be waited for.
+    // This needs its own thread, because the caller's may already drive a runtime, in which code must not block.
     let download = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let result = match runtime {
@@ -45,7 +46,7 @@ pub fn fetch(web: &Client, url: &str, cancel: &CancellationToken) -> Result<Vec<
             }),
             Err(error) => Err(FetchError::Start(error.to_string())),
         };
-        // Nobody is left to tell if the caller was cancelled.
+        // If the caller was cancelled, there is no receiver.
         let _ = send.send(result);
     };
     std::thread::Builder::new()

@@ -1,5 +1,5 @@
 //! Stack traces as users of the reference know them: the error's text, then per line a tab, `at`, the function and
-//! where. The engine's own are without the text, and name places in code that may have been generated.
+//! where. The engine's own stack traces lack the text, and name places in code that may have been generated.
 
 use std::sync::Arc;
 

@@ -45,17 +45,17 @@ pub struct VuCore {
     pub iterations_in_scenario: Cell<u64>,
     pub data_sent: Cell<u64>,
     pub data_received: Cell<u64>,
-    /// The last thing a peer did in this iteration that may explain a failure.
+    /// The last action of a peer in this iteration that may explain a failure.
     pub clue: Cell<Option<Clue>>,
     /// What failed in this iteration so far, and whether a check passed in it.
     pub failures: Cell<u64>,
     pub has_passed: Cell<bool>,
     /// Warnings that were given already; they are given once per VU.
     warned: RefCell<Vec<String>>,
-    /// The script of this VU called `exec.test.abort()`.
+    /// Whether the script of this VU called `exec.test.abort()`.
     pub aborted: Cell<bool>,
     pub(crate) engine: OnceCell<Weak<VuEngine>>,
-    /// What the script takes.
+    /// The memory that the script takes.
     pub memory: Rc<Memory>,
 }
 
@@ -170,7 +170,7 @@ impl VuCore {
         self.record_at(builtin::DATA_RECEIVED, self.data_received.take() as f64, time);
     }
 
-    /// Counts something that went wrong. The details are only asked for when they are news.
+    /// Counts a failure. The details are only computed for a failure that is new.
     pub fn fail(&self, id: &FailureId<'_>, details: impl FnOnce() -> Details) {
         self.failures.set(self.failures.get() + 1);
         if let Some(activation) = &*self.activation.borrow() {
@@ -193,12 +193,12 @@ impl VuCore {
         self.has_passed.set(false);
     }
 
-    /// Whether this iteration says that what it tested works: nothing failed in it, or a check passed all the same.
+    /// Whether this iteration shows that its target works: nothing failed in it, or a check passed anyway.
     pub fn has_succeeded(&self) -> bool {
         self.failures.get() == 0 || self.has_passed.get()
     }
 
-    /// Whether a warning is due; it is the first time only.
+    /// Whether a warning is to be logged: only the first time.
     pub fn warn_once(&self, about: &str) -> bool {
         let mut warned = self.warned.borrow_mut();
         let is_new = !warned.iter().any(|known| known == about);
@@ -213,7 +213,7 @@ impl VuCore {
         self.block(ctx, Blocked::Until(until))
     }
 
-    /// Blocks this VU alone until `work` is done, and gives back what came of it. An interruption drops the work, and throws
+    /// Blocks this VU alone until `work` is done, and returns its result. An interruption drops the work, and throws
     /// what no script can catch.
     pub fn block_on<T: 'static>(
         &self,
@@ -243,7 +243,7 @@ impl VuCore {
         if !slice_clock::is_due() {
             return false;
         }
-        // The clock goes on saying so, for a native may not pass on that it was stopped.
+        // The clock's byte stays set, because a native may swallow the error.
         if self.interrupt.is_raised() || self.memory.is_exhausted() {
             return true;
         }

@@ -1,8 +1,8 @@
 //! How failures of an iteration are counted: what it threw, what it still awaited when nothing was left that could
 //! settle it, what it was doing when it was cut off.
 //!
-//! A failure often follows from something a peer did, which the script notices only as silence. So the last
-//! such thing is kept as a [`Clue`], and told with the failure.
+//! A failure often follows from something a peer did, which the script notices only as silence. So the last such action
+//! is kept as a [`Clue`], and reported with the failure.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -60,7 +60,7 @@ impl fmt::Display for Clue {
     }
 }
 
-/// Shorter waits for a peer are not worth a word.
+/// Shorter waits for a peer are not mentioned.
 pub const NOTABLE_WAIT: Duration = Duration::from_millis(10);
 
 /// To the hundredth of a second, as people count.
@@ -86,7 +86,7 @@ pub(crate) fn failed(vu: &VuEngine, failure: &ScriptFailure) {
     core.fail(&id, || Details::text(core.with_clue(message)));
 }
 
-/// Says why an iteration is dropped that could not begin. The executor counts it.
+/// Logs why an iteration that could not begin is dropped. The executor counts it.
 fn not_begun(core: &VuCore, failure: &ScriptFailure) {
     if let Some(activation) = core.activation() {
         let id = FailureId::new(FailureKind::Dropped, &activation.scenario);
@@ -113,7 +113,7 @@ pub(crate) fn has_settled(vu: &VuEngine, function: &str) -> bool {
 fn interrupted(vu: &VuEngine) {
     let core = &vu.core;
     if core.aborted.get() {
-        // It ended the run itself; that is told on its own.
+        // The script ended the run itself, which is reported separately.
         return;
     }
     let why = match core.worker.shutdown.reason() {
@@ -158,8 +158,8 @@ impl VuCore {
         if text.is_empty() { clue } else { format!("{text}; {clue}") }
     }
 
-    /// What may explain a failure of this moment. How a connection that is open stands tells more than that another one was
-    /// closed by the script.
+    /// What may explain a failure of this moment. The state of an open connection explains more than another connection
+    /// that the script has closed.
     fn what_a_peer_did(&self) -> Option<String> {
         let clue = self.clue.get();
         let live = match clue {

@@ -42,7 +42,7 @@ impl JsVu {
     /// the script keeps between iterations, and allocations may have failed in the middle of anything.
     async fn start_over(&mut self, interrupt: &CancellationToken) -> Result<(), ScriptFailure> {
         let old = self.engine.core.clone();
-        // What it holds is let go of before the new one is made.
+        // The old engine is freed before the new one is made.
         self.function = None;
         self.setup_data = None;
         let made = self.program.init_vu(old.id, &old.worker, old.settings.clone(), interrupt).await;
@@ -110,7 +110,7 @@ impl JsVu {
             | ScriptFailure::OutOfMemory { .. } => {
                 log::error!(executor, scenario; "{failure}");
             }
-            // What to do about missing stacks is said once for all of them.
+            // Advice about missing stacks is given once for all of them.
             ScriptFailure::Interrupted | ScriptFailure::NoStack { .. } => {}
         }
     }
@@ -176,7 +176,8 @@ impl Vu for JsVu {
         if matches!(outcome, Err(ScriptFailure::OutOfMemory { .. })) {
             self.is_broken = true;
             if !interrupt.is_cancelled() {
-                // Now, so that the memory is free. Should it not work, the next iteration tries again and says why.
+                // This happens now so that the memory is freed. If it fails, the next iteration tries again and reports
+                // why.
                 let _ = self.start_over(interrupt).await;
             }
         }
@@ -193,7 +194,7 @@ impl Vu for JsVu {
 enum End {
     Returned,
     Failed,
-    /// From outside, or because the machine had nothing left to go on with.
+    /// It was ended from outside, or the machine ran out of something.
     Interrupted,
     NotBegun,
 }
@@ -231,7 +232,7 @@ impl End {
 
 impl Drop for JsVu {
     fn drop(&mut self) {
-        // A scheduler that drops an iteration half-way must not leave script on a coroutine's stack.
+        // If the scheduler drops an iteration half-way, no script may remain on a coroutine's stack.
         cancel_blocked(&self.engine);
         self.function = None;
         self.setup_data = None;

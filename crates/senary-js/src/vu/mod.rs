@@ -39,7 +39,7 @@ pub type Job = Box<dyn for<'js> FnOnce(&Ctx<'js>) -> rquickjs::Result<()>>;
 /// Events a VU may handle before other VUs of its worker get their turn.
 const EVENTS_PER_TURN: usize = 128;
 
-/// Promise jobs of an iteration that was ended, which may yet run into the void.
+/// At most this many promise jobs of an iteration that was ended still run, without effect.
 const JOBS_OF_THE_ABANDONED: usize = 1024;
 
 /// Where a run stands after a turn.
@@ -174,7 +174,7 @@ impl VuEngine {
         }
     }
 
-    /// Remembers what a function gave back, if it is a promise that is not settled yet.
+    /// Remembers what a function returned, if it is a promise that is not settled yet.
     pub(crate) fn awaits<'js>(&self, ctx: &Ctx<'js>, value: &Value<'js>) {
         let pending = value.as_promise().filter(|promise| promise.state() == PromiseState::Pending);
         if pending.is_some() {
@@ -194,7 +194,7 @@ impl VuEngine {
         })
     }
 
-    /// Whether the run was cut off while it waited, and a peer owed it something. Asked before what it left is closed.
+    /// Whether the run was cut off while it waited for a peer. To be called before what the run left behind is closed.
     pub(crate) fn was_unanswered(&self) -> bool {
         self.was_waiting.get() && self.core.events.waits_for_peer()
     }
@@ -209,8 +209,8 @@ impl VuEngine {
         self.awaited.take();
         self.rejections.borrow_mut().clear();
         self.inline_turn.take();
-        // What is left in the job queue belongs to nobody any more; running it lets promises settle into
-        // the void, so that the next iteration starts with an empty queue.
+        // The jobs left in the queue have no effect any more. They are run so that the next iteration starts with an
+        // empty queue.
         self.core.interrupt.raise();
         self.with_script(|ctx| {
             for _ in 0..JOBS_OF_THE_ABANDONED {
@@ -223,7 +223,7 @@ impl VuEngine {
         self.rejections.borrow_mut().clear();
     }
 
-    /// The VU ends: what has outlived its iterations is closed, and recorded.
+    /// The VU ends: everything that has outlived its iterations is closed, and recorded.
     pub(crate) fn close_residents(&self) {
         if !self.core.events.residents.is_empty() {
             self.core.events.residents.abandon();
@@ -267,7 +267,7 @@ impl VuEngine {
         }
     }
 
-    /// Waits out a blocking call, then goes on with the script in the middle of which it stands.
+    /// Waits until a blocking call is over, then resumes the script that made it.
     async fn resume_when(&self, blocked: Blocked, interrupt: &CancellationToken) -> Turn {
         let resume = tokio::select! {
             biased;
@@ -375,7 +375,7 @@ impl VuEngine {
         }
     }
 
-    /// Runs promise jobs until none is left; then nobody may have left a rejection unhandled.
+    /// Runs promise jobs until none is left. After that, an unhandled rejection is a failure.
     fn run_jobs(&self, ctx: &Ctx<'_>) -> Result<(), ScriptFailure> {
         loop {
             match execute_job(ctx) {

@@ -63,12 +63,12 @@ impl VuTags {
         self.replace(worker, next);
     }
 
-    /// Enters a group within the present one, and gives back the group to leave it for. The tag is all there is of
-    /// a group: a script may set it, and so name the group that it is in.
+    /// Enters a group within the present one, and returns the present one, to go back to. A group is nothing but its
+    /// tag: a script may set the tag, and so choose the group that it is in.
     pub fn enter_group(&self, worker: &WorkerContext, name: &str) -> Option<String> {
         let outer = self.current.borrow().get(GROUP).map(str::to_owned);
         let path = outer.as_deref().unwrap_or_default();
-        // No name at the root is the root.
+        // A group without a name at the root is the root.
         if !(path.is_empty() && name.is_empty()) {
             self.set(worker, GROUP, &format!("{path}{GROUP_SEPARATOR}{name}"));
         }

@@ -1,6 +1,6 @@
 //! What a connection records, and under which tags.
 //!
-//! The series a connection has recorded to are kept at hand, so that counting a message looks nothing up.
+//! The series that a connection has recorded to are kept, so that counting a message needs no look-up.
 
 use std::cell::RefCell;
 use std::net::IpAddr;
@@ -13,7 +13,7 @@ use senary_metrics::{Details, FailureId, FailureKind, MetricId, SeriesId, TagSet
 use super::error::{CallSite, SocketFailure};
 use super::options::Tags;
 
-/// The peer, as the tags name it.
+/// The peer, as it is named in tags.
 struct Endpoint {
     host: String,
     /// A Unix socket has none, and its path is the host.
@@ -61,7 +61,7 @@ impl SocketBooks {
         }
     }
 
-    /// A connect begins: to whom, and with which tags of its own.
+    /// A connect to this endpoint begins, with tags of its own.
     pub fn begin(&self, tags: Tags, host: String, port: Option<String>) {
         self.connect_tags.replace(tags);
         self.endpoint.replace(Some(Endpoint { host, port, ip: None }));
@@ -88,7 +88,7 @@ impl SocketBooks {
         })
     }
 
-    /// Whom a certificate has to be for; a Unix socket is this machine.
+    /// The name that a certificate has to have; for a Unix socket, this machine's.
     pub fn host(&self) -> Option<String> {
         let endpoint = self.endpoint.borrow();
         endpoint.as_ref().map(|to| match to.port {
@@ -102,7 +102,7 @@ impl SocketBooks {
         self.record(metric, 1.0)
     }
 
-    /// Counts something under tags of its own on top of the connection's; gives back when that was.
+    /// Counts something under tags of its own on top of the connection's. Returns the time.
     pub fn count_with(&self, metric: MetricId, tags: &Tags) -> Timestamp {
         if tags.is_empty() {
             return self.count(metric);
@@ -115,9 +115,9 @@ impl SocketBooks {
         self.record_series(self.own_series(metric), value)
     }
 
-    /// Counts a failure and gives it back; every failure of a connection comes by here, once.
+    /// Counts a failure and returns it; every failure of a connection is counted here, once.
     pub fn failed(&self, errors: MetricId, failure: SocketFailure, tags: &Tags) -> SocketFailure {
-        // The series is not kept at hand as others are: what fails has cost far more than this look-up.
+        // Unlike others, the series is not kept: a failure costs far more than this look-up.
         self.record_under(errors, 1.0, self.tags_with(&failure.tags(), tags));
         self.add_to_failures(&failure);
         failure
@@ -149,7 +149,7 @@ impl SocketBooks {
         Under { books: self, tags: (!tags.is_empty()).then(|| self.tags_with(&[], tags)) }
     }
 
-    /// The same for what counts a failure: its code is a tag.
+    /// The same for metrics that count failures: the code is a tag.
     pub fn under_failure(&self, failure: &SocketFailure, tags: &Tags) -> Under<'_> {
         Under { books: self, tags: Some(self.tags_with(&[("error_code", failure.code)], tags)) }
     }
@@ -187,8 +187,8 @@ impl SocketBooks {
         series
     }
 
-    /// The VU's tags, those of what is counted, the constructor's, connect's, the endpoint's and those of the call: later
-    /// ones win.
+    /// The tags of the VU, of what is counted, of the constructor, of the connect, of the endpoint and of the call.
+    /// Later ones win.
     fn tags_with(&self, kind: &[(&'static str, &'static str)], tags: &Tags) -> TagSetId {
         let (connect, endpoint) = (self.connect_tags.borrow(), self.endpoint.borrow());
         let endpoint = endpoint.iter().flat_map(Endpoint::tags);

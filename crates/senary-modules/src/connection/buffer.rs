@@ -2,14 +2,15 @@
 
 use std::cell::RefCell;
 
-/// In bytes. One per worker: what a read returns is copied out at once. It is also the largest chunk.
+/// The size in bytes, which is also that of the largest chunk. One buffer per worker is enough, because the bytes of a
+/// read are copied out at once.
 const READ_BUFFER: usize = 63 * 1024;
 
 thread_local! {
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BUFFER]);
 }
 
-/// Lends the buffer of this worker. What is called must not read by itself.
+/// Lends the buffer of this worker to a function, which must not call this function itself.
 pub fn with_buffer<R>(f: impl FnOnce(&mut [u8]) -> R) -> R {
     BUFFER.with_borrow_mut(|buffer| f(buffer))
 }

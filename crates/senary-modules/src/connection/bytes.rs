@@ -12,7 +12,7 @@ use crate::encoding::Form;
 pub struct Caller {
     /// `write()`.
     pub name: &'static str,
-    /// What its errors are of.
+    /// The method that its errors name.
     pub method: Method,
 }
 
@@ -23,7 +23,7 @@ pub enum TextAs<'a> {
     Utf8,
     /// One byte for each character up to U+00FF.
     Latin1,
-    /// What it says, in an encoding that the script names.
+    /// The bytes that the text encodes, in an encoding that the script names.
     Named(&'a str),
 }
 

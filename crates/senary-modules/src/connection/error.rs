@@ -1,5 +1,5 @@
-//! What goes wrong on a socket: as it is counted and told, and `TCPError` as scripts see it, a real `Error` that keeps
-//! the reference's text.
+//! Failures of a socket, as they are counted and reported, and `TCPError`, which scripts see: a real `Error` with the
+//! reference's text.
 
 use rquickjs::object::Property;
 use rquickjs::{Ctx, Object, Persistent, Value, function::Constructor};
@@ -12,8 +12,8 @@ use senary_wire::{EncodeError, FrameError};
 /// What stack traces call the script of the class.
 const SCRIPT: &str = "k6/x/tcp";
 
-/// Defines the class; evaluated once per context, it gives back the constructor. What is known of the error can be
-/// listed, as in the reference: scripts log errors with `JSON.stringify`.
+/// Defines the class; evaluated once per context, it returns the constructor. The error's fields are enumerable, as in
+/// the reference, because scripts log errors with `JSON.stringify`.
 static CLASS: Snippet = Snippet::new(
     SCRIPT,
     "(class TCPError extends Error {
@@ -50,14 +50,15 @@ impl Method {
     }
 }
 
-/// A failure of a socket: what was being done, what became of it, and where the script asked for it. It is counted,
-/// told to listeners and rejected with.
+/// A failure of a socket: the operation, the error, and where the script called it. It is counted, passed to listeners,
+/// and rejects the promise.
 #[derive(Clone, Debug)]
 pub struct SocketFailure {
     pub method: Method,
     pub code: &'static str,
     pub message: String,
-    /// What the peer had done until then. It goes into the run's failures, not to the script, whose errors keep one text.
+    /// What the peer had done until then. It appears in the failures of the run, and not in the script's errors, whose
+    /// texts stay the same.
     pub peer: String,
     /// `None` for a read, which is not a call.
     pub called: Option<CallSite>,
@@ -85,7 +86,7 @@ impl SocketFailure {
         Self { called, ..self }
     }
 
-    /// What it is counted under.
+    /// The id that it is counted under.
     pub fn tags(&self) -> [(&'static str, &'static str); 2] {
         [("error_code", self.code), ("method", self.method.as_str())]
     }
@@ -98,7 +99,7 @@ impl SocketFailure {
         let arguments = (self.method.as_str(), self.message.as_str(), self.code);
         let error = constructor.construct::<_, Object<'js>>(arguments)?;
         if let Some(called) = &self.called {
-            // Its own stack is where it was made, which is nowhere in the script.
+            // The stack of the new object would show where it was made, which is not in the script.
             let text = format!("TCP error during {}: {}", self.method.as_str(), self.message);
             let stack = Property::from(called.shape(&text)).writable().configurable();
             error.prop("stack", stack)?;
@@ -107,7 +108,7 @@ impl SocketFailure {
     }
 }
 
-/// What was received cannot be taken apart.
+/// The received bytes cannot be split into messages.
 impl From<FrameError> for SocketFailure {
     fn from(error: FrameError) -> Self {
         Self::new(Method::Read, error.code(), error.to_string())

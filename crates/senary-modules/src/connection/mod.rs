@@ -1,5 +1,5 @@
 //! What all connections of scripts have in common, whatever protocol they speak: the tags and the series they record
-//! under, the bytes that scripts hand over, and the errors that scripts see.
+//! under, the bytes that scripts pass in, and the errors that scripts see.
 
 pub mod books;
 pub mod buffer;

@@ -1,4 +1,4 @@
-//! Options that scripts hand to the calls of a connection: objects that may be left out, and the tags in them.
+//! Options that scripts pass to the calls of a connection: optional objects, and the tags in them.
 
 use rquickjs::{Coerced, Ctx, Object, Value};
 use senary_js::{errors, properties};

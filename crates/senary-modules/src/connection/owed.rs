@@ -1,13 +1,13 @@
-//! What a peer owes a connection, and since when: evidence for what went wrong, should a failure follow.
+//! Whether and since when a connection waits for its peer: this may explain a later failure.
 //!
-//! The moments are those of samples that are recorded anyway: no clock is read for it on the path of a message.
+//! The times are those of samples that are recorded anyway, so handling a message reads no further clock.
 
 use std::cell::Cell;
 use std::time::Duration;
 
 use senary_metrics::Timestamp;
 
-/// An answer is owed from the connect on, and from the first write after something came.
+/// The peer owes an answer from the connect on, and from the first write after it has sent something.
 pub struct Owed {
     is_owed: Cell<bool>,
     has_asked: Cell<bool>,
@@ -30,7 +30,7 @@ impl Owed {
 
     /// Something was written.
     pub fn asked(&self, at: Timestamp) {
-        // The first write is a question, also to a peer that was to speak first and has not done so.
+        // The first write counts as a question, even if the peer was to speak first and has not done so.
         if !self.is_owed.replace(true) || !self.has_asked.replace(true) {
             self.since.set(at);
         }

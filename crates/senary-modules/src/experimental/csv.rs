@@ -92,7 +92,7 @@ enum Field {
     Start,
     Plain,
     Quoted,
-    /// Behind a quote that ends the field, or is the first of two.
+    /// After a quote that ends the field or is the first of two.
     Closed,
 }
 
@@ -147,8 +147,8 @@ impl Rows {
         }
     }
 
-    /// Whether the quotes of the last row, which starts there, are closed: the library takes the end of the file for
-    /// the end of an open one.
+    /// Whether the quotes of the last row, which starts there, are closed: the library ends an open quote at the end of
+    /// the file.
     fn check_quotes(&self, start: u64) -> Result<(), CsvError> {
         let data: &[u8] = self.reader.get_ref().get_ref();
         let (before, row) = data.split_at_checked(start as usize).unwrap_or((data, &[]));
@@ -204,7 +204,8 @@ fn parse_now<'js>(
     refuse_after_init(ctx, "csv.parse")?;
     let (path, data) = source(ctx, "parse()", file)?;
     let options = Options::from_script(ctx, options)?;
-    // The file's content and what is made of it decide which array it is; script can name no such array.
+    // The content of the file and the options identify the array; scripts cannot use this name for an array of their
+    // own.
     let name = format!("\0csv\0{path}\0{options:?}");
     data::shared(ctx, &name, |elements| {
         let mut rows = Rows::new(data, options);
@@ -216,7 +217,7 @@ fn parse_now<'js>(
     })
 }
 
-/// A file that is read while the load runs would be read by each iteration again.
+/// If a file were read while the load runs, every iteration would read it again.
 fn refuse_after_init(ctx: &Ctx<'_>, function: &str) -> rquickjs::Result<()> {
     match script_context::is_vu(ctx) {
         true => Err(errors::throw_go_error(ctx, &only_in_init(function))),

@@ -119,7 +119,7 @@ fn seek_now<'js>(
     let from = match whole(mode) {
         Some(0.0) => 0,
         Some(1.0) => file.position.get() as i64,
-        // As the reference has it, the end is the last byte.
+        // As in the reference, the end is the last byte.
         Some(2.0) => size - 1,
         _ => {
             let text = "seek() failed; reason: whence argument must be one of SeekMode's values";
@@ -136,7 +136,7 @@ fn seek_now<'js>(
     (target as f64).into_js(ctx)
 }
 
-// Files come from `open()` alone.
+// Only `open()` makes files.
 native_class!(File, "File", prototype);
 
 fn prototype<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {

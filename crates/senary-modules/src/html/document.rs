@@ -1,4 +1,4 @@
-//! A parsed document, and the memory that it and what is made of it take: they are the script's, and count for its VU.
+//! A parsed document, and the memory of it and of everything made of it, which counts as the script's.
 
 use std::ops::Deref;
 use std::rc::{Rc, Weak};
@@ -11,10 +11,10 @@ use rquickjs::Ctx;
 use senary_js::memory::{Charge, Memory};
 use senary_js::vu::core::VuCore;
 
-/// Bytes of a node: the tree's own record of it, and its texts and attributes, which are blocks of their own.
+/// The bytes that a node takes: its record in the tree, and its texts and attributes, which are separate blocks.
 const NODE: usize = size_of::<TreeNode>() + 64;
 
-/// The most text that may be made of a document where nobody counts: the engine has no longer strings.
+/// The longest text that may be made of a document if its memory is not counted: the engine has no longer strings.
 const MAX_TEXT: usize = 1 << 29;
 
 pub struct Document {
@@ -32,10 +32,11 @@ const PIECE: usize = 32 << 10;
 pub struct TooLarge;
 
 impl Document {
-    /// `vu`: whose it is; nobody's in tests.
+    /// `vu`: the owner; `None` in tests.
     pub fn parse(source: &str, vu: Option<&Rc<VuCore>>) -> Result<Self, TooLarge> {
         let memory = vu.map(|vu| vu.memory.clone());
-        // Before it is parsed, for then it would be too late: mostly, a tag is a node, or ends one that has a text.
+        // The size is estimated before parsing, because afterwards it would be too late. Most tags are nodes, or end a
+        // node that has a text.
         let expected = size(memchr::memchr_iter(b'<', source.as_bytes()).count(), source);
         if memory.as_ref().is_some_and(|memory| memory.limit().0 < expected) {
             return Err(TooLarge);
@@ -56,7 +57,8 @@ impl Document {
         self.memory.as_ref().map_or(Ok(()), |memory| memory.check(ctx))
     }
 
-    /// Asked between the steps of a long search: false if the script must stop. Other VUs take their turns here.
+    /// Called between the steps of a long search; false if the script must stop. Other VUs take their turns during the
+    /// call.
     pub fn may_go_on(&self) -> bool {
         self.vu.upgrade().is_none_or(|vu| !vu.must_stop())
     }
@@ -75,8 +77,8 @@ impl Deref for Document {
     }
 }
 
-/// Parses as `dom_query` itself does, and gives the worker back now and then. A script that must stop gets less of the
-/// document, and stops at its next step.
+/// Parses as `dom_query` itself does, and lets other VUs run now and then. A script that must stop gets only a part of
+/// the document, and stops at its next step.
 fn parse_in_pieces(mut source: &str, vu: Option<&Rc<VuCore>>) -> dom_query::Document {
     let tree_builder = TreeBuilderOpts { scripting_enabled: false, ..TreeBuilderOpts::default() };
     let options = ParseOpts { tree_builder, ..ParseOpts::default() };

@@ -1,5 +1,5 @@
-//! `Element`: one node of a document, with the methods of the DOM. What a certain kind of element has besides them
-//! (`href()` of links, `value()` of inputs) is in `elements.js`.
+//! `Element`: one node of a document, with the methods of the DOM. What only certain kinds of elements have (`href()`
+//! of links, `value()` of inputs) is in `elements.js`.
 
 use std::rc::Rc;
 
@@ -26,7 +26,7 @@ type Elements<'js> = This<Class<'js, Element>>;
 
 /// What `elements.js` makes.
 struct Kinds {
-    /// Gives the prototype of elements with a tag, if it is not that of all.
+    /// Returns the prototype of elements with a certain tag, if they have one of their own.
     kind: Persistent<Function<'static>>,
     attribute: Persistent<Function<'static>>,
 }
@@ -114,7 +114,7 @@ fn node_type(node: &NodeRef<'_>) -> u32 {
     }
 }
 
-/// Methods that give text or a truth.
+/// Methods that return text or a Boolean.
 fn plain<'js, R: IntoJs<'js> + 'js>(
     ctx: &Ctx<'js>,
     read: impl Fn(&NodeRef<'_>) -> R + 'js,
@@ -122,7 +122,7 @@ fn plain<'js, R: IntoJs<'js> + 'js>(
     native::function(ctx, move |this: Elements<'js>| read(&this.0.borrow().node()))
 }
 
-/// Methods that give another node.
+/// Methods that return another node.
 fn to_node<'js>(
     ctx: &Ctx<'js>,
     go: for<'a> fn(&NodeRef<'a>) -> Option<NodeRef<'a>>,
@@ -133,7 +133,7 @@ fn to_node<'js>(
     })
 }
 
-/// Methods that give nodes found by a text.
+/// Methods that return nodes found by a text.
 fn to_nodes<'js>(ctx: &Ctx<'js>, go: fn(&Element, &str) -> Vec<NodeId>) -> rquickjs::Result<Function<'js>> {
     native::function(ctx, move |ctx: Ctx<'js>, this: Elements<'js>, text: Opt<Coerced<String>>| {
         let element = this.0.borrow();
@@ -241,7 +241,7 @@ fn class_list(node: &NodeRef<'_>) -> Vec<String> {
     node.attr("class").iter().flat_map(|class| class.split_ascii_whitespace()).map(str::to_owned).collect()
 }
 
-// Elements come from selections alone.
+// Only selections make elements.
 native_class!(Element, "Element", prototype);
 
 fn prototype<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {

@@ -40,7 +40,7 @@ fn select(node: &NodeRef<'_>) -> ControlValue {
     if node.has_attr("multiple") {
         return ControlValue::Many(selected.map(option).collect());
     }
-    // Without a choice of its author, a browser takes the first.
+    // If no option is marked as selected, a browser takes the first.
     let chosen = selected.next_back().or_else(|| options.iter().find(|n| !n.has_attr("disabled")));
     ControlValue::One(chosen.map(option).unwrap_or_default())
 }
@@ -62,7 +62,7 @@ pub fn fields(nodes: &Nodes) -> Vec<(String, String)> {
         for control in ids.iter().map(|id| nodes.node(*id)) {
             let Some(name) = control.attr("name").filter(|name| !name.is_empty()) else { continue };
             let kind = control.attr("type").map(|kind| kind.to_ascii_lowercase()).unwrap_or_default();
-            // As the reference has it: `checked="checked"` counts, and a bare `checked` does not.
+            // As in the reference, `checked="checked"` counts, and a bare `checked` does not.
             let unchecked = is_checkable(&control) && control.attr("checked").as_deref() != Some("checked");
             if unchecked || control.has_attr("disabled") || NOT_SUBMITTED.contains(&kind.as_str()) {
                 continue;

@@ -1,9 +1,8 @@
-//! Nodes as HTML text, as the reference writes it: quotes are escaped also where they need not be, and elements that
-//! hold nothing end with a slash.
+//! Nodes as HTML text, in the reference's form: quotes are always escaped, and void elements end with a slash.
 
 use dom_query::{Element, NodeData, NodeRef};
 
-/// Elements that hold nothing.
+/// Void elements, which cannot have content.
 const VOID: [&str; 14] = [
     "area", "base", "br", "col", "embed", "hr", "img", "input", "keygen", "link", "meta", "param", "source",
     "track",
@@ -25,7 +24,7 @@ enum Piece<'a> {
 /// What is inside a node.
 pub fn inner(node: &NodeRef<'_>) -> String {
     let mut out = String::new();
-    // Documents may be deep: no stack of calls, but one of what comes next.
+    // Documents may be deeply nested, so this uses a list of the next pieces instead of recursion.
     let mut pieces: Vec<_> = node.children_it(true).map(|child| Piece::Node(child, false)).collect();
     while let Some(piece) = pieces.pop() {
         match piece {

@@ -1,9 +1,9 @@
 //! `k6/html`: HTML documents, searched by CSS selectors.
 //! (<https://grafana.com/docs/k6/latest/javascript-api/k6-html/>)
 //!
-//! A [`Document`] is parsed once and shared by all that refers to it: a [`Selection`] is a list of its nodes, an
-//! [`Element`](element::Element) one of them. What is asked of them is asked of the tree ([`nodes`], by [`selector`]s
-//! and as [`markup`]); forms have rules of their own ([`form`]).
+//! A [`Document`] is parsed once and shared by everything that refers to it: a [`Selection`] is a list of its nodes, an
+//! [`Element`](element::Element) one of them. Their methods work on the tree ([`nodes`], by [`selector`]s and as
+//! [`markup`]); forms have rules of their own ([`form`]).
 
 mod document;
 mod element;

@@ -1,12 +1,12 @@
-//! How deeply a document is nested, told from its tags before it is parsed: the parser looks through all open elements
-//! at each tag, and nobody can interrupt it.
+//! How deeply a document is nested, estimated from its tags before it is parsed. The parser looks through all open
+//! elements at each tag, and cannot be interrupted.
 
 use rustc_hash::FxHashMap;
 
-/// No document that anybody reads is deeper; one that is takes the better part of a second.
+/// Real documents are not nested more deeply than this; parsing one that is takes almost a second.
 pub const DEEPEST: usize = 10_000;
 
-/// Elements that hold nothing, and those whose end is mostly left out.
+/// Void elements, and elements whose end tag is usually left out.
 const FLAT: [&str; 27] = [
     "area", "base", "body", "br", "col", "dd", "dt", "embed", "head", "hr", "html", "img", "input", "li",
     "link", "meta", "option", "p", "param", "source", "tbody", "td", "th", "thead", "tr", "track", "wbr",

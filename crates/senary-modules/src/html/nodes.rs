@@ -1,7 +1,7 @@
-//! Lists of nodes of a document, and how one leads to another. Nothing here knows of scripts.
+//! Lists of nodes of a document, and how to find one list from another. This module knows nothing of scripts.
 //!
-//! No list has a node twice, also while it is made: how large it becomes is limited by the document, however many lists
-//! lead to it. Selectors that cannot be parsed match nothing.
+//! No list contains a node twice, even while it is being made. So its size is limited by the document, however many
+//! lists it was made from. Selectors that cannot be parsed match nothing.
 
 use std::rc::Rc;
 
@@ -20,8 +20,8 @@ pub struct Nodes {
     _charge: Option<Charge>,
 }
 
-/// Lists that were found from each other form a chain as long as a script likes: it is taken apart link by link, for
-/// the stack is shorter.
+/// Lists that were found from each other form a chain, and scripts can make it longer than the stack allows. So it is
+/// freed link by link.
 impl Drop for Nodes {
     fn drop(&mut self) {
         let mut previous = self.previous.take();
@@ -57,7 +57,7 @@ impl Met {
 
 /// What elements can be tested for.
 pub enum Test {
-    /// `None` is passed by nothing: the selector cannot be parsed.
+    /// No element passes `None`, which stands for a selector that cannot be parsed.
     Selector(Option<Selector>),
     /// Being one of these.
     Among(FxHashSet<NodeId>),
@@ -134,25 +134,25 @@ impl Nodes {
         self.iter().find_map(|node| self.candidates(&node).find(|n| selector.matches(n)).map(|n| n.id))
     }
 
-    /// All below one of these, or as many as there is time for.
+    /// All nodes below one of these, or fewer if the script must stop.
     fn candidates<'a>(&self, node: &NodeRef<'a>) -> impl Iterator<Item = NodeRef<'a>> {
         node.descendants_it().take_while(|_| self.document.may_go_on())
     }
 
-    /// Those of `ids` that pass.
+    /// The nodes of `ids` that pass.
     pub fn passing(&self, ids: &[NodeId], test: &Test) -> Vec<NodeId> {
         let looked_at = ids.iter().take_while(|_| self.document.may_go_on());
         looked_at.copied().filter(|id| test.passes(&self.node(*id))).collect()
     }
 
-    /// Those of `ids` that are below one of these.
+    /// The nodes of `ids` that are below one of these.
     pub fn below_among(&self, ids: &[NodeId]) -> Vec<NodeId> {
         let these: FxHashSet<_> = self.ids.iter().collect();
         let is_below = |id: &NodeId| self.node(*id).ancestors_it(None).any(|a| these.contains(&a.id));
         ids.iter().copied().filter(is_below).collect()
     }
 
-    /// The elements of these that have what passes below them.
+    /// The elements of these that have a passing element below them.
     pub fn having(&self, test: &Test) -> Vec<NodeId> {
         self.iter()
             .filter(|node| self.candidates(node).any(|n| test.passes(&n)))
@@ -187,7 +187,7 @@ impl Nodes {
         for node in self.iter() {
             let mut at = next(&node, step);
             while let Some(node) = at {
-                // Where one was before, it was on the rest of the way, too.
+                // If this node was met before, so was the rest of the way.
                 if until.is_some_and(|until| until.passes(&node)) || !met.add(node.id) {
                     break;
                 }
@@ -200,7 +200,7 @@ impl Nodes {
     /// The elements that have a parent in common with one of these, without that one.
     pub fn siblings(&self) -> Vec<NodeId> {
         let mut met = Met::default();
-        // By parent, the one that is missing: the first that came from there, until there is a second.
+        // For each parent, the child to leave out: the first one that was seen, until there is a second.
         let mut missing = FxHashMap::default();
         for node in self.iter() {
             let Some(parent) = node.parent() else { continue };
@@ -223,8 +223,8 @@ impl Nodes {
         self.iter().flat_map(|node| node.children()).map(|node| node.id).collect()
     }
 
-    /// The text of all of them, one after the other; nodes within each other say theirs again and again. `None` if that
-    /// would be more than may be.
+    /// The texts of all nodes, one after the other; the text of a node inside another one appears several times. `None`
+    /// if the text would be too long.
     pub fn text(&self) -> Option<String> {
         let mut text = String::new();
         for node in self.iter() {

@@ -60,7 +60,7 @@ fn given<'js>(argument: Opt<Value<'js>>) -> Option<Value<'js>> {
     argument.0.filter(|value| !value.is_undefined() && !value.is_null())
 }
 
-/// Those of `ids` that the argument, if there is one, lets through.
+/// The nodes of `ids` that pass the argument, if there is one.
 fn filtered<'js>(
     ctx: &Ctx<'js>,
     nodes: &Nodes,
@@ -297,7 +297,7 @@ fn camel_case(name: &str) -> String {
     out
 }
 
-/// The value of a data attribute: as the type its text looks like, if no character is lost by that.
+/// The value of a data attribute, in the type that its text looks like if it can be converted back without loss.
 fn data_value<'js>(ctx: &Ctx<'js>, text: &str) -> rquickjs::Result<Value<'js>> {
     match text {
         "true" => return true.into_js(ctx),
@@ -401,7 +401,7 @@ fn serialize_object<'js>(ctx: Ctx<'js>, this: Selections<'js>) -> rquickjs::Resu
     Ok(object)
 }
 
-/// A method that goes from each node to others, which an optional argument filters.
+/// A method that finds other nodes from each node, and filters them with an optional argument.
 fn going<'js>(ctx: &Ctx<'js>, go: fn(&Nodes) -> Vec<NodeId>) -> rquickjs::Result<Function<'js>> {
     native::function(ctx, move |ctx: Ctx<'js>, this: Selections<'js>, filter: Opt<Value<'js>>| {
         let nodes = nodes(&this);
@@ -410,7 +410,7 @@ fn going<'js>(ctx: &Ctx<'js>, go: fn(&Nodes) -> Vec<NodeId>) -> rquickjs::Result
     })
 }
 
-/// A method that goes on until something passes.
+/// A method that goes on until a node passes.
 fn going_until<'js>(ctx: &Ctx<'js>, step: Step) -> rquickjs::Result<Function<'js>> {
     let go = move |ctx: Ctx<'js>, this: Selections<'js>, until: Opt<Value<'js>>, filter: Opt<Value<'js>>| {
         let nodes = nodes(&this);
@@ -421,7 +421,7 @@ fn going_until<'js>(ctx: &Ctx<'js>, step: Step) -> rquickjs::Result<Function<'js
     native::function(ctx, go)
 }
 
-// Selections come from `parseHTML()` alone.
+// Only `parseHTML()` makes selections.
 native_class!(Selection, "Selection", prototype);
 
 fn prototype<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {

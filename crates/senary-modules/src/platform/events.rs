@@ -17,9 +17,9 @@ fn natives<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
     Ok(natives)
 }
 
-/// Calls back after some milliseconds, unless the iteration is over by then: it does not last longer for that.
+/// Calls back after some milliseconds if the iteration has not ended by then. It does not keep the iteration alive.
 fn background<'js>(ctx: Ctx<'js>, callback: Function<'js>, milliseconds: f64) -> rquickjs::Result<()> {
-    // What is too long to happen is a century.
+    // Longer delays than a century are cut to it.
     timers::in_background(&ctx, callback, Duration::from_secs_f64((milliseconds / 1e3).clamp(0.0, 3e9)))
 }
 

@@ -1,5 +1,5 @@
 //! `Intl`, and the methods of `Date`, `Number` and `BigInt` that take a locale: in English, with the time zones of the
-//! system or, where it has none, those of the binary.
+//! system or, if it has none, of the binary.
 
 use jiff::Timestamp;
 use jiff::tz::{self, TimeZone};
@@ -57,7 +57,7 @@ fn natives<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
     Ok(natives)
 }
 
-/// The name of the system's time zone. A zone without a name is told by what it differs from UTC now.
+/// The name of the system's time zone. A zone without a name is represented by its present offset from UTC.
 fn system() -> String {
     let zone = TimeZone::system();
     match zone.iana_name() {
@@ -76,7 +76,7 @@ fn offset_name(seconds: i32) -> String {
 
 const UTC: &str = "UTC";
 
-/// All names of UTC are one.
+/// All names of UTC count as the same.
 fn canonical(name: &str) -> String {
     match name {
         "Etc/UTC" | "Etc/UCT" | "Etc/GMT" | "GMT" | "UCT" | "Zulu" | "Etc/Zulu" | "Universal"
@@ -85,7 +85,7 @@ fn canonical(name: &str) -> String {
     }
 }
 
-/// The name as it is written of a time zone, in whatever case it was given; `None` if there is none.
+/// The usual spelling of a time zone's name, which may be given in any case; `None` if it is unknown.
 fn named(name: rquickjs::String<'_>) -> rquickjs::Result<Option<String>> {
     let name = name.to_string()?;
     if name.eq_ignore_ascii_case(UTC) {
@@ -95,7 +95,7 @@ fn named(name: rquickjs::String<'_>) -> rquickjs::Result<Option<String>> {
     Ok(zone.and_then(|zone| zone.iana_name().map(canonical)))
 }
 
-/// What a zone differs from UTC at a time in milliseconds since 1970: the seconds, and what people call it.
+/// The offset of a zone from UTC in seconds at a time in milliseconds since 1970, and its abbreviation.
 fn at<'js>(ctx: Ctx<'js>, name: String, milliseconds: f64) -> rquickjs::Result<Array<'js>> {
     let zone = if name == UTC { TimeZone::UTC } else { zone(&ctx, &name)? };
     // Beyond the years that are known the last rules hold.

@@ -1,5 +1,5 @@
-//! What browsers and Node have besides the language and the reference does not: `URL`, events, `structuredClone()`,
-//! `Intl`. It is written in JavaScript where nothing in it is native.
+//! Globals that browsers and Node have and the reference does not: `URL`, events, `structuredClone()`, `Intl`. What
+//! needs no native code is written in JavaScript.
 //!
 //! A script that uses none of it does not pay for it: each global is made when it is first looked at.
 
@@ -19,7 +19,7 @@ pub fn install(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
     intl::install(ctx)
 }
 
-/// The globals by name. What belongs together comes out of one part, so that all of it knows each other.
+/// The globals by name. Globals that belong together come from one part, so that they can use each other.
 static GLOBALS: &[(&str, Lazy)] = &[
     ("AbortController", Lazy::of(|ctx| events::PART.member(ctx, "AbortController"))),
     ("AbortSignal", Lazy::of(|ctx| events::PART.member(ctx, "AbortSignal"))),

@@ -31,8 +31,8 @@ fn parse<'js>(ctx: Ctx<'js>, text: Text<'js>, base: Opt<Option<Text<'js>>>) -> r
     parts_of(&ctx, url.ok())
 }
 
-/// The parts of a URL of which one was set to another value. A value that this part cannot have changes nothing, but
-/// for `href`: then it is undefined.
+/// The parts of a URL after one of them was set. An invalid value changes nothing, except for `href`: then the result
+/// is undefined.
 fn change<'js>(
     ctx: Ctx<'js>,
     href: Text<'js>,
@@ -49,7 +49,7 @@ fn change<'js>(
     parts_of(&ctx, Some(url))
 }
 
-/// Sets a part of a URL. The standard has setters ignore what they cannot take.
+/// Sets a part of a URL. As the standard says, setters ignore invalid values.
 fn set(url: &mut Url, part: &str, value: &str) {
     let _ignored = match part {
         "protocol" => quirks::set_protocol(url, value),

@@ -1,6 +1,6 @@
 //! What `--secret-source` says: `type=settings`, settings between commas.
 //!
-//! Every type takes `name=NAME` and `default`. Bad settings are told before anything runs.
+//! Every type takes `name=NAME` and `default`. Invalid settings are reported before anything runs.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -19,7 +19,7 @@ const CLOUD: &str = "cloud";
 const NAME: &str = "name=";
 const DEFAULT: &str = "default";
 
-/// What is replaced by a secret's name in a URL.
+/// The placeholder for a secret's name in a URL.
 pub const KEY: &str = "{key}";
 
 const ENV: &str = "K6_SECRET_SOURCE_URL_";
@@ -159,7 +159,7 @@ pub fn parse(flag: &str, env: &UrlEnvironment, cwd: &Path) -> Result<SourceConfi
 }
 
 fn file(settings: &[&str], cwd: &Path) -> Result<HashMap<String, String>, ConfigError> {
-    // A comma in the path was taken for the end of a setting.
+    // Commas in the path were read as ends of settings.
     let path = settings.join(",");
     let path = path.strip_prefix("filename=").unwrap_or(&path);
     if path.is_empty() {
@@ -196,7 +196,7 @@ fn mock(settings: &[&str]) -> Result<HashMap<String, String>, ConfigError> {
         .collect()
 }
 
-/// What is set later wins: defaults, the environment, a file, the flag itself.
+/// Later settings win: defaults, the environment, a file, the flag itself.
 fn url(settings: &[&str], env: &UrlEnvironment, cwd: &Path) -> Result<UrlOptions, ConfigError> {
     let mut options = UrlOptions::default();
     for (setting, value) in &env.0 {

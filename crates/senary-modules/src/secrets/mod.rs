@@ -1,8 +1,8 @@
 //! `k6/secrets`: values that scripts may use and logs may not show.
 //! (<https://grafana.com/docs/k6/latest/javascript-api/k6-secrets/>)
 //!
-//! Where secrets come from is [`config`]'s; a script sees `get()` of the default source and `source(name)`. Each
-//! value is announced to the log, which hides it, before a script gets it.
+//! [`config`] says where secrets come from; a script sees `get()` of the default source and `source(name)`. Each value
+//! is announced to the log, which hides it, before a script gets it.
 
 pub mod config;
 mod url;
@@ -46,12 +46,12 @@ struct Source {
 }
 
 enum Kind {
-    /// Secrets that are all known: from a file, or from the command line.
+    /// Secrets that are known from the start: from a file, or from the command line.
     Known(HashMap<String, String>),
     Url(Arc<UrlSource>),
 }
 
-/// Why a secret cannot be had.
+/// Why there is no such secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
     #[error("no secret sources are configured")]
@@ -71,7 +71,7 @@ pub enum SecretError {
 userdata!(Secrets);
 
 impl std::fmt::Debug for Secrets {
-    // Names only: what is debugged must not show values either.
+    // Names only: debug output must not show values either.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(self.inner.sources.iter().map(|source| &source.name)).finish()
     }
@@ -113,7 +113,7 @@ impl Secrets {
 
     /// Makes the secrets known to a context.
     pub(crate) fn install(&self, ctx: &Ctx<'_>) {
-        // Fails only while userdata is being read, which nobody does before any script runs.
+        // This fails only while userdata is being read, and no script runs yet.
         let _ = ctx.store_userdata(self.clone());
     }
 

@@ -1,5 +1,5 @@
-//! Secrets from a web server: one request per secret and test, no more of them at a time than the server is said
-//! to bear, and again if it failed.
+//! Secrets from a web server: one request per secret and test, not more per minute than the settings allow, and
+//! repeated if it failed.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,7 @@ use tokio::sync::OnceCell;
 use super::SecretError;
 use super::config::{KEY, UrlOptions};
 
-/// A failed request is not repeated later than that.
+/// The longest pause before a failed request is repeated.
 const MAX_BACKOFF: Duration = Duration::from_secs(60);
 
 pub struct UrlSource {
@@ -23,7 +23,7 @@ pub struct UrlSource {
     pace: Mutex<Pace>,
 }
 
-/// Requests that may be sent now, and since when that is known: a bucket that fills up to the burst.
+/// The number of requests that may be sent, and when it was computed: a token bucket of the size of the burst.
 #[derive(Debug)]
 struct Pace {
     available: f64,
@@ -32,7 +32,7 @@ struct Pace {
 
 /// Why a request did not give the secret.
 enum FetchError {
-    /// The next may succeed.
+    /// The next request may succeed.
     Again(String),
     Never(String),
 }
@@ -104,7 +104,7 @@ impl UrlSource {
 }
 
 impl Pace {
-    /// Takes a request, or tells how long until there may be one.
+    /// Takes a token, or returns how long until there is one.
     fn take(&mut self, now: Instant, per_minute: u32, burst: u32) -> Option<Duration> {
         let per_second = f64::from(per_minute) / 60.0;
         let gained = now.saturating_duration_since(self.since).as_secs_f64() * per_second;

@@ -23,7 +23,7 @@ use crate::connection::bytes::{Caller, TextAs, with_bytes};
 use crate::connection::error::{CallSite, Method, SocketFailure};
 use crate::connection::options::{self, Tags};
 
-/// The script's object: the socket and who listens to it.
+/// The script's object: the socket and its listeners.
 pub struct SocketObject<'js> {
     pub core: Rc<SocketCore>,
     handlers: RefCell<[Option<Function<'js>>; EVENT_COUNT]>,
@@ -34,7 +34,7 @@ pub struct SocketObject<'js> {
 #[derive(Default)]
 pub struct Functions<'js> {
     pub framing: Option<Value<'js>>,
-    /// It takes the stream apart.
+    /// It splits the stream into messages.
     pub framing_function: Option<Function<'js>>,
     pub request_key: Option<Function<'js>>,
     pub reply_key: Option<Function<'js>>,
@@ -63,7 +63,7 @@ impl<'js> SocketObject<'js> {
         }
     }
 
-    /// Takes a listener off, or puts another in its place; gives back the old one.
+    /// Sets, replaces or removes a listener, and returns the old one.
     pub fn set_handler(&self, event: EventName, handler: Option<Function<'js>>) -> Option<Function<'js>> {
         let old = std::mem::replace(&mut self.handlers.borrow_mut()[event as usize], handler);
         if let Some(extended) = &self.core.extended {
@@ -140,7 +140,7 @@ fn connect<'js>(
         Ok(target) => target,
         Err((failure, tags)) => return refuse(&ctx, &this.0, failure, &tags),
     };
-    // Once more: getters of the options are script, too.
+    // Checked again, because getters of the options are script, too.
     if let Some(refusal) = core.state().refuses_connect() {
         return refuse(&ctx, &this.0, refusal, &target.tags);
     }
@@ -187,7 +187,7 @@ fn write<'js>(
     after_write(&ctx, &this, outcome, tags)
 }
 
-/// What a write gives back: a promise that is settled at once, or when the kernel has taken the rest.
+/// The result of a write: a promise that is settled at once, or when the system has taken the rest.
 pub fn after_write<'js>(
     ctx: &Ctx<'js>,
     this: &Receiver<'js>,
@@ -215,7 +215,7 @@ fn destroy<'js>(ctx: Ctx<'js>, this: Receiver<'js>) {
     leave(&ctx, &this, SocketCore::close);
 }
 
-/// Ends whatever the socket has, in one way or another, and tells script.
+/// Ends what the socket has under way, and queues the event.
 pub fn leave<'js>(ctx: &Ctx<'js>, this: &Receiver<'js>, close: fn(&SocketCore) -> CutOff) {
     let core = this.0.borrow().core.clone();
     if core.state() == State::Destroyed {
@@ -247,7 +247,7 @@ fn set_timeout<'js>(
         let (effect, instead) = ("the timeout is off", "milliseconds, as in setTimeout(5000)");
         hints::no_number(&ctx, "the socket's setTimeout()", given, effect, instead);
     }
-    // A day short of what fits into an `Instant` everywhere is for ever.
+    // A very long time counts as no limit; it must fit into an `Instant` on every system.
     let limit = (number >= 1.0).then(|| Duration::from_secs_f64((number / 1e3).min(1e9)));
     core.idle_timeout.set(limit);
     core.idle_since.set(Instant::now());
@@ -291,7 +291,8 @@ fn on<'js>(
     Ok(())
 }
 
-/// A failure on the spot: counted now, told when its turn comes: first to listeners, then by the promise.
+/// A failure during the call. It is counted now and reported in a turn of its own: first to listeners, then by the
+/// promise.
 pub fn refuse<'js>(
     ctx: &Ctx<'js>,
     this: &Class<'js, SocketObject<'js>>,
@@ -300,7 +301,7 @@ pub fn refuse<'js>(
 ) -> rquickjs::Result<Value<'js>> {
     let core = this.borrow().core.clone();
     let failure = core.failed(failure.called_at(CallSite::here(ctx)), tags);
-    // `close` is the last event there is.
+    // `close` is the last event of a socket.
     if core.state() == State::Destroyed {
         return settled(ctx, Err(failure.to_value(ctx)?));
     }
@@ -311,7 +312,7 @@ pub fn refuse<'js>(
     Ok(promise)
 }
 
-/// Keeps the object alive until its last event was told.
+/// Keeps the object alive until its last event was delivered.
 pub fn anchor<'js>(ctx: &Ctx<'js>, this: &Class<'js, SocketObject<'js>>) {
     let object = this.borrow();
     let mut anchor = object.core.anchor.borrow_mut();

@@ -72,7 +72,7 @@ fn with_options<'js>(
     Ok(Ok(target))
 }
 
-/// A path has no port, no address and no family: who gives both means one of them.
+/// A path has no port, no address and no family. If both are given, one of them is a mistake.
 fn unix_path<'js>(ctx: &Ctx<'js>, given: &Object<'js>, path: &Value<'js>) -> rquickjs::Result<String> {
     for other in ["port", "host", "localAddress", "family"] {
         if field(given, other)?.is_some() {

@@ -6,7 +6,7 @@
 //!      └────── dial failed ─────┘  └── destroy() ──▶ destroyed
 //! ```
 //!
-//! Reading and queued writing are `io`'s, what script is told is `events`'.
+//! `io` reads, and writes what is queued; `events` calls script.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -73,7 +73,7 @@ impl State {
     }
 }
 
-/// Bytes the kernel did not take yet, and the promise that waits for them.
+/// Bytes that the system has not taken yet, and the promise that waits for them.
 pub struct QueuedWrite {
     pub data: Vec<u8>,
     pub written: usize,
@@ -85,7 +85,7 @@ pub struct QueuedWrite {
     pub _charge: Charge,
 }
 
-/// What waits for a write to be through.
+/// What waits for the end of a write.
 pub enum Waiting {
     Promise(Resolvers),
     /// A request, which counts from then on as sent.
@@ -121,7 +121,7 @@ pub struct SocketCore {
     pub bytes_written: Cell<u64>,
     pub bytes_read: Cell<u64>,
     pub writes: RefCell<VecDeque<QueuedWrite>>,
-    /// What script has not been told yet; the event loop has one entry for each.
+    /// Events for script; the event loop has one entry for each.
     pub inbox: RefCell<VecDeque<SocketEvent>>,
     /// `Refused` events that wait for their turn.
     pub refusals: Cell<u32>,
@@ -133,11 +133,11 @@ pub struct SocketCore {
     /// The I/O task is on the stack: it looks for changes itself.
     pub io_running: Cell<bool>,
     task: RefCell<Option<AbortHandle>>,
-    /// How far the connect is that is under way.
+    /// The progress of the connect under way.
     pub attempt: RefCell<Option<Rc<DialProgress>>>,
     pub connecting: RefCell<Option<Connecting>>,
     pub hot: HotLines,
-    /// What a socket of `senary/tcp` has besides.
+    /// The additional parts of a socket of `senary/tcp`.
     pub extended: Option<Box<Extended>>,
     /// Keeps the script's object alive while events may still come.
     pub anchor: RefCell<Option<Persistent<Class<'static, SocketObject<'static>>>>>,
@@ -193,7 +193,7 @@ impl SocketCore {
         self.extended.as_ref().is_some_and(|extended| extended.our_side.get() != OurSide::Open)
     }
 
-    /// Somebody may want what has come already, or more of it.
+    /// Script may want received bytes, or more of them.
     pub fn look_for_more(self: &Rc<Self>) {
         let Some(extended) = &self.extended else { return };
         let has_some = extended.inbound.borrow().has_some();
@@ -214,7 +214,7 @@ impl SocketCore {
         self.vu.events.push(Event::Live(self.clone()));
     }
 
-    /// As [`emit`](Self::emit), from the I/O task: it lets the VU run afterwards, so nobody need be woken.
+    /// As [`emit`](Self::emit), from the I/O task: the task lets the VU run afterwards, so it need not be woken.
     pub fn emit_from_io(self: &Rc<Self>, event: SocketEvent) {
         self.inbox.borrow_mut().push_back(event);
         self.vu.events.push_quietly(Event::Live(self.clone()));
@@ -265,12 +265,13 @@ impl SocketCore {
         self.release();
     }
 
-    /// Any state → destroyed. The stream is closed, its time recorded; queued writes come back to be refused.
+    /// Any state → destroyed. The stream is closed and its duration recorded. Returns the queued writes, which have to
+    /// be refused.
     pub fn close(&self) -> CutOff {
         self.close_by(Stream::close)
     }
 
-    /// As [`close`](Self::close), and the peer is told by a reset.
+    /// As [`close`](Self::close), but the connection is reset.
     pub fn reset(&self) -> CutOff {
         self.close_by(Stream::reset)
     }
@@ -288,7 +289,7 @@ impl SocketCore {
         CutOff { writes, ends }
     }
 
-    /// Lets go of the script's object if no event is to come.
+    /// Releases the script's object if no further event can come.
     pub fn let_go_if_unused(&self) {
         if self.state.get() == State::Disconnected && self.refusals.get() == 0 {
             self.anchor.take();
@@ -336,7 +337,7 @@ impl SocketCore {
         }
     }
 
-    /// Counts a failure and gives it back; every failure of a socket comes by here, once.
+    /// Counts a failure and returns it; every failure of a socket is counted here, once.
     pub fn failed(&self, failure: SocketFailure, tags: &Tags) -> SocketFailure {
         self.books.failed(self.metrics.errors, failure, tags)
     }
@@ -346,19 +347,19 @@ impl SocketCore {
         self.connecting.borrow().as_ref().and_then(|connecting| connecting.called.clone())
     }
 
-    /// Whether the peer owes something: an answer, or the connection itself.
+    /// Whether the socket waits for its peer: for an answer, or for the connection itself.
     pub fn waits_for_peer(&self) -> bool {
         self.state.get() == State::Opening || self.owed.is_owed()
     }
 
-    /// That the peer has owed an answer for some time.
+    /// The clue that the peer has owed an answer for some time.
     fn unanswered(&self) -> Option<ClueEvent> {
         let quiet = self.owed.quiet(self.vu.now());
         (self.owed.is_owed() && quiet >= NOTABLE_WAIT).then_some(ClueEvent::Unanswered(quiet))
     }
 
-    /// What the peer has done, to go behind the text of a failure; nothing where there is no connection any more. A peer
-    /// that owes a reply is said to owe it, though it may have sent something else.
+    /// What the peer has done, as an addition to the text of a failure; empty if there is no connection any more. If
+    /// the peer owes a reply, the text says so even if it has sent something else.
     pub fn behind_failure(&self, owes: bool) -> String {
         let quiet = self.owed.quiet(self.vu.now());
         let unanswered = (owes && quiet >= NOTABLE_WAIT).then_some(ClueEvent::Unanswered(quiet));
@@ -366,15 +367,15 @@ impl SocketCore {
         clue.map_or_else(String::new, |clue| format!(": {clue}"))
     }
 
-    /// Notes what the peer did, should a failure follow from it.
+    /// Notes what the peer did, which may explain a later failure.
     pub fn note(&self, event: ClueEvent) {
         if let Some(clue) = self.clue(event) {
             self.vu.clue.set(Some(clue));
         }
     }
 
-    /// Notes how things stand when the script closes the connection. What an earlier peer did tells more than a connection
-    /// that was in order.
+    /// Notes the state of the connection when the script closes it. A clue about an earlier peer is more useful than a
+    /// connection that was in order.
     pub fn note_leave(&self) {
         let before = self.vu.clue.get();
         match self.unanswered() {
@@ -414,7 +415,7 @@ impl SocketCore {
         })
     }
 
-    /// What is known of a connect that is over, however it ended; whether one was under way.
+    /// Records a connect that is over, however it ended. Returns whether one was under way.
     pub fn record_attempt(&self) -> bool {
         let Some(attempt) = self.attempt.take() else { return false };
         if let Some(ip) = attempt.ip() {
@@ -434,7 +435,7 @@ impl SocketCore {
         true
     }
 
-    /// Moves what the wire counted to the VU's totals.
+    /// Adds the bytes that moved on the wire to the VU's totals.
     pub fn account_wire_bytes(&self) {
         let (sent, received) = self.wire.take();
         self.vu.data_sent.set(self.vu.data_sent.get() + sent);

@@ -1,7 +1,7 @@
 //! How messages reach a script of `senary/tcp`: replies go to their requests, the others to readers and listeners.
 //!
-//! Messages are taken out of the stream one by one, in the VU's turn, and only while somebody wants one: a script that
-//! changes the framing after a message has changed it before the next one is looked for.
+//! Messages are taken out of the stream one by one, in the VU's turn, and only while the script wants one. So if a
+//! script changes the framing after a message, the new framing holds for the next one.
 
 use std::rc::Rc;
 use std::time::Instant;
@@ -47,7 +47,7 @@ impl From<FrameError> for Stop {
     }
 }
 
-/// Bytes have come: the next message goes to whom it belongs, and the others get turns of their own.
+/// Bytes have come: the next message is delivered, and the others get turns of their own.
 pub fn received(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, extended: &Extended) -> rquickjs::Result<()> {
     socket.data_queued.set(false);
     if extended.pump_reads() {
@@ -56,7 +56,7 @@ pub fn received(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, extended: &Extended) -> 
     match next_item(ctx, socket, extended) {
         Ok(None) => {}
         Ok(Some(item)) => {
-            // Before the script runs, which may throw: the rest has its turn all the same.
+            // Queued before the script runs, which may throw: so the rest has its turn in any case.
             if extended.inbound.borrow().has_some() {
                 socket.data_queued.set(true);
                 socket.emit(SocketEvent::Received(None));
@@ -133,7 +133,7 @@ pub fn too_few(extended: &Extended, wanted: usize) -> SocketFailure {
     SocketFailure::new(Method::Read, "ERR_STREAM_ENDED", text)
 }
 
-/// Takes out the next thing that somebody wants.
+/// Takes out the next item that the script wants.
 fn next_item<'js>(
     ctx: &Ctx<'js>,
     socket: &Rc<SocketCore>,
@@ -201,7 +201,7 @@ fn next_message<'js>(
     }
 }
 
-/// Gives a message to whom it belongs.
+/// Delivers a message.
 fn hand_over<'js>(
     ctx: &Ctx<'js>,
     socket: &Rc<SocketCore>,
@@ -318,13 +318,13 @@ pub fn sent(socket: &SocketCore, extended: &Extended, serial: Serial) {
     let mut requests = extended.requests.borrow_mut();
     let Some(pending) = requests.get_mut(serial) else { return };
     pending.sent = Some(now);
-    // One whose time was over before was counted then.
+    // If its time was over before, it was counted then.
     if pending.promise.is_some() {
         request_series::sent(socket, extended, pending, now);
     }
 }
 
-/// Somebody has waited too long, or a silence has ended a message.
+/// A reader or a request has waited too long, or a silence has ended a message.
 pub fn due(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, extended: &Extended) -> rquickjs::Result<()> {
     extended.due_queued.set(false);
     let is_over = extended.inbound.borrow().idle_ends().is_some_and(|end| end <= Instant::now());
@@ -337,7 +337,7 @@ pub fn due(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, extended: &Extended) -> rquic
     expired(ctx, socket, extended)
 }
 
-/// Readers and requests that have waited too long are told so.
+/// Readers and requests that have waited too long fail.
 fn expired(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, extended: &Extended) -> rquickjs::Result<()> {
     let now = Instant::now();
     let over = extended.requests.borrow_mut().expire(now);
@@ -385,7 +385,7 @@ pub fn count_failed(
     socket.books.under_failure(failure, tags).record(extended.metrics.failed, 1.0);
 }
 
-/// Requests that nobody waits for any more, since their iteration has ended abnormally: they failed, and no script hears of it.
+/// Counts the requests of an iteration that has ended abnormally: they failed, but no script learns of it.
 pub fn abandoned(socket: &SocketCore, extended: &Extended, requests: &[LetGo]) {
     let failure =
         SocketFailure::new(Method::Request, ABORTED, "the iteration has ended before the reply came");
@@ -439,7 +439,7 @@ fn fail_requests(
     Ok(())
 }
 
-/// The stream cannot be taken apart any further: everybody who waits is told, and the connection ends.
+/// The stream cannot be split into messages any further: everything that waits fails, and the connection ends.
 pub fn break_off(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, failure: SocketFailure) -> rquickjs::Result<()> {
     let failure = socket.failed(failure.of_peer(socket.behind_failure(false)), &Vec::new());
     let cut_off = socket.close();
@@ -455,7 +455,7 @@ pub fn break_off(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, failure: SocketFailure)
     events::finish(ctx, socket)
 }
 
-/// The socket is closed: what still waits is told why, `closed` resolves, and no `once()` will be kept waiting.
+/// The socket is closed: everything that still waits fails, `closed` resolves, and every `once()` is settled.
 pub fn closed(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, extended: &Extended) -> rquickjs::Result<()> {
     let text = "the socket was closed before";
     if extended.inbound.borrow().ended {

@@ -1,4 +1,4 @@
-//! What a message is handed over as: bytes, or text in the socket's encoding.
+//! The form in which script gets a message: bytes, or text in the socket's encoding.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

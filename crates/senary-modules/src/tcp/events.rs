@@ -1,5 +1,6 @@
-//! What script is told, and in which order: an event before the promise that says the same, so that a listener runs also
-//! where the rejection is not caught; every `data` and every `error` before `close`, `close` last and once.
+//! The events that script gets, and their order: an event comes before the promise that means the same, so that a
+//! listener runs even if the rejection is not caught. Every `data` and every `error` comes before `close`, which comes
+//! last and once.
 
 use std::ffi::CStr;
 use std::rc::Rc;
@@ -26,7 +27,7 @@ pub enum EventName {
     Close,
     Error,
     Timeout,
-    /// Of `senary/tcp`, as is `end`.
+    /// This event and `end` exist in `senary/tcp` only.
     Message,
     End,
 }
@@ -34,7 +35,7 @@ pub enum EventName {
 pub const EVENT_COUNT: usize = EventName::ALL.len();
 
 impl EventName {
-    /// Those of `k6/x/tcp` come first.
+    /// The events of `k6/x/tcp` come first.
     pub const ALL: [Self; 7] =
         [Self::Connect, Self::Data, Self::Close, Self::Error, Self::Timeout, Self::Message, Self::End];
 
@@ -65,28 +66,29 @@ pub enum SocketEvent {
     Connected,
     ConnectFailed(SocketFailure),
     Data(Chunk),
-    /// A queued write is through; its promise may be resolved.
+    /// A queued write has ended; its promise may be resolved.
     Written(Resolvers),
     WriteFailed(SocketFailure, Waiting),
-    /// A connect or a write was refused on the spot.
+    /// A connect or a write was refused during the call.
     Refused(SocketFailure, Resolvers),
     Timeout,
     ReadFailed(SocketFailure),
     /// The peer has closed its side.
     PeerClosed,
-    /// Bytes have come to a socket of `senary/tcp`, and wait in its inbound side; raw, if somebody listens to them as well.
+    /// A socket of `senary/tcp` has received bytes, which wait in its inbound side. The chunk is there if the script
+    /// listens to `data`, too.
     Received(Option<Chunk>),
     /// The peer of a socket of `senary/tcp` has ended its side.
     PeerEnded,
-    /// What was to be sent before our side ends is through, and our side has ended; or why it could not.
+    /// Everything that waited was sent, and our side has ended; or the error that prevented it.
     Drained(Option<NetError>),
-    /// The connection could not be encrypted, and is gone.
+    /// The connection could not be encrypted, and is closed.
     TlsFailed(SocketFailure, Resolvers),
     /// The pump is over.
     Pumped,
-    /// The stream cannot be taken apart any further.
+    /// The stream cannot be split into messages any further.
     Broken(SocketFailure),
-    /// Somebody has waited too long, or a silence has ended a message.
+    /// A reader or a request has waited too long, or a silence has ended a message.
     Due,
     /// `destroy()` was called; the writes it cut off.
     Destroyed(CutOff),
@@ -136,11 +138,11 @@ impl Live for SocketCore {
     }
 
     fn cut_off(&self) {
-        // A connection that is being made, or encrypted, is the iteration's.
+        // A connection that is being made or encrypted belongs to the iteration.
         if !self.is_open() || self.stream.borrow().is_none() {
             return self.abandon();
         }
-        // What was begun is sent to its end: half a message would spoil all that follow.
+        // Writes that have begun are sent to their end, because half a message would spoil all that follow.
         let promises: Vec<Waiting> = {
             let mut writes = self.writes.borrow_mut();
             writes.iter_mut().map(|write| std::mem::replace(&mut write.waiting, Waiting::Nothing)).collect()
@@ -315,7 +317,7 @@ fn destroyed(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, cut_off: CutOff) -> rquickj
     finish(ctx, socket)
 }
 
-/// Bytes have come to a socket of `senary/tcp`: raw to who listens to them, then as messages.
+/// Bytes have come to a socket of `senary/tcp`: they go to the listener of `data`, then they become messages.
 fn received(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, raw: Option<Chunk>) -> rquickjs::Result<()> {
     if let Some(raw) = raw
         && socket.is_open()
@@ -328,8 +330,8 @@ fn received(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, raw: Option<Chunk>) -> rquic
     }
 }
 
-/// Notes what the next messages will touch: what takes them is a function, or a promise that an async function waits for,
-/// and it calls a method of the socket.
+/// Notes what the next messages will touch: `taker` is a function, or a promise that an async function waits for, which
+/// then calls a method of the socket.
 pub fn note_hot_lines<'js>(
     ctx: &Ctx<'js>,
     socket: &Rc<SocketCore>,
@@ -356,7 +358,7 @@ pub fn closed_by_peer(ctx: &Ctx<'_>, socket: &Rc<SocketCore>) -> rquickjs::Resul
     finish(ctx, socket)
 }
 
-/// The last thing a socket does.
+/// The last step of a socket: its last events, and its release.
 pub fn finish(ctx: &Ctx<'_>, socket: &Rc<SocketCore>) -> rquickjs::Result<()> {
     let Some(extended) = &socket.extended else {
         socket.release();
@@ -412,7 +414,7 @@ fn refuse_destroyed(
     connecting.promise.reject(ctx, value)
 }
 
-/// Tells listeners of a failure, and gives back what its promise is to be rejected with.
+/// Calls the listener of `error`, and returns the value that the promise is to be rejected with.
 pub fn tell<'js>(
     ctx: &Ctx<'js>,
     socket: &Rc<SocketCore>,

@@ -1,4 +1,4 @@
-//! What a socket of `senary/tcp` has besides the documented one: framing, readers, requests, and what waits for its end.
+//! What only sockets of `senary/tcp` have: framing, readers, requests, and promises for their end.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -27,7 +27,7 @@ pub struct Settings {
     pub encoding: Option<Encoding>,
     pub correlation: Correlation,
     pub allow_half_open: bool,
-    /// It is its VU's, and not the iteration's.
+    /// It belongs to its VU, and outlives the iteration.
     pub outlives_iterations: bool,
     pub latency: Option<Latency>,
     pub tcp_info: Asks,
@@ -64,12 +64,12 @@ pub struct Extended {
     pub pump: RefCell<Option<Box<Pump>>>,
     /// What `send()` adds. `None`: nothing.
     pub sends: RefCell<Option<Rc<Framing>>>,
-    /// Whether messages have an end at all: by a description or by a function.
+    /// Whether there is a framing: a description or a function.
     pub is_framed: Cell<bool>,
     /// A function of the script's finds the end of messages.
     pub by_function: Cell<bool>,
     pub paused: Cell<bool>,
-    /// Somebody listens to `message`, or to `data`.
+    /// The script listens to `message`, or to `data`.
     pub hears_messages: Cell<bool>,
     pub hears_data: Cell<bool>,
     /// Promises of `once()`.
@@ -86,7 +86,7 @@ pub struct Extended {
     /// What TCP had counted when it was last asked.
     pub retransmits: Cell<u32>,
     pub throttle: Throttle,
-    /// How to encrypt the connection, as `startTls()` was asked to. Nothing is received meanwhile.
+    /// How to encrypt the connection, as `startTls()` was told. Nothing is received in the meantime.
     pub tls: RefCell<Option<Box<TlsSettings>>>,
     /// While `startTls()` is under way: the requests from this one on are encrypted, and no plain text answers them.
     pub encrypted_from: Cell<Option<u64>>,
@@ -123,7 +123,7 @@ impl Extended {
         }
     }
 
-    /// Whether anybody waits for the next message.
+    /// Whether anything waits for the next message.
     pub fn has_takers(&self) -> bool {
         !self.inbound.borrow().readers.is_empty()
             || self.requests.borrow().under_way() > 0
@@ -140,7 +140,7 @@ impl Extended {
         self.once.borrow().iter().any(|(name, _)| *name == event)
     }
 
-    /// Whether all messages are the pump's.
+    /// Whether the pump takes all messages.
     pub fn pump_reads(&self) -> bool {
         self.pump.borrow().as_ref().is_some_and(|pump| pump.takes_replies)
     }
@@ -170,7 +170,7 @@ impl Extended {
             || self.awaits_once(EventName::Close)
     }
 
-    /// Looks anew for the next moment at which somebody has waited too long.
+    /// Computes again when the next reader or request will have waited too long.
     pub fn set_deadline(&self) {
         let readers = self.inbound.borrow().readers.iter().filter_map(|reader| reader.deadline).min();
         let requests = self.requests.borrow().next_deadline();
@@ -197,7 +197,7 @@ impl Extended {
         Ok(())
     }
 
-    /// Whether the script waits for something that the connection has to bring, or take.
+    /// Whether the script waits for received bytes, or for bytes to be sent.
     pub fn is_awaited(&self) -> bool {
         !self.inbound.borrow().readers.is_empty()
             || self.requests.borrow().under_way() > 0
@@ -208,8 +208,8 @@ impl Extended {
             || self.awaits_once(EventName::Data)
     }
 
-    /// The iteration has failed, and the connection goes on: nobody waits for anything any more. Replies may still come. Gives
-    /// back the requests that were under way.
+    /// The iteration has failed, and the connection stays open. Nothing waits any more, but replies may still come.
+    /// Returns the requests that were under way.
     pub fn cut_off(&self) -> Vec<LetGo> {
         let readers = std::mem::take(&mut self.inbound.borrow_mut().readers);
         let requests = self.requests.borrow_mut().let_go();
@@ -221,7 +221,7 @@ impl Extended {
         requests
     }
 
-    /// No script runs any more: all that waits is let go. Gives back the requests that were under way.
+    /// No script runs any more: everything that waits is released. Returns the requests that were under way.
     pub fn abandon(&self) -> Vec<LetGo> {
         let readers = std::mem::take(&mut self.inbound.borrow_mut().readers);
         let requests = self.requests.borrow_mut().let_all_go();
@@ -232,7 +232,7 @@ impl Extended {
         requests
     }
 
-    /// Somebody waits until then, at most.
+    /// Something waits until then, at most.
     pub fn note_deadline(&self, deadline: Instant) {
         if self.deadline.get().is_none_or(|known| deadline < known) {
             self.deadline.set(Some(deadline));

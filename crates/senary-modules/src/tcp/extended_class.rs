@@ -1,4 +1,4 @@
-//! The `Socket` of `senary/tcp`: the documented one, and what it has besides. `api/senary-tcp.d.ts` declares it.
+//! The `Socket` of `senary/tcp`: the one of `k6/x/tcp` with additional methods. `api/senary-tcp.d.ts` declares it.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -247,7 +247,7 @@ fn next<'js>(
         let max = extended.inbound.borrow().max();
         return Err(wrong(ctx, &format!("read({count}) is more than a message may have: {max} bytes")));
     }
-    // What was taken out of the stream before is older than what is still in it.
+    // Messages that were taken out before come before those that are still in the stream.
     if want == Want::Next && extended.inbound.borrow().readers.is_empty() {
         let untaken = extended.inbound.borrow_mut().take_untaken();
         if let Some(message) = untaken {
@@ -317,7 +317,7 @@ static ITERATOR: Part = Part::new(
     |ctx| Object::new(ctx.clone()),
 );
 
-/// What `for await` goes through: each step is a `read()`, and leaving the loop closes nothing.
+/// The iterator for `for await`: each step is a `read()`, and leaving the loop closes nothing.
 fn iterate<'js>(ctx: Ctx<'js>, this: Receiver<'js>) -> rquickjs::Result<Value<'js>> {
     ITERATOR.value(&ctx)?.get::<Function<'js>>()?.call((this.0,))
 }

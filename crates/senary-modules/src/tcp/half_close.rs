@@ -70,12 +70,12 @@ pub fn end<'js>(ctx: Ctx<'js>, this: Receiver<'js>, data: Opt<Value<'js>>) -> rq
     Ok(promise)
 }
 
-/// Ends the connection at once, and has the peer told by a reset.
+/// Ends the connection at once, with a reset.
 pub fn reset<'js>(ctx: Ctx<'js>, this: Receiver<'js>) {
     leave(&ctx, &this, SocketCore::reset);
 }
 
-/// Nothing waits to be sent any more: ends our side if it was to end then. Whether something happened.
+/// Nothing waits to be sent any more: ends our side if it was to end then. Returns whether something happened.
 pub fn poll_end(socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> bool {
     let Some(extended) = &socket.extended else { return false };
     if extended.our_side.get() != OurSide::Ending {
@@ -92,7 +92,7 @@ pub fn poll_end(socket: &Rc<SocketCore>, cx: &mut Context<'_>) -> bool {
     true
 }
 
-/// Our side has ended. Where the peer's has ended before, that is the end of the connection.
+/// Our side has ended. If the peer's side has ended before, the connection ends.
 pub fn ended(
     ctx: &Ctx<'_>,
     socket: &Rc<SocketCore>,
@@ -114,7 +114,8 @@ pub fn ended(
     if is_over && socket.is_open() { events::closed_by_peer(ctx, socket) } else { Ok(()) }
 }
 
-/// No script will hear of an event, for its iteration has failed. Whether that is the end of a connection which outlives it.
+/// Handles an event that no script will get, because its iteration has failed. Returns whether a connection that
+/// outlives the iteration ends with it.
 pub fn is_discarded(socket: &SocketCore, event: &SocketEvent) -> bool {
     let Some(extended) = &socket.extended else { return false };
     match event {

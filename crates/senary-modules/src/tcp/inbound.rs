@@ -1,6 +1,7 @@
-//! Received bytes on their way to a script of `senary/tcp`: kept until somebody wants them, taken apart into messages.
+//! Received bytes on their way to a script of `senary/tcp`: kept until the script wants them, and split into messages.
 //!
-//! While nobody wants a message nothing is received, so a script that does not read is felt by the peer, not by memory.
+//! While the script wants no message, nothing is received. So a script that does not read slows its peer down, and
+//! fills no memory.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -13,7 +14,7 @@ use crate::connection::error::CallSite;
 use senary_js::memory::{Charge, Memory};
 use senary_js::promise::Resolvers;
 
-/// Messages that nobody has taken, which are kept for a later `read()`; in bytes.
+/// The limit of messages that are kept for a later `read()`, in bytes.
 const MAX_UNTAKEN: usize = 1 << 20;
 
 /// A `read()` that waits for its turn.
@@ -28,7 +29,7 @@ pub struct Reader {
 pub enum Want {
     /// A message; a chunk, where there is no framing.
     Next,
-    /// Exactly so many bytes.
+    /// An exact number of bytes.
     Exactly(usize),
 }
 
@@ -47,7 +48,7 @@ enum Source {
 
 pub struct Inbound {
     source: Source,
-    /// Messages that were taken out and that nobody wanted.
+    /// Messages that were taken out before the script wanted them.
     untaken: VecDeque<Bytes>,
     untaken_bytes: usize,
     /// When the first byte of the message under way came, and the last bytes of all.
@@ -161,7 +162,7 @@ impl Inbound {
         times
     }
 
-    /// A message that was taken out before, and that nobody wanted then.
+    /// A message that was taken out before the script wanted it.
     pub fn take_untaken(&mut self) -> Option<Bytes> {
         let message = self.untaken.pop_front()?;
         self.untaken_bytes -= message.len();
@@ -169,7 +170,7 @@ impl Inbound {
         Some(message)
     }
 
-    /// Keeps a message for a later `read()`; whether older ones had to go for it.
+    /// Keeps a message for a later `read()`. Returns whether older ones had to be dropped.
     pub fn keep(&mut self, message: Bytes) -> bool {
         self.untaken_bytes += message.len();
         self.untaken.push_back(message);
@@ -193,8 +194,8 @@ impl Inbound {
         Ok(item)
     }
 
-    /// The connection is encrypted from here on. What came before is kept for who reads, and no part of what comes now: not
-    /// even a message that has begun.
+    /// The connection is encrypted from here on. Earlier bytes are kept for `read()`, but are not part of what comes
+    /// now: a message that has begun does not continue.
     pub fn set_aside(&mut self) {
         while let Ok(Some(item)) = self.next() {
             if let Item::Message(message) = item {
@@ -216,7 +217,7 @@ impl Inbound {
         Ok(item)
     }
 
-    /// Exactly so many bytes, wherever messages end.
+    /// An exact number of bytes, wherever messages end.
     pub fn take(&mut self, count: usize) -> Option<Bytes> {
         let taken = match &mut self.source {
             Source::Stream(buffer) => buffer.take(count),

@@ -1,8 +1,8 @@
-//! The I/O task of a socket: dials, then reads, writes what was queued and watches the silence, until the
-//! stream is gone.
+//! The I/O task of a socket: dials, then reads, writes what was queued and watches for silence, until the stream is
+//! closed.
 //!
-//! It never calls script: it queues events and lets the VU run when that is waiting. One `data` event is under
-//! way at a time, so a script that is slow is felt by the peer, not by memory.
+//! It never calls script: it queues events and lets the VU run when that is waiting. One `data` event is under way at a
+//! time, so a slow script slows its peer down, and fills no memory.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -55,7 +55,7 @@ pub async fn run(socket: Rc<SocketCore>, target: ConnectTarget) {
     let mut deadlines = Deadlines::default();
     run_script(&socket);
     while poll_fn(|cx| poll_io(&socket, &mut deadlines, cx)).await == Next::StartTls {
-        // In a box: what most connections have no use for is no part of their future.
+        // Boxed, so that the future of most connections, which do not need it, stays small.
         Box::pin(start_tls::upgrade(&socket)).await;
         run_script(&socket);
     }
@@ -122,7 +122,7 @@ fn poll_io(socket: &Rc<SocketCore>, deadlines: &mut Deadlines, cx: &mut Context<
                 Poll::Pending => is_quiet = true,
             }
         }
-        // Where something moves, the deadlines have their turn when it does no more.
+        // While something moves, the deadlines wait; they are checked when nothing moves any more.
         if !progress && !deadlines.poll(socket, is_quiet, cx) {
             return Poll::Pending;
         }
@@ -130,7 +130,7 @@ fn poll_io(socket: &Rc<SocketCore>, deadlines: &mut Deadlines, cx: &mut Context<
     }
 }
 
-/// Whether a socket has its turn: one that outlives iterations rests between them, and its silence begins anew.
+/// Whether a socket may work now. One that outlives iterations rests between them, and its idle timeout starts again.
 fn is_served(socket: &SocketCore) -> bool {
     let Some(extended) = &socket.extended else { return true };
     if !extended.settings.outlives_iterations {
@@ -202,7 +202,7 @@ fn poll_read(socket: &Rc<SocketCore>, deadlines: &mut Deadlines, cx: &mut Contex
     })
 }
 
-/// Writes what is queued, in order; whether something was finished.
+/// Writes what is queued, in order, and returns whether a write has ended.
 fn poll_writes(socket: &Rc<SocketCore>, deadlines: &mut Deadlines, cx: &mut Context<'_>) -> bool {
     let mut progress = false;
     loop {
@@ -285,8 +285,8 @@ fn remember_waker(socket: &SocketCore, cx: &Context<'_>) {
 /// What a connection waits for besides its peer.
 #[derive(Default)]
 struct Deadlines {
-    /// A moment of this poll, where one is known. A timer that was polled before and is later than that cannot have fired
-    /// since, and is not polled again for every message.
+    /// The time of this poll, if it is known. A timer that was polled before and is due later cannot have fired since
+    /// then, so it is not polled again for every message.
     seen: Option<Instant>,
     idle: IdleTimeout,
     keep_alive: KeepAliveDelay,
@@ -297,7 +297,7 @@ struct Deadlines {
 }
 
 impl Deadlines {
-    /// Whether script has something to hear.
+    /// Whether there is a new event for script.
     fn poll(&mut self, socket: &Rc<SocketCore>, is_quiet: bool, cx: &mut Context<'_>) -> bool {
         let mut progress = is_quiet && self.idle.poll(socket, cx);
         if let Some(extended) = &socket.extended {
@@ -311,10 +311,11 @@ impl Deadlines {
     }
 }
 
-/// How long a connection is not kept alive: less than the silence before a first probe.
+/// Keep-alive probes are switched on only for connections that are older than this. It is shorter than the delay of the
+/// first probe.
 const KEEP_ALIVE_DELAY: Duration = Duration::from_secs(10);
 
-/// Has connections kept alive that are open for some time; many are not.
+/// Switches keep-alive on for connections that are open for some time; many are not.
 struct KeepAliveDelay {
     ends: Option<Pin<Box<Sleep>>>,
     is_polled: bool,
@@ -367,7 +368,7 @@ impl IdleTimeout {
                 socket.emit_from_io(SocketEvent::Timeout);
                 return true;
             }
-            // Data moves `due` on all the time; the timer is set anew only when it fires too early.
+            // Data moves `due` all the time; the timer is only set again when it fires too early.
             let too_late = self.timer.as_ref().is_none_or(|(at, _)| *at > due);
             if too_late {
                 self.timer = Some((due, Box::pin(tokio::time::sleep_until(due.into()))));
@@ -404,7 +405,7 @@ impl Waits {
         let idle = extended.inbound.borrow().idle_ends();
         let Some(due) = extended.deadline.get().into_iter().chain(idle).min() else { return false };
         loop {
-            // Most waits end long before; a timer that fires too early is set anew.
+            // Most waits end long before; a timer that fires too early is set again.
             match &self.timer {
                 Some((at, _)) if *at <= due => {
                     if seen.is_some_and(|now| now < *at) {
@@ -418,7 +419,7 @@ impl Waits {
             }
             let Some((at, timer)) = &mut self.timer else { return false };
             let is_new = !std::mem::replace(&mut self.is_polled, true);
-            // A timer for a moment that has been would fire at the next tick only, which may be after the reply.
+            // A timer for a time in the past would fire only at the next tick, which may be after the reply.
             if timer.as_mut().poll(cx).is_pending() && !(is_new && *at <= Instant::now()) {
                 return false;
             }

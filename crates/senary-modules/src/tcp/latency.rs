@@ -1,4 +1,4 @@
-//! One-way latency: from the time that somebody has written into a message to its arrival.
+//! One-way latency: from the time that is written in a message to its arrival.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -81,13 +81,13 @@ impl Latency {
         }
     }
 
-    /// The time as a message that is sent now has to have it.
+    /// The time to write into a message that is sent now.
     pub fn time(&self) -> u64 {
         (self.clock.now().as_nanos() / self.unit.nanoseconds()) as u64
     }
 
-    /// In milliseconds. A place of a few bytes has the last part of a time only, so it is counted round; what is more than
-    /// half a round back lies in the future.
+    /// In milliseconds. A field of a few bytes has only the last part of a time, so the difference wraps around. More
+    /// than half of the range counts as a time in the future.
     fn between(&self, written: u64, now: Duration) -> Option<f64> {
         let largest = self.field.largest();
         let now = (now.as_nanos() / self.unit.nanoseconds()) as u64 & largest;

@@ -1,4 +1,4 @@
-//! The script's regular expressions, looked for in received bytes. The bytes are read as Latin-1, by the engine itself.
+//! Regular expressions of the script, applied to received bytes by the engine itself. The bytes are read as Latin-1.
 // The engine's own expressions, asked by raw calls; each has its argument.
 #![allow(unsafe_code)]
 
@@ -51,7 +51,7 @@ impl Pattern for ScriptPattern {
             )
         };
         if found < 0 {
-            // It was interrupted; the script finds that out by itself.
+            // It was interrupted; the script stops at its next step.
             ctx.catch();
         }
         if found != 1 {

@@ -1,5 +1,6 @@
-//! The pump: requests without script per message. `pump_run` is the machine, in the socket's I/O task; the
-//! other files that begin so are its parts. Here is what script sees of it: how it begins, what it keeps others from meanwhile, and how it ends.
+//! The pump: requests without script per message. `pump_run` is the machine, in the socket's I/O task; the other files
+//! that begin so are its parts. This file has what script sees of it: how it begins, what is refused while it runs, and
+//! how it ends.
 
 use std::rc::Rc;
 use std::time::Instant;
@@ -71,7 +72,7 @@ pub fn pump<'js>(ctx: Ctx<'js>, this: Receiver<'js>, given: Opt<Value<'js>>) -> 
         timer: None,
         is_told: false,
     });
-    // What came before answers nothing of it. An error shows at the next read.
+    // Bytes that were received before answer none of its requests. An error shows at the next read.
     let _ = pump.take(&core, extended, &mut [].as_slice());
     extended.pump.replace(Some(pump));
     core.wake();
@@ -91,7 +92,7 @@ fn check_framing(ctx: &Ctx<'_>, extended: &Extended, options: &PumpOptions) -> r
     Err(wrong(ctx, text))
 }
 
-/// Refuses what would get in the way of a pump under way.
+/// Refuses calls that would disturb a pump under way.
 pub fn refuse_meanwhile(ctx: &Ctx<'_>, extended: &Extended, what: &str) -> rquickjs::Result<()> {
     if extended.pump.borrow().is_none() {
         return Ok(());
@@ -146,7 +147,7 @@ pub fn abandon(socket: &SocketCore, extended: &Extended) {
     pump.tally.record(socket);
 }
 
-/// A silence has ended a message; whether the pump has it.
+/// A silence has ended a message; returns whether the pump has taken it.
 pub fn has_taken(socket: &SocketCore, extended: &Extended, message: &[u8]) -> bool {
     let mut slot = extended.pump.borrow_mut();
     let Some(pump) = slot.as_mut().filter(|pump| pump.takes_replies) else { return false };

@@ -10,10 +10,11 @@ use rustc_hash::FxHashMap;
 use super::pump_options::Reply;
 use super::requests::{Answer, Requests};
 
-/// More than this are not kept, answered ones in between included; what is due besides waits, and its latency shows it.
+/// At most this many are kept, including answered ones in between. Further requests wait, which shows in their
+/// latencies.
 const MOST: usize = 1 << 18;
 
-/// A moment that has not been.
+/// A time that has not come.
 pub const NEVER: u64 = u64::MAX;
 
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +70,7 @@ impl Flights {
         self.by_key.contains_key(&key)
     }
 
-    /// The answers that are still to come, to requests that have failed before, are not those of later requests.
+    /// Answers that are still to come to failed requests do not belong to later requests.
     pub fn hand_over_late(&self, requests: &mut Requests) {
         for index in 0..self.late {
             requests.add_late(match &self.reply {

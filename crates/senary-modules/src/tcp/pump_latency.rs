@@ -1,13 +1,13 @@
 //! How long the requests of a pump took, for its result. Thousands of pumps may run at once: what one keeps is small.
 //!
-//! Up to a bound every time is kept. Beyond it, times are counted in buckets of which each is narrower than a 256th of
-//! what is in it. The run's own metrics have every time.
+//! Up to a bound every time is kept. Beyond it, times are counted in buckets, each narrower than a 256th of its values.
+//! The run's own metrics have every time.
 
 /// At most this many times are kept exactly (16 KB).
 const EXACT: usize = 2048;
 
-/// Further times are gathered (2 KB) and counted in groups of this size: counting each one as it comes would wait for memory
-/// every time.
+/// Further times are gathered (2 KB) and counted in groups of this size: counting each one immediately would wait for
+/// memory every time.
 const AT_ONCE: usize = 256;
 
 /// Bits behind the leading one that tell buckets apart.

@@ -42,7 +42,7 @@ pub struct Messages {
     scratch: Vec<u8>,
 }
 
-/// What became of making a message.
+/// The result of making a message.
 pub enum Made {
     /// It was appended; its key.
     Yes(u64),
@@ -81,7 +81,7 @@ impl Keys {
 }
 
 impl Messages {
-    /// Refuses what could never be sent.
+    /// Refuses messages that could never be sent.
     pub fn new(
         ctx: &Ctx<'_>,
         templates: Vec<Template>,

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use senary_net::{NetError, Stream};
 
-/// Not more than this waits to be taken by the kernel, one message excepted; in bytes. What is due besides waits as a time.
+/// At most this many bytes wait for the system, or one message. Of further requests only the due times are kept.
 const MOST: usize = 64 << 10;
 
 #[derive(Default)]
@@ -15,11 +15,11 @@ pub struct Outbound {
     /// Of `bytes`: the place of its first byte among all bytes of the pump.
     start: u64,
     requests: VecDeque<Unsent>,
-    /// Everything is written, but for what TLS holds back.
+    /// Everything is written, except what TLS holds back.
     holds_back: bool,
 }
 
-/// A request that is not all with the kernel.
+/// A request that the system has not taken completely.
 #[derive(Clone, Copy)]
 pub struct Unsent {
     pub serial: u64,
@@ -52,12 +52,12 @@ impl Outbound {
         self.requests.push_back(Unsent { serial, due, begin, end });
     }
 
-    /// Takes back what was appended behind the first `len` bytes.
+    /// Removes what was appended after the first `len` bytes.
     pub fn take_back(&mut self, len: usize) {
         self.bytes.truncate(len);
     }
 
-    /// Writes once, not more than `most` of the bytes that wait; how many bytes were taken.
+    /// Writes once, at most `most` of the waiting bytes, and returns how many were taken.
     pub fn write(
         &mut self,
         stream: &mut Stream,
@@ -96,8 +96,8 @@ impl Outbound {
         self.requests.pop_front_if(|request| request.end <= written)
     }
 
-    /// Nothing more is sent: gives back the requests that the kernel does not have, and the rest of the one that it has a
-    /// part of, without which nothing else could follow.
+    /// Nothing more is sent. Returns the requests that the system has not taken, and the rest of the one that it has
+    /// taken in part; without that rest nothing else could follow.
     pub fn give_up(&mut self) -> (impl Iterator<Item = Unsent> + use<>, Vec<u8>) {
         let written = self.start + self.written as u64;
         let rest = match self.requests.front() {

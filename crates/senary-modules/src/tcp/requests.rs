@@ -232,7 +232,8 @@ impl Requests {
         waiting.map(|(_, pending)| pending.deadline).min()
     }
 
-    /// Requests whose time is over. In order they keep their place, for a late reply is theirs and not the next one's.
+    /// Requests whose time is over. Requests in order keep their place, because a late reply belongs to them and not to
+    /// the next one.
     pub fn expire(&mut self, now: Instant) -> Vec<Expired> {
         let mut over = Vec::new();
         for (slot, (number, pending)) in
@@ -262,8 +263,8 @@ impl Requests {
         over.into_iter().map(|(_, expired)| expired).collect()
     }
 
-    /// Nobody waits any more for the replies to those under way. In order they keep their place, for a late reply is theirs
-    /// and not the next one's. What they held is given back, to be counted and dropped.
+    /// Nothing waits any more for the replies to the requests under way. Requests in order keep their place, because a
+    /// late reply belongs to them and not to the next one. Returns what they held, to be counted and dropped.
     pub fn let_go(&mut self) -> Vec<LetGo> {
         self.under_way = 0;
         self.by_key.clear();
@@ -296,7 +297,7 @@ impl Requests {
     }
 }
 
-/// What is left of a request that nobody waits for any more.
+/// What is left of a request that is no longer waited for.
 pub struct LetGo {
     pub tags: Tags,
     pub was_sent: bool,

@@ -1,5 +1,5 @@
-//! Bytes on their way to the peer: to the kernel at once, and what it does not take into the queue, in the order of the
-//! calls.
+//! Bytes on their way to the peer: first directly to the system, and what it does not take into the queue, in the order
+//! of the calls.
 
 use std::rc::Rc;
 
@@ -7,7 +7,7 @@ use super::core::{QueuedWrite, SocketCore, State, Waiting};
 use crate::connection::error::{CallSite, Method, SocketFailure};
 use crate::connection::options::Tags;
 
-/// What became of handing bytes to the kernel at once.
+/// The result of passing bytes directly to the system.
 pub enum WriteOutcome {
     Done,
     Left { data: Vec<u8>, written: usize },
@@ -67,7 +67,7 @@ pub fn queue(
     core.wake();
 }
 
-/// Sends bytes that nobody waits for, behind what is queued. A failure shows at the next read.
+/// Sends bytes that no promise waits for, after what is queued. A failure shows at the next read.
 pub fn behind(core: &Rc<SocketCore>, data: Vec<u8>) {
     if let WriteOutcome::Left { data, written } = now(core, &data) {
         queue(core, data, written, Waiting::Nothing, Vec::new(), None);

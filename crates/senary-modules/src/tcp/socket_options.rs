@@ -66,7 +66,7 @@ pub fn given<'js>(ctx: &Ctx<'js>, value: Option<&Value<'js>>) -> rquickjs::Resul
     Ok(options)
 }
 
-/// Bytes of a buffer of the kernel's, which takes no larger number.
+/// The size of a buffer of the system, which accepts no larger number.
 fn buffer<'js>(ctx: &Ctx<'js>, given: &Object<'js>, name: &str) -> rquickjs::Result<Option<usize>> {
     let Some(value) = field(given, name)? else { return Ok(None) };
     let bytes = whole(ctx, name, &value)?;

@@ -1,4 +1,4 @@
-//! `startTls()`: an open connection is encrypted, between what was written before and what is written behind it.
+//! `startTls()`: an open connection is encrypted, between what was written before and what is written afterwards.
 //!
 //! Its place in the queue of writes keeps the order: what was written before goes out in plain text, what comes behind it
 //! waits until the handshake is through.

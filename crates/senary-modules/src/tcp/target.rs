@@ -108,7 +108,7 @@ pub fn connect_target<'js>(
     Ok(Ok(ConnectTarget::plain(Peer::Host { host, port }, Tags::new())))
 }
 
-/// What stands behind a whole target has no effect, as in the reference.
+/// Arguments after a complete target have no effect, as in the reference.
 pub fn tell_of_another_argument<'js>(ctx: &Ctx<'js>, argument: Option<&Value<'js>>, place: &str) {
     let is_given = argument.is_some_and(|argument| !argument.is_undefined() && !argument.is_null());
     if is_given && hints::is_due(ctx, &format!("connect() {place} argument")) {
@@ -164,8 +164,8 @@ fn wrong_type(text: impl Into<String>) -> SocketFailure {
     SocketFailure::new(Method::Connect, "ERR_INVALID_ARG_TYPE", text)
 }
 
-/// A whole number, or a text that JavaScript reads as one. Whether it is a port is for the dialler to say, but no other
-/// text may stand for one: an address in its place would be dialled as port 0.
+/// A whole number, or a text that JavaScript reads as one. The dialler checks whether it is a valid port, but no other
+/// text may be read as one: otherwise an address in its place would be dialled as port 0.
 fn port_number(value: &Value<'_>) -> rquickjs::Result<Result<i64, SocketFailure>> {
     if !value.is_string() && !value.is_number() {
         let text = format!("invalid type: expected integer for port, not {}", described(value.type_name()));

@@ -1,4 +1,4 @@
-//! Slow clients: at most so many bytes per second are received or sent.
+//! Slow clients: a limit of the bytes that are received or sent per second.
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -13,9 +13,9 @@ use super::extended_class::extended_of;
 use super::framing::{field, only_known, whole, wrong};
 use crate::connection::options;
 
-/// Bytes move in steps of that time's worth, so that a slow client is slow all the time and not in bursts.
+/// Bytes move in steps of this time, so that a slow client is slow all the time and has no bursts.
 const STEP: Duration = Duration::from_millis(50);
-/// What a late timer has cost is made up for, and no more: a pause is not followed by a burst.
+/// Only the delay of a late timer is made up for: no burst follows a pause.
 const CATCH_UP: Duration = Duration::from_millis(5);
 
 /// The limits of a socket.
@@ -37,7 +37,7 @@ struct Pace {
 }
 
 impl Limit {
-    /// 0 takes it away.
+    /// 0 removes the limit.
     fn set(&self, per_second: u64, now: Instant) {
         self.0.set((per_second > 0).then_some(Pace { per_second: per_second as f64, next: now }));
     }
@@ -73,7 +73,7 @@ impl Pace {
     fn moved(&mut self, bytes: usize, now: Instant) {
         let takes = Duration::try_from_secs_f64(bytes as f64 / self.per_second).unwrap_or(Duration::MAX);
         let from = now.checked_sub(CATCH_UP).map_or(self.next, |earliest| self.next.max(earliest));
-        // A day short of what fits into an `Instant` everywhere is for ever.
+        // A very long time counts as no limit; it must fit into an `Instant` on every system.
         self.next = from + takes.min(Duration::from_secs(1_000_000_000));
     }
 }

@@ -1,4 +1,4 @@
-//! TLS of a socket of `senary/tcp`: what it has in place of the options of the test, and the sessions it may go on with.
+//! TLS of a socket of `senary/tcp`: its settings in place of the test's options, and the sessions that it may resume.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -32,7 +32,7 @@ pub struct TlsSettings {
     pub timeout: Duration,
     servername: Option<String>,
     overrides: TlsOverrides,
-    /// Those of the VU's earlier connections, where they are to be resumed.
+    /// The sessions of the VU's earlier connections, if they are to be resumed.
     sessions: Option<Rc<Sessions>>,
 }
 

@@ -1,10 +1,11 @@
-//! CSS selectors, and what jQuery made of them: `:contains(text)`, `:input`, `[type!=radio]`, `[href#=pattern]`.
+//! CSS selectors with jQuery's extensions: `:contains(text)`, `:input`, `[type!=radio]`, `[href#=pattern]`.
 //!
-//! They are those of the reference. Texts of `:contains()` are found in upper or lower case, and need quotes unless
-//! they are names; patterns need none, and end with the bracket they stand in. A blank element is `:empty`.
+//! They are the same as in the reference. `:contains()` ignores case; its text needs quotes unless it is a name.
+//! Patterns need no quotes and end at the closing bracket. An element with only white space is `:empty`.
 //!
-//! Nobody can interrupt the look at one element: chains are not searched again where they cannot begin, and what was
-//! found out about places and descendants is remembered. So a selector is for one document, which does not change.
+//! Matching one element cannot be interrupted. So chains are not searched again from places where they cannot begin,
+//! and results about positions and descendants are kept. Therefore a selector can be used for one document only, which
+//! must not change.
 
 mod parser;
 
@@ -35,10 +36,10 @@ struct Chain {
     before: Vec<(Relation, Compound)>,
 }
 
-/// What one element has to be, all of it.
+/// The conditions that one element has to meet.
 struct Compound(Vec<Condition>);
 
-/// How an element came by the one before it in a chain.
+/// The relation of an element to the one before it in a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Relation {
     Descendant,
@@ -91,7 +92,7 @@ enum Expected {
     Pattern(Regex),
 }
 
-/// One of the things that `:has()` wants to be there.
+/// One of the conditions of `:has()`.
 struct Relative {
     relation: Relation,
     chain: Chain,
@@ -109,7 +110,7 @@ struct Nth {
     places: RefCell<FxHashMap<NodeId, i64>>,
 }
 
-/// Whether the elements before one are as a chain says. What cannot be there need not be looked for again.
+/// Whether the elements before one match a chain, and from where it need not be searched again.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     Matches,
@@ -431,7 +432,7 @@ mod tests {
         }
     }
 
-    /// Each of these would take years, or the stack, if it were looked at one by one.
+    /// Each of these selectors would take years, or overflow the stack, without these measures.
     #[test]
     fn selectors_take_no_longer_than_documents_are_large() {
         let started = Instant::now();

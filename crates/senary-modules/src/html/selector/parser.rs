@@ -6,7 +6,7 @@ use regex_lite::Regex;
 
 use super::{Chain, Compound, Condition, Expected, Nth, Relation, Relative, Selector};
 
-/// Compounds that may depend on each other, by relation or nesting. Each takes some of the stack.
+/// At most this many compounds may depend on each other, by relation or nesting. Each takes some of the stack.
 const DEEPEST: usize = 100;
 
 /// `None` for a text that is not a selector.
@@ -102,7 +102,7 @@ impl Parser<'_> {
         }
     }
 
-    /// From behind the bracket.
+    /// Reads what follows the bracket.
     fn attribute(&mut self) -> Option<Condition> {
         self.skip_blanks();
         let name = self.identifier()?.to_ascii_lowercase();
@@ -144,7 +144,7 @@ impl Parser<'_> {
         Some(Condition::Attribute { name, value, ignore_case })
     }
 
-    /// From behind the colon.
+    /// Reads what follows the colon.
     fn class(&mut self, conditions: &mut Vec<Condition>) -> Option<()> {
         let name = self.identifier()?.to_ascii_lowercase();
         let condition = match name.as_str() {
@@ -245,7 +245,7 @@ impl Parser<'_> {
         digits.parse::<i32>().ok().map(i64::from)
     }
 
-    /// A pattern, up to the bracket that is not its own.
+    /// A pattern, up to the closing bracket that is not part of it.
     fn pattern(&mut self) -> Option<Regex> {
         let rest = &self.text[self.at..];
         let mut open = 0;
@@ -261,7 +261,7 @@ impl Parser<'_> {
         Regex::new(&rest[..end]).ok().filter(|_| end > 0)
     }
 
-    /// In quotes, or an identifier.
+    /// A string in quotes, or an identifier.
     fn text(&mut self) -> Option<String> {
         match self.peek()? {
             quote @ (b'"' | b'\'') => {
@@ -272,7 +272,7 @@ impl Parser<'_> {
         }
     }
 
-    /// From behind the first quote.
+    /// Reads what follows the first quote.
     fn quoted(&mut self, quote: char) -> Option<String> {
         let mut text = String::new();
         loop {
@@ -311,7 +311,7 @@ impl Parser<'_> {
         (!name.is_empty()).then_some(name)
     }
 
-    /// From behind the backslash: up to six hexadecimal digits and a blank, or what stands there.
+    /// Reads what follows the backslash: up to six hexadecimal digits and a space, or any other character.
     fn escape(&mut self) -> Option<char> {
         let rest = &self.text[self.at..];
         let digits = rest.bytes().take(6).take_while(u8::is_ascii_hexdigit).count();
@@ -328,7 +328,7 @@ impl Parser<'_> {
         Some(char::from_u32(code).filter(|c| *c != '\0').unwrap_or(char::REPLACEMENT_CHARACTER))
     }
 
-    /// Skips comments, too. Whether there was anything.
+    /// Skips white space and comments, and returns whether there were any.
     fn skip_blanks(&mut self) -> bool {
         let start = self.at;
         loop {
