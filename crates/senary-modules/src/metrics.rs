@@ -138,7 +138,8 @@ impl Metric {
     }
 }
 
-/// The number that a value adds, as in the reference: `true` counts as 1. NaN if the value is not a number.
+/// The number that a value adds, as in the reference: a value that is true and converts to 0, such as `[]`, counts as
+/// 1. NaN if the value is not a number.
 fn number_of<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> f64 {
     if value.type_of() == Type::BigInt {
         // Not ToNumber, which refuses them.
