@@ -11,11 +11,11 @@ use crate::settings::SettingHelp;
 /// Makes an output from what follows the `=`.
 type Create = fn(Option<&str>, &OutputContext) -> Result<Box<dyn Output>, CreateError>;
 
-/// An output that is here.
+/// An output that Senary has.
 struct Entry {
     name: &'static str,
     aliases: &'static [Alias],
-    /// What follows the `=`, as help has it.
+    /// What follows the `=`, as help shows it.
     argument: &'static str,
     about: &'static str,
     settings: fn() -> Vec<SettingHelp>,
@@ -25,11 +25,11 @@ struct Entry {
 /// Another name of an output.
 struct Alias {
     name: &'static str,
-    /// What is to be said to someone who uses it.
+    /// The warning for users of this name.
     warning: Option<&'static str>,
 }
 
-/// What is here.
+/// All outputs that Senary has.
 const AVAILABLE: &[Entry] = &[
     Entry {
         name: "csv",
@@ -110,7 +110,8 @@ const AVAILABLE: &[Entry] = &[
     },
 ];
 
-/// The dashboard takes samples in its own way: the program makes it, and only its name and its settings are here.
+/// The binary makes the dashboard, because it takes samples in another way. Only its name and its settings are in this
+/// table.
 const DASHBOARD_SETTINGS: [(&str, &[&str], &str, &str); 7] = [
     ("host", &["K6_WEB_DASHBOARD_HOST"], "127.0.0.1", "the address to listen on"),
     ("port", &["K6_WEB_DASHBOARD_PORT"], "5665", "the port; 0 for any, -1 for no server"),
@@ -136,13 +137,13 @@ fn dashboard_settings() -> Vec<SettingHelp> {
     DASHBOARD_SETTINGS.into_iter().map(of).collect()
 }
 
-/// What the reference has beside them.
+/// Outputs of the reference that Senary does not have yet.
 const NOT_YET: &[&str] = &["cloud"];
 
-/// What the reference has removed, and says so.
+/// Outputs that the reference has removed.
 const REMOVED: &[&str] = &["kafka"];
 
-/// Why an output cannot be had.
+/// Why an output cannot be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OutputError {
     #[error("invalid output type '{0}', available types are: {list}{hint}", list = available().join(", "), hint = hint(.0))]
@@ -154,7 +155,7 @@ pub enum OutputError {
 }
 
 impl Entry {
-    /// Its name, and what else it is called.
+    /// Its name and its aliases.
     fn names(&self) -> impl Iterator<Item = &'static str> {
         [self.name].into_iter().chain(self.aliases.iter().map(|alias| alias.name))
     }

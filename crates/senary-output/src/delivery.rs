@@ -1,8 +1,8 @@
-//! Delivery to a receiver that may be slow, away, or refuse: what waits is bounded, threads of its own send it, and what may
-//! pass is tried again, later each time and not before the receiver asks for it.
+//! Delivery to a receiver that may be slow, down, or refuse data. The waiting data is bounded, separate threads send
+//! it, and what may succeed later is tried again, with growing pauses and not before the receiver allows it.
 //!
-//! Whoever gives something to be delivered never waits. It asks now and then what has been settled, so that it can send
-//! again what did not arrive, or count it as lost.
+//! The caller never waits. It asks now and then what has been settled, so that it can send again what did not arrive,
+//! or count it as lost.
 
 use std::collections::VecDeque;
 use std::io;
@@ -17,15 +17,15 @@ use crate::monitor::Monitor;
 /// At most this many different errors are reported; an answer of a server may have anything in it.
 const MAX_REPORTED: usize = 10;
 
-/// How long the end of a run waits for an output that sends.
+/// How long the end of a run waits for an output that sends to a server.
 pub const END_WITHIN: Duration = Duration::from_secs(10);
 
-/// What is at the other end.
+/// Sends bodies to the other end.
 pub trait Receiver: Send + Sync + 'static {
     /// Sends a body, in this time at most. It runs on a thread of the delivery and may wait.
     fn send(&self, body: &Bytes, within: Duration) -> Result<(), SendError>;
 
-    /// Says what went wrong. It is called once for each reason, and for a few reasons only.
+    /// Reports an error. It is called once for each reason, and for a few reasons only.
     fn report(&self, error: &SendError);
 }
 
@@ -37,12 +37,12 @@ pub struct SendError {
     pub again: Again,
 }
 
-/// Whether it is of use to send the same again.
+/// Whether sending the same again may help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Again {
-    /// What was refused once is refused again.
+    /// It would be refused again.
     Never,
-    /// It may pass, not before this time if the receiver has named one.
+    /// It may succeed, after this pause if the receiver has named one.
     Later(Option<Duration>),
 }
 
@@ -56,13 +56,13 @@ impl SendError {
     }
 }
 
-/// How a delivery goes about it.
+/// The settings of a delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
-    /// The name of its threads, and how many there are: so many bodies are under way at once at most.
+    /// The name of its threads, and their number, which is also the greatest number of bodies under way at once.
     pub thread: &'static str,
     pub at_once: usize,
-    /// Bytes that may wait. One body finds room however large it is.
+    /// The number of bytes that may wait. A single body may be larger.
     pub room: usize,
     /// How long sending one body may take.
     pub timeout: Duration,
@@ -87,10 +87,10 @@ impl Default for Terms {
     }
 }
 
-/// Something that was to be delivered, and what became of it.
+/// A delivery that has ended, and its outcome.
 #[derive(Debug)]
 pub struct Settled<T> {
-    /// What its sender wanted to know again.
+    /// The note that the sender gave with it.
     pub note: T,
     /// The error is why it was lost.
     pub result: Result<(), String>,
@@ -119,7 +119,7 @@ struct State<T> {
     reported: Vec<String>,
     /// When everything has to be over, once that is known.
     deadline: Option<Instant>,
-    /// Nobody asks any more.
+    /// The sender is gone.
     abandoned: bool,
 }
 
@@ -145,7 +145,7 @@ impl<T: Send + 'static> Delivery<T> {
         Ok(delivery)
     }
 
-    /// Gives a body to be delivered, without waiting. If there is no room, the note comes back.
+    /// Gives a body to be delivered, without waiting. If there is no room, returns the note.
     pub fn offer(&self, body: Bytes, note: T) -> Result<(), T> {
         let mut state = self.shared.state.lock();
         if state.bytes > 0 && state.bytes + body.len() > self.shared.terms.room {
@@ -167,8 +167,8 @@ impl<T: Send + 'static> Delivery<T> {
         std::mem::take(&mut self.shared.state.lock().settled)
     }
 
-    /// Waits until everything is settled, until the deadline at most, and gives back what was settled since the last call.
-    /// What is missing by then did not arrive, as far as anybody knows.
+    /// Waits until everything is settled, until the deadline at most, and returns what was settled since the last call.
+    /// What is missing by then has to be counted as lost.
     pub fn finish(&self, deadline: Instant) -> Vec<Settled<T>> {
         let shared = &self.shared.state;
         shared.lock().deadline = Some(deadline);
@@ -192,7 +192,7 @@ impl<T> State<T> {
 }
 
 impl<T> Shared<T> {
-    /// What a thread does.
+    /// The work of a thread.
     fn run(&self) {
         while let Some((body, note)) = self.next() {
             let from = Instant::now();
@@ -204,7 +204,7 @@ impl<T> Shared<T> {
         }
     }
 
-    /// Waits for something to deliver. `None` if nobody asks any more.
+    /// Waits for something to deliver. `None` if the sender is gone.
     fn next(&self) -> Option<(Bytes, T)> {
         let mut state = self.state.wait_while(|state| !state.abandoned && state.waiting.is_empty());
         if state.abandoned {
@@ -239,7 +239,7 @@ impl<T> Shared<T> {
         deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
-    /// Waits before another try. False if that would be too late, or nobody waits for it any more.
+    /// Waits before another try. False if that would be too late, or if the sender is gone.
     fn has_paused(&self, pause: Duration) -> bool {
         let until = Instant::now() + pause;
         let is_futile =

@@ -17,10 +17,10 @@ use crate::delivery::{Again, SendError};
 use crate::output::OutputContext;
 use crate::outputs::file::describe;
 
-/// Of the body of an answer, an error has so many bytes.
+/// An error contains at most this many bytes of the answer's body.
 const MAX_TOLD: usize = 512;
 
-/// Where requests go, and what all of them have.
+/// Where requests go, and what they have in common.
 pub struct Endpoint {
     url: String,
     headers: Vec<(String, String)>,
@@ -36,8 +36,8 @@ pub struct Answer {
 }
 
 impl Endpoint {
-    /// Proxies come from the environment. A user and a password in the URL are sent, unless the headers have others. Fails if
-    /// TLS cannot be had as asked for, or the system gives no more files.
+    /// Proxies come from the environment. A user and a password in the URL are sent, unless the headers have others.
+    /// Fails if the TLS settings cannot be used, or if the system allows no more open files.
     pub fn new(
         url: String,
         headers: Vec<(String, String)>,
@@ -66,7 +66,7 @@ impl Endpoint {
         &self.url
     }
 
-    /// Sends a POST with further headers, and gives back what the server said. The error says why it said nothing.
+    /// Sends a POST with further headers, and returns the server's answer. The error says why there is none.
     pub fn post(
         &self,
         headers: &[(String, String)],
@@ -76,7 +76,7 @@ impl Endpoint {
         self.post_to(&self.url, headers, body, within)
     }
 
-    /// Calls the method of gRPC that the URL names. A message that is compressed is so with gzip.
+    /// Calls the gRPC method that the URL names. Compressed messages use gzip.
     pub fn call(&self, message: &Bytes, is_compressed: bool, within: Duration) -> Result<Reply, SendError> {
         let called = async {
             let calling = self.client.call(&self.url, &self.headers, message, is_compressed);
@@ -113,8 +113,7 @@ impl Endpoint {
 }
 
 impl Answer {
-    /// Whether the same may be taken later, should this be no success: where the server has too much to do, or does not work
-    /// at the moment.
+    /// Whether the same request may succeed later: the server is overloaded, or does not work at the moment.
     pub fn again(&self) -> Again {
         let may_pass = self.status.is_server_error() && self.status != StatusCode::NOT_IMPLEMENTED
             || self.status == StatusCode::TOO_MANY_REQUESTS
@@ -122,7 +121,7 @@ impl Answer {
         if may_pass { Again::Later(self.retry_after()) } else { Again::Never }
     }
 
-    /// `Retry-After` in seconds. A date is as good as none: the clocks of two machines differ.
+    /// `Retry-After` in seconds. A date is ignored, because the clocks of two machines differ.
     fn retry_after(&self) -> Option<Duration> {
         let text = self.headers.get("retry-after")?.to_str().ok()?;
         text.trim().parse().ok().map(Duration::from_secs)
@@ -140,7 +139,7 @@ pub fn basic(user: &str, password: &str) -> (String, String) {
     ("Authorization".to_owned(), format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
 }
 
-/// The header for what stands in front of the host of a URL.
+/// The header for the user and password in a URL.
 fn user_of(url: &str) -> Option<(String, String)> {
     let url: Uri = url.parse().ok()?;
     let (user, _) = url.authority()?.as_str().rsplit_once('@')?;
@@ -149,7 +148,7 @@ fn user_of(url: &str) -> Option<(String, String)> {
     Some(basic(&text(user), &text(password)))
 }
 
-/// A client certificate of files in PEM; none, if neither is named.
+/// A client certificate from PEM files; `None` if neither file is named.
 pub fn client_certificate(cert: &str, key: &str) -> Result<Vec<ClientCertificate>, String> {
     match (cert, key) {
         ("", "") => Ok(Vec::new()),

@@ -1,4 +1,5 @@
-//! What became of the samples that an output was given, so that the end of a run can say what was lost, and why.
+//! Counts which samples of an output arrived and which were lost, so that the end of a run can report the losses and
+//! their reasons.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -6,8 +7,8 @@ use std::sync::{Mutex, PoisonError};
 /// At most this many different reasons are kept: an answer of a server may have anything in it.
 const MAX_REASONS: usize = 5;
 
-/// The books of an output that sends. What was given and has neither arrived nor been lost is still under way; at the end
-/// of a run that is lost, too.
+/// The account of an output that sends to a server. Samples that have neither arrived nor been lost are still under
+/// way; at the end of a run, they are lost, too.
 #[derive(Debug, Default)]
 pub struct Ledger {
     arrived: AtomicU64,
@@ -15,12 +16,13 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// So many samples have arrived. An output that sends totals counts a sample once a total with it in has arrived.
+    /// Counts samples that have arrived. An output that sends totals counts a sample once a total with it in has
+    /// arrived.
     pub fn arrived(&self, samples: u64) {
         self.arrived.fetch_add(samples, Ordering::Relaxed);
     }
 
-    /// So many samples are lost for good.
+    /// Counts samples that are lost for good.
     pub fn lost(&self, samples: u64, why: &str) {
         if samples == 0 {
             return;
@@ -35,7 +37,7 @@ impl Ledger {
         }
     }
 
-    /// What was lost of so many samples, with the reasons; the largest loss comes first.
+    /// The losses among this many samples, with their reasons; the largest loss comes first.
     pub(crate) fn losses(&self, given: u64, unsettled: &str) -> Losses {
         let mut reasons = self.lost.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let lost: u64 = reasons.iter().map(|(_, count)| count).sum();
@@ -57,7 +59,7 @@ impl Losses {
         self.0.iter().map(|(_, count)| count).sum()
     }
 
-    /// The reasons, as a sentence has them in brackets.
+    /// The reasons, for the brackets in a sentence.
     pub(crate) fn reasons(&self) -> String {
         match &self.0[..] {
             [(why, _)] => why.clone(),

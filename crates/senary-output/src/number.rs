@@ -1,4 +1,4 @@
-//! Numbers, durations and sizes as the summary's text shows them, and as JSON carries them.
+//! Numbers, durations and sizes, as they are written in the summary's text and in JSON.
 //!
 //! The rules are the reference's: decimals of durations and percentages are cut off, all others rounded half
 //! away from zero; a thousand bytes are a kilobyte.
@@ -15,7 +15,7 @@ pub enum TimeUnit {
     Microseconds,
 }
 
-/// What `summaryTimeUnit` cannot be. The text is the reference's.
+/// An invalid `summaryTimeUnit`. The text is the reference's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("invalid summary time unit '{0}', use 's', 'ms' or 'us'")]
 pub struct TimeUnitError(pub String);
@@ -84,7 +84,7 @@ pub fn size(bytes: f64) -> String {
     format!("{text} {}", UNITS[unit])
 }
 
-/// From here on nanoseconds are not told apart: some three hundred years.
+/// Longer times are not exact to the nanosecond: about three hundred years.
 const MAX_NANOS: f64 = 1e19;
 
 /// Milliseconds in the unit that suits them: `392.5µs`, `16.4ms`, `1.23s`, `1m15s`.
@@ -98,7 +98,7 @@ pub fn duration(milliseconds: f64) -> String {
     // Whole nanoseconds first: cutting decimals off must not depend on binary fractions.
     let nanos = (milliseconds * 1e6).round();
     if nanos < 0.0 {
-        // No time is negative; of numbers that were called times all digits are shown.
+        // No time is negative. Negative numbers in a metric of times are shown with all digits.
         return if nanos.is_finite() { fixed(nanos, 0) + "ns" } else { fixed(milliseconds, 0) + "ms" };
     }
     if nanos >= MAX_NANOS {
@@ -124,8 +124,7 @@ fn minutes(seconds: f64) -> String {
     if hours == 0.0 { format!("{m}m{s}s") } else { format!("{hours}h{m}m{s}s") }
 }
 
-/// The share of `part` in `whole` in percent, its decimals after the second cut off. Nothing out of nothing
-/// is 0.
+/// The share of `part` in `whole` in percent, with two decimals; further ones are cut off. The share of 0 in 0 is 0.
 pub fn percentage(part: u64, whole: u64) -> String {
     let hundredths = u128::from(part) * 10_000 / u128::from(whole.max(1));
     format!("{}.{:02}%", hundredths / 100, hundredths % 100)
@@ -159,8 +158,8 @@ fn trimmed(mut text: String) -> String {
     text
 }
 
-/// Appends a number as Go's JSON encoder writes it: the shortest digits that read back the same, an exponent
-/// below 10⁻⁶ and from 10²¹ on. What is no number is `null`.
+/// Appends a number as Go's JSON encoder writes it: the shortest digits that read back the same, an exponent below 10⁻⁶
+/// and from 10²¹ on. NaN and infinity are `null`.
 pub fn push_json(out: &mut Vec<u8>, value: f64) {
     // Exact in this range, and the common case: counts, flags, byte numbers.
     if value.fract() == 0.0 && value.abs() < 1e15 && (value != 0.0 || value.is_sign_positive()) {
@@ -184,7 +183,7 @@ pub fn push_json(out: &mut Vec<u8>, value: f64) {
     };
 }
 
-/// A number as a JSON value: without a fraction where it has none.
+/// A number as a JSON value; whole numbers have no fraction.
 pub fn json(value: f64) -> serde_json::Value {
     const MOST: f64 = i64::MAX as f64;
     if value.fract() == 0.0 && value.abs() < MOST {
@@ -254,7 +253,7 @@ mod tests {
             (3_723_000.0, "1h2m3s"),
             (-5.0, "-5000000ns"),
             (-1e15, "-1000000000000000000000ns"),
-            // Microseconds since 1970 that were called milliseconds, and more.
+            // For example microseconds since 1970 that are taken for milliseconds.
             (1.7e15, "472222222h13m20s"),
             (1e18, "277777777777h46m40s"),
         ] {

@@ -11,9 +11,9 @@ use serde_json::Value;
 
 use crate::ledger::Ledger;
 
-/// Someone who wants the samples themselves, not only what they add up to.
+/// A consumer of the samples themselves, not only of their totals.
 pub trait Output: Send {
-    /// What the banner says, `json (results.json)`.
+    /// The description in the banner: `json (results.json)`.
     fn description(&self) -> String;
 
     /// Whether the run waits for this output.
@@ -24,10 +24,10 @@ pub trait Output: Send {
     /// Takes the samples of a batch. The batches of one producer come in their order.
     fn add(&mut self, batch: &SampleBatch) -> io::Result<()>;
 
-    /// Passes on what it holds back; called several times a second.
+    /// Passes on what it has buffered. It is called several times a second.
     fn flush(&mut self) -> io::Result<()>;
 
-    /// What the run came to. It is called once, before [`close`](Self::close).
+    /// Gets the results of the run. It is called once, before [`close`](Self::close).
     fn conclude(&mut self, _results: &Results) {}
 
     /// Passes on everything; nothing comes after this.
@@ -37,28 +37,29 @@ pub trait Output: Send {
 /// What happens when samples come faster than an output takes them.
 #[derive(Clone, Debug)]
 pub enum Urgency {
-    /// The collector waits for the output, and in the end the workers wait: no sample is lost. This is for what is always
-    /// there and rarely slow, such as a disk. After its first error the output gets nothing more.
+    /// The collector waits for the output, and in the end the workers wait: no sample is lost. This is for destinations
+    /// that are always available and rarely slow, such as a disk. After its first error the output gets nothing more.
     HoldUp,
-    /// Nobody waits: the output has a thread of its own and a bounded queue, and samples that find no room there are dropped
-    /// and counted. This is for what sends to something that may be slow or away, such as a server. What it sends it should
-    /// give to a [`Delivery`](crate::delivery::Delivery), so that it can go on taking samples while a server makes it wait.
+    /// Nothing waits for the output: it has its own thread and a bounded queue, and samples that find no room are
+    /// dropped and counted. This is for destinations that may be slow or down, such as a server. The output should give
+    /// what it sends to a [`Delivery`](crate::delivery::Delivery), so that it can go on taking samples while a server
+    /// makes it wait.
     Drop(Backlog),
 }
 
-/// What waits for an output that has a thread of its own.
+/// The queue of an output that has its own thread.
 #[derive(Clone, Debug)]
 pub struct Backlog {
     /// How often the output is flushed, and how many samples may wait for that.
     pub period: Duration,
     pub room: u64,
-    /// Where the output writes down what has arrived and what is lost.
+    /// Where the output counts what has arrived and what is lost.
     pub ledger: Arc<Ledger>,
 }
 
 impl Backlog {
-    /// What suits an output that takes samples as fast as they come, whatever becomes of them: it is late only if the machine
-    /// has nothing left for it.
+    /// Settings for an output that takes samples as fast as they come, whether or not they arrive. It is late only if
+    /// the machine is overloaded.
     pub fn of(ledger: Arc<Ledger>) -> Self {
         Self { period: Duration::from_millis(200), room: 1_000_000, ledger }
     }
@@ -78,7 +79,7 @@ impl From<String> for CreateError {
     }
 }
 
-/// What outputs get besides their argument when they are made.
+/// What outputs get in addition to their argument when they are made.
 #[derive(Clone, Copy)]
 pub struct OutputContext<'a> {
     /// The environment variables.
@@ -107,7 +108,7 @@ static NO_VARIABLES: BTreeMap<String, String> = BTreeMap::new();
 
 #[cfg(test)]
 impl<'a> OutputContext<'a> {
-    /// Neither environment nor configuration.
+    /// A context without environment variables and configuration.
     pub(crate) fn of(registry: &'a Registry, watched: &'a WatchList) -> Self {
         Self { env: &NO_VARIABLES, collectors: None, features: &[], system_tags: &[], registry, watched }
     }

@@ -1,5 +1,5 @@
-//! What samples come to in periods of some seconds, in the form in which the reference's dashboard tells it: an array of
-//! numbers per metric, in the order of the metrics' names.
+//! The figures of periods of some seconds, in the form of the reference's dashboard: an array of numbers per metric, in
+//! the order of the metrics' names.
 //! (<https://grafana.com/docs/k6/latest/results-output/web-dashboard/>)
 
 use std::io;
@@ -12,16 +12,16 @@ use serde_json::{Map, Value, json};
 
 use crate::output::Output;
 
-/// Metrics and values of tags that are told apart; more would fill every viewer.
+/// The greatest number of metrics and values of tags that have their own figures; more would overload every viewer.
 const MAX_NAMES: usize = 1000;
 /// Values of a trend that are kept exactly in a period, and since the start.
 const EXACT_IN_PERIOD: usize = 1 << 16;
 const EXACT: usize = 1 << 16;
 
-/// What the moment of an event is called among the metrics.
+/// The name of an event's time among the metrics.
 const TIME: &str = "time";
 
-/// The figures for each type of metric, in the order in which they are told.
+/// The figures for each type of metric, in their order in events.
 pub fn aggregates() -> Value {
     json!({
         "counter": ["count", "rate"],
@@ -34,12 +34,12 @@ pub fn aggregates() -> Value {
 /// The sums of the present period, and of all periods before it.
 pub struct PeriodSums {
     registry: Registry,
-    /// Tags whose values are told apart, each on its own.
+    /// Tags whose values have their own figures.
     tags: Vec<String>,
     sums: Vec<Sums>,
     by_name: FxHashMap<String, u32>,
     routes: SeriesMap<Box<[u32]>>,
-    /// How many of `sums` have been told of.
+    /// How many of `sums` have been announced.
     told: usize,
 }
 
@@ -51,10 +51,10 @@ struct Sums {
     before: Sink,
 }
 
-/// What there is to tell at the end of a period, as data of events.
+/// The data of the events at the end of a period.
 #[derive(Debug)]
 pub struct Told {
-    /// Metrics that nobody has been told of.
+    /// Metrics that have not been announced yet.
     pub metric: Option<Value>,
     /// Since the start of the run.
     pub cumulative: Value,
@@ -68,7 +68,7 @@ impl PeriodSums {
         Self { registry, tags, sums, by_name, routes, told: 0 }
     }
 
-    /// What is told before any sample: there is a time.
+    /// The events before any sample: only the time is announced.
     pub fn time_metric() -> Value {
         json!({ TIME: description(MetricType::Gauge, ValueType::Time, false) })
     }
@@ -189,7 +189,7 @@ fn cut(value: f64) -> Value {
     }
     let magnitude = if value == 0.0 { 0 } else { value.abs().log10().floor() as i32 + 1 };
     let decimals = (DIGITS - magnitude).max(0);
-    // Beyond that the scale is no number any more, and the value next to nothing.
+    // Beyond this the scale is not a finite number, and the value is almost zero.
     let scale = 10_f64.powi(decimals.min(300));
     let mut cut = (value * scale).trunc() / scale;
     // 1.1 times a power of ten may be a little less than what it is written as.
@@ -212,7 +212,7 @@ impl SharedSums {
         Self(Arc::new(Mutex::new(PeriodSums::new(registry, tags))))
     }
 
-    /// What the pipeline hands samples to.
+    /// The output that gets samples from the pipeline.
     pub fn output(&self) -> Box<dyn Output> {
         Box::new(PeriodOutput(self.clone()))
     }

@@ -17,7 +17,7 @@ pub struct Setting<C: 'static> {
     pub key: &'static str,
     /// Its environment variables. The first that is set wins. Those of a map are prefixes: what follows is the entry's name.
     pub variables: &'static [&'static str],
-    /// What holds if nothing is said, in words.
+    /// The default, as text.
     pub default: &'static str,
     pub meaning: &'static str,
     pub set: Set<C>,
@@ -30,7 +30,7 @@ pub enum Set<C: 'static> {
     Map(fn(&mut C, &str, &str) -> Result<(), String>),
 }
 
-/// What `--out help` says of a setting.
+/// A setting as `--out help` describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingHelp {
     pub key: String,
@@ -56,8 +56,8 @@ pub fn help<C>(table: &[Setting<C>]) -> Vec<SettingHelp> {
     table.iter().map(of).collect()
 }
 
-/// Reads what the configuration file and the environment say. `names` are those under which `collectors` may have it; all of
-/// them are read, the first one last.
+/// Reads the settings in the configuration file and the environment. `names` are the names that `collectors` may use;
+/// all of them are read, the first one last.
 pub fn read<C>(
     config: &mut C,
     table: &[Setting<C>],
@@ -67,7 +67,7 @@ pub fn read<C>(
     for name in names.iter().rev() {
         let collector = context.collectors.and_then(|collectors| collectors.get(name));
         for (key, value) in collector.and_then(Value::as_object).into_iter().flatten() {
-            // The reference, too, takes no notice of keys that it does not know.
+            // The reference ignores unknown keys, too.
             let known = table.iter().find(|setting| setting.key.eq_ignore_ascii_case(key));
             if let Some(setting) = known.filter(|_| !value.is_null()) {
                 set_json(config, setting, value).map_err(|why| format!("collectors.{name}.{key}: {why}"))?;
@@ -112,7 +112,7 @@ fn set_json<C>(config: &mut C, setting: &Setting<C>, value: &Value) -> Result<()
     }
 }
 
-/// A value of the configuration file as the environment would have it.
+/// A value of the configuration file in the form that it would have in the environment.
 fn text(value: &Value) -> Result<String, String> {
     match value {
         Value::String(text) => Ok(text.clone()),
@@ -122,8 +122,8 @@ fn text(value: &Value) -> Result<String, String> {
     }
 }
 
-/// Reads `key=value,key=value`. A part without a key belongs to the value before it, so lists need no brackets; they may
-/// stand in brackets, too. A first part without a key, or one that is a URL, is the value of `first`.
+/// Reads `key=value,key=value`. A part without a key belongs to the value before it, so lists need no brackets, but may
+/// have them. A first part without a key, or one that is a URL, is the value of `first`.
 pub fn read_argument<C>(
     config: &mut C,
     table: &[Setting<C>],
@@ -202,14 +202,14 @@ fn split_outside_brackets(text: &str) -> impl Iterator<Item = &str> {
     parts.filter(|part| !part.trim().is_empty())
 }
 
-/// A duration in the grammar of options: `5s`, `1d2h`, or a number of milliseconds. It has to be longer than nothing.
+/// A duration in the grammar of options: `5s`, `1d2h`, or a number of milliseconds. It has to be longer than zero.
 pub fn period(text: &str) -> Result<Duration, String> {
     let nanos = parse_extended(text).map_err(|error| error.to_string())?;
     let nanos = u64::try_from(nanos).ok().filter(|nanos| *nanos > 0);
     nanos.map(Duration::from_nanos).ok_or_else(|| format!("{text} is not longer than nothing"))
 }
 
-/// What Go takes for yes and no.
+/// The spellings of yes and no that Go accepts.
 pub fn boolean(text: &str) -> Result<bool, String> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
@@ -223,7 +223,7 @@ pub fn whole(text: &str) -> Result<i64, String> {
     text.parse().map_err(|_| format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))
 }
 
-/// The parts of a list, without blanks around them.
+/// The parts of a list, without spaces around them.
 pub fn list(text: &str) -> Vec<String> {
     let parts = split_outside_brackets(text).map(|part| part.trim().to_owned());
     parts.collect()

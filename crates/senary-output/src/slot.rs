@@ -1,4 +1,4 @@
-//! An output at work: how it gets its samples, and what became of it.
+//! A running output: how it gets its samples, and its losses.
 
 use std::io;
 use std::sync::Arc;
@@ -12,10 +12,11 @@ use crate::ledger::{Ledger, Losses};
 use crate::output::{Output, Urgency};
 use crate::outputs::push::{Pace, Push, Pusher};
 
-/// How long the end of a run waits for an output that has a thread of its own: it may take so long itself, and a moment more.
+/// How long the end of a run waits for an output that has its own thread: a moment longer than the output may take
+/// itself.
 const CLOSE_WITHIN: Duration = END_WITHIN.saturating_add(Duration::from_secs(1));
 
-/// Why samples are lost that have neither arrived nor failed to.
+/// The reason for samples that have neither arrived nor failed.
 const UNSETTLED: &str = "they had not been sent when the time for that was over";
 
 const NO_ROOM: &str = "they came faster than the output could take them";
@@ -28,11 +29,11 @@ pub(crate) struct OutputSlot {
 }
 
 enum Way {
-    /// On the collector's thread: whatever it waits for holds up the run.
+    /// On the collector's thread: the run waits for it.
     Direct {
         /// `None` once it has failed.
         output: Option<Box<dyn Output>>,
-        /// Samples it took but has not yet been seen to pass on.
+        /// Samples that it took and may not have passed on yet.
         pending: u64,
     },
     /// On a thread of its own: samples that come faster than it takes them are dropped.
@@ -40,7 +41,7 @@ enum Way {
         /// `None` once it is closed.
         pusher: Option<Pusher<PushedOutput>>,
         ledger: Arc<Ledger>,
-        /// Samples it was given, those included that found no room.
+        /// Samples it was given, including those that found no room.
         given: u64,
         has_dropped: bool,
     },
@@ -88,7 +89,7 @@ impl OutputSlot {
         }
     }
 
-    /// Lets an output pass on what it holds back. One that has a thread does so when its period is over.
+    /// Lets an output pass on what it has buffered. An output with its own thread does so when its period is over.
     pub(crate) fn flush(&mut self) {
         if let Way::Direct { output: Some(output), pending } = &mut self.way {
             let result = output.flush();
@@ -99,7 +100,7 @@ impl OutputSlot {
         }
     }
 
-    /// Tells the output what the run came to.
+    /// Gives the output the results of the run.
     pub(crate) fn conclude(&mut self, results: &Arc<Results>) {
         match &mut self.way {
             Way::Direct { output: Some(output), .. } => output.conclude(results),
@@ -123,7 +124,7 @@ impl OutputSlot {
                 let result = output.close();
                 self.note(result);
             }
-            // What it counts as lost is in the ledger, too, with the reasons.
+            // The ledger has its losses, too, with the reasons.
             Way::Pushed { pusher, .. } => {
                 pusher.take().map(|pusher| pusher.close(Instant::now() + CLOSE_WITHIN));
             }
@@ -139,7 +140,7 @@ impl OutputSlot {
         log::error!("The output {} failed and gets no more samples: {}", self.description, io_text(&error));
     }
 
-    /// What is to be said at the end.
+    /// The message at the end of the run.
     pub(crate) fn verdict(&self) -> Option<String> {
         let name = &self.description;
         match &self.way {
@@ -163,7 +164,7 @@ struct PushedOutput {
     output: Box<dyn Output>,
 }
 
-/// What such an output is handed.
+/// The items that such an output gets.
 enum Handed {
     Samples(Arc<SampleBatch>),
     Results(Arc<Results>),

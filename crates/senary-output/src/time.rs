@@ -51,7 +51,7 @@ impl TimeWriter {
         out.extend_from_slice(self.offset.as_bytes());
     }
 
-    /// Gives back the nanoseconds that are still to be written.
+    /// Returns the nanoseconds that are still to be written.
     fn push_head(&mut self, out: &mut Vec<u8>, time: Timestamp) -> i64 {
         let second = time.0.div_euclid(NANOS);
         if second != self.second {

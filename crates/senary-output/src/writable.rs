@@ -1,5 +1,5 @@
-//! Files to write to, of any kind: a FIFO or a device may take nothing for ever, and the run
-//! must not stand still with it.
+//! Files of any kind that are written to. A FIFO or a device may never accept data, and the run must not hang because
+//! of it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -9,10 +9,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-/// How long a file that is not a regular one may take for what is written at a time.
+/// How long a write to a file that is not regular may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Log files are their owner's.
+/// Only their owner may read log files.
 const LOG_MODE: u32 = 0o600;
 
 /// An open file.
@@ -67,13 +67,13 @@ impl Write for Writable {
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Regular(file) => file.flush(),
-            // Nothing is held back.
+            // Nothing is buffered.
             Self::Other(_) => Ok(()),
         }
     }
 }
 
-/// A file that is written to by a thread of its own, so that it can be given up.
+/// A file with its own writing thread, so that it can be abandoned.
 pub struct Patient {
     to_write: Sender<Vec<u8>>,
     written: Receiver<io::Result<()>>,
@@ -97,7 +97,7 @@ impl Patient {
 
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
         let stuck = || io::Error::new(io::ErrorKind::TimedOut, "nothing was read from it for 5 s");
-        // The thread may be at the earlier data still.
+        // The thread may still be writing earlier data.
         if self.gave_up || self.to_write.send(data.to_vec()).is_err() {
             return Err(stuck());
         }

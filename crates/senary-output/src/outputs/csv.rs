@@ -22,7 +22,7 @@ pub(crate) fn create(
     Ok(Box::new(CsvOutput::create(&config, context)?))
 }
 
-/// What a configuration file calls the keys of an argument.
+/// The names of an argument's keys in a configuration file.
 const FILE_KEYS: [(&str, &str); 3] =
     [("file_name", "fileName"), ("save_interval", "saveInterval"), ("time_format", "timeFormat")];
 
@@ -73,12 +73,12 @@ impl Default for CsvConfig {
 }
 
 impl CsvConfig {
-    /// The configuration file, over it the environment, over it the argument.
+    /// The environment overrides the configuration file, and the argument overrides both.
     fn consolidate(argument: Option<&str>, context: &OutputContext) -> Result<Self, String> {
         let mut config = Self::default();
         let collector = context.collectors.and_then(|collectors| collectors.get("csv"));
         for (name, value) in collector.and_then(|c| c.as_object()).into_iter().flatten() {
-            // The file has names of its own, and others mean nothing there.
+            // The configuration file has its own names; others have no meaning there.
             let Some((_, key)) = FILE_KEYS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) else {
                 continue;
             };
@@ -260,7 +260,7 @@ impl Output for CsvOutput {
     }
 }
 
-/// `k=v&k=v`, the last key first as the reference has it.
+/// `k=v&k=v`; the last key comes first, as in the reference.
 fn pairs<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     let mut pairs: Vec<_> = pairs.map(|(key, value)| format!("{key}={value}")).collect();
     pairs.reverse();
@@ -299,7 +299,7 @@ fn push_value(out: &mut Vec<u8>, value: f64) {
     }
 }
 
-/// Quoted where it has to be.
+/// Quoted if necessary.
 fn push_field(line: &mut String, field: &str) {
     let quoted = field.contains(['"', ',', '\n', '\r']) || field.starts_with([' ', '\t']) || field == "\\.";
     if quoted {

@@ -8,7 +8,7 @@ use senary_words::remedy::explained;
 
 use crate::writable::Writable;
 
-/// Written through when it has grown to this.
+/// The buffer is written when it has grown to this size.
 const BUFFER: usize = 64 * 1024;
 
 /// Text on its way to a file or to standard output.
@@ -54,7 +54,7 @@ impl LineFile {
         if self.buffer.len() < BUFFER { Ok(()) } else { self.write() }
     }
 
-    /// Writes everything so far. A compressed file keeps some of it back until it is closed.
+    /// Writes everything so far. The compressor holds some of it back until the file is closed.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.write()?;
         match &mut self.to {

@@ -1,5 +1,5 @@
-//! Sending to something that may be slow or away, such as a server: what waits to be sent is bounded, a thread sends it, a
-//! batch per period, and whoever hands something over never waits. What is lost is counted.
+//! Sending to something that may be slow or down, such as a server. The waiting items are bounded, a thread sends one
+//! batch per period, and the caller never waits. Losses are counted.
 
 use std::io;
 use std::sync::{Arc, MutexGuard};
@@ -11,21 +11,21 @@ use crate::monitor::Monitor;
 /// At most this many different errors are reported; an answer of a server may have anything in it.
 const MAX_REPORTED: usize = 10;
 
-/// What sends. It lives on the pusher's thread.
+/// The sender, which lives on the pusher's thread.
 pub trait Push: Send + 'static {
     type Item: Send + 'static;
 
     /// How much an item counts: against the limit, and when it is lost.
     fn weight(item: &Self::Item) -> u64;
 
-    /// What has to be taken all the same of an item that found no room, for example because later items build on it. It
-    /// counts nothing.
+    /// The part of an item without room that must be kept anyway, for example because later items depend on it. It has
+    /// no weight.
     fn remainder(_dropped: Self::Item) -> Option<Self::Item> {
         None
     }
 
-    /// Takes what has come since the last time, in its order; items that weigh `dropped` found no room. The answer is how
-    /// much of all this is lost for good, whatever becomes of the rest.
+    /// Takes the items since the last time, in order; items of the weight `dropped` found no room. Returns how much of
+    /// all this is lost for good, whether or not the rest can be sent.
     fn take(&mut self, items: Vec<Self::Item>, dropped: u64) -> u64;
 
     /// Sends what was taken and is not sent yet. It may be called again if it fails, but not after an error of the kind
@@ -35,12 +35,12 @@ pub trait Push: Send + 'static {
     /// Forgets what was taken: it is not sent any more.
     fn give_up(&mut self);
 
-    /// Sends what belongs at the very end. Nothing comes after this.
+    /// Sends what has to come last. Nothing comes after this.
     fn close(&mut self) -> io::Result<()> {
         Ok(())
     }
 
-    /// Says what went wrong. It is called once for each error, and for a few errors only.
+    /// Reports an error. It is called once for each error, and for a few errors only.
     fn report(&mut self, error: &io::Error);
 }
 
@@ -49,14 +49,14 @@ pub trait Push: Send + 'static {
 pub struct Pace {
     /// How often it sends.
     pub period: Duration,
-    /// How much may wait at a time, in what items weigh.
+    /// The greatest weight that may wait.
     pub limit: u64,
     /// How often it tries to send the same, and how long it waits before it tries again.
     pub tries: u32,
     pub pause: Duration,
 }
 
-/// Sends what it is given, on a thread of its own, until it is dropped.
+/// Sends items on its own thread, until it is dropped.
 pub struct Pusher<P: Push> {
     shared: Arc<Monitor<State<P::Item>>>,
     limit: u64,
@@ -64,10 +64,10 @@ pub struct Pusher<P: Push> {
 
 struct State<T> {
     items: Vec<T>,
-    /// What they weigh, and what those weigh that found no room.
+    /// The weight of the items, and the weight of those that found no room.
     waiting: u64,
     dropped: u64,
-    /// What is being sent, and what did not arrive.
+    /// The weight that is being sent, and the weight that did not arrive.
     under_way: u64,
     lost: u64,
     /// Pushes that were asked for, and those that were made.
@@ -75,7 +75,7 @@ struct State<T> {
     made: u64,
     /// Whether the last push that was asked for is the very last.
     closing: bool,
-    /// Nobody waits for the thread any more.
+    /// The pusher is gone.
     abandoned: bool,
 }
 
@@ -104,7 +104,7 @@ impl<P: Push> Pusher<P> {
         Ok(Self { shared, limit })
     }
 
-    /// Hands an item over, without waiting. False if there was no room for it.
+    /// Adds an item without waiting. False if there was no room for it.
     pub fn push(&self, item: P::Item) -> bool {
         let weight = P::weight(&item);
         let mut state = self.shared.lock();
@@ -119,8 +119,8 @@ impl<P: Push> Pusher<P> {
         has_room
     }
 
-    /// Sends what waits, at once, and gives back how much has not arrived, now or earlier. It waits for that until the
-    /// deadline at most; what is on its way by then counts as lost.
+    /// Sends at once what waits, and returns how much has not arrived so far. It waits until the deadline at most; what
+    /// is still on its way then counts as lost.
     pub fn flush(&self, deadline: Instant) -> u64 {
         self.push_now(deadline, false)
     }
@@ -130,14 +130,14 @@ impl<P: Push> Pusher<P> {
         self.push_now(deadline, true)
     }
 
-    /// Lets the thread begin with what [`close`](Self::close) waits for.
+    /// Lets the thread begin the last push, which [`close`](Self::close) waits for.
     pub fn begin_to_close(&self) {
         drop(self.ask(true));
     }
 
     fn ask(&self, closing: bool) -> MutexGuard<'_, State<P::Item>> {
         let mut state = self.shared.lock();
-        // The thread answers nothing after the last push.
+        // After the last push the thread does nothing more.
         if !state.closing {
             state.asked += 1;
             state.closing = closing;
@@ -218,7 +218,7 @@ impl<P: Push> Sender<P> {
         Some(Due { items, dropped, all, asked: state.asked, closing: state.closing })
     }
 
-    /// Sends this, and gives back how much of it is lost.
+    /// Sends these items, and returns how much of them is lost.
     fn push_all(&mut self, items: Vec<P::Item>, dropped: u64, all: u64) -> u64 {
         let lost = self.push.take(items, dropped);
         if self.has_sent() {
@@ -240,7 +240,7 @@ impl<P: Push> Sender<P> {
         false
     }
 
-    /// Waits before another try. False if nobody waits for that any more.
+    /// Waits before another try. False if the pusher is gone.
     fn has_paused(&self) -> bool {
         let until = Instant::now() + self.pace.pause;
         !self.shared.wait_while_until(until, |state| !state.abandoned).abandoned

@@ -1,8 +1,8 @@
 //! `--out statsd` and `--out datadog`: samples as datagrams to a StatsD server, over UDP or a Unix socket.
 //! (<https://docs.datadoghq.com/developers/dogstatsd/datagram_shell/>)
 //!
-//! A Counter, a Rate and a check are counts, which are summed up for each datagram; a Gauge is its latest value; each value of a
-//! Trend is sent. What the system takes counts as arrived: nobody learns whether a datagram does.
+//! A Counter, a Rate and a check are counts, which are summed up for each datagram; a Gauge is its latest value; each
+//! value of a Trend is sent. What the system accepts counts as arrived: it is never known whether a datagram arrives.
 
 use std::fmt::Write;
 use std::io;
@@ -20,11 +20,11 @@ use crate::ledger::Ledger;
 use crate::output::{Backlog, CreateError, Output, OutputContext, Urgency};
 use crate::settings::{self, Set, Setting, SettingHelp, boolean, list, period, read, read_argument, whole};
 
-/// What a datagram may have in a network whose packets are of the usual size, and over a Unix socket.
+/// The size of a datagram that fits into the usual packets of a network, and over a Unix socket.
 const UDP_BYTES: usize = 1432;
 const UNIX_BYTES: usize = 8192;
 
-/// Text that waits for the next flush is sent before it gets longer than this.
+/// Text that waits for the next flush is sent before it becomes longer than this.
 const MAX_WAITING: usize = 4 << 20;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,7 +181,7 @@ fn create(
     }))
 }
 
-/// Where datagrams go. Nothing here waits.
+/// Where datagrams go. Sending never waits.
 enum Agent {
     Udp(UdpSocket),
     Unix(UnixDatagram, String),
@@ -197,7 +197,7 @@ impl Agent {
         }
         let addr = addr.strip_prefix("udp://").unwrap_or(addr);
         let addresses: Vec<_> = addr.to_socket_addrs()?.collect();
-        // Servers of StatsD listen on IPv4 for the most part, and a datagram does not find out.
+        // Most StatsD servers listen on IPv4, and datagrams give no error if nothing listens.
         let to = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
         let to = to.ok_or_else(|| io::Error::other("the name has no address"))?;
         let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
@@ -237,7 +237,7 @@ struct StatsD {
     last_error: String,
 }
 
-/// What lines of a series have besides the value.
+/// The parts of a series' lines that do not change.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Line {
     kind: Kind,

@@ -1,6 +1,6 @@
-//! The order of names, as readers expect it and as Unicode collation has it: letters by the alphabet, whatever their case
-//! and accents; only between names that are otherwise the same, plain letters come before accented ones, and small ones before
-//! capitals. Blanks come first, then punctuation, symbols, digits.
+//! The order of names that readers expect, which is that of Unicode collation: letters are in alphabetical order,
+//! whatever their case and accents. Only for names that are otherwise the same, plain letters come before accented
+//! ones, and small letters before capitals. Spaces come first, then punctuation, symbols, digits.
 
 use std::cmp::Ordering;
 
@@ -19,7 +19,7 @@ pub fn compare(a: &str, b: &str) -> Ordering {
         .then_with(|| a.cmp(b))
 }
 
-/// Of each sign its kind and its place among its kind, for a letter the small one.
+/// The kind of a character and its place among that kind; for a letter, of the small letter.
 fn letters(text: &str) -> impl Iterator<Item = (u8, usize, char)> {
     let signs = text.nfd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase);
     signs.map(|c| match c {

@@ -51,7 +51,7 @@ impl Summary {
 
     /// What `handleSummary()` receives with `--new-machine-readable-summary`.
     ///
-    /// Beyond the reference's, trends carry every statistic that `summaryTrendStats` asks for.
+    /// In addition to the reference's, trends have every statistic that `summaryTrendStats` names.
     pub fn machine_readable(&self) -> Value {
         let listed =
             self.metrics.iter().filter(|metric| !matches!(&*metric.name, "checks" | "group_duration"));
@@ -87,7 +87,7 @@ impl Summary {
                     flat.insert("value".to_owned(), rate);
                 }
                 if !metric.thresholds.is_empty() {
-                    // The old format says which were crossed.
+                    // The old format says which thresholds were crossed.
                     flat.insert("thresholds".to_owned(), thresholds(metric, |ok| Value::Bool(!ok)));
                 }
                 Value::Object(flat)
@@ -161,7 +161,7 @@ fn described(metric: &Metric) -> Value {
     json!({ "name": metric.name, "type": metric.kind.as_str(), "contains": metric.contains.as_str(), "values": values })
 }
 
-/// Nothing out of nothing is 0.
+/// The share of 0 in 0 is 0.
 fn rate_of(part: u64, whole: u64) -> Value {
     number::json(part as f64 / whole.max(1) as f64)
 }
@@ -203,7 +203,7 @@ fn group(of: &Group) -> Value {
     })
 }
 
-/// As the old export has it: what is in a group, by name.
+/// The content of a group by name, as in the old export.
 fn keyed_group(of: &Group) -> Value {
     json!({
         "name": of.name,

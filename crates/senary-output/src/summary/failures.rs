@@ -1,6 +1,6 @@
 //! The section `WHAT WENT WRONG`, and `failures` in the summary's data.
 //!
-//! The most telling failure comes first, so that the first line names the cause of a run that failed.
+//! The most likely cause comes first, so that the first line explains a failed run.
 
 use jiff::Timestamp as Time;
 use senary_metrics::failures::Occurrences;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::number;
 
-/// Failures that the text shows; the data has all of them.
+/// The text shows at most this many failures; the data has all of them.
 const MAX_SHOWN: usize = 20;
 
 /// What went wrong in a run, and when the run began.
@@ -21,7 +21,7 @@ pub struct WhatWentWrong {
     pub folder: String,
 }
 
-/// One failure as the text tells it.
+/// One failure, as the text shows it.
 pub(super) struct Told {
     pub what: String,
     /// Where and when.
@@ -29,7 +29,7 @@ pub(super) struct Told {
 }
 
 impl WhatWentWrong {
-    /// The failures, the most telling first; then how many are not shown.
+    /// The failures, with the most likely cause first, and how many are not shown.
     pub(super) fn told(&self) -> Vec<Told> {
         let sorted = self.failures.by_weight();
         let shown = sorted.iter().take(MAX_SHOWN).map(|failure| Told {
@@ -65,7 +65,7 @@ impl WhatWentWrong {
 
     fn since_start(&self, at: Timestamp) -> String {
         let nanos = at.0.saturating_sub(self.started.map_or(at.0, |started| started.0)).max(0);
-        // A microsecond more or less says nothing here.
+        // Differences of a microsecond do not matter here.
         number::duration((nanos / 1_000_000) as f64)
     }
 

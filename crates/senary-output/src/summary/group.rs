@@ -50,7 +50,7 @@ impl Group {
         id(&self.path)
     }
 
-    /// The group of a path below this one; it and those above it are added where missing.
+    /// The group of a path below this one; it and the groups above it are added if they are missing.
     fn at(&mut self, path: &str) -> &mut Self {
         let mut group = self;
         for (name, path) in steps(path) {

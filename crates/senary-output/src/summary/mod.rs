@@ -1,7 +1,7 @@
-//! What is said at the end of a run, and what `handleSummary()` and `--summary-export` are given.
+//! The summary at the end of a run: its text, and the data for `handleSummary()` and `--summary-export`.
 //!
-//! `data` makes the JSON documents, `text` the default text, `save` writes what a script wants written. All of
-//! it is made of finished [`Results`]; who prints it and when is the binary's business.
+//! `data` makes the JSON documents, `text` the default text, `save` writes what a script wants written. All of it is
+//! made from the final [`Results`]; the binary decides when it is printed.
 
 mod collation;
 mod data;
@@ -36,7 +36,7 @@ pub struct SummaryOptions {
     pub trend_stats: Vec<TrendStat>,
     /// `summaryTimeUnit`.
     pub time_unit: Option<TimeUnit>,
-    /// `--no-color`, which scripts are told.
+    /// `--no-color`, which scripts can read.
     pub no_color: bool,
     /// Whether the text is coloured.
     pub colored: bool,
@@ -48,9 +48,9 @@ pub struct SummaryOptions {
     pub script: String,
     /// The version the new machine-readable summary is marked with.
     pub version: String,
-    /// What speaks against the figures: shown at the end of the text, and nowhere else.
+    /// Remarks that put the figures in doubt. They are shown at the end of the text only.
     pub remarks: Vec<Remark>,
-    /// Why `--strict` takes the run for a failure; shown at the end of the text.
+    /// Why the run fails with `--strict`; shown at the end of the text.
     pub objections: Vec<String>,
 }
 
@@ -73,7 +73,7 @@ impl Default for SummaryOptions {
     }
 }
 
-/// Something that has to be known to judge the figures.
+/// A remark that readers need to judge the figures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remark {
     pub text: String,
@@ -88,7 +88,7 @@ pub struct Summary {
     metrics: Vec<Metric>,
     /// Checks and groups of the whole run.
     root: Group,
-    /// Checks in order of appearance, groups notwithstanding.
+    /// Checks in order of appearance, without regard to groups.
     checks: Vec<CheckLine>,
     parts: Vec<Breakdown>,
     /// Seconds.
@@ -116,7 +116,7 @@ enum Values {
     Trend { shown: Vec<(TrendStat, f64)>, all: Vec<(TrendStat, f64)> },
 }
 
-/// What came of one check.
+/// The result of one check.
 #[derive(Clone, Debug)]
 struct CheckLine {
     name: String,
@@ -139,7 +139,7 @@ impl Summary {
         let evaluate = |found: Vec<senary_metrics::engine::MetricResult>| -> Vec<Metric> {
             let found = found.into_iter().map(|metric| Metric::new(metric, &options.trend_stats, duration));
             let mut metrics: Vec<_> = found.collect();
-            // Sub-metrics follow their parent, wherever the brace would sort.
+            // Sub-metrics follow their parent, even if the brace would be sorted elsewhere.
             metrics.sort_by(Metric::compare);
             metrics
         };
@@ -179,12 +179,12 @@ impl Summary {
         }
     }
 
-    /// Something more went wrong.
+    /// Adds further failures.
     pub fn note_failures(&mut self, failures: &senary_metrics::Failures) {
         self.wrong.failures.merge(failures);
     }
 
-    /// The same with what went wrong in the run.
+    /// The same summary with the failures of the run.
     pub fn with_failures(self, wrong: WhatWentWrong) -> Self {
         Self { wrong, ..self }
     }

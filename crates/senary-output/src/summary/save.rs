@@ -9,8 +9,8 @@ use crate::writable::Writable;
 #[error("Could not save some summary information:{}", .0.iter().map(|e| format!("\n\t- {e}")).collect::<String>())]
 pub struct SaveError(pub Vec<String>);
 
-/// Writes each content to its target: `stdout`, `stderr`, or else a file of that path, which is replaced.
-/// One that fails does not keep the others from being written.
+/// Writes each content to its target: `stdout`, `stderr`, or else a file of that path, which is replaced. If one fails,
+/// the others are still written.
 pub fn save(
     contents: &[(String, Vec<u8>)],
     stdout: &mut dyn Write,

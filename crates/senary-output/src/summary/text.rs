@@ -89,17 +89,17 @@ const CATEGORIES: [(&str, &[&str]); 6] = [
     ),
 ];
 
-/// Shown in another form: as lines of checks, and as groups.
+/// These are shown in another form: as lines of checks, and as groups.
 const NEVER_LISTED: [&str; 2] = ["checks", "group_duration"];
 
-/// Senary's own among the metrics of iterations. The reference's text has no lines for them, so they are listed only where a
-/// threshold names them.
+/// Senary's own among the metrics of iterations. The reference's text has no lines for them, so they are listed only if
+/// a threshold names them.
 const LISTED_IF_WATCHED: [&str; 2] = ["iterations_failed", "iterations_interrupted"];
 
-/// Said when the generator could not keep up with its own test.
+/// The heading if the generator could not keep up with its own test.
 pub const BOTTLENECK: &str = "the generator was the bottleneck: the figures above cannot be trusted";
 
-/// Said of a threshold that had nothing to judge.
+/// The text for a threshold without data.
 const NO_DATA: &str = "no data";
 
 /// Phases of a request, which compact summaries leave out.
@@ -137,8 +137,8 @@ impl Summary {
         text
     }
 
-    /// What went wrong, the most telling first. The marks of checks and thresholds are left to them: programs that read
-    /// the text count those.
+    /// The failures, with the most likely cause first. They do not use the marks of checks and thresholds, because
+    /// programs that read the text count those.
     fn failures(&self) -> String {
         let line = |failure: &Told| {
             let circumstances = self.paint(FAINT, &failure.circumstances);
@@ -148,7 +148,7 @@ impl Summary {
         format!("    {}\n{}\n\n\n", self.paint(BOLD, "WHAT WENT WRONG"), lines.join("\n"))
     }
 
-    /// What speaks against the figures above it.
+    /// Remarks that put the figures above in doubt.
     fn remarks(&self) -> Vec<String> {
         let mut block = format!("    {}", self.paint(RED, BOTTLENECK));
         for remark in &self.options.remarks {
@@ -158,7 +158,7 @@ impl Summary {
         vec![block]
     }
 
-    /// Why the run is a failure, though it would not be one without `--strict`.
+    /// Why the run fails with `--strict`, although it would not fail without it.
     fn objections(&self) -> Vec<String> {
         let line = |objection: &String| format!("    {} {objection}", self.mark(false));
         vec![self.options.objections.iter().map(line).collect::<Vec<_>>().join("\n")]
@@ -416,13 +416,13 @@ struct Row {
 }
 
 enum Cells {
-    /// The value itself, then what is said beside it.
+    /// The value itself, then the text next to it.
     Figures(String, Vec<String>),
     /// Name (with the equals sign) and value of each statistic.
     Stats(Vec<(String, String)>),
 }
 
-/// How wide the columns of a section are.
+/// The widths of the columns of a section.
 #[derive(Default)]
 struct Layout {
     name: usize,

@@ -49,7 +49,7 @@ impl TrendStat {
         })
     }
 
-    /// What the reference shows unless told otherwise.
+    /// The reference's default statistics.
     pub fn defaults() -> Vec<Self> {
         let percentile = |value: u8| Self::Percentile { written: value.to_string(), value: value.into() };
         vec![Self::Avg, Self::Min, Self::Med, Self::Max, percentile(90), percentile(95)]

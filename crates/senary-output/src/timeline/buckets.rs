@@ -1,4 +1,4 @@
-//! How many values there are of which magnitude. A bucket is at most a 32nd wide, so that a few hundred bytes hold the
+//! A histogram of the magnitudes of values. A bucket is at most a 32nd wide, so that a few hundred bytes hold the
 //! distribution of an interval.
 //!
 //! These histograms are for charts; the summary's percentiles come from the sinks of `senary-metrics`, which are exact, or

@@ -1,4 +1,4 @@
-//! What the samples of one series come to within one interval.
+//! The sum of the samples of one series within one interval.
 
 use senary_metrics::{MetricType, Timestamp};
 use serde::{Deserialize, Serialize};

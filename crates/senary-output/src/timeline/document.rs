@@ -1,6 +1,6 @@
-//! What others read of a time line: columns of numbers as JSON, whole or from where a reader has got to.
+//! A time line as JSON for readers: columns of numbers, all of them or those after a reader's position.
 //!
-//! The shapes are described in `docs/design/timeline.md`. Numbers have six digits: more is nothing that a chart could show.
+//! The shapes are described in `docs/design/timeline.md`. Numbers have six digits; a chart cannot show more.
 
 use std::io;
 
@@ -22,7 +22,7 @@ const EXPANSION: usize = 3;
 /// The percentiles of an interval, and of a total.
 const PERCENTILES: [f64; 5] = [50.0, 90.0, 95.0, 99.0, 99.9];
 
-/// How far a reader has got: what comes next begins here.
+/// The position of a reader, where the next part begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
     step: i64,

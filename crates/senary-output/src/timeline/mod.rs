@@ -1,9 +1,9 @@
 //! The run over time: for each metric, and for the parts of it that matter, what its samples come to in every interval.
 //!
-//! It is one consumer of samples among others. Intervals are a second long at first. When there are more of them than
-//! [`MAX_INTERVALS`], or they take more than [`MAX_BYTES`], two and two become one, so that the memory is bounded however
-//! long a run lasts; charts of a long run have no room for more points. Series beyond [`MAX_SERIES`] are left out and
-//! counted.
+//! It is a consumer of samples like the outputs. Intervals are a second long at first. When there are more of them than
+//! [`MAX_INTERVALS`], or they take more than [`MAX_BYTES`], pairs of them are merged, so that the memory is bounded
+//! however long a run lasts; charts of a long run have no room for more points. Series beyond [`MAX_SERIES`] are left
+//! out and counted.
 //!
 //! `buckets` holds distributions, `cell` an interval, `track` a series; `document` and `totals` are what others read.
 
@@ -44,16 +44,16 @@ const SECOND: i64 = 1_000_000_000;
 /// Tags whose values always have a series of their own: the code of an error, the worker of a figure about the generator.
 const TELLING_TAGS: [&str; 2] = ["error_code", "worker"];
 
-/// What counts connections: it is told apart by the target, whose host and port are these tags.
+/// The metric that counts connections has a series for each target, whose host and port are these tags.
 const CONNECTIONS: &str = "tcp_sockets";
 const TARGET_TAGS: [&str; 2] = ["host", "port"];
 
-/// What a time line has to know of a test.
+/// What a time line has to know about a test.
 #[derive(Clone, Debug)]
 pub struct TimelineConfig {
     pub registry: Registry,
     pub watched: WatchList,
-    /// Whether there are several scenarios, which are told apart then.
+    /// Whether there are several scenarios, which then have series of their own.
     pub by_scenario: bool,
 }
 
@@ -69,7 +69,7 @@ pub struct Timeline {
     step: i64,
     /// Intervals so far: up to the one of the latest sample.
     intervals: u32,
-    /// Parts that found no room.
+    /// The number of series that found no room.
     left_out: u64,
     max_bytes: usize,
 }
@@ -90,7 +90,7 @@ impl Timeline {
         }
     }
 
-    /// Says how to learn when the first interval begins. Samples before that are counted in it.
+    /// Sets the function that returns when the first interval begins. Samples before that are counted in it.
     pub fn begin_at(&mut self, start: impl Fn() -> Option<Timestamp> + Send + 'static) {
         self.start = Some(Box::new(start));
     }
@@ -99,7 +99,7 @@ impl Timeline {
         let mut routes = std::mem::take(&mut self.routes);
         routes.learn(batch, |series| self.route(series));
         for (route, sample) in routes.samples(batch) {
-            // A value that is no number has no place in a chart.
+            // NaN and infinity cannot be shown in a chart.
             if !sample.value.is_nan() {
                 let interval = self.interval(sample.time);
                 let value = sample.value.clamp(f64::MIN, f64::MAX);
@@ -111,7 +111,7 @@ impl Timeline {
         self.routes = routes;
     }
 
-    /// Adds a figure that is no sample: what the machine said of the generator at a moment.
+    /// Adds a figure that is not a sample, such as the generator's memory at a moment.
     pub fn note(
         &mut self,
         name: &str,
@@ -131,7 +131,7 @@ impl Timeline {
         }
     }
 
-    /// Closes the intervals that samples hardly come for any more, and keeps the memory within its bound.
+    /// Closes intervals for which hardly any samples will still come, and keeps the memory within its limit.
     pub fn settle(&mut self) {
         // The last but one is still open: workers deliver their samples a moment later.
         let open = self.intervals.saturating_sub(2);
@@ -275,7 +275,7 @@ impl Timeline {
             let target: Vec<_> = TARGET_TAGS.into_iter().filter_map(of).flatten().collect();
             ids.extend((!target.is_empty()).then(|| id(Part::Tag, target)));
         }
-        // What a threshold names is not there twice.
+        // A part that a threshold names is not listed twice.
         let named: Vec<_> =
             ids.iter().filter(|id| id.part == Part::Submetric).map(|id| id.tags.clone()).collect();
         ids.retain(|id| id.part == Part::Submetric || !named.contains(&id.tags));
@@ -283,7 +283,7 @@ impl Timeline {
         ids
     }
 
-    /// The place of a track; `None` if it is one too many.
+    /// The place of a track; `None` if there are too many.
     fn track(&mut self, id: TrackId, nature: Nature) -> Option<u32> {
         if let Some(at) = self.by_id.get(&id) {
             return Some(*at);
@@ -310,12 +310,12 @@ fn is_step(step: i64) -> bool {
     step >= SECOND && step % SECOND == 0 && (step / SECOND).count_ones() == 1
 }
 
-/// A time line that nobody has written.
+/// Why a time line cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the time line is damaged: its intervals are {0} ns long, which is no second times a power of two")]
 pub struct DamagedTimeline(i64);
 
-/// A time line as it is written down.
+/// A time line as it is stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Written {
     /// Nanoseconds of an interval.
@@ -350,7 +350,7 @@ impl SharedTimeline {
         Self(Arc::new(Mutex::new(Timeline::new(config))))
     }
 
-    /// What the pipeline hands samples to.
+    /// The output that gets samples from the pipeline.
     pub fn output(&self) -> Box<dyn Output> {
         Box::new(TimelineOutput(self.clone()))
     }

@@ -1,4 +1,4 @@
-//! What a metric, or a part of it, comes to in the whole run, for tables and for the curve of percentiles.
+//! The totals of a metric, or of a part of it, in the whole run, for tables and for the curve of percentiles.
 
 use senary_metrics::sink::{Sink, TrendSink};
 use serde_json::{Map, Value, json};

@@ -12,7 +12,7 @@ const OPEN: usize = 2;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TrackId {
     pub metric: String,
-    /// What the samples have in common beside the metric; empty for all of them. In the order written.
+    /// The tags that the samples have in common, in the order written; empty for all samples of the metric.
     pub tags: Vec<(String, String)>,
     pub part: Part,
 }
@@ -41,7 +41,7 @@ impl TrackId {
     }
 }
 
-/// What a metric is, as far as its charts need it.
+/// The properties of a metric that its charts need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Nature {
     pub kind: MetricType,
@@ -60,7 +60,7 @@ pub struct Track {
     closed: Vec<(u32, Cell)>,
     /// Samples that are in no closed cell yet, also of intervals that have one.
     open: Vec<(u32, OpenCell)>,
-    /// What all closed cells come to.
+    /// The total of all closed cells.
     total: Option<Cell>,
     bytes: usize,
 }
@@ -112,7 +112,7 @@ impl Track {
         }
     }
 
-    /// Makes one interval of two.
+    /// Merges pairs of intervals.
     pub(super) fn fold(&mut self) {
         self.close_before(u32::MAX);
         let mut folded: Vec<(u32, Cell)> = Vec::with_capacity(self.closed.len() / 2 + 1);
@@ -145,7 +145,7 @@ impl Track {
         cells
     }
 
-    /// What all samples come to; `None` before the first one.
+    /// The total of all samples; `None` before the first one.
     pub fn total(&self) -> Option<Cell> {
         let mut total = self.total.clone();
         for (_, open) in &self.open {

@@ -1,4 +1,5 @@
-//! The settings of the output: the configuration file, over it the environment, over it the URL behind `--out influxdb=`.
+//! The settings of the output: the environment overrides the configuration file, and the URL after `--out influxdb=`
+//! overrides both.
 
 use std::time::Duration;
 
@@ -74,7 +75,7 @@ pub(super) struct Config {
     pub(super) precision: Precision,
     pub(super) retention: String,
     pub(super) consistency: String,
-    /// What the user has said; [`fields`](Self::fields) knows the rest.
+    /// The user's settings; [`fields`](Self::fields) adds the rest.
     pub(super) fields: Option<Fields>,
     pub(super) organization: String,
     pub(super) bucket: Option<String>,
@@ -284,7 +285,7 @@ impl Config {
         Ok(config)
     }
 
-    /// The URL: whom to ask, as whom, for which database, and further settings as its parameters.
+    /// The URL has the server, user and password, the database, and further settings as parameters.
     fn take_url(&mut self, text: &str) -> Result<(), SettingError> {
         let url = parse(text)?;
         let mut fields = Vec::new();
@@ -300,7 +301,7 @@ impl Config {
             set_key(self, SETTINGS, "tagsAsFields", &fields.join(","))?;
         }
         self.take_user(&url);
-        // What is before the last part of the path is in front of the paths of the database.
+        // The path without its last part is a prefix for the paths of the database.
         let (prefix, db) = url.path().rsplit_once('/').unwrap_or_default();
         self.addr = address(&url, prefix);
         if !db.is_empty() {

@@ -1,7 +1,8 @@
 //! The line protocol: `name,tag=text value=1,field="text" 1795451192939094099`, one point a line.
 //!
-//! What the protocol cannot say is changed as little as possible, so that no point is refused: a line break becomes a blank,
-//! a backslash at the end of a name or of a tag's value is left out, and a tag called `time` is called `time_`.
+//! What the protocol cannot express is changed as little as possible, so that no point is refused: a line break becomes
+//! a space, a backslash at the end of a name or of a tag's value is left out, and a tag called `time` is called
+//! `time_`.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -16,7 +17,7 @@ const VALUE: &str = "value";
 /// A tag of this name is refused by the database.
 const TIME: &str = "time";
 
-/// What a tag is written as that is not to be a tag: a field of this type.
+/// The type of a field that replaces a tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FieldKind {
     Text,
@@ -115,8 +116,8 @@ impl Precision {
 
 /// Writes times so that no two points of a series have the same: the database would keep one of them.
 ///
-/// Series are kept per worker, and several workers may have the same one. So each worker has nanoseconds of its own: those that
-/// leave its number over when they are divided by the number of workers.
+/// Series are kept per worker, and several workers may have the same one. So each worker uses its own nanoseconds:
+/// those whose remainder after division by the number of workers is the worker's number.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Times {
     precision: Precision,
@@ -124,12 +125,12 @@ pub(super) struct Times {
 }
 
 impl Times {
-    /// For about so many workers; if there are more, two of them may meet.
+    /// For about this many workers; if there are more, two of them may use the same times.
     pub(super) fn new(precision: Precision, workers: usize) -> Self {
         Self { precision, workers: i64::try_from(workers).unwrap_or(1).max(1) }
     }
 
-    /// A coarser unit than nanoseconds is the user's choice, and so is what it costs.
+    /// With a coarser unit than nanoseconds, which is the user's choice, points may replace each other.
     fn of(&self, newest: &Cell<Newest>, worker: u32, time: i64) -> i64 {
         if self.precision != Precision::Nanoseconds {
             return time.div_euclid(self.precision.nanos());
@@ -176,7 +177,7 @@ impl SeriesText {
                 continue;
             }
             let value = value.trim_end_matches('\\');
-            // Names may have become the same; the database refuses a point that has one twice.
+            // Two names may have become the same; the database refuses a point with the same name twice.
             if value.is_empty() || written.contains(&name) {
                 continue;
             }

@@ -14,7 +14,7 @@ use crate::output::OutputContext;
 
 const METHOD: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
 
-/// The codes of gRPC that say the same may be taken later: too much to do, or not there at the moment.
+/// The gRPC codes for requests that may succeed later: the server is overloaded or unavailable at the moment.
 const PASSING: [u32; 3] = [RESOURCE_EXHAUSTED, ABORTED, UNAVAILABLE];
 const RESOURCE_EXHAUSTED: u32 = 8;
 const ABORTED: u32 = 10;
@@ -87,7 +87,7 @@ impl Receiver for Exporter {
             Protocol::Grpc => (self.call(body, within), "K6_OTEL_GRPC_EXPORTER_INSECURE"),
         };
         let answer = answer.map_err(|error| with_hint(error, variable))?;
-        // What cannot be read says nothing.
+        // A message that cannot be read is ignored.
         let refused = ExportResponse::decode(answer).ok().and_then(|response| response.partial_success);
         if let Some(refused) = refused.filter(|refused| refused.rejected_data_points > 0) {
             log::warn!(
@@ -105,7 +105,7 @@ impl Receiver for Exporter {
     }
 }
 
-/// TLS is the default, and most receivers on one's own machine do without.
+/// TLS is the default, but most receivers on the same machine do not use it.
 fn with_hint(error: SendError, variable: &str) -> SendError {
     if !error.reason.starts_with("TLS with ") {
         return error;
@@ -114,7 +114,7 @@ fn with_hint(error: SendError, variable: &str) -> SendError {
     SendError { reason, ..error }
 }
 
-/// What the receiver says: words of its own, as text or in a message.
+/// The receiver's error text, as plain text or in a message.
 fn told(answer: &Answer) -> String {
     let is_message = answer.headers.get("content-type").is_some_and(|kind| kind == "application/x-protobuf");
     let text = match Status::decode(answer.body.clone()) {

@@ -84,7 +84,7 @@ impl Counts {
         by
     }
 
-    /// Makes `2^by` buckets one.
+    /// Merges `2^by` buckets into one.
     fn merge_by(&mut self, by: i32) {
         let Some(offset) = (!self.counts.is_empty()).then_some(self.offset >> by) else { return };
         let mut merged = Vec::with_capacity((self.counts.len() >> by) + 2);

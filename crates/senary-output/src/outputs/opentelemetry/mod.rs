@@ -1,4 +1,4 @@
-//! `--out opentelemetry`: the totals of every time series, to whatever takes OTLP.
+//! `--out opentelemetry`: the totals of every time series, for every receiver of OTLP.
 //! (<https://grafana.com/docs/k6/latest/results-output/real-time/opentelemetry/>)
 
 mod config;
@@ -25,7 +25,7 @@ use crate::ledger::Ledger;
 use crate::output::{Backlog, CreateError, Output, OutputContext, Urgency};
 use crate::settings::{SettingHelp, help};
 
-/// How often the output takes in samples, unless it sends more often. All the time is no use.
+/// How often the output takes in samples, unless it sends more often. More often would only cost time.
 const TICK: Duration = Duration::from_millis(200);
 const MIN_TICK: Duration = Duration::from_millis(10);
 
@@ -65,7 +65,7 @@ pub(crate) fn create(
 
 struct OtelOutput {
     config: Config,
-    /// What is noted of each request is which samples are in it.
+    /// The note of each request says which samples it contains.
     delivery: Delivery<Vec<(usize, u64)>>,
     ledger: Arc<Ledger>,
     streams: Streams,
@@ -87,7 +87,7 @@ impl OtelOutput {
         }
     }
 
-    /// Takes in what became of requests, and gives back why the last one that did not arrive did not.
+    /// Takes in the outcomes of requests, and returns the error of the last one that did not arrive.
     fn account(&mut self, settled: Vec<Settled<Vec<(usize, u64)>>>) -> Option<String> {
         let mut failure = None;
         for Settled { note: covered, result, .. } in settled {
@@ -159,7 +159,7 @@ impl Output for OtelOutput {
     }
 }
 
-/// What the metrics are about: the service, and what the SDKs add of themselves.
+/// The resource that the metrics describe: the service, and what the SDKs add.
 fn resource(config: &Config) -> Resource {
     let mut attributes = vec![
         text("service.name", &config.service_name),

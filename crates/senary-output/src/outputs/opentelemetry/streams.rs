@@ -12,8 +12,8 @@ use super::messages::{
     KeyValue, Metric, Number, NumberPoint, Sum, Temporality, text,
 };
 
-/// Series beyond these are added up in one per metric, which has an attribute that says so: a test that puts ever new values
-/// into its tags must not take ever more memory.
+/// Series beyond this number are added up in one per metric, which has an attribute that says so. So a test that keeps
+/// putting new values into its tags does not take more and more memory.
 const MAX_STREAMS: usize = 50_000;
 
 /// The attribute of that series, as the specification of the SDKs names it.
@@ -22,7 +22,7 @@ const OVERFLOW: &str = "otel.metric.overflow";
 /// The attribute that tells the two counts of a Rate apart.
 const CONDITION: &str = "condition";
 
-/// A request has so many points at most: collectors take 4 MB.
+/// The greatest number of points in a request: collectors accept 4 MB.
 const POINTS: usize = 2_000;
 
 /// Everything that was counted.
@@ -55,7 +55,7 @@ struct Stream {
     total: Total,
     /// Samples that are in the total, from the start of the test.
     samples: u64,
-    /// How many of them were in the last export, and of how many it is known what became of them.
+    /// How many of them were in the last export, and for how many the outcome is known.
     exported: u64,
     settled: u64,
 }
@@ -157,8 +157,8 @@ impl Streams {
         place
     }
 
-    /// Gives what is to be sent at a time, in parts that are not too large. Totals that count from export to export begin
-    /// anew.
+    /// Gives what is to be sent at a time, in parts that are not too large. Totals that count from export to export
+    /// start again.
     pub(super) fn export(&mut self, time: u64, mut give: impl FnMut(Part)) {
         let is_delta = self.kind.temporality == Temporality::Delta;
         let mut part = Part::default();
@@ -201,7 +201,7 @@ impl Streams {
         }
     }
 
-    /// Of how many samples of a part it was not known before what became of them. From now on it is.
+    /// Marks the samples of a part as settled, and returns how many of them were not settled before.
     pub(super) fn settle(&mut self, covered: &[(usize, u64)]) -> u64 {
         let mut news = 0;
         for (place, samples) in covered {
@@ -231,7 +231,7 @@ impl Part {
     }
 }
 
-/// What the message of a metric is.
+/// The kind of message of a metric.
 struct Shape {
     kind: MetricType,
     temporality: Temporality,

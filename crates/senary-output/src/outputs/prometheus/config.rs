@@ -30,7 +30,7 @@ pub(super) struct Config {
     pub sigv4_secret_key: String,
 }
 
-/// What values of trends are about.
+/// Which samples the values of trends cover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TrendWindow {
     /// All samples since the start of the test.

@@ -1,4 +1,4 @@
-//! Labels: the tags of a series as Prometheus takes them.
+//! Labels: the tags of a series in the form that Prometheus accepts.
 
 use std::sync::Once;
 

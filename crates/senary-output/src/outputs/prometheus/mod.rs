@@ -1,9 +1,9 @@
 //! `--out experimental-prometheus-rw`: totals of every series, written to a server of Prometheus by its remote write protocol
 //! 1.0. (<https://grafana.com/docs/k6/latest/results-output/real-time/prometheus-remote-write/>)
 //!
-//! Every push has the series that got samples since they last arrived. Their values count from the start of the test, so a
-//! push that fails takes nothing with it: the next one has all of it. `series` adds up, `config` says where to and how,
-//! `wire` writes the messages, and this file decides what is sent when.
+//! Every push has the series that got samples since they last arrived. Their values count from the start of the test,
+//! so nothing is lost with a push that fails: the next one contains everything. `series` adds up, `config` says where
+//! to and how, `wire` writes the messages, and this file decides what is sent when.
 
 mod config;
 mod label;
@@ -33,10 +33,10 @@ use crate::settings::SettingHelp;
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A request has so many time series at most; servers limit the size of one.
+/// The greatest number of time series in a request: servers limit the size of requests.
 const SERIES_PER_REQUEST: usize = 2_000;
 
-/// How often the types and units of metrics are told again.
+/// How often the types and units of metrics are sent again.
 const METADATA_EVERY: Duration = Duration::from_secs(60);
 
 /// The names under which the configuration file may have settings.
@@ -69,7 +69,7 @@ pub(crate) fn create(
     }))
 }
 
-/// A URL as it may be shown: a password may stand in front of its host.
+/// A URL in a form that may be shown: without the password before its host.
 fn without_user(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
     let host_ends = rest.find('/').unwrap_or(rest.len());
@@ -92,7 +92,7 @@ struct Prometheus {
     said_slow: bool,
 }
 
-/// Which metrics the server was told the types of, and when.
+/// The metrics whose types were sent to the server, and when.
 struct Metadata {
     told: usize,
     at: Instant,

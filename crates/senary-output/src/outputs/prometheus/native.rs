@@ -41,7 +41,7 @@ impl Native {
     pub(super) fn add(&mut self, value: f64) {
         self.count += 1;
         self.sum += value;
-        // What is no number has no place, and no bucket has a bound beyond the largest number.
+        // NaN belongs to no bucket, and no bucket ends beyond the largest number.
         if value.is_nan() || value.abs() <= ZERO_THRESHOLD {
             self.zeros += 1;
         } else {

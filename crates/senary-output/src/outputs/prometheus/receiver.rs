@@ -1,4 +1,4 @@
-//! The server that takes the writes: how it is asked, and the words for what it answers.
+//! The server that takes the writes: how requests are sent, and the texts for its answers.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +10,7 @@ use crate::delivery::{Bytes, Receiver, SendError};
 use crate::endpoint::{Endpoint, basic, client_certificate};
 use crate::output::OutputContext;
 
-/// What every request says of itself.
+/// The headers of every request.
 const HEADERS: [(&str, &str); 4] = [
     ("User-Agent", concat!("senary/", env!("CARGO_PKG_VERSION"))),
     ("Content-Type", "application/x-protobuf"),

@@ -1,4 +1,4 @@
-//! The books of all series: what their samples add up to, and how much of it the server has.
+//! All series: their totals, and how much of these the server has.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use senary_metrics::sink::TrendSink;
@@ -16,7 +16,7 @@ use crate::ledger::Ledger;
 /// Values of a trend that are kept exactly, for each series; further ones are known to a thousandth.
 const EXACT_VALUES: usize = 4096;
 
-/// At most so many series are kept: a test that puts ever new values into its tags takes no memory without end.
+/// At most this many series are kept, so that a test that keeps putting new values into its tags takes bounded memory.
 const MAX_SERIES: usize = 100_000;
 
 const TOO_MANY: &str = "there were more than 100000 different time series";
@@ -28,12 +28,12 @@ pub(super) struct Book {
     known: FxHashMap<(MetricId, Labels), usize>,
     /// Where the series of each producer are; `None` for those that are too many.
     places: SeriesMap<Option<usize>>,
-    /// The metrics that were seen, by their names over there.
+    /// The metrics that were seen, by their names in Prometheus.
     families: Vec<Family>,
     described: FxHashSet<MetricId>,
 }
 
-/// What becomes of trends.
+/// How trends are sent.
 struct How {
     stats: Vec<Stat>,
     schema: Option<i8>,
@@ -61,13 +61,13 @@ enum Value {
     Native(Native),
 }
 
-/// What of a series is in a push.
+/// The part of a series that a push contains.
 #[derive(Debug)]
 pub(super) struct Seen {
     series: usize,
-    /// So many samples it had.
+    /// The number of its samples.
     samples: u64,
-    /// What a trend of an interval comes back to, should the push fail.
+    /// The previous values of an interval's trend, in case the push fails.
     window: Option<TrendSink>,
 }
 
@@ -114,7 +114,7 @@ impl Book {
         ledger.lost(too_many, TOO_MANY);
     }
 
-    /// The metrics that were seen so far, by their names over there.
+    /// The metrics that were seen so far, by their names in Prometheus.
     pub(super) fn families(&self) -> &[Family] {
         &self.families
     }
@@ -161,7 +161,7 @@ impl Book {
         Seen { series: place, samples: series.samples, window: series.begin_window(self.how.window) }
     }
 
-    /// Says that a series has ended.
+    /// Writes that a series has ended.
     pub(super) fn write_stale(&mut self, place: usize, time: i64, request: &mut WriteRequest) {
         let series = &mut self.series[place];
         let time = series.sent.map_or(time, |sent| time.max(sent + 1));

@@ -6,7 +6,7 @@ use super::native::{Buckets, Native, Spans};
 /// The value that says that a series has ended.
 const STALE: u64 = 0x7ff0_0000_0000_0002;
 
-/// A metric as the server is told of it.
+/// A metric as it is described to the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Family {
     pub name: String,
