@@ -182,8 +182,6 @@ enum {
     JS_CLASS_PROMISE_RESOLVE_FUNCTION,  /* u.promise_function_data */
     JS_CLASS_PROMISE_REJECT_FUNCTION,   /* u.promise_function_data */
     JS_CLASS_ASYNC_FUNCTION,            /* u.func */
-    JS_CLASS_ASYNC_FUNCTION_RESOLVE,    /* u.async_function_data */
-    JS_CLASS_ASYNC_FUNCTION_REJECT,     /* u.async_function_data */
     JS_CLASS_ASYNC_FROM_SYNC_ITERATOR,  /* u.async_from_sync_iterator_data */
     JS_CLASS_ASYNC_GENERATOR_FUNCTION,  /* u.func */
     JS_CLASS_ASYNC_GENERATOR,   /* u.async_generator_data */
@@ -1007,11 +1005,21 @@ typedef struct JSAsyncFunctionState {
     JSStackFrame frame;
 } JSAsyncFunctionState;
 
+/* Senary: one for both outcomes */
+typedef struct JSPromiseReactionData {
+    struct list_head link; /* JSPromiseData.promise_reactions */
+    JSValue resolving_funcs[2];
+    JSValue handlers[2]; /* 0=fulfill, 1=reject */
+} JSPromiseReactionData;
+
 /* XXX: could use an object instead to avoid the
    JS_TAG_ASYNC_FUNCTION tag for the GC */
 typedef struct JSAsyncFunctionData {
     JSGCObjectHeader header; /* must come first */
-    JSValue resolving_funcs[2];
+    JSValue promise; /* Senary: settled without resolving functions */
+    /* Senary: in the list of the promise that is awaited. Its first handler is
+       the function itself, its others are undefined */
+    JSPromiseReactionData awaits;
     bool is_active; /* true if the async function state is valid */
     JSAsyncFunctionState func_state;
 } JSAsyncFunctionData;
@@ -1204,7 +1212,6 @@ struct JSObject {
         struct JSProxyData *proxy_data; /* JS_CLASS_PROXY */
         struct JSPromiseData *promise_data; /* JS_CLASS_PROMISE */
         struct JSPromiseFunctionData *promise_function_data; /* JS_CLASS_PROMISE_RESOLVE_FUNCTION, JS_CLASS_PROMISE_REJECT_FUNCTION */
-        struct JSAsyncFunctionData *async_function_data; /* JS_CLASS_ASYNC_FUNCTION_RESOLVE, JS_CLASS_ASYNC_FUNCTION_REJECT */
         struct JSAsyncFromSyncIteratorData *async_from_sync_iterator_data; /* JS_CLASS_ASYNC_FROM_SYNC_ITERATOR */
         struct JSAsyncGeneratorData *async_generator_data; /* JS_CLASS_ASYNC_GENERATOR */
         struct { /* JS_CLASS_BYTECODE_FUNCTION: 12/24 bytes */
@@ -1506,10 +1513,6 @@ static JSValue js_call_generator_function(JSContext *ctx, JSValueConst func_obj,
                                           JSValueConst this_obj,
                                           int argc, JSValueConst *argv,
                                           int flags);
-static void js_async_function_resolve_finalizer(JSRuntime *rt,
-                                                JSValueConst val);
-static void js_async_function_resolve_mark(JSRuntime *rt, JSValueConst val,
-                                           JS_MarkFunc *mark_func);
 static JSValue JS_EvalInternal(JSContext *ctx, JSValueConst this_obj,
                                const char *input, size_t input_len,
                                const char *filename, int line, int flags, int scope_idx);
@@ -1531,6 +1534,12 @@ static __exception int perform_promise_then(JSContext *ctx,
                                             JSValueConst promise,
                                             JSValueConst *resolve_reject,
                                             JSValueConst *cap_resolving_funcs);
+static __exception int js_promise_await(JSContext *ctx, JSValueConst promise,
+                                        JSAsyncFunctionData *waiter);
+static JSValue js_promise_new_pending(JSContext *ctx, JSValueConst new_target);
+static JSValue js_async_function_job(JSContext *ctx, int argc, JSValueConst *argv);
+void JS_SettlePromise(JSContext *ctx, JSValueConst promise, bool is_reject,
+                      JSValueConst resolution);
 static JSValue js_promise_resolve(JSContext *ctx, JSValueConst this_val,
                                   int argc, JSValueConst *argv, int magic);
 static JSValue js_promise_then(JSContext *ctx, JSValueConst this_val,
@@ -1939,6 +1948,10 @@ static void js_arena_free(JSRuntime *rt, void *ptr)
                      &rt->shared->arena_state.free_arena_list[block_size_idx]);
         ar->n_used_blocks--;
         if (unlikely(ar->n_used_blocks == 0)) {
+            /* Senary: the only one with room stays, for the next block of this
+               size would have to lay it out anew */
+            if (ar->free_link.next == ar->free_link.prev)
+                return;
             list_del(&ar->link);
             list_del(&ar->free_link);
             list_add(&ar->link, &rt->shared->free_arenas);
@@ -6114,6 +6127,8 @@ static no_inline int resize_properties(JSContext *ctx, JSShape **psh,
 
     sh = *psh;
     new_size = max_int(count, sh->prop_size * 3 / 2);
+    if (sh->prop_size == 0) /* Senary: see js_new_intrinsic_object */
+        new_size = max_int(count, JS_PROP_INITIAL_SIZE);
     /* Reallocate prop array first to avoid crash or size inconsistency
        in case of memory allocation failure */
     if (p) {
@@ -6417,8 +6432,10 @@ static JSValue JS_NewObjectFromShape(JSContext *ctx, JSShape *sh, JSClassID clas
     p->first_weak_ref = NULL;
     p->u.opaque = NULL;
     p->shape = sh;
-    p->prop = js_malloc(ctx, sizeof(JSProperty) * sh->prop_size);
-    if (unlikely(!p->prop)) {
+    p->prop = NULL;
+    if (sh->prop_size != 0) /* Senary: see js_new_intrinsic_object */
+        p->prop = js_malloc(ctx, sizeof(JSProperty) * sh->prop_size);
+    if (unlikely(!p->prop && sh->prop_size != 0)) {
         js_free(ctx, p);
     fail:
         if (props) {
@@ -7454,6 +7471,9 @@ static void js_free_value_rt(JSRuntime *rt, JSValue v)
     case JS_TAG_MODULE:
         abort(); /* never freed here */
         break;
+    case JS_TAG_ASYNC_FUNCTION:
+        js_async_function_free0(rt, JS_VALUE_GET_PTR(v));
+        break;
     case JS_TAG_BIG_INT:
         {
             JSBigInt *p = JS_VALUE_GET_PTR(v);
@@ -7508,6 +7528,7 @@ void JS_MarkValue(JSRuntime *rt, JSValueConst val, JS_MarkFunc *mark_func)
         switch(JS_VALUE_GET_TAG(val)) {
         case JS_TAG_OBJECT:
         case JS_TAG_FUNCTION_BYTECODE:
+        case JS_TAG_ASYNC_FUNCTION:
             mark_func(rt, JS_VALUE_GET_PTR(val));
             break;
         default:
@@ -7617,8 +7638,7 @@ static void mark_children(JSRuntime *rt, JSGCObjectHeader *gp,
             JSAsyncFunctionData *s = (JSAsyncFunctionData *)gp;
             if (s->is_active)
                 async_func_mark(rt, &s->func_state, mark_func);
-            JS_MarkValue(rt, s->resolving_funcs[0], mark_func);
-            JS_MarkValue(rt, s->resolving_funcs[1], mark_func);
+            JS_MarkValue(rt, s->promise, mark_func);
         }
         break;
     case JS_GC_OBJ_TYPE_SHAPE:
@@ -8093,8 +8113,6 @@ void JS_ComputeMemoryUsage(JSRuntime *rt, JSMemoryUsage *s)
         case JS_CLASS_PROMISE:           /* u.promise_data */
         case JS_CLASS_PROMISE_RESOLVE_FUNCTION:  /* u.promise_function_data */
         case JS_CLASS_PROMISE_REJECT_FUNCTION:   /* u.promise_function_data */
-        case JS_CLASS_ASYNC_FUNCTION_RESOLVE:    /* u.async_function_data */
-        case JS_CLASS_ASYNC_FUNCTION_REJECT:     /* u.async_function_data */
         case JS_CLASS_ASYNC_FROM_SYNC_ITERATOR:  /* u.async_from_sync_iterator_data */
         case JS_CLASS_ASYNC_GENERATOR:   /* u.async_generator_data */
             /* TODO */
@@ -21584,7 +21602,8 @@ static JSContext *JS_GetFunctionRealm(JSContext *ctx, JSValueConst func_obj)
 
 /* Senary: an object of a class with the context's own prototype. A shape that
    is at hand saves the walk through the table, which misses the cache at each
-   step when thousands of contexts take turns. */
+   step when thousands of contexts take turns. It has no room for properties,
+   for few of these objects are given one: that saves each a block. */
 static JSValue js_new_intrinsic_object(JSContext *ctx, int class_id)
 {
     JSShape **cached;
@@ -21603,10 +21622,10 @@ static JSValue js_new_intrinsic_object(JSContext *ctx, int class_id)
         return JS_NewObjectProtoClass(ctx, ctx->class_proto[class_id], class_id);
     }
     if (unlikely(!*cached)) {
-        JSValue obj = JS_NewObjectProtoClass(ctx, ctx->class_proto[class_id], class_id);
-        if (!JS_IsException(obj))
-            *cached = js_dup_shape(JS_VALUE_GET_OBJ(obj)->shape);
-        return obj;
+        *cached = js_new_shape2(ctx, object_or_null(ctx->class_proto[class_id]),
+                                JS_PROP_INITIAL_HASH_SIZE, 0);
+        if (!*cached)
+            return JS_EXCEPTION;
     }
     return JS_NewObjectFromShape(ctx, js_dup_shape(*cached), class_id, NULL);
 }
@@ -22053,8 +22072,7 @@ static void js_async_function_free0(JSRuntime *rt, JSAsyncFunctionData *s)
 {
     js_note_lost_await(rt, s); /* Senary */
     js_async_function_terminate(rt, s);
-    JS_FreeValueRT(rt, s->resolving_funcs[0]);
-    JS_FreeValueRT(rt, s->resolving_funcs[1]);
+    JS_FreeValueRT(rt, s->promise);
     remove_gc_object(&s->header);
     js_free_rt(rt, s);
 }
@@ -22066,141 +22084,60 @@ static void js_async_function_free(JSRuntime *rt, JSAsyncFunctionData *s)
     }
 }
 
-static void js_async_function_resolve_finalizer(JSRuntime *rt,
-                                                JSValueConst val)
-{
-    JSObject *p = JS_VALUE_GET_OBJ(val);
-    JSAsyncFunctionData *s = p->u.async_function_data;
-    if (s) {
-        js_async_function_free(rt, s);
-    }
-}
-
-static void js_async_function_resolve_mark(JSRuntime *rt, JSValueConst val,
-                                           JS_MarkFunc *mark_func)
-{
-    JSObject *p = JS_VALUE_GET_OBJ(val);
-    JSAsyncFunctionData *s = p->u.async_function_data;
-    if (s) {
-        mark_func(rt, &s->header);
-    }
-}
-
-static int js_async_function_resolve_create(JSContext *ctx,
-                                            JSAsyncFunctionData *s,
-                                            JSValue *resolving_funcs)
-{
-    int i;
-    JSObject *p;
-
-    for(i = 0; i < 2; i++) {
-        resolving_funcs[i] =
-            JS_NewObjectProtoClass(ctx, ctx->function_proto,
-                                   JS_CLASS_ASYNC_FUNCTION_RESOLVE + i);
-        if (JS_IsException(resolving_funcs[i])) {
-            if (i == 1)
-                JS_FreeValue(ctx, resolving_funcs[0]);
-            resolving_funcs[0] = JS_UNDEFINED;
-            resolving_funcs[1] = JS_UNDEFINED;
-            return -1;
-        }
-        p = JS_VALUE_GET_OBJ(resolving_funcs[i]);
-        JS_REF_COUNT(s)++;
-        p->u.async_function_data = s;
-    }
-    return 0;
-}
-
 static bool js_async_function_resume(JSContext *ctx, JSAsyncFunctionData *s)
 {
-    bool is_success = true;
-    JSValue func_ret, ret2;
+    JSValue func_ret, value, promise;
+    int res;
 
     func_ret = async_func_resume(ctx, &s->func_state);
-    if (JS_IsException(func_ret)) {
-    fail:
-        if (unlikely(JS_IsUncatchableError(ctx->rt->current_exception))) {
-            is_success = false;
-        } else {
-            JSValue error = JS_GetException(ctx);
-            ret2 = JS_Call(ctx, s->resolving_funcs[1], JS_UNDEFINED,
-                           1, vc(&error));
-            JS_FreeValue(ctx, error);
-        resolved:
-            if (unlikely(JS_IsException(ret2))) {
-                if (JS_IsUncatchableError(ctx->rt->current_exception)) {
-                    is_success = false;
-                } else {
-                    abort(); /* BUG */
-                }
-            }
-            JS_FreeValue(ctx, ret2);
-        }
+    if (JS_IsException(func_ret))
+        goto fail;
+    value = s->func_state.frame.cur_sp[-1];
+    s->func_state.frame.cur_sp[-1] = JS_UNDEFINED;
+    if (JS_IsUndefined(func_ret)) {
+        /* function returned */
+        JS_SettlePromise(ctx, s->promise, false, value);
+        JS_FreeValue(ctx, value);
         js_async_function_terminate(ctx->rt, s);
-    } else {
-        JSValue value;
-        value = s->func_state.frame.cur_sp[-1];
-        s->func_state.frame.cur_sp[-1] = JS_UNDEFINED;
-        if (JS_IsUndefined(func_ret)) {
-            /* function returned */
-            ret2 = JS_Call(ctx, s->resolving_funcs[0], JS_UNDEFINED,
-                           1, vc(&value));
-            JS_FreeValue(ctx, value);
-            goto resolved;
-        } else {
-            JSValue promise, resolving_funcs[2], resolving_funcs1[2];
-            int i, res;
-
-            /* await */
-            JS_FreeValue(ctx, func_ret); /* not used */
-            promise = js_promise_resolve(ctx, ctx->promise_ctor,
-                                         1, vc(&value), 0);
-            JS_FreeValue(ctx, value);
-            if (JS_IsException(promise))
-                goto fail;
-            if (js_async_function_resolve_create(ctx, s, resolving_funcs)) {
-                JS_FreeValue(ctx, promise);
-                goto fail;
-            }
-
-            /* Note: no need to create 'thrownawayCapability' as in
-               the spec */
-            for(i = 0; i < 2; i++)
-                resolving_funcs1[i] = JS_UNDEFINED;
-            res = perform_promise_then(ctx, promise,
-                                       vc(resolving_funcs),
-                                       vc(resolving_funcs1));
-            JS_FreeValue(ctx, promise);
-            for(i = 0; i < 2; i++)
-                JS_FreeValue(ctx, resolving_funcs[i]);
-            if (res)
-                goto fail;
-        }
+        return true;
     }
-    return is_success;
+    /* await */
+    JS_FreeValue(ctx, func_ret); /* not used */
+    promise = js_promise_resolve(ctx, ctx->promise_ctor, 1, vc(&value), 0);
+    JS_FreeValue(ctx, value);
+    if (JS_IsException(promise))
+        goto fail;
+    /* Senary: what goes on is the function itself, without two function
+       objects for every await */
+    res = js_promise_await(ctx, promise, s);
+    JS_FreeValue(ctx, promise);
+    if (!res)
+        return true;
+fail:
+    if (unlikely(JS_IsUncatchableError(ctx->rt->current_exception))) {
+        js_async_function_terminate(ctx->rt, s);
+        return false;
+    }
+    value = JS_GetException(ctx);
+    JS_SettlePromise(ctx, s->promise, true, value);
+    JS_FreeValue(ctx, value);
+    js_async_function_terminate(ctx->rt, s);
+    return true;
 }
 
-static JSValue js_async_function_resolve_call(JSContext *ctx,
-                                              JSValueConst func_obj,
-                                              JSValueConst this_obj,
-                                              int argc, JSValueConst *argv,
-                                              int flags)
+/* Senary: what an async function awaits is settled: it goes on */
+static JSValue js_async_function_job(JSContext *ctx, int argc, JSValueConst *argv)
 {
-    JSObject *p = JS_VALUE_GET_OBJ(func_obj);
-    JSAsyncFunctionData *s = p->u.async_function_data;
-    bool is_reject = p->class_id - JS_CLASS_ASYNC_FUNCTION_RESOLVE;
-    JSValueConst arg;
+    JSAsyncFunctionData *s = JS_VALUE_GET_PTR(argv[0]);
+    bool is_reject = JS_VALUE_GET_BOOL(argv[1]);
 
-    if (argc > 0)
-        arg = argv[0];
-    else
-        arg = JS_UNDEFINED;
+    assert(argc == 3);
     s->func_state.throw_flag = is_reject;
     if (is_reject) {
-        JS_Throw(ctx, js_dup(arg));
+        JS_Throw(ctx, js_dup(argv[2]));
     } else {
         /* return value of await */
-        s->func_state.frame.cur_sp[-1] = js_dup(arg);
+        s->func_state.frame.cur_sp[-1] = js_dup(argv[2]);
     }
     if (!js_async_function_resume(ctx, s))
         return JS_EXCEPTION;
@@ -22214,18 +22151,22 @@ static JSValue js_async_function_call(JSContext *ctx, JSValueConst func_obj,
     JSValue promise;
     JSAsyncFunctionData *s;
 
-    s = js_mallocz(ctx, sizeof(*s));
-    if (!s)
+    promise = js_promise_new_pending(ctx, JS_UNDEFINED);
+    if (JS_IsException(promise))
         return JS_EXCEPTION;
+    s = js_mallocz(ctx, sizeof(*s));
+    if (!s) {
+        JS_FreeValue(ctx, promise);
+        return JS_EXCEPTION;
+    }
     JS_REF_COUNT(s) = 1;
     add_gc_object(ctx->rt, &s->header, JS_GC_OBJ_TYPE_ASYNC_FUNCTION);
     s->is_active = false;
-    s->resolving_funcs[0] = JS_UNDEFINED;
-    s->resolving_funcs[1] = JS_UNDEFINED;
-
-    promise = JS_NewPromiseCapability(ctx, s->resolving_funcs);
-    if (JS_IsException(promise))
-        goto fail;
+    s->promise = js_dup(promise);
+    s->awaits.handlers[0] = JS_MKPTR(JS_TAG_ASYNC_FUNCTION, s); /* no reference */
+    s->awaits.handlers[1] = JS_UNDEFINED;
+    s->awaits.resolving_funcs[0] = JS_UNDEFINED;
+    s->awaits.resolving_funcs[1] = JS_UNDEFINED;
 
     if (async_func_init(ctx, &s->func_state, func_obj, this_obj, argc, argv)) {
     fail:
@@ -56616,8 +56557,8 @@ static const JSCFunctionListEntry js_async_disposable_stack_proto_funcs[] = {
 
 typedef struct JSPromiseData {
     JSPromiseStateEnum promise_state;
-    /* 0=fulfill, 1=reject, list of JSPromiseReactionData.link */
-    struct list_head promise_reactions[2];
+    /* list of JSPromiseReactionData.link */
+    struct list_head promise_reactions;
     bool is_handled;
     JSValue promise_result;
 } JSPromiseData;
@@ -56631,12 +56572,6 @@ typedef struct JSPromiseFunctionData {
     JSValue promise;
     JSPromiseFunctionDataResolved *presolved;
 } JSPromiseFunctionData;
-
-typedef struct JSPromiseReactionData {
-    struct list_head link; /* not used in promise_reaction_job */
-    JSValue resolving_funcs[2];
-    JSValue handler;
-} JSPromiseReactionData;
 
 JSPromiseStateEnum JS_PromiseState(JSContext *ctx, JSValueConst promise)
 {
@@ -56689,20 +56624,11 @@ void JS_PromiseMarkAsHandled(JSContext *ctx, JSValueConst promise)
     js_promise_set_handled(ctx, promise);
 }
 
-static JSValue js_promise_new_pending(JSContext *ctx, JSValueConst new_target);
 static void fulfill_or_reject_promise(JSContext *ctx, JSValueConst promise,
                                       JSValueConst value, bool is_reject);
 
 JSValue JS_NewSettledPromise(JSContext *ctx, bool is_reject, JSValueConst value)
 {
-    /* Senary: without the two resolving functions, which nobody would call.
-       An object may be a thenable, which takes the long way. */
-    if ((is_reject || !JS_IsObject(value)) && !ctx->rt->promise_hook) {
-        JSValue promise = js_promise_new_pending(ctx, JS_UNDEFINED);
-        if (!JS_IsException(promise))
-            fulfill_or_reject_promise(ctx, promise, value, is_reject);
-        return promise;
-    }
     return js_promise_resolve(ctx, ctx->promise_ctor, 1, &value, is_reject);
 }
 
@@ -56712,9 +56638,15 @@ static int js_create_resolving_functions(JSContext *ctx, JSValue *args,
 static void promise_reaction_data_free(JSRuntime *rt,
                                        JSPromiseReactionData *rd)
 {
+    /* Senary: a part of the function that waits */
+    if (JS_VALUE_GET_TAG(rd->handlers[0]) == JS_TAG_ASYNC_FUNCTION) {
+        JS_FreeValueRT(rt, rd->handlers[0]);
+        return;
+    }
     JS_FreeValueRT(rt, rd->resolving_funcs[0]);
     JS_FreeValueRT(rt, rd->resolving_funcs[1]);
-    JS_FreeValueRT(rt, rd->handler);
+    JS_FreeValueRT(rt, rd->handlers[0]);
+    JS_FreeValueRT(rt, rd->handlers[1]);
     js_free_rt(rt, rd);
 }
 
@@ -56786,13 +56718,32 @@ void JS_SetHostPromiseRejectionTracker(JSRuntime *rt,
     rt->host_promise_rejection_tracker_opaque = opaque;
 }
 
+/* Senary: the reaction has its turn */
+static int promise_enqueue_reaction(JSContext *ctx, JSPromiseReactionData *rd,
+                                    bool is_reject, JSValueConst value)
+{
+    JSValueConst args[5];
+
+    if (JS_VALUE_GET_TAG(rd->handlers[0]) == JS_TAG_ASYNC_FUNCTION) {
+        args[0] = rd->handlers[0];
+        args[1] = js_bool(is_reject);
+        args[2] = value;
+        return JS_EnqueueJob(ctx, js_async_function_job, 3, args);
+    }
+    args[0] = rd->resolving_funcs[0];
+    args[1] = rd->resolving_funcs[1];
+    args[2] = rd->handlers[is_reject];
+    args[3] = js_bool(is_reject);
+    args[4] = value;
+    return JS_EnqueueJob(ctx, promise_reaction_job, 5, args);
+}
+
 static void fulfill_or_reject_promise(JSContext *ctx, JSValueConst promise,
                                       JSValueConst value, bool is_reject)
 {
     JSPromiseData *s = JS_GetOpaque(promise, JS_CLASS_PROMISE);
     struct list_head *el, *el1;
     JSPromiseReactionData *rd;
-    JSValueConst args[5];
 
     if (!s || s->promise_state != JS_PROMISE_PENDING)
         return; /* should never happen */
@@ -56811,20 +56762,9 @@ static void fulfill_or_reject_promise(JSContext *ctx, JSValueConst promise,
 
     call_promise_rejection_tracker(ctx, promise, false);
 
-    list_for_each_safe(el, el1, &s->promise_reactions[is_reject]) {
+    list_for_each_safe(el, el1, &s->promise_reactions) {
         rd = list_entry(el, JSPromiseReactionData, link);
-        args[0] = rd->resolving_funcs[0];
-        args[1] = rd->resolving_funcs[1];
-        args[2] = rd->handler;
-        args[3] = js_bool(is_reject);
-        args[4] = value;
-        JS_EnqueueJob(ctx, promise_reaction_job, 5, args);
-        list_del(&rd->link);
-        promise_reaction_data_free(ctx->rt, rd);
-    }
-
-    list_for_each_safe(el, el1, &s->promise_reactions[1 - is_reject]) {
-        rd = list_entry(el, JSPromiseReactionData, link);
+        promise_enqueue_reaction(ctx, rd, is_reject, value);
         list_del(&rd->link);
         promise_reaction_data_free(ctx->rt, rd);
     }
@@ -57007,6 +56947,14 @@ void JS_SettlePromise(JSContext *ctx, JSValueConst promise, bool is_reject,
     JSValueConst args[3];
     JSValue then, error;
 
+    /* an async function may give back its own promise */
+    if (!is_reject && js_same_value(ctx, resolution, promise)) {
+        JS_ThrowTypeError(ctx, "promise self resolution");
+        error = JS_GetException(ctx);
+        fulfill_or_reject_promise(ctx, promise, error, true);
+        JS_FreeValue(ctx, error);
+        return;
+    }
     /* fresh bytes have nothing of their own, and are no thenable: three
        prototypes need not be searched for every message */
     if (!is_reject && JS_IsObject(resolution) &&
@@ -57035,16 +56983,13 @@ static void js_promise_finalizer(JSRuntime *rt, JSValueConst val)
 {
     JSPromiseData *s = JS_GetOpaque(val, JS_CLASS_PROMISE);
     struct list_head *el, *el1;
-    int i;
 
     if (!s)
         return;
-    for(i = 0; i < 2; i++) {
-        list_for_each_safe(el, el1, &s->promise_reactions[i]) {
-            JSPromiseReactionData *rd =
-                list_entry(el, JSPromiseReactionData, link);
-            promise_reaction_data_free(rt, rd);
-        }
+    list_for_each_safe(el, el1, &s->promise_reactions) {
+        JSPromiseReactionData *rd =
+            list_entry(el, JSPromiseReactionData, link);
+        promise_reaction_data_free(rt, rd);
     }
     JS_FreeValueRT(rt, s->promise_result);
     js_free_rt(rt, s);
@@ -57059,13 +57004,12 @@ static void js_promise_mark(JSRuntime *rt, JSValueConst val,
 
     if (!s)
         return;
-    for(i = 0; i < 2; i++) {
-        list_for_each(el, &s->promise_reactions[i]) {
-            JSPromiseReactionData *rd =
-                list_entry(el, JSPromiseReactionData, link);
-            JS_MarkValue(rt, rd->resolving_funcs[0], mark_func);
-            JS_MarkValue(rt, rd->resolving_funcs[1], mark_func);
-            JS_MarkValue(rt, rd->handler, mark_func);
+    list_for_each(el, &s->promise_reactions) {
+        JSPromiseReactionData *rd =
+            list_entry(el, JSPromiseReactionData, link);
+        for(i = 0; i < 2; i++) {
+            JS_MarkValue(rt, rd->resolving_funcs[i], mark_func);
+            JS_MarkValue(rt, rd->handlers[i], mark_func);
         }
     }
     JS_MarkValue(rt, s->promise_result, mark_func);
@@ -57088,8 +57032,7 @@ static JSValue js_promise_new_pending(JSContext *ctx, JSValueConst new_target)
     }
     s->promise_state = JS_PROMISE_PENDING;
     s->is_handled = false;
-    init_list_head(&s->promise_reactions[0]);
-    init_list_head(&s->promise_reactions[1]);
+    init_list_head(&s->promise_reactions);
     s->promise_result = JS_UNDEFINED;
     JS_SetOpaqueInternal(obj, s);
     return obj;
@@ -57279,6 +57222,13 @@ static JSValue js_promise_resolve(JSContext *ctx, JSValueConst this_val,
         JS_FreeValue(ctx, ctor);
         if (is_same)
             return js_dup(argv[0]);
+    }
+    /* Senary: nobody would see the two functions of a promise of our own */
+    if (js_same_value(ctx, this_val, ctx->promise_ctor) && !ctx->rt->promise_hook) {
+        result_promise = js_promise_new_pending(ctx, JS_UNDEFINED);
+        if (!JS_IsException(result_promise))
+            JS_SettlePromise(ctx, result_promise, is_reject, argv[0]);
+        return result_promise;
     }
     result_promise = js_new_promise_capability(ctx, resolving_funcs, this_val);
     if (JS_IsException(result_promise))
@@ -57658,53 +57608,61 @@ static JSValue js_promise_race(JSContext *ctx, JSValueConst this_val,
     goto done;
 }
 
+/* Senary: the reaction has its turn when the promise is settled; at once, if it
+   is. Then it is not kept */
+static int add_promise_reaction(JSContext *ctx, JSValueConst promise,
+                                JSPromiseReactionData *rd, bool *is_kept)
+{
+    JSPromiseData *s = JS_GetOpaque(promise, JS_CLASS_PROMISE);
+    bool is_reject;
+
+    *is_kept = (s->promise_state == JS_PROMISE_PENDING);
+    if (*is_kept) {
+        list_add_tail(&rd->link, &s->promise_reactions);
+    } else {
+        call_promise_rejection_tracker(ctx, promise, true);
+        is_reject = (s->promise_state == JS_PROMISE_REJECTED);
+        if (promise_enqueue_reaction(ctx, rd, is_reject, s->promise_result) < 0)
+            return -1;
+    }
+    s->is_handled = true;
+    return 0;
+}
+
 static __exception int perform_promise_then(JSContext *ctx,
                                             JSValueConst promise,
                                             JSValueConst *resolve_reject,
                                             JSValueConst *cap_resolving_funcs)
 {
-    JSPromiseData *s = JS_GetOpaque(promise, JS_CLASS_PROMISE);
-    JSPromiseReactionData *rd_array[2], *rd;
-    int i, j;
+    JSPromiseReactionData *rd;
+    bool is_kept;
+    int i, ret;
 
-    rd_array[0] = NULL;
-    rd_array[1] = NULL;
+    rd = js_malloc(ctx, sizeof(*rd));
+    if (!rd)
+        return -1;
     for(i = 0; i < 2; i++) {
-        JSValueConst handler;
-        rd = js_mallocz(ctx, sizeof(*rd));
-        if (!rd) {
-            if (i == 1)
-                promise_reaction_data_free(ctx->rt, rd_array[0]);
-            return -1;
-        }
-        for(j = 0; j < 2; j++)
-            rd->resolving_funcs[j] = js_dup(cap_resolving_funcs[j]);
-        handler = resolve_reject[i];
-        if (!JS_IsFunction(ctx, handler))
-            handler = JS_UNDEFINED;
-        rd->handler = js_dup(handler);
-        rd_array[i] = rd;
+        rd->resolving_funcs[i] = js_dup(cap_resolving_funcs[i]);
+        rd->handlers[i] = JS_UNDEFINED;
+        if (JS_IsFunction(ctx, resolve_reject[i]))
+            rd->handlers[i] = js_dup(resolve_reject[i]);
     }
+    ret = add_promise_reaction(ctx, promise, rd, &is_kept);
+    if (!is_kept)
+        promise_reaction_data_free(ctx->rt, rd);
+    return ret;
+}
 
-    if (s->promise_state == JS_PROMISE_PENDING) {
-        for(i = 0; i < 2; i++)
-            list_add_tail(&rd_array[i]->link, &s->promise_reactions[i]);
-    } else {
-        JSValueConst args[5];
-        call_promise_rejection_tracker(ctx, promise, true);
-        i = s->promise_state - JS_PROMISE_FULFILLED;
-        rd = rd_array[i];
-        args[0] = rd->resolving_funcs[0];
-        args[1] = rd->resolving_funcs[1];
-        args[2] = rd->handler;
-        args[3] = js_bool(i);
-        args[4] = s->promise_result;
-        JS_EnqueueJob(ctx, promise_reaction_job, 5, args);
-        for(i = 0; i < 2; i++)
-            promise_reaction_data_free(ctx->rt, rd_array[i]);
-    }
-    s->is_handled = true;
-    return 0;
+/* Senary: as `then`, but what goes on is an async function */
+static __exception int js_promise_await(JSContext *ctx, JSValueConst promise,
+                                        JSAsyncFunctionData *waiter)
+{
+    bool is_kept;
+    int ret = add_promise_reaction(ctx, promise, &waiter->awaits, &is_kept);
+
+    if (is_kept)
+        JS_REF_COUNT(waiter)++;
+    return ret;
 }
 
 static JSValue js_promise_then(JSContext *ctx, JSValueConst this_val,
@@ -58077,8 +58035,6 @@ static JSClassShortDef const js_async_class_def[] = {
     { JS_ATOM_PromiseResolveFunction, js_promise_resolve_function_finalizer, js_promise_resolve_function_mark }, /* JS_CLASS_PROMISE_RESOLVE_FUNCTION */
     { JS_ATOM_PromiseRejectFunction, js_promise_resolve_function_finalizer, js_promise_resolve_function_mark }, /* JS_CLASS_PROMISE_REJECT_FUNCTION */
     { JS_ATOM_AsyncFunction, js_bytecode_function_finalizer, js_bytecode_function_mark },  /* JS_CLASS_ASYNC_FUNCTION */
-    { JS_ATOM_AsyncFunctionResolve, js_async_function_resolve_finalizer, js_async_function_resolve_mark }, /* JS_CLASS_ASYNC_FUNCTION_RESOLVE */
-    { JS_ATOM_AsyncFunctionReject, js_async_function_resolve_finalizer, js_async_function_resolve_mark }, /* JS_CLASS_ASYNC_FUNCTION_REJECT */
     { JS_ATOM_empty_string, js_async_from_sync_iterator_finalizer, js_async_from_sync_iterator_mark }, /* JS_CLASS_ASYNC_FROM_SYNC_ITERATOR */
     { JS_ATOM_AsyncGeneratorFunction, js_bytecode_function_finalizer, js_bytecode_function_mark },  /* JS_CLASS_ASYNC_GENERATOR_FUNCTION */
     { JS_ATOM_AsyncGenerator, js_async_generator_finalizer, js_async_generator_mark },  /* JS_CLASS_ASYNC_GENERATOR */
@@ -58098,8 +58054,6 @@ int JS_AddIntrinsicPromise(JSContext *ctx)
         rt->class_array[JS_CLASS_PROMISE_RESOLVE_FUNCTION].call = js_promise_resolve_function_call;
         rt->class_array[JS_CLASS_PROMISE_REJECT_FUNCTION].call = js_promise_resolve_function_call;
         rt->class_array[JS_CLASS_ASYNC_FUNCTION].call = js_async_function_call;
-        rt->class_array[JS_CLASS_ASYNC_FUNCTION_RESOLVE].call = js_async_function_resolve_call;
-        rt->class_array[JS_CLASS_ASYNC_FUNCTION_REJECT].call = js_async_function_resolve_call;
         rt->class_array[JS_CLASS_ASYNC_GENERATOR_FUNCTION].call = js_async_generator_function_call;
     }
 
@@ -66328,11 +66282,9 @@ void JS_ForgetAwaitPlace(JSContext *ctx)
 /* Senary: the promise of an async function that is suspended. */
 static JSObject *js_async_function_promise(JSAsyncFunctionData *s)
 {
-    JSPromiseFunctionData *of = JS_GetOpaque(s->resolving_funcs[0],
-                                             JS_CLASS_PROMISE_RESOLVE_FUNCTION);
-    if (!s->is_active || !of || JS_VALUE_GET_TAG(of->promise) != JS_TAG_OBJECT)
+    if (!s->is_active || JS_VALUE_GET_TAG(s->promise) != JS_TAG_OBJECT)
         return NULL;
-    return JS_VALUE_GET_OBJ(of->promise);
+    return JS_VALUE_GET_OBJ(s->promise);
 }
 
 /* Senary: whether the function waits for the promise. */
@@ -66344,10 +66296,9 @@ static bool js_waits_for(JSAsyncFunctionData *s, JSObject *promise)
 
     if (!of)
         return false;
-    list_for_each(el, &of->promise_reactions[0]) {
+    list_for_each(el, &of->promise_reactions) {
         JSPromiseReactionData *rd = list_entry(el, JSPromiseReactionData, link);
-        if (JS_GetClassID(rd->handler) == JS_CLASS_ASYNC_FUNCTION_RESOLVE &&
-            JS_VALUE_GET_OBJ(rd->handler)->u.async_function_data == s)
+        if (rd == &s->awaits)
             return true;
     }
     return false;
@@ -66640,14 +66591,13 @@ static void hot_add_waiter(JSHotList *s, JSObject *promise)
         return;
     hot_add_block(s, promise, sizeof(*promise));
     hot_add(s, of, sizeof(*of));
-    if (list_empty(&of->promise_reactions[0]))
+    if (list_empty(&of->promise_reactions))
         return;
-    rd = list_entry(of->promise_reactions[0].next, JSPromiseReactionData, link);
+    rd = list_entry(of->promise_reactions.next, JSPromiseReactionData, link);
     hot_add(s, rd, sizeof(*rd));
-    if (JS_GetClassID(rd->handler) != JS_CLASS_ASYNC_FUNCTION_RESOLVE)
+    if (JS_VALUE_GET_TAG(rd->handlers[0]) != JS_TAG_ASYNC_FUNCTION)
         return;
-    data = JS_VALUE_GET_OBJ(rd->handler)->u.async_function_data;
-    hot_add_block(s, JS_VALUE_GET_OBJ(rd->handler), sizeof(JSObject));
+    data = JS_VALUE_GET_PTR(rd->handlers[0]);
     hot_add_block(s, data, sizeof(*data));
     sf = &data->func_state.frame;
     if (!data->is_active || JS_GetClassID(sf->cur_func) != JS_CLASS_ASYNC_FUNCTION)
@@ -66712,7 +66662,6 @@ int JS_GetHotAddresses(JSContext *ctx, JSValueConst func, JSValueConst obj, cons
     } else if (JS_GetClassID(func) == JS_CLASS_PROMISE) {
         hot_add_waiter(s, JS_VALUE_GET_OBJ(func));
         hot_add_object(s, JS_VALUE_GET_OBJ(ctx->class_proto[JS_CLASS_PROMISE]));
-        hot_add(s, &rt->class_array[JS_CLASS_ASYNC_FUNCTION_RESOLVE], 2 * sizeof(JSClass));
     }
     if (JS_VALUE_GET_TAG(obj) == JS_TAG_OBJECT)
         hot_add_receiver(ctx, s, JS_VALUE_GET_OBJ(obj), method);
