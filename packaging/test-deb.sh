@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Checks a Debian package: lintian has nothing to say, and it can be installed and used in an old Debian. Needs root, lintian,
+# debootstrap, and a mirror of Debian.
+#
+#   sudo packaging/test-deb.sh FILE.deb
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+package=$(realpath "${1:?give the path of the package: packaging/test-deb.sh FILE.deb}")
+mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
+base=${DEBIAN_ROOT:-target/debian-root/bookworm}
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+
+step() { printf '\n== %s\n' "$*"; }
+
+step "what is in it"
+dpkg-deb --info "$package"
+dpkg-deb --contents "$package" | awk '{ print $6 }' | sed 's|^\.||' >"$root/files"
+for file in /usr/bin/senary /usr/share/man/man1/senary.1.gz /usr/share/man/man1/senary-run.1.gz \
+  /usr/share/bash-completion/completions/senary /usr/share/zsh/vendor-completions/_senary \
+  /usr/share/fish/vendor_completions.d/senary.fish /usr/share/doc/senary/copyright; do
+  grep -qx "$file" "$root/files" || {
+    echo "FAILED: $file is not in the package" >&2
+    exit 1
+  }
+done
+
+step "lintian"
+lintian --fail-on error,warning --suppress-tags-from-file packaging/debian/lintian-suppressed "$package"
+
+step "installed in Debian"
+if [ ! -e "$base/etc/debian_version" ]; then
+  mkdir -p "$(dirname "$base")"
+  debootstrap --variant=minbase bookworm "$base.new" "$mirror" >/dev/null
+  mv "$base.new" "$base"
+fi
+cp -a "$base" "$root/debian"
+cp "$package" "$root/debian/senary.deb"
+chroot "$root/debian" sh -euc '
+  dpkg --install /senary.deb
+  senary version
+  printf "export default function () {}\n" >/tmp/script.js
+  senary run --quiet --iterations 3 /tmp/script.js
+  dpkg --remove senary
+  test ! -e /usr/bin/senary'
+printf '\nThe package is as it should be.\n'
