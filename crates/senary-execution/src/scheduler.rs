@@ -160,9 +160,7 @@ impl<F: VuFactory> Scheduler<F> {
 
     /// What came of the iterations of each scenario that had any, with its name.
     pub fn outcomes(&self) -> Vec<(String, Outcomes)> {
-        let of = |state: &Arc<ScenarioState>| (state.scenario.name.clone(), state.outcomes.outcomes());
-        let all = self.inner.scenarios.iter().map(of);
-        all.filter(|(_, outcomes)| *outcomes != Outcomes::default()).collect()
+        self.watch().outcomes()
     }
 
     /// How far each scenario is, in the order in which they start; those that leave nothing to do for this
@@ -214,6 +212,12 @@ impl ProgressWatch {
     /// Whether the generator has held the run back so far.
     pub fn saturation(&self) -> Saturation {
         self.meter.judge()
+    }
+
+    /// What came of the iterations of each scenario that had any, with its name.
+    pub fn outcomes(&self) -> Vec<(String, Outcomes)> {
+        let of = |state: &Arc<ScenarioState>| (state.scenario.name.clone(), state.outcomes.outcomes());
+        self.scenarios.iter().map(of).filter(|(_, outcomes)| *outcomes != Outcomes::default()).collect()
     }
 }
 

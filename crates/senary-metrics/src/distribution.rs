@@ -96,9 +96,45 @@ impl Distribution {
                 Ok(read)
             }
             WrittenValues::Buckets(buckets) => {
+                Self::of_buckets(buckets.into_iter().map(|(Number(at), count)| (at, count)))
+            }
+        }
+    }
+
+    /// All values, sorted; `None` if they are no longer known exactly.
+    pub(crate) fn sorted(&mut self) -> Option<&[f64]> {
+        match self {
+            Self::Exact(values) => Some(values.sorted()),
+            Self::Beyond(_) => None,
+        }
+    }
+
+    /// A distribution of values that are sorted already.
+    pub(crate) fn of_sorted(values: Vec<f64>, most: usize) -> Result<Self, Damaged> {
+        let is_sorted = values.is_sorted_by(|a, b| a.total_cmp(b).is_le());
+        if values.len() > most || !is_sorted {
+            return Err(Damaged::Trend);
+        }
+        let (sealed, blocks, last) = (values.len(), Vec::new(), Vec::new());
+        let limit = BLOCK.min(most - sealed);
+        Ok(Self::Exact(Values { sorted: Arc::new(values), blocks, sealed, last, limit, most }))
+    }
+
+    /// A distribution of buckets: a number in each, the one nearest to zero, and how many numbers there are.
+    pub(crate) fn of_buckets(buckets: impl IntoIterator<Item = (f64, u64)>) -> Result<Self, Damaged> {
+        let mut histogram = Box::<Histogram>::default();
+        let fits = buckets.into_iter().all(|(at, count)| histogram.add_bucket(at, count));
+        if fits { Ok(Self::Beyond(histogram)) } else { Err(Damaged::Trend) }
+    }
+
+    /// The buckets that a histogram of the values has, from the lowest on.
+    pub(crate) fn buckets(&self) -> Vec<(f64, u64)> {
+        match self {
+            Self::Beyond(histogram) => sorted_buckets(histogram),
+            Self::Exact(values) => {
                 let mut histogram = Histogram::default();
-                let fits = buckets.iter().all(|(Number(at), count)| histogram.add_bucket(*at, *count));
-                if fits { Ok(Self::Beyond(Box::new(histogram))) } else { Err(Damaged::Trend) }
+                values.all().for_each(|value| histogram.add(value));
+                sorted_buckets(&histogram)
             }
         }
     }
@@ -164,6 +200,13 @@ impl Values {
         }
         &self.sorted
     }
+}
+
+/// The buckets of a histogram in the order of their numbers.
+fn sorted_buckets(histogram: &Histogram) -> Vec<(f64, u64)> {
+    let mut buckets: Vec<_> = histogram.buckets().collect();
+    buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
+    buckets
 }
 
 /// Two sorted lists as one. The larger one stays in its place, so that this takes no memory beyond the result.

@@ -177,6 +177,11 @@ impl Engine {
         &self.totals
     }
 
+    /// The same, once nothing is added any more.
+    pub fn into_totals(self) -> Totals {
+        self.totals
+    }
+
     /// Adds what another process, or another part of the run, has added up.
     pub fn merge(&mut self, other: &Totals) -> Result<(), MergeError> {
         self.totals.merge(other)

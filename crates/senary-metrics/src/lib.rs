@@ -30,3 +30,5 @@ pub use sample::{Metadata, ProducerId, Recorder, Sample, SampleBatch, Series, Se
 pub use series_map::SeriesMap;
 pub use sink::Sink;
 pub use tags::{Epoch, TagSet, TagSetId};
+pub use totals::{MergeError, Totals};
+pub use written::Damaged;

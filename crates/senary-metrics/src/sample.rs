@@ -13,7 +13,7 @@ use crate::metric::MetricId;
 use crate::tags::{Epoch, TagInterner, TagSet, TagSetId};
 
 /// Wall-clock time in nanoseconds since the Unix epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(pub i64);
 

@@ -222,6 +222,42 @@ impl TrendSink {
         between(below, above, rank.fract())
     }
 
+    /// All values, sorted; `None` beyond the bound.
+    pub fn sorted(&mut self) -> Option<&[f64]> {
+        self.values.sorted()
+    }
+
+    /// The buckets of a histogram of all values, in their order: of each the number nearest to zero, and how many numbers are
+    /// in it.
+    pub fn buckets(&self) -> Vec<(f64, u64)> {
+        self.values.buckets()
+    }
+
+    /// The same without its values, which are kept elsewhere: its sum, its smallest and its largest value.
+    pub fn hollow(&self) -> Self {
+        let values = Distribution::exact_up_to(EXACT_VALUES);
+        Self { count: 0, sum: self.sum.clone(), min: self.min, max: self.max, values }
+    }
+
+    /// Gives a hollow trend its values again; they must be sorted.
+    pub fn fill(&mut self, sorted: Vec<f64>) -> Result<(), Damaged> {
+        self.filled(Distribution::of_sorted(sorted, EXACT_VALUES)?)
+    }
+
+    /// Gives a hollow trend the buckets that its values fall into.
+    pub fn fill_buckets(&mut self, buckets: impl IntoIterator<Item = (f64, u64)>) -> Result<(), Damaged> {
+        self.filled(Distribution::of_buckets(buckets)?)
+    }
+
+    fn filled(&mut self, values: Distribution) -> Result<(), Damaged> {
+        if self.count > 0 {
+            return Err(Damaged::Trend);
+        }
+        self.count = values.count();
+        self.values = values;
+        Ok(())
+    }
+
     fn take_bounds(&mut self, min: f64, max: f64) {
         self.min = if self.count == 0 { min } else { self.min.min(min) };
         self.max = if self.count == 0 { max } else { self.max.max(max) };

@@ -5,12 +5,14 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::metric::MetricType;
 use crate::sink::Sink;
 use crate::submetric::Selector;
 
 /// A threshold as written in the options.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThresholdSpec {
     pub source: String,
     pub abort_on_fail: bool,

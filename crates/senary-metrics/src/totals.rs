@@ -81,6 +81,18 @@ pub struct Totals {
 }
 
 impl Totals {
+    /// Totals of sums that were kept apart, with their checks, groups and parts in order.
+    pub fn of(
+        sums: Vec<Total>,
+        checks: Vec<CheckResult>,
+        groups: Vec<Arc<str>>,
+        parts: Vec<PartId>,
+    ) -> Result<Self, MergeError> {
+        let mut totals = Self::default();
+        totals.merge(&Self { sums, checks, groups, parts, ..Self::default() })?;
+        Ok(totals)
+    }
+
     /// Where the samples of a metric within a scope are added up.
     pub fn slot(&mut self, metric: &Metric, scope: Scope) -> Slot {
         self.slot_of(&metric.name, metric.kind, metric.contains, scope)
@@ -252,8 +264,6 @@ impl TryFrom<Written> for Totals {
     fn try_from(written: Written) -> Result<Self, MergeError> {
         let Written { sums, checks, groups, parts } = written;
         let groups = groups.into_iter().map(Arc::from).collect();
-        let mut totals = Self::default();
-        totals.merge(&Self { sums, checks, groups, parts, ..Self::default() })?;
-        Ok(totals)
+        Self::of(sums, checks, groups, parts)
     }
 }

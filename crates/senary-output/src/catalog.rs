@@ -93,6 +93,14 @@ const AVAILABLE: &[Entry] = &[
         create: junit::create,
     },
     Entry {
+        name: STATE,
+        aliases: &[],
+        argument: "FILE",
+        about: "what the run adds up to, for `senary merge`: written every ten seconds, and at the end",
+        settings: Vec::new,
+        create: |_, _| Err(CreateError::Unusable("a state is no output of samples".to_owned())),
+    },
+    Entry {
         name: "statsd",
         aliases: &[Alias { name: "output-statsd", warning: None }],
         argument: "HOST:PORT[,KEY=VALUE,…]",
@@ -109,6 +117,9 @@ const AVAILABLE: &[Entry] = &[
         create: |_, _| Err(CreateError::Unusable("the dashboard is no output of samples".to_owned())),
     },
 ];
+
+/// The output that takes no samples, but what they add up to: the binary makes it.
+pub const STATE: &str = "state";
 
 /// The binary makes the dashboard, because it takes samples in another way. Only its name and its settings are in this
 /// table.
@@ -189,6 +200,16 @@ impl OutputSpec {
         let kind = available().into_iter().chain(absent).find(|known| *known == name);
         let kind = kind.ok_or_else(|| OutputError::UnknownType(name.to_owned()))?;
         Ok(Self { kind, argument })
+    }
+
+    /// What kind of output it is.
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// What follows the `=`.
+    pub fn argument(&self) -> Option<&str> {
+        self.argument.as_deref()
     }
 
     /// Makes the output; files are created here.

@@ -15,18 +15,20 @@ pub mod period;
 mod pipeline;
 pub mod settings;
 mod slot;
+pub mod state;
 pub mod summary;
 mod time;
 pub mod timeline;
 mod writable;
 
-pub use catalog::{OutputError, OutputSpec, output_variables, outputs_help};
+pub use catalog::{OutputError, OutputSpec, STATE, output_variables, outputs_help};
 pub use ledger::Ledger;
 pub use number::{TimeUnit, TimeUnitError};
 pub use output::{Backlog, CreateError, Output, OutputContext, Urgency};
 pub use outputs::push;
 pub use pipeline::{Finished, OnJudged, Pipeline, PipelineConfig, PipelineHandle};
 pub use summary::{
-    Remark, SaveError, Summary, SummaryOptions, TrendStat, TrendStatError, WhatWentWrong, save,
+    InstanceRow, Instances, Remark, SaveError, Summary, SummaryOptions, TrendStat, TrendStatError,
+    WhatWentWrong, save,
 };
 pub use writable::Writable;

@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use senary_metrics::engine::Crossed;
-use senary_metrics::{Engine, Notice, Results, SampleBatch};
+use senary_metrics::{Engine, Notice, Results, SampleBatch, Totals};
 
 use crate::output::Output;
 use crate::slot::OutputSlot;
@@ -50,6 +50,8 @@ pub struct Pipeline {
 #[derive(Debug)]
 pub struct Finished {
     pub results: Results,
+    /// What the results were made of.
+    pub totals: Arc<Totals>,
     /// By the evaluation at the end.
     pub crossed: Crossed,
     /// What outputs lost, in words; all of it has been logged.
@@ -255,7 +257,8 @@ impl Collector {
         for error in &output_errors {
             log::error!("{error}");
         }
-        Finished { results: Arc::unwrap_or_clone(results), crossed, output_errors }
+        let totals = Arc::new(self.engine.into_totals());
+        Finished { results: Arc::unwrap_or_clone(results), totals, crossed, output_errors }
     }
 }
 

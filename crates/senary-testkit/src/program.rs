@@ -3,7 +3,7 @@
 
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -347,6 +347,11 @@ impl Outcome {
             Ok(text) => text,
             Err(error) => self.fail(&format!("{name}: {error}")),
         }
+    }
+
+    /// Where a file of the run is.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     pub fn fail(&self, what: &str) -> ! {

@@ -8,6 +8,7 @@ use senary_execution::StopReason;
 use senary_js::source::SourceError;
 use senary_js::{LifecycleError, ScriptFailure};
 use senary_output::OutputError;
+use senary_output::state::{Objection, StateError, WholeError};
 use senary_words::remedy::explained;
 
 use crate::archive::ArchiveError;
@@ -92,6 +93,18 @@ pub enum CommandError {
     /// Only where `--strict` asks for it.
     #[error("this run proves nothing (--strict): {}", .0.join("; "))]
     ProvesNothing(Vec<String>),
+    /// A state that cannot be read.
+    #[error("{path}: {error}")]
+    State { path: String, error: StateError },
+    /// States that do not add up, though they are of one test.
+    #[error("{path}: {error}")]
+    Whole { path: String, error: WholeError },
+    /// States that are no whole test.
+    #[error("the states are not one whole test (--partial merges them all the same, and the summary says what is missing):{}", lines(.0))]
+    NotOneTest(Vec<Objection>),
+    /// How an instance ended counts for the whole test.
+    #[error("{instance}: {reason}")]
+    OfInstance { instance: String, code: u8, reason: String },
     /// What the machine would not give: threads, descriptors, files.
     #[error("{doing}: {reason}")]
     System { doing: &'static str, reason: String },
@@ -105,6 +118,10 @@ pub enum CommandError {
     /// Something else a user can read and act on.
     #[error("{0}")]
     Command(String),
+}
+
+fn lines(objections: &[Objection]) -> String {
+    objections.iter().map(|objection| format!("\n\t- {objection}")).collect()
 }
 
 fn stop_text(reason: &StopReason) -> String {
@@ -157,6 +174,7 @@ impl CommandError {
             },
             Self::Stopped(StopReason::ScriptAborted { .. }) => 108,
             Self::MarkedFailed => 110,
+            Self::OfInstance { code, .. } => *code,
             // Well above what the reference uses, and below what shells do.
             Self::Saturated(_) => 120,
             Self::ProvesNothing(_) => 121,
@@ -168,6 +186,9 @@ impl CommandError {
             | Self::Archive(_)
             | Self::NoExports
             | Self::Output(OutputError::UnknownType(_) | OutputError::NotCreated { .. })
+            | Self::State { .. }
+            | Self::Whole { .. }
+            | Self::NotOneTest(_)
             | Self::System { .. }
             | Self::LittleStack { .. }
             | Self::Command(_) => 255,

@@ -2,20 +2,33 @@
 
 use senary_execution::RunContext;
 use senary_metrics::{Details, FailureId, FailureKind, Failures, Results, Timestamp};
+use senary_output::state::Whole;
 use senary_output::{Finished, WhatWentWrong};
 
 use crate::command_error::{CommandError, LifecycleFunction};
 
 /// The failures of a run that has ended.
 pub fn of_run(run: &RunContext, finished: &Finished) -> WhatWentWrong {
-    let mut failures = run.state.failures();
-    let now = run.clock.now();
-    add_thresholds(&mut failures, &finished.results, now);
-    for error in &finished.output_errors {
-        failures.add(&FailureId::new(FailureKind::Output, error), 1, now, Details::text(error));
-    }
+    let mut failures = counted(run, &finished.output_errors);
+    add_thresholds(&mut failures, &finished.results, run.clock.now());
     let started = run.state.started().map(|started| run.clock.at(started));
     WhatWentWrong { failures, started, folder: folder() }
+}
+
+/// What was counted in a run, and what its outputs lost; how its thresholds stand is not in it.
+pub fn counted(run: &RunContext, output_errors: &[String]) -> Failures {
+    let mut failures = run.state.failures();
+    for error in output_errors {
+        failures.add(&FailureId::new(FailureKind::Output, error), 1, run.clock.now(), Details::text(error));
+    }
+    failures
+}
+
+/// The failures of the instances of a test, and the thresholds of the whole.
+pub fn of_whole(whole: &Whole, results: &Results, now: Timestamp) -> WhatWentWrong {
+    let mut failures = whole.failures.clone();
+    add_thresholds(&mut failures, results, now);
+    WhatWentWrong { failures, started: whole.started, folder: folder() }
 }
 
 /// `setup()`, `teardown()` or `handleSummary()` failed.

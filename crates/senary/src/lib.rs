@@ -29,6 +29,7 @@ pub mod script;
 pub mod settings;
 pub mod signals;
 pub mod stacks;
+pub mod state;
 pub mod terminal;
 pub mod test_run;
 pub mod trust;

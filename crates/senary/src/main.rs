@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use senary::cli::{self, Cli, Command};
 use senary::command_error::CommandError;
-use senary::commands::{archive, completion, deps, echo, inspect, new, tcp};
+use senary::commands::{archive, completion, deps, echo, inspect, merge, new, tcp};
 use senary::environment::Environment;
 use senary::settings::GlobalSettings;
 use senary::{features, logging, run, signals, trust, version};
@@ -80,6 +80,7 @@ fn follow(cli: Cli, global: &GlobalSettings, env: &Environment) -> Result<(), Co
         Command::Echo(args) => echo::run(&args),
         Command::Help(args) => print(args.text.as_bytes()),
         Command::Archive(args) => archive::run(&args, global, env),
+        Command::Merge(args) => merge::run(&args, global, env),
         Command::New(args) => print(new::run(&args).map_err(command)?.as_bytes()),
         Command::Version(args) => print(version::text(args.json.unwrap_or_default()).as_bytes()),
         Command::Features(args) => print(features::list(args.json.unwrap_or_default()).as_bytes()),

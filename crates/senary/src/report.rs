@@ -2,49 +2,110 @@
 //! (<https://grafana.com/docs/k6/latest/results-output/end-of-test/custom-summary/>)
 
 use std::io::{stderr, stdout};
+use std::sync::Arc;
+use std::time::Duration;
 
-use senary_js::LifecycleError;
 use senary_js::bundle::HANDLE_SUMMARY;
 use senary_js::lifecycle::SummaryFiles;
-use senary_metrics::Results;
-use senary_output::{Summary, SummaryOptions, WhatWentWrong, save};
+use senary_js::{Lifecycle, LifecycleError};
+use senary_metrics::{Results, Timestamp};
+use senary_output::{Instances, Remark, Summary, SummaryOptions, WhatWentWrong, save};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::command_error::{CommandError, LifecycleFunction};
+use crate::plan::SummarySettings;
 use crate::settings::SummaryMode;
 use crate::terminal::is_terminal;
 use crate::test_run::{Ended, run_lifecycle};
 use crate::{failures, saturation, verdict};
 
+/// What a summary says besides results, and who else may make it.
+pub struct Closing {
+    pub settings: SummarySettings,
+    /// The script's functions, and how long `handleSummary()` may take; `None` if there is no such function.
+    pub handler: Option<(Arc<Lifecycle>, Duration)>,
+    pub setup_data: Option<Value>,
+    /// The script's source text.
+    pub script: String,
+    pub no_color: bool,
+    /// What speaks against the figures, and what `--strict` holds against them.
+    pub remarks: Vec<Remark>,
+    pub objections: Vec<String>,
+    /// The instances of the test, if it is made of several.
+    pub instances: Option<Instances>,
+    /// When the test was over.
+    pub now: Timestamp,
+}
+
+impl Closing {
+    /// Of a run of this process.
+    pub fn of_run(ended: &Ended, script: String, no_color: bool) -> Self {
+        let lifecycle = &ended.handle.lifecycle;
+        let handles_summary = lifecycle.bundle.exports_anything_as(HANDLE_SUMMARY);
+        let setup_data = lifecycle.settings.setup_data.get();
+        Self {
+            settings: ended.plan.summary.clone(),
+            handler: handles_summary
+                .then(|| (lifecycle.clone(), ended.plan.lifecycle.handle_summary_timeout)),
+            setup_data: setup_data.and_then(|json| serde_json::from_str(&json).ok()),
+            script,
+            no_color,
+            remarks: saturation::remarks(&ended.saturation),
+            objections: ended.objections.clone(),
+            instances: None,
+            now: ended.handle.run.clock.now(),
+        }
+    }
+
+    fn options(&self) -> SummaryOptions {
+        let settings = &self.settings;
+        let stdout_is_terminal = is_terminal(&stdout());
+        SummaryOptions {
+            full: settings.mode == SummaryMode::Full,
+            trend_stats: settings.trend_stats.clone(),
+            time_unit: settings.time_unit,
+            no_color: self.no_color,
+            colored: stdout_is_terminal && !self.no_color,
+            stdout_is_terminal,
+            stderr_is_terminal: is_terminal(&stderr()),
+            setup_data: self.setup_data.clone(),
+            script: self.script.clone(),
+            version: crate::version::REFERENCE_VERSION.to_owned(),
+            remarks: self.remarks.clone(),
+            objections: self.objections.clone(),
+            instances: self.instances.clone(),
+        }
+    }
+}
+
 /// Writes the summary. What goes wrong with it is logged and changes nothing about how the run ended; but a
 /// signal that ends `handleSummary()` ends the run.
 pub async fn write(
-    ended: &Ended,
+    closing: &Closing,
     results: Results,
     wrong: WhatWentWrong,
-    script: String,
-    no_color: bool,
     signalled: &CancellationToken,
 ) -> Result<(), CommandError> {
-    let settings = &ended.plan.summary;
-    let mut summary = Summary::new(results, options(ended, script, no_color)).with_failures(wrong);
+    let settings = &closing.settings;
+    let mut summary = Summary::new(results, closing.options()).with_failures(wrong);
     let data = if settings.new_machine_readable { summary.machine_readable() } else { summary.legacy_json() };
     let (mut is_default, mut outcome) = (true, Ok(()));
-    let files = match custom(ended, data.to_string(), signalled).await {
+    let files = match custom(closing, data.to_string(), signalled).await {
         Ok(Some(files)) => {
             is_default = false;
             files
         }
-        Ok(None) => default_files(ended, &summary),
+        Ok(None) => default_files(settings, &summary),
         Err(failure @ CommandError::Stopped(_)) if signalled.is_cancelled() => {
             outcome = Err(failure);
-            default_files(ended, &summary)
+            default_files(settings, &summary)
         }
         Err(failure) => {
             log_failure(&failure);
-            let now = ended.handle.run.clock.now();
-            summary.note_failures(&failures::of_lifecycle(LifecycleFunction::HandleSummary, &failure, now));
-            default_files(ended, &summary)
+            let function = LifecycleFunction::HandleSummary;
+            summary.note_failures(&failures::of_lifecycle(function, &failure, closing.now));
+            default_files(settings, &summary)
         }
     };
     let mut contents = files;
@@ -58,7 +119,7 @@ pub async fn write(
     }
     if !is_default || settings.mode == SummaryMode::Disabled {
         // The text that would have said it is not shown.
-        saturation::warn(&ended.saturation);
+        saturation::warn(&closing.remarks);
     }
     // Logged lines come before what they lead up to, where both go to one screen.
     crate::logging::flush_lines();
@@ -87,52 +148,29 @@ fn log_unhandled(error: &str) {
 
 /// What the script's `handleSummary()` wants written, if it has one and that returns something.
 async fn custom(
-    ended: &Ended,
+    closing: &Closing,
     data: String,
     signalled: &CancellationToken,
 ) -> Result<Option<SummaryFiles>, CommandError> {
-    if !ended.handle.lifecycle.bundle.exports_anything_as(HANDLE_SUMMARY) {
-        return Ok(None);
-    }
-    let limit = ended.plan.lifecycle.handle_summary_timeout;
+    let Some((lifecycle, limit)) = &closing.handler else { return Ok(None) };
     // A run that was ended by a signal still has a summary; then only a second one ends that.
     let interrupt = if signalled.is_cancelled() { CancellationToken::new() } else { signalled.child_token() };
     run_lifecycle(
-        &ended.handle,
+        lifecycle,
         LifecycleFunction::HandleSummary,
-        limit,
+        *limit,
         interrupt,
         move |lifecycle, interrupt| lifecycle.handle_summary(&data, interrupt),
     )
     .await
 }
 
-fn default_files(ended: &Ended, summary: &Summary) -> SummaryFiles {
-    match ended.plan.summary.mode {
+fn default_files(settings: &SummarySettings, summary: &Summary) -> SummaryFiles {
+    match settings.mode {
         SummaryMode::Disabled => SummaryFiles::new(),
         SummaryMode::Compact | SummaryMode::Full => {
             vec![("stdout".to_owned(), summary.text().into_bytes())]
         }
-    }
-}
-
-fn options(ended: &Ended, script: String, no_color: bool) -> SummaryOptions {
-    let settings = &ended.plan.summary;
-    let stdout_is_terminal = is_terminal(&stdout());
-    let setup_data = ended.handle.lifecycle.settings.setup_data.get();
-    SummaryOptions {
-        full: settings.mode == SummaryMode::Full,
-        trend_stats: settings.trend_stats.clone(),
-        time_unit: settings.time_unit,
-        no_color,
-        colored: stdout_is_terminal && !no_color,
-        stdout_is_terminal,
-        stderr_is_terminal: is_terminal(&stderr()),
-        setup_data: setup_data.and_then(|json| serde_json::from_str(&json).ok()),
-        script,
-        version: crate::version::REFERENCE_VERSION.to_owned(),
-        remarks: saturation::remarks(&ended.saturation),
-        objections: ended.objections.clone(),
     }
 }
 

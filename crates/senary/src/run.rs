@@ -24,10 +24,12 @@ use crate::event_loop::event_loop;
 use crate::http_server::Server;
 use crate::options::OptionLayers;
 use crate::plan::TestPlan;
+use crate::report::Closing;
 use crate::script::Planned;
 use crate::settings::{GlobalSettings, RuntimeSettings};
+use crate::state::States;
 use crate::test_run::TestRun;
-use crate::{failures, logging, open_files, report, rest, script, signals, stacks, view, vu_memory};
+use crate::{failures, logging, open_files, report, rest, script, signals, stacks, state, view, vu_memory};
 
 pub fn run(args: &RunArgs, global: &GlobalSettings, env: &Environment) -> Result<(), CommandError> {
     let shutdown = Shutdown::new();
@@ -62,8 +64,11 @@ async fn main_line(
         logging::console_to(path.as_ref())?;
     }
     let echo = start_echo(args, &mut runtime)?;
-    let Planned { test, plan, .. } = script::planned(name, layers, &runtime, global, env, &shutdown).await?;
+    let Planned { test, plan, as_given } =
+        script::planned(name, layers, &runtime, global, env, &shutdown).await?;
     let mut outputs = open_outputs(&plan, test.bundle.registry(), env)?;
+    let states = States::wanted(&plan, test.kept(&as_given))?;
+    outputs.extend(states.outputs());
     let prepared = Prepared::new(Wanted::new(args, &plan, env)?, &plan, test.bundle.registry())?;
 
     // Plan → scheduler → workers → iterations → samples → metrics engine and outputs.
@@ -72,14 +77,10 @@ async fn main_line(
     view.describe(name, &plan.load, &outputs, url.as_deref());
     outputs.extend(prepared.iter().flat_map(Prepared::outputs));
     let run = TestRun::start(plan, Arc::new(test.bundle), outputs, worker_count(args), shutdown)?;
+    let writing = states.start(&run)?;
     let mut watching = prepared.map(|prepared| prepared.start(&run, &test.source.url)).transpose()?;
-    let api = serve_api(&run, global)?;
-    if run.plan.paused {
-        say_how_to_resume(api.as_ref());
-    }
-    open_files::warn_if_too_few(&run, open_files, echo.is_some());
-    stacks::warn_if_too_few(&run);
-    vu_memory::refuse_too_many(&run)?;
+    let _api = serve_api(&run, global)?;
+    check_machine(&run, open_files, echo.is_some())?;
     let progress = view.follow(&run)?;
     let outcome = run.execute().await;
     watching.iter_mut().for_each(Watching::run_is_over);
@@ -91,11 +92,12 @@ async fn main_line(
     let last_block = (!view.has_bars()).then_some(progress);
     report::warn_of_nothing_done(&ended, &finished.results);
     let wrong = failures::of_run(&ended.handle.run, &finished);
-    let script = test.source.text;
-    let reported = report::write(&ended, finished.results, wrong, script, global.no_color, &signalled).await;
+    let closing = Closing::of_run(&ended, test.source.text, global.no_color);
+    let reported = report::write(&closing, finished.results, wrong, &signalled).await;
     drop(last_block);
     senary_net::lingering::wait_all();
     let verdict = ended.verdict(outcome.and(reported), finished.crossed);
+    writing.finish(&verdict, &ended, finished.totals, &finished.output_errors);
     if let Some(watching) = watching {
         watching.finish(&verdict, &ended, finished.output_errors, &signalled).await;
     }
@@ -132,21 +134,32 @@ fn open_outputs(
         watched: &WatchList::new(&plan.thresholds, plan.evaluate_thresholds),
     };
     let open = |text: &String| OutputSpec::parse(text)?.create(&context);
-    let texts = plan.outputs.iter().filter(|text| !dashboard::is_meant_by(text));
+    let texts = plan.outputs.iter().filter(|text| !dashboard::is_meant_by(text) && !state::is_meant_by(text));
     texts.map(open).collect::<Result<_, _>>().map_err(CommandError::Output)
 }
 
 /// The REST API, if an address was given. Only one that was given as a flag has to be had.
 fn serve_api(run: &TestRun, global: &GlobalSettings) -> Result<Option<Server>, CommandError> {
-    let Some(address) = &global.address else { return Ok(None) };
-    match rest::serve(address, run.handle.clone()) {
-        Ok(server) => Ok(Some(server)),
-        Err(error) if global.address_from_flag => Err(CommandError::RestApi(error)),
+    let served = global.address.as_ref().map(|address| rest::serve(address, run.handle.clone()));
+    let api = match served.transpose() {
+        Err(error) if global.address_from_flag => return Err(CommandError::RestApi(error)),
         Err(error) => {
             log::warn!("{}", CommandError::RestApi(error));
-            Ok(None)
+            None
         }
+        Ok(api) => api,
+    };
+    if run.plan.paused {
+        say_how_to_resume(api.as_ref());
     }
+    Ok(api)
+}
+
+/// Warns of what the machine may have too little of; too little memory is an error.
+fn check_machine(run: &TestRun, open_files: Option<u64>, has_echo: bool) -> Result<(), CommandError> {
+    open_files::warn_if_too_few(run, open_files, has_echo);
+    stacks::warn_if_too_few(run);
+    vu_memory::refuse_too_many(run)
 }
 
 /// A paused test starts when the REST API is told so, and never without one.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use senary_execution::{ProgressWatch, RunContext, ScenarioProgress, StopReason};
 use senary_js::{Lifecycle, bundle};
-use senary_metrics::Results;
+use senary_metrics::{Results, Totals};
 use senary_output::PipelineHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -30,7 +30,7 @@ pub struct RunProgress {
 /// A run, seen from outside of it. It outlives the pipeline: with `--linger`, clients may still ask for results.
 pub struct RunHandle {
     pub run: RunContext,
-    pub lifecycle: Lifecycle,
+    pub lifecycle: Arc<Lifecycle>,
     /// What has happened in the run; [`RunHandle::progress`] has the figures.
     pub events: Arc<RunEvents>,
     pub watch: ProgressWatch,
@@ -49,7 +49,7 @@ impl RunHandle {
         events: Arc<RunEvents>,
         watch: ProgressWatch,
     ) -> Self {
-        let run = lifecycle.run.clone();
+        let (run, lifecycle) = (lifecycle.run.clone(), Arc::new(lifecycle));
         Self { run, lifecycle, events, watch, gate, pipeline, last_results: Mutex::default() }
     }
 
@@ -85,6 +85,11 @@ impl RunHandle {
         };
         self.events.judged(states, at);
         crossed.metrics.is_empty()
+    }
+
+    /// What the samples so far add up to; `None` once the pipeline has finished.
+    pub fn totals(&self) -> Option<Totals> {
+        self.pipeline.query(|engine| engine.totals().clone())
     }
 
     pub fn keep(&self, results: &Results) {

@@ -75,9 +75,8 @@ fn of_workers(worst: usize, of: usize, starved: bool, during: &str, lag: Duratio
 }
 
 /// For runs whose summary does not say it.
-pub fn warn(saturation: &Saturation) {
-    for remark in remarks(saturation) {
-        let Remark { text, advice } = &remark;
+pub fn warn(remarks: &[Remark]) {
+    for Remark { text, advice } in remarks {
         log::warn!(hint = advice.as_str(); "The generator was the bottleneck, its figures cannot be trusted: {text}");
     }
 }

@@ -81,9 +81,9 @@ impl Test {
     }
 
     /// `__ENV`: what is archived, and over it what this run is given.
-    fn env(&self, runtime: &RuntimeSettings) -> Vec<(String, String)> {
+    fn env(&self, given: &[(String, String)]) -> Vec<(String, String)> {
         let archived = self.archived.iter().flat_map(|a| &a.env).map(|(k, v)| (k.clone(), v.clone()));
-        archived.chain(runtime.env.iter().cloned()).collect()
+        archived.chain(given.iter().cloned()).collect()
     }
 
     /// Whether it is run without `global`: an archive of such a test is, too.
@@ -99,6 +99,8 @@ pub struct Loaded {
     pub source: ScriptSource,
     /// `__ENV` as the script has it.
     pub env: Vec<(String, String)>,
+    /// The part of it that does not come from the environment, and is kept in archives.
+    pub kept_env: Vec<(String, String)>,
     /// Whether it is run without `global`.
     pub base_compatibility: bool,
     pub bundle: Bundle,
@@ -145,18 +147,31 @@ pub async fn loaded(
         }
     };
     let (name, source) = (name.to_owned(), test.source.clone());
-    let (env, base_compatibility) = (test.env(runtime), test.has_base_compatibility(runtime));
+    let (env, kept_env) = (test.env(&runtime.env), test.env(&runtime.given_env));
+    let base_compatibility = test.has_base_compatibility(runtime);
     let RuntimeSettings { freeze_env, memory_limit, .. } = *runtime;
     let variables = env.clone().into();
     let options = RuntimeOptions { env: variables, base_compatibility, natives, freeze_env, memory_limit };
     let bundle = load(test, options, shutdown).await?;
-    Ok(Loaded { name, source, env, base_compatibility, bundle })
+    Ok(Loaded { name, source, env, kept_env, base_compatibility, bundle })
 }
 
 impl Loaded {
     /// What the script says of its test.
     pub fn options(&self) -> ScriptOptions<'_> {
         ScriptOptions { name: &self.name, text: &self.source.text, json: self.bundle.options() }
+    }
+
+    /// The test as it is kept in files: with the options of all layers, but without the variables of the environment.
+    pub fn kept(&self, as_given: &Options) -> Archive {
+        Archive {
+            url: self.source.url.clone(),
+            script: self.source.text.clone().into_bytes().into(),
+            options: as_given.to_json().into(),
+            env: self.kept_env.iter().cloned().collect(),
+            base_compatibility: self.base_compatibility,
+            contents: self.bundle.store().contents(),
+        }
     }
 
     /// The options of all layers as they were given, and the plan that they make.

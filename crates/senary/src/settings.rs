@@ -93,6 +93,8 @@ pub struct RuntimeSettings {
     pub base_compatibility: bool,
     /// `__ENV` as far as the command line and the environment say: later ones win.
     pub env: Vec<(String, String)>,
+    /// Those of them that the command line says.
+    pub given_env: Vec<(String, String)>,
     /// The feature `freeze-env`, which is not for flags and variables alone to say.
     pub freeze_env: bool,
     /// Bytes that the script of one VU may take; the config file has a say in it, too.
@@ -141,16 +143,13 @@ impl RuntimeSettings {
         if switch(flags.include_system_env_vars, "K6_INCLUDE_SYSTEM_ENV_VARS", include_system_env)? {
             script_env.extend(env.iter().map(|(name, value)| (name.to_owned(), value.to_owned())));
         }
-        for pair in &flags.env {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            if !is_variable_name(name) {
-                return Err(SettingsError::EnvName(name.to_owned()));
-            }
-            warn_of_an_option(name);
+        let given_env = given_env(&flags.env)?;
+        for (name, value) in &given_env {
             script_env.retain(|(known, _)| known != name);
-            script_env.push((name.to_owned(), value.to_owned()));
+            script_env.push((name.clone(), value.clone()));
         }
         Ok(Self {
+            given_env,
             source_type: text(&flags.r#type, "K6_TYPE").filter(|name| !name.is_empty()),
             base_compatibility,
             env: script_env,
@@ -183,6 +182,20 @@ const OTHER_VARIABLES: [&str; 13] = [
     "K6_SUMMARY_MODE",
     "K6_TYPE",
 ];
+
+/// The variables that the command line gives to the script.
+fn given_env(pairs: &[String]) -> Result<Vec<(String, String)>, SettingsError> {
+    let mut given = Vec::new();
+    for pair in pairs {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if !is_variable_name(name) {
+            return Err(SettingsError::EnvName(name.to_owned()));
+        }
+        warn_of_an_option(name);
+        given.push((name.to_owned(), value.to_owned()));
+    }
+    Ok(given)
+}
 
 /// `-e` is for the script alone, and many a user expects more of it.
 fn warn_of_an_option(name: &str) {

@@ -139,8 +139,14 @@ impl TestRun {
         self.enter(RunPhase::Setup);
         let interrupt = self.handle.run.shutdown.token().child_token();
         let limit = self.plan.lifecycle.setup_timeout;
-        let data =
-            run_lifecycle(&self.handle, LifecycleFunction::Setup, limit, interrupt, Lifecycle::setup).await;
+        let data = run_lifecycle(
+            &self.handle.lifecycle,
+            LifecycleFunction::Setup,
+            limit,
+            interrupt,
+            Lifecycle::setup,
+        )
+        .await;
         let data = data.inspect_err(|failure| self.note(LifecycleFunction::Setup, failure))?;
         self.handle.lifecycle.settings.setup_data.set(data);
         Ok(())
@@ -154,8 +160,9 @@ impl TestRun {
         self.enter(RunPhase::Teardown);
         let limit = self.plan.lifecycle.teardown_timeout;
         let token = CancellationToken::new();
+        let lifecycle = &self.handle.lifecycle;
         let done =
-            run_lifecycle(&self.handle, LifecycleFunction::Teardown, limit, token, Lifecycle::teardown).await;
+            run_lifecycle(lifecycle, LifecycleFunction::Teardown, limit, token, Lifecycle::teardown).await;
         done.inspect_err(|failure| self.note(LifecycleFunction::Teardown, failure))
     }
 
@@ -287,14 +294,14 @@ impl Ended {
 
 /// Runs a function of the script on a thread of its own, at most for as long as its option allows.
 pub async fn run_lifecycle<R: Send + 'static>(
-    handle: &Arc<RunHandle>,
+    lifecycle: &Arc<Lifecycle>,
     function: LifecycleFunction,
     limit: Duration,
     interrupt: CancellationToken,
     call: impl FnOnce(&Lifecycle, &CancellationToken) -> Result<R, LifecycleError> + Send + 'static,
 ) -> Result<R, CommandError> {
-    let (on, token) = (handle.clone(), interrupt.clone());
-    let running = Background::start(function.name(), move || call(&on.lifecycle, &token));
+    let (on, token) = (lifecycle.clone(), interrupt.clone());
+    let running = Background::start(function.name(), move || call(&on, &token));
     let mut running = running.map_err(CommandError::system(function.name()))?;
     let (outcome, timed_out) = tokio::select! {
         outcome = running.outcome() => (outcome, false),
@@ -307,7 +314,7 @@ pub async fn run_lifecycle<R: Send + 'static>(
         Ok(Err(LifecycleError::Script(senary_js::ScriptFailure::Interrupted))) if timed_out => {
             Err(CommandError::Timeout { function, limit })
         }
-        Ok(result) => result.map_err(|error| script::or_stopped(error, &handle.run.shutdown)),
+        Ok(result) => result.map_err(|error| script::or_stopped(error, &lifecycle.run.shutdown)),
         Err(panicked) => Err(CommandError::System { doing: function.name(), reason: panicked.to_string() }),
     }
 }

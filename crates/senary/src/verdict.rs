@@ -1,8 +1,11 @@
 //! Whether the results of a run are any evidence: what was measured at all, and for which thresholds nothing was.
 
+use std::time::Duration;
+
 use senary_execution::Outcomes;
 use senary_metrics::Results;
 use senary_metrics::sink::Sink;
+use senary_output::state::Whole;
 
 /// What `--strict` holds against a run, with what came of each scenario. An iteration succeeded if it returned, and nothing
 /// failed in it or a check passed all the same. A check that never passed is proof that something does not work.
@@ -40,6 +43,27 @@ fn objection((name, outcomes): &(String, Outcomes)) -> Option<String> {
     }
     let silence = outcomes.silence?.as_secs_f64();
     Some(format!("nothing succeeded any more in the last {silence:.1}s of the scenario '{name}'"))
+}
+
+/// What came of the scenarios of a test on all its instances. Only what is silent on all of them is silent.
+pub fn whole_outcomes(whole: &Whole) -> Vec<(String, Outcomes)> {
+    let mut outcomes: Vec<(String, Outcomes)> = Vec::new();
+    for of in whole.instances.iter().flat_map(|instance| &instance.head.progress.outcomes) {
+        // A number that is none comes from a damaged file.
+        let silence = of.silence.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        match outcomes.iter_mut().find(|(name, _)| *name == of.scenario) {
+            Some((_, sum)) => {
+                sum.succeeded = sum.succeeded.saturating_add(of.succeeded);
+                sum.failed = sum.failed.saturating_add(of.failed);
+                sum.silence = sum.silence.zip(silence).map(|(a, b)| a.min(b));
+            }
+            None => {
+                let sum = Outcomes { succeeded: of.succeeded, failed: of.failed, silence };
+                outcomes.push((of.scenario.clone(), sum));
+            }
+        }
+    }
+    outcomes
 }
 
 /// Warns of thresholds that there was nothing to judge by.

@@ -45,6 +45,7 @@ impl Summary {
             }),
         });
         self.add_failures(&mut data);
+        self.add_instances(&mut data);
         self.add_setup_data(&mut data);
         data
     }
@@ -103,6 +104,13 @@ impl Summary {
         }
     }
 
+    fn add_instances(&self, data: &mut Value) {
+        if let Some(instances) = &self.options.instances {
+            data["instances"] = instances.json();
+            data["missing"] = instances.objections.clone().into();
+        }
+    }
+
     fn add_setup_data(&self, data: &mut Value) {
         if let Some(setup) = &self.options.setup_data {
             data["setup_data"] = setup.clone();
@@ -113,6 +121,7 @@ impl Summary {
     pub fn machine_readable_export(&self) -> Vec<u8> {
         let mut data = self.machine_readable();
         self.add_failures(&mut data);
+        self.add_instances(&mut data);
         pretty(&data)
     }
 

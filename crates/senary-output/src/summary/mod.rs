@@ -7,6 +7,7 @@ mod collation;
 mod data;
 mod failures;
 mod group;
+mod instances;
 mod save;
 mod text;
 mod trend_stat;
@@ -16,9 +17,11 @@ use std::cmp::Ordering;
 use senary_metrics::engine::ThresholdResult;
 use senary_metrics::sink::Sink;
 use senary_metrics::{MetricType, Results, ValueType};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use failures::WhatWentWrong;
+pub use instances::{InstanceRow, Instances};
 pub use save::{SaveError, save};
 pub use trend_stat::{TrendStat, TrendStatError};
 
@@ -52,6 +55,8 @@ pub struct SummaryOptions {
     pub remarks: Vec<Remark>,
     /// Why the run fails with `--strict`; shown at the end of the text.
     pub objections: Vec<String>,
+    /// The instances of the test, if there were several; shown at the end of the text.
+    pub instances: Option<Instances>,
 }
 
 impl Default for SummaryOptions {
@@ -69,12 +74,13 @@ impl Default for SummaryOptions {
             version: String::new(),
             remarks: Vec::new(),
             objections: Vec::new(),
+            instances: None,
         }
     }
 }
 
 /// A remark that readers need to judge the figures.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remark {
     pub text: String,
     /// What to do about it.

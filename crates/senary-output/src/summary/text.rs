@@ -9,7 +9,7 @@ use senary_metrics::engine::ThresholdResult;
 use senary_metrics::group::{SEPARATOR, steps};
 
 use super::failures::Told;
-use super::{Breakdown, CheckLine, Metric, Summary, TrendStat, Values, all_checks};
+use super::{Breakdown, CheckLine, Instances, Metric, Summary, TrendStat, Values, all_checks};
 use crate::number::{percentage, plain, value};
 
 /// The scenario that options without scenarios stand for; it has no section of its own.
@@ -133,8 +133,23 @@ impl Summary {
         if !self.options.objections.is_empty() {
             self.section(&mut text, "STRICT", &self.objections());
         }
+        if let Some(instances) = &self.options.instances {
+            self.section(&mut text, "INSTANCES", &self.instances(instances));
+        }
         text.push_str("\n\n");
         text
+    }
+
+    /// What each instance has done, then what is missing. The marks are others than those of checks, which programs count.
+    fn instances(&self, instances: &Instances) -> Vec<String> {
+        let line = |(is_good, line): (bool, String)| match is_good {
+            true => format!("    {} {line}", self.paint(FAINT, "·")),
+            false => format!("    {} {line}", self.paint(RED, "!")),
+        };
+        let rows = instances.lines().into_iter().map(line).collect::<Vec<_>>().join("\n");
+        let objection = |objection: &String| format!("    {} {objection}", self.paint(RED, "!"));
+        let objections = instances.objections.iter().map(objection).collect::<Vec<_>>().join("\n");
+        [rows, objections].into_iter().filter(|block| !block.is_empty()).collect()
     }
 
     /// The failures, with the most likely cause first. They do not use the marks of checks and thresholds, because

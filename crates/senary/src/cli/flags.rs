@@ -319,6 +319,33 @@ pub struct ArchiveArgs {
 }
 
 #[derive(Clone, Debug, Default, Args)]
+pub struct MergeArgs {
+    /// The states, or folders with states (files that end in .state)
+    #[arg(value_name = "STATE", help_heading = None)]
+    pub file: Vec<String>,
+    /// Merge states that are not a whole test, too: the summary says what is missing
+    #[arg(long, value_parser = parse_bool)]
+    pub partial: Option<bool>,
+    /// Write the results to an output that needs no samples: junit=FILE (repeatable)
+    #[arg(short, long, value_name = "OUTPUT")]
+    pub out: Vec<String>,
+    /// Exit with 121 if the test proves nothing: thresholds had no data, every iteration failed, or nothing worked at the end
+    #[arg(long, value_parser = parse_bool)]
+    pub strict: Option<bool>,
+    /// Exit with 120 if a generator was the bottleneck
+    #[arg(long, value_parser = parse_bool)]
+    pub fail_on_saturation: Option<bool>,
+    /// What the summary says of trends [default: as the test has it]
+    #[arg(long, value_name = "STATS")]
+    pub summary_trend_stats: Vec<String>,
+    /// The unit of all durations in the summary: s, ms or us [default: as the test has it]
+    #[arg(long, value_name = "UNIT")]
+    pub summary_time_unit: Option<String>,
+    #[command(flatten)]
+    pub runtime: RuntimeFlags,
+}
+
+#[derive(Clone, Debug, Default, Args)]
 pub struct NewArgs {
     /// The file to write [default: script.js]
     #[arg(value_name = "FILE")]

@@ -10,8 +10,8 @@ mod tcp;
 mod usage_error;
 
 pub use flags::{
-    ArchiveArgs, CompletionArgs, DepsArgs, EchoArgs, GlobalFlags, InspectArgs, NewArgs, OptionFlags, RunArgs,
-    RunFlags, RuntimeFlags, ScriptArgs,
+    ArchiveArgs, CompletionArgs, DepsArgs, EchoArgs, GlobalFlags, InspectArgs, MergeArgs, NewArgs,
+    OptionFlags, RunArgs, RunFlags, RuntimeFlags, ScriptArgs,
 };
 pub use tcp::TcpArgs;
 pub use usage_error::UsageError;
@@ -84,6 +84,8 @@ pub enum Command {
     Deps(DepsArgs),
     /// Pack a script, everything it needs, and its options into one file
     Archive(Box<ArchiveArgs>),
+    /// Merge the states of all instances of a test into one summary
+    Merge(Box<MergeArgs>),
     /// Write a new script to start from
     New(NewArgs),
     /// Print the version
@@ -154,6 +156,10 @@ impl Command {
             Self::Tcp(args) => {
                 return exactly_one(&args.target, "the address of the server, e.g. localhost:6379");
             }
+            Self::Merge(args) if args.file.is_empty() => {
+                return exactly_one(&args.file, "the states that `run --out state=FILE` has written");
+            }
+            Self::Merge(_) => return Ok(()),
             Self::Completion(args) => return exactly_one(&args.shell, "the name of a shell, e.g. bash"),
             Self::Echo(_) => {
                 let address = global.address.clone();

@@ -38,18 +38,11 @@ async fn pack(
     let name = args.script.name();
     let Planned { test, as_given, .. } =
         script::planned(name, layers, &runtime, global, env, &Shutdown::new()).await?;
-    Ok(Archive {
-        url: test.source.url,
-        script: test.source.text.into_bytes().into(),
-        options: as_given.to_json().into(),
-        env: if args.exclude_env_vars == Some(true) {
-            Default::default()
-        } else {
-            test.env.into_iter().collect()
-        },
-        base_compatibility: test.base_compatibility,
-        contents: test.bundle.store().contents(),
-    })
+    let env = match args.exclude_env_vars == Some(true) {
+        true => Default::default(),
+        false => test.env.iter().cloned().collect(),
+    };
+    Ok(Archive { env, ..test.kept(&as_given) })
 }
 
 fn write(archive: &Archive, path: &str) -> io::Result<()> {

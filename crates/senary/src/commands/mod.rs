@@ -5,5 +5,6 @@ pub mod completion;
 pub mod deps;
 pub mod echo;
 pub mod inspect;
+pub mod merge;
 pub mod new;
 pub mod tcp;

@@ -1,0 +1,195 @@
+//! `--out state=FILE`: the state of a run on the disk, at any time whole.
+//!
+//! A thread of its own writes it, with the lowest priority: it takes a look at the sums, which holds nobody up, and does
+//! everything else by itself. A state is written beside the file and takes its place when it is complete.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use senary_metrics::{SampleBatch, Totals};
+use senary_output::state::Instance;
+use senary_output::{Output, OutputError, OutputSpec, STATE};
+use senary_words::remedy::explained;
+
+use super::source::{self, Over, StateSource};
+use crate::archive::Archive;
+use crate::command_error::CommandError;
+use crate::plan::TestPlan;
+use crate::test_run::{Ended, TestRun};
+
+/// How often a state is written.
+const EVERY: Duration = Duration::from_secs(10);
+/// At most one part in so many of the time is spent writing: large states are written less often.
+const SHARE: u32 = 10;
+/// As low as a thread can be.
+const LOWEST_PRIORITY: i32 = 19;
+
+/// Whether an output is a state, which is made in its own way.
+pub fn is_meant_by(output: &str) -> bool {
+    OutputSpec::parse(output).is_ok_and(|spec| spec.kind() == STATE)
+}
+
+/// The states that a run is to write.
+pub struct States {
+    files: Vec<StateFile>,
+    instance: Instance,
+    test: Archive,
+}
+
+impl States {
+    /// The files that the outputs of a test name. One that cannot be written is an error at once.
+    pub fn wanted(plan: &TestPlan, test: Archive) -> Result<Self, CommandError> {
+        let instance = source::instance(plan);
+        let specs = plan.outputs.iter().filter_map(|output| OutputSpec::parse(output).ok());
+        let states = specs.filter(|spec| spec.kind() == STATE);
+        let files = states.map(|spec| StateFile::create(spec.argument().unwrap_or_default(), &instance));
+        Ok(Self { files: files.collect::<Result<_, _>>()?, instance, test })
+    }
+
+    /// What the banner says of them.
+    pub fn outputs(&self) -> impl Iterator<Item = Box<dyn Output>> {
+        self.files.iter().map(|file| Box::new(file.clone()) as Box<dyn Output>)
+    }
+
+    /// Writes the first states of a run, which say that it has not begun, so that no old state stays in their place; then
+    /// further ones, until the end.
+    pub fn start(self, run: &TestRun) -> Result<Writing, CommandError> {
+        let Self { files, instance, test } = self;
+        if files.is_empty() {
+            return Ok(Writing(None));
+        }
+        let source = Arc::new(StateSource::new(run, instance, test));
+        let (end, ended) = channel();
+        let (of_thread, from) = (files.clone(), source.clone());
+        let thread = thread::Builder::new()
+            .name("state".to_owned())
+            .spawn(move || follow(&of_thread, &from, &ended))
+            .map_err(CommandError::system("starting to write states"))?;
+        Ok(Writing(Some(Following { files, source, end, thread })))
+    }
+}
+
+/// A file for states.
+#[derive(Clone, Debug)]
+struct StateFile {
+    path: PathBuf,
+    /// Where a state is until it is complete.
+    part: PathBuf,
+}
+
+impl StateFile {
+    fn create(argument: &str, instance: &Instance) -> Result<Self, CommandError> {
+        let not_created =
+            |reason: String| CommandError::Output(OutputError::NotCreated { kind: STATE, reason });
+        if argument.is_empty() || argument == "-" {
+            let reason = "it needs a file or a folder: --out state=FILE".to_owned();
+            return Err(not_created(reason));
+        }
+        let mut path = PathBuf::from(argument);
+        if path.is_dir() || argument.ends_with('/') {
+            path.push(StateSource::file_name(instance));
+        }
+        let mut part = path.clone().into_os_string();
+        part.push(".part");
+        let file = Self { path, part: part.into() };
+        let created = File::create(&file.part);
+        created
+            .map_err(|error| not_created(format!("open {}: {}", file.path.display(), explained(&error))))?;
+        Ok(file)
+    }
+
+    fn write(&self, source: &StateSource) -> io::Result<()> {
+        let Some(state) = source.state() else { return Ok(()) };
+        let out = state.write(BufWriter::new(File::create(&self.part)?))?;
+        let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+        // Else a machine that dies could leave the name without the content.
+        file.sync_data()?;
+        fs::rename(&self.part, &self.path)
+    }
+}
+
+/// For the banner: samples are nothing to a state.
+impl Output for StateFile {
+    fn description(&self) -> String {
+        format!("{STATE} ({})", self.path.display())
+    }
+
+    fn add(&mut self, _: &SampleBatch) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn close(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// States that are written while a run goes on, if any are wanted.
+pub struct Writing(Option<Following>);
+
+struct Following {
+    files: Vec<StateFile>,
+    source: Arc<StateSource>,
+    /// Nothing is sent: the thread ends when it is closed.
+    end: Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Writing {
+    /// Writes the last states.
+    pub fn finish(
+        self,
+        verdict: &Result<(), CommandError>,
+        ended: &Ended,
+        totals: Arc<Totals>,
+        lost: &[String],
+    ) {
+        let Some(Following { files, source, end, thread }) = self.0 else { return };
+        drop(end);
+        // A thread that has panicked has said so.
+        let _ = thread.join();
+        source.finish(Over::new(verdict, ended, totals, lost));
+        for file in &files {
+            if let Err(error) = file.write(&source) {
+                log::error!(
+                    "The output {} is incomplete: open {}: {}; `senary merge` will miss what came after its last state",
+                    file.description(),
+                    file.path.display(),
+                    explained(&error)
+                );
+            }
+        }
+    }
+}
+
+fn follow(files: &[StateFile], source: &StateSource, end: &Receiver<()>) {
+    // Without it, states are written all the same.
+    let _ = rustix::process::setpriority_process(None, LOWEST_PRIORITY);
+    let mut has_failed = false;
+    loop {
+        let from = Instant::now();
+        for file in files {
+            if let Err(error) = file.write(source)
+                && !std::mem::replace(&mut has_failed, true)
+            {
+                log::warn!(
+                    "The state could not be written, which is tried again: open {}: {}",
+                    file.path.display(),
+                    explained(&error)
+                );
+            }
+        }
+        let pause = EVERY.max(from.elapsed() * SHARE);
+        if end.recv_timeout(pause) == Err(RecvTimeoutError::Disconnected) {
+            return;
+        }
+    }
+}

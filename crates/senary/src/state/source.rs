@@ -1,0 +1,190 @@
+//! Gathers the state of a run.
+
+use std::fs;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, OnceLock};
+
+use senary_execution::Outcomes;
+use senary_js::bundle::HANDLE_SUMMARY;
+use senary_metrics::{Failures, Totals};
+use senary_output::state::{
+    Declared, EarlyEnd, Generator, Head, Instance, Progress, ScenarioOutcome, State, TestFacts,
+    hash_of_script,
+};
+use serde_json::Value;
+
+use crate::archive::Archive;
+use crate::command_error::CommandError;
+use crate::failures;
+use crate::plan::TestPlan;
+use crate::run_handle::RunHandle;
+use crate::run_phase::RunPhase;
+use crate::saturation;
+use crate::settings::SummaryMode;
+use crate::test_run::{Ended, TestRun};
+
+/// A script with more than this is not kept in states, in bytes. Whoever merges them gives it then.
+const MAX_SCRIPT: usize = 16 << 20;
+
+/// Files with these endings are modules; what else a script reads may differ from instance to instance.
+const MODULES: [&str; 5] = [".js", ".mjs", ".cjs", ".ts", ".mts"];
+
+/// Makes states of a run, while it lasts and when it is over.
+pub struct StateSource {
+    handle: Arc<RunHandle>,
+    instance: Instance,
+    test: TestFacts,
+    script: Option<Arc<[u8]>>,
+    over: OnceLock<Over>,
+}
+
+/// What came of a run that is over.
+pub struct Over {
+    pub totals: Arc<Totals>,
+    /// Without thresholds: these are judged on the whole.
+    pub failures: Failures,
+    pub has_run: bool,
+    pub end: Option<EarlyEnd>,
+    /// What outputs lost, in words.
+    pub lost: Vec<String>,
+}
+
+impl Over {
+    pub fn new(
+        verdict: &Result<(), CommandError>,
+        ended: &Ended,
+        totals: Arc<Totals>,
+        lost: &[String],
+    ) -> Self {
+        let failures = failures::counted(&ended.handle.run, lost);
+        Self { totals, failures, has_run: ended.has_run, end: early_end(verdict), lost: lost.to_vec() }
+    }
+}
+
+impl StateSource {
+    pub fn new(run: &TestRun, instance: Instance, script: Archive) -> Self {
+        let bundle = &run.handle.lifecycle.bundle;
+        let modules = script.contents.iter().filter(|(url, _)| MODULES.iter().any(|end| url.ends_with(end)));
+        let hash = hash_of_script(&script.script, modules.map(|(_, content)| &**content));
+        let handles_summary = bundle.exports_anything_as(HANDLE_SUMMARY);
+        let plan = &run.plan;
+        let test = TestFacts {
+            script: name_of(&script.url),
+            hash,
+            options: plan.options.clone(),
+            thresholds: plan.thresholds.clone(),
+            evaluate_thresholds: plan.evaluate_thresholds,
+            metrics: Declared::all(bundle.registry()),
+            has_parts: plan.summary.mode == SummaryMode::Full,
+            handles_summary,
+            strict: plan.strict,
+            fail_on_saturation: plan.fail_on_saturation,
+            facts: Default::default(),
+            scenarios: Value::Null,
+        };
+        let script = if handles_summary { packed(&script) } else { None };
+        Self { handle: run.handle.clone(), instance, test, script, over: OnceLock::new() }
+    }
+
+    /// The state of the run as it is now. `None` while its last samples are added up.
+    pub fn state(&self) -> Option<State> {
+        let over = self.over.get();
+        let (totals, failures) = match over {
+            Some(over) => ((*over.totals).clone(), over.failures.clone()),
+            None => (self.handle.totals()?, self.handle.run.state.failures()),
+        };
+        let head =
+            Head { instance: self.instance.clone(), test: self.test.clone(), progress: self.progress(over) };
+        Some(State { head, totals, failures, timeline: None, script: self.script.clone() })
+    }
+
+    /// The run is over: from now on this is its state.
+    pub fn finish(&self, over: Over) {
+        let _ = self.over.set(over);
+    }
+
+    /// What the file of the state is called in a folder.
+    pub fn file_name(instance: &Instance) -> String {
+        let own = match instance.segment.as_str() {
+            "0:1" => String::new(),
+            segment => format!("-{}", segment.replace(['/', ':'], "_")),
+        };
+        format!("{}{own}.state", instance.name.replace('/', "_"))
+    }
+
+    fn progress(&self, over: Option<&Over>) -> Progress {
+        let run = &self.handle.run;
+        let saturation = self.handle.watch.saturation();
+        Progress {
+            is_final: over.is_some(),
+            written: run.clock.now(),
+            started: run.state.started().map(|started| run.clock.at(started)),
+            seconds: run.state.run_duration().as_secs_f64(),
+            has_run: over.map_or(self.handle.events.phase() >= RunPhase::Running, |over| over.has_run),
+            end: over.and_then(|over| over.end.clone()),
+            full_iterations: run.state.full_iterations(),
+            interrupted_iterations: run.state.interrupted_iterations(),
+            setup_data: self.handle.lifecycle.settings.setup_data.get().map(|data| data.to_string()),
+            outcomes: self.handle.watch.outcomes().into_iter().map(outcome).collect(),
+            generator: Generator { remarks: saturation::remarks(&saturation), document: Value::Null },
+            lost: over.map(|over| over.lost.clone()).unwrap_or_default(),
+            row: Value::Null,
+        }
+    }
+}
+
+/// The instance that this process is.
+pub fn instance(plan: &TestPlan) -> Instance {
+    let segment = plan.load.segment();
+    Instance {
+        // Two processes never draw the same number.
+        id: format!("{:016x}", RandomState::new().hash_one(std::process::id())),
+        name: host_name(),
+        segment: segment.segment().to_string(),
+        sequence: segment.sequence().to_string(),
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+fn host_name() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    match name.trim() {
+        "" => "localhost".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+fn name_of(url: &str) -> String {
+    senary_words::percent::decoded_text(url.rsplit('/').next().unwrap_or(url))
+}
+
+fn outcome((scenario, of): (String, Outcomes)) -> ScenarioOutcome {
+    let silence = of.silence.map(|silence| silence.as_secs_f64());
+    ScenarioOutcome { scenario, succeeded: of.succeeded, failed: of.failed, silence }
+}
+
+fn packed(archive: &Archive) -> Option<Arc<[u8]>> {
+    let size: usize = archive.contents.values().map(|content| content.len()).sum();
+    if size > MAX_SCRIPT {
+        log::warn!(
+            "The script and what it reads are {} MB, which is too much for a state: give it to `senary merge` (--script), so that its handleSummary() can be called",
+            size / 1_000_000
+        );
+        return None;
+    }
+    let mut bytes = Vec::new();
+    // Writing to memory does not fail.
+    archive.write(&mut bytes).ok()?;
+    Some(bytes.into())
+}
+
+/// How a run ended, as far as that is not for the whole to judge: its thresholds, and whether it proves anything, are.
+fn early_end(verdict: &Result<(), CommandError>) -> Option<EarlyEnd> {
+    match verdict {
+        Ok(())
+        | Err(
+            CommandError::ThresholdsCrossed(_) | CommandError::Saturated(_) | CommandError::ProvesNothing(_),
+        ) => None,
+        Err(failure) => Some(EarlyEnd { code: failure.code(), reason: failure.to_string() }),
+    }
+}
