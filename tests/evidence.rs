@@ -1,6 +1,7 @@
 //! A run whose service did not work says so: what went wrong, how often, where and when.
 
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use senary_testkit::{Behaviour, Certificate, Outcome, Program, Server, Signal};
@@ -119,6 +120,42 @@ export default async function () {
     let peer = format!("{} has not answered for ", server.address());
     expect_first(&outcome, &["3 iterations were cut off", &peer, "(5 B sent, 0 B received)"]);
     assert!(section(&outcome)[1].contains("script.js:8:3"), "{}", outcome.stdout);
+}
+
+/// A server that answers the first message, and no other.
+fn answers_once() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("its address");
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        stream.set_read_timeout(Some(BOUND)).expect("a time limit");
+        stream.read_exact(&mut [0; 2]).expect("a message");
+        stream.write_all(b"a\n").expect("a reader");
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    address
+}
+
+#[test]
+fn a_server_that_leaves_messages_unanswered_is_named() {
+    for wait in ["socket.request('b')", "socket.send('b').then(() => socket.read())"] {
+        let script = format!(
+            r#"import {{ Socket }} from "senary/tcp"
+export const options = {{ scenarios: {{ s: {{ executor: "constant-vus", vus: 1, duration: "1s", gracefulStop: "0s" }} }} }}
+export default async function () {{
+  const socket = new Socket({{ framing: "lines" }})
+  await socket.connect(__ENV.PORT, "127.0.0.1")
+  await socket.request("a")
+  await {wait}
+}}
+"#
+        );
+        let address = answers_once();
+        let outcome = Program::script(BINARY, &script).env("PORT", address.port()).within(BOUND).run();
+        let peer = format!("{address} has not answered for ");
+        expect_first(&outcome, &["1 iteration was cut off", &peer, "(4 B sent, 2 B received)"]);
+        assert!(section(&outcome)[1].contains("script.js:7:3"), "{wait}: {}", outcome.stdout);
+    }
 }
 
 #[test]

@@ -349,13 +349,19 @@ impl SocketCore {
 
     /// Whether the socket waits for its peer: for an answer, or for the connection itself.
     pub fn waits_for_peer(&self) -> bool {
-        self.state.get() == State::Opening || self.owed.is_owed()
+        self.state.get() == State::Opening || self.is_owed()
+    }
+
+    /// Whether the peer owes an answer. What has come may have answered other requests than those under way.
+    fn is_owed(&self) -> bool {
+        let has_requests = |extended: &Extended| extended.requests.borrow().under_way() > 0;
+        self.owed.is_owed() || self.extended.as_deref().is_some_and(has_requests)
     }
 
     /// The clue that the peer has owed an answer for some time.
     fn unanswered(&self) -> Option<ClueEvent> {
         let quiet = self.owed.quiet(self.vu.now());
-        (self.owed.is_owed() && quiet >= NOTABLE_WAIT).then_some(ClueEvent::Unanswered(quiet))
+        (self.is_owed() && quiet >= NOTABLE_WAIT).then_some(ClueEvent::Unanswered(quiet))
     }
 
     /// What the peer has done, as an addition to the text of a failure; empty if there is no connection any more. If

@@ -191,7 +191,7 @@ fn send<'js>(
         Err(failure) => return refuse(&ctx, &this.0, failure, &tags),
     };
     if !matches!(outcome, WriteOutcome::NoConnection) {
-        core.books.count_with(core.metrics.writes, &tags);
+        core.owed.asked(core.books.count_with(core.metrics.writes, &tags));
         if extended.is_framed.get() {
             core.books.count_with(extended.metrics.sent, &tags);
         }

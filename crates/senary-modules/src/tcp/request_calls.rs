@@ -214,7 +214,7 @@ fn send_now(
             }
         }
         WriteOutcome::Left { data, written } => {
-            core.books.count(core.metrics.writes);
+            core.owed.asked(core.books.count(core.metrics.writes));
             core.books.count(extended.metrics.sent);
             send::queue(core, data, written, Waiting::Request(serial), tags, None);
             core.vu.memory.check(ctx)?;

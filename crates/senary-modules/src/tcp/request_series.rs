@@ -73,7 +73,9 @@ pub fn written(socket: &SocketCore, extended: &Extended, request: &Pending, now:
     let of = ids(socket, extended, &request.tags);
     let blocked = milliseconds(now.saturating_duration_since(request.due));
     let samples = [(of.writes, 1.0), (of.sent, 1.0), (of.requests, 1.0), (of.blocked, blocked)];
-    socket.vu.record_all(&samples, socket.vu.worker.clock.at(now));
+    let at = socket.vu.worker.clock.at(now);
+    socket.owed.asked(at);
+    socket.vu.record_all(&samples, at);
 }
 
 /// The last byte of a request that had to wait was handed to the kernel.
