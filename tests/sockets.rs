@@ -162,6 +162,35 @@ fn the_send_buffer_is_as_small_as_it_is_asked_for() {
     assert_eq!(lines, ["true", "TCPError write EPIPE"]);
 }
 
+/// In how many segments ten small writes arrive, while the peer acknowledges late.
+#[cfg(target_os = "linux")]
+fn segments_of_ten_writes(no_delay: &str) -> u32 {
+    let (tell, told) = std::sync::mpsc::channel();
+    let (port, server) = serve(move |mut stream| {
+        senary_testkit::acknowledge_late(&stream);
+        stream.write_all(b"go").expect("the script is there");
+        stream.read_exact(&mut [0; 10]).expect("ten bytes");
+        tell.send(senary_testkit::data_segments(&stream)).expect("a listener");
+    });
+    let body = r#"
+  const socket = await connected({ noDelay: NO_DELAY })
+  await socket.read(2)
+  for (const digit of "0123456789") socket.write(digit)
+  await socket.closed"#;
+    program(port, &body.replace("NO_DELAY", no_delay)).run().expect_code(0);
+    server.join().expect("the server");
+    told.recv().expect("a number of segments")
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn small_writes_wait_for_each_other_where_that_is_asked_for() {
+    for (no_delay, together) in [("undefined", false), ("true", false), ("false", true)] {
+        let segments = segments_of_ten_writes(no_delay);
+        assert_eq!(segments < 8, together, "noDelay {no_delay}: {segments} segments");
+    }
+}
+
 #[test]
 fn our_side_ends_and_the_peer_goes_on() {
     let server = Server::start(Behaviour::Echo);

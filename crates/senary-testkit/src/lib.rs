@@ -17,6 +17,8 @@ mod certificate;
 mod connection;
 mod program;
 mod protocol;
+#[cfg(target_os = "linux")]
+mod segments;
 mod server;
 mod site;
 mod web;
@@ -28,6 +30,8 @@ pub use browser::Browser;
 pub use certificate::Certificate;
 pub use connection::TlsEnd;
 pub use program::{Outcome, Program, Running, Signal};
+#[cfg(target_os = "linux")]
+pub use segments::{acknowledge_late, data_segments};
 pub use server::Server;
 pub use site::{Asked, Reply, Site, Then};
 pub use web::web_server;
