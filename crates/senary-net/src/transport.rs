@@ -2,12 +2,15 @@
 
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
+use rustix::io::retry_on_intr;
+use rustix::net::{RecvFlags, SendFlags, recv};
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
+use tokio::io::{AsyncWrite, Interest, ReadBuf, Ready};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::network::{Address, Network};
@@ -55,9 +58,18 @@ impl Transport {
     }
 
     pub(crate) fn try_write(&self, data: &[u8]) -> io::Result<usize> {
+        self.try_io(Interest::WRITABLE, |socket| send(socket, data))
+    }
+
+    /// Makes a call that does not wait, if the socket was not found to have to.
+    fn try_io<R>(
+        &self,
+        interest: Interest,
+        call: impl FnOnce(BorrowedFd<'_>) -> io::Result<R>,
+    ) -> io::Result<R> {
         match self {
-            Self::Tcp(stream) => stream.try_write(data),
-            Self::Unix(stream) => stream.try_write(data),
+            Self::Tcp(stream) => stream.try_io(interest, || call(stream.as_fd())),
+            Self::Unix(stream) => stream.try_io(interest, || call(stream.as_fd())),
         }
     }
 
@@ -69,16 +81,55 @@ impl Transport {
     }
 
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+        loop {
+            ready!(match self {
+                Self::Tcp(stream) => stream.poll_read_ready(cx),
+                Self::Unix(stream) => stream.poll_read_ready(cx),
+            })?;
+            let room = buf.initialize_unfilled();
+            let size = room.len();
+            let moved = self.move_some(Interest::READABLE, size, |socket| receive(socket, room));
+            if let Poll::Ready(moved) = moved {
+                buf.advance(moved?);
+                return Poll::Ready(Ok(()));
+            }
         }
     }
 
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        match self {
-            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, data),
-            Self::Unix(stream) => Pin::new(stream).poll_write(cx, data),
+        loop {
+            ready!(match self {
+                Self::Tcp(stream) => stream.poll_write_ready(cx),
+                Self::Unix(stream) => stream.poll_write_ready(cx),
+            })?;
+            let moved = self.move_some(Interest::WRITABLE, data.len(), |socket| send(socket, data));
+            if moved.is_ready() {
+                return moved;
+            }
+        }
+    }
+
+    /// Moves up to `size` bytes now. Where the kernel moves fewer there is no more to move, and the next call waits for the
+    /// kernel to say so instead of asking it. Pending: nothing could be moved, and no waker is registered.
+    fn move_some(
+        &self,
+        interest: Interest,
+        size: usize,
+        call: impl FnOnce(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let mut part = None;
+        let moved = self.try_io(interest, |socket| {
+            let moved = call(socket)?;
+            if (1..size).contains(&moved) {
+                part = Some(moved);
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            Ok(moved)
+        });
+        match (moved, part) {
+            (_, Some(part)) => Poll::Ready(Ok(part)),
+            (Err(error), None) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+            (moved, None) => Poll::Ready(moved),
         }
     }
 
@@ -110,6 +161,23 @@ impl Transport {
         })
     }
 }
+
+// The C library's calls are points at which a thread may be cancelled, and pay four atomic operations for it.
+
+fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    let (received, _) = retry_on_intr(|| recv(socket, &mut *buffer, RecvFlags::empty()))?;
+    Ok(received)
+}
+
+fn send(socket: BorrowedFd<'_>, data: &[u8]) -> io::Result<usize> {
+    Ok(retry_on_intr(|| rustix::net::send(socket, data, NO_SIGNAL))?)
+}
+
+/// A peer that is gone is an error, and no signal.
+#[cfg(not(target_vendor = "apple"))]
+const NO_SIGNAL: SendFlags = SendFlags::NOSIGNAL;
+#[cfg(target_vendor = "apple")]
+const NO_SIGNAL: SendFlags = SendFlags::empty();
 
 /// A transport between two runtimes.
 pub(crate) enum Detached {
