@@ -66557,13 +66557,26 @@ static void hot_add_block(JSHotList *s, const void *block, size_t size)
             sizeof(JSMallocBlockHeader) + size);
 }
 
-static void hot_add_object(JSHotList *s, JSObject *p)
+/* what finding a property touches, and nothing else of objects that may have
+   many */
+static JSProperty *hot_add_lookup(JSHotList *s, JSObject *p, JSAtom atom)
 {
-    JSShape *sh = p->shape;
-    hot_add_block(s, p, sizeof(*p));
-    hot_add_block(s, sh, sizeof(*sh) + sizeof(sh->hash_table[0]) * (sh->prop_hash_mask + 1) +
-                  sizeof(JSShapeProperty) * sh->prop_count);
-    hot_add(s, p->prop, sizeof(p->prop[0]) * sh->prop_count);
+    for (; p; p = p->shape->proto) {
+        JSShape *sh = p->shape;
+        JSShapeProperty *props = get_shape_prop(sh);
+        intptr_t h = hash_atom(atom, sh->prop_hash_mask);
+        hot_add_block(s, p, sizeof(*p));
+        hot_add_block(s, sh, sizeof(*sh));
+        hot_add(s, &prop_hash_end(sh)[-h - 1], sizeof(prop_hash_end(sh)[0]));
+        for (h = prop_hash_end(sh)[-h - 1]; h; h = props[h - 1].hash_next) {
+            hot_add(s, &props[h - 1], sizeof(props[0]));
+            if (props[h - 1].atom == atom) {
+                hot_add(s, &p->prop[h - 1], sizeof(p->prop[0]));
+                return &p->prop[h - 1];
+            }
+        }
+    }
+    return NULL;
 }
 
 static void hot_add_function(JSHotList *s, JSObject *p)
@@ -66616,13 +66629,12 @@ static void hot_add_receiver(JSContext *ctx, JSHotList *s, JSObject *p, const ch
     JSProperty *pr;
     JSAtom atom;
 
-    hot_add_object(s, p);
     hot_add(s, &ctx->rt->class_array[p->class_id], sizeof(JSClass));
     hot_add(s, p->u.opaque, 64);
     if (!proto)
         return;
-    hot_add_object(s, proto);
     atom = JS_NewAtom(ctx, method);
+    hot_add_lookup(s, p, atom);
     prs = find_own_property(&pr, proto, atom);
     JSValue *bound = prs ? js_bound_method(prs, pr) : NULL;
     if (bound) {
@@ -66646,6 +66658,7 @@ int JS_GetHotAddresses(JSContext *ctx, JSValueConst func, JSValueConst obj, cons
     JSHotList list = { addresses, 0, max }, *s = &list;
     JSRuntime *rt = ctx->rt;
     JSShape *shapes[] = { ctx->promise_shape, ctx->array_buffer_shape, ctx->uint8_array_shape };
+    JSProperty *pr;
     int i;
 
     hot_add(s, rt, sizeof(*rt));
@@ -66661,10 +66674,14 @@ int JS_GetHotAddresses(JSContext *ctx, JSValueConst func, JSValueConst obj, cons
         hot_add_function(s, JS_VALUE_GET_OBJ(func));
     } else if (JS_GetClassID(func) == JS_CLASS_PROMISE) {
         hot_add_waiter(s, JS_VALUE_GET_OBJ(func));
-        hot_add_object(s, JS_VALUE_GET_OBJ(ctx->class_proto[JS_CLASS_PROMISE]));
+        hot_add_lookup(s, JS_VALUE_GET_OBJ(ctx->class_proto[JS_CLASS_PROMISE]), JS_ATOM_constructor);
     }
     if (JS_VALUE_GET_TAG(obj) == JS_TAG_OBJECT)
         hot_add_receiver(ctx, s, JS_VALUE_GET_OBJ(obj), method);
+    /* most look at the length of what came */
+    pr = hot_add_lookup(s, JS_VALUE_GET_OBJ(ctx->class_proto[JS_CLASS_UINT8_ARRAY]), JS_ATOM_length);
+    if (pr && pr->u.getset.getter)
+        hot_add_block(s, pr->u.getset.getter, sizeof(JSObject));
     return list.count;
 }
 
