@@ -1,9 +1,10 @@
 //! Several instances of a test, and one summary of all: `run --out state=FILE`, then `merge`.
 
 use std::fs;
-use std::time::Duration;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
-use senary_testkit::{Outcome, Program};
+use senary_testkit::{Behaviour, Outcome, Program, Running, Server, Signal};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_senary");
 const BOUND: Duration = Duration::from_secs(60);
@@ -184,4 +185,105 @@ fn a_state_that_cannot_be_written_is_an_error_at_once() {
     let outcome = Program::script(BINARY, SCRIPT).args(["--out", "state"]).within(BOUND).run();
     outcome.expect_code(255);
     assert!(outcome.stderr.contains("--out state=FILE"), "{}", outcome.stderr);
+}
+
+/// A script that says in a file of its own what it was given.
+const HANDLER: &str = r#"
+export function handleSummary(data) {
+  const told = { hits: data.metrics.hits.values.count, instances: data.instances.map((of) => of.iterations), who: __ENV.WHO }
+  return { stdout: "made by the script\n", "told.json": JSON.stringify(told) }
+}
+"#;
+
+#[test]
+fn handle_summary_is_called_once_with_the_whole() {
+    let script = format!("{SCRIPT}{HANDLER}");
+    let states = QUARTERS.map(|segment| state_of(&script, segment, &["-e", "WHO=me"]).1);
+    let merged = merge(&states, &[]);
+    merged.expect_code(0);
+    assert_eq!(merged.stdout, "made by the script\n");
+    let expected = r#"{"hits":40,"instances":[10,10,10,10],"who":"me"}"#;
+    assert_eq!(merged.file("told.json"), expected);
+    // A script that had none can be given one afterwards.
+    let states = QUARTERS.map(|segment| state_of(SCRIPT, segment, &[]).1);
+    let mut program = Program::new(BINARY).args(["merge", ".", "--script", "later.js", "-e", "WHO=you"]);
+    program = program.file("later.js", format!("export default function () {{}}{HANDLER}"));
+    for (at, state) in states.iter().enumerate() {
+        program = program.file(&format!("{at}.state"), state);
+    }
+    let merged = program.within(BOUND).run();
+    merged.expect_code(0);
+    assert_eq!(merged.file("told.json"), expected.replace("me", "you"));
+}
+
+#[test]
+fn instances_that_were_killed_have_left_their_last_state() {
+    const SCRIPT: &str = r#"
+import { Socket } from "k6/x/tcp"
+export const options = { vus: 8, duration: "4s" }
+export default async function () {
+  const socket = new Socket()
+  await socket.connect(__ENV.TCP_PORT, __ENV.TCP_HOST)
+  socket.destroy()
+  await new Promise((resolve) => setTimeout(resolve, 10))
+}
+"#;
+    let servers = QUARTERS.map(|_| Server::start(Behaviour::Echo));
+    let from = Instant::now();
+    let mut running: Vec<_> = QUARTERS
+        .iter()
+        .zip(&servers)
+        .map(|(segment, server)| {
+            Program::script(BINARY, SCRIPT)
+                .target(server)
+                // As the operator starts them.
+                .args(["--quiet", "--execution-segment", segment])
+                .args(["--execution-segment-sequence", "0,1/4,1/2,3/4,1"])
+                .args(["--tag", "instance_id=1", "--out", "state=./,period=200ms"])
+                .within(BOUND)
+                .start()
+        })
+        .collect();
+    // At moments that nobody has chosen, but late enough for a state after the start.
+    let chance = u64::from(std::process::id()) ^ from.elapsed().as_nanos() as u64;
+    let mut at = Duration::from_millis(1200);
+    for victim in 1..running.len() {
+        at += Duration::from_millis(chance.rotate_left(7 * victim as u32) % 700);
+        std::thread::sleep(at.saturating_sub(from.elapsed()));
+        running[victim].signal(Signal::KILL);
+    }
+    let outcomes: Vec<_> = running.into_iter().map(Running::finish).collect();
+    outcomes[0].expect_code(0);
+    let states: Vec<_> = outcomes.iter().map(|outcome| state_in(outcome.path(""))).collect();
+    let refused = merge(&states, &[]);
+    refused.expect_code(255);
+    assert_eq!(refused.stderr.matches("has written no last state").count(), 3, "{}", refused.stderr);
+    let merged = merge(&states, &["--partial"]);
+    let told = summary(merged.expect_code(0));
+    let mut sum = 0;
+    for (at, (segment, server)) in QUARTERS.iter().zip(&servers).enumerate() {
+        let row =
+            told["instances"].as_array().unwrap().iter().find(|row| row["segment"] == **segment).unwrap();
+        let (iterations, accepted) = (row["iterations"].as_u64().unwrap(), server.accepted());
+        if at == 0 {
+            assert_eq!(iterations, accepted, "nobody has killed this one");
+        } else {
+            assert!(0 < iterations && iterations <= accepted, "{iterations} of {accepted} in {segment}");
+            assert_eq!(row["verdict"], "has written no last state");
+        }
+        sum += iterations;
+    }
+    assert_eq!(told["metrics"]["iterations"]["count"], sum);
+    // Without the state of one of them, its segment is missing.
+    let merged = merge(&states[..3], &["--partial"]);
+    merged.expect_code(0).expect_text("the segment 3/4:1 is not here");
+}
+
+/// The only state in a folder.
+fn state_in(folder: PathBuf) -> Vec<u8> {
+    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let found: Vec<_> =
+        entries.filter(|path| path.extension().is_some_and(|ending| ending == "state")).collect();
+    assert_eq!(found.len(), 1, "{found:?}");
+    fs::read(&found[0]).expect("a state")
 }

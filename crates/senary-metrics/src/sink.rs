@@ -135,6 +135,22 @@ impl Default for GaugeSink {
 }
 
 impl GaugeSink {
+    /// Adds the gauge of something that is there at the same time: the value of both together, and at most what both can have
+    /// come to.
+    pub fn add_beside(&mut self, other: &Self) {
+        if self.samples == 0 || other.samples == 0 {
+            if self.samples == 0 {
+                *self = other.clone();
+            }
+            return;
+        }
+        self.value += other.value;
+        self.min += other.min;
+        self.max += other.max;
+        self.samples = self.samples.saturating_add(other.samples);
+        self.time = self.time.max(other.time);
+    }
+
     /// Of samples at the same time the one that comes later counts.
     fn take(&mut self, value: f64, (min, max): (f64, f64), samples: u64, time: Timestamp) {
         self.min = if self.samples == 0 { min } else { self.min.min(min) };

@@ -5,7 +5,7 @@ use std::fmt;
 use senary_words::spelling::nearest;
 
 use crate::output::{CreateError, Output, OutputContext};
-use crate::outputs::{csv, influxdb, json, junit, opentelemetry, prometheus, statsd};
+use crate::outputs::{csv, influxdb, json, junit, opentelemetry, prometheus, state, statsd};
 use crate::settings::SettingHelp;
 
 /// Makes an output from what follows the `=`.
@@ -97,7 +97,7 @@ const AVAILABLE: &[Entry] = &[
         aliases: &[],
         argument: "FILE",
         about: "what the run adds up to, for `senary merge`: written every ten seconds, and at the end",
-        settings: Vec::new,
+        settings: state::settings,
         create: |_, _| Err(CreateError::Unusable("a state is no output of samples".to_owned())),
     },
     Entry {

@@ -26,6 +26,7 @@ pub use ledger::Ledger;
 pub use number::{TimeUnit, TimeUnitError};
 pub use output::{Backlog, CreateError, Output, OutputContext, Urgency};
 pub use outputs::push;
+pub use outputs::state::StateTarget;
 pub use pipeline::{Finished, OnJudged, Pipeline, PipelineConfig, PipelineHandle};
 pub use summary::{
     InstanceRow, Instances, Remark, SaveError, Summary, SummaryOptions, TrendStat, TrendStatError,

@@ -1,6 +1,7 @@
 //! Outputs: what `--out` names. Each gets every sample of a run, batch by batch.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,6 +72,13 @@ pub enum CreateError {
     /// Its settings are not valid together, for those outputs where the reference gives this an exit code of its own.
     Invalid(String),
     Unusable(String),
+}
+
+impl fmt::Display for CreateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Invalid(reason) | Self::Unusable(reason)) = self;
+        f.write_str(reason)
+    }
 }
 
 impl From<String> for CreateError {

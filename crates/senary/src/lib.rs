@@ -14,6 +14,7 @@ pub mod features;
 pub mod gate;
 pub mod http_server;
 pub mod logging;
+pub mod merged;
 pub mod open_files;
 pub mod options;
 pub mod plan;

@@ -9,7 +9,6 @@ use std::thread::available_parallelism;
 
 use senary_execution::Shutdown;
 use senary_js::source::input;
-use senary_metrics::Registry;
 use senary_metrics::threshold::WatchList;
 use senary_net::EchoServer;
 use senary_output::{Output, OutputContext, OutputSpec};
@@ -22,11 +21,11 @@ use crate::dashboard::{self, Prepared, Wanted, Watching};
 use crate::environment::Environment;
 use crate::event_loop::event_loop;
 use crate::http_server::Server;
-use crate::options::OptionLayers;
+use crate::options::{OptionLayers, Options};
 use crate::plan::TestPlan;
 use crate::report::Closing;
-use crate::script::Planned;
-use crate::settings::{GlobalSettings, RuntimeSettings};
+use crate::script::{Loaded, Planned};
+use crate::settings::{GivenTest, GlobalSettings, RuntimeSettings};
 use crate::state::States;
 use crate::test_run::TestRun;
 use crate::{failures, logging, open_files, report, rest, script, signals, stacks, state, view, vu_memory};
@@ -57,7 +56,7 @@ async fn main_line(
     let name = args.script.name();
     let mut runtime = RuntimeSettings::new(&args.script.runtime, env, true)?;
     let layers = OptionLayers::read(args.layer()?, env, global.config.as_ref())?;
-    runtime.script.clone_from(&args.script.generated);
+    runtime.given = args.script.generated.clone().map(GivenTest::Script);
     runtime.freeze_env = layers.freezes_env();
     runtime.memory_limit = layers.vu_memory_limit();
     if let Some(path) = layers.console_output() {
@@ -66,8 +65,7 @@ async fn main_line(
     let echo = start_echo(args, &mut runtime)?;
     let Planned { test, plan, as_given } =
         script::planned(name, layers, &runtime, global, env, &shutdown).await?;
-    let mut outputs = open_outputs(&plan, test.bundle.registry(), env)?;
-    let states = States::wanted(&plan, test.kept(&as_given))?;
+    let (mut outputs, states) = open_outputs(&plan, &test, &as_given, env)?;
     outputs.extend(states.outputs());
     let prepared = Prepared::new(Wanted::new(args, &plan, env)?, &plan, test.bundle.registry())?;
 
@@ -120,9 +118,10 @@ fn start_echo(args: &RunArgs, runtime: &mut RuntimeSettings) -> Result<Option<Ec
 
 fn open_outputs(
     plan: &TestPlan,
-    registry: &Registry,
+    test: &Loaded,
+    as_given: &Options,
     env: &Environment,
-) -> Result<Vec<Box<dyn Output>>, CommandError> {
+) -> Result<(Vec<Box<dyn Output>>, States), CommandError> {
     let collectors = Value::Object(plan.output_settings.clone());
     let variables = env.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let context = OutputContext {
@@ -130,12 +129,13 @@ fn open_outputs(
         collectors: Some(&collectors),
         features: &plan.features,
         system_tags: &plan.indexed_system_tags,
-        registry,
+        registry: test.bundle.registry(),
         watched: &WatchList::new(&plan.thresholds, plan.evaluate_thresholds),
     };
     let open = |text: &String| OutputSpec::parse(text)?.create(&context);
     let texts = plan.outputs.iter().filter(|text| !dashboard::is_meant_by(text) && !state::is_meant_by(text));
-    texts.map(open).collect::<Result<_, _>>().map_err(CommandError::Output)
+    let outputs = texts.map(open).collect::<Result<_, _>>().map_err(CommandError::Output)?;
+    Ok((outputs, States::wanted(plan, test.kept(as_given), &context)?))
 }
 
 /// The REST API, if an address was given. Only one that was given as a flag has to be had.

@@ -20,7 +20,7 @@ use crate::environment::Environment;
 use crate::logging;
 use crate::options::{Note, OptionLayers, Options, ScriptOptions};
 use crate::plan::{ScriptFacts, TestPlan};
-use crate::settings::{GlobalSettings, RuntimeSettings};
+use crate::settings::{GivenTest, GlobalSettings, RuntimeSettings};
 
 /// A test as it was found.
 #[derive(Debug)]
@@ -54,7 +54,11 @@ pub fn read(name: &str, kind: Option<&str>, web: &Client) -> Result<Test, Comman
     if !is_archive {
         return Ok(Test { source: source_of(url, &bytes)?, web: web.clone(), archived: None });
     }
-    let Archive { url, script, options, env, base_compatibility, contents } = Archive::read(&bytes)?;
+    of_archive(Archive::read(&bytes)?, web)
+}
+
+fn of_archive(archive: Archive, web: &Client) -> Result<Test, CommandError> {
+    let Archive { url, script, options, env, base_compatibility, contents } = archive;
     let archived = Archived { options, env, base_compatibility, contents };
     Ok(Test { source: source_of(url, &script)?, web: web.clone(), archived: Some(archived) })
 }
@@ -137,9 +141,10 @@ pub async fn loaded(
     shutdown: &Shutdown,
 ) -> Result<Loaded, CommandError> {
     let natives = natives(secrets(global, env)?);
-    let test = match &runtime.script {
+    let test = match &runtime.given {
+        Some(GivenTest::Archive(bytes)) => of_archive(Archive::read(bytes)?, &global.web)?,
         None => read(name, runtime.source_type.as_deref(), &global.web)?,
-        Some(text) => {
+        Some(GivenTest::Script(text)) => {
             let cwd =
                 std::env::current_dir().map_err(CommandError::system("finding the working directory"))?;
             let url = file_url(&cwd.join(name));

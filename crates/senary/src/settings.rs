@@ -82,11 +82,20 @@ pub enum SummaryMode {
     Disabled,
 }
 
+/// A test that is there already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GivenTest {
+    /// The text of a script that a command has written.
+    Script(String),
+    /// An archive, as a state has one.
+    Archive(Vec<u8>),
+}
+
 /// How a script is loaded, and what becomes of its results.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RuntimeSettings {
-    /// The text of a script that a command has written, instead of a file's.
-    pub script: Option<String>,
+    /// A test that is not in the file that its name says.
+    pub given: Option<GivenTest>,
     /// What the file is said to be.
     pub source_type: Option<String>,
     /// No `global` in scripts.

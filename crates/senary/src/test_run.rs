@@ -211,7 +211,7 @@ fn start_pipeline(
 }
 
 /// What all VUs have to know of the test.
-fn vu_settings(plan: &TestPlan, bundle: &Bundle) -> VuSettings {
+pub fn vu_settings(plan: &TestPlan, bundle: &Bundle) -> VuSettings {
     VuSettings {
         run_tags: plan.run_tags.clone(),
         system_tags: plan.system_tags,

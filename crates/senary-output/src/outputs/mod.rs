@@ -8,4 +8,5 @@ pub(crate) mod junit;
 pub(crate) mod opentelemetry;
 pub(crate) mod prometheus;
 pub mod push;
+pub(crate) mod state;
 pub(crate) mod statsd;

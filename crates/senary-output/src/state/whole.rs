@@ -1,9 +1,10 @@
 //! The states of all instances, added up to what one process would have had.
 
 use std::io::{Read, Seek};
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
-use senary_metrics::sink::EXACT_VALUES;
+use senary_metrics::sink::{EXACT_VALUES, GaugeSink};
 use senary_metrics::totals::Scope;
 use senary_metrics::{Failures, MergeError, Registry, RegistryError, Sink, Timestamp, Totals, builtin};
 
@@ -46,6 +47,9 @@ pub enum WholeError {
     Registry { at: usize, error: RegistryError },
 }
 
+/// Gauges of what every instance has its own of: those of a whole test are the sums of the instances', not the latest value.
+const OWN_GAUGES: [&str; 2] = ["vus", "vus_max"];
+
 /// Adds up states, in their order. One is in memory at a time. Trends keep their values as long as one process would have
 /// kept them.
 pub fn whole<R: Read + Seek>(states: &mut [&mut StateReader<R>]) -> Result<Whole, WholeError> {
@@ -63,10 +67,12 @@ pub fn whole<R: Read + Seek>(states: &mut [&mut StateReader<R>]) -> Result<Whole
     let (mut totals, mut failures) = (Totals::default(), Failures::default());
     let registry = Registry::new();
     let mut instances = Vec::new();
+    let mut own_gauges = FxHashMap::default();
     for (at, state) in states.iter_mut().enumerate() {
         let unread = |error| WholeError::State { at, error };
         let of_state = state.totals(is_exact).map_err(unread)?;
         totals.merge(&of_state).map_err(|error| WholeError::Merge { at, error })?;
+        add_own_gauges(&of_state, &mut own_gauges);
         let of_instance = state.failures().map_err(unread)?;
         failures.merge(&of_instance);
         instances.push(Contribution {
@@ -78,8 +84,21 @@ pub fn whole<R: Read + Seek>(states: &mut [&mut StateReader<R>]) -> Result<Whole
             metric.register(&registry).map_err(|error| WholeError::Registry { at, error })?;
         }
     }
+    for ((metric, scope), gauge) in own_gauges {
+        if let Some(slot) = totals.find(&metric, scope) {
+            *totals.sink_mut(slot) = Sink::Gauge(gauge);
+        }
+    }
     let (started, seconds) = span(&instances);
     Ok(Whole { totals, failures, registry, started, seconds, instances })
+}
+
+fn add_own_gauges(totals: &Totals, sums: &mut FxHashMap<(Arc<str>, Scope), GaugeSink>) {
+    for total in totals.sums().iter().filter(|total| OWN_GAUGES.contains(&&*total.metric)) {
+        if let Sink::Gauge(gauge) = &total.sink {
+            sums.entry((total.metric.clone(), total.scope.clone())).or_default().add_beside(gauge);
+        }
+    }
 }
 
 /// Iterations that were completed.

@@ -94,6 +94,7 @@ impl Summary {
                 Value::Object(flat)
             }),
         });
+        self.add_instances(&mut data);
         self.add_setup_data(&mut data);
         pretty(&data)
     }

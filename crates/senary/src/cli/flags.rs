@@ -326,6 +326,9 @@ pub struct MergeArgs {
     /// Merge states that are not a whole test, too: the summary says what is missing
     #[arg(long, value_parser = parse_bool)]
     pub partial: Option<bool>,
+    /// Take handleSummary() from this script or archive [default: the test's own, which is in the states]
+    #[arg(long, value_name = "SCRIPT")]
+    pub script: Option<String>,
     /// Write the results to an output that needs no samples: junit=FILE (repeatable)
     #[arg(short, long, value_name = "OUTPUT")]
     pub out: Vec<String>,

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use senary_metrics::{SampleBatch, Totals};
 use senary_output::state::Instance;
-use senary_output::{Output, OutputError, OutputSpec, STATE};
+use senary_output::{Output, OutputContext, OutputError, OutputSpec, STATE, StateTarget};
 use senary_words::remedy::explained;
 
 use super::source::{self, Over, StateSource};
@@ -22,8 +22,6 @@ use crate::command_error::CommandError;
 use crate::plan::TestPlan;
 use crate::test_run::{Ended, TestRun};
 
-/// How often a state is written.
-const EVERY: Duration = Duration::from_secs(10);
 /// At most one part in so many of the time is spent writing: large states are written less often.
 const SHARE: u32 = 10;
 /// As low as a thread can be.
@@ -37,18 +35,25 @@ pub fn is_meant_by(output: &str) -> bool {
 /// The states that a run is to write.
 pub struct States {
     files: Vec<StateFile>,
+    /// How often they are written.
+    period: Duration,
     instance: Instance,
     test: Archive,
 }
 
 impl States {
     /// The files that the outputs of a test name. One that cannot be written is an error at once.
-    pub fn wanted(plan: &TestPlan, test: Archive) -> Result<Self, CommandError> {
+    pub fn wanted(plan: &TestPlan, test: Archive, context: &OutputContext<'_>) -> Result<Self, CommandError> {
         let instance = source::instance(plan);
         let specs = plan.outputs.iter().filter_map(|output| OutputSpec::parse(output).ok());
-        let states = specs.filter(|spec| spec.kind() == STATE);
-        let files = states.map(|spec| StateFile::create(spec.argument().unwrap_or_default(), &instance));
-        Ok(Self { files: files.collect::<Result<_, _>>()?, instance, test })
+        let (mut files, mut period) = (Vec::new(), None);
+        for spec in specs.filter(|spec| spec.kind() == STATE) {
+            let target = StateTarget::new(spec.argument(), context);
+            let target = target.map_err(|error| not_created(error.to_string()))?;
+            period = period.min(Some(target.period)).or(Some(target.period));
+            files.push(StateFile::create(&target.path, &instance)?);
+        }
+        Ok(Self { files, period: period.unwrap_or_default(), instance, test })
     }
 
     /// What the banner says of them.
@@ -59,7 +64,7 @@ impl States {
     /// Writes the first states of a run, which say that it has not begun, so that no old state stays in their place; then
     /// further ones, until the end.
     pub fn start(self, run: &TestRun) -> Result<Writing, CommandError> {
-        let Self { files, instance, test } = self;
+        let Self { files, period, instance, test } = self;
         if files.is_empty() {
             return Ok(Writing(None));
         }
@@ -68,10 +73,14 @@ impl States {
         let (of_thread, from) = (files.clone(), source.clone());
         let thread = thread::Builder::new()
             .name("state".to_owned())
-            .spawn(move || follow(&of_thread, &from, &ended))
+            .spawn(move || follow(&of_thread, &from, period, &ended))
             .map_err(CommandError::system("starting to write states"))?;
         Ok(Writing(Some(Following { files, source, end, thread })))
     }
+}
+
+fn not_created(reason: String) -> CommandError {
+    CommandError::Output(OutputError::NotCreated { kind: STATE, reason })
 }
 
 /// A file for states.
@@ -84,12 +93,6 @@ struct StateFile {
 
 impl StateFile {
     fn create(argument: &str, instance: &Instance) -> Result<Self, CommandError> {
-        let not_created =
-            |reason: String| CommandError::Output(OutputError::NotCreated { kind: STATE, reason });
-        if argument.is_empty() || argument == "-" {
-            let reason = "it needs a file or a folder: --out state=FILE".to_owned();
-            return Err(not_created(reason));
-        }
         let mut path = PathBuf::from(argument);
         if path.is_dir() || argument.ends_with('/') {
             path.push(StateSource::file_name(instance));
@@ -170,7 +173,7 @@ impl Writing {
     }
 }
 
-fn follow(files: &[StateFile], source: &StateSource, end: &Receiver<()>) {
+fn follow(files: &[StateFile], source: &StateSource, period: Duration, end: &Receiver<()>) {
     // Without it, states are written all the same.
     let _ = rustix::process::setpriority_process(None, LOWEST_PRIORITY);
     let mut has_failed = false;
@@ -187,7 +190,7 @@ fn follow(files: &[StateFile], source: &StateSource, end: &Receiver<()>) {
                 );
             }
         }
-        let pause = EVERY.max(from.elapsed() * SHARE);
+        let pause = period.max(from.elapsed() * SHARE);
         if end.recv_timeout(pause) == Err(RecvTimeoutError::Disconnected) {
             return;
         }
