@@ -32,7 +32,7 @@ use senary_net::http::{Proxy, ProxyError};
 /// Redirects followed before giving up.
 const MAX_REDIRECTS: usize = 10;
 
-/// The limit for a response: modules and secrets are smaller.
+/// The limit for most responses: modules and secrets are smaller.
 const MAX_BODY: usize = 64 << 20;
 
 /// The limit for the answer of a proxy before it becomes a tunnel.
@@ -104,6 +104,7 @@ struct Content {
     method: Method,
     headers: HeaderMap,
     body: Bytes,
+    max_answer: usize,
 }
 
 impl Client {
@@ -129,6 +130,12 @@ impl Client {
         self.send(method, url, headers, Bytes::new()).await
     }
 
+    /// The same for answers that may be larger than those of most servers; `max_answer` is in bytes.
+    pub async fn request_large(&self, url: &str, max_answer: usize) -> Result<Response, WebError> {
+        let (method, headers, body) = (Method::GET, HeaderMap::new(), Bytes::new());
+        self.deliver(url, Content { method, headers, body, max_answer }).await
+    }
+
     /// The same with a body. A redirect gets it, too, if its status says that the method stays.
     pub async fn send(
         &self,
@@ -137,8 +144,11 @@ impl Client {
         headers: &[(String, String)],
         body: Bytes,
     ) -> Result<Response, WebError> {
+        self.deliver(url, Content { method, headers: header_map(headers)?, body, max_answer: MAX_BODY }).await
+    }
+
+    async fn deliver(&self, url: &str, mut content: Content) -> Result<Response, WebError> {
         let mut url: Uri = url.parse().map_err(|_| WebError::Url(url.to_owned()))?;
-        let mut content = Content { method, headers: header_map(headers)?, body };
         for _ in 0..=MAX_REDIRECTS {
             let response = self.exchange(&url, &content).await?;
             let status = response.status;
@@ -173,7 +183,7 @@ impl Client {
         let answer = async {
             let response = sender.send_request(request).await.map_err(failed)?;
             let (head, body) = response.into_parts();
-            let body = Limited::new(body, MAX_BODY).collect().await;
+            let body = Limited::new(body, content.max_answer).collect().await;
             let body = body.map_err(|e| WebError::Http { host: server.host.clone(), reason: e.to_string() });
             Ok(Response { status: head.status, headers: head.headers, body: body?.to_bytes() })
         };

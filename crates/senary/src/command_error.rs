@@ -12,6 +12,7 @@ use senary_output::state::{Objection, StateError, WholeError};
 use senary_words::remedy::explained;
 
 use crate::archive::ArchiveError;
+use crate::ask_error::AskError;
 use crate::cli::UsageError;
 use crate::http_server::BindError;
 use crate::logging::LogError;
@@ -36,7 +37,7 @@ impl LifecycleFunction {
         }
     }
 
-    fn timeout_option(self) -> &'static str {
+    pub fn timeout_option(self) -> &'static str {
         match self {
             Self::Setup => "setupTimeout",
             Self::Teardown => "teardownTimeout",
@@ -102,6 +103,9 @@ pub enum CommandError {
     /// States that are no whole test.
     #[error("the states are not one whole test (--partial merges them all the same, and the summary says what is missing):{}", lines(.0))]
     NotOneTest(Vec<Objection>),
+    /// An instance whose REST API does not give what is needed.
+    #[error("{address} {error}")]
+    Instance { address: String, error: AskError },
     /// How an instance ended counts for the whole test.
     #[error("{instance}: {reason}")]
     OfInstance { instance: String, code: u8, reason: String },
@@ -188,6 +192,7 @@ impl CommandError {
             | Self::Output(OutputError::UnknownType(_) | OutputError::NotCreated { .. })
             | Self::State { .. }
             | Self::Whole { .. }
+            | Self::Instance { .. }
             | Self::NotOneTest(_)
             | Self::System { .. }
             | Self::LittleStack { .. }

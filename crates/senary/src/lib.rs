@@ -1,6 +1,7 @@
 //! The program's rooms. They are a library so that tests and fuzz targets reach them; the binary is `main`.
 
 pub mod archive;
+pub mod ask_error;
 pub mod background;
 pub mod banner;
 pub mod cli;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use senary::cli::{self, Cli, Command};
 use senary::command_error::CommandError;
-use senary::commands::{archive, completion, deps, echo, inspect, merge, new, tcp};
+use senary::commands::{archive, collect, completion, deps, echo, inspect, merge, new, tcp};
 use senary::environment::Environment;
 use senary::settings::GlobalSettings;
 use senary::{features, logging, run, signals, trust, version};
@@ -81,6 +81,7 @@ fn follow(cli: Cli, global: &GlobalSettings, env: &Environment) -> Result<(), Co
         Command::Help(args) => print(args.text.as_bytes()),
         Command::Archive(args) => archive::run(&args, global, env),
         Command::Merge(args) => merge::run(&args, global, env),
+        Command::Collect(args) => collect::run(&args, global, env),
         Command::New(args) => print(new::run(&args).map_err(command)?.as_bytes()),
         Command::Version(args) => print(version::text(args.json.unwrap_or_default()).as_bytes()),
         Command::Features(args) => print(features::list(args.json.unwrap_or_default()).as_bytes()),

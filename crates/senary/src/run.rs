@@ -24,6 +24,7 @@ use crate::http_server::Server;
 use crate::options::{OptionLayers, Options};
 use crate::plan::TestPlan;
 use crate::report::Closing;
+use crate::rest::WrittenState;
 use crate::script::{Loaded, Planned};
 use crate::settings::{GivenTest, GlobalSettings, RuntimeSettings};
 use crate::state::States;
@@ -75,9 +76,9 @@ async fn main_line(
     view.describe(name, &plan.load, &outputs, url.as_deref());
     outputs.extend(prepared.iter().flat_map(Prepared::outputs));
     let run = TestRun::start(plan, Arc::new(test.bundle), outputs, worker_count(args), shutdown)?;
-    let writing = states.start(&run)?;
+    let writing = states.start(&run, global.address.is_some())?;
     let mut watching = prepared.map(|prepared| prepared.start(&run, &test.source.url)).transpose()?;
-    let _api = serve_api(&run, global)?;
+    let _api = serve_api(&run, global, writing.for_clients())?;
     check_machine(&run, open_files, echo.is_some())?;
     let progress = view.follow(&run)?;
     let outcome = run.execute().await;
@@ -139,8 +140,12 @@ fn open_outputs(
 }
 
 /// The REST API, if an address was given. Only one that was given as a flag has to be had.
-fn serve_api(run: &TestRun, global: &GlobalSettings) -> Result<Option<Server>, CommandError> {
-    let served = global.address.as_ref().map(|address| rest::serve(address, run.handle.clone()));
+fn serve_api(
+    run: &TestRun,
+    global: &GlobalSettings,
+    state: WrittenState,
+) -> Result<Option<Server>, CommandError> {
+    let served = global.address.as_ref().map(|address| rest::serve(address, run.handle.clone(), state));
     let api = match served.transpose() {
         Err(error) if global.address_from_flag => return Err(CommandError::RestApi(error)),
         Err(error) => {

@@ -36,6 +36,8 @@ pub struct RunHandle {
     pub watch: ProgressWatch,
     /// Where a run waits that was started with `--paused`.
     pub gate: Gate,
+    /// Cancelled when the process is no longer to stay after the run (`--linger`).
+    pub linger_over: CancellationToken,
     pipeline: PipelineHandle,
     /// Kept once the pipeline is gone.
     last_results: Mutex<Option<Results>>,
@@ -50,7 +52,16 @@ impl RunHandle {
         watch: ProgressWatch,
     ) -> Self {
         let (run, lifecycle) = (lifecycle.run.clone(), Arc::new(lifecycle));
-        Self { run, lifecycle, events, watch, gate, pipeline, last_results: Mutex::default() }
+        Self {
+            run,
+            lifecycle,
+            events,
+            watch,
+            gate,
+            linger_over: CancellationToken::new(),
+            pipeline,
+            last_results: Mutex::default(),
+        }
     }
 
     /// Where the run stands, for all who show it.
@@ -151,6 +162,15 @@ impl RunControl for RunHandle {
         if !self.lifecycle.bundle.has_export(bundle::TEARDOWN) {
             return Ok(());
         }
-        self.lifecycle.teardown(&self.interrupt()).map_err(|e| e.to_string())
+        // After a run that was ended early, too: what setup did is undone.
+        let interrupt = match self.run.shutdown.token().is_cancelled() {
+            true => CancellationToken::new(),
+            false => self.interrupt(),
+        };
+        self.lifecycle.teardown(&interrupt).map_err(|e| e.to_string())
+    }
+
+    fn end_linger(&self) {
+        self.linger_over.cancel();
     }
 }

@@ -239,19 +239,23 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// With `--linger`, stays until a signal has come: a client that stops the run over the REST API may ask for its figures.
+    /// With `--linger`, stays until a signal has come, or a client says that nobody will ask any more: one that stops the run
+    /// over the REST API may ask for its figures.
     pub async fn linger(&self, signalled: &CancellationToken, quiet: bool) {
         if !self.plan.linger {
             return;
         }
-        if !quiet && !signalled.is_cancelled() {
+        if !quiet && !signalled.is_cancelled() && !self.handle.linger_over.is_cancelled() {
             // A reader that closed our output does not want to read about it.
             let _ = writeln!(
                 stdout(),
                 "The test is done, but --linger was enabled, so Senary is waiting for Ctrl+C to end..."
             );
         }
-        signalled.cancelled().await;
+        tokio::select! {
+            () = signalled.cancelled() => {}
+            () = self.handle.linger_over.cancelled() => {}
+        }
     }
 
     /// How the run ended, which is told as its last event.

@@ -72,6 +72,11 @@ impl std::fmt::Display for Seconds {
 }
 
 impl Objection {
+    /// Whether it is of an instance that may only be at work still.
+    pub fn is_of_unfinished(&self) -> bool {
+        matches!(self, Self::Unfinished { .. })
+    }
+
     /// Whether figures are missing from what is added up.
     pub fn is_incomplete(&self) -> bool {
         matches!(self, Self::Unfinished { .. } | Self::Missing(_))

@@ -323,6 +323,31 @@ pub struct MergeArgs {
     /// The states, or folders with states (files that end in .state)
     #[arg(value_name = "STATE", help_heading = None)]
     pub file: Vec<String>,
+    #[command(flatten)]
+    pub whole: WholeArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct CollectArgs {
+    /// The REST APIs of the instances, HOST:PORT each; the port is 6565 if it is left out
+    #[arg(value_name = "ADDRESS", help_heading = None)]
+    pub address: Vec<String>,
+    /// Start the test: instances wait for it (--paused); setup() and teardown() run in the first one alone (--no-setup, --no-teardown)
+    #[arg(long, value_parser = parse_bool)]
+    pub start: Option<bool>,
+    /// End the instances that linger once their summary is there; with Ctrl+C, end those that run, too
+    #[arg(long, value_parser = parse_bool)]
+    pub stop: Option<bool>,
+    /// How long an instance is asked again that does not answer
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_go_duration)]
+    pub retry_for: Nanos,
+    #[command(flatten)]
+    pub whole: WholeArgs,
+}
+
+/// What becomes of the states of all instances.
+#[derive(Clone, Debug, Default, Args)]
+pub struct WholeArgs {
     /// Merge states that are not a whole test, too: the summary says what is missing
     #[arg(long, value_parser = parse_bool)]
     pub partial: Option<bool>,

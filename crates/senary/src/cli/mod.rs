@@ -10,8 +10,8 @@ mod tcp;
 mod usage_error;
 
 pub use flags::{
-    ArchiveArgs, CompletionArgs, DepsArgs, EchoArgs, GlobalFlags, InspectArgs, MergeArgs, NewArgs,
-    OptionFlags, RunArgs, RunFlags, RuntimeFlags, ScriptArgs,
+    ArchiveArgs, CollectArgs, CompletionArgs, DepsArgs, EchoArgs, GlobalFlags, InspectArgs, MergeArgs,
+    NewArgs, OptionFlags, RunArgs, RunFlags, RuntimeFlags, ScriptArgs, WholeArgs,
 };
 pub use tcp::TcpArgs;
 pub use usage_error::UsageError;
@@ -86,6 +86,8 @@ pub enum Command {
     Archive(Box<ArchiveArgs>),
     /// Merge the states of all instances of a test into one summary
     Merge(Box<MergeArgs>),
+    /// Follow running instances of a test over their REST APIs, and merge what they measure into one summary
+    Collect(Box<CollectArgs>),
     /// Write a new script to start from
     New(NewArgs),
     /// Print the version
@@ -159,7 +161,13 @@ impl Command {
             Self::Merge(args) if args.file.is_empty() => {
                 return exactly_one(&args.file, "the states that `run --out state=FILE` has written");
             }
-            Self::Merge(_) => return Ok(()),
+            Self::Collect(args) if args.address.is_empty() => {
+                return exactly_one(
+                    &args.address,
+                    "the addresses of instances, e.g. host-1:6565 host-2:6565",
+                );
+            }
+            Self::Merge(_) | Self::Collect(_) => return Ok(()),
             Self::Completion(args) => return exactly_one(&args.shell, "the name of a shell, e.g. bash"),
             Self::Echo(_) => {
                 let address = global.address.clone();

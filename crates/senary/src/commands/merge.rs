@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use senary_execution::Shutdown;
 use senary_output::state::{Objection, StateReader, Whole, WholeError, belonging, whole};
+use tokio_util::sync::CancellationToken;
 
-use crate::cli::MergeArgs;
+use crate::cli::{MergeArgs, WholeArgs};
 use crate::command_error::CommandError;
 use crate::environment::Environment;
 use crate::event_loop::event_loop;
@@ -19,32 +20,48 @@ use crate::{failures, report, signals, verdict};
 const ENDING: &str = "state";
 
 pub fn run(args: &MergeArgs, global: &GlobalSettings, env: &Environment) -> Result<(), CommandError> {
+    let states = open(&files(&args.file)?)?;
+    let runtime = event_loop()?;
+    let shutdown = Shutdown::new();
+    let signalled = signals::watch(shutdown.clone()).map_err(CommandError::system("watching for signals"))?;
+    runtime.block_on(conclude(states, &args.whole, global, env, &Ending { shutdown, signalled }))
+}
+
+/// How a command is ended before its time: by a signal.
+pub(super) struct Ending {
+    /// Ends the loading of the script.
+    pub shutdown: Shutdown,
+    pub signalled: CancellationToken,
+}
+
+/// Makes one summary of states, and the exit code of the whole test.
+pub(super) async fn conclude<R: Read + Seek>(
+    mut states: Vec<Opened<R>>,
+    args: &WholeArgs,
+    global: &GlobalSettings,
+    env: &Environment,
+    ending: &Ending,
+) -> Result<(), CommandError> {
     let settings = RuntimeSettings::new(&args.runtime, env, true)?;
-    let mut states = open(&files(&args.file)?)?;
     let (whole, objections) = put_together(&mut states, args.partial.unwrap_or_default())?;
     let merged = Merged::new(args, &settings, whole, objections)?;
     merged.write_outputs(&args.out, env)?;
     verdict::warn_of_missing(&merged.results);
     let script = summary_script(args, &merged, &mut states)?;
     drop(states);
-    let shutdown = Shutdown::new();
-    let runtime = event_loop()?;
-    let signalled = signals::watch(shutdown.clone()).map_err(CommandError::system("watching for signals"))?;
-    runtime.block_on(async {
-        let handler = match script {
-            Some(script) => merged::load(script, settings, global, env, &shutdown).await?,
-            None => None,
-        };
-        let closing = merged.closing(handler, global.no_color);
-        let wrong = failures::of_whole(&merged.whole, &merged.results, merged.now());
-        let reported = report::write(&closing, merged.results.clone(), wrong, &signalled).await;
-        merged.verdict(&closing, reported)
-    })
+    let handler = match script {
+        Some(script) => merged::load(script, settings, global, env, &ending.shutdown).await?,
+        None => None,
+    };
+    let closing = merged.closing(handler, global.no_color);
+    let wrong = failures::of_whole(&merged.whole, &merged.results, merged.now());
+    let reported = report::write(&closing, merged.results.clone(), wrong, &ending.signalled).await;
+    merged.verdict(&closing, reported)
 }
 
 /// The script whose `handleSummary()` makes the summary: the one that was given, or that of the test.
 fn summary_script<R: Read + Seek>(
-    args: &MergeArgs,
+    args: &WholeArgs,
     merged: &Merged,
     states: &mut [Opened<R>],
 ) -> Result<Option<SummaryScript>, CommandError> {
@@ -90,9 +107,9 @@ fn files(named: &[String]) -> Result<Vec<PathBuf>, CommandError> {
 }
 
 /// A state, and what messages call it.
-struct Opened<R> {
-    place: String,
-    reader: StateReader<R>,
+pub(super) struct Opened<R> {
+    pub place: String,
+    pub reader: StateReader<R>,
 }
 
 fn open(files: &[PathBuf]) -> Result<Vec<Opened<BufReader<File>>>, CommandError> {
@@ -109,7 +126,7 @@ fn open(files: &[PathBuf]) -> Result<Vec<Opened<BufReader<File>>>, CommandError>
 }
 
 /// Adds the states up, and says why they are not the whole test.
-fn put_together<R: Read + Seek>(
+pub(super) fn put_together<R: Read + Seek>(
     states: &mut [Opened<R>],
     partial: bool,
 ) -> Result<(Whole, Vec<Objection>), CommandError> {

@@ -1,6 +1,7 @@
 //! The commands beside `run`, one file each: what they do from their arguments to their output.
 
 pub mod archive;
+pub mod collect;
 pub mod completion;
 pub mod deps;
 pub mod echo;

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 pub use handler::{SummaryHandler, SummaryScript, load};
 
-use crate::cli::MergeArgs;
+use crate::cli::WholeArgs;
 use crate::command_error::CommandError;
 use crate::environment::Environment;
 use crate::plan::SummarySettings;
@@ -37,7 +37,7 @@ pub struct Merged {
 
 impl Merged {
     pub fn new(
-        args: &MergeArgs,
+        args: &WholeArgs,
         runtime: &RuntimeSettings,
         whole: Whole,
         objections: Vec<Objection>,
@@ -47,7 +47,8 @@ impl Merged {
         };
         let settings = summary_settings(args, runtime, &whole, &test)?;
         let is_full = settings.mode == SummaryMode::Full;
-        let evaluate = test.evaluate_thresholds && !runtime.no_thresholds;
+        // Instances may leave it to the whole to be judged (--no-thresholds).
+        let evaluate = !runtime.no_thresholds;
         let mut engine = Engine::new(whole.registry.clone(), &test.thresholds, evaluate, is_full)
             .map_err(|error| CommandError::Command(error.to_string()))?;
         engine.merge(&whole.totals).map_err(|error| CommandError::Command(error.to_string()))?;
@@ -166,7 +167,7 @@ impl Merged {
 
 /// What the summary shows: as the flags say, or as the test itself was run.
 fn summary_settings(
-    args: &MergeArgs,
+    args: &WholeArgs,
     runtime: &RuntimeSettings,
     whole: &Whole,
     test: &TestFacts,

@@ -13,7 +13,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use hyper::StatusCode;
+use hyper::{Method, StatusCode};
 use senary_metrics::Results;
 
 use crate::gate::PauseError;
@@ -22,16 +22,26 @@ use crate::run_phase::RunPhase;
 use routes::Reply;
 pub use routes::respond;
 
+/// Makes the state of the run, as files of states have it; `None` at a moment when there is none.
+pub type WrittenState = Box<dyn Fn() -> Option<Vec<u8>> + Send + Sync>;
+
 /// Answers for a run on `host:port`, or on all addresses for `:port`, until the server is dropped.
-pub fn serve(address: &str, run: Arc<dyn RunControl>) -> Result<Server, BindError> {
-    Bound::new(address)?.serve("rest-api", Arc::new(Api(run)))
+pub fn serve(address: &str, run: Arc<dyn RunControl>, state: WrittenState) -> Result<Server, BindError> {
+    Bound::new(address)?.serve("rest-api", Arc::new(Api { run, state }))
 }
 
-struct Api(Arc<dyn RunControl>);
+struct Api {
+    run: Arc<dyn RunControl>,
+    state: WrittenState,
+}
 
 impl Site for Api {
     fn answer(&self, asked: &Asked<'_>) -> Answer {
-        respond(self.0.as_ref(), &asked.head.method, asked.head.uri.path(), asked.body).into()
+        let (method, path) = (&asked.head.method, asked.head.uri.path());
+        match path == routes::STATE && *method == Method::GET {
+            true => routes::state((self.state)()),
+            false => respond(self.run.as_ref(), method, path, asked.body).into(),
+        }
     }
 
     fn error(&self, status: StatusCode, title: &str, detail: &str) -> Answer {
@@ -61,6 +71,9 @@ pub trait RunControl: Send + Sync + 'static {
     fn run_setup(&self) -> Result<(), String>;
 
     fn run_teardown(&self) -> Result<(), String>;
+
+    /// From now on the process does not stay for more questions (`--linger`) once the run is over.
+    fn end_linger(&self);
 }
 
 /// Where a run stands.

@@ -14,6 +14,12 @@ const JSON: &str = "application/json; charset=utf-8";
 /// The reference's for setup data.
 const PLAIN_JSON: &str = "application/json";
 
+/// Of a state, which is bytes.
+const BYTES: &str = "application/octet-stream";
+
+/// The only route whose answer is no text.
+pub(super) const STATE: &str = "/v1/state";
+
 /// An answer, but for what HTTP adds to it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Reply {
@@ -59,7 +65,18 @@ impl Reply {
     }
 }
 
-/// Answers a request. May block, as long as the run takes for what is asked.
+/// Answers with a state, as `--out state=FILE` writes it.
+pub(super) fn state(state: Option<Vec<u8>>) -> Answer {
+    match state {
+        Some(state) => Answer::new(StatusCode::OK, BYTES, state),
+        None => {
+            let detail = "the run adds up its last samples: ask again in a moment";
+            Reply::error(StatusCode::SERVICE_UNAVAILABLE, "No state", detail).into()
+        }
+    }
+}
+
+/// Answers a request for everything but a state. May block, as long as the run takes for what is asked.
 pub fn respond(run: &dyn RunControl, method: &Method, path: &str, body: &[u8]) -> Reply {
     let (get, put, post) = (Method::GET, Method::PUT, Method::POST);
     if let Some(name) = path.strip_prefix("/v1/metrics/").filter(|_| *method == get) {
@@ -98,14 +115,14 @@ pub fn respond(run: &dyn RunControl, method: &Method, path: &str, body: &[u8]) -
             Reply::not_found("Senary has no profiles and variables of Go")
         }
         _ if path == "/v1" || path.starts_with("/v1/") => Reply::not_found(&format!(
-            "There is nothing at {path:?}; /v1/status, /v1/metrics, /v1/groups, /v1/setup and /v1/teardown are there"
+            "There is nothing at {path:?}; /v1/status, /v1/metrics, /v1/groups, /v1/setup, /v1/teardown and /v1/state are there"
         )),
         _ => Reply::text(StatusCode::OK, "ok"),
     }
 }
 
 fn is_route(path: &str) -> bool {
-    const ROUTES: [&str; 5] = ["/v1/status", "/v1/metrics", "/v1/groups", "/v1/setup", "/v1/teardown"];
+    const ROUTES: [&str; 6] = ["/v1/status", "/v1/metrics", "/v1/groups", "/v1/setup", "/v1/teardown", STATE];
     ROUTES.contains(&path) || path.starts_with("/v1/metrics/") || path.starts_with("/v1/groups/")
 }
 
@@ -113,6 +130,8 @@ fn is_route(path: &str) -> bool {
 struct StatusPatch {
     paused: Option<bool>,
     stopped: Option<bool>,
+    /// An attribute that the reference does not have.
+    linger: Option<bool>,
     vus: Option<i64>,
     vus_max: Option<i64>,
 }
@@ -126,6 +145,7 @@ impl StatusPatch {
         Ok(Self {
             paused: truth("paused")?,
             stopped: truth("stopped")?,
+            linger: truth("linger")?,
             vus: number("vus")?,
             vus_max: number("vus-max")?,
         })
@@ -158,6 +178,9 @@ fn patch_status(run: &dyn RunControl, body: &[u8]) -> Reply {
         Ok(patch) => patch,
         Err(error) => return Reply::error(StatusCode::BAD_REQUEST, "Invalid data", &error),
     };
+    if patch.linger == Some(false) {
+        run.end_linger();
+    }
     if patch.stopped == Some(true) {
         run.stop();
         return Reply::status(run);
@@ -228,6 +251,10 @@ mod tests {
             let paused = self.gate.is_paused();
             let phase = if paused { RunPhase::PausedBeforeRun } else { RunPhase::Running };
             Status { phase, paused, vus: 2, vus_max: 3, stopped, tainted: false }
+        }
+
+        fn end_linger(&self) {
+            self.calls.lock().unwrap().push("end_linger");
         }
 
         fn set_paused(&self, paused: bool) -> Result<(), PauseError> {
@@ -323,6 +350,14 @@ mod tests {
     }
 
     #[test]
+    fn a_run_is_told_not_to_linger() {
+        let run = run(false);
+        assert_eq!(patch(&run, r#"{"linger":false}"#).0, 200);
+        assert_eq!(patch(&run, r#"{"linger":null}"#).0, 200);
+        assert_eq!(*run.calls.lock().unwrap(), ["end_linger"]);
+    }
+
+    #[test]
     fn vus_cannot_be_changed() {
         for attributes in [r#"{"vus":5}"#, r#"{"vus-max":5}"#] {
             let (code, body) = patch(&run(false), attributes);
@@ -403,6 +438,7 @@ mod tests {
             ("POST", "/v1/groups"),
             ("PATCH", "/v1/setup"),
             ("GET", "/v1/teardown"),
+            ("PUT", "/v1/state"),
         ] {
             assert_eq!(ask_running(method, path, ""), (405, String::new()), "{method} {path}");
         }

@@ -46,6 +46,8 @@ impl RunControl for Run {
         setup.1.recv().map_err(|e| e.to_string())
     }
 
+    fn end_linger(&self) {}
+
     fn run_teardown(&self) -> Result<(), String> {
         panic!("a script's host must not bring the server down")
     }
@@ -55,7 +57,7 @@ impl RunControl for Run {
 fn server() -> (Server, Receiver<()>, Sender<()>) {
     let ((begin, begun), (end, ended)) = (channel(), channel());
     let run = Arc::new(Run { setup: Mutex::new((begin, ended)) });
-    (serve("127.0.0.1:0", run).unwrap(), begun, end)
+    (serve("127.0.0.1:0", run, Box::new(|| None)).unwrap(), begun, end)
 }
 
 fn connect(server: &Server) -> TcpStream {
@@ -173,7 +175,7 @@ fn addresses_that_cannot_be_listened_on() {
                 (s, r)
             }),
         });
-        serve(address, run).err().map(|e| e.to_string())
+        serve(address, run, Box::new(|| None)).err().map(|e| e.to_string())
     };
     assert_eq!(refuse(&taken), Some(format!("listen tcp {taken}: bind: address already in use")));
     assert_eq!(refuse("6565"), Some("listen tcp: address 6565: missing port in address".to_owned()));

@@ -20,6 +20,7 @@ use super::source::{self, Over, StateSource};
 use crate::archive::Archive;
 use crate::command_error::CommandError;
 use crate::plan::TestPlan;
+use crate::rest::WrittenState;
 use crate::test_run::{Ended, TestRun};
 
 /// At most one part in so many of the time is spent writing: large states are written less often.
@@ -63,19 +64,15 @@ impl States {
 
     /// Writes the first states of a run, which say that it has not begun, so that no old state stays in their place; then
     /// further ones, until the end.
-    pub fn start(self, run: &TestRun) -> Result<Writing, CommandError> {
+    pub fn start(self, run: &TestRun, is_served: bool) -> Result<Writing, CommandError> {
         let Self { files, period, instance, test } = self;
-        if files.is_empty() {
+        if files.is_empty() && !is_served {
             return Ok(Writing(None));
         }
         let source = Arc::new(StateSource::new(run, instance, test));
-        let (end, ended) = channel();
-        let (of_thread, from) = (files.clone(), source.clone());
-        let thread = thread::Builder::new()
-            .name("state".to_owned())
-            .spawn(move || follow(&of_thread, &from, period, &ended))
-            .map_err(CommandError::system("starting to write states"))?;
-        Ok(Writing(Some(Following { files, source, end, thread })))
+        let thread =
+            (!files.is_empty()).then(|| WritingThread::start(&files, &source, period)).transpose()?;
+        Ok(Writing(Some(Following { files, source, thread })))
     }
 }
 
@@ -141,12 +138,42 @@ pub struct Writing(Option<Following>);
 struct Following {
     files: Vec<StateFile>,
     source: Arc<StateSource>,
+    /// There is none if nothing but the REST API asks for states.
+    thread: Option<WritingThread>,
+}
+
+struct WritingThread {
     /// Nothing is sent: the thread ends when it is closed.
     end: Sender<()>,
     thread: JoinHandle<()>,
 }
 
+impl WritingThread {
+    fn start(files: &[StateFile], source: &Arc<StateSource>, period: Duration) -> Result<Self, CommandError> {
+        let (end, ended) = channel();
+        let (files, source) = (files.to_vec(), source.clone());
+        let thread = thread::Builder::new()
+            .name("state".to_owned())
+            .spawn(move || follow(&files, &source, period, &ended))
+            .map_err(CommandError::system("starting to write states"))?;
+        Ok(Self { end, thread })
+    }
+
+    fn end(self) {
+        drop(self.end);
+        // A thread that has panicked has said so.
+        let _ = self.thread.join();
+    }
+}
+
 impl Writing {
+    /// Makes states for the REST API.
+    pub fn for_clients(&self) -> WrittenState {
+        let source = self.0.as_ref().map(|following| following.source.clone());
+        // Writing to memory does not fail.
+        Box::new(move || source.as_ref()?.state()?.write(Vec::new()).ok())
+    }
+
     /// Writes the last states.
     pub fn finish(
         self,
@@ -155,10 +182,8 @@ impl Writing {
         totals: Arc<Totals>,
         lost: &[String],
     ) {
-        let Some(Following { files, source, end, thread }) = self.0 else { return };
-        drop(end);
-        // A thread that has panicked has said so.
-        let _ = thread.join();
+        let Some(Following { files, source, thread }) = self.0 else { return };
+        thread.into_iter().for_each(WritingThread::end);
         source.finish(Over::new(verdict, ended, totals, lost));
         for file in &files {
             if let Err(error) = file.write(&source) {

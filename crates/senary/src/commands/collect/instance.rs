@@ -1,0 +1,143 @@
+//! An instance that is followed: its last state, and whether more may come of it.
+
+use std::io::Cursor;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use senary_output::state::{Head, StateError, StateReader};
+
+use super::client::ApiClient;
+use crate::ask_error::AskError;
+use crate::commands::merge::Opened;
+
+/// How often an instance is asked.
+const EVERY: Duration = Duration::from_secs(1);
+/// At most one part in so many of the time is spent asking: large states are asked for less often.
+const SHARE: u32 = 4;
+
+/// An instance of the test.
+pub struct Instance {
+    pub api: ApiClient,
+    seen: Mutex<Seen>,
+}
+
+/// What is known of an instance.
+struct Seen {
+    last: Option<Known>,
+    /// When it answered last, or was asked first.
+    heard: Instant,
+    is_silent: bool,
+    /// Why nothing more is expected of it, other than that it has ended.
+    lost: Option<Arc<AskError>>,
+}
+
+/// A state.
+#[derive(Clone)]
+pub struct Known {
+    pub head: Head,
+    pub failures: u64,
+    bytes: Arc<[u8]>,
+}
+
+impl Instance {
+    pub fn new(api: ApiClient) -> Self {
+        let seen = Seen { last: None, heard: Instant::now(), is_silent: false, lost: None };
+        Self { api, seen: Mutex::new(seen) }
+    }
+
+    /// Asks for states until there are no more to come.
+    pub async fn follow(self: Arc<Self>, retry_for: Duration) {
+        loop {
+            let from = Instant::now();
+            let answer = self.api.state().await.and_then(|bytes| Known::read(bytes.into()));
+            self.take(answer, retry_for);
+            if self.is_settled() {
+                return;
+            }
+            tokio::time::sleep(EVERY.max(from.elapsed() * SHARE)).await;
+        }
+    }
+
+    fn take(&self, answer: Result<Known, AskError>, retry_for: Duration) {
+        let (address, mut seen) = (&self.api.address, self.seen());
+        let answer = answer.and_then(|known| match &seen.last {
+            Some(last) if last.head.instance.id != known.head.instance.id => Err(AskError::Restarted),
+            _ => Ok(known),
+        });
+        match answer {
+            Ok(known) => {
+                if std::mem::take(&mut seen.is_silent) {
+                    log::info!("{address} answers again");
+                }
+                (seen.last, seen.heard) = (Some(known), Instant::now());
+            }
+            Err(error) if error.is_passing() && seen.heard.elapsed() < retry_for => {
+                // Before the first answer, it may not have been started yet.
+                if !std::mem::replace(&mut seen.is_silent, true) && seen.last.is_some() {
+                    let limit = retry_for.as_secs_f64();
+                    log::warn!("{address} {error}; it is asked again for {limit}s");
+                }
+            }
+            Err(error) => {
+                if let Some(last) = &seen.last {
+                    let seconds = last.head.progress.seconds;
+                    log::error!(
+                        "{address} is lost, and what it did after its last state, {seconds:.1}s into its run, with it: it {error}"
+                    );
+                }
+                seen.lost = Some(Arc::new(error));
+            }
+        }
+    }
+
+    /// The last state.
+    pub fn last(&self) -> Option<Known> {
+        self.seen().last.clone()
+    }
+
+    pub fn lost(&self) -> Option<Arc<AskError>> {
+        self.seen().lost.clone()
+    }
+
+    pub fn is_lost(&self) -> bool {
+        self.seen().lost.is_some()
+    }
+
+    /// Whether its run is over, and this its last state.
+    pub fn has_ended(&self) -> bool {
+        self.seen().last.as_ref().is_some_and(|known| known.head.progress.is_final)
+    }
+
+    /// Whether nothing new is to come of it.
+    pub fn is_settled(&self) -> bool {
+        self.is_lost() || self.has_ended()
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn read(bytes: Arc<[u8]>) -> Result<Self, AskError> {
+        let read = || {
+            let mut reader = StateReader::open(Cursor::new(bytes.clone()))?;
+            let failures = reader.failures()?;
+            let known = failures.by_weight().into_iter().map(|failure| failure.occurrences.count);
+            let others = failures.others().map(|(_, occurrences)| occurrences.count);
+            let failures = known.chain(others).fold(0, u64::saturating_add);
+            Ok(Self { head: reader.head, failures, bytes: bytes.clone() })
+        };
+        read().map_err(|error| match error {
+            StateError::Foreign => AskError::NoState("HTTP 200".to_owned()),
+            error => AskError::State(error),
+        })
+    }
+
+    /// The state, to be added up.
+    pub fn open(&self, place: &str) -> Option<Opened<Cursor<Arc<[u8]>>>> {
+        // It was read once.
+        let reader = StateReader::open(Cursor::new(self.bytes.clone())).ok()?;
+        Some(Opened { place: place.to_owned(), reader })
+    }
+}

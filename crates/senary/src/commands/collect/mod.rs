@@ -1,0 +1,209 @@
+//! `senary collect`: one summary of instances that run, from their REST APIs, and one verdict while they run.
+//!
+//! `address` reads where they are, `client` asks one, `instance` follows one, `all` looks at them together, `setup` is what
+//! happens once for all of them (`--start`), `progress` tells how far they are. What becomes of their states is `merge`'s
+//! business.
+
+mod address;
+mod all;
+mod client;
+mod instance;
+mod progress;
+mod setup;
+
+use std::time::{Duration, Instant};
+
+use senary_execution::{Shutdown, StopReason};
+use senary_metrics::engine::Crossed;
+use tokio_util::sync::CancellationToken;
+
+use self::address::Address;
+use self::all::All;
+use self::progress::Progress;
+use super::merge;
+use crate::cli::{CollectArgs, WholeArgs};
+use crate::command_error::CommandError;
+use crate::environment::Environment;
+use crate::event_loop::event_loop;
+use crate::settings::{GlobalSettings, RuntimeSettings};
+use crate::signals;
+
+/// How often the instances are looked at together.
+const EVERY: Duration = Duration::from_secs(1);
+/// At most one part in so many of the time is spent judging.
+const SHARE: u32 = 4;
+/// How long instances that were stopped may take to end, after Ctrl+C.
+const LAST_STATES: Duration = Duration::from_secs(10);
+
+pub fn run(args: &CollectArgs, global: &GlobalSettings, env: &Environment) -> Result<(), CommandError> {
+    let runtime = RuntimeSettings::new(&args.whole.runtime, env, true)?;
+    let addresses = Address::all(&args.address)?;
+    let shutdown = Shutdown::new();
+    let event_loop = event_loop()?;
+    let signalled = signals::watch(shutdown.clone()).map_err(CommandError::system("watching for signals"))?;
+    let collecting = Collecting { args, global, env, judges: !runtime.no_thresholds, shutdown, signalled };
+    event_loop.block_on(collecting.main_line(addresses))
+}
+
+struct Collecting<'a> {
+    args: &'a CollectArgs,
+    global: &'a GlobalSettings,
+    env: &'a Environment,
+    /// Whether a threshold may end the test.
+    judges: bool,
+    shutdown: Shutdown,
+    signalled: CancellationToken,
+}
+
+/// Why the instances are not followed any longer.
+enum End {
+    /// Nothing new is to come.
+    Settled,
+    /// A threshold has ended the test.
+    Aborted(Crossed),
+    Signalled,
+}
+
+impl Collecting<'_> {
+    async fn main_line(&self, addresses: Vec<Address>) -> Result<(), CommandError> {
+        let retry_for = Duration::from_nanos(self.args.retry_for.0.max(0) as u64);
+        let all = All::follow(addresses, &self.global.web, retry_for);
+        self.first_states(&all).await?;
+        let starts = self.args.start.unwrap_or_default();
+        if starts {
+            self.start(&all).await?;
+        }
+        let mut progress = Progress::new(self.global.quiet);
+        let end = self.follow(&all, &mut progress).await;
+        progress.end();
+        let is_over = self.stop_if_signalled(&all, &end).await;
+        let torn_down = if starts && is_over { setup::end(&all).await } else { Ok(()) };
+        let verdict = self.conclude(&all, &end).await.and(torn_down);
+        self.end_linger(&all, &verdict).await;
+        verdict
+    }
+
+    /// Waits until every instance has told its state once.
+    async fn first_states(&self, all: &All) -> Result<(), CommandError> {
+        while !all.have_answered() {
+            self.pause(EVERY / 10).await?;
+        }
+        all.check(self.partial())
+    }
+
+    async fn start(&self, all: &All) -> Result<(), CommandError> {
+        let started = tokio::select! {
+            started = setup::start(all) => started,
+            () = self.signalled.cancelled() => Err(self.stopped()),
+        };
+        if started.is_err() && self.args.stop.unwrap_or_default() {
+            self.stop_all(all).await;
+            self.set(all, "linger", false).await;
+        }
+        started
+    }
+
+    /// Looks at the instances until nothing new is to come.
+    async fn follow(&self, all: &All, progress: &mut Progress) -> End {
+        let mut aborted = None;
+        loop {
+            let from = Instant::now();
+            progress.show(all);
+            if aborted.is_none() && self.judges {
+                aborted = all.crossed();
+                if let Some(crossed) = &aborted {
+                    progress.end();
+                    log::warn!(
+                        "Thresholds on {} are crossed by all instances together, and one of them has abortOnFail: all are stopped",
+                        crossed.metrics.join(", ")
+                    );
+                    self.stop_all(all).await;
+                }
+            }
+            if all.are_settled() {
+                return aborted.map_or(End::Settled, End::Aborted);
+            }
+            if self.pause(EVERY.max(from.elapsed() * SHARE)).await.is_err() {
+                return End::Signalled;
+            }
+        }
+    }
+
+    /// After a signal, stops the instances if that is wanted. Gives back whether none runs any more.
+    async fn stop_if_signalled(&self, all: &All, end: &End) -> bool {
+        if !matches!(end, End::Signalled) {
+            return true;
+        }
+        if !self.args.stop.unwrap_or_default() {
+            log::warn!("The instances are not stopped: with --stop they would be");
+            return false;
+        }
+        self.stop_all(all).await;
+        let from = Instant::now();
+        while !all.are_settled() && from.elapsed() < LAST_STATES {
+            tokio::time::sleep(EVERY / 10).await;
+        }
+        true
+    }
+
+    /// One summary, and how the whole test ended.
+    async fn conclude(&self, all: &All, end: &End) -> Result<(), CommandError> {
+        let partial = self.partial() || matches!(end, End::Signalled);
+        let args = WholeArgs { partial: Some(partial), ..self.args.whole.clone() };
+        // A signal that has ended the following does not end the summary.
+        let shutdown = if matches!(end, End::Signalled) { Shutdown::new() } else { self.shutdown.clone() };
+        let ending = merge::Ending { shutdown, signalled: self.signalled.clone() };
+        let verdict = merge::conclude(all.states(), &args, self.global, self.env, &ending).await;
+        if let Err(CommandError::NotOneTest(_)) = &verdict {
+            return verdict;
+        }
+        match end {
+            End::Settled => verdict,
+            End::Aborted(Crossed { metrics, .. }) => {
+                Err(CommandError::Stopped(StopReason::ThresholdsCrossed { metrics: metrics.clone() }))
+            }
+            End::Signalled => Err(self.stopped()),
+        }
+    }
+
+    async fn end_linger(&self, all: &All, verdict: &Result<(), CommandError>) {
+        match verdict {
+            // What they have measured is in no summary yet.
+            Err(CommandError::NotOneTest(_)) => {
+                log::warn!(
+                    "The instances that linger are left alone: their states can be collected again, with --partial"
+                );
+            }
+            _ if self.args.stop.unwrap_or_default() => self.set(all, "linger", false).await,
+            _ => {}
+        }
+    }
+
+    async fn stop_all(&self, all: &All) {
+        self.set(all, "stopped", true).await;
+    }
+
+    /// An instance that has just died does not matter here.
+    async fn set(&self, all: &All, attribute: &'static str, value: bool) {
+        if let Err(error) = all.set(attribute, value).await {
+            log::warn!("{error}");
+        }
+    }
+
+    fn partial(&self) -> bool {
+        self.args.whole.partial.unwrap_or_default()
+    }
+
+    /// Waits; a signal is an error.
+    async fn pause(&self, duration: Duration) -> Result<(), CommandError> {
+        tokio::select! {
+            () = tokio::time::sleep(duration) => Ok(()),
+            () = self.signalled.cancelled() => Err(self.stopped()),
+        }
+    }
+
+    fn stopped(&self) -> CommandError {
+        let reason = self.shutdown.reason().cloned();
+        CommandError::Stopped(reason.unwrap_or(StopReason::Signal { name: "interrupt" }))
+    }
+}

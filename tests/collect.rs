@@ -1,0 +1,228 @@
+//! Several instances of a test, each with its REST API, and `collect`, which makes one test of them.
+//! Each process has an address of its own on the loopback network, as each pod would.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use senary_testkit::{Behaviour, Outcome, Program, Running, Server, Signal};
+use serde_json::Value;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_senary");
+const BOUND: Duration = Duration::from_secs(90);
+
+const QUARTERS: [&str; 4] = ["0:1/4", "1/4:1/2", "1/2:3/4", "3/4:1"];
+
+/// Every iteration is a connection that the server counts.
+const SCRIPT: &str = r#"
+import tcp from "k6/x/tcp"
+import { Counter } from "k6/metrics"
+const hits = new Counter("hits")
+export const options = {
+  scenarios: { all: { executor: "shared-iterations", vus: 4, iterations: 40 } },
+  thresholds: { hits: ["count==40"], iterations: ["count==40"] },
+}
+export default async function () {
+  const socket = new tcp.Socket()
+  await socket.connect(Number(__ENV.TCP_PORT), __ENV.TCP_HOST)
+  socket.destroy()
+  hits.add(1)
+}
+"#;
+
+/// An address that nobody else has: the whole of 127.0.0.0/8 is loopback.
+fn free_address() -> String {
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    let [low, high, ..] = std::process::id().to_le_bytes();
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("127.{}.{low}.{}:6565", 128 + (high & 63), u16::from(high >> 6) * 60 + u16::from(number))
+}
+
+/// One instance of a test, and where it is asked.
+struct Instance {
+    running: Running,
+    address: String,
+}
+
+fn start(script: &str, segment: &str, args: &[&str], server: Option<&Server>) -> Instance {
+    let address = free_address();
+    let program = Program::script(BINARY, script)
+        .args(["--execution-segment", segment, "--execution-segment-sequence", "0,1/4,1/2,3/4,1"])
+        .args(["--no-thresholds", "--linger", "--address", &address])
+        .args(args.iter().copied())
+        .within(BOUND);
+    let program = match server {
+        Some(server) => program.target(server),
+        None => program,
+    };
+    Instance { running: program.start(), address }
+}
+
+fn start_all(script: &str, args: &[&str], server: Option<&Server>) -> Vec<Instance> {
+    QUARTERS.iter().map(|segment| start(script, segment, args, server)).collect()
+}
+
+fn collect(instances: &[Instance], args: &[&str]) -> Program {
+    let addresses = instances.iter().map(|instance| instance.address.as_str());
+    Program::new(BINARY)
+        .arg("collect")
+        .args(addresses)
+        .args(args.iter().copied())
+        .args(["--summary-export", "summary.json"])
+        .within(BOUND)
+}
+
+fn metric(of: &Outcome, name: &str, value: &str) -> Value {
+    let summary: Value = serde_json::from_str(&of.file("summary.json")).expect("JSON");
+    summary["metrics"][name][value].clone()
+}
+
+#[test]
+fn one_summary_of_running_instances_which_are_then_ended() {
+    let server = Server::start(Behaviour::Echo);
+    let instances = start_all(SCRIPT, &[], Some(&server));
+    let collected = collect(&instances, &["--stop", "--out", "junit=junit.xml"]).run();
+    collected.expect_code(0).expect_text("of 4 instances running");
+    assert_eq!(server.accepted(), 40);
+    assert_eq!(metric(&collected, "iterations", "count"), 40);
+    assert_eq!(metric(&collected, "hits", "count"), 40);
+    assert!(collected.file("junit.xml").contains("count==40"));
+    for segment in QUARTERS {
+        assert!(collected.stdout.lines().any(|line| line.contains(segment)), "{}", collected.stdout);
+    }
+    for instance in instances {
+        instance.running.finish().expect_code(0);
+    }
+}
+
+/// No instance crosses it alone; all run for a minute unless they are stopped.
+const ABORTS: &str = r#"
+import { sleep } from "k6"
+import { Counter } from "k6/metrics"
+const hits = new Counter("hits")
+export const options = {
+  scenarios: { all: { executor: "constant-vus", vus: 4, duration: "60s" } },
+  thresholds: { hits: [{ threshold: "count<3", abortOnFail: true }] },
+}
+export default function () {
+  hits.add(1)
+  sleep(60)
+}
+"#;
+
+#[test]
+fn all_are_stopped_when_the_whole_crosses_a_threshold() {
+    let instances = start_all(ABORTS, &[], None);
+    let collected = collect(&instances, &["--stop"]).run();
+    collected.expect_code(99).expect_text("all are stopped");
+    assert!(collected.elapsed < Duration::from_secs(45), "{:?}", collected.elapsed);
+    assert_eq!(metric(&collected, "hits", "count"), 4);
+    for instance in instances {
+        instance.running.finish().expect_code(103).expect_text("test run stopped from REST API");
+    }
+}
+
+#[test]
+fn an_instance_that_is_killed_is_named() {
+    let script = ABORTS
+        .replace("abortOnFail: true", "abortOnFail: false")
+        .replace("60s", "6s")
+        .replace("sleep(60)", "sleep(1)");
+    let mut instances = start_all(&script, &[], None);
+    let mut collecting = collect(&instances, &["--retry-for", "2s"]).start();
+    collecting.wait_for("4 of 4 instances running");
+    instances[2].running.signal(Signal::KILL);
+    let lost = instances[2].address.clone();
+    let refused = collecting.finish();
+    refused.expect_code(255).expect_text(&format!("{lost} is lost")).expect_text("has written no last state");
+    assert!(!refused.stdout.contains("█ TOTAL RESULTS"));
+    // What the others have is there to be collected again.
+    let partial = collect(&instances, &["--retry-for", "1s", "--partial", "--stop"]).run();
+    partial.expect_code(99).expect_text(&lost).expect_text("the segment 1/2:3/4 is not here");
+    for (at, instance) in instances.into_iter().enumerate().filter(|(at, _)| *at != 2) {
+        assert_eq!(instance.running.finish().code(), Some(0), "{at}");
+    }
+}
+
+#[test]
+fn setup_and_teardown_run_once() {
+    let script = r#"
+import exec from "k6/execution"
+export const options = { scenarios: { all: { executor: "shared-iterations", vus: 4, iterations: 8 } } }
+export function setup() {
+  console.log("sets up")
+  return { token: 12345.25 }
+}
+export default function (data) {
+  console.log(`uses ${data.token}`)
+}
+export function teardown(data) {
+  console.log(`tears down ${data.token}`)
+}
+"#;
+    let once = ["--paused", "--no-setup", "--no-teardown", "--log-format=raw"];
+    let instances = start_all(script, &once, None);
+    let collected = collect(&instances, &["--start", "--stop"]).run();
+    collected.expect_code(0);
+    assert_eq!(metric(&collected, "iterations", "count"), 8);
+    let outcomes: Vec<_> = instances.into_iter().map(|instance| instance.running.finish()).collect();
+    let lines = |text: &str| outcomes.iter().map(|outcome| outcome.log_lines(text).len()).collect::<Vec<_>>();
+    assert_eq!(lines("sets up"), [1, 0, 0, 0]);
+    assert_eq!(lines("tears down 12345.25"), [1, 0, 0, 0]);
+    assert_eq!(lines("uses 12345.25"), [2, 2, 2, 2]);
+}
+
+#[test]
+fn what_would_set_up_twice_is_refused() {
+    let script = "export function setup() { return 1 }\nexport default function () {}";
+    let paused = [start(script, "0:1", &["--execution-segment-sequence=0,1", "--paused"], None)];
+    let refused = collect(&paused, &["--start", "--stop"]).run();
+    refused.expect_code(255).expect_text("runs setup() and teardown() itself");
+    let [paused] = paused;
+    assert_eq!(paused.running.finish().code(), Some(103));
+}
+
+#[test]
+fn ctrl_c_ends_with_what_was_collected() {
+    let script = ABORTS.replace("abortOnFail: true", "abortOnFail: false");
+    let instances = start_all(&script, &[], None);
+    let mut collecting = collect(&instances, &["--stop"]).start();
+    collecting.wait_for("4 of 4 instances running").signal(Signal::INT);
+    let collected = collecting.finish();
+    collected.expect_code(105).expect_text("'interrupt' signal");
+    assert_eq!(metric(&collected, "hits", "count"), 4);
+    for instance in instances {
+        instance.running.finish().expect_code(103);
+    }
+}
+
+#[test]
+fn what_is_at_no_instance_is_told_apart() {
+    let collect = |addresses: &[&str]| {
+        let program = Program::new(BINARY).arg("collect").args(addresses.iter().copied());
+        program.args(["--retry-for", "1s"]).within(BOUND).run()
+    };
+    let nobody = free_address();
+    for (addresses, text) in [
+        (&[][..], "accepts 1 arg(s), received 0: the addresses of instances"),
+        (&["a:1", "http://A:1/"], "a:1 is given twice"),
+        (&["https://host:1"], "is not the address of a REST API: give HOST:PORT"),
+        (&[nobody.as_str()], "start the instance with --address 0.0.0.0:6565 --linger"),
+    ] {
+        let outcome = collect(addresses);
+        outcome.expect_code(255).expect_text(text);
+        assert!(outcome.stdout.is_empty(), "{}", outcome.stdout);
+    }
+    let other = "HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\n\r\nno";
+    let (url, thread) = senary_testkit::web_server([other]);
+    collect(&[&url]).expect_code(255).expect_text("it is an older Senary, or another program");
+    assert!(thread.join().expect("a server")[0].starts_with("GET /v1/state HTTP/1.1\r\n"));
+}
+
+#[test]
+fn instances_that_are_not_one_test_are_refused_at_once() {
+    let script = ABORTS.replace("abortOnFail: true", "abortOnFail: false");
+    let instances = [start(&script, "0:1/4", &[], None), start(&script, "0:1/4", &[], None)];
+    let refused = collect(&instances, &[]).run();
+    refused.expect_code(255).expect_text("overlap").expect_text("the segment 3/4:1 is not here");
+    assert!(refused.elapsed < Duration::from_secs(40), "it does not wait for their end");
+}
