@@ -1,9 +1,14 @@
-//! One test run by several processes.
+//! One test run by several processes: instances that are told their numbers, and the walk through docs/distributed.md.
 
+use std::fs::Permissions;
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
 use std::time::Duration;
 
 use senary_testkit::{Outcome, Program, Running};
 use serde_json::Value;
+use tempfile::TempDir;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_senary");
 const BOUND: Duration = Duration::from_secs(60);
@@ -161,4 +166,125 @@ fn an_archive_is_of_the_whole_test() {
     let archive = path.to_str().expect("a path of text");
     let outcome = Program::new(BINARY).args(["run", "--quiet", "--log-format=raw", archive]).run();
     assert_eq!(did([&outcome]).len(), 133);
+}
+
+/// The walk through docs/distributed.md: its commands, in a shell, in one folder. Its ssh and scp are stand-ins, for which each
+/// machine is a folder.
+struct Walk {
+    page: String,
+    folder: TempDir,
+    port: u16,
+}
+
+const SSH: &str = r#"#!/bin/sh
+if [ "$1" = -n ]; then shift; fi
+cd "$MACHINES/$1" && shift && exec sh -c "$*"
+"#;
+
+const SCP: &str = r#"#!/bin/sh
+place() { case $1 in *:*) echo "$MACHINES/${1%%:*}/${1#*:}" ;; *) echo "$1" ;; esac; }
+shift
+cp "$(place "$1")" "$(place "$2")"
+"#;
+
+impl Walk {
+    fn new() -> Self {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/distributed.md");
+        let page = std::fs::read_to_string(page).expect("the page");
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = |name: &str| folder.path().join(name);
+        for name in ["bin", "generator1", "generator2", "generator3", "generator4"] {
+            std::fs::create_dir(place(name)).expect("a folder");
+        }
+        symlink(BINARY, place("bin/senary")).expect("a link");
+        for (name, script) in [("bin/ssh", SSH), ("bin/scp", SCP)] {
+            std::fs::write(place(name), script).expect("a file");
+            std::fs::set_permissions(place(name), Permissions::from_mode(0o755)).expect("a program");
+        }
+        // Nobody else takes it in the moment until the server listens.
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
+        let walk = Self { page, folder, port };
+        std::fs::write(walk.folder.path().join("script.js"), walk.block("js")).expect("a file");
+        walk
+    }
+
+    /// The text of the only block of code with this mark.
+    fn block(&self, mark: &str) -> String {
+        let blocks: Vec<&str> = self.page.split(&format!("```{mark}\n")).collect();
+        assert_eq!(blocks.len(), 2, "{mark}");
+        blocks[1].split("```").next().expect("the block").replace("7000", &self.port.to_string())
+    }
+
+    fn shell(&self, commands: &str) -> Program {
+        let folder = self.folder.path().display();
+        Program::new("/bin/sh")
+            .within(BOUND)
+            .args(["-c", &format!("cd '{folder}' && {commands}")])
+            .env("PATH", format!("{folder}/bin:/usr/bin:/bin"))
+            .env("MACHINES", folder)
+            .env("DURATION", "2s")
+    }
+
+    fn run(&self, mark: &str) -> Outcome {
+        self.shell(&self.block(&format!("sh {mark}"))).run()
+    }
+
+    fn serve(&self) -> Running {
+        let mut server = self.shell(&format!("exec {}", self.block("sh server"))).start();
+        server.wait_for(&self.port.to_string());
+        server
+    }
+
+    fn iterations(outcome: &Outcome) -> u64 {
+        // The last one: instances that ran by ssh have printed theirs before.
+        let mut lines = outcome.stdout.lines();
+        let line = lines.rfind(|line| line.trim_start().starts_with("iterations.."));
+        let value = line.and_then(|line| line.split(": ").nth(1)?.split(' ').next()?.parse().ok());
+        value.unwrap_or_else(|| outcome.fail("no iterations in the summary"))
+    }
+}
+
+#[test]
+fn the_page_on_plain_processes_can_be_followed() {
+    let walk = Walk::new();
+    let _server = walk.serve();
+    walk.run("run").expect_code(0);
+    let merged = walk.run("merge");
+    merged.expect_code(0).expect_text("'rate==1' rate=100.00%");
+    // 400 per second for two seconds; the very last start falls on the end.
+    assert!((799..=801).contains(&Walk::iterations(&merged)), "{}", merged.stdout);
+    for segment in ["0:1/4", "1/4:1/2", "1/2:3/4", "3/4:1"] {
+        merged.expect_text(segment);
+    }
+    let summary = std::fs::read_to_string(walk.folder.path().join("summary.json")).expect("a summary");
+    let summary: Value = serde_json::from_str(&summary).expect("JSON");
+    assert_eq!(summary["metrics"]["iterations"]["count"].as_u64(), Some(Walk::iterations(&merged)));
+
+    walk.run("lose").expect_code(0);
+    let refused = walk.run("refuse");
+    assert_ne!(refused.code(), Some(0));
+    refused.expect_text("1/2:3/4").expect_text("--partial");
+    let partial = walk.run("partial");
+    partial.expect_code(0).expect_text("1/2:3/4");
+    assert!((599..=601).contains(&Walk::iterations(&partial)), "{}", partial.stdout);
+}
+
+#[test]
+fn the_page_on_ssh_can_be_followed() {
+    let walk = Walk::new();
+    let _server = walk.serve();
+    let merged = walk.run("ssh");
+    merged.expect_code(0).expect_text("'rate==1' rate=100.00%");
+    assert!((799..=801).contains(&Walk::iterations(&merged)), "{}", merged.stdout);
+}
+
+/// The script of the page is the one of the manifests.
+#[test]
+fn the_page_and_the_manifests_have_one_script() {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging/kubernetes/script.yaml");
+    let manifest = std::fs::read_to_string(manifest).expect("the manifest");
+    let walk = Walk::new();
+    for line in walk.block("js").lines() {
+        assert!(manifest.contains(line), "{line}");
+    }
 }
