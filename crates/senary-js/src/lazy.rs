@@ -11,17 +11,34 @@ use crate::errors;
 /// Makes the value of a property.
 pub type Make = for<'js> fn(&Ctx<'js>) -> rquickjs::Result<Value<'js>>;
 
+/// Makes the value of a property out of the object that has it.
+pub type MakeOf = for<'js> fn(&Object<'js>) -> rquickjs::Result<Value<'js>>;
+
 /// A value that is made when it is first looked at. The engine keeps its address, so it is a `static`.
 #[repr(C)]
 pub struct Lazy {
     /// What the engine calls; it must come first.
     engine: qjs::JSLazyValue,
-    make: Make,
+    maker: Maker,
+}
+
+enum Maker {
+    Alone(Make),
+    OfObject(MakeOf),
 }
 
 impl Lazy {
     pub const fn of(make: Make) -> Self {
-        Self { engine: qjs::JSLazyValue { make: Some(make_value) }, make }
+        Self::by(Maker::Alone(make))
+    }
+
+    /// For a property of many objects, whose values differ.
+    pub const fn of_object(make: MakeOf) -> Self {
+        Self::by(Maker::OfObject(make))
+    }
+
+    const fn by(maker: Maker) -> Self {
+        Self { engine: qjs::JSLazyValue { make: Some(make_value) }, maker }
     }
 }
 
@@ -57,20 +74,32 @@ fn define(object: &Object<'_>, name: &str, value: &'static Lazy, flags: u32) -> 
 }
 
 /// Called by the engine when a script looks at a property for the first time.
-unsafe extern "C" fn make_value(raw: *mut qjs::JSContext, value: *const qjs::JSLazyValue) -> qjs::JSValue {
+unsafe extern "C" fn make_value(
+    raw: *mut qjs::JSContext,
+    value: *const qjs::JSLazyValue,
+    object: qjs::JSValue,
+) -> qjs::JSValue {
     // SAFETY: the engine calls with a live, entered context, and with the address that `define` gave it: the first
     // field of a `Lazy` that lives for ever, whose layout is C's.
-    let (ctx, make) = unsafe {
+    let (ctx, maker) = unsafe {
         let Some(raw) = std::ptr::NonNull::new(raw) else { return qjs::JS_UNDEFINED };
-        (Ctx::from_raw(raw), (*value.cast::<Lazy>()).make)
+        (Ctx::from_raw(raw), &(*value.cast::<Lazy>()).maker)
     };
     // A panic must not cross the engine.
-    let made = catch_unwind(AssertUnwindSafe(|| make(&ctx)));
+    let made = catch_unwind(AssertUnwindSafe(|| match maker {
+        Maker::Alone(make) => make(&ctx),
+        // SAFETY: the object is alive; it lives on for as long as the reference that is taken here.
+        Maker::OfObject(make) => {
+            let object =
+                unsafe { Value::from_raw(ctx.clone(), qjs::JS_DupValue(ctx.as_raw().as_ptr(), object)) };
+            make(&object.get()?)
+        }
+    }));
     let error = match made {
         // SAFETY: the engine takes over the reference that is handed out here.
         Ok(Ok(value)) => return unsafe { qjs::JS_DupValue(ctx.as_raw().as_ptr(), value.as_raw()) },
         Ok(Err(error)) => error,
-        Err(_) => errors::throw_error(&ctx, "a global could not be made"),
+        Err(_) => errors::throw_error(&ctx, "a value could not be made"),
     };
     if !matches!(error, Error::Exception) {
         errors::throw_error(&ctx, &error.to_string());
@@ -150,7 +179,7 @@ mod tests {
             assert_eq!(run(ctx, "return fails"), "RangeError: not yet");
             assert_eq!(run(ctx, "return fails + tries"), "made3");
             global(ctx, "panics", &PANICS).unwrap();
-            assert_eq!(run(ctx, "return panics"), "Error: a global could not be made");
+            assert_eq!(run(ctx, "return panics"), "Error: a value could not be made");
         });
     }
 

@@ -28,6 +28,7 @@ pub mod lifecycle;
 mod lifecycle_error;
 pub mod live;
 pub mod memory;
+pub mod model;
 pub mod native;
 pub mod natives;
 pub mod prefetch;

@@ -9464,7 +9464,7 @@ static JSValue js_bytecode_autoinit(JSContext *ctx, JSObject *p, JSAtom atom,
     switch ((uintptr_t)opaque) {
     default:
         /* Senary: see JS_DefineLazyProperty */
-        return ((const JSLazyValue *)opaque)->make(ctx, opaque);
+        return ((const JSLazyValue *)opaque)->make(ctx, opaque, JS_MKPTR(JS_TAG_OBJECT, p));
     case JS_BUILTIN_ARRAY_FROMASYNC:
         {
             JSValue argv[] = {
@@ -66464,6 +66464,63 @@ int JS_DefineLazyProperty(JSContext *ctx, JSValueConst obj, JSAtom prop,
         free_property(ctx->rt, &old, old_flags);
     }
     return true;
+}
+
+/* Senary: gives `obj`, which has no properties yet, those of `model` in one step:
+   neither names nor shapes are looked up. Both have the same prototype. A value
+   that is not uninitialized takes the place of the model's, and is taken over;
+   the others are the model's own, among them those that are made on first use. */
+int JS_FillFromModel(JSContext *ctx, JSValueConst obj, JSValueConst model,
+                     int count, JSValue *values)
+{
+    JSObject *p, *m;
+    JSProperty *props;
+    JSShapeProperty *prs;
+    JSShape *sh;
+    int i;
+
+    if (JS_VALUE_GET_TAG(obj) != JS_TAG_OBJECT || JS_VALUE_GET_TAG(model) != JS_TAG_OBJECT)
+        goto mismatch;
+    p = JS_VALUE_GET_OBJ(obj);
+    m = JS_VALUE_GET_OBJ(model);
+    sh = m->shape;
+    /* only hashed shapes may be shared */
+    if (!sh->is_hashed || sh->prop_count != count || sh->proto != p->shape->proto ||
+        p->shape->prop_count != 0)
+        goto mismatch;
+    for (i = 0, prs = get_shape_prop(sh); i < count; i++, prs++) {
+        int kind = prs->flags & JS_PROP_TMASK;
+        bool is_given = JS_VALUE_GET_TAG(values[i]) != JS_TAG_UNINITIALIZED;
+        if (JS_IsException(values[i]))
+            goto fail;
+        if (prs->atom == JS_ATOM_NULL ||
+            (kind != JS_PROP_NORMAL && (kind != JS_PROP_AUTOINIT || is_given)))
+            goto mismatch;
+    }
+    props = js_malloc(ctx, sizeof(JSProperty) * sh->prop_size);
+    if (!props)
+        goto fail;
+    for (i = 0, prs = get_shape_prop(sh); i < count; i++, prs++) {
+        if (JS_VALUE_GET_TAG(values[i]) != JS_TAG_UNINITIALIZED) {
+            props[i].u.value = values[i];
+        } else if ((prs->flags & JS_PROP_TMASK) == JS_PROP_AUTOINIT) {
+            props[i] = m->prop[i];
+            JS_DupContext(js_autoinit_get_realm(&props[i]));
+        } else {
+            props[i].u.value = js_dup(m->prop[i].u.value);
+        }
+    }
+    js_free(ctx, p->prop);
+    js_free_shape(ctx->rt, p->shape);
+    p->prop = props;
+    p->shape = js_dup_shape(sh);
+    return 0;
+ mismatch:
+    JS_ThrowInternalError(ctx, "the object is not like its model");
+ fail:
+    for (i = 0; i < count; i++)
+        JS_FreeValue(ctx, values[i]);
+    return -1;
 }
 
 /* Senary: which bytes of its script the text of a function is that was read

@@ -1158,10 +1158,12 @@ JS_EXTERN void JS_SetShallowStackSize(JSRuntime *rt, size_t size);
 JS_EXTERN bool JS_TakeStackIsDeep(JSRuntime *rt);
 JS_EXTERN int JS_DefineBoundMethod(JSContext *ctx, JSValueConst proto, JSValueConst func);
 typedef struct JSLazyValue {
-    JSValue (*make)(JSContext *ctx, const struct JSLazyValue *self);
+    JSValue (*make)(JSContext *ctx, const struct JSLazyValue *self, JSValueConst obj);
 } JSLazyValue;
 JS_EXTERN int JS_DefineLazyProperty(JSContext *ctx, JSValueConst obj, JSAtom prop,
                                     const JSLazyValue *value, int flags);
+JS_EXTERN int JS_FillFromModel(JSContext *ctx, JSValueConst obj, JSValueConst model,
+                               int count, JSValue *values);
 JS_EXTERN bool JS_HasModuleRun(JSContext *ctx, const char *name);
 JS_EXTERN JSValue JS_TakeThrowPlace(JSContext *ctx, JSValueConst thrown);
 typedef struct JSCallPlaces JSCallPlaces;

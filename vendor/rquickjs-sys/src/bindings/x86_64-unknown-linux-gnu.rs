@@ -1494,7 +1494,11 @@ unsafe extern "C" {
 #[derive(Debug, Copy, Clone)]
 pub struct JSLazyValue {
     pub make: ::core::option::Option<
-        unsafe extern "C" fn(ctx: *mut JSContext, self_: *const JSLazyValue) -> JSValue,
+        unsafe extern "C" fn(
+            ctx: *mut JSContext,
+            self_: *const JSLazyValue,
+            obj: JSValue,
+        ) -> JSValue,
     >,
 }
 unsafe extern "C" {
