@@ -49,6 +49,11 @@ impl TagSet {
         self.pairs.iter().map(|(k, v)| (&**k, &**v))
     }
 
+    /// Whether they are the same; told at once of copies of one set.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.pairs, &other.pairs) || self == other
+    }
+
     pub fn len(&self) -> usize {
         self.pairs.len()
     }

@@ -69,7 +69,7 @@ impl Nginx {
 
     fn get(&self, path: &str) -> HttpRequest {
         let mut get = request("GET", "https", "127.0.0.1", self.to.port().into());
-        get.target.path = path.to_owned();
+        Rc::make_mut(&mut get.target).path = path.to_owned();
         in_time(get, BOUND)
     }
 }

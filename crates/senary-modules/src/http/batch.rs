@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use super::calls;
 use super::flight::{Answer, Flight};
 use super::pending::Pending;
-use super::request::{Arguments, BadRequest};
+use super::request::{Arguments, BadRequest, Method};
 
 /// One of the requests.
 enum Entry<'js> {
@@ -75,10 +75,10 @@ pub fn batch<'js>(ctx: Ctx<'js>, arguments: Rest<Value<'js>>) -> rquickjs::Resul
 
 /// A request of a batch: a URL, `[method, url, body, params]`, or an object of these.
 fn read<'js>(value: &Value<'js>) -> rquickjs::Result<Arguments<'js>> {
-    let text = |method: Option<Value<'js>>| -> rquickjs::Result<String> {
+    let text = |method: Option<Value<'js>>| -> rquickjs::Result<Method> {
         let method = method.filter(|method| !method.is_undefined() && !method.is_null());
         let method = method.map(|method| method.get::<Coerced<String>>()).transpose()?;
-        Ok(method.map_or_else(|| "GET".to_owned(), |method| method.0))
+        Ok(method.map_or("GET".into(), |method| method.0.into()))
     };
     if let Some(list) = value.as_array() {
         let part = |at: usize| -> rquickjs::Result<Option<Value<'js>>> {
@@ -95,7 +95,7 @@ fn read<'js>(value: &Value<'js>) -> rquickjs::Result<Arguments<'js>> {
             params: Some(fields.get("params")?),
         }),
         None => Ok(Arguments {
-            method: "GET".to_owned(),
+            method: "GET".into(),
             url: Some(
                 match value.as_object().filter(|object| object.contains_key("params").unwrap_or(false)) {
                     Some(object) => object.get("url")?,

@@ -36,7 +36,7 @@ pub fn install<'js>(ctx: &Ctx<'js>, module: &Object<'js>) -> rquickjs::Result<()
             let url = arguments.next();
             let body = if has_body { arguments.next() } else { None };
             let params = arguments.next();
-            perform(&ctx, &Arguments { method: method.to_owned(), url, body, params })
+            perform(&ctx, &Arguments { method: method.into(), url, body, params })
         };
         module.set(name, native::function(ctx, call)?.with_name(name)?)?;
     }
@@ -86,7 +86,8 @@ fn arguments<'js>(
 ) -> rquickjs::Result<Arguments<'js>> {
     let method = method.filter(|method| !method.is_undefined() && !method.is_null());
     let method = method.map(|method| method.get::<Coerced<String>>()).transpose()?;
-    Ok(Arguments { method: method.map_or_else(|| "GET".to_owned(), |method| method.0), url, body, params })
+    let method = method.map_or("GET".into(), |method| method.0.into());
+    Ok(Arguments { method, url, body, params })
 }
 
 /// Makes a request, and waits for its response. Only this VU waits.
@@ -144,7 +145,7 @@ pub fn refused<'js>(
 }
 
 /// The result that script gets of a request: its response, or an exception.
-pub fn finish<'js>(ctx: &Ctx<'js>, flight: &Flight, answer: Answer) -> rquickjs::Result<Value<'js>> {
+pub fn finish<'js>(ctx: &Ctx<'js>, flight: &Rc<Flight>, answer: Answer) -> rquickjs::Result<Value<'js>> {
     for unexpected in flight.unexpected.take() {
         let id = FailureId {
             code: &unexpected.code,
@@ -161,5 +162,5 @@ pub fn finish<'js>(ctx: &Ctx<'js>, flight: &Flight, answer: Answer) -> rquickjs:
         }
         log::warn!(error = failure.as_str(); "Request Failed");
     }
-    response::of_answer(ctx, &flight.request, answer)
+    response::of_answer(ctx, flight, answer)
 }

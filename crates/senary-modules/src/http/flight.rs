@@ -1,6 +1,7 @@
 //! A request on its way: compressed, paced, sent, sent again after a redirect or a challenge, and recorded. No script
 //! runs here; `response` makes what script gets.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -21,13 +22,13 @@ use senary_net::http::{
 use super::auth;
 use super::books::{Entry, Tags, Unexpected};
 use super::compression;
-use super::cookie::{self, SetCookie};
+use super::cookie;
 use super::debug;
+use super::destination::Destination;
 use super::header;
 use super::redirect::{self, Redirect};
-use super::request::{Auth, Headers, Request, RequestCookie, ResponseType};
+use super::request::{Auth, Headers, Method, Request, RequestCookie, ResponseType};
 use super::state::HttpState;
-use crate::go_url::Url;
 
 /// The default number of redirects that are followed.
 const DEFAULT_MAX_REDIRECTS: u32 = 10;
@@ -48,14 +49,14 @@ pub struct Flight {
 /// The outcome of a request.
 #[derive(Debug, Default)]
 pub struct Answer {
-    pub url: String,
+    pub url: Rc<str>,
     pub status: u16,
-    pub status_text: String,
+    /// The words behind the status.
+    pub reason: Cow<'static, str>,
     pub proto: &'static str,
     pub headers: WireHeaders,
     /// The decompressed body; `None` if there is none, or the script does not want it.
     pub body: Option<Bytes>,
-    pub cookies: Vec<SetCookie>,
     pub timings: HttpTimings,
     pub remote: Option<SocketAddr>,
     pub tls: Option<Rc<TlsInfo>>,
@@ -69,15 +70,15 @@ pub struct Answer {
 /// What was sent first.
 #[derive(Debug, Default)]
 pub struct Sent {
-    pub headers: Vec<(String, String)>,
+    pub headers: Rc<Headers>,
     pub cookies: Vec<RequestCookie>,
 }
 
 /// One of the requests that a request may take.
 struct Leg {
-    method: String,
-    url: Url,
-    headers: Headers,
+    method: Method,
+    url: Rc<Destination>,
+    headers: Rc<Headers>,
     body: Bytes,
     /// What answers a challenge.
     authorization: Option<String>,
@@ -103,6 +104,16 @@ struct Failed {
     code: u16,
     log: String,
     exchange: Exchange,
+}
+
+impl Answer {
+    /// The status and the words behind it; nothing without a response.
+    pub fn status_text(&self) -> String {
+        match self.status {
+            0 => String::new(),
+            status => format!("{status} {}", self.reason).trim_end().to_owned(),
+        }
+    }
 }
 
 impl Flight {
@@ -164,7 +175,7 @@ impl Flight {
             let compressed = compression::encode(&request.compression, &request.body);
             let (body, encoding) = compressed.map_err(|error| error.to_string())?;
             match header::get(&headers, "content-encoding") {
-                None => header::set(&mut headers, "Content-Encoding", encoding),
+                None => header::set(Rc::make_mut(&mut headers), "Content-Encoding", encoding),
                 Some(given) if given != encoding => log::warn!(
                     "the request {} {} has the header \"Content-Encoding: {given}\", which the script gave it, but its body is compressed as {encoding}",
                     request.method,
@@ -253,8 +264,33 @@ impl Flight {
     }
 
     fn wire_request(&self, leg: &Leg) -> Result<HttpRequest, String> {
-        let target = leg.url.target()?;
-        let mut headers = WireHeaders::new();
+        let target = leg.url.target()?.clone();
+        let headers = match self.state.plain_wire_headers(&leg.headers) {
+            Some(plain) if self.is_plain(leg) => plain,
+            _ => Rc::new(self.wire_headers(leg)?),
+        };
+        let is_kept = self.request.response_type != ResponseType::None
+            || self.vu.settings.http.debug == HttpDebug::Full;
+        Ok(HttpRequest {
+            method: leg.method.clone(),
+            target,
+            headers,
+            body: (!leg.body.is_empty()).then(|| leg.body.clone()),
+            deadline: Some(leg.deadline),
+            max_body: self.vu.memory.limit().0,
+            connection: leg.connection,
+            response_body: if is_kept { ResponseBody::Keep } else { ResponseBody::Discard },
+        })
+    }
+
+    /// Whether there is nothing to send besides what every request has.
+    fn is_plain(&self, leg: &Leg) -> bool {
+        leg.cookies.is_empty() && leg.authorization.is_none() && leg.url.user.is_none()
+    }
+
+    fn wire_headers(&self, leg: &Leg) -> Result<WireHeaders, String> {
+        let size = leg.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let mut headers = WireHeaders::with_capacity(size);
         for (name, value) in leg.headers.iter().filter(|(name, value)| !is_left_out(name, value)) {
             if let Some(refusal) = header::refusal(name, value) {
                 return Err(refusal);
@@ -277,18 +313,7 @@ impl Flight {
         if !cookies.is_empty() {
             headers.push("Cookie", &cookies.join("; "));
         }
-        let is_kept = self.request.response_type != ResponseType::None
-            || self.vu.settings.http.debug == HttpDebug::Full;
-        Ok(HttpRequest {
-            method: leg.method.clone(),
-            target,
-            headers,
-            body: (!leg.body.is_empty()).then(|| leg.body.clone()),
-            deadline: Some(leg.deadline),
-            max_body: self.vu.memory.limit().0,
-            connection: leg.connection,
-            response_body: if is_kept { ResponseBody::Keep } else { ResponseBody::Discard },
-        })
+        Ok(headers)
     }
 
     /// Keeps the cookies of a response, and turns its body into what the script gets.
@@ -325,13 +350,13 @@ impl Flight {
             status,
             proto: exchange.proto.map_or("", |proto| proto.as_str()),
             tls_version: exchange.tls.as_ref().map_or("", |tls| tls.version),
-            ip: remote_of(exchange).map_or_else(String::new, |remote| remote.ip().to_string()),
+            ip: remote_of(exchange).map(|remote| remote.ip()),
             error,
             error_code: code,
             expected,
             timings: exchange.timings,
         };
-        self.tags.record(&self.vu, &entry);
+        self.tags.record(&self.vu, &self.state.series, &entry);
         if entry.status == 0 || expected == Some(false) {
             self.unexpected.borrow_mut().push(Unexpected::of(&entry));
         }
@@ -345,9 +370,8 @@ impl Flight {
         let limit = self.request.redirects.or(set_by_option);
         if *redirects >= limit.unwrap_or(DEFAULT_MAX_REDIRECTS) {
             if limit.is_none() {
-                let url = leg.url.masked();
                 log::warn!(
-                    url = url.as_str();
+                    url = leg.url.masked();
                     "Stopped after {redirects} redirects and returned the redirection; pass {{ redirects: n }} in request params or set global maxRedirects to silence this"
                 );
             }
@@ -360,12 +384,13 @@ impl Flight {
     fn redirected(&self, leg: &Leg, redirect: Redirect, location: &str) -> Leg {
         let (first, request) = (&self.request.url, &self.request);
         let headers = redirect::headers(&leg.headers, first, &leg.url, &redirect, location);
+        let url = Destination::new(redirect.url);
         let body = if redirect.keeps_body { leg.body.clone() } else { Bytes::new() };
         Leg {
             method: redirect.method,
-            cookies: merged(&request.cookies, request.jar.cookies_for(&redirect.url)),
-            url: redirect.url,
-            headers,
+            cookies: merged(&request.cookies, request.jar.cookies_for(&url)),
+            url,
+            headers: headers.into(),
             body,
             authorization: None,
             connection: None,
@@ -394,7 +419,7 @@ impl Flight {
 
     fn failed(&self, leg: &Leg, failed: Failed) -> Answer {
         Answer {
-            url: leg.url.to_string(),
+            url: leg.url.text().clone(),
             timings: failed.exchange.timings,
             remote: remote_of(&failed.exchange),
             error: failed.text,
@@ -404,9 +429,9 @@ impl Flight {
         }
     }
 
-    fn unsent(&self, url: &Url, text: String) -> Answer {
+    fn unsent(&self, url: &Destination, text: String) -> Answer {
         Answer {
-            url: url.to_string(),
+            url: url.text().clone(),
             error: text.clone(),
             error_code: 1000,
             failure: Some(text),
@@ -418,11 +443,10 @@ impl Flight {
 fn answered(leg: &Leg, judged: Judged) -> Answer {
     let Judged { head, body, exchange, error_code } = judged;
     Answer {
-        url: leg.url.to_string(),
+        url: leg.url.text().clone(),
         status: head.status,
-        status_text: format!("{} {}", head.status, head.reason).trim_end().to_owned(),
+        reason: head.reason,
         proto: exchange.proto.map_or("", |proto| proto.as_str()),
-        cookies: head.headers.all("set-cookie").filter_map(SetCookie::parse).collect(),
         headers: head.headers,
         body,
         timings: exchange.timings,
@@ -453,7 +477,11 @@ fn is_left_out(name: &str, value: &str) -> bool {
 }
 
 /// Scripts cannot set lengths.
-fn drop_lengths(headers: &mut Headers, length: usize, request: &Request) {
+fn drop_lengths(headers: &mut Rc<Headers>, length: usize, request: &Request) {
+    let is_length = |name: &str| name == "Content-Length" || name == "Transfer-Encoding";
+    if !headers.iter().any(|(name, _)| is_length(name)) {
+        return;
+    }
     if let Some(given) = header::get(headers, "content-length")
         && given.trim().parse() != Ok(length)
     {
@@ -463,5 +491,5 @@ fn drop_lengths(headers: &mut Headers, length: usize, request: &Request) {
             request.url.masked()
         );
     }
-    headers.retain(|(name, _)| name != "Content-Length" && name != "Transfer-Encoding");
+    Rc::make_mut(headers).retain(|(name, _)| !is_length(name));
 }

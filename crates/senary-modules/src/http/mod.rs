@@ -13,6 +13,7 @@ mod compression;
 mod constants;
 mod cookie;
 mod debug;
+mod destination;
 mod file;
 mod flight;
 mod form;

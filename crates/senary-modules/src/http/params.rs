@@ -1,5 +1,6 @@
 //! The `params` of a request: every key that the reference knows.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use rquickjs::{Class, Coerced, Ctx, Object, Value};
@@ -75,7 +76,8 @@ fn read_headers(value: &Value<'_>, request: &mut Request) -> Result<(), NoReques
     let Some(headers) = value.as_object() else { return Ok(()) };
     for entry in properties::entries(headers) {
         let (name, value) = entry?;
-        header::set(&mut request.headers, &header::canonical(&name), text(&value)?);
+        let value = text(&value)?;
+        header::set(Rc::make_mut(&mut request.headers), &header::canonical(&name), value);
     }
     Ok(())
 }

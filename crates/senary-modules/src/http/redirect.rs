@@ -1,7 +1,7 @@
 //! Redirects: where they lead, and which parts of a request are sent along (as in Go's client).
 
 use super::header;
-use super::request::Headers;
+use super::request::{Headers, Method};
 use crate::go_url::Url;
 
 /// Headers that another host must not see.
@@ -15,12 +15,12 @@ const OF_BODY: [&str; 4] = ["Content-Type", "Content-Encoding", "Content-Languag
 #[derive(Debug, PartialEq, Eq)]
 pub struct Redirect {
     pub url: Url,
-    pub method: String,
+    pub method: Method,
     pub keeps_body: bool,
 }
 
 /// The redirect in a response; `None` if it is not a redirect, and an error if it has no valid target.
-pub fn of(status: u16, location: &str, method: &str, url: &Url) -> Option<Result<Redirect, String>> {
+pub fn of(status: u16, location: &str, method: &Method, url: &Url) -> Option<Result<Redirect, String>> {
     let keeps_all = match status {
         301..=303 => false,
         307 | 308 => true,
@@ -32,7 +32,11 @@ pub fn of(status: u16, location: &str, method: &str, url: &Url) -> Option<Result
     let redirect = match url.join(location) {
         Ok(url) => Ok(Redirect {
             url,
-            method: if keeps_all || matches!(method, "GET" | "HEAD") { method } else { "GET" }.to_owned(),
+            method: if keeps_all || matches!(&**method, "GET" | "HEAD") {
+                method.clone()
+            } else {
+                "GET".into()
+            },
             keeps_body: keeps_all,
         }),
         Err(error) => Err(format!("failed to parse Location header {location:?}: {error}")),
@@ -82,17 +86,17 @@ mod tests {
             (307, "POST", "POST", true),
             (308, "PUT", "PUT", true),
         ] {
-            let redirect = of(status, location, method, &url("http://h:1/a/b")).unwrap().unwrap();
+            let redirect = of(status, location, &method.into(), &url("http://h:1/a/b")).unwrap().unwrap();
             assert_eq!(
                 redirect,
                 Redirect { url: url("http://h:1/to?x"), method: expected.into(), keeps_body }
             );
         }
-        assert!(of(200, location, "GET", &url("http://h/")).is_none());
-        assert!(of(304, location, "GET", &url("http://h/")).is_none());
-        assert!(of(302, "", "GET", &url("http://h/")).is_none());
+        assert!(of(200, location, &"GET".into(), &url("http://h/")).is_none());
+        assert!(of(304, location, &"GET".into(), &url("http://h/")).is_none());
+        assert!(of(302, "", &"GET".into(), &url("http://h/")).is_none());
         assert!(
-            of(302, "http://a b/", "GET", &url("http://h/"))
+            of(302, "http://a b/", &"GET".into(), &url("http://h/"))
                 .unwrap()
                 .unwrap_err()
                 .contains("\"http://a b/\"")

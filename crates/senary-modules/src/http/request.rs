@@ -1,5 +1,6 @@
 //! A request as the script describes it: read from the arguments of a call, and checked. `flight` carries it out.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use rquickjs::{Class, Coerced, Ctx, Object, Value};
 use senary_js::{bytes as js_bytes, go_type, properties};
 
 use super::compression::Algorithm;
+use super::destination::Destination;
 use super::file::FileData;
 use super::form::{self, Field};
 use super::header;
@@ -23,15 +25,18 @@ const INVALID_URL: u16 = 1020;
 
 pub type Headers = Vec<(String, String)>;
 
+/// Most are those of the functions that are named after them.
+pub type Method = Cow<'static, str>;
+
 /// What a script asks for.
 #[derive(Debug)]
 pub struct Request {
-    pub method: String,
-    pub url: Url,
+    pub method: Method,
+    pub url: Rc<Destination>,
     /// The name that `http.url` gave it.
     pub name: Option<String>,
     /// With their usual spelling, sorted; `Host` replaces that of the URL.
-    pub headers: Headers,
+    pub headers: Rc<Headers>,
     /// As it was given, before it is compressed.
     pub body: Bytes,
     pub compression: Vec<Algorithm>,
@@ -102,7 +107,7 @@ impl From<String> for NoRequest {
 
 /// The arguments of a call, as far as they were given.
 pub struct Arguments<'js> {
-    pub method: String,
+    pub method: Method,
     pub url: Option<Value<'js>>,
     pub body: Option<Value<'js>>,
     pub params: Option<Value<'js>>,
@@ -116,7 +121,7 @@ impl Request {
     ) -> Result<Self, NoRequest> {
         let vu = senary_js::vu::core::vu_of(ctx)?;
         let http = &vu.settings.http;
-        let (url, name) = read_url(ctx, arguments.url.as_ref())?;
+        let (url, name) = read_url(ctx, state, arguments.url.as_ref())?;
         let body = read_body(ctx, arguments.body.as_ref())?;
         let response_type =
             if http.discard_response_bodies { ResponseType::None } else { ResponseType::Text };
@@ -124,7 +129,7 @@ impl Request {
             method: arguments.method.clone(),
             url,
             name,
-            headers: Headers::new(),
+            headers: state.plain_headers(&vu),
             body: body.bytes,
             compression: Vec::new(),
             cookies: Vec::new(),
@@ -138,20 +143,22 @@ impl Request {
             expected: state.callback(),
         };
         if let Some(content_type) = body.content_type {
-            request.headers.push(("Content-Type".to_owned(), content_type));
-        }
-        if !vu.settings.user_agent.is_empty() {
-            request.headers.push((header::USER_AGENT.to_owned(), vu.settings.user_agent.clone()));
+            Rc::make_mut(&mut request.headers).push(("Content-Type".to_owned(), content_type));
         }
         if let Some(params) = arguments.params.as_ref().and_then(Value::as_object) {
             params::read(ctx, params, &mut request)?;
         }
-        request.headers.sort_by(|(a, _), (b, _)| header::rank(a).cmp(&header::rank(b)).then(a.cmp(b)));
+        if request.headers.len() > 1 {
+            let by_rank = |(a, _): &(String, _), (b, _): &(String, _)| {
+                header::rank(a).cmp(&header::rank(b)).then_with(|| a.cmp(b))
+            };
+            Rc::make_mut(&mut request.headers).sort_by(by_rank);
+        }
         Ok(request)
     }
 
     /// The method as errors of the reference begin: `Get "http://…": `.
-    pub fn error_prefix(method: &str, url: &Url) -> String {
+    pub fn error_prefix(method: &str, url: &Destination) -> String {
         let mut chars = method.chars();
         let verb: String = match chars.next() {
             Some(first) => first.to_uppercase().chain(chars.as_str().to_lowercase().chars()).collect(),
@@ -161,10 +168,14 @@ impl Request {
     }
 }
 
-fn read_url<'js>(ctx: &Ctx<'js>, value: Option<&Value<'js>>) -> Result<(Url, Option<String>), NoRequest> {
+fn read_url<'js>(
+    ctx: &Ctx<'js>,
+    state: &HttpState,
+    value: Option<&Value<'js>>,
+) -> Result<(Rc<Destination>, Option<String>), NoRequest> {
     let parse = |text: &str| {
         let bad = |error| BadRequest { code: INVALID_URL, text: format!("invalid URL: {error}") };
-        Url::parse(text).map_err(|error| NoRequest::Bad(bad(error)))
+        state.destinations.of(text).map_err(|error| NoRequest::Bad(bad(error)))
     };
     let refused = |kind: &str| NoRequest::from(format!("invalid URL value '{kind}'"));
     let Some(value) = value else { return Err(refused("<nil>")) };

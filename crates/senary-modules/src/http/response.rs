@@ -1,27 +1,28 @@
 //! The response as script sees it: its fields, and what its methods return of the body.
 
-use std::cell::OnceCell;
+use std::borrow::Cow;
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use rquickjs::function::{Opt, This};
-use rquickjs::object::{Accessor, Property};
+use rquickjs::object::Property;
 use rquickjs::{Array, ArrayBuffer, Class, Coerced, Ctx, Function, Object, Value};
+use senary_js::lazy::{self, Lazy};
+use senary_js::memory::Charge;
+use senary_js::model::{Field, Model};
 use senary_js::{errors, native, native_class};
+use senary_net::TlsInfo;
 use serde_json::Value as Json;
 
 use super::cookie::SetCookie;
-use super::flight::{Answer, Sent};
+use super::flight::{Answer, Flight};
 use super::header;
 use super::page;
-use super::request::{Request, ResponseType};
+use super::request::ResponseType;
 use super::{constants, gjson};
 use crate::go_url::Url;
 use crate::html;
-
-/// Longer texts are made when a script first looks at them.
-const LAZY_FROM: usize = 16 << 10;
 
 /// The value of a cookie's `expires` if the cookie has none: the zero of Go's times, in milliseconds.
 const NO_EXPIRY: f64 = -62_135_596_800_000.0;
@@ -29,11 +30,19 @@ const NO_EXPIRY: f64 = -62_135_596_800_000.0;
 /// The property that keeps what `json()` has made.
 const MADE: &str = "_json";
 
+/// Roughly, in bytes: what a response takes besides its body and its headers.
+const OVERHEAD: usize = 1024;
+
+/// A response. Most of its properties are made of it when a script first looks at them.
+#[derive(Default)]
 pub struct ResponseObject {
-    body: Option<Bytes>,
-    pub url: String,
+    answer: Answer,
+    /// What it answers; `None` if the request could not be made.
+    flight: Option<Rc<Flight>>,
     /// Parsed for selectors; `None` if it is not JSON.
     parsed: OnceCell<Option<Rc<Json>>>,
+    /// What is kept here counts as the script's memory, until the script has a copy of its own.
+    charge: Cell<Option<Charge>>,
 }
 
 native_class!(ResponseObject, "Response", prototype);
@@ -52,80 +61,113 @@ fn prototype<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
 
 type This_<'js> = This<Class<'js, ResponseObject>>;
 
+/// The properties of a response, in their order. Those that are `None` here are set at once: a number needs no memory.
+static FIELDS: [(&str, Option<Lazy>); 16] = {
+    const fn made(make: lazy::MakeOf) -> Option<Lazy> {
+        Some(Lazy::of_object(make))
+    }
+    [
+        (
+            "remote_ip",
+            made(|this| text(this, |of| of.answer.remote.map_or_else(String::new, |at| at.ip().to_string()))),
+        ),
+        ("remote_port", None),
+        ("url", made(|this| text(this, |of| of.answer.url.to_string()))),
+        ("status", None),
+        ("status_text", made(|this| text(this, |of| of.answer.status_text()))),
+        ("proto", made(|this| text(this, |of| of.answer.proto.to_owned()))),
+        ("headers", made(|this| of(this, |of| headers(this.ctx(), &of.answer)))),
+        ("cookies", made(|this| of(this, |of| cookies(this.ctx(), &of.answer)))),
+        ("body", made(|this| of(this, |of| body(this.ctx(), of)))),
+        ("timings", made(|this| of(this, |of| timings(this.ctx(), &of.answer)))),
+        ("tls_version", made(|this| text(this, |of| of.tls(|tls| tls.version)))),
+        ("tls_cipher_suite", made(|this| text(this, |of| of.tls(|tls| &tls.cipher)))),
+        ("ocsp", made(|this| of(this, |of| ocsp(this.ctx(), of.answer.tls.is_some())))),
+        ("error", made(|this| text(this, |of| of.answer.error.clone()))),
+        ("error_code", None),
+        ("request", made(|this| of(this, |of| request(this.ctx(), of)))),
+    ]
+};
+
+/// Where in the list the numbers are.
+const PORT: usize = 1;
+const STATUS: usize = 3;
+const ERROR_CODE: usize = 14;
+
+static RESPONSE: Model = Model::new(|ctx| {
+    let object = Class::instance(ctx.clone(), ResponseObject::default())?.into_inner();
+    for (name, value) in &FIELDS {
+        match value {
+            Some(value) => lazy::property(&object, name, value)?,
+            None => object.set(*name, 0)?,
+        }
+    }
+    Ok(object)
+});
+
+/// Makes a property of a response.
+fn of<'js>(
+    object: &Object<'js>,
+    make: impl FnOnce(&ResponseObject) -> rquickjs::Result<Value<'js>>,
+) -> rquickjs::Result<Value<'js>> {
+    match Class::<ResponseObject>::from_object(object) {
+        Some(response) => make(&response.borrow()),
+        None => Ok(Value::new_undefined(object.ctx().clone())),
+    }
+}
+
+fn text<'js>(
+    object: &Object<'js>,
+    make: impl FnOnce(&ResponseObject) -> String,
+) -> rquickjs::Result<Value<'js>> {
+    of(object, |response| js_text(object.ctx(), &make(response)))
+}
+
+fn js_text<'js>(ctx: &Ctx<'js>, text: &str) -> rquickjs::Result<Value<'js>> {
+    Ok(rquickjs::String::from_str(ctx.clone(), text)?.into_value())
+}
+
 /// What script gets of a request that was made.
-pub fn of_answer<'js>(ctx: &Ctx<'js>, request: &Request, answer: Answer) -> rquickjs::Result<Value<'js>> {
-    let sent = sent(ctx, request, &answer.sent)?;
-    make(ctx, answer, request.response_type, sent)
+pub fn of_answer<'js>(ctx: &Ctx<'js>, flight: &Rc<Flight>, answer: Answer) -> rquickjs::Result<Value<'js>> {
+    let size = OVERHEAD + answer.headers.size() + answer.body.as_ref().map_or(0, Bytes::len);
+    let charge = Cell::new(Some(flight.vu.memory.charge(size)));
+    make(ctx, ResponseObject { answer, flight: Some(flight.clone()), charge, ..ResponseObject::default() })
 }
 
 /// What script gets of a request that could not be made.
 pub fn of_error<'js>(ctx: &Ctx<'js>, code: u16, text: &str) -> rquickjs::Result<Value<'js>> {
     let answer = Answer { error: text.to_owned(), error_code: code, ..Answer::default() };
-    let request = Object::new(ctx.clone())?;
-    for field in ["method", "url", "body"] {
-        request.set(field, "")?;
-    }
-    request.set("headers", Object::new(ctx.clone())?)?;
-    request.set("cookies", Object::new(ctx.clone())?)?;
-    make(ctx, answer, ResponseType::Text, request)
+    make(ctx, ResponseObject { answer, ..ResponseObject::default() })
 }
 
-fn make<'js>(
-    ctx: &Ctx<'js>,
-    answer: Answer,
-    response_type: ResponseType,
-    request: Object<'js>,
-) -> rquickjs::Result<Value<'js>> {
-    let data = ResponseObject { body: answer.body.clone(), url: answer.url.clone(), parsed: OnceCell::new() };
-    let response = Class::instance(ctx.clone(), data)?;
-    let (ip, port) =
-        answer.remote.map_or_else(Default::default, |remote| (remote.ip().to_string(), remote.port()));
-    response.set("remote_ip", ip)?;
-    response.set("remote_port", port)?;
-    response.set("url", answer.url.as_str())?;
-    response.set("status", answer.status)?;
-    response.set("status_text", answer.status_text.as_str())?;
-    response.set("proto", answer.proto)?;
-    response.set("headers", headers(ctx, &answer)?)?;
-    response.set("cookies", cookies(ctx, &answer.cookies)?)?;
-    match (answer.body.clone(), response_type) {
-        (None, _) | (_, ResponseType::None) => response.set("body", Value::new_null(ctx.clone()))?,
-        (Some(body), ResponseType::Binary) => {
-            response.set("body", ArrayBuffer::new_copy(ctx.clone(), &body[..])?)?
-        }
-        (Some(body), ResponseType::Text) => text(&response, "body", body)?,
-    }
-    response.set("timings", timings(ctx, &answer)?)?;
-    let tls = answer.tls.as_deref();
-    response.set("tls_version", tls.map_or("", |tls| tls.version))?;
-    response.set("tls_cipher_suite", tls.map_or("", |tls| tls.cipher.as_str()))?;
-    response.set("ocsp", ocsp(ctx, tls.is_some())?)?;
-    response.set("error", answer.error)?;
-    response.set("error_code", answer.error_code)?;
-    response.set("request", request)?;
-    Ok(response.into_value())
+fn make<'js>(ctx: &Ctx<'js>, response: ResponseObject) -> rquickjs::Result<Value<'js>> {
+    let number = |number: u16| Field::Int(i32::from(number));
+    let Answer { status, error_code, remote, .. } = &response.answer;
+    let port = number(remote.map_or(0, |remote| remote.port()));
+    let (status, error_code) = (number(*status), number(*error_code));
+    let object = Class::instance(ctx.clone(), response)?.into_inner();
+    // The others are made when they are needed.
+    let mut values = [const { Field::OfModel }; FIELDS.len()];
+    (values[PORT], values[STATUS], values[ERROR_CODE]) = (port, status, error_code);
+    RESPONSE.fill(&object, values)?;
+    Ok(object.into_value())
 }
 
-/// A text property of an object; a long text is only made when the script reads it.
-fn text<'js>(object: &Object<'js>, name: &'static str, bytes: Bytes) -> rquickjs::Result<()> {
-    if bytes.len() < LAZY_FROM {
-        return object.set(name, String::from_utf8_lossy(&bytes).as_ref());
-    }
-    let get = move |this: This<Object<'js>>| -> rquickjs::Result<Value<'js>> {
-        let text = rquickjs::String::from_str(this.ctx().clone(), &String::from_utf8_lossy(&bytes))?;
-        this.0.prop(name, Property::from(text.clone()).writable().enumerable().configurable())?;
-        Ok(text.into_value())
+fn body<'js>(ctx: &Ctx<'js>, response: &ResponseObject) -> rquickjs::Result<Value<'js>> {
+    let response_type = response.flight.as_ref().map(|flight| flight.request.response_type);
+    let value = match (&response.answer.body, response_type.unwrap_or_default()) {
+        (None, _) | (_, ResponseType::None) => Value::new_null(ctx.clone()),
+        (Some(body), ResponseType::Binary) => ArrayBuffer::new_copy(ctx.clone(), &body[..])?.into_value(),
+        (Some(body), ResponseType::Text) => js_text(ctx, &String::from_utf8_lossy(body))?,
     };
-    let set = move |this: This<Object<'js>>, value: Value<'js>| {
-        this.0.prop(name, Property::from(value).writable().enumerable().configurable())
-    };
-    object.prop(name, Accessor::new(get, set).enumerable().configurable())
+    response.charge.take();
+    Ok(value)
 }
 
 /// The headers by their usual names, those of one name together; without those about how the body was sent.
-fn headers<'js>(ctx: &Ctx<'js>, answer: &Answer) -> rquickjs::Result<Object<'js>> {
+fn headers<'js>(ctx: &Ctx<'js>, answer: &Answer) -> rquickjs::Result<Value<'js>> {
     let is_chunked = answer.headers.contains("transfer-encoding");
-    let mut joined: Vec<(String, String)> = Vec::new();
+    let mut joined: Vec<(String, Cow<'_, str>)> = Vec::with_capacity(answer.headers.len());
     for (name, value) in answer.headers.iter() {
         let name = header::canonical(name);
         match name.as_str() {
@@ -135,22 +177,23 @@ fn headers<'js>(ctx: &Ctx<'js>, answer: &Answer) -> rquickjs::Result<Object<'js>
         }
         match joined.iter_mut().find(|(known, _)| *known == name) {
             Some((_, known)) => {
+                let known = known.to_mut();
                 known.push_str(", ");
                 known.push_str(value);
             }
-            None => joined.push((name, value.to_owned())),
+            None => joined.push((name, value.into())),
         }
     }
     let object = Object::new(ctx.clone())?;
-    for (name, value) in joined {
-        object.set(name, value)?;
+    for (name, value) in &joined {
+        object.set(name.as_str(), &**value)?;
     }
-    Ok(object)
+    Ok(object.into_value())
 }
 
-fn cookies<'js>(ctx: &Ctx<'js>, cookies: &[SetCookie]) -> rquickjs::Result<Object<'js>> {
+fn cookies<'js>(ctx: &Ctx<'js>, answer: &Answer) -> rquickjs::Result<Value<'js>> {
     let by_name = Object::new(ctx.clone())?;
-    for cookie in cookies {
+    for cookie in answer.headers.all("set-cookie").filter_map(SetCookie::parse) {
         let object = Object::new(ctx.clone())?;
         object.set("name", cookie.name.as_str())?;
         object.set("value", cookie.value.as_str())?;
@@ -162,7 +205,7 @@ fn cookies<'js>(ctx: &Ctx<'js>, cookies: &[SetCookie]) -> rquickjs::Result<Objec
         object.set("expires", cookie.expires.map_or(NO_EXPIRY, |ms| ms as f64))?;
         add_to_list(ctx, &by_name, &cookie.name, object.into_value())?;
     }
-    Ok(by_name)
+    Ok(by_name.into_value())
 }
 
 fn add_to_list<'js>(
@@ -181,50 +224,63 @@ fn add_to_list<'js>(
     }
 }
 
-fn timings<'js>(ctx: &Ctx<'js>, answer: &Answer) -> rquickjs::Result<Object<'js>> {
-    let of = &answer.timings;
+static TIMINGS: Model = Model::new(|ctx| {
     let timings = Object::new(ctx.clone())?;
-    for (name, duration) in [
-        ("duration", of.duration()),
-        ("blocked", of.blocked),
-        ("looking_up", of.looking_up),
-        ("connecting", of.connecting),
-        ("tls_handshaking", of.tls_handshaking),
-        ("sending", of.sending),
-        ("waiting", of.waiting),
-        ("receiving", of.receiving),
+    for name in [
+        "duration",
+        "blocked",
+        "looking_up",
+        "connecting",
+        "tls_handshaking",
+        "sending",
+        "waiting",
+        "receiving",
     ] {
-        timings.set(name, milliseconds(duration))?;
+        timings.set(name, 0)?;
     }
     Ok(timings)
+});
+
+fn timings<'js>(ctx: &Ctx<'js>, answer: &Answer) -> rquickjs::Result<Value<'js>> {
+    let of = &answer.timings;
+    let steps = [
+        of.duration(),
+        of.blocked,
+        of.looking_up,
+        of.connecting,
+        of.tls_handshaking,
+        of.sending,
+        of.waiting,
+        of.receiving,
+    ];
+    let milliseconds = steps.map(|duration| Field::Float(duration.as_secs_f64() * 1e3));
+    TIMINGS.object(ctx, milliseconds).map(Object::into_value)
 }
 
-fn milliseconds(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
-}
-
-fn ocsp<'js>(ctx: &Ctx<'js>, is_secure: bool) -> rquickjs::Result<Object<'js>> {
+fn ocsp<'js>(ctx: &Ctx<'js>, is_secure: bool) -> rquickjs::Result<Value<'js>> {
     let ocsp = Object::new(ctx.clone())?;
     for time in ["produced_at", "this_update", "next_update", "revoked_at"] {
         ocsp.set(time, 0)?;
     }
     ocsp.set("revocation_reason", "")?;
     ocsp.set("status", if is_secure { constants::OCSP_UNKNOWN } else { "" })?;
-    Ok(ocsp)
+    Ok(ocsp.into_value())
 }
 
-fn sent<'js>(ctx: &Ctx<'js>, request: &Request, sent: &Sent) -> rquickjs::Result<Object<'js>> {
+/// What was sent.
+fn request<'js>(ctx: &Ctx<'js>, response: &ResponseObject) -> rquickjs::Result<Value<'js>> {
+    let made = response.flight.as_ref().map(|flight| &flight.request);
     let object = Object::new(ctx.clone())?;
-    object.set("method", request.method.as_str())?;
-    object.set("url", request.url.to_string())?;
+    object.set("method", made.map_or("", |request| &request.method))?;
+    object.set("url", made.map_or("", |request| request.url.text()))?;
     let headers = Object::new(ctx.clone())?;
-    for (name, value) in &sent.headers {
+    for (name, value) in response.answer.sent.headers.iter() {
         headers.set(name.as_str(), vec![value.as_str()])?;
     }
     object.set("headers", headers)?;
-    text(&object, "body", request.body.clone())?;
+    object.set("body", String::from_utf8_lossy(made.map_or(&[], |request| &request.body)).as_ref())?;
     let cookies = Object::new(ctx.clone())?;
-    for cookie in &sent.cookies {
+    for cookie in &response.answer.sent.cookies {
         let entry = Object::new(ctx.clone())?;
         entry.set("name", cookie.name.as_str())?;
         entry.set("value", cookie.value.as_str())?;
@@ -232,17 +288,21 @@ fn sent<'js>(ctx: &Ctx<'js>, request: &Request, sent: &Sent) -> rquickjs::Result
         add_to_list(ctx, &cookies, &cookie.name, entry.into_value())?;
     }
     object.set("cookies", cookies)?;
-    Ok(object)
+    Ok(object.into_value())
 }
 
 impl ResponseObject {
     fn body(&self, ctx: &Ctx<'_>, into: &str) -> rquickjs::Result<Bytes> {
-        self.body.clone().ok_or_else(|| {
+        self.answer.body.clone().ok_or_else(|| {
             let text = format!(
                 "the body is null so we can't transform it to {into} - this likely was because of a request error getting the response"
             );
             errors::throw_go_error(ctx, &text)
         })
+    }
+
+    fn tls<'a>(&'a self, part: impl FnOnce(&'a TlsInfo) -> &'a str) -> String {
+        self.answer.tls.as_deref().map_or_else(String::new, |tls| part(tls).to_owned())
     }
 
     fn parsed(&self, body: &[u8]) -> Option<Rc<Json>> {
@@ -251,7 +311,7 @@ impl ResponseObject {
 
     /// The URL of the document, for the links in it.
     pub fn join(&self, ctx: &Ctx<'_>, reference: &str) -> rquickjs::Result<String> {
-        let joined = Url::parse(&self.url).and_then(|url| url.join(reference));
+        let joined = Url::parse(&self.answer.url).and_then(|url| url.join(reference));
         joined.map(|url| url.to_string()).map_err(|error| errors::throw_go_error(ctx, &error.to_string()))
     }
 }

@@ -9,10 +9,14 @@ use senary_js::live::{Live, LiveId};
 use senary_js::settings::HttpDebug;
 use senary_js::userdata;
 use senary_js::vu::core::{VuCore, vu_of};
-use senary_net::http::{HttpClient, HttpOptions};
+use senary_net::http::{Headers as WireHeaders, HttpClient, HttpOptions};
 
+use super::books::KnownSeries;
+use super::destination::Destinations;
+use super::header;
 use super::jar::CookieJar;
 use super::pace::Pace;
+use super::request::Headers;
 use super::statuses::Statuses;
 
 /// What the module shares among all VUs of a test.
@@ -37,6 +41,11 @@ pub struct HttpState {
     client: OnceCell<HttpClient>,
     jar: RefCell<Rc<CookieJar>>,
     callback: RefCell<Option<Rc<Statuses>>>,
+    pub destinations: Destinations,
+    pub series: KnownSeries,
+    /// What is sent with every request if a script says nothing.
+    plain_headers: OnceCell<Rc<Headers>>,
+    plain_wire: OnceCell<Option<Rc<WireHeaders>>>,
     /// The run of script that the jar belongs to.
     run: Cell<Option<u64>>,
     id: Cell<Option<LiveId>>,
@@ -62,6 +71,10 @@ impl HttpState {
                     client: OnceCell::new(),
                     jar: RefCell::default(),
                     callback: RefCell::new(Some(Rc::default())),
+                    destinations: Destinations::default(),
+                    series: KnownSeries::default(),
+                    plain_headers: OnceCell::new(),
+                    plain_wire: OnceCell::new(),
                     run: Cell::new(None),
                     id: Cell::new(None),
                 });
@@ -84,6 +97,27 @@ impl HttpState {
 
     pub fn set_callback(&self, callback: Option<Rc<Statuses>>) {
         self.callback.replace(callback);
+    }
+
+    pub fn plain_headers(&self, vu: &VuCore) -> Rc<Headers> {
+        let agent = || match vu.settings.user_agent.as_str() {
+            "" => Rc::default(),
+            agent => Rc::new(vec![(header::USER_AGENT.to_owned(), agent.to_owned())]),
+        };
+        self.plain_headers.get_or_init(agent).clone()
+    }
+
+    /// The same for the wire, if that is what `headers` are, and if they can be sent.
+    pub fn plain_wire_headers(&self, headers: &Rc<Headers>) -> Option<Rc<WireHeaders>> {
+        let plain = self.plain_headers.get().filter(|plain| Rc::ptr_eq(plain, headers))?;
+        let is_valid = |(name, value): &(String, String)| header::refusal(name, value).is_none();
+        let make = || {
+            plain
+                .iter()
+                .all(is_valid)
+                .then(|| Rc::new(plain.iter().map(|(name, value)| (name, value)).collect()))
+        };
+        self.plain_wire.get_or_init(make).clone()
     }
 
     pub fn client(&self, vu: &VuCore) -> &HttpClient {

@@ -297,7 +297,7 @@ fn without_head(error: HttpError) -> FailedExchange {
 
 /// Whether a request may reach the server twice; as in Go.
 fn is_idempotent(request: &HttpRequest) -> bool {
-    matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS" | "TRACE")
+    matches!(&*request.method, "GET" | "HEAD" | "OPTIONS" | "TRACE")
         || request.headers.contains("Idempotency-Key")
         || request.headers.contains("X-Idempotency-Key")
 }

@@ -116,7 +116,11 @@ async fn tunnel(stream: &mut Stream, proxy: &Proxy, target: &HttpTarget) -> Resu
     let (_, Head { status, reason, .. }) = http1::parse_head(&answer[..end])?;
     if status != 200 {
         // The reference gives the words of the proxy alone.
-        return Err(HttpError::Tunnel(if reason.is_empty() { status.to_string() } else { reason }));
+        return Err(HttpError::Tunnel(if reason.is_empty() {
+            status.to_string()
+        } else {
+            reason.into_owned()
+        }));
     }
     Ok(answer.split_off(end))
 }

@@ -1,5 +1,6 @@
 //! What came of a request, and how long each step took.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
@@ -25,7 +26,7 @@ pub struct HttpResponse {
 pub struct Head {
     pub status: u16,
     /// The words behind the status: what the server wrote over HTTP/1.1, the usual words over HTTP/2.
-    pub reason: String,
+    pub reason: Cow<'static, str>,
     /// As they came, in their order. Over HTTP/1.1 with the server's case, over HTTP/2 in lower case.
     pub headers: Headers,
 }

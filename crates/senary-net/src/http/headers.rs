@@ -24,7 +24,7 @@ impl Headers {
     }
 
     /// With room for the fields of a head of so many bytes.
-    pub(super) fn with_capacity(bytes: usize) -> Self {
+    pub fn with_capacity(bytes: usize) -> Self {
         Self { text: String::with_capacity(bytes.min(4096)), fields: Vec::with_capacity(8) }
     }
 

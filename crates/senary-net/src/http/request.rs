@@ -1,5 +1,7 @@
 //! What is asked of a server.
 
+use std::borrow::Cow;
+use std::rc::Rc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -12,11 +14,11 @@ use super::headers::Headers;
 #[derive(Clone, Debug)]
 pub struct HttpRequest {
     /// Sent as it is written; a method that is not a token is an error.
-    pub method: String,
-    pub target: HttpTarget,
+    pub method: Cow<'static, str>,
+    pub target: Rc<HttpTarget>,
     /// In the order in which they are sent, and with the case they are written in; HTTP/2 sends names in lower case. `Host`
     /// replaces the one of the target. The caller gives neither `Content-Length` nor `Transfer-Encoding`.
-    pub headers: Headers,
+    pub headers: Rc<Headers>,
     /// None is the same as an empty one: `Content-Length: 0` is sent for `POST`, `PUT` and `PATCH`.
     pub body: Option<Bytes>,
     /// For everything: the wait for a connection, the handshakes, the response with its body.

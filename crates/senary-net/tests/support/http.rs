@@ -2,12 +2,13 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use senary_net::http::{
-    Headers, HttpClient, HttpFailure, HttpOptions, HttpRequest, HttpResponse, HttpTarget, ResponseBody,
+    HttpClient, HttpFailure, HttpOptions, HttpRequest, HttpResponse, HttpTarget, ResponseBody,
 };
 use senary_net::{Dialer, DnsConfig, Resolver, Tls, TlsOptions};
 
@@ -38,15 +39,15 @@ pub fn get(to: SocketAddr) -> HttpRequest {
 
 pub fn request(method: &str, scheme: &str, host: &str, port: i64) -> HttpRequest {
     HttpRequest {
-        method: method.to_owned(),
-        target: HttpTarget {
+        method: method.to_owned().into(),
+        target: Rc::new(HttpTarget {
             secure: scheme == "https",
             host: host.to_owned(),
             port,
             path: "/".to_owned(),
             authority: format!("{host}:{port}"),
-        },
-        headers: Headers::new(),
+        }),
+        headers: Rc::default(),
         body: None,
         deadline: None,
         response_body: ResponseBody::Keep,

@@ -34,7 +34,7 @@ pub fn parse(head: &[u8]) -> Result<(Proto, Head), HttpError> {
 }
 
 /// The protocol, the status, and the words behind it.
-pub(super) fn status_line(line: &[u8]) -> Result<(Proto, u16, String), HttpError> {
+pub(super) fn status_line(line: &[u8]) -> Result<(Proto, u16, Cow<'static, str>), HttpError> {
     let malformed = |what: &str, text: &[u8]| broken(format!("malformed HTTP {what} {}", quoted(text)));
     let Some(space) = memchr(b' ', line) else { return Err(malformed("response", line)) };
     let (version, rest) = (&line[..space], line[space..].trim_ascii_start());
@@ -60,7 +60,12 @@ pub(super) fn status_line(line: &[u8]) -> Result<(Proto, u16, String), HttpError
         }
         _ => return Err(malformed("version", version)),
     };
-    Ok((proto, status, String::from_utf8_lossy(reason).into_owned()))
+    let reason = match reason {
+        // Most responses have these words.
+        b"OK" => Cow::Borrowed("OK"),
+        other => String::from_utf8_lossy(other).into_owned().into(),
+    };
+    Ok((proto, status, reason))
 }
 
 /// The fields up to an empty line.
@@ -113,8 +118,25 @@ pub(super) fn split_line(data: &[u8]) -> (&[u8], &[u8]) {
 
 /// A byte that names of fields and methods consist of.
 pub(super) fn is_token(c: u8) -> bool {
-    c.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&c)
+    TOKEN[usize::from(c)]
 }
+
+/// Which bytes are those.
+static TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut c = 0;
+    while c < table.len() {
+        table[c] = (c as u8).is_ascii_alphanumeric();
+        c += 1;
+    }
+    let others = b"!#$%&'*+-.^_`|~";
+    let mut at = 0;
+    while at < others.len() {
+        table[others[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
 
 /// A response that breaks the connection, in the words of the reference.
 pub(super) fn broken(reason: impl Into<Cow<'static, str>>) -> HttpError {
@@ -156,7 +178,7 @@ mod tests {
         let end = end(text, 0).unwrap();
         assert_eq!(&text[end..], b"body");
         let (proto, head) = parse(&text[..end]).unwrap();
-        assert_eq!((proto, head.status, head.reason.as_str()), (Proto::Http11, 200, " OK then"));
+        assert_eq!((proto, head.status, &*head.reason), (Proto::Http11, 200, " OK then"));
         let fields: Vec<_> = head.headers.iter().collect();
         assert_eq!(fields, [("A", "1"), ("b", "two folded"), ("A", "3"), ("C D", "4"), ("E", "")]);
         assert_eq!(head.headers.all("a").collect::<Vec<_>>(), ["1", "3"]);

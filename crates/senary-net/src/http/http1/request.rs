@@ -60,7 +60,7 @@ pub(super) fn head(request: &HttpRequest, close: bool, proxied: Option<Option<&s
         field("Connection", "close");
     }
     let length = body.as_ref().map_or(0, |body| body.len());
-    if length > 0 || matches!(method.as_str(), "POST" | "PUT" | "PATCH") {
+    if length > 0 || matches!(&**method, "POST" | "PUT" | "PATCH") {
         field("Content-Length", itoa::Buffer::new().format(length));
     }
     if let Some(Some(authorization)) = proxied {
@@ -77,21 +77,23 @@ pub(super) fn head(request: &HttpRequest, close: bool, proxied: Option<Option<&s
 
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
+
     use super::*;
     use crate::http::headers::Headers;
     use crate::http::request::{HttpTarget, ResponseBody};
 
     fn request(method: &str, headers: &[(&str, &str)], body: Option<&'static str>) -> HttpRequest {
         HttpRequest {
-            method: method.to_owned(),
-            target: HttpTarget {
+            method: method.to_owned().into(),
+            target: Rc::new(HttpTarget {
                 secure: false,
                 host: "host.test".to_owned(),
                 port: 81,
                 path: "/a?b".to_owned(),
                 authority: "host.test:81".to_owned(),
-            },
-            headers: headers.iter().copied().collect::<Headers>(),
+            }),
+            headers: headers.iter().copied().collect::<Headers>().into(),
             body: body.map(|body| body.as_bytes().into()),
             deadline: None,
             response_body: ResponseBody::Keep,
@@ -133,7 +135,7 @@ mod tests {
             "net/http: invalid header field value for \"a\""
         );
         let mut split = request("GET", &[], None);
-        split.target.path = "/ HTTP/1.1".to_owned();
+        Rc::make_mut(&mut split.target).path = "/ HTTP/1.1".to_owned();
         assert_eq!(refused(&split), "net/http: can't write control character in Request.URL");
     }
 }

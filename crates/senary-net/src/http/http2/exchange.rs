@@ -146,7 +146,7 @@ async fn receive(
         .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes())))
         .collect();
     exchange.borrow_mut().received = headers.size() as u64;
-    incoming.head = Some(Head { status: parts.status.as_u16(), reason: words(parts.status), headers });
+    incoming.head = Some(Head { status: parts.status.as_u16(), reason: words(parts.status).into(), headers });
     while let Some(part) = body.data().await {
         let part = part.map_err(Broken::Stream)?;
         exchange.borrow_mut().received += part.len() as u64;
@@ -184,7 +184,7 @@ fn head_of(request: &HttpRequest) -> Result<http::Request<()>, HttpError> {
     *head.version_mut() = Version::HTTP_2;
     let fields = head.headers_mut();
     let length = body.as_ref().map_or(0, |body| body.len());
-    if length > 0 || matches!(method.as_str(), "POST" | "PUT" | "PATCH") {
+    if length > 0 || matches!(&**method, "POST" | "PUT" | "PATCH") {
         fields.append(CONTENT_LENGTH, HeaderValue::from(length));
     }
     for (name, value) in headers.iter() {
