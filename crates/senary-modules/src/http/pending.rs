@@ -60,7 +60,8 @@ impl Pending {
         let events = &flight.vu.events;
         events.hold(pending.id, pending.clone());
         // If the wait is cut off, the request stays there, so that it can be reported.
-        let outcome = flight.vu.block_on(ctx, work)?;
+        // It is large, and moves several times until it is waited for.
+        let outcome = flight.vu.block_on(ctx, Box::pin(work))?;
         events.release(pending.id);
         Ok(outcome)
     }

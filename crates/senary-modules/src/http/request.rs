@@ -18,7 +18,6 @@ use super::params;
 use super::state::HttpState;
 use super::statuses::Statuses;
 use super::url_template::UrlTemplate;
-use crate::go_url::Url;
 
 /// The reference's code for a URL that cannot be read.
 const INVALID_URL: u16 = 1020;

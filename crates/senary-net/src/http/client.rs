@@ -1,12 +1,16 @@
 //! The client of a VU: finds a connection for each request, and keeps it for the next.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::clock::Clock;
 use super::connect::Path;
@@ -33,6 +37,8 @@ pub struct HttpClient {
     wire: Rc<WireBytes>,
     pool: RefCell<Pool>,
     connections: Cell<u64>,
+    /// That of the last request that had a deadline.
+    timer: Cell<Option<Pin<Box<Sleep>>>>,
 }
 
 /// What is known of an exchange while it is under way.
@@ -52,8 +58,8 @@ type FailedExchange = (HttpError, Option<Head>);
 
 impl HttpClient {
     pub fn new(dialer: Arc<Dialer>, options: Arc<HttpOptions>, local_ip: Option<IpAddr>) -> Self {
-        let (wire, pool, connections) = Default::default();
-        Self { dialer, options, local_ip, wire, pool, connections }
+        let (wire, pool, connections, timer) = Default::default();
+        Self { dialer, options, local_ip, wire, pool, connections, timer }
     }
 
     /// Makes one exchange. Requests may be under way at the same time. If the future is dropped, the request is given up and its
@@ -61,13 +67,13 @@ impl HttpClient {
     pub async fn send(&self, request: &HttpRequest) -> Result<HttpResponse, HttpFailure> {
         let state =
             State { clock: Clock::start(), exchange: RefCell::default(), dialled: RefCell::default() };
+        // It is large, and would be copied into each future around it.
+        let run = Box::pin(self.run(request, &state));
         let outcome = match request.deadline {
-            None => self.run(request, &state).await,
-            Some(deadline) => match tokio::time::timeout_at(deadline.into(), self.run(request, &state)).await
-            {
-                Ok(outcome) => outcome,
-                Err(_) => Err((HttpError::Timeout, None)),
-            },
+            None => run.await,
+            Some(deadline) => {
+                self.in_time(deadline.into(), run).await.unwrap_or(Err((HttpError::Timeout, None)))
+            }
         };
         let mut exchange = state.exchange.into_inner();
         exchange.timings = state.clock.timings(state.dialled.take().as_deref());
@@ -88,6 +94,35 @@ impl HttpClient {
     /// The bytes that all connections of this client have moved over the wire, handshakes and TLS included.
     pub fn wire(&self) -> &Rc<WireBytes> {
         &self.wire
+    }
+
+    /// `None`: the deadline came first. The timer of the request before is used again if it fires no later: then it is set to the deadline
+    /// of the request that it finds. So a timer is set once a minute, and not for each request.
+    async fn in_time<T>(&self, deadline: Instant, mut run: Pin<Box<impl Future<Output = T>>>) -> Option<T> {
+        let mut timer = match self.timer.take() {
+            None => Box::pin(sleep_until(deadline)),
+            Some(mut timer) => {
+                if timer.deadline() > deadline || timer.is_elapsed() {
+                    timer.as_mut().reset(deadline);
+                }
+                timer
+            }
+        };
+        let outcome = poll_fn(|cx| {
+            if let Poll::Ready(outcome) = run.as_mut().poll(cx) {
+                return Poll::Ready(Some(outcome));
+            }
+            while timer.as_mut().poll(cx).is_ready() {
+                if timer.deadline() >= deadline {
+                    return Poll::Ready(None);
+                }
+                timer.as_mut().reset(deadline);
+            }
+            Poll::Pending
+        })
+        .await;
+        self.timer.set(Some(timer));
+        outcome
     }
 
     async fn run(&self, request: &HttpRequest, state: &State) -> Result<(Head, Bytes), FailedExchange> {
