@@ -226,3 +226,54 @@ fn instances_that_are_not_one_test_are_refused_at_once() {
     refused.expect_code(255).expect_text("overlap").expect_text("the segment 3/4:1 is not here");
     assert!(refused.elapsed < Duration::from_secs(40), "it does not wait for their end");
 }
+
+/// Instances that share a folder, and no REST API.
+fn with_setup_data(script: &str, segment: &str, file: &str) -> Program {
+    Program::script(BINARY, script)
+        .args(["--execution-segment", segment, "--execution-segment-sequence", "0,1/2,1"])
+        .args(["--setup-data", file, "--log-format=raw"])
+        .within(BOUND)
+}
+
+#[test]
+fn setup_runs_once_with_shared_storage() {
+    let script = r#"
+export const options = { scenarios: { all: { executor: "shared-iterations", vus: 2, iterations: 4 } }, setupTimeout: "20s" }
+export function setup() {
+  console.log("sets up")
+  if (__ENV.FAILS) throw new Error("no service")
+  return { token: 12345.25 }
+}
+export default function (data) {
+  console.log(`uses ${data.token}`)
+}
+export function teardown(data) {
+  console.log(`tears down ${data.token}`)
+}
+"#;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| folder.path().join(name).to_str().expect("a path of text").to_owned();
+    let second = with_setup_data(script, "1/2:1", &file("data.json")).start();
+    let first = with_setup_data(script, "0:1/2", &file("data.json")).run();
+    let second = second.finish();
+    for (outcome, own) in [(&first, 1), (&second, 0)] {
+        outcome.expect_code(0);
+        let lines =
+            ["sets up", "tears down 12345.25", "uses 12345.25"].map(|text| outcome.log_lines(text).len());
+        assert_eq!(lines, [own, own, 2]);
+    }
+    // The same file again would give the others the data of this run.
+    let again = with_setup_data(script, "0:1/2", &file("data.json")).run();
+    again.expect_code(255).expect_text("is there already");
+
+    let second = with_setup_data(script, "1/2:1", &file("failed.json")).start();
+    let first = with_setup_data(script, "0:1/2", &file("failed.json")).args(["-e", "FAILS=1"]).run();
+    first.expect_code(107).expect_text("no service");
+    let second = second.finish();
+    second.expect_code(107).expect_text("the first instance: ").expect_text("no service");
+
+    let hurried = script.replace("20s", "1s");
+    let alone = with_setup_data(&hurried, "1/2:1", &file("never.json")).run();
+    alone.expect_code(100).expect_text("has left nothing in");
+    assert_eq!(alone.log_lines("uses").len(), 0);
+}

@@ -106,6 +106,13 @@ pub enum CommandError {
     /// An instance whose REST API does not give what is needed.
     #[error("{address} {error}")]
     Instance { address: String, error: AskError },
+    #[error(
+        "setup() of the first instance has left nothing in {path} within {}s: give all instances the same file on storage that they share (--setup-data), start the one whose segment begins at 0, too, or allow more time (setupTimeout)",
+        .limit.as_secs_f64()
+    )]
+    NoSetupData { path: String, limit: Duration },
+    #[error("{0} has no data of setup(): give --setup-data a file of its own")]
+    SetupDataUnreadable(String),
     /// How an instance ended counts for the whole test.
     #[error("{instance}: {reason}")]
     OfInstance { instance: String, code: u8, reason: String },
@@ -152,7 +159,7 @@ impl CommandError {
     pub fn code(&self) -> u8 {
         match self {
             Self::ThresholdsCrossed(_) | Self::Stopped(StopReason::ThresholdsCrossed { .. }) => 99,
-            Self::Timeout { function: LifecycleFunction::Setup, .. } => 100,
+            Self::Timeout { function: LifecycleFunction::Setup, .. } | Self::NoSetupData { .. } => 100,
             Self::Timeout { function: LifecycleFunction::Teardown, .. } => 101,
             Self::Timeout { function: LifecycleFunction::HandleSummary, .. } => 102,
             Self::Stopped(StopReason::RestApi) => 103,
@@ -192,6 +199,7 @@ impl CommandError {
             | Self::Output(OutputError::UnknownType(_) | OutputError::NotCreated { .. })
             | Self::State { .. }
             | Self::Whole { .. }
+            | Self::SetupDataUnreadable(_)
             | Self::Instance { .. }
             | Self::NotOneTest(_)
             | Self::System { .. }

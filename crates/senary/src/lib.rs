@@ -29,6 +29,7 @@ pub mod run_phase;
 pub mod saturation;
 pub mod script;
 pub mod settings;
+pub mod shared_setup;
 pub mod signals;
 pub mod stacks;
 pub mod state;

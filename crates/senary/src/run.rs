@@ -27,6 +27,7 @@ use crate::report::Closing;
 use crate::rest::WrittenState;
 use crate::script::{Loaded, Planned};
 use crate::settings::{GivenTest, GlobalSettings, RuntimeSettings};
+use crate::shared_setup::SharedSetup;
 use crate::state::States;
 use crate::test_run::TestRun;
 use crate::{failures, logging, open_files, report, rest, script, signals, stacks, state, view, vu_memory};
@@ -75,7 +76,8 @@ async fn main_line(
     let url = prepared.as_ref().and_then(Prepared::url);
     view.describe(name, &plan.load, &outputs, url.as_deref());
     outputs.extend(prepared.iter().flat_map(Prepared::outputs));
-    let run = TestRun::start(plan, Arc::new(test.bundle), outputs, worker_count(args), shutdown)?;
+    let mut run = TestRun::start(plan, Arc::new(test.bundle), outputs, worker_count(args), shutdown)?;
+    run.shared_setup = SharedSetup::wanted(args.config.setup_data.as_deref(), env, &run.plan)?;
     let writing = states.start(&run, global.address.is_some())?;
     let mut watching = prepared.map(|prepared| prepared.start(&run, &test.source.url)).transpose()?;
     let _api = serve_api(&run, global, writing.for_clients())?;

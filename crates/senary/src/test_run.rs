@@ -26,6 +26,7 @@ use crate::run_events::{RunEnd, RunEvents, ThresholdState};
 use crate::run_handle::RunHandle;
 use crate::run_phase::RunPhase;
 use crate::settings::SummaryMode;
+use crate::shared_setup::SharedSetup;
 use crate::{failures, saturation, script, verdict};
 
 /// A run under way.
@@ -36,6 +37,8 @@ pub struct TestRun {
     pub workers: usize,
     scheduler: Scheduler<JsVuFactory>,
     pipeline: Pipeline,
+    /// Whether `setup()` runs in one instance for all.
+    pub shared_setup: Option<SharedSetup>,
     /// Whether scenarios were started.
     has_run: AtomicBool,
 }
@@ -77,7 +80,7 @@ impl TestRun {
         let gate = Gate::new(plan.paused, executor, name);
         let handle = Arc::new(RunHandle::new(lifecycle, gate, pipeline.handle(), events, scheduler.watch()));
         let (plan, has_run) = (Arc::new(plan), AtomicBool::new(false));
-        Ok(Self { plan, handle, workers, scheduler, pipeline, has_run })
+        Ok(Self { plan, handle, workers, scheduler, pipeline, shared_setup: None, has_run })
     }
 
     /// Makes the VUs, then setup, the scenarios, teardown. The first failure counts; what must still happen after
@@ -137,24 +140,39 @@ impl TestRun {
             return Ok(());
         }
         self.enter(RunPhase::Setup);
-        let interrupt = self.handle.run.shutdown.token().child_token();
-        let limit = self.plan.lifecycle.setup_timeout;
-        let data = run_lifecycle(
-            &self.handle.lifecycle,
-            LifecycleFunction::Setup,
-            limit,
-            interrupt,
-            Lifecycle::setup,
-        )
-        .await;
+        let data = match &self.shared_setup {
+            Some(shared) if !shared.is_first() => {
+                let waiting = shared.wait(self.plan.lifecycle.setup_timeout);
+                match self.handle.run.shutdown.token().run_until_cancelled(waiting).await {
+                    Some(data) => data,
+                    None => return self.go_on(),
+                }
+            }
+            Some(shared) => {
+                let data = self.run_setup().await;
+                let published = shared.publish(data.as_ref().map(Option::as_deref));
+                data.and_then(|data| published.map(|()| data))
+            }
+            None => self.run_setup().await,
+        };
         let data = data.inspect_err(|failure| self.note(LifecycleFunction::Setup, failure))?;
         self.handle.lifecycle.settings.setup_data.set(data);
         Ok(())
     }
 
+    async fn run_setup(&self) -> Result<Option<String>, CommandError> {
+        let interrupt = self.handle.run.shutdown.token().child_token();
+        let limit = self.plan.lifecycle.setup_timeout;
+        run_lifecycle(&self.handle.lifecycle, LifecycleFunction::Setup, limit, interrupt, Lifecycle::setup)
+            .await
+    }
+
     /// Runs also after the run was ended early: whatever setup did is undone.
     async fn tear_down(&self) -> Result<(), CommandError> {
         if self.plan.lifecycle.no_teardown || !self.handle.lifecycle.bundle.has_export(bundle::TEARDOWN) {
+            return Ok(());
+        }
+        if self.shared_setup.as_ref().is_some_and(|shared| !shared.is_first()) {
             return Ok(());
         }
         self.enter(RunPhase::Teardown);

@@ -278,6 +278,9 @@ pub struct RunFlags {
     /// Run one part of the test of as many equal ones; instances on other machines run the others
     #[arg(long, value_name = "N", value_parser = parse_int_literal)]
     pub instance_count: Option<i64>,
+    /// Run setup() and teardown() in the first instance alone; it leaves its data in this file, on storage that all share
+    #[arg(long, value_name = "FILE")]
+    pub setup_data: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Args)]
