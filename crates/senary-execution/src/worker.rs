@@ -117,18 +117,12 @@ impl WorkerContext {
         result
     }
 
-    /// Counts something that went wrong. The details are only asked for when they are news.
-    pub fn fail(&self, id: &FailureId<'_>, details: impl FnOnce() -> Details) {
-        self.fail_times(1, id, details);
-    }
-
-    /// Like [`fail`](Self::fail), for something that went wrong `count` times.
-    pub fn fail_times(&self, count: u64, id: &FailureId<'_>, details: impl FnOnce() -> Details) {
-        let now = self.clock.now();
-        if !self.failures.borrow_mut().count_again(id, count, now) {
+    /// Counts something that went wrong `count` times, at a time. The details are only asked for when they are news.
+    pub fn fail(&self, count: u64, id: &FailureId<'_>, at: Timestamp, details: impl FnOnce() -> Details) {
+        if !self.failures.borrow_mut().count_again(id, count, at) {
             // Details may run script, which may fail, too.
             let details = details();
-            self.failures.borrow_mut().add(id, count, now, details);
+            self.failures.borrow_mut().add(id, count, at, details);
         }
     }
 

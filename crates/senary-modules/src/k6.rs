@@ -80,7 +80,7 @@ fn check<'js>(
             vu.has_passed.set(true);
         } else {
             let details = || Details { text: vu.with_clue(""), place: stack::here(&ctx).unwrap_or_default() };
-            vu.fail(&FailureId::new(FailureKind::Check, &name), details);
+            vu.fail_at(&FailureId::new(FailureKind::Check, &name), now, details);
         }
         outcome?;
         all_passed &= passed;

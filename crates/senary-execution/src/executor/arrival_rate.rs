@@ -273,7 +273,7 @@ impl<F: VuFactory> Dispatch<F> {
                     Err(_) if self.reporter.end.is_cancelled() => {}
                     Err(error) => {
                         let id = FailureId::new(FailureKind::Vu, "");
-                        on.context.fail(&id, || Details::text(error.to_string()));
+                        on.context.fail(1, &id, on.context.clock.now(), || Details::text(error.to_string()));
                         let (scenario, executor) = self.active.state.labels();
                         log::error!(executor, scenario; "Could not initialize VU {vu}: {error}");
                     }

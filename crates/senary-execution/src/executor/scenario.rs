@@ -311,7 +311,7 @@ impl<'a, F: VuFactory> ActiveVu<'a, F> {
         let dropped = &self.scenario.dropped;
         self.worker.context.record(|recorder| dropped.record(recorder, time, iterations, Some(self.id)));
         if let Some(id) = dropped.id() {
-            self.worker.context.fail_times(iterations, &id, || dropped.details());
+            self.worker.context.fail(iterations, &id, time, || dropped.details());
         }
     }
 }

@@ -170,13 +170,18 @@ impl VuCore {
         self.record_at(builtin::DATA_RECEIVED, self.data_received.take() as f64, time);
     }
 
-    /// Counts a failure. The details are only computed for a failure that is new.
+    /// Counts a failure of this moment. The details are only computed for a failure that is new.
     pub fn fail(&self, id: &FailureId<'_>, details: impl FnOnce() -> Details) {
+        self.fail_at(id, self.now(), details);
+    }
+
+    /// The same at a time that is known already.
+    pub fn fail_at(&self, id: &FailureId<'_>, at: Timestamp, details: impl FnOnce() -> Details) {
         self.failures.set(self.failures.get() + 1);
         if let Some(activation) = &*self.activation.borrow() {
             activation.failures.add_one(self.worker.index());
         }
-        self.worker.fail(id, details);
+        self.worker.fail(1, id, at, details);
     }
 
     /// Notes a time, in milliseconds, that the script has measured with a metric of its own.

@@ -90,7 +90,7 @@ pub(crate) fn failed(vu: &VuEngine, failure: &ScriptFailure) {
 fn not_begun(core: &VuCore, failure: &ScriptFailure) {
     if let Some(activation) = core.activation() {
         let id = FailureId::new(FailureKind::Dropped, &activation.scenario);
-        core.worker.fail_times(0, &id, || Details::text(failure.to_string()));
+        core.worker.fail(0, &id, core.now(), || Details::text(failure.to_string()));
     }
 }
 

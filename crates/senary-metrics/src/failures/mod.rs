@@ -7,9 +7,9 @@
 mod kind;
 
 use std::collections::BTreeMap;
-use std::hash::{Hash, Hasher};
+use std::hash::Hasher;
 
-use rustc_hash::FxHasher;
+use rustc_hash::{FxHashMap, FxHasher};
 use serde::{Deserialize, Serialize};
 
 use crate::sample::Timestamp;
@@ -23,7 +23,7 @@ pub const MAX_OF_A_KIND: usize = 100;
 pub const MAX_TEXT: usize = 400;
 
 /// What tells one failure from another. Parts that say nothing are empty.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FailureId<'a> {
     pub kind: FailureKind,
     /// The error's code: `ECONNREFUSED`.
@@ -147,8 +147,8 @@ impl Failure {
 #[serde(from = "Written", into = "Written")]
 pub struct Failures {
     known: Vec<Failure>,
-    /// The hash of each known failure's id, to find it by.
-    hashes: Vec<u64>,
+    /// Where the failure is known whose id has a hash; of several with the same one, the first.
+    places: FxHashMap<u64, usize>,
     /// Those that were one too many to be kept apart.
     others: BTreeMap<FailureKind, Occurrences>,
 }
@@ -158,10 +158,15 @@ impl Failures {
     /// before, or no more of the kind are kept apart. Otherwise it is false, and [`add`](Self::add) is due.
     pub fn count_again(&mut self, id: &FailureId<'_>, count: u64, at: Timestamp) -> bool {
         let (id, occurrences) = (id.as_kept(), Occurrences::new(count, at));
-        match self.position(&id, hash_of(&id)) {
-            Some(at) => self.known[at].occurrences.merge(&occurrences),
-            None if self.has_room_for(id.kind) => return false,
-            None => self.add_other(id.kind, &occurrences),
+        if let Some(at) = self.position(&id) {
+            self.known[at].occurrences.merge(&occurrences);
+        } else if let Some(others) = self.others.get_mut(&id.kind) {
+            // Once some were too many, all that are new are.
+            others.merge(&occurrences);
+        } else if self.has_room_for(id.kind) {
+            return false;
+        } else {
+            self.others.insert(id.kind, occurrences);
         }
         true
     }
@@ -170,18 +175,16 @@ impl Failures {
     pub fn add(&mut self, id: &FailureId<'_>, count: u64, at: Timestamp, details: Details) {
         if !self.count_again(id, count, at) {
             let id = id.as_kept();
-            self.keep(Failure::new(&id, Occurrences::new(count, at), details), hash_of(&id));
+            self.keep(Failure::new(&id, Occurrences::new(count, at), details));
         }
     }
 
     /// Takes in the failures of another part of the run.
     pub fn merge(&mut self, other: &Self) {
-        let counted =
-            other.known.iter().zip(&other.hashes).filter(|(failure, _)| failure.occurrences.count > 0);
-        for (failure, &hash) in counted {
-            match self.position(&failure.id(), hash) {
+        for failure in other.known.iter().filter(|failure| failure.occurrences.count > 0) {
+            match self.position(&failure.id()) {
                 Some(at) => self.known[at].merge(failure),
-                None if self.has_room_for(failure.kind) => self.keep(failure.clone(), hash),
+                None if self.has_room_for(failure.kind) => self.keep(failure.clone()),
                 None => self.add_other(failure.kind, &failure.occurrences),
             }
         }
@@ -229,10 +232,13 @@ impl Failures {
         self.others.iter().map(|(kind, occurrences)| (*kind, occurrences))
     }
 
-    fn position(&self, id: &FailureId<'_>, hash: u64) -> Option<usize> {
-        let first = self.hashes.iter().position(|of| *of == hash)?;
-        // Others have the same hash next to never.
-        (first..self.known.len()).find(|at| self.hashes[*at] == hash && self.known[*at].id() == *id)
+    fn position(&self, id: &FailureId<'_>) -> Option<usize> {
+        let first = *self.places.get(&hash_of(id))?;
+        if self.known[first].id() == *id {
+            return Some(first);
+        }
+        // Another has the same hash, which hardly ever happens.
+        self.known.iter().position(|failure| failure.id() == *id)
     }
 
     fn has_room_for(&self, kind: FailureKind) -> bool {
@@ -241,9 +247,9 @@ impl Failures {
         !self.others.contains_key(&kind) && of_the_kind() < MAX_OF_A_KIND
     }
 
-    fn keep(&mut self, failure: Failure, hash: u64) {
+    fn keep(&mut self, failure: Failure) {
+        self.places.entry(hash_of(&failure.id())).or_insert(self.known.len());
         self.known.push(failure);
-        self.hashes.push(hash);
     }
 
     fn add_other(&mut self, kind: FailureKind, occurrences: &Occurrences) {
@@ -268,15 +274,21 @@ impl From<Failures> for Written {
 impl From<Written> for Failures {
     fn from(written: Written) -> Self {
         let mut failures = Self::default();
-        let hashes = written.known.iter().map(|failure| hash_of(&failure.id())).collect();
-        failures.merge(&Self { known: written.known, hashes, others: written.others });
+        failures.merge(&Self { known: written.known, places: FxHashMap::default(), others: written.others });
         failures
     }
 }
 
+/// Most parts of an id are empty, and a check that fails costs little beside this.
 fn hash_of(id: &FailureId<'_>) -> u64 {
     let mut hasher = FxHasher::default();
-    id.hash(&mut hasher);
+    hasher.write_u8(id.kind as u8);
+    for (at, part) in [id.code, id.method, id.name, id.place].into_iter().enumerate() {
+        if !part.is_empty() {
+            hasher.write(part.as_bytes());
+            hasher.write_u8(at as u8);
+        }
+    }
     hasher.finish()
 }
 

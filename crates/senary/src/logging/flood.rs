@@ -4,11 +4,13 @@
 //! Lines are of one kind if they come from the same place in the program, at the same level, and differ in numbers
 //! only. Places in a script are told apart: a stack trace has to be the same to the letter.
 
-use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use log::{Level, Record};
+use log::Record;
+use rustc_hash::FxHashMap;
+use serde_json::Value;
 
 use super::format::Entry;
 
@@ -21,15 +23,14 @@ const MAX_KINDS: usize = 1_000;
 
 /// What has been logged of each kind.
 #[derive(Default)]
-pub struct Flood(Mutex<HashMap<Kind, Seen>>);
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Kind {
-    file: Option<&'static str>,
-    line: Option<u32>,
-    level: Level,
-    text: String,
+pub struct Flood {
+    hashes: RandomState,
+    kinds: Mutex<FxHashMap<Kind, Seen>>,
 }
+
+/// The hash of what lines of a kind have in common. The texts themselves are not kept: a thousand of them would have to be read
+/// again for each line, and two that happen to have the same hash of 64 bits are less likely than a fault of the machine.
+type Kind = u64;
 
 struct Seen {
     /// Of how many kinds this was the last to be new.
@@ -38,24 +39,20 @@ struct Seen {
     /// Lines that neither were written nor are in a count that was.
     held_back: u64,
     counted: Instant,
-    last: Entry,
+    /// One of those that were held back, kept once per count: to keep the last one would cost a copy of each.
+    example: Option<Entry>,
 }
 
 impl Flood {
     /// What to write instead of a line: itself, a count, or nothing.
     pub fn pass(&self, record: &Record<'_>, entry: Entry, now: Instant) -> Option<Entry> {
+        let mut kind = self.kind(record, Some(&entry));
         let mut kinds = self.lock();
-        let mut kind = Kind {
-            file: record.file_static(),
-            line: record.line(),
-            level: entry.level,
-            text: pattern(&entry),
-        };
         if kinds.len() >= MAX_KINDS && !kinds.contains_key(&kind) {
-            kind.text.clear();
+            kind = self.kind(record, None);
         }
         let order = kinds.len();
-        let new = || Seen { order, lines: 0, held_back: 0, counted: now, last: entry.clone() };
+        let new = || Seen { order, lines: 0, held_back: 0, counted: now, example: None };
         let seen = kinds.entry(kind).or_insert_with(new);
         seen.lines += 1;
         if seen.lines <= FIRST {
@@ -63,8 +60,11 @@ impl Flood {
             return Some(entry);
         }
         seen.held_back += 1;
-        seen.last = entry;
-        (now.duration_since(seen.counted) >= PERIOD).then(|| seen.count(now))
+        if now.duration_since(seen.counted) >= PERIOD {
+            return Some(seen.count(entry, now));
+        }
+        seen.example.get_or_insert(entry);
+        None
     }
 
     /// The counts that are not written yet.
@@ -72,21 +72,34 @@ impl Flood {
         let mut kinds = self.lock();
         let mut left: Vec<&mut Seen> = kinds.values_mut().filter(|seen| seen.held_back > 0).collect();
         left.sort_by_key(|seen| seen.order);
-        left.into_iter().map(|seen| seen.count(now)).collect()
+        left.into_iter()
+            .filter_map(|seen| Some((seen.example.take()?, seen)))
+            .map(|(example, seen)| seen.count(example, now))
+            .collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Kind, Seen>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Of which kind a line is: by the place in the program and the level, and by the entry, if its text counts.
+    fn kind(&self, record: &Record<'_>, entry: Option<&Entry>) -> Kind {
+        let mut hasher = self.hashes.build_hasher();
+        (record.file_static(), record.line(), record.level()).hash(&mut hasher);
+        if let Some(entry) = entry {
+            add_pattern(entry, &mut hasher);
+        }
+        hasher.finish()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, FxHashMap<Kind, Seen>> {
+        self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Seen {
-    /// A line that stands for those that were held back; the last of them is the example.
-    fn count(&mut self, now: Instant) -> Entry {
+    /// A line that stands for those that were held back, one of which is the example.
+    fn count(&mut self, mut entry: Entry, now: Instant) -> Entry {
         let count = std::mem::take(&mut self.held_back);
         self.counted = now;
-        let example = self.last.message.lines().next().unwrap_or_default();
-        let mut entry = self.last.clone();
+        self.example = None;
+        let example = entry.message.lines().next().unwrap_or_default();
         entry.message = format!("… and {} more like it (--log-all shows them): {example}", grouped(count));
         entry.fields.insert("more".to_owned(), count.into());
         entry.time = SystemTime::now();
@@ -94,28 +107,31 @@ impl Seen {
     }
 }
 
-/// The text of an entry and of its fields; numbers are all alike outside of a stack trace.
-fn pattern(entry: &Entry) -> String {
+/// Hashes the text of an entry and its fields; numbers are all alike outside of a stack trace.
+fn add_pattern(entry: &Entry, hasher: &mut impl Hasher) {
     let (head, trace) = entry.message.split_once('\n').unwrap_or((&entry.message, ""));
-    let mut pattern = without_numbers(head);
-    pattern.push('\n');
-    pattern.push_str(trace);
+    add_without_numbers(head, hasher);
+    trace.hash(hasher);
     for (name, value) in &entry.fields {
-        pattern.push_str(&format!("\n{name}={}", without_numbers(&value.to_string())));
-    }
-    pattern
-}
-
-fn without_numbers(text: &str) -> String {
-    let mut pattern = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '0'..='9' if pattern.ends_with('#') => {}
-            '0'..='9' => pattern.push('#'),
-            c => pattern.push(c),
+        name.hash(hasher);
+        match value {
+            Value::String(text) => add_without_numbers(text, hasher),
+            other => add_without_numbers(&other.to_string(), hasher),
         }
     }
-    pattern
+}
+
+fn add_without_numbers(text: &str, hasher: &mut impl Hasher) {
+    let mut rest = text.as_bytes();
+    while let Some(number) = rest.iter().position(u8::is_ascii_digit) {
+        hasher.write(&rest[..number]);
+        hasher.write_u8(b'#');
+        let end = rest[number..].iter().position(|byte| !byte.is_ascii_digit());
+        rest = end.map_or(&[], |end| &rest[number + end..]);
+    }
+    hasher.write(rest);
+    // No byte of a text is this one: it ends here.
+    hasher.write_u8(0xff);
 }
 
 /// `142,097`
@@ -134,6 +150,8 @@ fn grouped(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+
+    use log::Level;
 
     use super::*;
 

@@ -92,6 +92,8 @@ struct Logger {
     /// What is logged at all, and what the output takes of it; a file of the console's own takes everything.
     level: LevelFilter,
     output_level: LevelFilter,
+    /// Whether the log goes anywhere; the report has the last lines all the same.
+    is_written: bool,
     /// Set once it is known; until then the console's lines go to the log.
     console_file: AtomicBool,
     sender: SyncSender<Message>,
@@ -111,6 +113,7 @@ pub fn init(settings: &Settings, web: &Client) -> Result<(), LogError> {
     let level = if settings.verbose { LevelFilter::Debug } else { LevelFilter::Info };
     let destination = Destination::parse(settings.output.as_deref().unwrap_or("stderr"))?;
     let output_level = level.min(destination.level());
+    let is_written = !matches!(destination, Destination::None);
     let (sender, receiver) = sync_channel(QUEUE);
     let (started, zone) = (Instant::now(), TimeZone::system());
     let mut format = Format::parse(settings.format.as_deref(), settings.no_color, destination.is_terminal())?;
@@ -148,6 +151,7 @@ pub fn init(settings: &Settings, web: &Client) -> Result<(), LogError> {
         format,
         level,
         output_level,
+        is_written,
         console_file: AtomicBool::new(false),
         sender,
         loki,
@@ -249,18 +253,25 @@ impl Log for Logger {
         if !self.enabled(record.metadata()) {
             return;
         }
+        let goes_to_console_file = self.goes_to_console_file(record.metadata());
+        if !self.is_written && !goes_to_console_file && !recent::is_kept() {
+            return;
+        }
         let mut entry = Entry::of(record);
         if ANY_SECRETS.load(Ordering::Acquire) {
             let secrets = SECRETS.read().unwrap_or_else(PoisonError::into_inner);
             entry.replace(|text| hide(text, &secrets));
         }
-        if self.goes_to_console_file(record.metadata()) {
+        if goes_to_console_file {
             // The file has no other source.
             entry.fields.remove("source");
             return self.write(entry, Channel::Console);
         }
         // Before lines are counted instead of written: here they are counted, too.
         recent::note(&entry);
+        if !self.is_written {
+            return;
+        }
         // Everything a script prints is printed, and debug messages are never counted.
         let may_be_counted = record.target() != CONSOLE && record.level() <= Level::Info;
         let entry = match &self.flood {

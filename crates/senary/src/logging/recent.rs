@@ -34,13 +34,17 @@ pub fn keep() {
     IS_KEPT.store(true, Ordering::Relaxed);
 }
 
+pub(super) fn is_kept() -> bool {
+    IS_KEPT.load(Ordering::Relaxed)
+}
+
 /// The last lines, the oldest first.
 pub fn lines() -> Vec<RecentLine> {
     LINES.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
 }
 
 pub(super) fn note(entry: &Entry) {
-    if IS_KEPT.load(Ordering::Relaxed) {
+    if is_kept() {
         let mut lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
         add(&mut lines, entry);
     }
