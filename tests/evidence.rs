@@ -311,8 +311,8 @@ impl Subject {
     fn meet_tls(&self) {
         if !self.tls {
             let server = Server::start_tls(Behaviour::Sink, Certificate::Valid);
-            // It answers with an alert that is no answer, and closes: what is told of it depends on what comes first.
-            return self.expect_red("wants TLS", server.address(), &[]);
+            // It answers with an alert that is no answer, and closes: whatever comes first, the peer is named.
+            return self.expect_red("wants TLS", server.address(), &[&server.address().to_string()]);
         }
         let server = Server::start(Behaviour::Sink);
         self.expect_red("does not speak at all", server.address(), &["connect failed", "TLS handshake"]);
@@ -480,6 +480,47 @@ fn every_iteration_is_accounted_for_when_the_run_is_interrupted() {
                 scope.spawn(move || every_iteration_is_accounted_for(executor, Some(after)));
             }
         });
+    }
+}
+
+/// Errors whose texts say nothing of the peer name it in the section: the script is gone too far, the peer speaks no TLS, its name
+/// stands for an address.
+#[test]
+fn every_failure_of_a_socket_names_its_peer() {
+    let hangs_up = Server::start(Behaviour::ResetAtAccept);
+    let babbles = Server::start(Behaviour::Babbles);
+    let silent = Server::start(Behaviour::Sink);
+    let on = |what: &str| {
+        format!(
+            r#"import {{ Socket }} from "senary/tcp"
+export default async function () {{
+  const socket = new Socket({{ framing: "u32", encoding: "utf8" }})
+  socket.on("error", () => {{}})
+  try {{ {what} }} catch {{}}
+  socket.destroy()
+}}"#
+        )
+    };
+    let connect = "await socket.connect({ host: __ENV.TCP_HOST, port: __ENV.TCP_PORT })";
+    for (server, body, code) in [
+        (&silent, format!("{connect}; socket.destroy(); await socket.write('x')"), "ENOTCONN"),
+        (&silent, format!("{connect}; await socket.end(); await socket.write('x')"), "EPIPE"),
+        (&silent, format!("{connect}; await socket.request('x', {{ timeout: 50 }})"), "ETIMEDOUT"),
+        (
+            &silent,
+            format!("{connect}; setTimeout(() => socket.destroy(), 20); await socket.read()"),
+            "ERR_SOCKET_CLOSED",
+        ),
+        (&hangs_up, format!("{connect}; await socket.read()"), "E"),
+        (
+            &babbles,
+            "await socket.connect({ host: 'localhost', port: __ENV.TCP_PORT, tls: true })".to_owned(),
+            "ERR_TLS_NOT_TLS",
+        ),
+    ] {
+        let outcome = Program::script(BINARY, &on(&body)).target(server).within(BOUND).run();
+        let peer = format!(":{}", server.address().port());
+        expect_first(&outcome, &[code, &peer]);
     }
 }
 

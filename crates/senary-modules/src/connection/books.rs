@@ -3,7 +3,7 @@
 //! The series that a connection has recorded to are kept, so that counting a message needs no look-up.
 
 use std::cell::RefCell;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -26,6 +26,15 @@ impl Endpoint {
         let ip = self.ip.as_deref().map(|ip| ("ip", ip));
         let port = self.port.as_deref().map(|port| ("port", port));
         [("host", self.host.as_str())].into_iter().chain(port).chain(ip)
+    }
+
+    /// Whether a text says which peer it is about: by its address and port, or by its name where the address is not known.
+    fn is_named_in(&self, text: &str) -> bool {
+        match (&self.ip, &self.port) {
+            (Some(ip), Some(port)) if ip.contains(':') => text.contains(&format!("[{ip}]:{port}")),
+            (Some(ip), Some(port)) => text.contains(&format!("{ip}:{port}")),
+            _ => text.contains(&self.host),
+        }
     }
 }
 
@@ -88,6 +97,23 @@ impl SocketBooks {
         })
     }
 
+    /// The same, with the host's address where the host is a name: `localhost:80 (127.0.0.1)`.
+    pub fn target_and_address(&self) -> Option<String> {
+        let target = self.target()?;
+        let endpoint = self.endpoint.borrow();
+        let ip = endpoint.as_ref().and_then(|to| to.ip.as_ref().filter(|ip| **ip != to.host));
+        Some(ip.map_or_else(|| target.clone(), |ip| format!("{target} ({ip})")))
+    }
+
+    /// Whether that is the address the connection goes to.
+    pub fn is_to(&self, address: SocketAddr) -> bool {
+        let endpoint = self.endpoint.borrow();
+        endpoint.as_ref().is_some_and(|to| {
+            to.ip.as_ref().is_some_and(|ip| *ip == address.ip().to_string())
+                && to.port.as_ref().is_some_and(|port| *port == address.port().to_string())
+        })
+    }
+
     /// The name that a certificate has to have; for a Unix socket, this machine's.
     pub fn host(&self) -> Option<String> {
         let endpoint = self.endpoint.borrow();
@@ -115,11 +141,18 @@ impl SocketBooks {
         self.record_series(self.own_series(metric), value)
     }
 
-    /// Counts a failure and returns it; every failure of a connection is counted here, once.
-    pub fn failed(&self, errors: MetricId, failure: SocketFailure, tags: &Tags) -> SocketFailure {
+    /// Counts a failure and returns it; every failure of a connection is counted here, once. `peer` is the text about the
+    /// peer for a failure that does not name it.
+    pub fn failed(
+        &self,
+        errors: MetricId,
+        failure: SocketFailure,
+        tags: &Tags,
+        peer: impl FnOnce() -> String,
+    ) -> SocketFailure {
         // Unlike others, the series is not kept: a failure costs far more than this look-up.
-        self.record_under(errors, 1.0, self.tags_with(&failure.tags(), tags));
-        self.add_to_failures(&failure);
+        let now = self.record_under(errors, 1.0, self.tags_with(&failure.tags(), tags));
+        self.add_to_failures(&failure, now, peer);
         failure
     }
 
@@ -132,16 +165,24 @@ impl SocketBooks {
     }
 
     /// Counts a failure among the run's.
-    pub fn add_to_failures(&self, failure: &SocketFailure) {
+    pub fn add_to_failures(&self, failure: &SocketFailure, at: Timestamp, peer: impl FnOnce() -> String) {
         let id = FailureId {
             code: failure.code,
             method: failure.method.as_str(),
             ..FailureId::new(FailureKind::Socket, "")
         };
-        self.vu.fail(&id, || Details {
-            text: format!("{}{}", failure.message, failure.peer),
+        self.vu.fail_at(&id, at, || Details {
+            text: self.with_peer(failure, peer),
             place: failure.called.as_ref().and_then(CallSite::place).unwrap_or_default(),
         });
+    }
+
+    /// The text of a failure. It names the peer, unless the script itself is wrong.
+    fn with_peer(&self, failure: &SocketFailure, peer: impl FnOnce() -> String) -> String {
+        let text = format!("{}{}", failure.message, failure.peer);
+        let endpoint = self.endpoint.borrow();
+        let Some(endpoint) = endpoint.as_ref().filter(|_| !failure.is_of_arguments()) else { return text };
+        if endpoint.is_named_in(&text) { text } else { text + &peer() }
     }
 
     /// For several metrics under the same tags of a call.

@@ -86,6 +86,11 @@ impl SocketFailure {
         Self { called, ..self }
     }
 
+    /// Whether the arguments of a call are wrong, whoever the peer is.
+    pub fn is_of_arguments(&self) -> bool {
+        self.code.starts_with("ERR_INVALID_") || self.code == "ERR_SOCKET_BAD_PORT"
+    }
+
     /// The id that it is counted under.
     pub fn tags(&self) -> [(&'static str, &'static str); 2] {
         [("error_code", self.code), ("method", self.method.as_str())]

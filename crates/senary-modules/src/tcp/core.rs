@@ -339,7 +339,19 @@ impl SocketCore {
 
     /// Counts a failure and returns it; every failure of a socket is counted here, once.
     pub fn failed(&self, failure: SocketFailure, tags: &Tags) -> SocketFailure {
-        self.books.failed(self.metrics.errors, failure, tags)
+        self.books.failed(self.metrics.errors, failure, tags, || self.peer_behind_failure())
+    }
+
+    /// The peer, to go behind the text of a failure that does not name it.
+    pub fn peer_behind_failure(&self) -> String {
+        let open = self.behind_failure(false);
+        if !open.is_empty() {
+            return open;
+        }
+        match self.vu.clue.get().filter(|clue| self.books.is_to(clue.peer)) {
+            Some(clue) => format!("; before it, {clue}"),
+            None => self.books.target_and_address().map_or_else(String::new, |target| format!(": {target}")),
+        }
     }
 
     /// Where the script called the `connect()` under way.
@@ -394,7 +406,8 @@ impl SocketCore {
     }
 
     fn clue(&self, event: ClueEvent) -> Option<Clue> {
-        let peer = self.stream.borrow().as_ref()?.remote().ip()?;
+        // It is borrowed already where reading or writing has just failed.
+        let peer = self.stream.try_borrow().ok()?.as_ref()?.remote().ip()?;
         let (sent, received) = (self.bytes_written.get(), self.bytes_read.get());
         Some(Clue { peer, sent, received, event })
     }

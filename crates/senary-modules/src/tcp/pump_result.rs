@@ -149,7 +149,7 @@ impl Tally {
         let failure = SocketFailure::new(Method::Request, code, text).called_at(self.called.clone());
         if code == UNEXPECTED {
             // The socket has done its part.
-            socket.books.add_to_failures(&failure);
+            socket.books.add_to_failures(&failure, at, || socket.peer_behind_failure());
         } else {
             socket.failed(failure, &self.tags);
         }
