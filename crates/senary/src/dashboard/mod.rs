@@ -165,7 +165,8 @@ impl Prepared {
         let server = match (bound, &recorder) {
             (Some(bound), Some(recorder)) => {
                 let (report, recorder) = (report.clone(), recorder.clone());
-                let site = Dashboard { report, recorder, clients: clients.clone(), can_stop };
+                let (clients, origins) = (clients.clone(), settings.origins.clone());
+                let site = Dashboard { report, recorder, clients, can_stop, origins };
                 Some(bound.serve("dashboard-http", Arc::new(site)).map_err(|error| not_created(&error))?)
             }
             _ => None,

@@ -39,6 +39,15 @@ pub struct Report {
     is_over: CancellationToken,
 }
 
+/// The document at a moment.
+pub struct Document {
+    pub json: Vec<u8>,
+    /// Where the next one goes on.
+    pub position: Position,
+    /// Nothing comes after it: the run is over.
+    pub is_last: bool,
+}
+
 /// How a run ended.
 pub struct End {
     pub run: RunEnd,
@@ -64,30 +73,29 @@ impl Report {
         self.is_over.cancel();
     }
 
-    pub fn is_over(&self) -> bool {
-        self.is_over.is_cancelled()
-    }
-
     /// Comes when the run is over.
     pub async fn over(&self) {
         self.is_over.cancelled().await;
     }
 
-    /// The document as JSON; after a position with only what is new on the time line.
-    pub fn document(&self, since: Option<Position>) -> io::Result<(Vec<u8>, Position)> {
-        let part = self.timeline.json(since)?;
-        let mut document = serde_json::to_vec(&self.head())?;
+    /// The document; after a position with only what is new on the time line. The last one is always whole: only then are the
+    /// totals exact.
+    pub fn document(&self, since: Option<Position>) -> io::Result<Document> {
+        // The run may end at any moment: all of the document is of before, or all of it of after.
+        let end = self.end.get();
+        let part = self.timeline.json(since.filter(|_| end.is_none()))?;
+        let mut document = serde_json::to_vec(&self.head(end))?;
         // The object stays open for the time line.
         document.pop();
         document.extend_from_slice(b",\"timeline\":");
         document.extend_from_slice(&part.json);
         document.push(b'}');
-        Ok((document, part.position))
+        Ok(Document { json: document, position: part.position, is_last: end.is_some() })
     }
 
     /// The page with the document in it, and the reference's events if there are any.
     pub fn html(&self, recorder: Option<&Recorder>) -> io::Result<String> {
-        let (document, _) = self.document(None)?;
+        let document = self.document(None)?.json;
         let events = recorder.map(Recorder::report);
         let mut data = Vec::new();
         if let Some(content) = &events {
@@ -95,33 +103,29 @@ impl Report {
         }
         data.push(Embedded { id: DOCUMENT_ID, media_type: DOCUMENT_TYPE, content: &document });
         let script = self.facts.get("script").and_then(Value::as_str).unwrap_or_default();
-        let mut word = self.state().to_owned();
+        let mut word = state(self.end.get()).to_owned();
         if let Some(first) = word.get_mut(..1) {
             first.make_ascii_uppercase();
         }
         page(Some(&format!("{word}: {script}")), &data)
     }
 
-    fn state(&self) -> &'static str {
-        self.end.get().map_or("running", |end| end.run.state)
-    }
-
     /// Everything but the time line.
-    fn head(&self) -> Value {
+    fn head(&self, end: Option<&End>) -> Value {
         let handle = &self.handle;
         let length = handle.run.state.run_duration().as_secs_f64();
         // Exact, but only cheap once nothing is added up any more.
-        let results = self.end.get().map(|_| handle.results());
+        let results = end.map(|_| handle.results());
         let failures = handle.run.state.failures();
         let started = handle.run.state.started().map(|started| handle.run.clock.at(started));
         let timeline = self.timeline.lock();
         json!({
             "format": "senary-run",
             "version": 1,
-            "run": self.run((length, timeline.target()), &failures, started),
+            "run": self.run(end, (length, timeline.target()), &failures, started),
             "scenarios": self.scenarios,
             "thresholds": figures::thresholds(&handle.events),
-            "generator": self.generator(),
+            "generator": self.generator(end),
             "metrics": figures::metrics(&timeline, results, length),
             "checks": figures::checks(&timeline),
             "errors": wrong::errors(&failures, started, &timeline),
@@ -134,12 +138,12 @@ impl Report {
 
     fn run(
         &self,
+        end: Option<&End>,
         (length, target): (f64, Option<String>),
         failures: &Failures,
         started: Option<Timestamp>,
     ) -> Value {
         let mut run = self.facts.clone();
-        let end = self.end.get();
         let phase = match self.handle.events.phase() {
             RunPhase::Setup => "setup",
             RunPhase::Running => "running",
@@ -152,7 +156,7 @@ impl Report {
             | RunPhase::Started => "init",
         };
         for (key, value) in [
-            ("state", self.state().into()),
+            ("state", state(end).into()),
             ("phase", phase.into()),
             ("start", started.map(|at| at.0 / 1_000_000).into()),
             ("length", ((length * 1000.0).round() / 1000.0).into()),
@@ -168,9 +172,9 @@ impl Report {
         run.into()
     }
 
-    fn generator(&self) -> Value {
+    fn generator(&self, end: Option<&End>) -> Value {
         let so_far;
-        let (saturation, lost) = match self.end.get() {
+        let (saturation, lost) = match end {
             Some(end) => (&end.saturation, end.lost.as_slice()),
             None => {
                 so_far = self.handle.watch.saturation();
@@ -193,4 +197,8 @@ impl Report {
         });
         lines.collect()
     }
+}
+
+fn state(end: Option<&End>) -> &'static str {
+    end.map_or("running", |end| end.run.state)
 }

@@ -36,6 +36,8 @@ pub struct DashboardSettings {
     pub record: Option<PathBuf>,
     /// Whether a browser is to be opened.
     pub open: bool,
+    /// Origins of web pages elsewhere that may read the events.
+    pub origins: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +60,7 @@ impl Default for DashboardSettings {
             export: None,
             record: None,
             open: false,
+            origins: Vec::new(),
         }
     }
 }
@@ -71,7 +74,7 @@ pub struct SettingError {
 }
 
 /// The settings: what they are called in the query, and which variables stand for them.
-const NAMES: [(&str, &[&str]); 8] = [
+const NAMES: [(&str, &[&str]); 9] = [
     ("host", &["K6_WEB_DASHBOARD_HOST"]),
     ("port", &["K6_WEB_DASHBOARD_PORT"]),
     ("period", &["K6_WEB_DASHBOARD_PERIOD"]),
@@ -81,6 +84,7 @@ const NAMES: [(&str, &[&str]); 8] = [
     ("record", &["K6_WEB_DASHBOARD_RECORD"]),
     ("tags", &["K6_WEB_DASHBOARD_TAGS"]),
     ("tag", &[]),
+    ("origin", &["K6_WEB_DASHBOARD_ORIGIN"]),
 ];
 
 impl DashboardSettings {
@@ -120,6 +124,7 @@ impl DashboardSettings {
             "export" => self.export = Some(value.into()),
             "record" => self.record = Some(value.into()),
             "tags" => self.tags = list(value),
+            "origin" => self.origins = list(value),
             _ => {}
         }
         Ok(())
@@ -177,7 +182,9 @@ mod tests {
             ("K6_WEB_DASHBOARD_TAGS", "x, y"),
             ("K6_WEB_DASHBOARD_OPEN", "false"),
         ];
-        let settings = read(&env, "port=-1&period=500ms&open&unknown=1&record=my%20file.gz").unwrap();
+        let settings =
+            read(&env, "port=-1&period=500ms&open&unknown=1&record=my%20file.gz&origin=http://a.example,*")
+                .unwrap();
         let expected = DashboardSettings {
             host: "0.0.0.0".to_owned(),
             port: Port::None,
@@ -186,6 +193,7 @@ mod tests {
             export: Some("a.html".into()),
             record: Some("my file.gz".into()),
             open: true,
+            origins: vec!["http://a.example".to_owned(), "*".to_owned()],
         };
         assert_eq!(settings, expected);
         assert_eq!(read(&env, "tag=a&tags=b,c&tag=d").unwrap().tags, ["a", "b", "c", "d"]);

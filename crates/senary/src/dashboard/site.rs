@@ -32,6 +32,8 @@ pub struct Dashboard {
     pub clients: Clients,
     /// Only where nobody but the user of this machine can ask for it.
     pub can_stop: bool,
+    /// Origins of web pages elsewhere that may read the events; `*` stands for all of them.
+    pub origins: Vec<String>,
 }
 
 impl Site for Dashboard {
@@ -63,6 +65,13 @@ impl Site for Dashboard {
         }
     }
 
+    /// The events are for viewers of all kinds, and those made for k6's dashboard may be pages of another server. What is on
+    /// this machine may read them; other pages only if the user has named them, as events tell of scripts and targets.
+    fn is_for_page(&self, path: &str, origin: &str) -> bool {
+        path == "/events"
+            && (is_of_this_machine(origin) || self.origins.iter().any(|own| own == "*" || own == origin))
+    }
+
     fn error(&self, status: StatusCode, _: &str, detail: &str) -> Answer {
         Answer::new(status, TEXT, format!("{detail}\n"))
     }
@@ -89,7 +98,7 @@ impl Dashboard {
 
     fn data(&self) -> Answer {
         match self.report.document(None) {
-            Ok((document, _)) => Answer::new(StatusCode::OK, JSON, document).with(CACHE_CONTROL, NO_CACHE),
+            Ok(document) => Answer::new(StatusCode::OK, JSON, document.json).with(CACHE_CONTROL, NO_CACHE),
             Err(error) => self.failed(&error),
         }
     }
@@ -112,6 +121,14 @@ impl Dashboard {
     }
 }
 
+/// Whether a page comes from a server of this machine: `http://localhost:3000`.
+fn is_of_this_machine(origin: &str) -> bool {
+    let Some((_, authority)) = origin.split_once("://") else { return false };
+    let port =
+        |rest: &str| rest.is_empty() || rest.strip_prefix(':').is_some_and(|p| p.parse::<u16>().is_ok());
+    ["localhost", "127.0.0.1", "[::1]"].iter().any(|host| authority.strip_prefix(host).is_some_and(port))
+}
+
 fn moved(to: &str) -> Answer {
     let location = HeaderValue::from_str(to).unwrap_or(HeaderValue::from_static("/ui/"));
     Answer::empty(StatusCode::TEMPORARY_REDIRECT).with(LOCATION, location)
@@ -121,26 +138,47 @@ async fn tell(report: Arc<Report>, client: Sender, clients: Clients) {
     let _counted = clients.count();
     let mut position: Option<Position> = None;
     loop {
-        // Before the document is made: what it says is then as new as this.
-        let is_over = report.is_over();
-        // The last document is a whole one: only then are the totals exact.
-        let since = position.filter(|_| !is_over);
         let of = report.clone();
         // It may have to wait for the collector, and others must not.
-        let Ok(mut made) = Background::start("rest-answer", move || of.document(since)) else { return };
-        let Ok(Ok((document, next))) = made.outcome().await else { return };
-        position = Some(next);
-        let frame = [b"event: data\ndata: ", &document[..], b"\n\n"].concat();
+        let Ok(mut made) = Background::start("rest-answer", move || of.document(position)) else { return };
+        let Ok(Ok(document)) = made.outcome().await else { return };
+        position = Some(document.position);
+        let frame = [b"event: data\ndata: ", &document.json[..], b"\n\n"].concat();
         if !client.send(frame).await {
             return;
         }
-        if is_over {
+        if document.is_last {
             return client.gone().await;
         }
         tokio::select! {
             () = tokio::time::sleep(LIVE_EVERY) => {}
             () = report.over() => {}
             () = client.gone() => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_of_this_machine;
+
+    #[test]
+    fn pages_of_this_machine_are_told_by_their_origins() {
+        for own in ["http://localhost", "https://localhost:3000", "http://127.0.0.1:8080", "http://[::1]:80"]
+        {
+            assert!(is_of_this_machine(own), "{own}");
+        }
+        for other in [
+            "null",
+            "",
+            "localhost",
+            "http://localhost.evil.example",
+            "http://localhost:80.evil.example",
+            "http://127.0.0.1.evil.example:80",
+            "http://evil.example/localhost",
+            "http://user@localhost@evil.example",
+        ] {
+            assert!(!is_of_this_machine(other), "{other}");
         }
     }
 }

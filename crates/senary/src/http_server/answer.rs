@@ -21,6 +21,12 @@ pub trait Site: Send + Sync + 'static {
     /// Answers a request. May block; it is called on a thread where that is no harm.
     fn answer(&self, asked: &Asked<'_>) -> Answer;
 
+    /// Whether a web page with that origin, which is not of this site, may read what is at a path.
+    fn is_for_page(&self, path: &str, origin: &str) -> bool {
+        let _ = (path, origin);
+        false
+    }
+
     /// What a client reads that cannot be answered.
     fn error(&self, status: StatusCode, title: &str, detail: &str) -> Answer;
 }

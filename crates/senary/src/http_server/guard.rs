@@ -1,4 +1,4 @@
-//! Who may ask: the user's programs, and no web page that the user's browser shows.
+//! Who may ask: the user's programs, and no web page that the user's browser shows, unless the site has something for it.
 //!
 //! A browser sends what any page asks for to any address, this API's included. It says so in `Origin` and `Sec-Fetch-Site`.
 //! A page whose own name was made to lead to this machine is told by `Host`, which has that name.
@@ -29,8 +29,8 @@ impl Guard {
         Self { host: host_of(address), is_reachable: !bound.ip().is_loopback() }
     }
 
-    /// Why a request is refused, if it is.
-    pub fn objection(&self, head: &Parts) -> Option<String> {
+    /// Why a request is refused, if it is. `is_for_page` says which origins of other pages may have what is asked for.
+    pub fn objection(&self, head: &Parts, is_for_page: impl Fn(&str) -> bool) -> Option<String> {
         let hosts =
             head.headers.get_all(HOST).iter().map(text).chain(head.uri.authority().map(|a| a.as_str()));
         for host in hosts {
@@ -40,7 +40,7 @@ impl Guard {
                 ));
             }
         }
-        foreign_page(&head.headers)
+        foreign_page(&head.headers, is_for_page)
     }
 
     fn is_own(&self, host: &str) -> bool {
@@ -52,12 +52,16 @@ impl Guard {
     }
 }
 
-fn foreign_page(headers: &HeaderMap) -> Option<String> {
+fn foreign_page(headers: &HeaderMap, is_for_page: impl Fn(&str) -> bool) -> Option<String> {
     let own = headers.get(HOST).map(|host| format!("http://{}", text(host)));
     let is_own = |origin: &str| own.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(origin));
     let is_own_site = |site: &str| ["none", "same-origin"].contains(&site);
-    let origin = headers.get_all(ORIGIN).iter().map(text).find(|origin| !is_own(origin));
-    let site = headers.get_all(SEC_FETCH_SITE).iter().map(text).find(|site| !is_own_site(site));
+    let mut origins = headers.get_all(ORIGIN).iter().map(text).filter(|origin| !is_own(origin)).peekable();
+    // The browser says that the page is a foreign one, which is known already.
+    let is_welcome = origins.peek().is_some_and(|origin| is_for_page(origin));
+    let origin = origins.find(|origin| !is_for_page(origin));
+    let mut sites = headers.get_all(SEC_FETCH_SITE).iter().map(text).filter(|_| !is_welcome);
+    let site = sites.find(|site| !is_own_site(site));
     let (name, value) = match (origin, site) {
         (Some(origin), _) => ("Origin", origin),
         (None, site) => ("Sec-Fetch-Site", site?),
@@ -90,7 +94,7 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        guard.objection(&request.body(()).unwrap().into_parts().0)
+        guard.objection(&request.body(()).unwrap().into_parts().0, |_| false)
     }
 
     fn at(address: &str, bound: &str) -> Guard {
@@ -143,5 +147,24 @@ mod tests {
         ] {
             assert_eq!(asked(header), None, "{header:?}");
         }
+    }
+
+    #[test]
+    fn pages_that_something_is_for_may_ask_for_it() {
+        let guard = at("127.0.0.1:5665", "127.0.0.1:5665");
+        let asked = |headers: &[(&str, &str)]| {
+            let mut request = Request::builder().uri("/events").header("host", "127.0.0.1:5665");
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let head = request.body(()).unwrap().into_parts().0;
+            guard.objection(&head, |origin| origin == "https://viewer.example")
+        };
+        let viewer = ("origin", "https://viewer.example");
+        assert_eq!(asked(&[viewer]), None);
+        assert_eq!(asked(&[viewer, ("sec-fetch-site", "cross-site")]), None);
+        assert!(asked(&[viewer, ("origin", "https://evil.example")]).is_some());
+        assert!(asked(&[("sec-fetch-site", "cross-site")]).is_some(), "it does not say which page it is");
+        assert!(asked(&[viewer, ("host", "evil.example")]).is_some());
     }
 }

@@ -177,7 +177,8 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<ReplyBody>, Infallible> {
     let (head, body) = request.into_parts();
-    if let Some(objection) = host.guard.objection(&head) {
+    let is_for_page = |origin: &str| host.site.is_for_page(head.uri.path(), origin);
+    if let Some(objection) = host.guard.objection(&head, is_for_page) {
         let refused = host.site.error(StatusCode::FORBIDDEN, "Forbidden", &objection);
         return Ok(refused.into_response(&connection));
     }
