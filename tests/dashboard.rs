@@ -100,6 +100,14 @@ fn the_report_has_all_of_the_run() {
     assert_eq!((parts[0] + parts[1], parts[1]), (iterations, 10.0));
     let table = &document["metrics"];
     assert_eq!(named(table, "name", "placed")["counter"]["count"], outcome.measured("placed", "count"));
+    // The table tells apart the values of every tag, whether a chart does or not.
+    let tagged = named(table, "name", "placed{release:42}");
+    assert_eq!(
+        (&tagged["kind"], tagged["counter"]["count"].as_f64()),
+        (&json!("value"), outcome.value("placed", "count"))
+    );
+    let threw = named(&document["errors"], "kind", "exception");
+    assert_eq!(threw["shares"], json!([["scenario", "quick", 1.0]]));
     let took = named(table, "name", "took");
     assert_eq!(
         (&took["custom"], &took["exact"], &took["contains"]),
@@ -239,6 +247,13 @@ fn next_event(stream: &mut impl BufRead) -> Value {
     }
 }
 
+/// The head of an answer, in small letters.
+fn first_lines(stream: &mut impl BufRead) -> String {
+    let mut head = String::new();
+    while stream.read_line(&mut head).expect("a line") > 2 {}
+    head.to_ascii_lowercase()
+}
+
 const STEADY: &str = r#"
 import { sleep } from "k6"
 export const options = { vus: 2, duration: "4s" }
@@ -247,8 +262,22 @@ export default function () { sleep(0.1) }
 
 #[test]
 fn a_page_is_told_what_is_new_and_at_the_end_everything() {
-    // The last intervals are sent again each time, so a short run has nothing that is not new.
-    let watched = Watched::start(&STEADY.replace("4s", "8s"));
+    // The one iteration lasts until the page has got tails, however slow the machine is.
+    const PATIENT: &str = r#"
+import { Socket } from "k6/x/tcp"
+export const options = { scenarios: { s: { executor: "shared-iterations", vus: 1, iterations: 1, maxDuration: "55s" } } }
+export default async function () {
+  const socket = new Socket()
+  const closed = new Promise((resolve) => socket.on("close", resolve))
+  await socket.connect(PORT, "127.0.0.1")
+  await closed
+}
+"#;
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let watched = Watched::start(&PATIENT.replace("PORT", &port.to_string()));
+    let (peer, _) = listener.accept().expect("the script connects");
+    let mut peer = Some(peer);
     let mut live = watched.ask("GET", "/live", "");
     let first = next_event(&mut live);
     assert_eq!((&first["run"]["state"], &first["run"]["can_stop"]), (&json!("running"), &json!(true)));
@@ -259,10 +288,14 @@ fn a_page_is_told_what_is_new_and_at_the_end_everything() {
         if next["run"]["complete"] == true {
             break next;
         }
-        tails += u32::from(next["timeline"]["from"].as_u64().unwrap() > 0);
         assert_eq!(next["run"]["state"], "running");
+        // The last intervals are sent again each time, so a short run has nothing that is not new.
+        tails += u32::from(next["timeline"]["from"].as_u64().unwrap() > 0);
+        if tails == 2 {
+            drop(peer.take());
+        }
     };
-    assert!(tails > 0, "only whole documents came");
+    assert!(tails >= 2, "only whole documents came");
     assert_eq!((&last["timeline"]["from"], &last["run"]["state"]), (&json!(0), &json!("finished")));
     let all = sum(&series(&last, "iterations")["counter"]["sum"]);
     assert_eq!(named(&last["metrics"], "name", "iterations")["counter"]["count"], all);
@@ -273,6 +306,33 @@ fn a_page_is_told_what_is_new_and_at_the_end_everything() {
     let outcome = watched.running.finish();
     outcome.expect_code(0);
     assert_eq!(outcome.measured("iterations", "count"), all);
+}
+
+/// Each of them comes to the end of the run at another moment, and all are told the same.
+#[test]
+fn the_last_document_is_a_whole_one_whenever_it_is_made() {
+    let watched = Watched::start(&STEADY.replace("4s", "5s"));
+    let read = |delay: u64| {
+        std::thread::sleep(Duration::from_millis(delay));
+        let mut live = watched.ask("GET", "/live", "");
+        loop {
+            let next = next_event(&mut live);
+            if next["run"]["complete"] == true {
+                assert_eq!(next["timeline"]["from"], 0);
+                assert!(next["metrics"].as_array().unwrap().iter().any(|row| row["exact"] == true));
+                break named(&next["metrics"], "name", "iterations")["counter"]["count"].as_f64();
+            }
+        }
+    };
+    let counted: Vec<_> = std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..20).map(|n| scope.spawn(move || read(n * 50))).collect();
+        readers.into_iter().map(|reader| reader.join().expect("it is told")).collect()
+    });
+    let outcome = watched.running.finish();
+    assert!(
+        counted.iter().all(|count| *count == Some(outcome.measured("iterations", "count"))),
+        "{counted:?}"
+    );
 }
 
 #[test]
@@ -287,8 +347,34 @@ fn pages_of_others_are_refused() {
             assert!(answer.starts_with("HTTP/1.1 403 Forbidden"), "{path} {header} {answer}");
         }
     }
+    // Viewers of the events may be pages of this machine.
+    let viewer = "origin: http://localhost:3000\r\nsec-fetch-site: cross-site\r\n";
+    assert!(watched.answer("GET", "/data", viewer).starts_with("HTTP/1.1 403 Forbidden"));
+    let events = first_lines(&mut watched.ask("GET", "/events", viewer));
+    assert!(
+        events.starts_with("http/1.1 200 ok") && events.contains("access-control-allow-origin: *"),
+        "{events}"
+    );
     let own = watched.answer("GET", "/ui/", &format!("origin: http://{}\r\n", watched.address));
     assert!(own.starts_with("HTTP/1.1 200 OK"), "{own}");
+    watched.running.finish().expect_code(0);
+}
+
+#[test]
+fn pages_that_the_user_names_may_read_the_events() {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = free.local_addr().expect("an address").to_string();
+    drop(free);
+    let port = address.rsplit(':').next().expect("a port");
+    let out = format!("--out=web-dashboard=port={port}&origin=https://viewer.example");
+    let running = Program::script(BINARY, STEADY).arg(out).within(BOUND).start();
+    let watched = Watched { running, address };
+    for (origin, answer) in
+        [("https://viewer.example", "http/1.1 200"), ("https://evil.example", "http/1.1 403")]
+    {
+        let head = first_lines(&mut watched.ask("GET", "/events", &format!("origin: {origin}\r\n")));
+        assert!(head.starts_with(answer), "{origin}: {head}");
+    }
     watched.running.finish().expect_code(0);
 }
 

@@ -235,7 +235,7 @@
     return Object.entries(metric.tags || {}).some(([tag, value]) => `${tag}:${value}`.toLowerCase().includes(wanted));
   }
 
-  /** Rows of the table of one type: whole metrics in the order of the sort, each followed by its parts. */
+  /** Rows of the table of one type: whole metrics in the order of the sort, each followed by its parts. The values of tags that no chart tells apart are there when they are asked for. */
   function rows(model, type, view) {
     const ofType = model.metrics.filter((metric) => type.some((key) => metric[key]));
     const query = view.query || "";
@@ -259,7 +259,7 @@
     const tops = order(found.filter((metric) => !metric.parent || !found.some((other) => other.name === metric.parent)));
     return tops.flatMap((top) => {
       const parts = top.parent ? [] : order(found.filter((metric) => metric.parent === top.name));
-      const telling = query ? parts : parts.filter((part) => part.kind === "submetric" || sizeOf(part) !== sizeOf(top));
+      const telling = query ? parts : parts.filter((part) => part.kind !== "value" && (part.kind === "submetric" || sizeOf(part) !== sizeOf(top)));
       const shown = query || view.isUnfolded("parts:" + top.name) ? telling : foldParts(telling);
       const row = { metric: top, isPart: false, isLonely: Boolean(top.parent) };
       const more = telling.length - shown.length;

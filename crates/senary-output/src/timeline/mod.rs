@@ -5,11 +5,13 @@
 //! however long a run lasts; charts of a long run have no room for more points. Series beyond [`MAX_SERIES`] are left
 //! out and counted.
 //!
-//! `buckets` holds distributions, `cell` an interval, `track` a series; `document` and `totals` are what others read.
+//! `buckets` holds distributions, `cell` an interval, `track` a series, `parts` what each combination of tags comes to;
+//! `document` and `totals` are what others read.
 
 mod buckets;
 mod cell;
 mod document;
+mod parts;
 mod totals;
 mod track;
 
@@ -26,10 +28,12 @@ use serde::{Deserialize, Serialize};
 
 pub use cell::{Cell, Spread};
 pub use document::{Position, TimelinePart, number};
+pub use parts::SeriesSum;
 pub use totals::{curve_of_sink, curve_of_track, of_sink, of_track, put};
 pub use track::{Nature, Part, Track, TrackId};
 
 use crate::output::Output;
+use parts::{SeriesTotals, WrittenTotal};
 
 /// An hour of seconds.
 pub const MAX_INTERVALS: u32 = 3600;
@@ -57,12 +61,21 @@ pub struct TimelineConfig {
     pub by_scenario: bool,
 }
 
+/// Where the samples of a series are added up.
+#[derive(Clone, Debug, Default)]
+struct Route {
+    tracks: Box<[u32]>,
+    /// Its place among the totals of all series.
+    total: Option<u32>,
+}
+
 /// The series of a run over time.
 pub struct Timeline {
     config: TimelineConfig,
     tracks: Vec<Track>,
     by_id: FxHashMap<TrackId, u32>,
-    routes: SeriesMap<Box<[u32]>>,
+    series_totals: SeriesTotals,
+    routes: SeriesMap<Route>,
     /// When the first interval begins, and how long an interval is, in nanoseconds.
     base: Option<Timestamp>,
     start: Option<Box<dyn Fn() -> Option<Timestamp> + Send>>,
@@ -80,6 +93,7 @@ impl Timeline {
             config,
             tracks: Vec::new(),
             by_id: FxHashMap::default(),
+            series_totals: SeriesTotals::default(),
             routes: SeriesMap::default(),
             base: None,
             start: None,
@@ -103,8 +117,11 @@ impl Timeline {
             if !sample.value.is_nan() {
                 let interval = self.interval(sample.time);
                 let value = sample.value.clamp(f64::MIN, f64::MAX);
-                for &track in route {
+                for &track in &route.tracks {
                     self.tracks[track as usize].add(interval, value, sample.time);
+                }
+                if let Some(place) = route.total {
+                    self.series_totals.add(place, value, sample.time);
                 }
             }
         }
@@ -161,6 +178,7 @@ impl Timeline {
                 track.close(interval, cell);
             }
         }
+        self.series_totals.merge(&other.series_totals);
         self.intervals = self.intervals.max(other.intervals);
         while self.intervals > MAX_INTERVALS {
             self.fold();
@@ -171,7 +189,8 @@ impl Timeline {
     /// All of it, for a file.
     pub fn written(&self) -> Written {
         let tracks = self.tracks.iter().map(|track| (track.id.clone(), track.nature, track.cells(0)));
-        Written { step: self.step, intervals: self.intervals, tracks: tracks.collect() }
+        let (tracks, series_totals) = (tracks.collect(), self.series_totals.written());
+        Written { step: self.step, intervals: self.intervals, tracks, series_totals }
     }
 
     /// Seconds of an interval.
@@ -185,6 +204,20 @@ impl Timeline {
 
     pub fn tracks(&self) -> &[Track] {
         &self.tracks
+    }
+
+    /// What each combination of tags comes to.
+    pub fn series_sums(&self) -> impl Iterator<Item = SeriesSum<'_>> {
+        self.series_totals.sums()
+    }
+
+    /// The totals of the values of all tags, as tracks without intervals; those that have a track are left out.
+    pub fn by_value(&self) -> Vec<Track> {
+        let mut parts = self.series_totals.by_value();
+        let is_there =
+            |id: &TrackId| self.tracks.iter().any(|own| own.id.metric == id.metric && own.id.tags == id.tags);
+        parts.retain(|part| !is_there(&part.id));
+        parts
     }
 
     /// The track of a whole metric.
@@ -237,9 +270,9 @@ impl Timeline {
         self.intervals = self.intervals.div_ceil(2);
     }
 
-    /// The tracks that the samples of a series belong to.
-    fn route(&mut self, series: &Series) -> Box<[u32]> {
-        let Some(metric) = self.config.registry.metric(series.metric) else { return Box::default() };
+    /// Where the samples of a series belong to.
+    fn route(&mut self, series: &Series) -> Route {
+        let Some(metric) = self.config.registry.metric(series.metric) else { return Route::default() };
         let nature = Nature {
             kind: metric.kind,
             contains: metric.contains,
@@ -247,7 +280,8 @@ impl Timeline {
             own: builtin::is_own(metric.id),
         };
         let ids = self.ids(&metric, &series.tags);
-        ids.into_iter().filter_map(|id| self.track(id, nature)).collect()
+        let tracks = ids.into_iter().filter_map(|id| self.track(id, nature)).collect();
+        Route { tracks, total: self.series_totals.place(series, &metric.name, nature) }
     }
 
     fn ids(&self, metric: &Metric, tags: &TagSet) -> Vec<TrackId> {
@@ -322,6 +356,8 @@ pub struct Written {
     step: i64,
     intervals: u32,
     tracks: Vec<(TrackId, Nature, Vec<(u32, Cell)>)>,
+    #[serde(default)]
+    series_totals: Vec<WrittenTotal>,
 }
 
 impl Written {

@@ -249,3 +249,57 @@ fn numbers_have_six_digits() {
     }
     assert_eq!(number(f64::INFINITY), serde_json::Value::Null);
 }
+
+#[test]
+fn the_values_of_every_tag_add_up_to_the_whole_and_merge() {
+    let registry = Registry::new();
+    let line = || {
+        Timeline::new(TimelineConfig {
+            registry: registry.clone(),
+            watched: WatchList::default(),
+            by_scenario: false,
+        })
+    };
+    let recorded = |host: &str, values: &[f64]| {
+        let (mut timeline, mut recorder) = (line(), Recorder::new(ProducerId(0)));
+        for (at, value) in values.iter().enumerate() {
+            let name = format!("url {at}");
+            let tags = recorder.intern(&TagSet::new([("host", host), ("name", name.as_str())]));
+            let series = recorder.series(builtin::DATA_SENT, tags);
+            recorder.record(series, *value, Timestamp(at as i64));
+        }
+        timeline.add(&recorder.take_batch().unwrap());
+        timeline
+    };
+    let mut both = recorded("a", &[1.0, 2.0, 4.0]);
+    both.merge(&recorded("b", &[8.0; 30]).written()).unwrap();
+    let totals: Vec<_> = both.by_value().iter().map(|part| (part.id.text(), part.total())).collect();
+    let counter = |sum| Some(Cell::Counter { sum });
+    // There are too many names to tell apart.
+    assert_eq!(
+        totals,
+        [("data_sent{host=a}".to_owned(), counter(7.0)), ("data_sent{host=b}".to_owned(), counter(240.0))]
+    );
+    // All the same, each series is there.
+    assert_eq!(both.series_sums().count(), 33);
+}
+
+#[test]
+fn series_beyond_the_limit_cost_nothing_more() {
+    let (mut timeline, mut recorder) = (
+        Timeline::new(TimelineConfig {
+            registry: Registry::new(),
+            watched: WatchList::default(),
+            by_scenario: false,
+        }),
+        Recorder::new(ProducerId(0)),
+    );
+    for n in 0..5_000 {
+        let tags = recorder.intern(&TagSet::new([("name", n.to_string().as_str())]));
+        let series = recorder.series(builtin::DATA_SENT, tags);
+        recorder.record(series, 1.0, Timestamp(0));
+    }
+    timeline.add(&recorder.take_batch().unwrap());
+    assert_eq!(timeline.series_sums().count(), 512);
+    assert_eq!(timeline.whole("data_sent").unwrap().total(), Some(Cell::Counter { sum: 5_000.0 }));
+}

@@ -28,6 +28,8 @@ pub enum Part {
     Group,
     /// The value of a tag that is always of interest, such as the code of an error.
     Tag,
+    /// The value of any other tag: its total is in the table, and nothing of it over time.
+    Value,
 }
 
 impl TrackId {

@@ -76,7 +76,9 @@ pub fn events(events: &RunEvents) -> Value {
 pub fn metrics(timeline: &Timeline, results: Option<Results>, seconds: f64) -> Value {
     let mut exact = results.map(|results| results.metrics).unwrap_or_default();
     let mut metrics = Vec::new();
-    for track in timeline.tracks() {
+    // A table that changes each second has no use for hundreds of rows more.
+    let values = if exact.is_empty() { Vec::new() } else { timeline.by_value() };
+    for track in timeline.tracks().iter().chain(&values) {
         let mut row = description(track);
         let has_curve = track.nature.kind == MetricType::Trend
             && track.nature.contains == ValueType::Time
@@ -117,6 +119,7 @@ fn description(track: &Track) -> Map<String, Value> {
         Part::Scenario => Some("scenario"),
         Part::Group => Some("group"),
         Part::Tag => Some("tag"),
+        Part::Value => Some("value"),
     };
     let mut row = Map::new();
     for (key, value) in [

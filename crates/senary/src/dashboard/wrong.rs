@@ -1,8 +1,10 @@
 //! Parts of the document: what went wrong.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use senary_metrics::failures::Occurrences;
 use senary_metrics::{Failure, FailureKind, Failures, Timestamp};
-use senary_output::timeline::{Cell, Part, Timeline, Track};
+use senary_output::timeline::{Cell, SeriesSum, Timeline, Track};
 use serde_json::{Value, json};
 
 /// What did not work, the most telling first.
@@ -111,19 +113,66 @@ fn series_of(failure: &Failure, timeline: &Timeline) -> Option<String> {
     timeline.whole(metric_of(failure.kind)?).map(|track| track.id.text())
 }
 
-/// Which scenarios iterations that failed, or never began, fell to; of failures on sockets that is not known.
+/// Shares that are told of a failure.
+const SHARES: usize = 3;
+/// Tags that say what the failure is, and not where it happened.
+const TAGS_OF_FAILURES: [&str; 6] = ["error_code", "method", "error", "status", "expected_response", "ip"];
+/// Tags that tell more than others, in this order.
+const TELLING_TAGS: [&str; 3] = ["scenario", "group", "name"];
+
+/// Which values of tags most of a failure fell to: `[tag, value, share]`. Tags that all of the run has alike say nothing.
 fn shares(failure: &Failure, timeline: &Timeline) -> Vec<Value> {
-    let Some(metric) = metric_of(failure.kind) else { return Vec::new() };
-    let is_part = |track: &&Track| track.id.metric == metric && track.id.part == Part::Scenario;
-    let parts = timeline.tracks().iter().filter(is_part);
-    let counted: Vec<_> = parts
-        .filter_map(|track| match track.total()? {
-            Cell::Counter { sum } => Some((&track.id.tags[0], sum)),
-            _ => None,
-        })
-        .collect();
-    let all: f64 = counted.iter().map(|(_, sum)| sum).sum();
-    counted.iter().filter(|_| all > 0.0).map(|((key, value), sum)| json!([key, value, sum / all])).collect()
+    let mut sums: BTreeMap<&str, BTreeMap<&str, f64>> = BTreeMap::new();
+    let mut anywhere: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let all: Vec<_> = timeline.series_sums().collect();
+    let mut total = 0.0;
+    for series in &all {
+        for (key, value) in series.tags {
+            anywhere.entry(key).or_default().insert(value);
+        }
+        let Some(count) = count_of(failure, series) else { continue };
+        total += count;
+        for (key, value) in series.tags.iter().filter(|(key, _)| !TAGS_OF_FAILURES.contains(&key.as_str())) {
+            *sums.entry(key).or_default().entry(value).or_default() += count;
+        }
+    }
+    let is_telling = |key: &str| anywhere.get(key).is_some_and(|values| values.len() > 1);
+    let mut tags: Vec<_> = sums.into_iter().filter(|(key, _)| is_telling(key) && total > 0.0).collect();
+    tags.sort_by_key(|(key, _)| TELLING_TAGS.iter().position(|tag| tag == key).unwrap_or(TELLING_TAGS.len()));
+    let mut told: Vec<(&str, &str, f64)> = Vec::new();
+    for (key, values) in tags {
+        for (value, count) in values {
+            let share = count / total;
+            // Another tag that goes with one that is told says nothing new.
+            let is_echo = told.iter().any(|(other, _, known)| *other != key && (known - share).abs() < 1e-9);
+            if !value.is_empty() && !is_echo {
+                told.push((key, value, share));
+            }
+        }
+    }
+    told.sort_by(|a, b| b.2.total_cmp(&a.2));
+    told.truncate(SHARES);
+    told.iter().map(|(key, value, share)| json!([key, value, share])).collect()
+}
+
+/// How much of a failure a time series counts, if it counts it at all.
+fn count_of(failure: &Failure, series: &SeriesSum<'_>) -> Option<f64> {
+    let is = |key: &str, value: &str| series.tags.get(key).is_some_and(|own| own == value);
+    let counts = match failure.kind {
+        FailureKind::Socket if series.metric == "http_reqs" => {
+            (is("error_code", &failure.code) || is("status", &failure.code)) && is("method", &failure.method)
+        }
+        FailureKind::Socket => {
+            series.metric.ends_with("_errors")
+                && is("error_code", &failure.code)
+                && (is("method", &failure.method) || !series.tags.contains_key("method"))
+        }
+        kind => metric_of(kind).is_some_and(|metric| metric == series.metric),
+    };
+    match series.cell {
+        Cell::Counter { sum } if counts => Some(sum),
+        _ => None,
+    }
 }
 
 fn put(row: &mut Value, of: &Occurrences, started: Option<Timestamp>) {
