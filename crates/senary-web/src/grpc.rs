@@ -134,10 +134,28 @@ fn reply(trailers: &HeaderMap, frame: &Bytes) -> Reply {
         None => "the server has sent no status".to_owned(),
     };
     let code = code.unwrap_or(UNKNOWN);
-    // Compression was not offered, so a compressed message cannot be read.
-    let is_readable = code == OK && frame.len() >= PREFIX && frame[0] == 0;
-    let message = if is_readable { frame.slice(PREFIX..) } else { Bytes::new() };
-    Reply { code, details, message }
+    let message = if code == OK { message_of(frame) } else { None };
+    Reply { code, details, message: message.unwrap_or_default() }
+}
+
+/// The first message of an answer, if all of it is there. Compression was not offered, so a compressed one cannot be read.
+fn message_of(frame: &Bytes) -> Option<Bytes> {
+    let (prefix, rest) = frame.split_first_chunk::<PREFIX>()?;
+    let [0, length @ ..] = prefix else { return None };
+    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+    (length <= rest.len()).then(|| frame.slice(PREFIX..PREFIX + length))
+}
+
+/// What comes of an answer, for the fuzzer.
+#[cfg(fuzzing)]
+pub fn fuzz_reply(status: &[u8], words: &[u8], frame: &[u8]) -> Reply {
+    let mut trailers = HeaderMap::new();
+    for (name, value) in [("grpc-status", status), ("grpc-message", words)] {
+        if let Ok(value) = HeaderValue::from_bytes(value) {
+            trailers.insert(HeaderName::from_static(name), value);
+        }
+    }
+    reply(&trailers, &Bytes::copy_from_slice(frame))
 }
 
 /// The text of an error with that of its causes: the outer one says little.
@@ -173,6 +191,10 @@ mod tests {
     fn trailers_say_what_came_of_a_call() {
         let ok = reply(&trailers(&[("grpc-status", "0")]), &Bytes::from_static(b"\0\0\0\0\x01x"));
         assert_eq!(ok, Reply { code: 0, details: String::new(), message: Bytes::from_static(b"x") });
+        for frame in [&b"\0\0\0\0\x02x"[..], b"\x01\0\0\0\x01x", b"\0\0\0\0", b""] {
+            let cut = reply(&trailers(&[("grpc-status", "0")]), &Bytes::from_static(frame));
+            assert_eq!((cut.code, cut.message.len()), (0, 0), "{frame:?} has no message that can be read");
+        }
         let refused =
             reply(&trailers(&[("grpc-status", "14"), ("grpc-message", "too%20busy")]), &Bytes::new());
         assert_eq!(refused.to_string(), "rpc error: code = Unavailable desc = too busy");

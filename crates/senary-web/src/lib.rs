@@ -26,6 +26,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 pub use self::grpc::Reply;
+#[cfg(fuzzing)]
+pub use self::grpc::fuzz_reply;
 pub use senary_net::http::Proxies;
 use senary_net::http::{Proxy, ProxyError};
 
