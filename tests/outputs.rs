@@ -252,3 +252,22 @@ fn a_variable_of_the_script_that_is_an_option_is_warned_of() {
         assert_eq!(run(&format!("{name}=1")).log_lines("only sets"), [""; 0], "{name}");
     }
 }
+
+#[test]
+fn instances_that_a_server_could_not_tell_apart_are_warned() {
+    let segment = ["--execution-segment=0:1/2", "--execution-segment-sequence=0,1/2,1"];
+    let script = "export default function () {}; export const options = { tags: { release: '42' } }";
+    let warnings = |arguments: &[&str]| {
+        let out = "experimental-prometheus-rw=http://127.0.0.1:1/api/v1/write";
+        let program = Program::script(BINARY, script).args(["--out", out]).args(arguments.iter().copied());
+        let outcome = program.within(Duration::from_secs(60)).run();
+        outcome
+            .log_lines("runs a segment of the test and sends its results to experimental-prometheus-rw")
+            .len()
+    };
+    let of = |more: &[&'static str]| [&segment[..], more].concat();
+    assert_eq!(warnings(&of(&[])), 1);
+    assert_eq!(warnings(&of(&["--tag", "instance_id=0"])), 0);
+    assert_eq!(warnings(&["--instance-index=0", "--instance-count=2"]), 0);
+    assert_eq!(warnings(&[]), 0);
+}

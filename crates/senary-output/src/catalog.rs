@@ -15,6 +15,8 @@ type Create = fn(Option<&str>, &OutputContext) -> Result<Box<dyn Output>, Create
 struct Entry {
     name: &'static str,
     aliases: &'static [Alias],
+    /// Whether its server takes what several processes send for one series, unless a tag tells them apart.
+    joins_instances: bool,
     /// What follows the `=`, as help shows it.
     argument: &'static str,
     about: &'static str,
@@ -34,6 +36,7 @@ const AVAILABLE: &[Entry] = &[
     Entry {
         name: "csv",
         aliases: &[],
+        joins_instances: false,
         argument: "FILE[.gz]",
         about: "one row per sample in a CSV file",
         settings: csv::settings,
@@ -42,6 +45,7 @@ const AVAILABLE: &[Entry] = &[
     Entry {
         name: "datadog",
         aliases: &[],
+        joins_instances: false,
         argument: "HOST:PORT[,KEY=VALUE,…]",
         about: "values with tags to an agent of Datadog, as datagrams",
         settings: statsd::datadog_settings,
@@ -50,6 +54,7 @@ const AVAILABLE: &[Entry] = &[
     Entry {
         name: "experimental-prometheus-rw",
         aliases: &[Alias { name: "prometheus-rw", warning: None }],
+        joins_instances: true,
         argument: "[URL,]KEY=VALUE,…",
         about: "totals of every series to a server of Prometheus, by remote write",
         settings: prometheus::settings,
@@ -58,6 +63,7 @@ const AVAILABLE: &[Entry] = &[
     Entry {
         name: "influxdb",
         aliases: &[Alias { name: "xk6-influxdb", warning: None }],
+        joins_instances: true,
         argument: "http://USER:PASSWORD@HOST:PORT/DATABASE?SETTING=VALUE",
         about: "one point per sample to InfluxDB, of version 1 or, with a token, of version 2",
         settings: influxdb::settings,
@@ -66,6 +72,7 @@ const AVAILABLE: &[Entry] = &[
     Entry {
         name: "json",
         aliases: &[],
+        joins_instances: false,
         argument: "FILE[.gz]",
         about: "one JSON object per sample and line, in a file or on standard output",
         settings: Vec::new,
@@ -79,6 +86,7 @@ const AVAILABLE: &[Entry] = &[
                 "The output experimental-opentelemetry is called opentelemetry now; the old name will go away",
             ),
         }],
+        joins_instances: false,
         argument: "SETTING=VALUE,SETTING=VALUE",
         about: "totals of every time series to whatever takes OTLP, over gRPC or HTTP",
         settings: opentelemetry::settings,
@@ -87,6 +95,7 @@ const AVAILABLE: &[Entry] = &[
     Entry {
         name: "junit",
         aliases: &[],
+        joins_instances: false,
         argument: "FILE",
         about: "thresholds and checks as test cases in XML, written at the end",
         settings: junit::settings,
@@ -95,6 +104,7 @@ const AVAILABLE: &[Entry] = &[
     Entry {
         name: STATE,
         aliases: &[],
+        joins_instances: false,
         argument: "FILE",
         about: "what the run adds up to, for `senary merge`: written every ten seconds, and at the end",
         settings: state::settings,
@@ -103,6 +113,7 @@ const AVAILABLE: &[Entry] = &[
     Entry {
         name: "statsd",
         aliases: &[Alias { name: "output-statsd", warning: None }],
+        joins_instances: false,
         argument: "HOST:PORT[,KEY=VALUE,…]",
         about: "values to a server of StatsD, as datagrams",
         settings: statsd::statsd_settings,
@@ -111,6 +122,7 @@ const AVAILABLE: &[Entry] = &[
     Entry {
         name: "web-dashboard",
         aliases: &[],
+        joins_instances: false,
         argument: "SETTING=VALUE&SETTING=VALUE",
         about: "the run in a browser while it goes on",
         settings: dashboard_settings,
@@ -123,7 +135,7 @@ pub const STATE: &str = "state";
 
 /// The binary makes the dashboard, because it takes samples in another way. Only its name and its settings are in this
 /// table.
-const DASHBOARD_SETTINGS: [(&str, &[&str], &str, &str); 7] = [
+const DASHBOARD_SETTINGS: [(&str, &[&str], &str, &str); 8] = [
     ("host", &["K6_WEB_DASHBOARD_HOST"], "127.0.0.1", "the address to listen on"),
     ("port", &["K6_WEB_DASHBOARD_PORT"], "5665", "the port; 0 for any, -1 for no server"),
     ("period", &["K6_WEB_DASHBOARD_PERIOD"], "", "how often events are told [1s, or 10s for long tests]"),
@@ -136,6 +148,7 @@ const DASHBOARD_SETTINGS: [(&str, &[&str], &str, &str); 7] = [
     ),
     ("record", &["K6_WEB_DASHBOARD_RECORD"], "", "the file that the events are written to"),
     ("open", &["K6_WEB_DASHBOARD_OPEN"], "false", "whether a browser is opened"),
+    ("origin", &["K6_WEB_DASHBOARD_ORIGIN"], "", "origins of web pages elsewhere that may read the events"),
 ];
 
 fn dashboard_settings() -> Vec<SettingHelp> {
@@ -210,6 +223,12 @@ impl OutputSpec {
     /// What follows the `=`.
     pub fn argument(&self) -> Option<&str> {
         self.argument.as_deref()
+    }
+
+    /// Whether several processes with this output have to be told apart by a tag.
+    pub fn joins_instances(&self) -> bool {
+        let is_it = |entry: &&Entry| entry.names().any(|name| name == self.kind);
+        AVAILABLE.iter().find(is_it).is_some_and(|entry| entry.joins_instances)
     }
 
     /// Makes the output; files are created here.

@@ -67,7 +67,7 @@ async fn main_line(
     let echo = start_echo(args, &mut runtime)?;
     let Planned { test, plan, as_given } =
         script::planned(name, layers, &runtime, global, env, &shutdown).await?;
-    let (mut outputs, states) = open_outputs(&plan, &test, &as_given, env)?;
+    let (mut outputs, states) = open_outputs(args, &plan, &test, &as_given, env)?;
     outputs.extend(states.outputs());
     let prepared = Prepared::new(Wanted::new(args, &plan, env)?, &plan, test.bundle.registry())?;
 
@@ -120,11 +120,13 @@ fn start_echo(args: &RunArgs, runtime: &mut RuntimeSettings) -> Result<Option<Ec
 }
 
 fn open_outputs(
+    args: &RunArgs,
     plan: &TestPlan,
     test: &Loaded,
     as_given: &Options,
     env: &Environment,
 ) -> Result<(Vec<Box<dyn Output>>, States), CommandError> {
+    warn_if_instances_are_alike(args, plan, env);
     let collectors = Value::Object(plan.output_settings.clone());
     let variables = env.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let context = OutputContext {
@@ -139,6 +141,22 @@ fn open_outputs(
     let texts = plan.outputs.iter().filter(|text| !dashboard::is_meant_by(text) && !state::is_meant_by(text));
     let outputs = texts.map(open).collect::<Result<_, _>>().map_err(CommandError::Output)?;
     Ok((outputs, States::wanted(plan, test.kept(as_given), &context)?))
+}
+
+/// Several instances of a test send the same time series to a server, which then has no more than one of them, unless a tag
+/// tells them apart. A tag in the script or the configuration does not: it is the same for all of them.
+fn warn_if_instances_are_alike(args: &RunArgs, plan: &TestPlan, env: &Environment) {
+    let has_tags = !args.options.tag.is_empty() || env.get("K6_TAGS").is_some();
+    if plan.load.segment().segment().is_full() || plan.instance.is_some() || has_tags {
+        return;
+    }
+    let specs = plan.outputs.iter().filter_map(|text| OutputSpec::parse(text).ok());
+    if let Some(output) = specs.into_iter().find(OutputSpec::joins_instances) {
+        log::warn!(
+            "This instance runs a segment of the test and sends its results to {}, where the same time series of other instances would take their place: give each instance a tag of its own, such as --tag instance_id=1, or use --instance-index and --instance-count",
+            output.kind()
+        );
+    }
 }
 
 /// The REST API, if an address was given. Only one that was given as a flag has to be had.
