@@ -299,6 +299,51 @@ fn the_table_of_metrics_sorts_and_filters() {
     assert_eq!(browser.text(names), found);
 }
 
+/// Names that would be scripts, had they got into the markup as they are.
+#[test]
+fn names_from_outside_never_become_scripts() {
+    const SCRIPT: &str = r#"
+import { check, group, sleep } from "k6"
+import { Counter, Trend } from "k6/metrics"
+import { Socket } from "k6/x/tcp"
+const evil = "</script><script>hit('script')</script><img src=x onerror=hit('image')><svg onload=hit('svg')>\"'`<!--"
+export const options = {
+  iterations: 3,
+  tags: { [evil.replace(/[^a-z]/g, "")]: evil, release: evil },
+  thresholds: { shared: ["count>1000"] },
+}
+const own = new Counter("shared"), took = new Trend("took", true)
+export default async function () {
+  sleep(0.8)
+  own.add(1, { name: evil, [evil]: evil })
+  took.add(5, { [evil]: evil })
+  group(evil, () => check(1, { [evil]: () => false }))
+  console.warn(evil)
+  try { await new Socket({ tags: { name: evil } }).connect(1, "127.0.0.1") } catch {}
+  throw new Error(evil)
+}
+"#;
+    let Some(mut browser) = Browser::start() else { return };
+    let program = Program::script(BINARY, SCRIPT).args(["--report", "report.html"]).within(BOUND);
+    let outcome = program.args(["--tag", "who=</script><img src=x onerror=hit('tag')>"]).run();
+    let kept = keep(&outcome.file("report.html"));
+    assert_eq!(kept.html.matches("onerror=hit").count(), 0, "a name is in the page as it is");
+    browser.open(&address(&kept.file));
+    browser.wait_for("globalThis.Senary && Senary.page && Senary.page.model");
+    browser.value("Senary.page.stack && Senary.page.stack.drawAll()");
+    // All that is folded, and the rows of all tags.
+    browser.value("document.querySelectorAll('[data-unfold]').forEach((button) => button.click())");
+    browser.value("const field = document.querySelector('[data-filter]'); field.value = 'hit'; field.dispatchEvent(new Event('input', { bubbles: true }))");
+    let rows = browser.text("document.querySelector('#metrics').textContent");
+    assert!(rows.contains("onerror=hit"), "the table has no row of these tags: {rows}");
+    let text = browser.value("document.body.textContent");
+    assert!(text.as_str().is_some_and(|text| text.contains("onerror=hit")), "the names are shown as text");
+    let foreign = browser.value("document.querySelectorAll('img, svg[onload], [onerror]').length");
+    assert_eq!(foreign, json!(0));
+    assert!(browser.console.iter().all(|line| !line.contains("hit")), "{:?}", browser.console);
+    assert_eq!(browser.requests.len(), 1, "{:?}", browser.requests);
+}
+
 #[test]
 fn pointer_and_keys_move_one_cursor_through_all_charts() {
     let Some(mut browser) = Browser::start() else { return };
