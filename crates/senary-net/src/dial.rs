@@ -152,9 +152,24 @@ impl Dialer {
         progress: &DialProgress,
     ) -> Result<Stream, NetError> {
         let options = DialOptions { tls: Some(*security), ..DialOptions::default() };
-        self.handshake(stream, read_ahead, host, security, &options, progress)
+        self.handshake(stream.into_plain()?, read_ahead, host, security, &options, progress)
             .await
             .inspect_err(limits::advise)
+    }
+
+    /// Encrypts what goes through a tunnel; the connection that the proxy is spoken to over may be encrypted already.
+    pub(crate) async fn secure_tunnel(
+        &self,
+        stream: Stream,
+        read_ahead: &[u8],
+        host: &str,
+        security: &Security<'_>,
+        progress: &DialProgress,
+    ) -> Result<Stream, NetError> {
+        let options = DialOptions { tls: Some(*security), ..DialOptions::default() };
+        let secured =
+            self.handshake(stream.into_tunnel(), read_ahead, host, security, &options, progress).await;
+        secured.inspect_err(limits::advise)
     }
 
     async fn connect(
@@ -188,7 +203,10 @@ impl Dialer {
         }
         match &options.tls {
             None => Ok(stream),
-            Some(security) => Box::pin(self.handshake(stream, &[], host, security, options, progress)).await,
+            Some(security) => {
+                let plain = stream.into_plain()?;
+                Box::pin(self.handshake(plain, &[], host, security, options, progress)).await
+            }
         }
     }
 
@@ -211,7 +229,7 @@ impl Dialer {
     /// Makes the TLS handshake with a host on an open connection.
     async fn handshake(
         &self,
-        stream: Stream,
+        (counted, remote): (Counted, Address),
         read_ahead: &[u8],
         host: &str,
         security: &Security<'_>,
@@ -219,9 +237,8 @@ impl Dialer {
         progress: &DialProgress,
     ) -> Result<Stream, NetError> {
         let host = security.servername.unwrap_or(host);
-        let config = self.tls.config_for(host, security, stream.remote())?;
+        let config = self.tls.config_for(host, security, &remote)?;
         let name = server_name(host)?;
-        let (counted, remote) = stream.into_plain()?;
         let handshake = TlsStream::connect(config, name, counted, read_ahead);
         progress.begin(Step::Handshake);
         let handshake = tokio::time::timeout(options.step_timeout(), handshake).await;

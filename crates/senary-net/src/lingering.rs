@@ -38,7 +38,7 @@ struct Lingering {
 }
 
 /// Closes a connection once its peer has received everything; at once if too many connections are lingering already.
-pub(crate) fn close(transport: Transport, tls: Option<Box<ClientConnection>>) {
+pub(crate) fn close(mut transport: Transport, tls: Option<Box<ClientConnection>>) {
     let Some(place) = Place::take() else { return };
     let Some(queue) = queue() else { return };
     if tls.is_none() && transport.shutdown_write().is_err() {
@@ -112,7 +112,7 @@ async fn serve(mut connections: UnboundedReceiver<Lingering>) {
 impl Lingering {
     async fn finish(self) -> io::Result<()> {
         let Self { transport, mut tls, _place } = self;
-        let transport = transport.attach()?;
+        let mut transport = transport.attach()?;
         let mut scrap = vec![0; 16 * 1024];
         let mut heard = 0;
         while heard < MAX_BYTES {
@@ -123,7 +123,7 @@ impl Lingering {
                 && ready.is_writable()
             {
                 while connection.wants_write() {
-                    match connection.write_tls(&mut TryWrite(&transport)) {
+                    match connection.write_tls(&mut TryWrite(&mut transport)) {
                         Ok(_) => {}
                         Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                         Err(error) => return Err(error),
@@ -146,7 +146,7 @@ impl Lingering {
 }
 
 /// Writes what the kernel takes now.
-struct TryWrite<'a>(&'a Transport);
+struct TryWrite<'a>(&'a mut Transport);
 
 impl Write for TryWrite<'_> {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {

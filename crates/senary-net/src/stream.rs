@@ -5,6 +5,7 @@
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::error::NetError;
 use crate::network::{Address, Ends, Network};
 use crate::tcp::TcpInfo;
 use crate::tls::{TlsInfo, TlsStream};
+use crate::transport::Transport;
 use crate::{lingering, tls};
 
 /// When a peer sends something, it has read the request: at least this many written bytes count as answered, or as many as it sends.
@@ -57,6 +59,16 @@ impl Stream {
                 text: "the connection is encrypted already".to_owned(),
             }),
         }
+    }
+
+    /// The connection as what carries another one, in order to encrypt that.
+    pub(crate) fn into_tunnel(self) -> (Counted, Address) {
+        let counted = match self.inner {
+            Inner::Plain(counted) => counted,
+            // The connection below counts what goes over the wire.
+            Inner::Tls(stream) => Counted::new(Transport::Tunnel(stream), Rc::default()),
+        };
+        (counted, self.remote)
     }
 
     /// Asks the kernel each time, because most connections never need it.

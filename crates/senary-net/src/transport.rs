@@ -18,6 +18,20 @@ use crate::network::{Address, Network};
 pub(crate) enum Transport {
     Tcp(TcpStream),
     Unix(UnixStream),
+    /// Another connection's TLS: behind a proxy that is spoken to over TLS.
+    Tunnel(Box<dyn Tunnel>),
+}
+
+/// An encrypted connection that carries another one.
+pub(crate) trait Tunnel {
+    /// What carries this one.
+    fn transport(&self) -> &Transport;
+    fn transport_mut(&mut self) -> &mut Transport;
+    /// Reads, and first writes what was held back: the answer that is waited for may depend on it.
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>>;
+    /// Without a context, no task is woken when more can be written, and the error is `WouldBlock`.
+    fn write(&mut self, cx: Option<&mut Context<'_>>, data: &[IoSlice<'_>]) -> io::Result<usize>;
+    fn say_goodbye(&mut self);
 }
 
 impl Transport {
@@ -25,6 +39,7 @@ impl Transport {
         match self {
             Self::Tcp(_) => Network::Tcp,
             Self::Unix(_) => Network::Unix,
+            Self::Tunnel(tunnel) => tunnel.transport().network(),
         }
     }
 
@@ -32,6 +47,7 @@ impl Transport {
         match self {
             Self::Tcp(stream) => stream.local_addr().map(Address::Ip),
             Self::Unix(stream) => stream.local_addr().map(|address| name(&address.into())),
+            Self::Tunnel(tunnel) => tunnel.transport().local(),
         }
     }
 
@@ -40,6 +56,7 @@ impl Transport {
         match self {
             Self::Tcp(stream) => SockRef::from(stream),
             Self::Unix(stream) => SockRef::from(stream),
+            Self::Tunnel(tunnel) => tunnel.transport().socket(),
         }
     }
 
@@ -47,6 +64,7 @@ impl Transport {
         match self {
             Self::Tcp(stream) => stream.ready(interest).await,
             Self::Unix(stream) => stream.ready(interest).await,
+            Self::Tunnel(tunnel) => Box::pin(tunnel.transport().ready(interest)).await,
         }
     }
 
@@ -54,10 +72,15 @@ impl Transport {
         match self {
             Self::Tcp(stream) => stream.try_read(buffer),
             Self::Unix(stream) => stream.try_read(buffer),
+            // Only connections that linger are read like this.
+            Self::Tunnel(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
-    pub(crate) fn try_write(&self, data: &[u8]) -> io::Result<usize> {
+    pub(crate) fn try_write(&mut self, data: &[u8]) -> io::Result<usize> {
+        if let Self::Tunnel(tunnel) = self {
+            return tunnel.write(None, &[IoSlice::new(data)]);
+        }
         self.try_io(Interest::WRITABLE, |socket| send(socket, data))
     }
 
@@ -70,13 +93,16 @@ impl Transport {
         match self {
             Self::Tcp(stream) => stream.try_io(interest, || call(stream.as_fd())),
             Self::Unix(stream) => stream.try_io(interest, || call(stream.as_fd())),
+            // Its bytes do not come from a socket.
+            Self::Tunnel(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
-    pub(crate) fn try_write_vectored(&self, data: &[IoSlice<'_>]) -> io::Result<usize> {
+    pub(crate) fn try_write_vectored(&mut self, data: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.try_write_vectored(data),
             Self::Unix(stream) => stream.try_write_vectored(data),
+            Self::Tunnel(tunnel) => tunnel.write(None, data),
         }
     }
 
@@ -85,6 +111,7 @@ impl Transport {
             ready!(match self {
                 Self::Tcp(stream) => stream.poll_read_ready(cx),
                 Self::Unix(stream) => stream.poll_read_ready(cx),
+                Self::Tunnel(tunnel) => return tunnel.poll_read(cx, buf),
             })?;
             let room = buf.initialize_unfilled();
             let size = room.len();
@@ -101,6 +128,7 @@ impl Transport {
             ready!(match self {
                 Self::Tcp(stream) => stream.poll_write_ready(cx),
                 Self::Unix(stream) => stream.poll_write_ready(cx),
+                Self::Tunnel(tunnel) => return poll_tunnel(&mut **tunnel, cx, &[IoSlice::new(data)]),
             })?;
             let moved = self.move_some(Interest::WRITABLE, data.len(), |socket| send(socket, data));
             if moved.is_ready() {
@@ -141,11 +169,16 @@ impl Transport {
         match self {
             Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, data),
             Self::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, data),
+            Self::Tunnel(tunnel) => poll_tunnel(&mut **tunnel, cx, data),
         }
     }
 
     /// Ends this side of the connection; the peer may go on.
-    pub(crate) fn shutdown_write(&self) -> io::Result<()> {
+    pub(crate) fn shutdown_write(&mut self) -> io::Result<()> {
+        if let Self::Tunnel(tunnel) = self {
+            tunnel.say_goodbye();
+            return tunnel.transport_mut().shutdown_write();
+        }
         match self.socket().shutdown(Shutdown::Write) {
             // Both sides have ended already; if that was no good end, a read tells.
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
@@ -158,7 +191,20 @@ impl Transport {
         Ok(match self {
             Self::Tcp(stream) => Detached::Tcp(stream.into_std()?),
             Self::Unix(stream) => Detached::Unix(stream.into_std()?),
+            // Its end is not waited for.
+            Self::Tunnel(_) => return Err(io::ErrorKind::Unsupported.into()),
         })
+    }
+}
+
+fn poll_tunnel(
+    tunnel: &mut dyn Tunnel,
+    cx: &mut Context<'_>,
+    data: &[IoSlice<'_>],
+) -> Poll<io::Result<usize>> {
+    match tunnel.write(Some(cx), data) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+        written => Poll::Ready(written),
     }
 }
 

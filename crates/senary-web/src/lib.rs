@@ -4,6 +4,7 @@
 //! proxies come from the environment ([`Proxies`]).
 
 mod grpc;
+mod tunnel;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -21,7 +22,7 @@ use rustls::pki_types::ServerName;
 use senary_net::Tls;
 pub use senary_net::{ClientCertificate, TlsOptions};
 use senary_words::io_text;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -29,16 +30,13 @@ pub use self::grpc::Reply;
 #[cfg(fuzzing)]
 pub use self::grpc::fuzz_reply;
 pub use senary_net::http::Proxies;
-use senary_net::http::{Proxy, ProxyError};
+use senary_net::http::{Proxy, ProxyError, ProxyKind};
 
 /// Redirects followed before giving up.
 const MAX_REDIRECTS: usize = 10;
 
 /// The limit for most responses: modules and secrets are smaller.
 const MAX_BODY: usize = 64 << 20;
-
-/// The limit for the answer of a proxy before it becomes a tunnel.
-const MAX_HEAD: usize = 16 << 10;
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("senary/", env!("CARGO_PKG_VERSION")));
 
@@ -178,7 +176,8 @@ impl Client {
         let server = Server::of(url)?;
         let proxy = self.0.proxies.to(server.is_secure, &server.host, server.port)?;
         let stream = self.connect(&server, proxy.as_ref()).await?;
-        let request = request(url, &server, proxy.filter(|_| !server.is_secure), content)?;
+        let request =
+            request(url, &server, proxy.filter(|proxy| !server.is_secure && proxy.forwards()), content)?;
         let failed = |e: hyper::Error| WebError::Http { host: server.host.clone(), reason: e.to_string() };
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
@@ -206,16 +205,28 @@ impl Client {
         proxy: Option<&Proxy>,
     ) -> Result<Box<dyn Transport>, WebError> {
         let Server { host, port, .. } = server;
-        let stream = match proxy {
-            Some(proxy) if server.is_secure => tunnel(proxy, host, *port).await?,
-            Some(proxy) => connect(&proxy.host, proxy.port).await?,
-            None => connect(host, *port).await?,
+        let stream: Box<dyn Transport> = match proxy {
+            Some(proxy) => {
+                let mut stream: Box<dyn Transport> = Box::new(connect(&proxy.host, proxy.port).await?);
+                if proxy.kind == ProxyKind::Https {
+                    stream = self.encrypt(stream, &proxy.host).await?;
+                }
+                if server.is_secure || !proxy.forwards() {
+                    tunnel::open(&mut stream, proxy, host, *port).await?;
+                }
+                stream
+            }
+            None => Box::new(connect(host, *port).await?),
         };
-        if !server.is_secure {
-            return Ok(Box::new(stream));
+        match server.is_secure {
+            false => Ok(stream),
+            true => self.encrypt(stream, host).await,
         }
-        let failed = |reason: String| WebError::Tls { host: host.clone(), reason };
-        let name = ServerName::try_from(host.clone()).map_err(|e| failed(e.to_string()))?;
+    }
+
+    async fn encrypt(&self, stream: Box<dyn Transport>, host: &str) -> Result<Box<dyn Transport>, WebError> {
+        let failed = |reason: String| WebError::Tls { host: host.to_owned(), reason };
+        let name = ServerName::try_from(host.to_owned()).map_err(|e| failed(e.to_string()))?;
         let connected = TlsConnector::from(self.tls(host).map_err(failed)?).connect(name, stream).await;
         Ok(Box::new(connected.map_err(|e| failed(senary_net::tls::handshake_text(&e, host)))?))
     }
@@ -282,7 +293,7 @@ fn request(
         None => url.path_and_query().map_or("/", |p| p.as_str()).parse().map_err(|_| unusable())?,
     };
     let headers = request.headers_mut();
-    if let Some(authorization) = proxy.and_then(|proxy| proxy.authorization) {
+    if let Some(authorization) = proxy.and_then(|proxy| proxy.authorization()) {
         headers.insert(PROXY_AUTHORIZATION, HeaderValue::from_str(&authorization).map_err(|_| unusable())?);
     }
     headers.insert(HOST, HeaderValue::from_str(server.authority).map_err(|_| unusable())?);
@@ -311,41 +322,6 @@ fn follow(from: &Uri, location: &str) -> Option<Uri> {
 async fn connect(host: &str, port: u16) -> Result<TcpStream, WebError> {
     let connected = TcpStream::connect((host, port)).await;
     connected.map_err(|e| WebError::Connect { host: format!("{host}:{port}"), reason: io_text(&e) })
-}
-
-/// A connection to the server through a proxy that passes on what it does not understand.
-async fn tunnel(proxy: &Proxy, host: &str, port: u16) -> Result<TcpStream, WebError> {
-    let mut stream = connect(&proxy.host, proxy.port).await?;
-    let failed = |reason: String| WebError::Tunnel {
-        proxy: format!("{}:{}", proxy.host, proxy.port),
-        host: format!("{host}:{port}"),
-        reason,
-    };
-    let server = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-    let mut head = format!("CONNECT {server} HTTP/1.1\r\nHost: {server}\r\n").into_bytes();
-    if let Some(authorization) = &proxy.authorization {
-        head.extend_from_slice(b"Proxy-Authorization: ");
-        head.extend_from_slice(authorization.as_bytes());
-        head.extend_from_slice(b"\r\n");
-    }
-    head.extend_from_slice(b"\r\n");
-    stream.write_all(&head).await.map_err(|e| failed(io_text(&e)))?;
-    // Byte by byte: what follows the empty line is the server's.
-    let mut answer = Vec::new();
-    while !answer.ends_with(b"\r\n\r\n") {
-        if answer.len() == MAX_HEAD {
-            return Err(failed("its answer has no end".to_owned()));
-        }
-        answer.push(stream.read_u8().await.map_err(|e| failed(io_text(&e)))?);
-    }
-    let first = String::from_utf8_lossy(&answer);
-    let first = first.lines().next().unwrap_or_default();
-    match first.split(' ').nth(1) {
-        Some(status) if first.starts_with("HTTP/1.") && status.len() == 3 && status.starts_with('2') => {
-            Ok(stream)
-        }
-        _ => Err(failed(format!("it answered {first:?}"))),
-    }
 }
 
 trait Transport: AsyncRead + AsyncWrite + Unpin + Send {}

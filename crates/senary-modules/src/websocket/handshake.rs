@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use senary_js::vu::core::VuCore;
+use senary_net::http::{TunnelError, dial_through};
 use senary_net::{DialOptions, DialProgress, NetError, Security, Stream, Target};
 use senary_wire::websocket::{Agreement, Body, HandshakeError, MAX_HEAD, OFFER, Request, Response};
 
@@ -84,6 +84,15 @@ impl From<NetError> for Failed {
     }
 }
 
+impl From<TunnelError> for Failed {
+    fn from(error: TunnelError) -> Self {
+        match error {
+            TunnelError::Net(error) => error.into(),
+            other => Self::new("ERR_PROXY", other.to_string()),
+        }
+    }
+}
+
 /// Opens a session.
 pub(super) async fn open(session: &Session, attempt: &SessionRequest) -> Result<Connected, Failed> {
     let address = match &attempt.address {
@@ -102,19 +111,16 @@ async fn dial_and_ask(
     attempt: &SessionRequest,
     address: &Address,
 ) -> Result<Connected, Failed> {
-    let vu = &session.vu;
     let progress = DialProgress::default();
-    let options = dial_options(vu, address);
-    let target = Target::Host { host: &address.host, port: address.port };
-    let dialled = vu.settings.dialer.clone().dial(target, &options, session.wire(), &progress).await;
+    let dialled = dial(session, address, &progress).await;
     session.books.connected_to(progress.ip());
-    let mut stream = dialled?;
+    let (mut stream, read_ahead) = dialled?;
     let mut key = [0; 16];
     aws_lc_rs::rand::fill(&mut key).map_err(|_| Failed::new("EIO", "no random numbers can be had"))?;
     let key = STANDARD.encode(key);
     let request = request(attempt, address, &key);
     write(&mut stream, request.as_bytes()).await?;
-    let (response, rest) = answer(&mut stream).await?;
+    let (response, rest) = answer(&mut stream, read_ahead).await?;
     let answer = |body: String| Answer {
         status: response.status,
         headers: response.headers.clone(),
@@ -133,10 +139,32 @@ async fn dial_and_ask(
     }
 }
 
-fn dial_options<'a>(vu: &VuCore, address: &Address) -> DialOptions<'a> {
+/// A connection to the server, through a proxy if the environment says so, and what has come over it already.
+async fn dial(
+    session: &Session,
+    address: &Address,
+    progress: &DialProgress,
+) -> Result<(Stream, Vec<u8>), Failed> {
+    let Address { is_secure, host, port, .. } = address;
+    let settings = &session.vu.settings;
     let local_ip: Option<IpAddr> =
-        vu.settings.local_ips.as_ref().and_then(|ips| ips.of_vu(vu.id.in_instance));
-    DialOptions { tls: address.is_secure.then(Security::default), local_ip, ..DialOptions::default() }
+        settings.local_ips.as_ref().and_then(|ips| ips.of_vu(session.vu.id.in_instance));
+    let (dialer, tls) = (settings.dialer.clone(), is_secure.then(Security::default));
+    // A port that does not exist is told by the dial.
+    let proxy = settings.http.proxies.to(*is_secure, host, u16::try_from(*port).unwrap_or_default());
+    match proxy.map_err(|error| Failed::new("ERR_PROXY", error.to_string()))? {
+        None => {
+            let options = DialOptions { tls, local_ip, ..DialOptions::default() };
+            let dialled =
+                dialer.dial(Target::Host { host, port: *port }, &options, session.wire(), progress).await;
+            Ok((dialled?, Vec::new()))
+        }
+        Some(proxy) => {
+            let to = (host.as_str(), *port);
+            let dialled = dial_through(&dialer, &proxy, to, tls.as_ref(), local_ip, session.wire(), progress);
+            Ok(dialled.await?)
+        }
+    }
 }
 
 fn request(attempt: &SessionRequest, address: &Address, key: &str) -> String {
@@ -169,8 +197,7 @@ async fn write(stream: &mut Stream, mut bytes: &[u8]) -> Result<(), NetError> {
 }
 
 /// The head of the answer, and the bytes that came after it.
-async fn answer(stream: &mut Stream) -> Result<(Response, Vec<u8>), Failed> {
-    let mut received = Vec::new();
+async fn answer(stream: &mut Stream, mut received: Vec<u8>) -> Result<(Response, Vec<u8>), Failed> {
     loop {
         let begin = received.len();
         if !read(stream, &mut received).await? {

@@ -1,24 +1,18 @@
-//! Connects: directly, to a proxy that forwards requests, or through a tunnel that a proxy makes.
+//! How a server is reached: directly, by a proxy that forwards requests, or through a tunnel that a proxy makes.
 
-use std::future::poll_fn;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::LazyLock;
 
 use super::error::HttpError;
-use super::exchange::Head;
-use super::http1;
 use super::pool::Way;
-use super::proxy::{Proxies, Proxy};
+use super::proxy::{Proxies, Proxy, dial_proxy, dial_through};
 use super::request::HttpTarget;
 use crate::counted::WireBytes;
 use crate::dial::{DialProgress, Dialer, Target};
 use crate::dial_options::DialOptions;
 use crate::stream::Stream;
 use crate::tls::{Security, TlsOverrides};
-
-/// In bytes: the longest answer of a proxy that makes a tunnel.
-const MAX_ANSWER: usize = 16 * 1024;
 
 /// What is offered to servers that may speak HTTP/2.
 static WITH_HTTP2: LazyLock<TlsOverrides> = LazyLock::new(|| TlsOverrides {
@@ -49,7 +43,7 @@ impl<'a> Path<'a> {
     pub(super) fn way(&self) -> Way<'_> {
         let HttpTarget { secure, host, port, .. } = self.target;
         match &self.proxy {
-            Some(proxy) if !secure => {
+            Some(proxy) if !secure && proxy.forwards() => {
                 Way { secure: false, proxied: true, host: &proxy.host, port: i64::from(proxy.port) }
             }
             _ => Way { secure: *secure, proxied: false, host, port: *port },
@@ -58,8 +52,8 @@ impl<'a> Path<'a> {
 
     /// If requests go to a proxy that forwards them: what it is told of who asks.
     pub(super) fn proxied(&self) -> Option<Option<Rc<str>>> {
-        let proxy = self.proxy.as_ref().filter(|_| !self.target.secure)?;
-        Some(proxy.authorization.as_deref().map(Rc::from))
+        let proxy = self.proxy.as_ref().filter(|proxy| !self.target.secure && proxy.forwards())?;
+        Some(proxy.authorization().map(Rc::from))
     }
 
     pub(super) async fn dial(
@@ -72,55 +66,22 @@ impl<'a> Path<'a> {
     ) -> Result<Stream, HttpError> {
         let overrides = if http2 { &WITH_HTTP2 } else { Security::default().overrides };
         let security = self.target.secure.then(|| Security { overrides, ..Security::default() });
-        let plain = DialOptions { local_ip, ..DialOptions::default() };
         let HttpTarget { host, port, .. } = self.target;
-        let Some(proxy) = &self.proxy else {
-            let options = DialOptions { tls: security, ..plain };
-            return Ok(dialer.dial(Target::Host { host, port: *port }, &options, wire, progress).await?);
-        };
-        let to_proxy = Target::Host { host: &proxy.host, port: i64::from(proxy.port) };
-        let mut stream = dialer.dial(to_proxy, &plain, wire, progress).await?;
-        let Some(security) = security else { return Ok(stream) };
-        let read_ahead = tunnel(&mut stream, proxy, self.target).await?;
-        Ok(dialer.secure(stream, &read_ahead, host, &security, progress).await?)
-    }
-}
-
-/// Has the proxy connect to the target; gives back what came behind its answer.
-async fn tunnel(stream: &mut Stream, proxy: &Proxy, target: &HttpTarget) -> Result<Vec<u8>, HttpError> {
-    let HttpTarget { host, port, .. } = target;
-    let server = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-    let mut head = format!("CONNECT {server} HTTP/1.1\r\nHost: {server}\r\n");
-    if let Some(authorization) = &proxy.authorization {
-        head.push_str(&format!("Proxy-Authorization: {authorization}\r\n"));
-    }
-    head.push_str("\r\n");
-    stream.write_all(head.as_bytes()).await?;
-    let (mut answer, mut searched) = (Vec::new(), 0);
-    let end = loop {
-        if let Some(end) = http1::end_of_head(&answer, searched) {
-            break end;
+        match &self.proxy {
+            None => {
+                let options = DialOptions { tls: security, local_ip, ..DialOptions::default() };
+                Ok(dialer.dial(Target::Host { host, port: *port }, &options, wire, progress).await?)
+            }
+            Some(proxy) if security.is_none() && proxy.forwards() => {
+                Ok(dial_proxy(dialer, proxy, local_ip, wire, progress).await?)
+            }
+            Some(proxy) => {
+                let to = (host.as_str(), *port);
+                let dialled = dial_through(dialer, proxy, to, security.as_ref(), local_ip, wire, progress);
+                // A server that speaks before it is asked has no answer to a request.
+                let (stream, _) = Box::pin(dialled).await?;
+                Ok(stream)
+            }
         }
-        if answer.len() > MAX_ANSWER {
-            return Err(HttpError::Tunnel(format!(
-                "the proxy answered CONNECT with more than {MAX_ANSWER} bytes"
-            )));
-        }
-        searched = answer.len();
-        let mut buffer = [0; 1024];
-        match poll_fn(|cx| stream.poll_read(cx, &mut buffer)).await? {
-            0 => return Err(HttpError::Ended { in_response: !answer.is_empty() }),
-            read => answer.extend_from_slice(&buffer[..read]),
-        }
-    };
-    let (_, Head { status, reason, .. }) = http1::parse_head(&answer[..end])?;
-    if status != 200 {
-        // The reference gives the words of the proxy alone.
-        return Err(HttpError::Tunnel(if reason.is_empty() {
-            status.to_string()
-        } else {
-            reason.into_owned()
-        }));
     }
-    Ok(answer.split_off(end))
 }

@@ -6,7 +6,7 @@ use std::io;
 use rustix::io::Errno;
 use senary_words::io_text;
 
-use super::proxy::ProxyError;
+use super::proxy::{ProxyError, TunnelError};
 use crate::error::NetError;
 
 /// A request that failed.
@@ -23,7 +23,7 @@ pub enum HttpError {
     Proxy(#[from] ProxyError),
     /// The proxy does not connect to the server.
     #[error("{0}")]
-    Tunnel(String),
+    Tunnel(TunnelError),
     /// The request cannot be written.
     #[error("{0}")]
     Request(String),
@@ -61,6 +61,15 @@ pub enum Origin {
     Stream { from_server: bool },
     /// This client has ended the connection, because of what came on it.
     Connection,
+}
+
+impl From<TunnelError> for HttpError {
+    fn from(error: TunnelError) -> Self {
+        match error {
+            TunnelError::Net(error) => Self::Net(error),
+            other => Self::Tunnel(other),
+        }
+    }
 }
 
 impl HttpError {

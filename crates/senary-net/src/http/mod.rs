@@ -25,5 +25,7 @@ pub use self::headers::Headers;
 #[cfg(fuzzing)]
 pub use self::http1::{Expected, ResponseReader};
 pub use self::options::HttpOptions;
-pub use self::proxy::{Proxies, Proxy, ProxyError};
+pub use self::proxy::{
+    Proxies, Proxy, ProxyError, ProxyKind, Socks, SocksError, Step, TunnelError, dial_through,
+};
 pub use self::request::{HttpRequest, HttpTarget, ResponseBody};

@@ -27,6 +27,7 @@ impl TcpInfo {
         match transport {
             Transport::Tcp(stream) => linux::info(stream),
             Transport::Unix(_) => None,
+            Transport::Tunnel(tunnel) => Self::of(tunnel.transport()),
         }
     }
 }

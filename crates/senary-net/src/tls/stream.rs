@@ -2,7 +2,7 @@
 //!
 //! Data that the peer sent before an error is read first: the error waits until all decrypted data has been read.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::io::{self, IoSlice, Read, Write};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -14,6 +14,7 @@ use tokio::io::ReadBuf;
 use super::info::TlsInfo;
 use super::record::Records;
 use crate::counted::Counted;
+use crate::transport::{Transport, Tunnel};
 
 /// The most that one system call takes from the kernel, in bytes.
 const MAX_RECEIVED: usize = 32 * 1024;
@@ -22,7 +23,7 @@ const MAX_IN_HANDSHAKE: usize = 4 * 1024;
 
 thread_local! {
     /// Received bytes on their way to rustls. One per worker, because rustls copies it at once.
-    static RECEIVED: RefCell<Vec<u8>> = RefCell::new(vec![0; MAX_RECEIVED]);
+    static RECEIVED: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 pub(crate) struct TlsStream {
@@ -94,20 +95,26 @@ impl TlsStream {
 
     /// Takes at most `limit` bytes from the kernel and decrypts them.
     fn poll_receive(&mut self, cx: &mut Context<'_>, limit: usize, data: &mut ReadBuf<'_>) -> Poll<()> {
-        RECEIVED.with_borrow_mut(|received| {
-            let limit = limit.clamp(1, received.len());
-            let mut received = ReadBuf::new(&mut received[..limit]);
-            match ready!(self.counted.poll_read(cx, &mut received)) {
-                Ok(()) if received.filled().is_empty() => self.end = Some(self.records.end()),
-                Ok(()) => {
-                    self.decrypt(received.filled(), data);
-                    // Key updates are answered, and errors are sent to the peer. If that fails, the next write fails again.
-                    let _ = self.send(Some(cx));
-                }
-                Err(error) => self.end = Some(Err(error)),
+        // Taken out meanwhile: the connection below may be one of TLS, too.
+        let mut received = RECEIVED.take();
+        received.resize(MAX_RECEIVED, 0);
+        let polled = self.receive(cx, &mut received[..limit.clamp(1, MAX_RECEIVED)], data);
+        RECEIVED.set(received);
+        polled
+    }
+
+    fn receive(&mut self, cx: &mut Context<'_>, buffer: &mut [u8], data: &mut ReadBuf<'_>) -> Poll<()> {
+        let mut received = ReadBuf::new(buffer);
+        match ready!(self.counted.poll_read(cx, &mut received)) {
+            Ok(()) if received.filled().is_empty() => self.end = Some(self.records.end()),
+            Ok(()) => {
+                self.decrypt(received.filled(), data);
+                // Key updates are answered, and errors are sent to the peer. If that fails, the next write fails again.
+                let _ = self.send(Some(cx));
             }
-            Poll::Ready(())
-        })
+            Err(error) => self.end = Some(Err(error)),
+        }
+        Poll::Ready(())
     }
 
     fn decrypt(&mut self, mut received: &[u8], data: &mut ReadBuf<'_>) {
@@ -215,6 +222,33 @@ impl TlsStream {
 
     pub(crate) fn into_parts(self) -> (Counted, ClientConnection) {
         (self.counted, self.session)
+    }
+}
+
+impl Tunnel for TlsStream {
+    fn transport(&self) -> &Transport {
+        &self.counted.transport
+    }
+
+    fn transport_mut(&mut self) -> &mut Transport {
+        &mut self.counted.transport
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        // A read meets the same error.
+        let _ = self.send(Some(cx));
+        self.poll_read(cx, buf)
+    }
+
+    fn write(&mut self, cx: Option<&mut Context<'_>>, data: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self.write_vectored(cx, data)? {
+            (0, false) => Err(io::ErrorKind::WouldBlock.into()),
+            (taken, _) => Ok(taken),
+        }
+    }
+
+    fn say_goodbye(&mut self) {
+        self.say_goodbye();
     }
 }
 

@@ -8,7 +8,6 @@ mod request;
 mod response;
 
 pub(super) use self::exchange::Http1;
-pub(super) use self::head::{end as end_of_head, parse as parse_head};
 pub(super) use self::request::{check, field_value};
 pub(super) use self::response::body_too_long;
 #[cfg(fuzzing)]

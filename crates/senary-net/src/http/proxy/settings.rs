@@ -2,6 +2,7 @@
 //!
 //! Names in capital letters come first. Requests to this machine never go through a proxy.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use base64::Engine;
@@ -13,7 +14,9 @@ use crate::options::Cidr;
 
 /// A setting that names no proxy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no proxy that can be used: write http://HOST:PORT into HTTPS_PROXY or HTTP_PROXY")]
+#[error(
+    "{0:?} is no proxy that can be used: write http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT into HTTPS_PROXY or HTTP_PROXY"
+)]
 pub struct ProxyError(pub String);
 
 /// The settings for proxies in the environment.
@@ -26,13 +29,24 @@ pub struct Proxies {
     covers_here: bool,
 }
 
-/// A proxy that is spoken to in plain HTTP.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A proxy, and how to speak to it.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Proxy {
+    pub kind: ProxyKind,
     pub host: String,
     pub port: u16,
-    /// What the proxy is told of who asks: the value of `Proxy-Authorization`.
-    pub authorization: Option<String>,
+    /// Who asks: a name and a password.
+    pub credentials: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+/// What a proxy speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyKind {
+    Http,
+    /// HTTP over TLS.
+    Https,
+    /// SOCKS5. The proxy looks names up, whether the URL says `socks5` or `socks5h`; as in Go.
+    Socks,
 }
 
 /// An entry of `NO_PROXY`: what it names, and the port if it is about one only.
@@ -92,23 +106,47 @@ impl Proxies {
     }
 }
 
+impl fmt::Debug for Proxy {
+    // Without the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {}:{}", self.kind, self.host, self.port)
+    }
+}
+
 impl Proxy {
+    /// The value of `Proxy-Authorization`.
+    pub fn authorization(&self) -> Option<String> {
+        let (user, password) = self.credentials.as_ref()?;
+        Some(format!("Basic {}", STANDARD.encode([&user[..], b":", password].concat())))
+    }
+
+    /// Whether requests to plain servers go to the proxy itself, which forwards them.
+    pub fn forwards(&self) -> bool {
+        self.kind != ProxyKind::Socks
+    }
+
     /// `http://user:password@host:port`; all but the host may be left out.
     fn parse(text: &str) -> Result<Self, ProxyError> {
         let bad = || ProxyError(text.to_owned());
         let url = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
         let url: Uri = url.parse().map_err(|_| bad())?;
-        if url.scheme_str() != Some("http") {
-            return Err(bad());
-        }
+        let scheme = url.scheme_str().map(str::to_ascii_lowercase);
+        let (kind, usual_port) = match scheme.as_deref() {
+            Some("http") => (ProxyKind::Http, 80),
+            Some("https") => (ProxyKind::Https, 443),
+            Some("socks5" | "socks5h") => (ProxyKind::Socks, 1080),
+            _ => return Err(bad()),
+        };
         let authority = url.authority().ok_or_else(bad)?;
-        let user = authority.as_str().rsplit_once('@').map(|(user, _)| percent::decoded(user));
-        let authorization = user.map(|user| format!("Basic {}", STANDARD.encode(user)));
+        let credentials = authority.as_str().rsplit_once('@').map(|(user, _)| {
+            let (user, password) = user.split_once(':').unwrap_or((user, ""));
+            (percent::decoded(user), percent::decoded(password))
+        });
         let host = authority.host().trim_matches(['[', ']']).to_owned();
         if host.is_empty() {
             return Err(bad());
         }
-        Ok(Self { host, port: authority.port_u16().unwrap_or(80), authorization })
+        Ok(Self { kind, host, port: authority.port_u16().unwrap_or(usual_port), credentials })
     }
 }
 
@@ -169,10 +207,25 @@ mod tests {
             proxies(&[("HTTPS_PROXY", "http://u:p%40s%23s@secure.test:3128/"), ("http_proxy", "plain.test")]);
         let secure = proxies.to(true, "host.test", 443).unwrap().unwrap();
         assert_eq!((secure.host.as_str(), secure.port), ("secure.test", 3128));
-        assert_eq!(secure.authorization.unwrap(), format!("Basic {}", STANDARD.encode("u:p@s#s")));
+        assert_eq!(secure.authorization().unwrap(), format!("Basic {}", STANDARD.encode("u:p@s#s")));
         let plain = proxies.to(false, "host.test", 80).unwrap().unwrap();
-        assert_eq!(plain, Proxy { host: "plain.test".into(), port: 80, authorization: None });
+        let expected =
+            Proxy { kind: ProxyKind::Http, host: "plain.test".into(), port: 80, credentials: None };
+        assert_eq!(plain, expected);
         assert_eq!(Proxies::default().to(true, "host.test", 443).unwrap(), None);
+    }
+
+    #[test]
+    fn each_kind_has_its_usual_port() {
+        for (url, kind, port) in [
+            ("p.test", ProxyKind::Http, 80),
+            ("https://p.test", ProxyKind::Https, 443),
+            ("socks5://p.test/", ProxyKind::Socks, 1080),
+            ("SOCKS5H://u@p.test:9", ProxyKind::Socks, 9),
+        ] {
+            let proxy = proxies(&[("HTTP_PROXY", url)]).to(false, "host.test", 80).unwrap().unwrap();
+            assert_eq!((proxy.kind, proxy.host.as_str(), proxy.port), (kind, "p.test", port), "{url}");
+        }
     }
 
     #[test]
@@ -207,7 +260,7 @@ mod tests {
 
     #[test]
     fn what_is_no_proxy_is_told() {
-        for bad in ["socks5://p.test", "http://", "http://a b"] {
+        for bad in ["socks4://p.test", "ftp://p.test", "http://", "http://a b", "socks5://"] {
             let error = proxies(&[("HTTPS_PROXY", bad)]).to(true, "host.test", 443).unwrap_err();
             assert_eq!(error, ProxyError(bad.to_owned()));
         }
