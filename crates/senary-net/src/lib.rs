@@ -35,5 +35,6 @@ pub use resolve::Resolver;
 pub use stream::Stream;
 pub use tcp::TcpInfo;
 pub use tls::{
-    ClientCertificate, PeerCertificate, Security, Sessions, Tls, TlsInfo, TlsOptions, TlsOverrides,
+    ClientCertificate, Ocsp, OcspStatus, PeerCertificate, Security, Sessions, Tls, TlsInfo, TlsOptions,
+    TlsOverrides,
 };

@@ -10,7 +10,6 @@ use senary_js::vu::core::VuCore;
 use senary_metrics::{Epoch, Metadata, MetricId, SeriesId, TagSet, builtin};
 use senary_net::http::HttpTimings;
 
-use super::constants::OCSP_UNKNOWN;
 use super::destination::Destination;
 use super::request::{Method, Request};
 
@@ -49,6 +48,8 @@ pub struct Entry<'a> {
     pub status: u16,
     pub proto: &'static str,
     pub tls_version: &'static str,
+    /// Empty without TLS, as is the version.
+    pub ocsp_status: &'static str,
     pub ip: Option<IpAddr>,
     pub error: &'a str,
     pub error_code: u16,
@@ -147,6 +148,7 @@ struct Known {
     status: u16,
     proto: &'static str,
     tls_version: &'static str,
+    ocsp_status: &'static str,
     ip: Option<IpAddr>,
     error_code: u16,
     expected: Option<bool>,
@@ -176,6 +178,7 @@ impl KnownSeries {
             status: entry.status,
             proto: entry.proto,
             tls_version: entry.tls_version,
+            ocsp_status: entry.ocsp_status,
             ip: entry.ip,
             error_code: entry.error_code,
             expected: entry.expected,
@@ -199,6 +202,7 @@ impl Known {
             && self.method == *entry.method
             && self.proto == entry.proto
             && self.tls_version == entry.tls_version
+            && self.ocsp_status == entry.ocsp_status
             && self.tags.is_same(&tags.tags)
     }
 }
@@ -226,7 +230,7 @@ fn own_tags<'a>(
         system.status.then_some(("status", status)),
         tag(system.proto, "proto", entry.proto),
         tag(system.tls_version, "tls_version", entry.tls_version),
-        tag(system.ocsp_status, "ocsp_status", if entry.tls_version.is_empty() { "" } else { OCSP_UNKNOWN }),
+        tag(system.ocsp_status, "ocsp_status", entry.ocsp_status),
         tag(system.ip, "ip", ip),
         tag(system.error, "error", entry.error),
         tag(system.error_code && entry.error_code != 0, "error_code", code),

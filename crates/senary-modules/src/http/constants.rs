@@ -1,6 +1,33 @@
 //! The constants of the module.
 
-pub const OCSP_UNKNOWN: &str = "unknown";
+use senary_net::{OcspStatus, TlsInfo};
+
+const OCSP_UNKNOWN: &str = "unknown";
+
+/// What the server says of its certificate.
+pub fn ocsp_status(tls: &TlsInfo) -> &'static str {
+    match tls.ocsp.map(|ocsp| ocsp.status) {
+        Some(OcspStatus::Good) => "good",
+        Some(OcspStatus::Revoked { .. }) => "revoked",
+        Some(OcspStatus::Unknown) | None => OCSP_UNKNOWN,
+    }
+}
+
+/// Why a certificate is revoked.
+pub fn ocsp_reason(reason: u8) -> &'static str {
+    match reason {
+        1 => "key_compromise",
+        2 => "ca_compromise",
+        3 => "affiliation_changed",
+        4 => "superseded",
+        5 => "cessation_of_operation",
+        6 => "certificate_hold",
+        8 => "remove_from_crl",
+        9 => "privilege_withdrawn",
+        10 => "aa_compromise",
+        _ => "unspecified",
+    }
+}
 
 /// Names and values.
 pub const ALL: [(&str, &str); 18] = [

@@ -22,6 +22,7 @@ use senary_net::http::{
 use super::auth;
 use super::books::{Entry, Tags, Unexpected};
 use super::compression;
+use super::constants;
 use super::cookie;
 use super::debug;
 use super::destination::Destination;
@@ -350,6 +351,7 @@ impl Flight {
             status,
             proto: exchange.proto.map_or("", |proto| proto.as_str()),
             tls_version: exchange.tls.as_ref().map_or("", |tls| tls.version),
+            ocsp_status: exchange.tls.as_deref().map_or("", constants::ocsp_status),
             ip: remote_of(exchange).map(|remote| remote.ip()),
             error,
             error_code: code,

@@ -12,7 +12,7 @@ use senary_js::lazy::{self, Lazy};
 use senary_js::memory::Charge;
 use senary_js::model::{Field, Model};
 use senary_js::{errors, native, native_class};
-use senary_net::TlsInfo;
+use senary_net::{OcspStatus, TlsInfo};
 use serde_json::Value as Json;
 
 use super::cookie::SetCookie;
@@ -82,7 +82,7 @@ static FIELDS: [(&str, Option<Lazy>); 16] = {
         ("timings", made(|this| of(this, |of| timings(this.ctx(), &of.answer)))),
         ("tls_version", made(|this| text(this, |of| of.tls(|tls| tls.version)))),
         ("tls_cipher_suite", made(|this| text(this, |of| of.tls(|tls| &tls.cipher)))),
-        ("ocsp", made(|this| of(this, |of| ocsp(this.ctx(), of.answer.tls.is_some())))),
+        ("ocsp", made(|this| of(this, |of| ocsp(this.ctx(), of.answer.tls.as_deref())))),
         ("error", made(|this| text(this, |of| of.answer.error.clone()))),
         ("error_code", None),
         ("request", made(|this| of(this, |of| request(this.ctx(), of)))),
@@ -257,13 +257,23 @@ fn timings<'js>(ctx: &Ctx<'js>, answer: &Answer) -> rquickjs::Result<Value<'js>>
     TIMINGS.object(ctx, milliseconds).map(Object::into_value)
 }
 
-fn ocsp<'js>(ctx: &Ctx<'js>, is_secure: bool) -> rquickjs::Result<Value<'js>> {
+fn ocsp<'js>(ctx: &Ctx<'js>, tls: Option<&TlsInfo>) -> rquickjs::Result<Value<'js>> {
+    let stapled = tls.and_then(|tls| tls.ocsp);
+    let (revoked_at, reason) = match stapled.map(|stapled| stapled.status) {
+        Some(OcspStatus::Revoked { at, reason }) => (at, constants::ocsp_reason(reason)),
+        _ => (0, ""),
+    };
     let ocsp = Object::new(ctx.clone())?;
-    for time in ["produced_at", "this_update", "next_update", "revoked_at"] {
-        ocsp.set(time, 0)?;
+    for (name, time) in [
+        ("produced_at", stapled.map_or(0, |stapled| stapled.produced_at)),
+        ("this_update", stapled.map_or(0, |stapled| stapled.this_update)),
+        ("next_update", stapled.and_then(|stapled| stapled.next_update).unwrap_or(0)),
+        ("revoked_at", revoked_at),
+    ] {
+        ocsp.set(name, time as f64)?;
     }
-    ocsp.set("revocation_reason", "")?;
-    ocsp.set("status", if is_secure { constants::OCSP_UNKNOWN } else { "" })?;
+    ocsp.set("revocation_reason", reason)?;
+    ocsp.set("status", tls.map_or("", constants::ocsp_status))?;
     Ok(ocsp.into_value())
 }
 

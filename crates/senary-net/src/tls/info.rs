@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use aws_lc_rs::digest::{SHA256, digest};
 use rustls::{ClientConnection, HandshakeKind, ProtocolVersion};
 
+use super::ocsp::Ocsp;
 use super::words::rfc3339;
 
 /// TLS of an open connection.
@@ -20,6 +21,8 @@ pub struct TlsInfo {
     pub resumed: bool,
     /// The server's certificate.
     pub peer: Option<PeerCertificate>,
+    /// What the server has stapled about it.
+    pub ocsp: Option<Ocsp>,
 }
 
 /// A certificate; what cannot be read of it is empty.
@@ -36,7 +39,7 @@ pub struct PeerCertificate {
 }
 
 impl TlsInfo {
-    pub(super) fn of(session: &ClientConnection) -> Self {
+    pub(super) fn of(session: &ClientConnection, stapled: Option<&[u8]>) -> Self {
         let suite = session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
         let alpn = session.alpn_protocol();
         Self {
@@ -48,6 +51,7 @@ impl TlsInfo {
             alpn: alpn.map(|protocol| String::from_utf8_lossy(protocol).into_owned()),
             resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
             peer: session.peer_certificates().and_then(|chain| Some(PeerCertificate::of(chain.first()?))),
+            ocsp: stapled.and_then(Ocsp::parse),
         }
     }
 }

@@ -7,6 +7,7 @@ mod client_certificate;
 mod info;
 mod key_exchange;
 mod key_log;
+mod ocsp;
 mod private_key;
 mod record;
 mod security;
@@ -25,6 +26,7 @@ use rustls::{CipherSuite, ClientConfig, SupportedCipherSuite};
 
 use self::client_certificate::{Identities, Identity};
 pub use self::info::{PeerCertificate, TlsInfo};
+pub use self::ocsp::{Ocsp, OcspStatus};
 use self::security::Variants;
 pub use self::security::{Security, Sessions, TlsOverrides};
 use self::server_certificate::Verification;

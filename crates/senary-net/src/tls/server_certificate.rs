@@ -23,6 +23,8 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::public_key::PublicKey;
 
+use super::ocsp;
+
 /// The shortest RSA keys, in bits, whose signatures the cryptographic library checks.
 const MIN_RSA: usize = 2048;
 
@@ -100,9 +102,10 @@ impl ServerCertVerifier for Verification {
         der: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         server: &ServerName<'_>,
-        ocsp: &[u8],
+        stapled: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        ocsp::note(stapled);
         let Trust::Roots { webpki, digests } = &self.trust else {
             return Ok(ServerCertVerified::assertion());
         };
@@ -120,7 +123,7 @@ impl ServerCertVerifier for Verification {
             }
         }
         match webpki {
-            Some(webpki) => webpki.verify_server_cert(der, intermediates, server, ocsp, now),
+            Some(webpki) => webpki.verify_server_cert(der, intermediates, server, stapled, now),
             None => Err(CertificateError::UnknownIssuer.into()),
         }
     }

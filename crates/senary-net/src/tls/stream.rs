@@ -12,6 +12,7 @@ use rustls::{ClientConfig, ClientConnection};
 use tokio::io::ReadBuf;
 
 use super::info::TlsInfo;
+use super::ocsp;
 use super::record::Records;
 use crate::counted::Counted;
 use crate::transport::{Transport, Tunnel};
@@ -30,6 +31,8 @@ pub(crate) struct TlsStream {
     counted: Counted,
     session: ClientConnection,
     records: Records,
+    /// What the server has stapled to the handshake.
+    stapled: Option<Box<[u8]>>,
     /// Why nothing more will come. `Ok`: the peer has closed its side.
     end: Option<io::Result<()>>,
 }
@@ -46,8 +49,9 @@ impl TlsStream {
             Ok(session) => session,
             Err(error) => return Err((io::Error::other(error), counted)),
         };
-        let mut stream = Self { counted, session, records: Records::default(), end: None };
+        let mut stream = Self { counted, session, records: Records::default(), stapled: None, end: None };
         stream.decrypt(read_ahead, &mut ReadBuf::new(&mut []));
+        stream.stapled = ocsp::take();
         match std::future::poll_fn(|cx| stream.poll_handshake(cx)).await {
             Ok(()) => Ok(stream),
             Err(error) => Err((error, stream.counted)),
@@ -69,7 +73,9 @@ impl TlsStream {
                 // A peer that has gone is noticed by a write before a read sees the alert that says why.
                 return Poll::Ready(Err(if is_tls(&error) { error } else { sent.err().unwrap_or(error) }));
             }
-            match (self.poll_receive(cx, MAX_IN_HANDSHAKE, &mut ReadBuf::new(&mut [])), sent) {
+            let received = self.poll_receive(cx, MAX_IN_HANDSHAKE, &mut ReadBuf::new(&mut []));
+            self.stapled = ocsp::take().or(self.stapled.take());
+            match (received, sent) {
                 (Poll::Ready(()), _) => {}
                 (Poll::Pending, Ok(_)) => return Poll::Pending,
                 (Poll::Pending, Err(error)) => return Poll::Ready(Err(error)),
@@ -201,7 +207,7 @@ impl TlsStream {
     }
 
     pub(crate) fn info(&self) -> TlsInfo {
-        TlsInfo::of(&self.session)
+        TlsInfo::of(&self.session, self.stapled.as_deref())
     }
 
     /// Tells the peer that nothing more will come, as far as the kernel takes that now.
