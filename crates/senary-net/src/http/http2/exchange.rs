@@ -30,6 +30,7 @@ const LEFT_OUT: [&str; 7] = [
     "Content-Length",
 ];
 
+const PROTOCOL_ERROR: u32 = 1;
 /// The code of a stream that the server has not looked at.
 const REFUSED_STREAM: u32 = 7;
 
@@ -45,6 +46,8 @@ pub struct Failed {
 #[derive(Default)]
 struct Incoming {
     head: Option<Head>,
+    /// In bytes, of the body.
+    received: u64,
     body: Vec<u8>,
 }
 
@@ -96,16 +99,41 @@ impl Http2 {
             exchange.proto = Some(Proto::Http2);
             exchange.response_head = keep_heads.then(|| response_text(head));
         }
+        let received = incoming.received;
         match (outcome, incoming.head) {
             (Ok(()), Some(head)) => Ok((head, incoming.body.into())),
             (Ok(()), None) => Err(failed(HttpError::Ended { in_response: false }, false)),
             (Err(Broken::Stream(error)), head) => {
                 let error = explain(&error, &self.fate, id, head.is_some());
+                let error = self.lie_about_length(head.as_ref(), received, &error, id).unwrap_or(error);
                 let unprocessed = head.is_none() && is_unprocessed(&error, id);
                 Err(Failed { error, head, unprocessed })
             }
             (Err(Broken::Response(error)), head) => Err(Failed { error, head, unprocessed: false }),
         }
+    }
+
+    /// The crate `h2` ends a stream whose body is not as long as its head says, as it does for any other violation.
+    fn lie_about_length(
+        &self,
+        head: Option<&Head>,
+        received: u64,
+        error: &HttpError,
+        id: u32,
+    ) -> Option<HttpError> {
+        let HttpError::Http2(error) = error else { return None };
+        if error.origin != (Origin::Stream { from_server: false }) || error.code != PROTOCOL_ERROR {
+            return None;
+        }
+        let announced: u64 = head?.headers.get("Content-Length")?.parse().ok()?;
+        // The last piece was not given to anybody.
+        let (stream, last) = self.fate.last_data.get();
+        let sent = received + if stream == id { u64::from(last) } else { 0 };
+        let text = "net/http: server replied with more than declared Content-Length; truncated";
+        Some(match sent > announced {
+            true => HttpError::Response(text.to_owned()),
+            false => HttpError::Ended { in_response: true },
+        })
     }
 }
 
@@ -150,6 +178,7 @@ async fn receive(
     while let Some(part) = body.data().await {
         let part = part.map_err(Broken::Stream)?;
         exchange.borrow_mut().received += part.len() as u64;
+        incoming.received += part.len() as u64;
         // It fails for a stream that has ended, which the next read tells.
         let _ = body.flow_control().release_capacity(part.len());
         if request.response_body == ResponseBody::Keep {

@@ -1,10 +1,11 @@
 //! Looks for GOAWAY among received frames. The crate `h2` does not tell of one whose reason is "no error", nor of the last stream that the
-//! server has processed.
+//! server has processed. Pieces of bodies are noted, too, for what it does not say of bodies that are too long.
 
 /// In bytes, of what a server adds to a GOAWAY.
 const MAX_DEBUG: usize = 1024;
 
-/// The type of a frame that is looked for.
+/// The types of frames that are looked for.
+const DATA: u8 = 0;
 const GOAWAY: u8 = 7;
 
 /// The announcement that a server will end the connection.
@@ -25,6 +26,8 @@ pub(super) struct Frames {
     left: usize,
     /// The content of a GOAWAY.
     content: Vec<u8>,
+    /// The stream and the size of the last piece of a body.
+    pub(super) last_data: (u32, u32),
 }
 
 impl Frames {
@@ -37,8 +40,12 @@ impl Frames {
                 self.header[self.filled..self.filled + taken].copy_from_slice(&data[..taken]);
                 self.filled += taken;
                 data = &data[taken..];
-                let [a, b, c, ..] = self.header;
-                self.left = u32::from_be_bytes([0, a, b, c]) as usize;
+                let [a, b, c, kind, _, stream @ ..] = self.header;
+                let size = u32::from_be_bytes([0, a, b, c]);
+                self.left = size as usize;
+                if kind == DATA && self.filled == self.header.len() {
+                    self.last_data = (u32::from_be_bytes(stream) & 0x7fff_ffff, size);
+                }
             } else {
                 let taken = data.len().min(self.left);
                 if self.is_goaway() {

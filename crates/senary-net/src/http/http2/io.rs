@@ -1,6 +1,6 @@
 //! A stream of this crate, as the crate `h2` wants it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -20,6 +20,8 @@ pub(super) struct Fate {
     /// The error that broke it.
     pub(super) broken: RefCell<Option<NetError>>,
     pub(super) goaway: RefCell<Option<GoAway>>,
+    /// The stream of the last piece of a body that has begun to come, and its size.
+    pub(super) last_data: Cell<(u32, u32)>,
 }
 
 pub(super) struct Io {
@@ -73,6 +75,7 @@ impl AsyncRead for Io {
                 if let Some(goaway) = self.frames.follow(&data[..read]) {
                     self.fate.goaway.replace(Some(goaway));
                 }
+                self.fate.last_data.set(self.frames.last_data);
                 let at_once = read.min(buf.remaining());
                 buf.put_slice(&data[..at_once]);
                 self.ahead = Bytes::copy_from_slice(&data[at_once..read]);
