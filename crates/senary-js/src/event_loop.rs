@@ -197,7 +197,11 @@ impl EventLoop {
 
     /// Whether something could run right now.
     pub fn has_work(&self) -> bool {
-        !self.queue.borrow().is_empty() || self.next_due().is_some_and(|due| due <= Instant::now())
+        !self.queue.borrow().is_empty() || self.has_due_timer()
+    }
+
+    pub fn has_due_timer(&self) -> bool {
+        self.next_due().is_some_and(|due| due <= Instant::now())
     }
 
     pub fn set_waker(&self, waker: &Waker) {

@@ -349,8 +349,13 @@ impl VuEngine {
             job(ctx).map_err(|e| ScriptFailure::from_error(ctx, e))?;
         }
         self.run_jobs(ctx)?;
+        let mut was_event = false;
         for _ in 0..EVENTS_PER_TURN {
-            if let Some(event) = self.core.events.pop() {
+            // A timer that is due does not wait until a flood of events is over, nor do events wait for timers that set others.
+            let is_timers_turn = was_event && self.core.events.has_due_timer() && !self.core.events.is_done();
+            let event = if is_timers_turn { None } else { self.core.events.pop() };
+            was_event = event.is_some();
+            if let Some(event) = event {
                 self.dispatch(ctx, event).map_err(|e| ScriptFailure::from_error(ctx, e))?;
             } else if self.core.events.is_done() {
                 self.core.events.clear_background();
