@@ -17,7 +17,16 @@
     ENETUNREACH: ["cannot be reached", "could not be reached"],
     ENOTFOUND: ["cannot be resolved", "could not be resolved"],
     ERR_SOCKET_CLOSED: ["closes connections", "closed connections"],
+    ERR_WS_CLOSED: ["closes connections", "closed connections"],
+    1050: ["does not answer", "did not answer"],
+    1101: ["cannot be resolved", "could not be resolved"],
+    1211: ["does not answer", "did not answer"],
+    1212: ["refuses connections", "refused connections"],
+    1220: ["resets connections", "reset connections"],
+    1201: ["closes connections early", "closed connections early"],
   };
+  /** Kinds of failures whose codes say what the target did. */
+  const BY_TARGET = new Set(["socket", "http", "websocket"]);
   const FAILURES = new Set(["socket", "exception", "rejection", "engine", "setup", "teardown", "output", "http", "websocket"]);
   const NEVER_DONE = new Set(["dropped", "interrupted", "never_settled", "vu", "stopped"]);
 
@@ -104,7 +113,7 @@
   /** Codes of failures as what the target did: "refused connections or did not answer". */
   function deeds(model) {
     const tense = model.isLive ? 0 : 1;
-    const errors = (model.doc.errors || []).filter((error) => error.kind === "socket");
+    const errors = (model.doc.errors || []).filter((error) => BY_TARGET.has(error.kind));
     const all = S.model.sum(errors.map((error) => error.count));
     const words = errors.filter((error) => error.count >= all * 0.05).map((error) => (DEEDS[error.code] || [])[tense]).filter(Boolean);
     return [...new Set(words)].slice(0, 3);
@@ -117,7 +126,7 @@
     const worst = model.worstSpan();
     const what = deeds(model);
     const target = model.run.target ? escape(model.run.target) : "the target";
-    const codes = (model.doc.errors || []).filter((error) => error.kind === "socket" && error.code).slice(0, 2).map((error) => code(error.code));
+    const codes = (model.doc.errors || []).filter((error) => BY_TARGET.has(error.kind) && error.code).slice(0, 2).map((error) => code(error.code));
     if (model.isLive) {
       const [span] = model.failing.slice(-1);
       if (!span) return "";

@@ -11,6 +11,11 @@ pub enum FailureKind {
     Setup,
     /// An operation on a socket failed.
     Socket,
+    /// A request of HTTP had no response, or none that was expected.
+    Http,
+    /// A session of WebSocket could not be opened, or broke.
+    #[serde(rename = "websocket")]
+    WebSocket,
     /// An iteration threw an exception.
     Exception,
     /// An iteration left a rejected promise that nobody handled.

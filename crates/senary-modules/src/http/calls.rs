@@ -150,7 +150,7 @@ pub fn finish<'js>(ctx: &Ctx<'js>, flight: &Rc<Flight>, answer: Answer) -> rquic
         let id = FailureId {
             code: &unexpected.code,
             method: &unexpected.method,
-            ..FailureId::new(FailureKind::Socket, "")
+            ..FailureId::new(FailureKind::Http, "")
         };
         flight
             .vu

@@ -102,7 +102,7 @@ impl SessionBooks {
 
     /// Counts a failure among the run's.
     pub fn failed(&self, code: &str, method: &str, text: &str) {
-        let id = FailureId { code, method, ..FailureId::new(FailureKind::Socket, "") };
+        let id = FailureId { code, method, ..FailureId::new(FailureKind::WebSocket, "") };
         self.vu.fail(&id, || Details::text(text));
     }
 }

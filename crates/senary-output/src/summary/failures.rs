@@ -114,7 +114,12 @@ fn headline(failure: &Failure) -> String {
         FailureKind::Setup => format!("setup() failed: {text}"),
         FailureKind::Teardown => format!("teardown() failed: {text}"),
         FailureKind::HandleSummary => format!("handleSummary() failed: {text}"),
-        FailureKind::Socket => format!("{method} failed {} with {code}: {text}", often(count)),
+        FailureKind::Socket | FailureKind::Http => {
+            format!("{method} failed {} with {code}: {text}", often(count))
+        }
+        FailureKind::WebSocket => {
+            format!("{method} of a WebSocket failed {} with {code}: {text}", often(count))
+        }
         FailureKind::Exception => format!("{}: {text}", iterations("threw")),
         FailureKind::Rejection => format!("{}: {text}", iterations("left a rejected promise")),
         FailureKind::Engine => format!("{}: {text}", iterations("could not go on")),
@@ -146,6 +151,8 @@ fn headline(failure: &Failure) -> String {
 fn noun(kind: FailureKind) -> &'static str {
     match kind {
         FailureKind::Socket => "failed socket operation",
+        FailureKind::Http => "failed request",
+        FailureKind::WebSocket => "failure of a WebSocket",
         FailureKind::Exception => "exception",
         FailureKind::Rejection => "rejection",
         FailureKind::Check => "failed check",
