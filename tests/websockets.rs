@@ -230,6 +230,8 @@ fn a_server_that_says_nothing_ends_with_the_scenario() {
             let outcome = Program::script(BINARY, &script).target(&server).run();
             outcome.expect_code(0).expect_value("ws_sessions", "count", 2.0);
             outcome.expect_value("iterations", "count", 0.0);
+            let doing = if status { "connected to" } else { "connecting to" };
+            outcome.expect_text(&format!("waiting for a socket, {doing} ws://127.0.0.1:{}/", server.port()));
             if status {
                 assert!(server.all_closed(Duration::from_secs(10)));
                 // The VUs leave, and say so.

@@ -1,11 +1,13 @@
 //! `ws.connect(url, params, function)`: the session from its begin to its end, and what is given back of it.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use rquickjs::function::Rest;
 use rquickjs::{Class, Coerced, Ctx, Error, Function, IntoJs, Object, Value};
 use senary_js::errors;
+use senary_js::live::Live;
 use senary_js::vu::core::{VuCore, vu_of};
 use senary_wire::websocket::code;
 
@@ -47,10 +49,47 @@ pub fn connect<'js>(ctx: Ctx<'js>, arguments: Rest<Value<'js>>) -> rquickjs::Res
         Err(_) => None,
     };
     let session = Session::new(vu.clone(), shown, &std::mem::take(&mut params.tags), false);
-    let talk = Talk { ctx: ctx.clone(), vu, session, conversation: Rc::default(), cookies };
+    let conversation = Rc::default();
+    let talk = Talk { ctx: ctx.clone(), vu, session, conversation, is_cut_off: Cell::new(false), cookies };
     let hears: Rc<dyn Hears> = talk.conversation.clone();
     talk.session.begin(params.attempt(&talk.vu, address), Rc::downgrade(&hears));
-    talk.to_its_end(&url, function)
+    let id = talk.vu.events.new_live_id();
+    talk.vu.events.hold(id, Rc::new(Held(talk.session.clone())));
+    let response = talk.to_its_end(&url, function);
+    // If it is cut off, it is left there to be told of.
+    if !talk.is_cut_off.get() {
+        talk.vu.events.release(id);
+    }
+    response
+}
+
+/// What is told of a session for which script waits.
+struct Held(Rc<Session>);
+
+impl Live for Held {
+    fn deliver(self: Rc<Self>, _: &Ctx<'_>) -> rquickjs::Result<()> {
+        Ok(())
+    }
+
+    fn discard(&self) {}
+
+    fn wake(&self) {}
+
+    fn describe(&self) -> String {
+        format!("a WebSocket is still {} {}", self.0.doing(), self.0.url)
+    }
+
+    fn traffic(&self) -> String {
+        format!("{} {}", self.0.doing(), self.0.url)
+    }
+
+    fn waits_for_peer(&self) -> bool {
+        self.0.waits_for_peer()
+    }
+
+    fn abandon(&self) {
+        self.0.abandon(code::GOING_AWAY, "");
+    }
 }
 
 /// Others than objects are no options, as in k6.
@@ -78,6 +117,8 @@ struct Talk<'js> {
     vu: Rc<VuCore>,
     session: Rc<Session>,
     conversation: Rc<Conversation>,
+    /// A wait has ended because the iteration has.
+    is_cut_off: Cell<bool>,
     /// Where those of the answer go.
     cookies: Option<Cookies>,
 }
@@ -97,7 +138,9 @@ impl<'js> Talk<'js> {
         let told = self.tell_all(&socket, function);
         let told = told.map_err(|error| self.failed(&socket.borrow(), error));
         socket.borrow().clear();
-        self.session.abandon(code::GOING_AWAY, "");
+        if !self.is_cut_off.get() {
+            self.session.abandon(code::GOING_AWAY, "");
+        }
         told?;
         self.response(url, &answer, "")
     }
@@ -175,7 +218,7 @@ impl<'js> Talk<'js> {
 
     fn wait(&self, due: Option<Instant>) -> rquickjs::Result<()> {
         let next = self.conversation.clone().next(self.session.clone(), due);
-        self.vu.block_on(&self.ctx, next).inspect_err(|_| self.session.abandon(code::GOING_AWAY, ""))
+        self.vu.block_on(&self.ctx, next).inspect_err(|_| self.is_cut_off.set(true))
     }
 
     /// Script has thrown: the session is closed, which its listeners hear of.
