@@ -341,10 +341,9 @@ impl Flight {
     }
 
     fn record(&self, leg: &Leg, status: u16, judged_by: u16, error: &str, code: u16, exchange: &Exchange) {
-        let expected = match leg.expects_challenge {
-            true => self.request.expected.as_ref().map(|_| judged_by == 401),
-            false => self.request.expected.as_ref().map(|statuses| statuses.has(judged_by)),
-        };
+        // A server of NTLM does not challenge a connection that is authenticated already.
+        let is_challenge = leg.expects_challenge && judged_by == 401;
+        let expected = self.request.expected.as_ref().map(|statuses| is_challenge || statuses.has(judged_by));
         let entry = Entry {
             method: &leg.method,
             url: &leg.url,
