@@ -75,6 +75,12 @@ fn ok(stream: &mut TcpStream) -> bool {
 
 /// Runs iterations of a script that says what came of its requests.
 fn run(port: u16, options: &str, body: &str) -> Outcome {
+    let outcome = program(port, options, body).within(Duration::from_secs(60)).run();
+    outcome.expect_code(0);
+    outcome
+}
+
+fn program(port: u16, options: &str, body: &str) -> Program {
     let script = format!(
         r#"
 import http from "k6/http"
@@ -85,10 +91,7 @@ export default function () {{
 {body}
 }}"#
     );
-    let program = Program::script(BINARY, &script).env("PORT", port).args(["--console-output", "log.txt"]);
-    let outcome = program.within(Duration::from_secs(60)).run();
-    outcome.expect_code(0);
-    outcome
+    Program::script(BINARY, &script).env("PORT", port).args(["--console-output", "log.txt"])
 }
 
 /// What came of one request for each bad answer; the server ends the connection after it.
@@ -134,23 +137,114 @@ fn a_body_that_is_not_as_announced_is_an_error() {
     assert!(told.contains(" 1701 "), "{told}");
 }
 
+/// Whatever never ends: a time limit or a limit of size ends it, and little memory is taken until then.
 #[test]
-fn heads_and_bodies_without_end_are_bounded() {
-    let endless = |first: &'static str, more: &'static str| {
-        serve(move |stream, _, _| {
+fn what_never_ends_is_bounded() {
+    const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (what, first, more, text) in [
+        (
+            "fields of a head",
+            "HTTP/1.1 200 OK\r\n",
+            "A: bbbbbbbb\r\n",
+            "net/http: server response headers exceeded 10485760 bytes; aborted",
+        ),
+        ("a line of a head", "HTTP/1.1 200 OK\r\nA: ", "bbbbbbbb", "1000 net/http: "),
+        ("early hints", "", "HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n", "0 10"),
+        ("a body", "HTTP/1.1 200 OK\r\n\r\n", "0123456789", "0 1050 request timeout"),
+        ("chunks", CHUNKED, "5\r\nabcde\r\n", "0 1050 request timeout"),
+        ("the size of a chunk", CHUNKED, "0", "0 1000 "),
+        (
+            "what is behind the size of a chunk",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5",
+            ";a=b",
+            "0 1000 ",
+        ),
+        ("a trailer", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", "A: b\r\n", "0 1000 "),
+    ] {
+        let (port, _) = serve(move |stream, _, _| {
             let block = more.repeat(1000);
             let _ = say(stream, first);
             while say(stream, &block) {}
             false
-        })
-        .0
-    };
-    let outcome = run(endless("HTTP/1.1 200 OK\r\n", "A: bbbbbbbb\r\n"), "", "tell(http.get(url))");
-    let told = outcome.file("log.txt");
-    assert!(told.contains("server response headers exceeded 10485760 bytes"), "{told}");
-    let port = endless("HTTP/1.1 200 OK\r\n\r\n", "0123456789");
-    let outcome = run(port, "discardResponseBodies: true", "tell(http.get(url, { timeout: 500 }))");
-    assert!(outcome.file("log.txt").contains(" 1050 request timeout"), "{}", outcome.file("log.txt"));
+        });
+        let (told, peak) =
+            told_with_peak(port, "discardResponseBodies: true", "http.get(url, { timeout: 1000 })");
+        assert!(told.contains(text), "{what}: {told}");
+        assert!(peak > 1000 && peak < 160_000, "{what}: {peak} KiB");
+    }
+}
+
+/// The announced length is believed as far as memory costs nothing.
+#[test]
+fn a_length_that_is_a_lie_takes_no_memory() {
+    for length in ["4000000000", "9223372036854775807", "99999999999999999999", "-1", "1e3", ""] {
+        let (port, _) = serve(move |stream, _, _| {
+            say_last(stream, &format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\nshort"))
+        });
+        let (told, peak) = told_with_peak(port, "", "http.get(url, { timeout: 5000 })");
+        assert!(told.contains("0 1000 "), "{length:?}: {told}");
+        assert!(peak > 1000 && peak < 160_000, "{length:?}: {peak} KiB");
+    }
+}
+
+#[test]
+fn broken_compression_is_an_error_of_its_own() {
+    let whole: [(&str, &[u8]); 4] = [
+        ("gzip", b"\x1f\x8b\x08\0\0\0\0\0\0\x03\xcbH\xcd\xc9\xc9\x07\0\x86\xa6\x106\x05\0\0\0"),
+        ("deflate", b"x\x9c\xcbH\xcd\xc9\xc9\x07\0\x06,\x02\x15"),
+        ("br", b"\x0b\x02\x80hello\x03"),
+        ("zstd", b"(\xb5/\xfd \x05)\0\0hello"),
+    ];
+    for (encoding, body) in whole {
+        for (what, sent) in [
+            ("whole", body.to_vec()),
+            ("cut", body[..body.len() - 3].to_vec()),
+            ("changed", [&body[..2], &[0xff; 4], &body[6..]].concat()),
+            ("none at all", b"oops".to_vec()),
+        ] {
+            // Brotli has no checksum: what was changed may be something else.
+            if (encoding, what) == ("br", "changed") {
+                continue;
+            }
+            let (port, _) = serve(move |stream, _, _| {
+                let length = sent.len();
+                say(
+                    stream,
+                    format!(
+                        "HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\nContent-Length: {length}\r\n\r\n"
+                    ),
+                );
+                say(stream, &sent)
+            });
+            let outcome =
+                run(port, "", "const r = http.get(url); console.log(r.status, r.error_code, r.body)");
+            let told = outcome.file("log.txt");
+            match what {
+                "whole" => assert_eq!(told, "200 0 hello\n", "{encoding}"),
+                _ => assert!(told.contains(" 1701 "), "{encoding} {what}: {told}"),
+            }
+            outcome.expect_value("http_reqs", "count", 1.0);
+        }
+    }
+}
+
+/// What came of one request, and the most memory that the program has had, in KiB.
+fn told_with_peak(port: u16, options: &str, call: &str) -> (String, u64) {
+    let running = program(port, options, &format!("tell({call})")).start();
+    let (begun, mut peak) = (std::time::Instant::now(), 0);
+    while let Some(kib) = running.peak_kib()
+        && begun.elapsed() < BOUND
+    {
+        peak = peak.max(kib);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let outcome = running.finish();
+    outcome.expect_code(0).expect_value("http_reqs", "count", 1.0).expect_value(
+        "http_req_failed",
+        "passes",
+        1.0,
+    );
+    (outcome.file("log.txt").trim().to_owned(), peak)
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! - [`Server`]: a TCP (or TLS) server with a [`Behaviour`]; it counts what it is sent, so that both ends' books can
 //!   be compared.
+//! - [`Site`]: a web site, [`Proxy`]: what stands between it and its clients.
 //! - [`FullBacklog`]: an address whose handshakes are never answered.
 //! - [`web_server`]: a web server that gives the answers a test has set.
 //! - [`Browser`]: chromium with one page, for what people see; a test is skipped where there is none.
@@ -15,8 +16,12 @@ mod books;
 mod browser;
 mod certificate;
 mod connection;
+mod guard;
+pub mod http2;
+mod nginx;
 mod program;
 mod protocol;
+mod proxy;
 #[cfg(target_os = "linux")]
 mod segments;
 mod server;
@@ -29,7 +34,10 @@ pub use behaviour::Behaviour;
 pub use browser::Browser;
 pub use certificate::Certificate;
 pub use connection::TlsEnd;
+pub use guard::{Account, DigestGuard, NtlmGuard};
+pub use nginx::Nginx;
 pub use program::{Outcome, Program, Running, Signal};
+pub use proxy::{Proxy, ProxyManner};
 #[cfg(target_os = "linux")]
 pub use segments::{acknowledge_late, data_segments};
 pub use server::Server;

@@ -354,6 +354,12 @@ impl Outcome {
         self.folder.path().join(name)
     }
 
+    /// The same for one that is not text.
+    pub fn bytes(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.folder.path().join(name))
+            .unwrap_or_else(|error| self.fail(&format!("{name}: {error}")))
+    }
+
     pub fn fail(&self, what: &str) -> ! {
         panic!("{what}\n--- stdout\n{}\n--- stderr\n{}", self.stdout, self.stderr);
     }

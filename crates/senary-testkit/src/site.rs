@@ -1,10 +1,14 @@
 //! A web site: it keeps connections open, answers each request as a test says, and remembers what it was asked.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use crate::certificate::Certificate;
 
 /// A client that says nothing for so long is left.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -78,7 +82,7 @@ impl Reply {
 }
 
 pub struct Site {
-    /// `http://127.0.0.1:…`, without a slash at the end.
+    /// `http://127.0.0.1:…` or `https://127.0.0.1:…`, without a slash at the end.
     pub url: String,
     asked: Arc<Mutex<Vec<Asked>>>,
     open: Arc<AtomicUsize>,
@@ -86,17 +90,35 @@ pub struct Site {
 
 impl Site {
     pub fn start(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
+        Self::listen(answer, None)
+    }
+
+    /// The same behind TLS, with a certificate of [`Certificate::authority_pem`].
+    pub fn start_tls(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
+        Self::listen(answer, Some(Certificate::Valid.server_config(false)))
+    }
+
+    fn listen(
+        answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
+        tls: Option<Arc<ServerConfig>>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", listener.local_addr().expect("an address"));
         let (asked, open) = (Arc::default(), Arc::new(AtomicUsize::new(0)));
         let site = Self { url, asked: Arc::clone(&asked), open: Arc::clone(&open) };
         let answer = Arc::new(answer);
         std::thread::spawn(move || {
             for (connection, stream) in listener.incoming().flatten().enumerate() {
                 let (asked, open, answer) = (Arc::clone(&asked), Arc::clone(&open), Arc::clone(&answer));
+                let tls = tls.clone();
                 open.fetch_add(1, Ordering::SeqCst);
                 std::thread::spawn(move || {
-                    serve(stream, connection, &asked, &*answer);
+                    let _ = stream.set_read_timeout(Some(PATIENCE));
+                    match tls.map(|tls| ServerConnection::new(tls).expect("a session of TLS")) {
+                        None => serve(stream, connection, &asked, &*answer),
+                        Some(tls) => serve(StreamOwned::new(tls, stream), connection, &asked, &*answer),
+                    }
                     open.fetch_sub(1, Ordering::SeqCst);
                 });
             }
@@ -115,15 +137,19 @@ impl Site {
     }
 }
 
-fn serve(stream: TcpStream, connection: usize, asked: &Mutex<Vec<Asked>>, answer: &dyn Fn(&Asked) -> Reply) {
-    let _ = stream.set_read_timeout(Some(PATIENCE));
-    let Ok(mut writer) = stream.try_clone() else { return };
+fn serve(
+    stream: impl Read + Write,
+    connection: usize,
+    asked: &Mutex<Vec<Asked>>,
+    answer: &dyn Fn(&Asked) -> Reply,
+) {
     let mut reader = BufReader::new(stream);
     while let Some(request) = read(&mut reader, connection) {
         asked.lock().expect("no test has panicked in there").push(request.clone());
         let reply = answer(&request);
         std::thread::sleep(reply.delay);
-        if writer.write_all(&reply.bytes).is_err() {
+        let writer = reader.get_mut();
+        if writer.write_all(&reply.bytes).and_then(|()| writer.flush()).is_err() {
             return;
         }
         match reply.then {
