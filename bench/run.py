@@ -7,6 +7,7 @@ Everything runs on loopback against `senary echo`, and ends by itself. Needs a C
 whose bare clients it is compared with. Figures are medians of the runs; docs/performance.md says what they mean.
 """
 import argparse
+import copy
 import json
 import os
 import statistics
@@ -15,18 +16,25 @@ import sys
 import tempfile
 import time
 
+from http_client import http
 from outputs import outputs
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class Bench:
-    def __init__(self, binary, runs, folder):
-        self.binary, self.runs, self.folder = binary, runs, folder
+    def __init__(self, binary, runs, folder, k6=None):
+        self.binary, self.runs, self.folder, self.k6 = binary, runs, folder, k6
         self.server = subprocess.Popen(
             [binary, "echo", "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         self.port = self.server.stdout.readline().strip().rsplit(":", 1)[1].split()[0]
+
+    def of(self, binary):
+        """The same for another program."""
+        other = copy.copy(self)
+        other.binary = binary
+        return other
 
     def close(self):
         self.server.kill()
@@ -161,6 +169,7 @@ PARTS = dict(
     punctual=punctual,
     latency=latency,
     outputs=outputs,
+    http=http,
 )
 
 
@@ -168,10 +177,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", default=f"{HERE}/../target/release/senary")
     parser.add_argument("--only", nargs="*", default=[], choices=PARTS, metavar="NAME", help=", ".join(PARTS))
+    parser.add_argument("--k6", help="the reference, for the rows that both can run")
     parser.add_argument("--runs", type=int, default=3)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(os.path.abspath(args.bin), args.runs, folder)
+        bench = Bench(os.path.abspath(args.bin), args.runs, folder, args.k6)
         try:
             for name, part in PARTS.items():
                 if not args.only or name in args.only:
