@@ -12,7 +12,7 @@ use senary_js::globals;
 use crate::experimental::csv::{Options, Rows};
 use crate::secrets::config;
 use crate::webcrypto::algorithm::{Algorithm, Curve, Hash, KeyKind};
-use crate::webcrypto::formats::{Format, KeyData, Purpose, Target, export, import};
+use crate::webcrypto::formats::{Format, KeyAlgorithm, KeyData, Purpose, export, import};
 use crate::webcrypto::jwk::Jwk;
 use crate::{MODULES, text_codec};
 
@@ -91,14 +91,14 @@ pub fn secret_source(flag: &str, file: &str) {
 /// is what it is to be and in which format it comes.
 pub fn key(kind: u8, data: &[u8]) {
     let target = match kind >> 2 & 7 {
-        0 => Target::Aes(Algorithm::AesGcm),
-        1 => Target::Hmac { hash: Hash::Sha256, length: None },
-        2 => Target::Rsa { algorithm: Algorithm::RsaPss, hash: Hash::Sha1 },
-        3 => Target::Rsa { algorithm: Algorithm::RsaOaep, hash: Hash::Sha512 },
-        4 => Target::Ec { algorithm: Algorithm::Ecdsa, curve: Curve::P256 },
-        5 => Target::Ec { algorithm: Algorithm::Ecdsa, curve: Curve::P384 },
-        6 => Target::Ec { algorithm: Algorithm::Ecdh, curve: Curve::P521 },
-        _ => Target::Pbkdf2,
+        0 => KeyAlgorithm::Aes(Algorithm::AesGcm),
+        1 => KeyAlgorithm::Hmac { hash: Hash::Sha256, length: None },
+        2 => KeyAlgorithm::Rsa { algorithm: Algorithm::RsaPss, hash: Hash::Sha1 },
+        3 => KeyAlgorithm::Rsa { algorithm: Algorithm::RsaOaep, hash: Hash::Sha512 },
+        4 => KeyAlgorithm::Ec { algorithm: Algorithm::Ecdsa, curve: Curve::P256 },
+        5 => KeyAlgorithm::Ec { algorithm: Algorithm::Ecdsa, curve: Curve::P384 },
+        6 => KeyAlgorithm::Ec { algorithm: Algorithm::Ecdh, curve: Curve::P521 },
+        _ => KeyAlgorithm::Pbkdf2,
     };
     let data = match kind & 3 {
         0 => KeyData::Raw(data.to_vec()),
