@@ -1,6 +1,7 @@
 //! Responses of HTTP/1.1: however they are cut, the head, the body and the end are the same, and no more is held than
-//! allowed. The fields of a response, read as what a server wants to be told of who asks. The first byte says what was asked for, the second
-//! is the size of the pieces, the third the limit of the body.
+//! allowed. The fields of a response, read as what a server wants to be told of who asks. The same bytes as what a SOCKS proxy answers, and as what
+//! a server staples to its certificate. The first byte says what was asked for, the second is the size of the pieces, the third the limit of
+//! the body.
 #![no_main]
 
 use std::ops::ControlFlow;
@@ -8,7 +9,8 @@ use std::time::SystemTime;
 
 use libfuzzer_sys::fuzz_target;
 use senary_net::http::auth::{Credentials, digest, ntlm};
-use senary_net::http::{Expected, Head, ResponseReader};
+use senary_net::Ocsp;
+use senary_net::http::{Expected, Head, Proxies, ResponseReader, Socks, Step};
 
 #[derive(Debug, PartialEq)]
 struct Read {
@@ -44,8 +46,28 @@ fn read(stream: &[u8], size: usize, expected: Expected) -> Read {
     Read { head: reader.head, body: reader.body, received: reader.received, keeps: reader.keeps, error }
 }
 
+/// No proxy makes a client wait for ever, or do anything after it is done.
+fn ask_proxy(mut answers: &[u8]) {
+    let proxies = Proxies::only(Some("socks5://u:p@proxy.test"));
+    let proxy = proxies.to(false, "server.test", 80).expect("a proxy").expect("a proxy");
+    let mut socks = Socks::new(&proxy, "server.test", 80).expect("a short name");
+    let mut step = socks.begin();
+    for _ in 0..6 {
+        let (Step::Ask(_, count) | Step::Read(count)) = step else { return };
+        let Some((read, rest)) = answers.split_at_checked(count) else { return };
+        answers = rest;
+        match socks.next(read) {
+            Ok(next) => step = next,
+            Err(_) => return,
+        }
+    }
+    assert_eq!(step, Step::Done);
+}
+
 fuzz_target!(|input: ([u8; 3], &[u8])| {
     let ([asked, size, max], stream) = input;
+    ask_proxy(stream);
+    let _ = Ocsp::parse(stream);
     let expected = Expected {
         is_head: asked & 1 != 0,
         discard: asked & 2 != 0,
