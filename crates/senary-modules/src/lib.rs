@@ -1,30 +1,32 @@
 //! The modules scripts import from `k6` and `k6/...`, and the globals every script has.
 //!
 //! The runtime (`senary-js`) knows none of them: the binary passes [`natives`] to it.
+// A module that is missing in the table is dead code.
+#![deny(dead_code)]
 
 mod connection;
-pub mod crypto;
-pub mod crypto_x509;
-pub mod data;
-pub mod encoding;
-pub mod execution;
+mod crypto;
+mod crypto_x509;
+mod data;
+mod encoding;
+mod execution;
 mod experimental;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod go_url;
 mod html;
 mod http;
-pub mod k6;
-pub mod metrics;
+mod k6;
+mod metrics;
 mod missing;
 mod platform;
 pub mod secrets;
 mod tcp;
 #[cfg(test)]
 mod testing;
-pub mod text_codec;
-pub mod timers;
-pub mod webcrypto;
+mod text_codec;
+mod timers;
+mod webcrypto;
 mod websocket;
 mod websockets;
 mod ws;

@@ -1,4 +1,6 @@
 //! The outputs, one file each, and what they have in common: lines to files, and sending to what may be slow.
+// An output that is missing in the catalog is dead code.
+#![deny(dead_code)]
 
 pub(crate) mod csv;
 pub(crate) mod file;
