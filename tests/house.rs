@@ -74,6 +74,84 @@ fn every_thread_stands_in_the_table_of_threads() {
     assert!(nameless.is_empty(), "threads without a name are started in {nameless:?}");
 }
 
+/// All files of the repository but those that were built.
+fn all_files() -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![root()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if ["target", "vendor", "node_modules"].contains(&name.as_str()) || name.starts_with('.') {
+                continue;
+            } else if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push(format!(
+                    "/{}",
+                    path.strip_prefix(root()).expect("a file of the repository").display()
+                ));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn the_map_names_only_files_that_exist() {
+    let page = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("the map");
+    let files = all_files();
+    // Every second piece is between backticks; `NAME` stands for what is to be added.
+    let named =
+        page.split('`').skip(1).step_by(2).filter(|name| !name.contains(' ') && !name.contains("NAME"));
+    let named: BTreeSet<_> =
+        named.filter(|name| [".rs", ".js", ".ts", ".md"].iter().any(|end| name.ends_with(end))).collect();
+    assert!(named.len() > 50, "only these files are named: {named:?}");
+    let missing: Vec<_> =
+        named.iter().filter(|name| !files.iter().any(|file| file.ends_with(&format!("/{name}")))).collect();
+    assert!(missing.is_empty(), "ARCHITECTURE.md names files that do not exist: {missing:?}");
+}
+
+#[test]
+fn a_protocol_is_named_in_its_own_file_and_the_table_of_modules_alone() {
+    let elsewhere: Vec<_> = files()
+        .into_iter()
+        .filter(|path| {
+            !path.ends_with("senary-modules/src/lib.rs") && !path.ends_with("senary-modules/src/x_tcp.rs")
+        })
+        .filter(|path| fs::read_to_string(path).expect("a source").contains("x_tcp"))
+        .collect();
+    assert!(elsewhere.is_empty(), "x_tcp is named in {elsewhere:?}");
+}
+
+/// A source that no other one declares is not compiled, so nothing would say that it was forgotten.
+#[test]
+fn every_source_is_part_of_its_crate() {
+    let mut undeclared = Vec::new();
+    for (name, modules, _) in crates() {
+        for (module, file) in &modules {
+            let Some((last, above)) = module.split_last() else { continue };
+            if [Path::new("lib.rs"), Path::new("main.rs")].contains(&file.as_path()) {
+                continue;
+            }
+            let folder = root().join("crates").join(&name).join("src");
+            let declares = |file: &Path| {
+                let text = fs::read_to_string(folder.join(file)).unwrap_or_default();
+                text.lines().any(|line| line.trim_end().ends_with(&format!("mod {last};")))
+            };
+            // The module above, or for the first floor the crate's library or its program.
+            let is_declared = match modules.get(above).filter(|_| !above.is_empty()) {
+                Some(parent) => declares(parent),
+                None => declares(Path::new("lib.rs")) || declares(Path::new("main.rs")),
+            };
+            if !is_declared {
+                undeclared.push(format!("{name}/{}", file.display()));
+            }
+        }
+    }
+    assert!(undeclared.is_empty(), "these files are not compiled: {undeclared:?}");
+}
+
 /// Modules of a crate, from its root, each with its file below `src`.
 type Modules = BTreeMap<Vec<String>, PathBuf>;
 

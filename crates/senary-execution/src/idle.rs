@@ -1,9 +1,10 @@
 //! How a worker idles when nothing is left to do: it lets other threads go first, and sleeps if there is still nothing.
 //!
-//! The kernel charges for every sleep, to the sleeper and to the thread that wakes it. A worker that goes to sleep between two
-//! messages that are some microseconds apart, because threads outnumber cores, pays that for each of them; one that stays
-//! runnable finds several when its turn comes again (the yielding step of idle strategies such as Aeron's). What speaks
-//! against yielding is a core on which another process computes: a sleeper is let in at once there, one that yields has to wait.
+//! Every sleep costs CPU time, for the sleeping thread and for the one that wakes it. A worker that goes to sleep
+//! between two messages that are some microseconds apart, because threads outnumber cores, pays that for each of them;
+//! one that stays runnable finds several when its turn comes again (the yielding step of idle strategies such as
+//! Aeron's). Yielding is bad on a core on which another process computes: there a sleeping thread gets the core as soon
+//! as it wakes up, and one that yields has to wait.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -12,17 +13,17 @@ use crate::meter::WorkerMeter;
 
 /// A worker that sleeps for longer at a time has no reason to stay runnable.
 const SHORT_SLEEP: Duration = Duration::from_micros(100);
-/// Threads that wait for each other give way sooner than that; who does not, computes.
+/// Threads that wait for each other yield sooner than this; a thread that does not is computing.
 const LONG_YIELD: Duration = Duration::from_millis(2);
-/// How many times as long nothing is yielded after a long yield, so that they cost a twentieth of the time at most.
+/// After a long yield, the thread does not yield for this many times as long, so that long yields cost at most a
+/// twentieth of the time.
 const PATIENCE: u32 = 20;
 
 thread_local! {
     static IDLE: Cell<Option<Idle>> = const { Cell::new(None) };
 }
 
-/// To be called before the thread sleeps. Having nothing to do, it has no use for the time it gives away: that counts as
-/// idle.
+/// To be called before the thread sleeps. The time that it yields counts as idle, because it had nothing to do.
 pub(crate) fn before_sleep(meter: &WorkerMeter) {
     let mut now = Instant::now();
     let mut idle = IDLE.get().unwrap_or_else(|| Idle::new(now));

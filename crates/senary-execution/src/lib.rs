@@ -1,7 +1,7 @@
 //! When iterations happen: scenarios, executors, pacing, workers and the scheduler over them.
 //!
-//! Knows neither JavaScript nor sockets: a VU is a trait. Times and rates are decided here; what an
-//! iteration does is not.
+//! This crate knows neither JavaScript nor sockets: a VU is a trait. It decides about times and rates, not about what
+//! an iteration does.
 
 mod executor;
 mod idle;

@@ -1,4 +1,4 @@
-//! How a scenario does at the moment, for people who watch it: how fast, and which times were measured of late.
+//! The present state of a scenario for the progress display: how fast it is, and the times that were measured last.
 //!
 //! Workers store a number each time; rates are computed when the progress asks for them.
 

@@ -21,7 +21,7 @@ const CONTAINERS: [[&str; 4]; 2] = [
 ];
 
 impl MachineMemory {
-    /// As it is now; `None` where the system does not tell.
+    /// The present state; `None` if the system does not provide it.
     pub(crate) fn now() -> Option<Self> {
         let machine = Self::of_machine(&read_to_string("/proc/meminfo").ok()?)?;
         let containers = CONTAINERS.iter().filter_map(|[limit, used, stat, files]| {

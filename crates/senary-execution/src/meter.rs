@@ -1,5 +1,5 @@
-//! What is measured of the generator itself: how late a worker's event loop is, how late iterations begin, how much
-//! of their time workers and process are at work.
+//! Measures the generator itself: how late a worker's event loop is, how late iterations begin, and for how much of the
+//! time workers and process are busy.
 //!
 //! Workers only count, on their own cache lines, where they do something anyway; everything else is read from
 //! outside, once a second, by the caller of [`Meter::look`]. `saturation` judges what it means.
@@ -108,7 +108,7 @@ impl WorkerMeter {
         }
     }
 
-    /// The kernel's books on the thread, and what it gave away, since it began.
+    /// The kernel's CPU accounting of the thread, and the time that it yielded, since its start.
     fn times(&self) -> Option<Times> {
         let text = std::fs::read_to_string(self.thread.get()?).ok()?;
         let mut figures = text.split_whitespace().map(|figure| figure.parse().map(Duration::from_nanos));
@@ -169,7 +169,7 @@ struct Look {
 
 /// Windows are at least this long, because the caller looks every second, no matter when scenarios began.
 const WINDOW: Duration = Duration::from_millis(950);
-/// A last window that is shorter than this says too little.
+/// A last window that is shorter than this is not judged.
 const MIN_LAST_WINDOW: Duration = Duration::from_millis(500);
 
 impl Meter {
@@ -336,7 +336,7 @@ mod tests {
         thread.join().unwrap();
         assert_eq!(window.workers[0].starts, 0);
         assert!(window.workers[0].lag >= Duration::from_millis(500), "{window:?}");
-        // Without the system's word there is nothing to compare.
+        // Without the system's figures there is nothing to compare.
         if let Some(busy) = window.workers[0].busy(window.length) {
             assert!(busy > 0.5, "{window:?}");
         }

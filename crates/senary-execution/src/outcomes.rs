@@ -15,7 +15,7 @@ const MIN_SILENCE: Duration = Duration::from_secs(2);
 /// and for this many times the longest gap between two successes before.
 const TIMES_AS_LONG: u32 = 5;
 
-/// What the end of an iteration says about what it tested.
+/// What the end of an iteration says about its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
     Success,
@@ -26,7 +26,7 @@ pub enum Proof {
     Nothing,
 }
 
-/// What came of the iterations of a scenario.
+/// The outcomes of the iterations of a scenario.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcomes {
     pub succeeded: u64,
@@ -89,7 +89,7 @@ impl OutcomeMeter {
         let succeeded = all(|cell| &cell.succeeded).sum();
         let silence = latest(|cell| &cell.last_failure).saturating_sub(latest(|cell| &cell.last_success));
         let silence = Duration::from_nanos(silence);
-        // Seen from one worker, successes are further apart than they are: that is on the safe side.
+        // One worker sees larger gaps between successes than there are, which is on the safe side.
         let usual = Duration::from_nanos(latest(|cell| &cell.longest_gap));
         let is_remarkable = succeeded > 0 && silence >= MIN_SILENCE.max(usual * TIMES_AS_LONG);
         Outcomes {

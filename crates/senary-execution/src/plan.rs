@@ -1,8 +1,8 @@
 //! What a test's load is made of: validated scenarios, each with its executor.
 //!
-//! Plain data. Reading it from options, with all the errors users see, is the binary's business; executing it
-//! is `scheduler`'s and `executor`'s. Parameters are those of the whole test: a [`LoadPlan`] knows the share of
-//! one execution segment, and how many VUs it takes for how long.
+//! This is plain data. The binary reads it from options and reports errors; `scheduler` and `executor` carry it out.
+//! Parameters are those of the whole test: a [`LoadPlan`] knows the share of one execution segment, and how many VUs it
+//! takes for how long.
 //! (<https://grafana.com/docs/k6/latest/using-k6/scenarios/executors/>)
 
 use std::time::Duration;
@@ -137,7 +137,7 @@ pub struct LoadPlan {
     segment: SegmentTuple,
 }
 
-/// What falls to one segment of a scenario.
+/// The share of one segment in a scenario.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Share {
     /// VUs it starts with, or, for a ramp of VUs, the most it has at a time.
@@ -174,7 +174,7 @@ impl LoadPlan {
         &self.segment
     }
 
-    /// What falls to this segment of one scenario.
+    /// This segment's share of one scenario.
     pub fn share(&self, scenario: &Scenario) -> Share {
         scenario.executor.share(&self.segment)
     }
@@ -266,7 +266,7 @@ impl ExecutorConfig {
             | Self::RampingArrivalRate { pre_allocated_vus, max_vus, .. } => {
                 let vus = segment.scale(*pre_allocated_vus);
                 let own = segment.scale(*max_vus);
-                // Iterations are dealt out as the VUs are: of a rate each segment gets the part that it has of them.
+                // Iterations are divided as the VUs are: each segment gets the same share of the rate.
                 let part = if *max_vus == 0 { 0.0 } else { own as f64 / *max_vus as f64 };
                 Share {
                     vus,

@@ -10,15 +10,14 @@ use tokio::time::Instant;
 use crate::live::{RecentRate, RecentTimes};
 use crate::outcomes::OutcomeMeter;
 use crate::pacer::Arrivals;
-use crate::plan::{Scenario, Share};
+use crate::plan::{ExecutorKind, Scenario, Share};
 use crate::tally::{Padded, Tally};
 
 /// What the progress display shows of a scenario.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScenarioProgress {
     pub name: String,
-    /// The executor's type, as written in the options.
-    pub executor: &'static str,
+    pub executor: ExecutorKind,
     pub status: ScenarioStatus,
     /// How far it is, 0 to 1: by iterations where their number is fixed, by time otherwise.
     pub fraction: f64,
@@ -32,11 +31,11 @@ pub struct ScenarioProgress {
     pub active_vus: u64,
     /// VUs in the middle of an iteration. Known for arrival rates; otherwise all.
     pub running_vus: u64,
-    /// What falls to this process.
+    /// The share of this process.
     pub share: Share,
     /// Iterations that ran to their end.
     pub iterations: u64,
-    /// What went wrong so far.
+    /// The number of failures so far.
     pub failures: u64,
     /// Iterations per second that ran to their end in the last second.
     pub done_rate: f64,
@@ -182,7 +181,7 @@ impl ScenarioState {
         let elapsed = self.elapsed();
         ScenarioProgress {
             name: self.scenario.name.clone(),
-            executor: self.scenario.executor.type_name(),
+            executor: self.scenario.executor.kind(),
             status: self.status(),
             fraction: if self.started.get().is_some() { self.fraction() } else { 0.0 },
             elapsed,

@@ -1,5 +1,5 @@
-//! What the scheduler records itself: the numbers of VUs, what the generator measures of itself, and iterations that
-//! never started.
+//! The samples that the scheduler records itself: the numbers of VUs, the measurements of the generator, and iterations
+//! that never started.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -70,7 +70,7 @@ impl RunReporter {
         });
     }
 
-    /// The generator looks at itself.
+    /// Records what the generator has measured of itself.
     fn record_generator(&self) {
         if let Some(window) = self.meter.look() {
             self.record(|recorder, clock| meter::record(&window, recorder, &self.run_tags, clock.now()));
@@ -101,7 +101,7 @@ impl RunReporter {
         f(&mut self.recorder.lock().unwrap_or_else(PoisonError::into_inner), &self.clock);
     }
 
-    /// Delivers what was recorded. The lock is held on the way out: batches must arrive in their order.
+    /// Delivers what was recorded. The lock is held during the delivery, because batches must arrive in order.
     pub(crate) fn flush(&self) {
         let mut recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(batch) = recorder.take_batch() {
@@ -122,7 +122,7 @@ pub(crate) struct DroppedIterations {
     tags: TagSet,
     /// Whether samples that belong to one VU name it.
     name_vu: bool,
-    /// The end of the whole run. What an abort leaves undone was not dropped.
+    /// The end of the whole run. Iterations that an abort leaves undone do not count as dropped.
     end: CancellationToken,
 }
 

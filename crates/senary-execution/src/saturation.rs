@@ -1,18 +1,18 @@
 //! Whether the generator itself was the bottleneck: arithmetic on what was measured of it, second by second.
 //!
-//! Where the figures come from is `meter`'s business, what users read about it the binary's. The limits and their
-//! reasons are in `docs/design/saturation.md`.
+//! `meter` provides the figures, and the binary writes what users read about them. The limits and their reasons are in
+//! `docs/design/saturation.md`.
 
 use std::time::Duration;
 
 use crate::machine_memory::MachineMemory;
 
-/// A worker whose idle share falls below 10 % has no time to spare: whatever happens waits for its turn.
+/// A worker whose idle share falls below 10 % is overloaded: events wait for their turn.
 pub const BUSY: f64 = 0.9;
 /// An event loop that is this late distorts what it measures, if the worker had work for half of the time.
 pub const LATE_LOOP: Duration = Duration::from_millis(100);
 const LATE_LOOP_BUSY: f64 = 0.5;
-/// Who ran for less than this had next to nothing to do: that the machine lets it wait is no evidence.
+/// A worker that ran for less than this had almost nothing to do; waits for a core are then no evidence.
 const AT_WORK: f64 = 0.1;
 /// An iteration of an arrival rate that begins later than this was not started at its rate.
 pub const LATE_START: Duration = Duration::from_millis(50);
@@ -25,7 +25,7 @@ const HELD_UP: f64 = 0.1;
 const EXHAUSTED: f64 = 0.01;
 /// The share of the machine's memory, or the container's, below which the system takes pages away that are in use.
 const SCARCE_MEMORY: f64 = 0.02;
-/// Evidence is sustained if it fills a fifth of the run, and three windows at least, or ten seconds on end.
+/// Evidence counts if it fills a fifth of the run and at least three windows, or ten seconds in a row.
 const SUSTAINED_SHARE: f64 = 0.2;
 const MIN_WINDOWS: u32 = 3;
 const ON_END: Duration = Duration::from_secs(10);
@@ -66,7 +66,7 @@ pub struct Window {
     pub counts: Counts,
 }
 
-/// What was tried, and what of it failed because this machine had nothing left for it.
+/// The attempts, and those that failed because this machine had run out of something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     pub connects: u64,
@@ -112,13 +112,13 @@ pub enum Finding {
     Outputs { during: Duration, held_up: Duration },
     /// Memory was nearly used up; the least that was left.
     Memory { during: Duration, least: MachineMemory },
-    /// Connects failed for want of descriptors, threads, ports or addresses.
+    /// Connects failed because descriptors, threads, ports or addresses were used up.
     Exhausted { failed: u64, connects: u64 },
     /// Iterations did not run, or did not finish, because no stack was left.
     Stackless { iterations: u64 },
 }
 
-/// What came of a run; `findings` is empty if nothing speaks against its figures.
+/// The judgement on a run; `findings` is empty if its figures can be trusted.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Saturation {
     /// How long was looked.
@@ -258,7 +258,7 @@ impl Evidence {
         if exhausted > 0 && exhausted as f64 >= connects as f64 * EXHAUSTED {
             findings.push(Finding::Exhausted { failed: exhausted, connects });
         }
-        // The load that was asked for is missing, however little of it.
+        // Part of the requested load is missing, even if it is small.
         if stackless > 0 {
             findings.push(Finding::Stackless { iterations: stackless });
         }

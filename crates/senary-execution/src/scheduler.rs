@@ -1,6 +1,6 @@
 //! The scheduler: makes the VUs of a plan on its workers, runs all scenarios, and tells how far they are.
 //!
-//! Setup, teardown and what the run's end means are the caller's: it calls [`Scheduler::initialize`],
+//! The caller is responsible for setup, teardown and the end of the run. It calls [`Scheduler::initialize`],
 //! [`Scheduler::run`] and [`Scheduler::close`], one after the other.
 
 use std::io;
@@ -144,7 +144,7 @@ impl<F: VuFactory> Scheduler<F> {
             state.mark_due(begun + state.scenario.start_time);
             scenarios.spawn(self.inner.clone().run_scenario(state.clone(), begun));
         }
-        // Should the caller give up waiting, the scenarios end too.
+        // If the caller stops waiting, the scenarios end, too.
         let abandoned = self.inner.end.clone().drop_guard();
         let reporter = &self.inner.reporter;
         reporter.meter.begin();
@@ -158,7 +158,7 @@ impl<F: VuFactory> Scheduler<F> {
         self.inner.reporter.meter.judge()
     }
 
-    /// What came of the iterations of each scenario that had any, with its name.
+    /// The outcomes of the iterations of each scenario that had any, with its name.
     pub fn outcomes(&self) -> Vec<(String, Outcomes)> {
         self.watch().outcomes()
     }

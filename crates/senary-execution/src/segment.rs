@@ -206,7 +206,7 @@ impl SegmentTuple {
         &self.sequence
     }
 
-    /// How what is counted falls to this segment.
+    /// How countable things are divided among the segments.
     pub fn striping(&self) -> &Striping {
         &self.striping
     }
@@ -216,8 +216,8 @@ impl SegmentTuple {
         self.striping.scale(whole)
     }
 
-    /// How iterations fall to this segment when they have to follow its part of `whole` VUs: the sequence is
-    /// cut anew, by what each segment gets of `whole`. None if this segment gets nothing.
+    /// How iterations fall to this segment when they have to follow its part of `whole` VUs: the sequence is divided
+    /// again, by each segment's share of `whole`. None if this segment gets nothing.
     pub fn resegmented(&self, whole: u64) -> Option<Striping> {
         let own = self.scale(whole);
         if own == 0 {

@@ -1,8 +1,8 @@
-//! The one way a test run ends early: a reason, kept once, and the tokens that tell everybody.
+//! The only way to end a test run early: a reason, of which the first one counts, and the tokens that all parts of the
+//! run watch.
 //!
-//! The first reason wins. `stop` is graceful in the sense of the reference: iterations are interrupted, but
-//! teardown, the final thresholds and the summary follow. The second signal, which ends the process at once,
-//! is the binary's own affair.
+//! The first reason wins. `stop` is graceful in the sense of the reference: iterations are interrupted, but teardown,
+//! the final thresholds and the summary follow. The binary handles the second signal, which ends the process at once.
 
 use std::sync::{Arc, OnceLock};
 
@@ -17,11 +17,11 @@ pub enum StopReason {
     ScriptAborted { message: String },
     /// A threshold with `abortOnFail` was crossed; the names are sorted.
     ThresholdsCrossed { metrics: Vec<String> },
-    /// Somebody asked for it over the REST API.
+    /// A client of the REST API asked for it.
     RestApi,
 }
 
-/// Shared by everybody who may end the run or has to notice that it ends.
+/// Shared by all parts that may end the run or have to notice its end.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
     inner: Arc<Inner>,
@@ -38,7 +38,7 @@ impl Shutdown {
         Self::default()
     }
 
-    /// Ends the run; only the first reason counts. Gives back whether it was this one.
+    /// Ends the run; only the first reason counts. Returns whether it was this one.
     pub fn stop(&self, reason: StopReason) -> bool {
         let first = self.inner.reason.set(reason).is_ok();
         self.inner.token.cancel();

@@ -74,7 +74,7 @@ impl ExecutionState {
         self.initialized_vus.load(Ordering::Relaxed)
     }
 
-    /// What went wrong so far. Workers deliver their part with their samples.
+    /// The failures so far. Workers deliver their part with their samples.
     pub fn failures(&self) -> Failures {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -1,5 +1,5 @@
-//! What the executors need of a virtual user, and what a VU is told. Who implements it (a script engine, a
-//! test's fake) is not known here.
+//! What the executors need of a virtual user, and what they pass to it. This crate does not know the implementations:
+//! the script engine, and fakes in tests.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -58,9 +58,9 @@ pub trait Vu: 'static {
 pub enum IterationOutcome {
     /// The function ran to its end, by returning or by throwing, and succeeded or failed.
     Complete { succeeded: bool },
-    /// It was cut short; it does not count. A peer may have owed it something.
+    /// It was cut short and does not count. It may have been waiting for a peer.
     Interrupted { unanswered: bool },
-    /// The machine gave nothing to run it on, so that it was dropped.
+    /// It was dropped, because the machine had run out of something that it needs.
     NotBegun,
 }
 
@@ -73,7 +73,7 @@ pub struct Iteration {
     pub in_test: u64,
 }
 
-/// What a VU is told when a scenario takes it.
+/// What a VU gets when a scenario takes it.
 pub struct Activation {
     pub scenario: String,
     /// The executor's type, as written in the options.

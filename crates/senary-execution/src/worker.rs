@@ -48,7 +48,7 @@ impl Default for Clock {
 /// thousand samples; it must not block for long.
 pub type BatchSink = Arc<dyn Fn(SampleBatch) + Send + Sync>;
 
-/// What all that takes part in a run shares.
+/// What all parts of a run share.
 #[derive(Clone)]
 pub struct RunContext {
     pub clock: Clock,
@@ -117,7 +117,7 @@ impl WorkerContext {
         result
     }
 
-    /// Counts something that went wrong `count` times, at a time. The details are only asked for when they are news.
+    /// Counts a failure that happened `count` times, at a time. The details are only computed for a failure that is new.
     pub fn fail(&self, count: u64, id: &FailureId<'_>, at: Timestamp, details: impl FnOnce() -> Details) {
         if !self.failures.borrow_mut().count_again(id, count, at) {
             // Details may run script, which may fail, too.

@@ -1,4 +1,4 @@
-//! The workers as the rest of the crate sees them: jobs are posted to them, VUs live on them.
+//! The workers as the rest of the crate sees them: they run jobs, and VUs live on them.
 //!
 //! A worker is one thread with one single-threaded runtime. A job runs there and may spawn tasks that use the
 //! worker's VUs; nothing of a VU ever leaves.
@@ -92,14 +92,14 @@ pub(crate) struct Worker<F: VuFactory> {
     factory: Arc<F>,
     /// Numbers VUs within the whole test.
     striping: Striping,
-    /// VUs that nobody uses at the moment.
+    /// VUs that no task uses at the moment.
     vus: RefCell<FxHashMap<u64, F::Vu>>,
     /// Held by every task, so that the worker can wait for their end.
     busy: mpsc::Sender<()>,
 }
 
 impl<F: VuFactory> Worker<F> {
-    /// Makes a VU and keeps it here. It is the caller who adds it to the pool.
+    /// Makes a VU and keeps it here. The caller adds it to the pool.
     pub(crate) async fn create(&self, vu: u64, interrupt: &CancellationToken) -> Result<(), F::Error> {
         let made = self.factory.create(self.id_of(vu), &self.context, interrupt).await?;
         self.vus.borrow_mut().insert(vu, made);
@@ -158,12 +158,12 @@ impl<F: VuFactory> WorkerSeat<F> {
         meter: Arc<WorkerMeter>,
         context: impl FnOnce() -> Rc<WorkerContext> + Send + 'static,
     ) -> io::Result<WorkerThread> {
-        // The thread comes first: should there be none, no runtime is left to drop, which the caller's own would not
-        // allow.
+        // The thread comes first: if there is none, there is no runtime to drop, which would not be allowed within the
+        // caller's own.
         let (hand, handed) = std::sync::mpsc::sync_channel::<Runtime>(1);
         let (end, ended) = oneshot::channel();
         let thread = std::thread::Builder::new().name(format!("worker-{}", self.index)).spawn(move || {
-            // Without a runtime nobody waits for this thread.
+            // Without a runtime, nothing waits for this thread.
             let Ok(runtime) = handed.recv() else { return };
             let (_end, local, context) = (end, LocalSet::new(), context());
             context.meter.adopt_thread();

@@ -25,11 +25,11 @@ use crate::segment::Striping;
 use crate::vu::VuFactory;
 use crate::workers::Workers;
 
-/// Starts that are late follow at once, and those that the regular end has overtaken by so much never: a rate that cannot be
-/// kept up with would hold the test open for as long as there are iterations left.
+/// Late starts follow at once, but not later than this after the regular end. Otherwise a rate that no machine can keep
+/// up with would keep the test open until all iterations were done.
 const LATEST_START: Duration = Duration::from_secs(1);
 
-/// How often it is looked whether VUs that are to be ready were lost instead.
+/// How often to check whether VUs that should become ready were lost instead.
 const READY_CHECK: Duration = Duration::from_millis(50);
 
 /// Takes the pre-allocated VUs and waits until all of them are ready.
@@ -125,7 +125,7 @@ impl Iterator for Schedule {
     }
 }
 
-/// Paces as a task: to the resolution of the runtime's timers, under its clock.
+/// Paces as a task, with the resolution of the runtime's timers and under its clock.
 async fn pace<F: VuFactory>(
     mut schedule: Schedule,
     dispatch: &Arc<Dispatch<F>>,
@@ -140,8 +140,8 @@ async fn pace<F: VuFactory>(
     }
 }
 
-/// Paces on a thread of its own. The kernel wakes it to within tens of microseconds, where the runtime's timers
-/// tick in milliseconds; and it is not kept waiting by what VUs do. Starts it is late for follow at once.
+/// Paces on a thread of its own. The kernel wakes it to within tens of microseconds, where the runtime's timers tick in
+/// milliseconds; and VUs do not delay it. Late starts follow at once.
 async fn pace_on_thread<F: VuFactory>(
     schedule: Schedule,
     dispatch: Arc<Dispatch<F>>,
@@ -255,13 +255,13 @@ impl<F: VuFactory> Dispatch<F> {
             self.growing.store(true, Ordering::Release);
             self.clone().make(vu, present.clone());
         } else if let Some(lease) = self.workers.pool.try_take() {
-            // All VUs there may be were made, for scenarios that came before.
+            // All allowed VUs were already made, for earlier scenarios.
             self.unplanned.store(left - 1, Ordering::Relaxed);
             self.join(lease, present);
         }
     }
 
-    /// Makes a VU, in the background. Should the scenario end before, later ones may use it.
+    /// Makes a VU in the background. If the scenario ends before, later ones may use it.
     fn make(self: Arc<Self>, vu: u64, present: mpsc::WeakSender<()>) {
         let (workers, home) = (self.workers.clone(), self.workers.pool.home(vu));
         workers.post(home, move |worker| {
@@ -294,13 +294,14 @@ impl<F: VuFactory> Dispatch<F> {
     }
 }
 
-/// An iteration for a VU to begin: its number, and when it should have.
+/// An iteration that a VU is to begin: its number, and when it was due.
 struct Start {
     number: u64,
     due: Instant,
 }
 
-/// The VUs of a scenario that wait for an iteration. Each left a sender for its start; without it, it goes home.
+/// The VUs of a scenario that wait for an iteration. Each has left a sender for its start; when the sender is dropped,
+/// the VU is released.
 struct IdleVus {
     waiting: Mutex<Waiting>,
     entered: Notify,
@@ -316,7 +317,7 @@ struct Waiting {
 /// The VUs of one worker.
 #[derive(Default)]
 struct WaitingOn {
-    /// Those that wait; the one that has waited the longest comes first.
+    /// The waiting VUs; the one that has waited the longest comes first.
     vus: VecDeque<oneshot::Sender<Start>>,
     /// All that have joined.
     members: usize,
@@ -339,7 +340,7 @@ impl IdleVus {
         self.lock().workers[worker].members += 1;
     }
 
-    /// Lets a VU wait. What it gets is its next iteration, or word that there are no more.
+    /// Lets a VU wait. It gets its next iteration, or learns that there are no more.
     fn enter(&self, worker: usize, scenario: &ScenarioState) -> Option<oneshot::Receiver<Start>> {
         let (sender, number) = oneshot::channel();
         let mut waiting = self.lock();
@@ -353,13 +354,13 @@ impl IdleVus {
         Some(number)
     }
 
-    /// Hands the next iteration to a VU. False if none waits.
+    /// Gives the next iteration to a VU. False if none waits.
     fn start_one(&self, due: Instant, active: &ActiveScenario) -> bool {
         let mut number = None;
         while let Some(vu) = self.take() {
             active.state.idle_vus.fetch_sub(1, Ordering::Relaxed);
             let number = *number.get_or_insert_with(|| active.next_iteration());
-            // It fails only if the VU is no more.
+            // It fails only if the VU no longer exists.
             if vu.send(Start { number, due }).is_ok() {
                 return true;
             }
@@ -381,7 +382,7 @@ impl IdleVus {
     /// Waits until all VUs of the scenario wait.
     async fn all_ready(&self, scenario: &ScenarioState) {
         while count(&scenario.idle_vus) < count(&scenario.active_vus) {
-            // Arrivals give notice; a VU that is lost does not.
+            // Arriving VUs wake this task; lost VUs do not.
             let _ = timeout(READY_CHECK, self.entered.notified()).await;
         }
     }

@@ -35,7 +35,7 @@ pub(super) async fn run<F: VuFactory>(
 
 /// The VUs of a ramp.
 struct Ramp {
-    /// By their place in the ramp; None where no VU could be had.
+    /// By their place in the ramp; `None` if no VU was free.
     slots: Vec<Option<Arc<Slot>>>,
     /// The places below this are wanted at the moment.
     wanted: usize,
@@ -126,7 +126,7 @@ const STOPPING: u8 = 1;
 /// The VU will not start another iteration, whatever happens.
 const ENDED: u8 = 2;
 
-/// What the ramp and one of its VUs tell each other.
+/// The state that the ramp and one of its VUs share.
 struct Slot {
     state: AtomicU8,
     /// Stops so far.
@@ -145,7 +145,7 @@ impl Slot {
 
     // The ramp's side.
 
-    /// The VU is not wanted any more. Gives back the number of this stop.
+    /// The VU is not wanted any more. Returns the number of this stop.
     fn stop(&self) -> u32 {
         let _ = self.change(WANTED, STOPPING);
         self.stops.fetch_add(1, Ordering::Relaxed) + 1

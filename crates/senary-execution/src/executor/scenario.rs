@@ -18,12 +18,12 @@ use crate::state::ExecutionState;
 use crate::vu::{Activation, Iteration, IterationOutcome, Vu, VuFactory, VuId};
 use crate::workers::{Worker, Workers};
 
-/// A VU that ought to be free may be a little late; this often, and this long each time, it is waited for.
+/// A VU that should be free may be a little late: this is how often, and how long each time, to wait for it.
 const TAKE_ATTEMPTS: u32 = 5;
 const TAKE_PATIENCE: Duration = Duration::from_millis(400);
 
-/// After this many iterations, or the time below, a VU gives way: the other tasks of its worker run, and the worker looks
-/// at its sockets and timers. Iterations that never wait would otherwise keep all others out.
+/// After this many iterations, or the time below, a VU gives way: the other tasks of its worker run, and the worker
+/// looks at its sockets and timers. Otherwise iterations that never wait would keep all others from running.
 const STREAK_ITERATIONS: u32 = 32;
 const STREAK_TIME: Duration = Duration::from_micros(500);
 
@@ -45,7 +45,7 @@ pub(crate) struct ScenarioRun<F: VuFactory> {
     pub(crate) active: Arc<ActiveScenario>,
     pub(crate) workers: Arc<Workers<F>>,
     pub(crate) reporter: Arc<RunReporter>,
-    /// Every VU at work holds the sender; the executor gives its own up when it starts no more.
+    /// Every VU at work holds a sender; the executor drops its own when it starts no more VUs.
     pub(super) present: Option<mpsc::Sender<()>>,
     departures: mpsc::Receiver<()>,
 }
@@ -86,7 +86,7 @@ impl<F: VuFactory> ScenarioRun<F> {
         None
     }
 
-    /// Takes all VUs of the scenario's share. They are taken before the first starts, for it might be free again
+    /// Takes all VUs of the scenario's share. All are taken before the first one starts, because it might be free again
     /// before the last is taken.
     pub(super) async fn take_vus(&self) -> Vec<VuLease> {
         let mut leases = Vec::new();
@@ -106,8 +106,8 @@ impl<F: VuFactory> ScenarioRun<F> {
         self.start_vu_until(self.active.token.child_token(), lease, work);
     }
 
-    /// Puts a VU to work that the token interrupts. Each VU has its own: one that many asked all the time would
-    /// be a bottleneck.
+    /// Puts a VU to work that the token interrupts. Each VU has its own token, because one that many VUs check all the
+    /// time would be a bottleneck.
     pub(super) fn start_vu_until(
         &self,
         interrupt: CancellationToken,
@@ -167,7 +167,8 @@ impl ActiveScenario {
         self.state.started_iterations.0.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Counts an iteration as not started. Only once no other will start any more: numbers are given twice then.
+    /// Counts an iteration as not started. To be called only when no other will start, because its number would be
+    /// given twice.
     pub(super) fn give_back_iteration(&self) {
         self.state.started_iterations.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -305,7 +306,7 @@ impl<'a, F: VuFactory> ActiveVu<'a, F> {
         }
     }
 
-    /// Records iterations this VU was to do and will not start.
+    /// Records iterations that this VU will not start, although it should.
     pub(super) fn record_dropped(&self, iterations: u64) {
         let time = self.worker.context.clock.now();
         let dropped = &self.scenario.dropped;

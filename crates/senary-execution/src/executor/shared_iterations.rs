@@ -24,7 +24,7 @@ pub(super) async fn run<F: VuFactory>(run: &mut ScenarioRun<F>) {
         });
     }
     run.all_vus_ended().await;
-    // Numbers beyond the last were only asked for.
+    // Numbers beyond the last were requested and not used.
     let left = iterations.saturating_sub(count(&run.active.state.started_iterations.0));
     if left > 0 {
         run.reporter.record_dropped(&run.active.dropped, left);

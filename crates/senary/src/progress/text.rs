@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anstyle::AnsiColor;
-use senary_execution::{ScenarioProgress, ScenarioStatus};
+use senary_execution::{ExecutorKind, ScenarioProgress, ScenarioStatus};
 use senary_words::duration::format_go;
 
 use super::{Headline, Running, Snapshot};
@@ -98,16 +98,18 @@ fn columns(s: &ScenarioProgress) -> Vec<String> {
         return vec!["waiting".to_owned(), fixed(s.starts_in, s.starts_in)];
     }
     let max_vus = digits(s.share.max_vus);
-    let vus = match s.executor {
-        "ramping-vus" => format!("{:0max_vus$}/{} VUs", s.active_vus, s.share.max_vus),
-        "constant-arrival-rate" | "ramping-arrival-rate" => {
-            format!("{:0max_vus$}/{:0max_vus$} VUs", s.running_vus, s.active_vus)
+    let (vus, whole) = match s.executor {
+        ExecutorKind::RampingVus => {
+            let vus = format!("{:0max_vus$}/{} VUs", s.active_vus, s.share.max_vus);
+            (vus, fixed(s.duration, s.duration))
         }
-        _ => format!("{} VUs", s.share.vus),
-    };
-    let whole = match s.executor {
-        "ramping-vus" => fixed(s.duration, s.duration),
-        _ => format_go(s.duration),
+        ExecutorKind::ConstantArrivalRate | ExecutorKind::RampingArrivalRate => {
+            let vus = format!("{:0max_vus$}/{:0max_vus$} VUs", s.running_vus, s.active_vus);
+            (vus, format_go(s.duration))
+        }
+        ExecutorKind::SharedIterations | ExecutorKind::PerVuIterations | ExecutorKind::ConstantVus => {
+            (format!("{} VUs", s.share.vus), format_go(s.duration))
+        }
     };
     let over = s.elapsed >= s.duration;
     let time = if over { format_go(s.duration) } else { format!("{}/{whole}", fixed(s.elapsed, s.duration)) };

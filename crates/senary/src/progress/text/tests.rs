@@ -4,7 +4,7 @@ use senary_execution::Share;
 use super::*;
 use crate::terminal;
 
-fn scenario(name: &str, executor: &'static str, fraction: f64, seconds: f64, whole: u64) -> ScenarioProgress {
+fn scenario(name: &str, executor: ExecutorKind, fraction: f64, seconds: f64, whole: u64) -> ScenarioProgress {
     ScenarioProgress {
         name: name.to_owned(),
         executor,
@@ -39,18 +39,18 @@ fn running(scenarios: Vec<ScenarioProgress>) -> Snapshot {
 }
 
 fn every_kind() -> Snapshot {
-    let mut car = scenario("car", "constant-arrival-rate", 0.334, 1.0, 3);
+    let mut car = scenario("car", ExecutorKind::ConstantArrivalRate, 0.334, 1.0, 3);
     (car.rate, car.share.rate) = (Some(5.0), Some(5.0));
-    let cv = scenario("cv", "constant-vus", 0.334, 1.0, 3);
-    let mut pvi = scenario("pvi", "per-vu-iterations", 0.6667, 1.0, 600);
+    let cv = scenario("cv", ExecutorKind::ConstantVus, 0.334, 1.0, 3);
+    let mut pvi = scenario("pvi", ExecutorKind::PerVuIterations, 0.6667, 1.0, 600);
     (pvi.share.vus, pvi.share.iterations, pvi.iterations, pvi.iterations_per_vu) = (1, Some(3), 2, Some(3));
-    let mut rar = scenario("rar", "ramping-arrival-rate", 0.334, 1.0, 3);
+    let mut rar = scenario("rar", ExecutorKind::RampingArrivalRate, 0.334, 1.0, 3);
     (rar.rate, rar.share.rate) = (Some(3.98), Some(10.0));
-    let mut rv = scenario("rv", "ramping-vus", 0.334, 1.0, 3);
+    let mut rv = scenario("rv", ExecutorKind::RampingVus, 0.334, 1.0, 3);
     (rv.active_vus, rv.share.max_vus) = (1, 3);
-    let mut si = scenario("si", "shared-iterations", 0.8, 1.0, 600);
+    let mut si = scenario("si", ExecutorKind::SharedIterations, 0.8, 1.0, 600);
     (si.share.iterations, si.iterations) = (Some(5), 4);
-    let mut late = scenario("late", "constant-vus", 0.0, 0.0, 3);
+    let mut late = scenario("late", ExecutorKind::ConstantVus, 0.0, 0.0, 3);
     (late.status, late.starts_in) = (ScenarioStatus::Waiting, Duration::from_secs(1));
     running(vec![car, cv, pvi, rar, rv, si, late])
 }
@@ -124,7 +124,7 @@ fn narrow_terminals_lose_the_bar_then_columns() {
 
 #[test]
 fn before_and_after_the_load() {
-    let waiting = scenario("default", "constant-vus", 0.0, 0.0, 3);
+    let waiting = scenario("default", ExecutorKind::ConstantVus, 0.0, 0.0, 3);
     let text = |headline| {
         lines(&Snapshot { headline, scenarios: vec![waiting.clone()], measured: Vec::new() }, Style::Percent)
             .join("\n")
@@ -136,7 +136,7 @@ fn before_and_after_the_load() {
         "Init      [   0% ] Starting outputs\ndefault   [   0% ]"
     );
     assert_eq!(text(Headline::Stage("setup()")), "Run       [ 100% ] setup()\ndefault   [   0% ]");
-    let mut over = scenario("default", "constant-vus", 1.0, 3.0, 3);
+    let mut over = scenario("default", ExecutorKind::ConstantVus, 1.0, 3.0, 3);
     over.status = ScenarioStatus::Done;
     let teardown = Snapshot { headline: Headline::Teardown, scenarios: vec![over], measured: Vec::new() };
     let expected = "Run       [ 100% ] teardown()\ndefault ✓ [ 100% ] 2 VUs  3s";
