@@ -7,7 +7,7 @@ use std::io;
 
 use tokio::sync::oneshot;
 
-/// Work under way. Dropping it does not end the work; nobody waits for its end any more.
+/// Work under way. Dropping it does not end the work, but nothing waits for its end any more.
 pub struct Background<R>(oneshot::Receiver<R>);
 
 /// The work panicked, which has been said on standard error.
@@ -27,7 +27,7 @@ impl<R: Send + 'static> Background<R> {
         Ok(Self(receiver))
     }
 
-    /// Waits for what comes of it. May be given up and called again.
+    /// Waits for the outcome. The wait may be cancelled, and called again.
     pub async fn outcome(&mut self) -> Result<R, Panicked> {
         (&mut self.0).await.map_err(|_| Panicked)
     }

@@ -1,4 +1,4 @@
-//! The gate at which a run that was started with `--paused` waits until somebody lets it go.
+//! The gate at which a run that was started with `--paused` waits until it is resumed.
 
 use tokio::sync::watch;
 
@@ -15,7 +15,7 @@ pub enum PauseError {
 #[derive(Debug)]
 pub struct Gate {
     paused: watch::Sender<bool>,
-    /// The executor and the name of the first scenario, for whoever wants to pause what already runs.
+    /// The executor and the name of the first scenario, for the error when a client wants to pause a run under way.
     first: (&'static str, String),
 }
 
@@ -28,7 +28,7 @@ impl Gate {
         *self.paused.borrow()
     }
 
-    /// Resumes (or pauses) the run, as far as that is possible.
+    /// Resumes the run, or pauses it if that is still possible.
     pub fn set_paused(&self, paused: bool) -> Result<(), PauseError> {
         if !self.is_paused() {
             let (executor, scenario) = self.first.clone();

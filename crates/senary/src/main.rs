@@ -12,7 +12,7 @@ use senary::{features, logging, run, signals, trust, version};
 use senary_js::Allocator;
 use senary_net::limits;
 
-/// So that a system that gives no more memory ends the process with a word of what to do.
+/// This allocator ends the process with advice when the system gives no more memory.
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;
 
@@ -94,7 +94,7 @@ fn print(text: &[u8]) -> Result<(), CommandError> {
     written.map_err(CommandError::system("writing to standard output"))
 }
 
-/// What went wrong with a command that has no more to say than that.
+/// The error of a command without a more specific kind.
 fn command(error: impl std::fmt::Display) -> CommandError {
     CommandError::Command(error.to_string())
 }

@@ -6,7 +6,7 @@ use crate::test_run::TestRun;
 
 /// Own files that come and go: modules' and outputs' files, names being looked up, the REST API's connections.
 const SPARE: u64 = 16;
-/// What is advised is rounded up to this.
+/// Advised numbers are rounded up to a multiple of this.
 const STEP: u64 = 1024;
 
 /// Warns of a test that may need more files than `limit` (`None`: there is none). What a script will open nobody knows

@@ -1,4 +1,4 @@
-//! What is said at the end: `handleSummary()` or the default text, and `--summary-export`.
+//! The summary at the end: `handleSummary()` or the default text, and `--summary-export`.
 //! (<https://grafana.com/docs/k6/latest/results-output/end-of-test/custom-summary/>)
 
 use std::io::{stderr, stdout};
@@ -129,7 +129,7 @@ pub async fn write(
     outcome
 }
 
-/// What a script throws says itself where it went wrong; of what it returns somebody has to.
+/// An exception names its place itself. For an invalid return value, the message has to say what failed.
 fn log_failure(failure: &CommandError) {
     match failure {
         CommandError::Lifecycle(
@@ -177,7 +177,7 @@ fn default_files(settings: &SummarySettings, summary: &Summary) -> SummaryFiles 
 /// Tells of a run in which nothing was done, or nothing that thresholds could be judged by.
 pub fn warn_of_nothing_done(ended: &Ended, results: &Results) {
     if !ended.has_run {
-        // There is a reason, and it has been told.
+        // The reason has already been reported.
         return;
     }
     const NOTHING: &str = "No script iterations fully finished, consider making the test duration longer";

@@ -1,7 +1,7 @@
 //! `senary run`: the main line, from arguments to exit code.
 //!
-//! Everything happens in the order in which it stands here. What may take long runs on threads of its own; this
-//! one waits for it and for signals, so that a run can be ended at any moment and still says what came of it.
+//! Everything happens in the order in which it stands here. What may take long runs on threads of its own; this one
+//! waits for it and for signals, so that a run can be ended at any moment and still reports its results.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -159,7 +159,7 @@ fn warn_if_instances_are_alike(args: &RunArgs, plan: &TestPlan, env: &Environmen
     }
 }
 
-/// The REST API, if an address was given. Only one that was given as a flag has to be had.
+/// The REST API, if an address was given. Failing to listen is an error only if the address was given as a flag.
 fn serve_api(
     run: &TestRun,
     global: &GlobalSettings,
@@ -187,7 +187,7 @@ fn check_machine(run: &TestRun, open_files: Option<u64>, has_echo: bool) -> Resu
     vu_memory::refuse_too_many(run)
 }
 
-/// A paused test starts when the REST API is told so, and never without one.
+/// A paused test starts when a client of the REST API resumes it, and never without the API.
 fn say_how_to_resume(api: Option<&Server>) {
     let resume = "PATCH /v1/status with {\"data\": {\"type\": \"status\", \"id\": \"default\", \"attributes\": {\"paused\": false}}}";
     match api {
@@ -200,7 +200,7 @@ fn say_how_to_resume(api: Option<&Server>) {
     }
 }
 
-/// One worker per core, unless told otherwise.
+/// One worker per core, unless the user chooses another number.
 fn worker_count(args: &RunArgs) -> usize {
     args.config.workers.unwrap_or_else(|| available_parallelism().map_or(1, Into::into)).max(1)
 }

@@ -8,7 +8,7 @@ use crate::cli::{GlobalFlags, RuntimeFlags};
 use crate::environment::Environment;
 use crate::options::{ConfigPath, Options, RunOptions, parse_bool};
 
-/// A value nobody can follow. Exit code 255, unless it says otherwise.
+/// An invalid value. The exit code is 255, unless the variant has another one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
     #[error("invalid compatibility mode {0:?}. Use: \"extended\", \"base\"")]
@@ -26,7 +26,7 @@ pub enum SettingsError {
 pub struct GlobalSettings {
     /// Where the REST API listens, if it does.
     pub address: Option<String>,
-    /// Whether somebody asked for the address on the command line: then it is an error if it cannot be had.
+    /// Whether the address is from the command line; then it is an error if the server cannot listen there.
     pub address_from_flag: bool,
     pub config: Option<ConfigPath>,
     pub quiet: bool,
@@ -115,7 +115,7 @@ pub struct RuntimeSettings {
 }
 
 impl RuntimeSettings {
-    /// `include_system_env` is what holds if nobody says anything about it.
+    /// `include_system_env` is the default of that setting.
     pub fn new(
         flags: &RuntimeFlags,
         env: &Environment,
@@ -206,7 +206,7 @@ fn given_env(pairs: &[String]) -> Result<Vec<(String, String)>, SettingsError> {
     Ok(given)
 }
 
-/// `-e` is for the script alone, and many a user expects more of it.
+/// `-e` is for the script only, but many users expect it to set options.
 fn warn_of_an_option(name: &str) {
     let is_option = [Options::VARIABLES, RunOptions::VARIABLES, &OTHER_VARIABLES].concat().contains(&name);
     // Some variables of outputs end in a name that the user chooses.

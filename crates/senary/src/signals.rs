@@ -96,10 +96,10 @@ fn end_process(why: &CommandError) -> ! {
     let say = move || {
         log::error!("Aborting the run at once, in response to a second signal");
         logging::flush();
-        // Nobody is left to be told if it took too long.
+        // If this took too long, nothing is left that could report it.
         let _ = said.send(());
     };
-    // Without a thread, or in time, it goes unsaid; the exit code says it too.
+    // Without a thread or enough time the line is not logged; the exit code has the same information.
     if std::thread::Builder::new().name("last-words".to_owned()).spawn(say).is_ok() {
         let _ = is_said.recv_timeout(LAST_WORDS);
     }

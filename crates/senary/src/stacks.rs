@@ -7,7 +7,7 @@ use crate::test_run::TestRun;
 
 /// The stack itself, and the page before it that nothing may touch.
 const MAPS_OF_A_STACK: u64 = 2;
-/// What is advised is rounded up to this.
+/// Advised numbers are rounded up to a multiple of this.
 const MAPS_STEP: u64 = 65_536;
 
 /// Warns of a test whose VUs could not all be in the middle of a call at once, as in `sleep()`: then each needs a stack.

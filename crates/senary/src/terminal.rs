@@ -64,7 +64,7 @@ impl Terminal {
             && stdout == device(io::stderr().as_fd().try_clone_to_owned())
     }
 
-    /// Redraws the live region. `frame` gives its lines, none wider than the size it is told.
+    /// Redraws the live region. `frame` returns its lines, none wider than the given size.
     pub fn draw(&self, frame: impl FnOnce(Size) -> Vec<String>) {
         let size = (self.size)();
         // A line that fills its row leaves the cursor in a state terminals do not agree on.
@@ -112,12 +112,12 @@ impl State {
         text.push_str(ERASE_BELOW);
         text.push_str(SHOW_CURSOR);
         self.shown = lines;
-        // Nobody is left to be told when the terminal is gone.
+        // If the terminal is gone, nothing can be shown any more.
         let _ = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
     }
 }
 
-/// The rows that lines take up now. Terminals break lines anew when they become narrower.
+/// The rows that lines take up now. Terminals wrap lines again when they become narrower.
 fn rows(lines: &[String], columns: usize) -> usize {
     lines.iter().map(|line| width(line).div_ceil(columns.max(1)).max(1)).sum()
 }

@@ -244,7 +244,7 @@ pub fn vu_settings(plan: &TestPlan, bundle: &Bundle) -> VuSettings {
     }
 }
 
-/// What is left of a run for its summary.
+/// The parts of a run that its summary needs.
 pub struct Ended {
     pub plan: Arc<TestPlan>,
     pub handle: Arc<RunHandle>,
@@ -276,7 +276,7 @@ impl Ended {
         }
     }
 
-    /// How the run ended, which is told as its last event.
+    /// How the run ended; this is also reported as its last event.
     pub fn verdict(&self, outcome: Result<(), CommandError>, crossed: Crossed) -> Result<(), CommandError> {
         let verdict = self.judge(outcome, crossed);
         let events = &self.handle.events;

@@ -36,7 +36,7 @@ pub fn objections(results: &Results, scenarios: &[(String, Outcomes)]) -> Vec<St
     objections
 }
 
-/// What is held against a scenario where another one succeeded.
+/// The objections to a scenario if another one succeeded.
 fn objection((name, outcomes): &(String, Outcomes)) -> Option<String> {
     if outcomes.succeeded == 0 && outcomes.failed > 0 {
         return Some(format!("every iteration of the scenario '{name}' failed, {0} of {0}", outcomes.failed));

@@ -1,4 +1,4 @@
-//! What a person sees of a run while it goes on: its description, then its progress.
+//! What the user sees of a run: its description, then its progress.
 
 use std::io::{Write, stdout};
 use std::sync::Arc;

@@ -8,8 +8,9 @@ use crate::test_run::TestRun;
 /// What a VU takes at the very least, in bytes: one that holds a socket takes twice as much.
 const MIN_PER_VU: u64 = 50_000;
 
-/// Refuses a test whose VUs cannot exist together, whatever the script does. To make them would take all memory there is,
-/// and with it whatever else runs on the machine. Those that an arrival rate may add are made one by one, if at all.
+/// Refuses a test whose VUs cannot fit into memory, whatever the script does. Making them would take all memory of the
+/// machine, and with it whatever else runs on the machine. Those that an arrival rate may add are made one by one, if
+/// at all.
 pub fn refuse_too_many(run: &TestRun) -> Result<(), CommandError> {
     let vus = run.plan.load.planned_vus();
     match memory() {

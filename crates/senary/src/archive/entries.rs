@@ -12,7 +12,7 @@ const MAX_CHAIN: usize = 40;
 /// Files that have a further name because a folder of theirs has one.
 const MAX_ALIASES: usize = 100_000;
 
-/// Why the files of a tar cannot be had.
+/// Why the files of a tar archive cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum EntriesError {
     #[error(transparent)]

@@ -25,7 +25,7 @@ use crate::version::REFERENCE_VERSION;
 const METADATA: &str = "metadata.json";
 const DATA: &str = "data";
 
-/// The only type of test there is; an archive is made of it.
+/// The only type of test, which archives contain.
 const SCRIPT: &str = "js";
 
 /// Why a file is not an archive that can be run.

@@ -179,7 +179,7 @@ impl Command {
     }
 }
 
-/// What a command line that cannot be followed says about the log, so that it is told so in the right place.
+/// The log settings of an invalid command line, so that its error is logged in the right place.
 pub fn scan_log_flags(args: &[OsString]) -> GlobalFlags {
     let mut flags = GlobalFlags::default();
     let mut args = args.iter().filter_map(|arg| arg.to_str());
@@ -213,8 +213,8 @@ fn command() -> clap::Command {
     })
 }
 
-/// The command tree as it is shown: nobody has to know that a switch can take a value,
-/// or that arguments are counted later.
+/// The command tree as help shows it: users need not know that a switch can take a value, or that arguments are counted
+/// later.
 pub fn shown_command() -> clap::Command {
     let root = Root::command().mut_subcommand("archive", without_flags_of_run);
     for_each_argument(root, &|arg| match (is_switch(&arg), arg.is_positional()) {
@@ -227,7 +227,7 @@ pub fn shown_command() -> clap::Command {
     })
 }
 
-/// What has no effect is not shown.
+/// Flags without an effect are not shown.
 fn without_flags_of_run(archive: clap::Command) -> clap::Command {
     archive.mut_args(|arg| {
         let is_ignored = arg.get_help_heading() == Some(flags::RUN);

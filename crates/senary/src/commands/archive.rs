@@ -16,7 +16,7 @@ use crate::options::OptionLayers;
 use crate::script::{self, Planned};
 use crate::settings::{GlobalSettings, RuntimeSettings};
 
-/// Where an archive goes if nothing is said.
+/// The default path of an archive.
 const DEFAULT_FILE: &str = "archive.tar";
 
 pub fn run(args: &ArchiveArgs, global: &GlobalSettings, env: &Environment) -> Result<(), CommandError> {

@@ -4,7 +4,7 @@ use clap_complete::Shell;
 
 use crate::cli::{self, PROGRAM};
 
-/// A shell nobody knows how to teach.
+/// A shell for which there is no completion.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no completion for {0:?}: use bash, elvish, fish, powershell or zsh")]
 pub struct UnknownShell(String);

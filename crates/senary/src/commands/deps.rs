@@ -16,7 +16,7 @@ use crate::script;
 use crate::settings::{GlobalSettings, RuntimeSettings};
 use crate::version::REFERENCE_VERSION;
 
-/// The reference's name for what is no extension.
+/// The reference's name for what is not an extension.
 const K6: &str = "k6";
 
 /// Modules of extensions begin so.
@@ -102,7 +102,7 @@ fn constraint(directive: &str) -> Option<(&str, &str)> {
     Some((name, if range.is_empty() { "*" } else { range }))
 }
 
-/// Whether a version is one of those a constraint allows, as far as its comparisons tell: `>=1.2.0, <3`, `^1.2`, `~1.2`.
+/// Whether a constraint allows a version: `>=1.2.0, <3`, `^1.2`, `~1.2`.
 fn contains(range: &str, version: &str) -> bool {
     let version = numbers(version);
     range.split(',').map(str::trim).all(|comparison| {
@@ -127,7 +127,7 @@ fn contains(range: &str, version: &str) -> bool {
     })
 }
 
-/// Major, minor and patch; what is not there is 0.
+/// Major, minor and patch; missing parts are 0.
 fn numbers(version: &str) -> [u64; 3] {
     let mut parts = version.split(['.', '-', '+']).map(|part| part.trim().parse().unwrap_or(0));
     std::array::from_fn(|_| parts.next().unwrap_or(0))

@@ -20,7 +20,7 @@ pub enum EchoError {
     Signal(io::Error),
 }
 
-/// Serves until Ctrl+C. The first line of standard output is the address, for whoever started it.
+/// Serves until Ctrl+C. The first line of standard output is the address, for the program that started it.
 pub fn run(args: &EchoArgs) -> Result<(), CommandError> {
     event_loop()?.block_on(serve(args)).map_err(|error| CommandError::Command(error.to_string()))
 }

@@ -1,4 +1,4 @@
-//! The commands beside `run`, one file each: what they do from their arguments to their output.
+//! The commands other than `run`, one file each, from their arguments to their output.
 
 pub mod archive;
 pub mod collect;

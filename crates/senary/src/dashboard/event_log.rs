@@ -115,7 +115,7 @@ impl Clients {
         Counted(self.clone())
     }
 
-    /// Waits until nobody watches.
+    /// Waits until there is no client any more.
     pub async fn all_gone(&self) {
         let mut changed = self.0.changed.subscribe();
         while self.0.watching.load(Ordering::SeqCst) > 0 {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::banner;
 use crate::plan::TestPlan;
 
-/// Stands for what nobody else should read.
+/// Replaces what other people should not read.
 const HIDDEN: &str = "••••";
 
 /// The part of `run` that does not change; `url` is where the script was found.

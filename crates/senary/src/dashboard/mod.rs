@@ -60,7 +60,7 @@ const OPEN_SOCKETS: &str = "senary_open_sockets";
 /// How often the system is asked about the process.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// What is wanted of a run.
+/// What the user wants of a run: a dashboard, a report.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
     pub dashboard: Option<DashboardSettings>,
@@ -148,7 +148,7 @@ impl Prepared {
         outputs
     }
 
-    /// Begins to watch a run that has not started; `url` is where its script was found.
+    /// Begins to watch a run that has not started; `url` is its script's.
     pub fn start(self, run: &TestRun, url: &str) -> Result<Watching, CommandError> {
         let page_url = self.url();
         let Self { wanted, timeline, sums, bound, record } = self;
@@ -185,7 +185,7 @@ impl Prepared {
     }
 }
 
-/// Listens. A port that nobody has chosen may be taken: then another one does.
+/// Opens the port. If the default port is taken, another one is used.
 fn bind(settings: &DashboardSettings) -> Result<Option<Bound>, CommandError> {
     let host = &settings.host;
     let host = if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.clone() };
@@ -213,7 +213,7 @@ fn create(path: &Path) -> Result<Record, String> {
     Record::create(path).map_err(|error| format!("open {}: {}", path.display(), io_text(&error)))
 }
 
-/// The dashboard is an output, as far as its name goes.
+/// The error of an output, because users name the dashboard as one.
 fn not_created(reason: &impl ToString) -> CommandError {
     CommandError::Output(OutputError::NotCreated { kind: OUTPUT, reason: reason.to_string() })
 }
@@ -245,7 +245,7 @@ fn open_browser(url: &str) {
 
 /// The thread that follows the run.
 struct Following {
-    /// The thread ends when it is told of no more events.
+    /// Dropping it ends the thread.
     subscription: Subscription,
     thread: JoinHandle<()>,
 }

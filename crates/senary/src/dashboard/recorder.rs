@@ -82,7 +82,7 @@ impl Recorder {
         }
     }
 
-    /// How many periods were told of.
+    /// The number of periods that were reported.
     pub fn periods(&self) -> usize {
         self.log.all().iter().filter(|event| event.kind == SNAPSHOT).count()
     }

@@ -11,7 +11,7 @@ use crate::environment::Environment;
 /// The name of the output that the dashboard is.
 pub const OUTPUT: &str = "web-dashboard";
 
-/// Where the dashboard is unless somebody says otherwise: on this machine only.
+/// The default address of the dashboard: on this machine only.
 const HOST: &str = "127.0.0.1";
 pub const PORT: u16 = 5665;
 
@@ -22,14 +22,14 @@ const SHORT_TEST: Duration = Duration::from_secs(600);
 /// Periods there may be of a whole test: eight hours of ten seconds.
 const MAX_PERIODS: u32 = 2880;
 
-/// What is asked for.
+/// The settings of a dashboard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DashboardSettings {
     pub host: String,
     pub port: Port,
-    /// If somebody has chosen it.
+    /// The period, if the user has chosen it.
     pub period: Option<Duration>,
-    /// Tags whose values are told apart in the events.
+    /// Tags whose values have their own figures in the events.
     pub tags: Vec<String>,
     /// Where the page goes at the end, and the events during the run. Names that end in `.gz` ask for compression.
     pub export: Option<PathBuf>,
@@ -114,7 +114,7 @@ impl DashboardSettings {
         Ok(settings)
     }
 
-    /// Sets what is called `key` in the query; other names are nobody's.
+    /// Sets the setting with this name in the query; unknown names are ignored.
     fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
         match key {
             "host" => value.clone_into(&mut self.host),

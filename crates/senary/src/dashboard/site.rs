@@ -22,7 +22,7 @@ const EVENTS: &str = "text/event-stream";
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 
-/// How often a page is told what is new.
+/// How often a page gets new data.
 const LIVE_EVERY: Duration = Duration::from_secs(1);
 
 /// The dashboard of a run.
@@ -30,7 +30,7 @@ pub struct Dashboard {
     pub report: Arc<Report>,
     pub recorder: Arc<Recorder>,
     pub clients: Clients,
-    /// Only where nobody but the user of this machine can ask for it.
+    /// Whether clients may stop the run: only if they are on this machine.
     pub can_stop: bool,
     /// Origins of web pages elsewhere that may read the events; `*` stands for all of them.
     pub origins: Vec<String>,

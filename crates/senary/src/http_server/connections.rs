@@ -65,7 +65,7 @@ pub enum BodyError {
     /// The bodies of other requests take all the memory there is for bodies.
     NoRoom,
     TooSlow,
-    /// The client has not sent what it said it would.
+    /// The client has not sent as much as it announced.
     Broken,
 }
 

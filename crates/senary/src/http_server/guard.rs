@@ -1,7 +1,7 @@
-//! Who may ask: the user's programs, and no web page that the user's browser shows, unless the site has something for it.
+//! Which clients may send requests: the user's programs, but no web page in the user's browser, unless the site offers it something.
 //!
-//! A browser sends what any page asks for to any address, this API's included. It says so in `Origin` and `Sec-Fetch-Site`.
-//! A page whose own name was made to lead to this machine is told by `Host`, which has that name.
+//! A browser sends what any page asks for to any address, this API's included. It says so in `Origin` and
+//! `Sec-Fetch-Site`. A page whose own name resolves to this machine is recognised by `Host`, which has that name.
 
 use std::net::{IpAddr, SocketAddr};
 

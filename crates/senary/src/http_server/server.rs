@@ -28,10 +28,10 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_HEAD: usize = 64 << 10;
 /// How long answers under way may take once the run is over.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
-/// How long to leave it at that when the system has no descriptor for another connection.
+/// How long to wait when the system has no descriptor for another connection.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 
-/// Why nobody can be listened to.
+/// Why the server cannot listen.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     #[error("listen tcp: address {0}: missing port in address")]
@@ -42,7 +42,7 @@ pub enum BindError {
     Thread(io::Error),
 }
 
-/// An address that is listened on; clients wait until somebody serves them.
+/// An address that the server listens on; clients wait until they are served.
 pub struct Bound {
     listener: TcpListener,
     address: SocketAddr,
@@ -187,7 +187,7 @@ async fn answer(
         Err(error) => return Ok(no_body(host.site.as_ref(), error).into_response(&connection)),
     };
     connection.set_at_work(true);
-    // What is asked may take as long as a function of the script: others must not wait for it.
+    // An answer may take as long as a function of the script, and other clients must not wait for it.
     let site = host.site.clone();
     let answer = move || site.answer(&Asked { head: &head, body: &body.data });
     let reply = match Background::start("rest-answer", answer) {

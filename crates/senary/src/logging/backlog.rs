@@ -1,5 +1,5 @@
 //! How much of the log waits to be written: lines may be as long as a script likes, so it is their bytes that are
-//! limited. Who logs beyond that waits until some are written.
+//! limited. Beyond the limit, logging waits until some are written.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 

@@ -133,7 +133,7 @@ pub enum Channel {
     Console,
 }
 
-/// What the writing thread is told.
+/// The messages to the writing thread.
 pub enum Message {
     /// With its newline.
     Line(Channel, Line),
@@ -145,7 +145,7 @@ pub enum Message {
     Flush(SyncSender<()>),
 }
 
-/// Writes lines until nobody can send any.
+/// Writes lines until all senders are gone.
 pub fn write(log: OpenDestination, messages: &Receiver<Message>) {
     let mut writer = Writer {
         log,

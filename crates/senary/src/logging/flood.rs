@@ -2,7 +2,7 @@
 //! written, then they are counted, and the count is written once a second and at the end.
 //!
 //! Lines are of one kind if they come from the same place in the program, at the same level, and differ in numbers
-//! only. Places in a script are told apart: a stack trace has to be the same to the letter.
+//! only. Places in a script count as different: stack traces have to be identical.
 
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};

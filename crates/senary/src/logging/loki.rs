@@ -31,7 +31,7 @@ pub struct Config {
     /// Bytes of a message.
     pub max_size: usize,
     pub level: LevelFilter,
-    /// Fields that become labels; all of them, if nobody says.
+    /// Fields that become labels; `None` for all of them.
     pub allowed_labels: Option<Vec<String>>,
     pub labels: BTreeMap<String, String>,
     pub headers: Vec<(String, String)>,
@@ -123,7 +123,7 @@ fn split_outside_brackets(text: &str) -> Vec<String> {
     parts
 }
 
-/// Who is told what goes wrong.
+/// The receiver of errors.
 type Fallback = Arc<dyn Fn(&Entry) + Send + Sync>;
 
 /// Where lines wait for the next push.
@@ -157,7 +157,7 @@ impl Loki {
     }
 }
 
-/// What goes wrong with Loki, as an entry of the log.
+/// An error of Loki as an entry of the log.
 fn complaint(message: String, error: Option<String>) -> Entry {
     let fields = error.map(|error| ("error".to_owned(), Value::from(error))).into_iter().collect();
     Entry { level: Level::Error, message, fields, time: SystemTime::now() }
@@ -182,7 +182,7 @@ impl Push for Sender {
 
     fn take(&mut self, lines: Vec<Entry>, dropped: u64) -> u64 {
         self.body = body(&self.config, &lines, dropped).to_string().into();
-        // The server is told of lines that were dropped, so they are not lost without a word.
+        // The server gets the number of dropped lines, so they are not lost silently.
         0
     }
 

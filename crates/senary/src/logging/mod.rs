@@ -89,7 +89,7 @@ pub enum LogError {
 /// The one log of the process.
 struct Logger {
     format: Format,
-    /// What is logged at all, and what the output takes of it; a file of the console's own takes everything.
+    /// The level of what is logged, and the level of the output; a separate file for the console gets everything.
     level: LevelFilter,
     output_level: LevelFilter,
     /// Whether the log goes anywhere; the report has the last lines all the same.
@@ -130,7 +130,7 @@ pub fn init(settings: &Settings, web: &Client) -> Result<(), LogError> {
             OpenDestination::file(open(&path)?)
         }
         Destination::Loki(config) => {
-            // What goes wrong with Loki is said on standard error.
+            // Errors of Loki go to standard error.
             let is_terminal = is_terminal(&io::stderr());
             let fallback = Format::parse(settings.format.as_deref(), settings.no_color, is_terminal)?;
             let (sender, zone) = (sender.clone(), zone.clone());
@@ -196,7 +196,7 @@ pub fn redact(secret: &str) {
     }
 }
 
-/// From now on lines for a terminal are handed to whoever draws on it. They end with a newline each.
+/// From now on, lines for a terminal are passed to the code that draws on it. Each ends with a newline.
 pub fn terminal_through(write: impl Fn(&str) + Send + 'static) {
     if let Some(logger) = LOGGER.get() {
         let _ = logger.sender.send(Message::Terminal(Box::new(write)));
@@ -214,7 +214,7 @@ pub fn flush() {
     flush_lines_until(deadline);
 }
 
-/// As [`flush`], of what is written here: nobody far away is waited for.
+/// As [`flush`], for what is written on this machine: it does not wait for a server.
 pub fn flush_lines() {
     write_counts();
     flush_lines_until(Instant::now() + DRAIN);
@@ -299,7 +299,7 @@ impl Logger {
             Channel::Console => self.format.off_terminal(),
         };
         let line = format.line(&entry, self.started.elapsed(), &self.zone);
-        // Fails only if the writing thread is gone; nobody would be left to tell.
+        // This fails only if the writing thread is gone; then nothing can be logged any more.
         let _ = self.sender.send(Message::Line(channel, BACKLOG.line(line)));
     }
 }

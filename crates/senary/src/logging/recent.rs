@@ -1,4 +1,4 @@
-//! The last lines of the log, for the report and the dashboard. Nothing is kept unless somebody asks for it.
+//! The last lines of the log, for the report and the dashboard. Nothing is kept unless one of them is wanted.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};

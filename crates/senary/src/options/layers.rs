@@ -115,7 +115,7 @@ pub struct OptionLayers {
     file: Options,
     environment: Options,
     command_line: Options,
-    /// Of all layers: the script has no say in it.
+    /// From all layers except the script, which cannot set it.
     run: RunOptions,
     collectors: Map<String, Value>,
     notes: Vec<Note>,
@@ -221,7 +221,7 @@ impl OptionLayers {
             dns.ttl().map_err(OptionsError::DnsTtl)?;
         }
         options.system_tags.get_or_insert_default();
-        // Without the instance: an archive is of the whole test, whoever packs it.
+        // Without the instance: an archive contains the whole test, whichever instance makes it.
         let as_given = options.clone();
         let (run, collectors) = (self.run, self.collectors);
         let instance = Instance::new(run.instance_index, run.instance_count)?;

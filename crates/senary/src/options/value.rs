@@ -68,7 +68,7 @@ pub fn parse_variable<T: OptionValue>(
         .map_err(|e| Invalid::new(format!("invalid value {text:?} of the environment variable {name}: {e}")))
 }
 
-/// Signed nanoseconds, so that a negative duration can be told users as such.
+/// Signed nanoseconds, so that errors can show a negative duration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Nanos(pub i64);
 
@@ -127,7 +127,7 @@ impl OptionValue for ByteSize {
 /// A variable with this text is as good as none.
 const UNSET: &str = "null";
 
-/// A value nobody here looks into.
+/// A value that is passed on unread.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Raw(pub Value);
 
@@ -343,7 +343,7 @@ pub fn decode_list<T: OptionValue + Default>(
     Ok(list)
 }
 
-/// As in Go, a null is the value of which nothing was set; what is too little is told where options are judged.
+/// As in Go, a null is the empty value; whether that is enough is checked with the other options.
 fn decode_or_null<T: OptionValue + Default>(
     value: &Value,
     remarks: &mut Remarks,

@@ -90,7 +90,7 @@ pub struct TestPlan {
 }
 
 impl TestPlan {
-    /// Judges consolidated options; all that is wrong is told at once.
+    /// Checks consolidated options; all errors are reported at once.
     pub fn new(
         consolidated: Consolidated,
         runtime: &RuntimeSettings,

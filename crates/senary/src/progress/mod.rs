@@ -106,7 +106,7 @@ impl Display {
 pub struct Progress(Option<Work>);
 
 struct Work {
-    /// The thread ends when it is told of no more events.
+    /// Dropping it ends the thread.
     subscription: Subscription,
     thread: JoinHandle<()>,
 }

@@ -44,7 +44,7 @@ pub fn metric(mut results: Results, name: &str) -> Option<Value> {
 }
 
 fn resource(metric: &mut MetricResult, elapsed: f64) -> Value {
-    // Nothing is said of metrics nobody has an opinion on.
+    // The field is null for metrics without thresholds.
     let tainted = (!metric.thresholds.is_empty()).then(|| metric.thresholds.iter().any(|t| !t.ok));
     json!({"type": "metrics", "id": metric.name, "attributes": {
         "type": metric.kind.as_str(),

@@ -36,7 +36,7 @@ const DECLARATIONS: &[(&str, &str)] = &[
     ("senary-tcp.d.ts", include_str!("../../../../../api/senary-tcp.d.ts")),
 ];
 
-/// Writes what is not there yet. What is there may have been changed, and stays. Gives back what was written.
+/// Writes the files that do not exist yet. Existing files may have been edited, and stay. Returns what was written.
 pub fn set_up(folder: &Path) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
     let types = folder.join(FOLDER);
     fs::create_dir_all(&types).map_err(|error| (types.clone(), error))?;

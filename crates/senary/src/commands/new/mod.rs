@@ -23,7 +23,7 @@ const TEMPLATES: [(&str, &str); 2] = [
     ("protocol", include_str!("templates/protocol.js")),
 ];
 
-/// What templates may say instead of what is not known before.
+/// The fields that templates may use for what is not known in advance.
 const SCRIPT_NAME: &str = "ScriptName";
 const PROJECT_ID: &str = "ProjectID";
 
@@ -44,7 +44,7 @@ pub enum NewError {
     Write { path: String, error: io::Error },
 }
 
-/// Writes the script; gives back what to tell of it.
+/// Writes the script, and returns the message about it.
 pub fn run(args: &NewArgs) -> Result<String, NewError> {
     let file = args.file.first().map_or(DEFAULT_FILE, String::as_str);
     let template = args.template.as_deref().unwrap_or(DEFAULT_TEMPLATE);
@@ -52,7 +52,7 @@ pub fn run(args: &NewArgs) -> Result<String, NewError> {
     if !force && Path::new(file).exists() {
         return Err(NewError::Exists(file.to_owned()));
     }
-    // Where there is something already, it is somebody's place, and only the script is added.
+    // If the folder has files already, only the script is added.
     let starts_project = args.types == Some(true) || is_empty(folder_of(file));
     let text = template_text(template)?;
     if args.project_id.is_some() && !text.contains(PROJECT_ID) {

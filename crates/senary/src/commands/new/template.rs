@@ -32,7 +32,7 @@ enum Kind<'t> {
 }
 
 /// The template with its fields filled in: `{{.Name}}`, `{{if .Name}}…{{else if .Other}}…{{else}}…{{end}}`, comments
-/// and the marks `{{-` and `-}}`, which take the blanks beside them away. An empty field does not hold.
+/// and the marks `{{-` and `-}}`, which remove the white space next to them. An empty field counts as false.
 pub fn render<'a>(template: &str, field: impl Fn(&str) -> Option<&'a str>) -> Result<String, TemplateError> {
     let (mut text, mut conditions) = (String::new(), Vec::<Condition>::new());
     let mut rest = Pieces { template, rest: template, trims: false, action: None };
