@@ -91,7 +91,7 @@ fn the_type_may_be_said() {
     run(&["--type=js"], &archive).expect_code(107).expect_text("SyntaxError");
     let script = Program::new(BINARY).file("s.js", "export default function () {}");
     let outcome = script.args(["run", "--type=archive", "s.js"]).run();
-    outcome.expect_code(255).expect_text("this is no archive");
+    outcome.expect_code(255).expect_text("this is not an archive");
 }
 
 #[test]

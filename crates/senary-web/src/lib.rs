@@ -43,7 +43,7 @@ const AGENT: HeaderValue = HeaderValue::from_static(concat!("senary/", env!("CAR
 /// Why there is no response.
 #[derive(Debug, thiserror::Error)]
 pub enum WebError {
-    #[error("{0:?} is no URL of a web server")]
+    #[error("{0:?} is not the URL of a web server")]
     Url(String),
     #[error("{0} is not a valid header")]
     Header(String),

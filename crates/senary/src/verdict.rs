@@ -71,7 +71,7 @@ pub fn warn_of_missing(results: &Results) {
     let names = without_data(results);
     if !names.is_empty() {
         let hint = "--strict makes this a failure";
-        log::warn!(hint; "Nothing was measured for the thresholds on {}: nobody knows whether they hold", quoted(&names));
+        log::warn!(hint; "Nothing was measured for the thresholds on {}: it is unknown whether they hold", quoted(&names));
     }
 }
 

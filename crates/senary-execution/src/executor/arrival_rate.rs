@@ -179,7 +179,7 @@ async fn pace_on_thread<F: VuFactory>(
         }
         Err(error) => {
             let (scenario, executor) = dispatch.active.state.labels();
-            log::warn!(executor, scenario; "Iterations start less punctually: there is no thread to pace them ({error})");
+            log::warn!(executor, scenario; "Iterations may start late, because there is no thread to pace them ({error})");
             token.run_until_cancelled(pace(schedule, &dispatch, &present)).await;
         }
     }

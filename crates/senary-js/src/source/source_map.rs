@@ -26,7 +26,7 @@ struct Segment {
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SourceMapError {
-    #[error("it is no JSON of a source map: {0}")]
+    #[error("it is not the JSON of a source map: {0}")]
     Json(String),
     #[error("version {0} is not supported, only 3")]
     Version(u32),

@@ -37,7 +37,7 @@ pub enum ConfigError {
     SameName(String),
     #[error("two secret sources are marked as default")]
     TwoDefaults,
-    #[error("--secret-source {source_type}: {setting:?} is no setting of that type")]
+    #[error("--secret-source {source_type}: {setting:?} is not a setting of that type")]
     UnknownSetting { source_type: &'static str, setting: String },
     #[error("--secret-source {source_type}: invalid value {value:?} for {setting}: {reason}")]
     Value { source_type: &'static str, setting: String, value: String, reason: String },
@@ -226,7 +226,7 @@ fn from_file(options: &mut UrlOptions, path: &str, cwd: &Path) -> Result<(), Con
     let unreadable = |reason: String| ConfigError::File { source_type: URL, path: path.to_owned(), reason };
     let bytes = input::read(cwd.join(path)).map_err(|e| unreadable(io_text(&e)))?;
     let json: Value = serde_json::from_slice(&bytes).map_err(|e| unreadable(e.to_string()))?;
-    let Value::Object(settings) = json else { return Err(unreadable("it is no JSON object".to_owned())) };
+    let Value::Object(settings) = json else { return Err(unreadable("it is not a JSON object".to_owned())) };
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     for (setting, value) in &settings {
         match (setting.as_str(), value) {
@@ -371,7 +371,7 @@ mod tests {
         assert!(reason("timeout=soon").contains("no duration"));
         assert!(reason("requestsBurst=0").contains("positive"));
         assert!(reason("maxRetries=x").contains("invalid value \"x\" for maxRetries"));
-        assert!(reason("nonsense=1").contains("\"nonsense\" is no setting"));
+        assert!(reason("nonsense=1").contains("\"nonsense\" is not a setting"));
         assert!(reason("config=missing.json").contains("no such file"));
         assert!(parsed("url=urlTemplate=http://h/").unwrap_err().to_string().contains("must contain {key}"));
     }

@@ -31,7 +31,7 @@ const SCRIPT: &str = "js";
 /// Why a file is not an archive that can be run.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
-    #[error("this is no archive: only what `archive` makes can be run with --type=archive")]
+    #[error("this is not an archive: only what `archive` makes can be run with --type=archive")]
     NotAnArchive,
     #[error("could not read the archive: {0}")]
     Entries(#[from] EntriesError),

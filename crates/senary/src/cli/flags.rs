@@ -24,7 +24,7 @@ pub struct GlobalFlags {
     /// How log lines look: text, json or raw [default: text]
     #[arg(long, global = true, value_name = "FORMAT")]
     pub log_format: Option<String>,
-    /// Write every line of the log, however often it comes; otherwise, equal lines are counted after the first ten
+    /// Write every line of the log; otherwise, after ten equal lines, further ones are only counted
     #[arg(long, global = true, value_parser = parse_bool)]
     pub log_all: Option<bool>,
     /// Print without colours
@@ -62,7 +62,7 @@ pub struct OptionFlags {
     /// Ramp to a number of VUs, as DURATION:TARGET (repeatable)
     #[arg(short, long, value_name = "STAGE")]
     pub stage: Vec<String>,
-    /// Wait for the REST API's word before starting
+    /// Wait until a client of the REST API starts the test
     #[arg(short, long, value_parser = parse_bool)]
     pub paused: Option<bool>,
     /// Throw exceptions where there would be warnings
@@ -127,7 +127,7 @@ pub struct NetworkFlags {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Result options")]
 pub struct ResultFlags {
-    /// What the summary says of trends [default: avg,min,med,max,p(90),p(95)]
+    /// The statistics of trends in the summary [default: avg,min,med,max,p(90),p(95)]
     #[arg(long, value_name = "STATS")]
     pub summary_trend_stats: Vec<String>,
     /// The unit of all durations in the summary: s, ms or us [default: whatever fits]
@@ -148,13 +148,13 @@ pub struct HttpFlags {
     /// Follow at most this many redirects
     #[arg(long, value_name = "N", value_parser = parse_int_literal)]
     pub max_redirects: Option<i64>,
-    /// Requests of a batch at a time
+    /// Send at most this many requests of a batch at once
     #[arg(long, value_name = "N", value_parser = parse_int_literal)]
     pub batch: Option<i64>,
-    /// Requests of a batch to one host at a time
+    /// Send at most this many requests of a batch to one host at once
     #[arg(long, value_name = "N", value_parser = parse_int_literal)]
     pub batch_per_host: Option<i64>,
-    /// Requests per second, at most
+    /// Send at most this many requests per second
     #[arg(long, value_name = "N", value_parser = parse_int_literal)]
     pub rps: Option<i64>,
     /// The User-Agent header
@@ -184,7 +184,7 @@ pub struct RuntimeFlags {
     /// How to read scripts: extended or base [default: extended]
     #[arg(long, value_name = "MODE")]
     pub compatibility_mode: Option<String>,
-    /// What the file is, js or archive, if it shall not be found out
+    /// The type of the file: js or archive [default: detected]
     #[arg(short, long, value_name = "TYPE")]
     pub r#type: Option<String>,
     /// Set a variable of __ENV, as NAME=VALUE (repeatable)
@@ -245,13 +245,13 @@ pub struct RunFlags {
     /// Send samples to an output, as TYPE[=ARGUMENT], e.g. json=samples.json.gz (repeatable); `help` lists all outputs
     #[arg(short, long, value_name = "OUTPUT")]
     pub out: Vec<String>,
-    /// Show the run in a browser while it goes on: a line at the start says where
+    /// Show the run in a browser; a line at the start says where
     #[arg(long, value_parser = parse_bool)]
     pub dashboard: Option<bool>,
     /// Write a report to this file at the end: one page of HTML with everything in it
     #[arg(long, value_name = "FILE")]
     pub report: Option<String>,
-    /// Stay there after the test until Ctrl+C, for the REST API's sake
+    /// Keep the REST API running after the test, until Ctrl+C
     #[arg(short, long, value_parser = parse_bool)]
     pub linger: Option<bool>,
     /// Accepted, but without effect: no usage is ever reported
@@ -275,7 +275,7 @@ pub struct RunFlags {
     /// Which of the instances of --instance-count this one is, counted from 0
     #[arg(long, value_name = "I", value_parser = parse_int_literal)]
     pub instance_index: Option<i64>,
-    /// Run one part of the test of as many equal ones; instances on other machines run the others
+    /// Split the test into this many equal parts and run one; other instances run the others
     #[arg(long, value_name = "N", value_parser = parse_int_literal)]
     pub instance_count: Option<i64>,
     /// Run setup() and teardown() in the first instance alone; it leaves its data in this file, on storage that all share

@@ -36,7 +36,7 @@ pub enum ConfigPath {
 pub enum ConfigFileError {
     #[error("could not read the configuration file {path:?}: {}", explained(.reason))]
     Unreadable { path: PathBuf, reason: std::io::Error },
-    #[error("the configuration file {path:?} is no JSON object: {reason}")]
+    #[error("the configuration file {path:?} is not a JSON object: {reason}")]
     NotJson { path: PathBuf, reason: String },
     #[error("the configuration file {path:?} has an error: {reason}")]
     Invalid { path: PathBuf, reason: Invalid },

@@ -440,7 +440,7 @@ fn a_config_file_says_more_than_options() {
         (r#"{"noUsageReport": 5}"#, "noUsageReport: expected true or false, found 5"),
         (r#"{"webDashboard": "x"}"#, "webDashboard: expected true or false, found \"x\""),
         (r#"{"collectors": 5}"#, "collectors: expected an object with the settings of each output, found 5"),
-        ("[]", "is no JSON object"),
+        ("[]", "is not a JSON object"),
     ] {
         let error = file(text).unwrap_err();
         assert!(error.contains(expected), "{error}");

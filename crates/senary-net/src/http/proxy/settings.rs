@@ -15,7 +15,7 @@ use crate::options::Cidr;
 /// A setting that names no proxy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no proxy that can be used: write http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT into HTTPS_PROXY or HTTP_PROXY"
+    "{0:?} is not a usable proxy: write http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT into HTTPS_PROXY or HTTP_PROXY"
 )]
 pub struct ProxyError(pub String);
 
