@@ -4,7 +4,7 @@
 //! itself what it does when its turn comes.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -57,7 +57,7 @@ pub struct EventLoop {
 #[derive(Default)]
 struct Timers {
     next_id: u32,
-    by_due: BTreeMap<(Instant, u32), ()>,
+    by_due: BTreeSet<(Instant, u32)>,
     by_id: FxHashMap<u32, (Instant, Timer)>,
     /// How many of them are in the background.
     in_background: usize,
@@ -66,7 +66,7 @@ struct Timers {
 impl Timers {
     fn insert(&mut self, id: u32, due: Instant, timer: Timer) {
         self.in_background += usize::from(timer.in_background);
-        self.by_due.insert((due, id), ());
+        self.by_due.insert((due, id));
         self.by_id.insert(id, (due, timer));
     }
 
@@ -246,7 +246,7 @@ impl EventLoop {
     }
 
     pub fn next_due(&self) -> Option<Instant> {
-        self.timers.borrow().by_due.first_key_value().map(|((due, _), ())| *due)
+        self.timers.borrow().by_due.first().map(|(due, _)| *due)
     }
 
     /// Takes the callback of the earliest timer that is due, and re-arms it if it is an interval.
@@ -255,7 +255,7 @@ impl EventLoop {
         now: Instant,
     ) -> Option<(Persistent<Function<'static>>, Vec<Persistent<Value<'static>>>)> {
         let mut timers = self.timers.borrow_mut();
-        let (&(due, id), ()) = timers.by_due.first_key_value()?;
+        let &(due, id) = timers.by_due.first()?;
         if due > now {
             return None;
         }
