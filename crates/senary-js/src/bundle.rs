@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 use rquickjs::{Object, Value};
 use senary_execution::{RunContext, Shutdown, VuId, WorkerContext};
-use senary_metrics::{ProducerId, Registry, TagSet};
-use senary_net::{DnsConfig, Resolver, Tls, TlsOptions};
+use senary_metrics::{ProducerId, Registry};
 use senary_web::Client;
 use tokio_util::sync::CancellationToken;
 
@@ -18,7 +17,7 @@ use crate::json::{self, Gaps, JsonError};
 use crate::lifecycle_error::LifecycleError;
 use crate::program::{OPTIONS, Program, RuntimeOptions};
 use crate::properties;
-use crate::settings::{SetupData, SystemTags, VuSettings};
+use crate::settings::VuSettings;
 use crate::source::{ModuleStore, ScriptSource, loader};
 
 /// Shared by every VU.
@@ -191,21 +190,5 @@ fn options_as_json<'js>(
 
 /// Settings for init code that runs before the options are known; nothing in them can be used there.
 fn init_settings() -> Result<VuSettings, LifecycleError> {
-    let resolver = Resolver::new(&[], &[], &[], DnsConfig::default());
-    let tls = Tls::new(TlsOptions::default());
-    let engine = |e: senary_net::ConfigError| LifecycleError::Engine(e.to_string());
-    let dialer =
-        senary_net::Dialer { resolver: Arc::new(resolver.map_err(engine)?), tls: tls.map_err(engine)? };
-    Ok(VuSettings {
-        run_tags: TagSet::default(),
-        system_tags: SystemTags::default(),
-        dialer: Arc::new(dialer),
-        local_ips: None,
-        options_json: "{}".to_owned(),
-        derived_options: Arc::default(),
-        throw: false,
-        user_agent: String::new(),
-        http: crate::settings::HttpSettings::default(),
-        setup_data: SetupData::default(),
-    })
+    VuSettings::without_options().map_err(|error| LifecycleError::Engine(error.to_string()))
 }

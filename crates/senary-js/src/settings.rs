@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use senary_metrics::TagSet;
 use senary_net::http::Proxies;
-use senary_net::{Dialer, LocalIps};
+use senary_net::{ConfigError, Dialer, DnsConfig, LocalIps, Resolver, Tls, TlsOptions};
 
 use crate::derived_options::DerivedOptions;
 
@@ -121,6 +121,26 @@ pub struct VuSettings {
     pub user_agent: String,
     pub http: HttpSettings,
     pub setup_data: SetupData,
+}
+
+impl VuSettings {
+    /// The settings of a test without any options. Fails if TLS cannot be set up.
+    pub fn without_options() -> Result<Self, ConfigError> {
+        let resolver = Resolver::new(&[], &[], &[], DnsConfig::default())?;
+        let dialer = Dialer { resolver: Arc::new(resolver), tls: Tls::new(TlsOptions::default())? };
+        Ok(Self {
+            run_tags: TagSet::default(),
+            system_tags: SystemTags::default(),
+            dialer: Arc::new(dialer),
+            local_ips: None,
+            options_json: "{}".to_owned(),
+            derived_options: Arc::default(),
+            throw: false,
+            user_agent: String::new(),
+            http: HttpSettings::default(),
+            setup_data: SetupData::default(),
+        })
+    }
 }
 
 /// What `setup()` returned, as JSON. It is set before the first iteration; a VU parses it at its first one and

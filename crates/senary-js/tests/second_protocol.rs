@@ -18,13 +18,11 @@ use senary_execution::{
 use senary_js::event_loop::Event;
 use senary_js::live::{Live, LiveId};
 use senary_js::natives::{NativeModule, NativeModules, Natives};
-use senary_js::settings::SetupData;
 use senary_js::vu::core::{VuCore, vu_of};
 use senary_js::{
-    Bundle, JsVuFactory, RuntimeOptions, ScriptSource, SystemTags, VuSettings, native, native_class, userdata,
+    Bundle, JsVuFactory, RuntimeOptions, ScriptSource, VuSettings, native, native_class, userdata,
 };
 use senary_metrics::{ProducerId, Registry, TagSet};
-use senary_net::{Dialer, DnsConfig, Resolver, Tls, TlsOptions};
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -190,7 +188,7 @@ fn run(body: &str, iterations: u64, limit: Duration) -> Ran {
     let shutdown = Shutdown::new();
     let bundle = Bundle::load(source, runtime, Registry::new(), &shutdown).unwrap();
     let opens_files = bundle.opens_files();
-    let factory = JsVuFactory::new(Arc::new(bundle), Arc::new(settings()));
+    let factory = JsVuFactory::new(Arc::new(bundle), Arc::new(VuSettings::without_options().unwrap()));
     let worker = WorkerContext::new(ProducerId(0), RunContext::new(shutdown, Arc::new(|_| {})));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let outcomes = tokio::task::LocalSet::new().block_on(&runtime, async {
@@ -211,24 +209,6 @@ fn run(body: &str, iterations: u64, limit: Duration) -> Ran {
     });
     let notes = notes.0.lock().unwrap().clone();
     Ran { outcomes, notes, opens_files }
-}
-
-fn settings() -> VuSettings {
-    VuSettings {
-        run_tags: TagSet::default(),
-        system_tags: SystemTags::default(),
-        dialer: Arc::new(Dialer {
-            resolver: Arc::new(Resolver::new(&[], &[], &[], DnsConfig::default()).unwrap()),
-            tls: Tls::new(TlsOptions::default()).unwrap(),
-        }),
-        local_ips: None,
-        options_json: "{}".into(),
-        derived_options: Arc::default(),
-        throw: false,
-        user_agent: String::new(),
-        http: senary_js::settings::HttpSettings::default(),
-        setup_data: SetupData::default(),
-    }
 }
 
 fn activation() -> Activation {

@@ -10,12 +10,10 @@ use std::time::{Duration, Instant};
 use senary_execution::{
     Activation, Iteration, IterationOutcome, RunContext, Shutdown, Vu, VuFactory, VuId, WorkerContext,
 };
-use senary_js::settings::SetupData;
-use senary_js::{Bundle, JsVuFactory, RuntimeOptions, ScriptSource, SystemTags, VuSettings};
+use senary_js::{Bundle, JsVuFactory, RuntimeOptions, ScriptSource, VuSettings};
 use senary_metrics::{ProducerId, Registry, TagSet};
 use senary_modules::natives;
 use senary_modules::secrets::Secrets;
-use senary_net::{Dialer, DnsConfig, Resolver, Tls, TlsOptions};
 use tokio_util::sync::CancellationToken;
 
 static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -52,21 +50,7 @@ fn factory(script: &str) -> (Arc<JsVuFactory>, Shutdown) {
     let shutdown = Shutdown::new();
     let runtime = RuntimeOptions { natives: natives(Secrets::default()), ..RuntimeOptions::default() };
     let bundle = Bundle::load(source, runtime, Registry::new(), &shutdown).unwrap();
-    let settings = VuSettings {
-        run_tags: TagSet::default(),
-        system_tags: SystemTags::default(),
-        dialer: Arc::new(Dialer {
-            resolver: Arc::new(Resolver::new(&[], &[], &[], DnsConfig::default()).unwrap()),
-            tls: Tls::new(TlsOptions::default()).unwrap(),
-        }),
-        local_ips: None,
-        options_json: "{}".into(),
-        derived_options: Arc::default(),
-        throw: false,
-        user_agent: String::new(),
-        http: senary_js::settings::HttpSettings::default(),
-        setup_data: SetupData::default(),
-    };
+    let settings = VuSettings::without_options().unwrap();
     (Arc::new(JsVuFactory::new(Arc::new(bundle), Arc::new(settings))), shutdown)
 }
 

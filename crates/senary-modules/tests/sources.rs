@@ -10,12 +10,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use senary_execution::{RunContext, Shutdown, VuFactory, VuId, WorkerContext};
-use senary_js::settings::SetupData;
-use senary_js::{Bundle, JsVuFactory, RuntimeOptions, ScriptSource, SystemTags, VuSettings};
-use senary_metrics::{ProducerId, Registry, TagSet};
+use senary_js::{Bundle, JsVuFactory, RuntimeOptions, ScriptSource, VuSettings};
+use senary_metrics::{ProducerId, Registry};
 use senary_modules::natives;
 use senary_modules::secrets::Secrets;
-use senary_net::{Dialer, DnsConfig, Resolver, Tls, TlsOptions};
 use senary_web::Client;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -62,21 +60,7 @@ impl Files {
         let shutdown = Shutdown::new();
         let bundle = Bundle::load(source, runtime, Registry::new(), &shutdown);
         let bundle = Arc::new(bundle.map_err(|e| e.to_string())?);
-        let settings = Arc::new(VuSettings {
-            run_tags: TagSet::default(),
-            system_tags: SystemTags::default(),
-            dialer: Arc::new(Dialer {
-                resolver: Arc::new(Resolver::new(&[], &[], &[], DnsConfig::default()).unwrap()),
-                tls: Tls::new(TlsOptions::default()).unwrap(),
-            }),
-            local_ips: None,
-            options_json: "{}".into(),
-            derived_options: Arc::default(),
-            throw: false,
-            user_agent: String::new(),
-            http: senary_js::settings::HttpSettings::default(),
-            setup_data: SetupData::default(),
-        });
+        let settings = Arc::new(VuSettings::without_options().map_err(|e| e.to_string())?);
         let factory = JsVuFactory::new(bundle.clone(), settings);
         let run = RunContext::new(shutdown, Arc::new(|_| {}));
         let worker = WorkerContext::new(ProducerId(0), run);

@@ -9,12 +9,11 @@ use std::time::{Duration, Instant};
 use senary_execution::{
     Activation, Iteration, IterationOutcome, RunContext, Shutdown, Vu, VuFactory, VuId, WorkerContext,
 };
-use senary_js::settings::SetupData;
-use senary_js::{Bundle, JsVuFactory, RuntimeOptions, ScriptSource, SystemTags, VuSettings};
+use senary_js::{Bundle, JsVuFactory, RuntimeOptions, ScriptSource, VuSettings};
 use senary_metrics::{ProducerId, Registry, SampleBatch, Sink, TagSet};
 use senary_modules::natives;
 use senary_modules::secrets::Secrets;
-use senary_net::{Dialer, DnsConfig, EchoServer, Resolver, Tls, TlsOptions};
+use senary_net::EchoServer;
 use tokio_util::sync::CancellationToken;
 
 /// What a script did.
@@ -52,22 +51,7 @@ fn run(script: &str, env: &[(&str, String)], iterations: u64, limit: Duration) -
     let registry = Registry::new();
     let shutdown = Shutdown::new();
     let bundle = Bundle::load(source, runtime, registry.clone(), &shutdown).expect("a bundle");
-    let resolver = Resolver::new(&[], &[], &[], DnsConfig::default()).expect("a resolver");
-    let settings = Arc::new(VuSettings {
-        run_tags: TagSet::default(),
-        system_tags: SystemTags::default(),
-        dialer: Arc::new(Dialer {
-            resolver: Arc::new(resolver),
-            tls: Tls::new(TlsOptions::default()).expect("TLS"),
-        }),
-        local_ips: None,
-        options_json: "{}".into(),
-        derived_options: Arc::default(),
-        throw: false,
-        user_agent: String::new(),
-        http: senary_js::settings::HttpSettings::default(),
-        setup_data: SetupData::default(),
-    });
+    let settings = Arc::new(VuSettings::without_options().expect("settings"));
     let factory = JsVuFactory::new(Arc::new(bundle), settings);
     let batches = Arc::new(Mutex::new(Vec::new()));
     let kept = batches.clone();

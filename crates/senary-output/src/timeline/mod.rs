@@ -346,7 +346,9 @@ fn is_step(step: i64) -> bool {
 
 /// Why a time line cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the time line is damaged: its intervals are {0} ns long, which is not a second times a power of two")]
+#[error(
+    "the time line is damaged: its intervals are {0} ns long, which is not a second times a power of two"
+)]
 pub struct DamagedTimeline(i64);
 
 /// A time line as it is stored.
