@@ -92,7 +92,7 @@ fn a_proxy_that_does_not_serve_is_an_error_of_the_request() {
         assert!(site.asked().is_empty());
     }
     let outcome = run(ASKS, "ftp://127.0.0.1:1", "http://127.0.0.1:1", &[]);
-    outcome.expect_code(0).expect_text("\"ftp://127.0.0.1:1\" is no proxy that can be used");
+    outcome.expect_code(0).expect_text("\"ftp://127.0.0.1:1\" is not a usable proxy");
 }
 
 #[test]

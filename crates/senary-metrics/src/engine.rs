@@ -18,7 +18,7 @@ pub use crate::threshold::ThresholdPlan;
 use crate::threshold::{Expression, ExpressionError, ThresholdSpec, supported_methods};
 use crate::totals::{MAX_NAMES, MergeError, PartId, Scope, Slot, Totals};
 
-/// Above this many time series tests and outputs slow down; users are told, again at every doubling.
+/// Above this many time series, tests and outputs slow down. A warning says so, and again at every doubling.
 const SUGGESTED_SERIES: usize = 100_000;
 
 /// Something users should know about the names and tags they chose.

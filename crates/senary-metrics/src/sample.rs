@@ -157,8 +157,8 @@ impl Recorder {
         self.tags.epoch()
     }
 
-    /// Begins a new epoch if there are more than [`MAX_SERIES`]. To be called only where nobody is between asking for an
-    /// id and using it, and nothing is pending; ids kept for longer are compared with [`epoch`](Self::epoch).
+    /// Begins a new epoch if there are more than [`MAX_SERIES`]. To be called only when no code is between asking for
+    /// an id and using it, and nothing is pending; ids kept for longer are compared with [`epoch`](Self::epoch).
     pub fn forget_if_full(&mut self) {
         let is_full = self.series.len() > MAX_SERIES || self.tags.len() > MAX_SERIES;
         if is_full && self.samples.is_empty() {

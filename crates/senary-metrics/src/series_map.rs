@@ -1,7 +1,7 @@
 //! What a consumer of batches knows of each series.
 //!
-//! A producer names each series once, in `new_series`, and may begin anew (`restarts`). A consumer that keeps something per series
-//! has to follow that exactly; it is done here, once for all consumers.
+//! A producer names each series once, in `new_series`, and may start over (`restarts`). A consumer that keeps something
+//! per series has to follow that exactly; it is done here, once for all consumers.
 
 use crate::sample::{Sample, SampleBatch, Series};
 
@@ -74,7 +74,7 @@ mod tests {
         let mut anew = SampleBatch { restarts: true, ..batch_of(&mut Recorder::new(ProducerId(3)), &["e"]) };
         assert_eq!(learned(&mut map, &anew), ["e"]);
         assert_eq!(learned(&mut map, &batch_of(&mut second, &["c", "f"])), ["c", "f"]);
-        // A sample of a series that nobody has defined is nobody's.
+        // A sample of a series that was never defined is ignored.
         anew.new_series.clear();
         assert_eq!(learned(&mut map, &anew), [""; 0]);
         assert_eq!(map.series(), 2);

@@ -186,7 +186,7 @@ impl Sum {
         Ok(Self { whole: 0, digits, first, pending: 0, beyond })
     }
 
-    /// Makes room for some digits, and gives back where the first of them is.
+    /// Makes room for some digits, and returns where the first of them is.
     #[cold]
     fn reach(&mut self, first: usize, count: usize) -> usize {
         if self.digits.is_empty() {

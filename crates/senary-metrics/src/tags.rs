@@ -1,6 +1,6 @@
 //! Tag sets: immutable, sorted, shared.
 //!
-//! A [`TagSet`] is plain data that may cross threads. On the sample path nobody builds one: a worker's
+//! A [`TagSet`] is plain data that may cross threads. The sample path never builds one: a worker's
 //! [`Recorder`](crate::Recorder) interns each distinct set once and hands out a [`TagSetId`].
 
 use std::hash::{Hash, Hasher};

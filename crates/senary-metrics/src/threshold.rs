@@ -52,7 +52,7 @@ impl WatchList {
     }
 }
 
-/// Why an expression is no threshold. The texts are the reference's, spelling included.
+/// Why an expression is not a threshold. The texts are the reference's, spelling included.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ExpressionError {
     #[error("failed parsing threshold expression {0:?}; reason: malformed threshold expression")]

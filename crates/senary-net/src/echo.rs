@@ -73,7 +73,7 @@ impl EchoServer {
 impl Drop for EchoServer {
     fn drop(&mut self) {
         if let Some(stop) = self.stop.take() {
-            // The thread may have ended by itself; then there is nobody to tell.
+            // The thread may have ended by itself; then there is no receiver.
             let _ = stop.send(());
         }
         if let Some(thread) = self.thread.take() {

@@ -1,6 +1,6 @@
 //! Sockets without scripts and without metrics: names to addresses, connecting, TLS, reading and writing.
 //!
-//! Everything gives back timings and errors; what they are counted as is the caller's business.
+//! Everything returns timings and errors; the caller decides how they are counted.
 
 mod counted;
 pub mod dial;

@@ -1,4 +1,4 @@
-//! A server on a free loopback port, on a thread of its own, that keeps books of what it was sent.
+//! A server on a free loopback port, on its own thread, that counts what it receives.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;

@@ -1,9 +1,9 @@
-//! The kinds of failures there are, in the order in which they are told.
+//! The kinds of failures, in the order in which they are reported.
 
 use serde::{Deserialize, Serialize};
 
-/// What kind of thing went wrong. The order is the one in which failures are told: causes come before what follows
-/// from them, so that the first line of a list says why a run failed.
+/// The kind of a failure. The order is the one in which failures are reported: causes come before what follows from
+/// them, so that the first line of a list says why a run failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
@@ -18,7 +18,7 @@ pub enum FailureKind {
     WebSocket,
     /// An iteration threw an exception.
     Exception,
-    /// An iteration left a rejected promise that nobody handled.
+    /// An iteration left a rejected promise unhandled.
     Rejection,
     /// The engine had no memory or no stack for an iteration.
     Engine,

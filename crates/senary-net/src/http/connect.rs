@@ -31,7 +31,7 @@ impl<'a> Path<'a> {
         let proxy = match proxies.is_empty() {
             true => None,
             false => {
-                // A port that does not exist is told by the dial.
+                // The dial reports an invalid port.
                 let port = u16::try_from(target.port).unwrap_or_default();
                 proxies.to(target.secure, &target.host, port)?
             }
@@ -50,7 +50,7 @@ impl<'a> Path<'a> {
         }
     }
 
-    /// If requests go to a proxy that forwards them: what it is told of who asks.
+    /// The credentials for a proxy that forwards the requests.
     pub(super) fn proxied(&self) -> Option<Option<Rc<str>>> {
         let proxy = self.proxy.as_ref().filter(|proxy| !self.target.secure && proxy.forwards())?;
         Some(proxy.authorization().map(Rc::from))

@@ -79,7 +79,7 @@ impl Headers {
         self.text.len()
     }
 
-    /// Heads are limited to far less than 4 GiB by whoever reads them; what is beyond is cut off.
+    /// The readers of heads limit them to far less than 4 GiB; anything beyond is cut off.
     fn end(&self) -> u32 {
         u32::try_from(self.text.len()).unwrap_or(u32::MAX)
     }

@@ -41,7 +41,7 @@ async fn connect_from(
     let ports = ports.filter(|ports| ports.apply(&socket));
     match tokio::time::timeout(options.step_timeout(), handshake(socket, to)).await {
         Ok(Ok(stream)) => {
-            // Linux connects a socket to itself if it happens to pick the target's port; nobody listens there.
+            // Linux connects a socket to itself if it happens to pick the target's port; nothing listens there.
             let may_be_itself = ports.is_none_or(|ports| ports.contains(to.port()));
             if may_be_itself && stream.local_addr().map_err(dial)? == to {
                 return Err(dial(io::ErrorKind::ConnectionRefused.into()));

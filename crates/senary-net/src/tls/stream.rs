@@ -210,7 +210,7 @@ impl TlsStream {
         TlsInfo::of(&self.session, self.stapled.as_deref())
     }
 
-    /// Tells the peer that nothing more will come, as far as the kernel takes that now.
+    /// Tells the peer that nothing more will come, if the kernel takes that now.
     pub(crate) fn say_goodbye(&mut self) {
         self.session.send_close_notify();
         // No caller is left that a failure could be reported to.

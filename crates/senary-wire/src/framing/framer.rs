@@ -195,7 +195,7 @@ impl Framer {
         self.waiting.drop_front(count);
     }
 
-    /// Takes out the frame that ends there, and gives back the message in it.
+    /// Takes out the frame that ends there, and returns the message in it.
     // Moved less often, a message takes a quarter less time.
     #[inline(always)]
     fn take_message(&mut self, message: scan::Message, end: usize) -> Bytes {

@@ -13,7 +13,7 @@ const MAX_LINES: usize = 256;
 /// What the standard adds to the key of a request.
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// Why there is no session though there is an answer.
+/// Why an answer opens no session.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HandshakeError {
     #[error("malformed HTTP response: {0}")]
@@ -132,7 +132,7 @@ pub fn accept_for(key: &str) -> String {
     STANDARD.encode(digest)
 }
 
-/// The name of a header as Go writes it: `Sec-Websocket-Accept`. One that is no name stays as it is.
+/// The name of a header as Go writes it: `Sec-Websocket-Accept`. Text that is not a name stays as it is.
 pub fn canonical(name: &str) -> String {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if !name.bytes().all(is_token) {

@@ -5,7 +5,7 @@ mod challenge;
 pub mod digest;
 pub mod ntlm;
 
-/// Who asks.
+/// The user and the password.
 #[derive(Clone, Copy, Debug)]
 pub struct Credentials<'a> {
     pub user: &'a str,

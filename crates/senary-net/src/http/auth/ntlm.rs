@@ -13,7 +13,7 @@ use super::{Credentials, challenge};
 
 const SIGNATURE: &[u8; 8] = b"NTLMSSP\0";
 
-/// Unicode, the name of the target, NTLM, signing as far as it costs nothing, extended session security, 128 and 56 bits.
+/// Unicode, the name of the target, NTLM, signing, extended session security, 128 and 56 bits.
 const OFFERED: u32 = 0xa008_8205;
 /// The text is in Unicode; all servers can do that.
 const UNICODE: u32 = 1;

@@ -34,7 +34,7 @@ enum Step {
 }
 
 impl Chunked {
-    /// Reads one part; gives back how many bytes it has, and which of them belong to the body.
+    /// Reads one part. Returns how many bytes it has, and which of them belong to the body.
     pub(super) fn read<'a>(&mut self, data: &'a [u8]) -> Result<(usize, &'a [u8]), HttpError> {
         match self.step {
             Step::Size => Ok((self.read_size(data)?, &[])),

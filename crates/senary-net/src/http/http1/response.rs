@@ -119,7 +119,7 @@ impl ResponseReader {
         }
     }
 
-    /// What does not begin as HTTP is told at once, since its end may never come.
+    /// Bytes that do not begin like HTTP are an error at once, because their end may never come.
     fn check_unfinished(&self, before: usize) -> Result<(), HttpError> {
         if self.pending.len() > MAX_HEAD {
             return Err(too_long());
@@ -292,7 +292,7 @@ mod tests {
             error,
             format!("{prefix}net/http: server response headers exceeded 10485760 bytes; aborted")
         );
-        // Nobody waits for the end of what is not HTTP.
+        // The end of bytes that are not HTTP is not waited for.
         let mut reader = ResponseReader::new(EXPECTED);
         assert!(reader.read(b"220 mail.test ESM").is_ok());
         assert!(reader.read(b"TP\r\n").is_err());

@@ -76,7 +76,7 @@ impl Http2 {
         load.max.set(connection.max_concurrent_send_streams());
         let of_driver = load.clone();
         let driver = spawn_local(async move {
-            // How it ended, its streams are told.
+            // Its streams learn how it ended.
             let _ = poll_fn(|cx| {
                 let polled = Pin::new(&mut connection).poll(cx);
                 of_driver.max.set(connection.max_concurrent_send_streams());
