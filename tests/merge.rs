@@ -247,10 +247,10 @@ export default async function () {
     // At moments that nobody has chosen, but late enough for a state after the start.
     let chance = u64::from(std::process::id()) ^ from.elapsed().as_nanos() as u64;
     let mut at = Duration::from_millis(1200);
-    for victim in 1..running.len() {
+    for (victim, process) in running.iter_mut().enumerate().skip(1) {
         at += Duration::from_millis(chance.rotate_left(7 * victim as u32) % 700);
         std::thread::sleep(at.saturating_sub(from.elapsed()));
-        running[victim].signal(Signal::KILL);
+        process.signal(Signal::KILL);
     }
     let outcomes: Vec<_> = running.into_iter().map(Running::finish).collect();
     outcomes[0].expect_code(0);

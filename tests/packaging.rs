@@ -347,7 +347,7 @@ fn the_operator_runs_the_test_run() {
     }
     for (_, address) in &pods {
         let started = Instant::now();
-        while !ask(address, "GET", "/v1/status", "").is_some_and(|(code, _)| code < 400) {
+        while ask(address, "GET", "/v1/status", "").is_none_or(|(code, _)| code >= 400) {
             assert!(started.elapsed() < BOUND, "{address} does not answer");
             std::thread::sleep(Duration::from_millis(20));
         }

@@ -183,15 +183,15 @@ fn own_client() -> Outcome<HttpClient> {
 
 fn own_request(to: SocketAddr) -> HttpRequest {
     HttpRequest {
-        method: "GET".to_owned(),
-        target: HttpTarget {
+        method: "GET".into(),
+        target: Rc::new(HttpTarget {
             secure: false,
             host: to.ip().to_string(),
             port: to.port().into(),
             path: "/".to_owned(),
             authority: to.to_string(),
-        },
-        headers: [("User-Agent", "measured/1")].into_iter().collect::<Headers>(),
+        }),
+        headers: Rc::new([("User-Agent", "measured/1")].into_iter().collect::<Headers>()),
         body: None,
         deadline: None,
         response_body: ResponseBody::Keep,

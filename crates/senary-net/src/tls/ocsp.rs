@@ -161,7 +161,7 @@ mod tests {
         let length = u16::try_from(value.len()).unwrap();
         let head = match length {
             ..0x80 => vec![tag, length as u8],
-            ..0x100 => vec![tag, 0x81, length as u8],
+            0x80..0x100 => vec![tag, 0x81, length as u8],
             _ => vec![tag, 0x82, (length >> 8) as u8, length as u8],
         };
         [head, value.to_vec()].concat()
@@ -189,7 +189,7 @@ mod tests {
             this_update: 1000,
             next_update: Some(1_893_542_400_000),
         };
-        assert_eq!(Ocsp::parse(&response(&[good.clone()])), Some(ocsp));
+        assert_eq!(Ocsp::parse(&response(std::slice::from_ref(&good))), Some(ocsp));
         let reason = der(context(0, 0x20), &der(ENUMERATED, &[1]));
         let revoked = der(REVOKED, &[der(TIME, b"19700101000002Z"), reason].concat());
         ocsp.status = OcspStatus::Revoked { at: 2000, reason: 1 };
