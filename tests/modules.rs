@@ -108,9 +108,7 @@ fn modules_come_through_a_proxy() {
     outcome.expect_code(107).expect_text("couldn't be retrieved from the resolved url");
     outcome.expect_text(&format!("the proxy 127.0.0.1:{port} does not connect to modules.test:443"));
     outcome.expect_text("407 Proxy Authentication Required");
-    run("ftp://127.0.0.1:1".into())
-        .expect_code(107)
-        .expect_text("or socks5://HOST:PORT into HTTPS_PROXY");
+    run("ftp://127.0.0.1:1".into()).expect_code(107).expect_text("or socks5://HOST:PORT into HTTPS_PROXY");
     assert_eq!((server.accepted(), asked.lock().unwrap().len()), (1, 2));
 }
 

@@ -33,8 +33,12 @@ struct Kinds {
 
 userdata!(Kinds);
 
-/// Makes the kinds of elements known to a context.
+/// Makes the kinds of elements known to a context that does not know them yet. They take memory, and most scripts that
+/// send HTTP requests parse no documents, so each VU makes them with its first document.
 pub fn install(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
+    if ctx.userdata::<Kinds>().is_some() {
+        return Ok(());
+    }
     let made: Object<'_> =
         KINDS.evaluate(ctx)?.get::<Function<'_>>()?.call((Class::<Element>::prototype(ctx)?,))?;
     let function =

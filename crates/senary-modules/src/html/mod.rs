@@ -26,7 +26,6 @@ use self::nodes::Nodes;
 use self::selection::Selection;
 
 pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
-    install(ctx)?;
     let module = Object::new(ctx.clone())?;
     module.set("parseHTML", native::function(ctx, parse_html)?.with_name("parseHTML")?)?;
     Ok(module)
@@ -43,11 +42,6 @@ fn parse_html<'js>(ctx: Ctx<'js>, source: Opt<Value<'js>>) -> rquickjs::Result<V
     selection(&ctx, &String::from_utf8_lossy(&source), "parseHTML()")
 }
 
-/// Makes a VU ready for documents, whichever module parses them.
-pub fn install(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
-    element::install(ctx)
-}
-
 /// A selection of a whole document, which `call` is to parse.
 pub fn selection<'js>(ctx: &Ctx<'js>, source: &str, call: &str) -> rquickjs::Result<Value<'js>> {
     if nesting::of(source) > nesting::DEEPEST {
@@ -58,6 +52,7 @@ pub fn selection<'js>(ctx: &Ctx<'js>, source: &str, call: &str) -> rquickjs::Res
 
 /// A selection of a whole document.
 pub fn parse<'js>(ctx: &Ctx<'js>, source: &str) -> rquickjs::Result<Value<'js>> {
+    element::install(ctx)?;
     let vu = ctx.userdata::<VuHandle>().map(|vu| vu.0.clone());
     let Ok(document) = Document::parse(source, vu.as_ref()) else {
         return Err(errors::throw_range_error(

@@ -39,14 +39,12 @@ use senary_js::{errors, native};
 
 use self::jar_class::JarObject;
 use self::state::HttpState;
-use crate::html;
 
 pub use self::state::HttpShared;
 
 pub const MODULE: NativeModule = NativeModule { opens_files: true, ..NativeModule::new("k6/http", exports) };
 
 fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
-    html::install(ctx)?;
     let module = Object::new(ctx.clone())?;
     calls::install(ctx, &module)?;
     let add =
