@@ -56,7 +56,7 @@ def nginx(folder):
                 break
             except OSError:
                 time.sleep(0.01)
-    return server, {name: f"{name.rstrip('2')}://127.0.0.1:{port}/" for name, port in ports.items()}
+    return server, {name: f"{'http' if name == 'http' else 'https'}://127.0.0.1:{port}/" for name, port in ports.items()}
 
 
 def requests(b, url):
