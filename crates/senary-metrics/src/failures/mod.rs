@@ -199,13 +199,11 @@ impl Failures {
         known.chain(self.others.values()).all(|occurrences| occurrences.count == 0)
     }
 
-    /// Starts to count at zero again, after this was [merged](Self::merge) into another. Which failures there are stays known, so that
-    /// nobody has to find the words for them again; the words themselves are where they were merged.
+    /// Starts to count at zero again, after this was [merged](Self::merge) into another. Which failures there are stays known,
+    /// with their words, so that they need not be found again: VUs read the clock at different moments, so what is counted from
+    /// now on may be earlier than what was merged, and then its words are shown.
     pub fn count_anew(&mut self) {
-        for failure in self.known.iter_mut().filter(|failure| failure.occurrences.count > 0) {
-            failure.occurrences.count = 0;
-            failure.text = String::new();
-        }
+        self.known.iter_mut().for_each(|failure| failure.occurrences.count = 0);
         self.others.values_mut().for_each(|occurrences| occurrences.count = 0);
     }
 

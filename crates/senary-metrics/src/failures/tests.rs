@@ -73,6 +73,15 @@ fn what_is_counted_anew_is_still_known() {
     assert_eq!((only.text.as_str(), only.occurrences.count), ("c at 5", 3));
     assert_eq!((only.occurrences.first, only.occurrences.last), (Timestamp(5), Timestamp(7)));
     assert_eq!(all.by_weight().len(), 1);
+    // Another VU's clock stood at the same moment, and one at an earlier one.
+    for (at, count) in [(5, 4), (3, 5)] {
+        assert!(part.count_again(&id, 1, Timestamp(at)));
+        all.merge(&part);
+        part.count_anew();
+        let only = all.by_weight()[0];
+        assert_eq!((only.text.as_str(), only.occurrences.count), ("c at 5", count));
+    }
+    assert_eq!(all.by_weight()[0].occurrences.first, Timestamp(3));
 }
 
 /// A million failures of a thousand kinds with long texts.
