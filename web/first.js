@@ -70,18 +70,27 @@
     const bad = model.failing.map(([from, to]) => `<i class="bad" style="${wide(from, to)}"></i>`).join("");
     const cuts = model.phases.filter((phase) => phase.from > 0 && phase.from < model.length && phase.name !== "failing" && !model.failing.some(([, to]) => to === phase.from));
     const gaps = cuts.map((phase) => `<i class="gap" style="left:${at(phase.from)}"></i>`).join("");
-    const words = [];
-    let last = -100;
-    for (const phase of model.phases) {
-      const left = (phase.from / end) * 100;
-      if (left > 88 || left - last < 9) continue;
-      const isBad = phase.name === "failing";
-      const text = isBad ? `✕ failing since ${moment(phase.from)}` : phase.from === 0 ? phase.name : `${phase.name} from ${moment(phase.from)}`;
-      words.push(`<span class="${isBad ? "bad" : ""}" style="left:${left.toFixed(2)}%">${text}</span>`);
-      last = left;
-    }
-    words.push(`<span style="right:0">${moment(end)} end</span>`);
-    return `<div class="progress" role="progressbar" aria-label="Progress" aria-valuemin="0" aria-valuemax="${Math.round(end)}" aria-valuenow="${Math.round(model.length)}">${done}${bad}${gaps}</div><div class="progress-words">${words.join("")}</div>`;
+    const words = progressWords(model, end);
+    return `<div class="progress" role="progressbar" aria-label="Progress" aria-valuemin="0" aria-valuemax="${Math.round(end)}" aria-valuenow="${Math.round(model.length)}">${done}${bad}${gaps}</div><div class="progress-words">${words}</div>`;
+  }
+
+  /** What is written below the progress, as far as it has room: failures first, then the end, then the other phases in their order. */
+  function progressWords(model, end) {
+    const screen = document.documentElement.clientWidth;
+    const room = Math.min(screen - (screen > 760 ? 64 : 32), 1176);
+    const taken = [];
+    const place = (text, at, kind = "") => {
+      const width = text.length * 6.6;
+      const left = Math.max(Math.min((at / end) * room, room - width), 0);
+      if (taken.some((each) => left < each.right + 12 && left + width + 12 > each.left)) return;
+      const style = left + width > room - 1 ? "right:0" : `left:${((left / room) * 100).toFixed(2)}%`;
+      taken.push({ left, right: left + width, word: `<span class="${kind}" style="${style}">${text}</span>` });
+    };
+    const isBad = (phase) => phase.name === "failing";
+    for (const phase of model.phases.filter(isBad)) place(`✕ failing since ${moment(phase.from)}`, phase.from, "bad");
+    place(`${moment(end)} end`, end);
+    for (const phase of model.phases.filter((each) => !isBad(each))) place(phase.from === 0 ? phase.name : `${phase.name} from ${moment(phase.from)}`, phase.from);
+    return taken.sort((one, other) => one.left - other.left).map((each) => each.word).join("");
   }
 
   const average = (values, indices) => (values && indices.length ? S.model.sum(indices.map((i) => values[i])) / indices.length : null);

@@ -502,7 +502,7 @@
         const height = isTop ? (this.isNarrow ? 44 : 46) : 22;
         strip.querySelector(".unit").textContent = isTop ? marks.unit : "";
         strip.querySelector(".axis").innerHTML =
-          `<svg width="${this.pixels}" height="${height}" aria-hidden="true">${isTop ? this.brackets() : ""}${this.ticks(marks, isTop ? height - 6 : 15)}</svg><span class="chip" hidden></span>`;
+          `<svg width="${this.pixels}" height="${height}" aria-hidden="true">${isTop ? this.brackets() : ""}${this.ticks(marks, isTop ? height - 6 : 15, isTop ? this.lately() : null)}</svg><span class="chip" hidden></span>`;
       }
     }
 
@@ -510,9 +510,18 @@
       return ((t - this.range[0]) / (this.range[1] - this.range[0])) * this.pixels;
     }
 
-    ticks({ ticks, format }, y) {
+    /** From where to where the top axis marks the last ten seconds of a running test, in pixels; with the room that their name takes. */
+    lately() {
+      const { model } = this.page;
+      if (!model.isLive || model.n <= 10 || this.zoom) return null;
+      const [left, right] = [this.x(Math.max(model.n * model.step - 10, 0)), this.x(model.n * model.step)];
+      return { left, right, end: right < this.pixels - 90 ? right + 75 : right };
+    }
+
+    ticks({ ticks, format }, y, taken) {
       return ticks.map((at) => {
         const x = this.x(at);
+        if (taken && taken.end > taken.right && x > taken.right - 14 && x < taken.end + 14) return "";
         const anchor = x > this.pixels - 14 ? "end" : "middle";
         return `<text x="${x.toFixed(1)}" y="${y}" text-anchor="${anchor}">${format(at)}</text>`;
       }).join("");
@@ -539,10 +548,11 @@
       }
       const ahead = this.pixels - this.x(now);
       if (model.isLive && model.plannedEnd() && ahead > 230) found += `<text x="${((this.x(now) + this.pixels) / 2 + 40).toFixed(1)}" y="14" text-anchor="middle">planned until ${moment(model.plannedEnd())}</text>`;
-      if (model.isLive && model.n > 10 && !this.zoom) {
-        const [left, right] = [this.x(Math.max(model.n * model.step - 10, 0)), this.x(model.n * model.step)];
+      const lately = this.lately();
+      if (lately) {
+        const { left, right, end } = lately;
         found += `<path d="M${left.toFixed(1)} 27H${right.toFixed(1)}" style="stroke:var(--accent);stroke-width:3"/>`;
-        if (right < this.pixels - 90) found += `<text x="${(right + 5).toFixed(1)}" y="31" style="fill:var(--accent);font-weight:620">‹ last 10 s</text>`;
+        if (end > right) found += `<text x="${(right + 5).toFixed(1)}" y="31" style="fill:var(--accent);font-weight:620">‹ last 10 s</text>`;
       }
       return found;
     }
