@@ -51,7 +51,7 @@ impl TlsInfo {
             alpn: alpn.map(|protocol| String::from_utf8_lossy(protocol).into_owned()),
             resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
             peer: session.peer_certificates().and_then(|chain| Some(PeerCertificate::of(chain.first()?))),
-            ocsp: stapled.and_then(Ocsp::parse),
+            ocsp: stapled.and_then(Ocsp::of_stapled),
         }
     }
 }

@@ -1,9 +1,12 @@
 //! What a server says of its own certificate: the answer of the authority that it staples to the handshake (OCSP, RFC 6960).
 //!
-//! It is read, not judged: whether a certificate is accepted does not depend on it. Its signature is not checked.
+//! Whether a certificate is accepted does not depend on it. Go reads it without knowing who should have signed it, and so does this: the
+//! signature has to be that of the certificate that the answer brings along, if there is one. Whether that one may speak for the
+//! authority is not asked.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
+use aws_lc_rs::signature::{RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY, UnparsedPublicKey};
 use x509_parser::prelude::FromDer;
 use x509_parser::time::ASN1Time;
 
@@ -33,6 +36,8 @@ pub enum OcspStatus {
 thread_local! {
     /// rustls shows it to what verifies certificates, which connections share. The connection takes it before another one has its turn.
     static STAPLED: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
+    /// What was read last, and what it says. A server staples the same answer for hours, and a signature takes as long as some requests.
+    static LAST: RefCell<Option<(Box<[u8]>, Option<Ocsp>)>> = const { RefCell::new(None) };
 }
 
 /// Keeps what the server of the handshake under way has stapled.
@@ -50,11 +55,15 @@ pub(super) fn take() -> Option<Box<[u8]>> {
 const ENUMERATED: u8 = 0x0a;
 const OID: u8 = 0x06;
 const OCTETS: u8 = 0x04;
+const BITS: u8 = 0x03;
 const SEQUENCE: u8 = 0x30;
 const TIME: u8 = 0x18;
 const SUCCESSFUL: &[u8] = &[0];
 /// `id-pkix-ocsp-basic`.
 const BASIC: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x01];
+/// `rsaEncryption` and `sha1WithRSAEncryption`, each with its empty parameters. Old authorities sign so, and Go accepts it here.
+const RSA: &[u8] = &[OID, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1, 5, 0];
+const RSA_SHA1: &[u8] = &[OID, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 5, 5, 0];
 
 /// The number of a tag of the context; `0x20` if something is in it.
 const fn context(number: u8, constructed: u8) -> u8 {
@@ -62,7 +71,16 @@ const fn context(number: u8, constructed: u8) -> u8 {
 }
 
 impl Ocsp {
-    /// `None` for what is no answer, an answer that there is none, and an answer about several certificates; as in Go.
+    /// The same as `parse`, for what a server has stapled.
+    pub(super) fn of_stapled(der: &[u8]) -> Option<Self> {
+        LAST.with_borrow_mut(|last| match last {
+            Some((known, says)) if **known == *der => *says,
+            _ => last.insert((der.into(), Self::parse(der))).1,
+        })
+    }
+
+    /// `None` for what is no answer, an answer that there is none, an answer about several certificates, and one with a wrong signature;
+    /// as in Go.
     pub fn parse(der: &[u8]) -> Option<Self> {
         let mut response = Reader(Reader(der).of(SEQUENCE)?);
         if response.of(ENUMERATED)? != SUCCESSFUL {
@@ -73,7 +91,10 @@ impl Ocsp {
             return None;
         }
         let mut basic = Reader(Reader(bytes.of(OCTETS)?).of(SEQUENCE)?);
+        let signed = basic.0;
         let mut data = Reader(basic.of(SEQUENCE)?);
+        let signed = &signed[..signed.len() - basic.0.len()];
+        check_signature(signed, basic)?;
         // The version, and who has signed, by name or by key.
         data.optional(context(0, 0x20));
         data.any()?;
@@ -97,6 +118,32 @@ impl Ocsp {
         };
         Some(Self { status, produced_at, this_update, next_update })
     }
+}
+
+/// Checks the signature by the certificate that comes with it.
+fn check_signature(signed: &[u8], mut rest: Reader<'_>) -> Option<()> {
+    let (algorithm, signature) = (rest.of(SEQUENCE)?, bits(rest.of(BITS)?)?);
+    let Some(certificates) = rest.optional(context(0, 0x20)) else { return Some(()) };
+    let certificates = Reader(certificates).of(SEQUENCE)?;
+    if certificates.is_empty() {
+        return Some(());
+    }
+    let (_, signer) = x509_parser::parse_x509_certificate(certificates).ok()?;
+    let mut key = Reader(Reader(signer.public_key().raw).of(SEQUENCE)?);
+    let (kind, key) = (key.of(SEQUENCE)?, bits(key.of(BITS)?)?);
+    if (kind, algorithm) == (RSA, RSA_SHA1) {
+        let key = UnparsedPublicKey::new(&RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY, key);
+        return key.verify(signed, signature).ok();
+    }
+    webpki::ALL_VERIFICATION_ALGS
+        .iter()
+        .filter(|known| *known.signature_alg_id() == *algorithm && *known.public_key_alg_id() == *kind)
+        .find_map(|known| known.verify_signature(key, signed, signature).ok())
+}
+
+/// Whole bytes.
+fn bits(value: &[u8]) -> Option<&[u8]> {
+    value.split_first().filter(|(unused, _)| **unused == 0).map(|(_, bytes)| bytes)
 }
 
 const GOOD: u8 = context(0, 0);
