@@ -242,7 +242,7 @@ fn random_bytes<'js>(ctx: Ctx<'js>, size: Opt<Coerced<f64>>) -> rquickjs::Result
     while bytes.len() < size {
         let begin = bytes.len();
         bytes.resize(size.min(begin + PIECE), 0u8);
-        aws_lc_rs::rand::fill(&mut bytes[begin..]).map_err(|_| failed("no random numbers can be had"))?;
+        getrandom::fill(&mut bytes[begin..]).map_err(|_| failed("no random numbers can be had"))?;
         give_way(&ctx)?;
     }
     ArrayBuffer::new_copy(ctx, bytes)

@@ -64,6 +64,6 @@ impl Challenges {
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     // Without random numbers nothing else would work either.
-    let _ = aws_lc_rs::rand::fill(&mut bytes);
+    let _ = getrandom::fill(&mut bytes);
     bytes
 }

@@ -34,7 +34,7 @@ fn log(debug: HttpDebug, what: &str, id: &str, head: &str, body: &[u8]) {
 pub fn new_id() -> String {
     let mut random = [0_u8; 16];
     // Without random numbers nothing else works either.
-    let _ = aws_lc_rs::rand::fill(&mut random);
+    let _ = getrandom::fill(&mut random);
     let hex: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }

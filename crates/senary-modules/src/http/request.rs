@@ -261,6 +261,6 @@ fn read_field(value: &Value<'_>) -> rquickjs::Result<Field> {
 fn boundary() -> String {
     let mut random = [0; 30];
     // Without random numbers nothing else works either.
-    let _ = aws_lc_rs::rand::fill(&mut random);
+    let _ = getrandom::fill(&mut random);
     random.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -56,7 +56,7 @@ impl<T> Drop for Owned<T> {
 
 /// Fills a buffer with random bytes.
 pub fn random(buffer: &mut [u8]) -> Result<()> {
-    aws_lc_rs::rand::fill(buffer).map_err(|_| Refused)
+    getrandom::fill(buffer).map_err(|_| Refused)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -116,7 +116,7 @@ async fn dial_and_ask(
     session.books.connected_to(progress.ip());
     let (mut stream, read_ahead) = dialled?;
     let mut key = [0; 16];
-    aws_lc_rs::rand::fill(&mut key).map_err(|_| Failed::new("EIO", "no random numbers can be had"))?;
+    getrandom::fill(&mut key).map_err(|_| Failed::new("EIO", "no random numbers can be had"))?;
     let key = STANDARD.encode(key);
     let request = request(attempt, address, &key);
     write(&mut stream, request.as_bytes()).await?;

@@ -464,7 +464,7 @@ fn mask() -> [u8; 4] {
         if last.get() == 0 {
             let mut seed = [0; 8];
             // Without random numbers, masks are only less random.
-            let _ = aws_lc_rs::rand::fill(&mut seed);
+            let _ = getrandom::fill(&mut seed);
             last.set(u64::from_ne_bytes(seed) | 1);
         }
         // Xorshift (George Marsaglia).

@@ -26,6 +26,7 @@ pub(super) fn provider() -> CryptoProvider {
 }
 
 /// Has the library's own generator ready, for who will use it: signatures with a client's key do.
+#[expect(clippy::disallowed_methods, reason = "it takes its time before the test starts")]
 pub(super) fn seed() {
     // Without randomness the signature fails, and says so.
     let _ = ::aws_lc_rs::rand::fill(&mut [0]);
