@@ -60,6 +60,10 @@ declare module "k6/websockets" {
     static readonly OPEN: 1
     static readonly CLOSING: 2
     static readonly CLOSED: 3
+    readonly CONNECTING: 0
+    readonly OPEN: 1
+    readonly CLOSING: 2
+    readonly CLOSED: 3
 
     /** `protocols` are the subprotocols to ask for. A blank or another character that a URL cannot have is escaped. */
     constructor(url: string, protocols?: string | string[] | null, options?: WebSocketOptions | null)

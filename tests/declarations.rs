@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use senary_testkit::Program;
+use senary_testkit::{Behaviour, Program, Reply, Server, Site, WebSocketPeer};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_senary");
 
@@ -70,23 +70,26 @@ export default function () {{
     assert_eq!(outcome.log_lines("lacks"), Vec::<&str>::new());
 }
 
-#[test]
-fn the_socket_has_what_is_declared() {
-    let text = include_str!("../api/k6-x-tcp.d.ts");
-    let class = text.split_once("export class Socket {").expect("the class").1;
-    let class = class.split_once("\n  }\n").expect("its end").0;
-    let members = class.lines().filter_map(|line| {
+/// The members of a class or an interface, in order of the alphabet; not those that belong to the class itself.
+fn members(declarations: &str, head: &str) -> String {
+    let (_, body) = declarations.split_once(&format!("{head} {{\n")).expect(head);
+    let (body, _) = body.split_once("\n  }\n").expect("its end");
+    let members = body.lines().filter_map(|line| {
         let line = line.strip_prefix("    ")?;
         let line = line.strip_prefix("readonly ").unwrap_or(line);
         let name = line.split(|c: char| !c.is_alphanumeric() && c != '_').next()?;
-        line[name.len()..]
-            .starts_with(['(', ':', '<'])
-            .then(|| name.to_owned())
-            .filter(|name| !name.is_empty())
+        let is_member = line[name.len()..].starts_with(['(', ':', '<', '?']) && !name.is_empty();
+        is_member.then(|| name.to_owned())
     });
-    let mut declared: Vec<String> = members.collect();
-    declared.sort();
-    declared.dedup();
+    let mut members: Vec<String> = members.collect();
+    members.sort();
+    members.dedup();
+    members.join(",")
+}
+
+#[test]
+fn the_socket_has_what_is_declared() {
+    let declared = members(include_str!("../api/k6-x-tcp.d.ts"), "export class Socket");
     let script = r#"
 import { Socket } from "k6/x/tcp"
 export default function () {
@@ -94,7 +97,104 @@ export default function () {
 }
 "#;
     let outcome = Program::script(BINARY, script).run();
-    outcome.expect_code(0).expect_text(&format!("members {}", declared.join(",")));
+    outcome.expect_code(0).expect_text(&format!("members {declared}"));
+}
+
+/// Finds all names of an object, its own and those of its class.
+const NAMES: &str = r#"
+const names = (object) => {
+  const found = new Set()
+  for (let at = object; at && at !== Object.prototype; at = Object.getPrototypeOf(at)) {
+    Object.getOwnPropertyNames(at).forEach((name) => found.add(name))
+  }
+  return [...found].sort().join()
+}
+"#;
+
+#[test]
+fn responses_and_jars_have_what_is_declared() {
+    let declarations = include_str!("../api/k6-http.d.ts");
+    let site = Site::start(|_| Reply::page(200, &["Set-Cookie: a=b"], "[1]"));
+    let script = format!(
+        r#"import http from "k6/http"
+{NAMES}
+export default function () {{
+  const response = http.get(__ENV.BASE)
+  const tell = (what, object) => console.log(`${{what}}: ${{names(object)}}.`)
+  tell("response", response)
+  tell("timings", response.timings)
+  tell("ocsp", response.ocsp)
+  tell("cookie", response.cookies.a[0])
+  tell("url", http.url`${{__ENV.BASE}}`)
+  tell("file", http.file("data"))
+  tell("jar", http.cookieJar())
+}}"#
+    );
+    let outcome = Program::script(BINARY, &script).env("BASE", &site.url).run();
+    outcome.expect_code(0);
+    for (what, head, besides) in [
+        ("response", "export interface Response<T extends ResponseType = \"text\">", ""),
+        ("timings", "export interface Timings", ""),
+        ("ocsp", "export interface Ocsp", ""),
+        ("cookie", "export interface ResponseCookie", ""),
+        ("url", "export interface HttpURL", ""),
+        ("file", "export interface FileData", ""),
+        ("jar", "export class CookieJar", "constructor,"),
+    ] {
+        let declared = members(declarations, head);
+        let mut all: Vec<&str> = declared.split(',').chain(besides.split_terminator(',')).collect();
+        all.sort_unstable();
+        outcome.expect_text(&format!("{what}: {}.", all.join(",")));
+    }
+}
+
+#[test]
+fn sockets_of_websockets_have_what_is_declared() {
+    let server = Server::start(Behaviour::WebSocket(WebSocketPeer::Echo));
+    let script = format!(
+        r#"import ws from "k6/ws"
+import {{ WebSocket, Blob }} from "k6/websockets"
+{NAMES}
+const tell = (what, object) => console.log(`${{what}}: ${{names(object)}}.`)
+export default function () {{
+  const url = `ws://${{__ENV.TCP_HOST}}:${{__ENV.TCP_PORT}}/`
+  const response = ws.connect(url, (socket) => {{
+    tell("blocking", socket)
+    socket.close()
+  }})
+  tell("answer", response)
+  const socket = new WebSocket(url)
+  tell("socket", socket)
+  tell("blob", new Blob())
+  socket.onopen = (event) => {{
+    tell("event", event)
+    socket.send("x")
+  }}
+  socket.onmessage = (event) => {{
+    tell("message", event)
+    socket.close()
+  }}
+  socket.onclose = (event) => tell("close", event)
+}}"#
+    );
+    let outcome = Program::script(BINARY, &script).target(&server).run();
+    outcome.expect_code(0);
+    let (blocking, events) = (include_str!("../api/k6-ws.d.ts"), include_str!("../api/k6-websockets.d.ts"));
+    let of_event = members(events, "interface WebSocketEvent");
+    for (what, declarations, head, besides) in [
+        ("blocking", blocking, "interface Socket", ""),
+        ("answer", blocking, "interface Response", ""),
+        ("socket", events, "export class WebSocket", ""),
+        ("blob", events, "export class Blob", ""),
+        ("event", events, "interface WebSocketEvent", ""),
+        ("message", events, "interface MessageEvent extends WebSocketEvent", &*of_event),
+        ("close", events, "interface CloseEvent extends WebSocketEvent", &*of_event),
+    ] {
+        let declared = members(declarations, head);
+        let mut all: Vec<&str> = declared.split(',').chain(besides.split_terminator(',')).collect();
+        all.sort_unstable();
+        outcome.expect_text(&format!("{what}: {}.", all.join(",")));
+    }
 }
 
 /// Where TypeScript's compiler is installed, it accepts what `senary new` writes, and the examples.
