@@ -22,13 +22,14 @@ import * as csv from 'k6/experimental/csv';
 import * as fs from 'k6/experimental/fs';
 import * as streams from 'k6/experimental/streams';
 import * as html from 'k6/html';
+import * as http from 'k6/http';
 import * as metrics from 'k6/metrics';
 import * as secrets from 'k6/secrets';
 import * as timers from 'k6/timers';
 import * as ws from 'k6/ws';
 import * as websockets from 'k6/websockets';
 import * as tcp from 'k6/x/tcp';
-const modules = { ws, websockets, k6, x509, data, encoding, csv, fs, streams, html, metrics, secrets, timers, tcp };
+const modules = { http, ws, websockets, k6, x509, data, encoding, csv, fs, streams, html, metrics, secrets, timers, tcp };
 let calls = 0;
 const settled = [];
 const attempt = (call) => {
