@@ -14,10 +14,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
 from http_client import http
+from merge import merge
 from outputs import outputs
+from process import measured
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -45,32 +46,13 @@ class Bench:
         summary = f"{self.folder}/summary.json"
         env = {**os.environ, "TCP_HOST": "127.0.0.1", "TCP_PORT": self.port, **{k: str(v) for k, v in env.items()}}
         argv = [self.binary, "run", "--quiet", "--summary-export", summary, *flags, f"{HERE}/{script}"]
-        errors = tempfile.TemporaryFile()
-        program = subprocess.Popen(argv, env=env, stdout=subprocess.DEVNULL, stderr=errors)
-        peak = 0
-        while not os.waitid(os.P_PID, program.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-            # Not what wait4 tells: that counts the parent's memory from before the exec.
-            peak = max(peak, peak_of(program.pid))
-            time.sleep(0.02)
-        _, status, usage = os.wait4(program.pid, 0)
-        program.returncode = os.waitstatus_to_exitcode(status)
-        errors.seek(0)
-        self.log = errors.read().decode(errors="replace")
-        if program.returncode != 0:
-            sys.exit(f"{script}: exit code {program.returncode}\n{self.log[-2000:]}")
+        taken = measured(argv, env)
+        self.log = taken.log
         with open(summary) as file:
-            return json.load(file)["metrics"], usage.ru_utime + usage.ru_stime, peak
+            return json.load(file)["metrics"], taken.cpu, taken.peak
 
     def median(self, measure):
         return statistics.median(measure() for _ in range(self.runs))
-
-
-def peak_of(pid):
-    try:
-        with open(f"/proc/{pid}/status") as file:
-            return int(next(line for line in file if line.startswith("VmHWM")).split()[1])
-    except (OSError, StopIteration):
-        return 0
 
 
 def compiled(b, name):
@@ -170,6 +152,7 @@ PARTS = dict(
     latency=latency,
     outputs=outputs,
     http=http,
+    merge=merge,
 )
 
 
