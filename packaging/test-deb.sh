@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks a Debian package: lintian has nothing to say, and it can be installed and used in an old Debian. Needs root, lintian,
-# debootstrap, and a mirror of Debian.
+# Checks a Debian package: lintian has nothing to say, and it can be installed and used in an old Debian: the oldest that Debian's
+# mirrors have. Needs root, lintian, debootstrap, and such a mirror.
 #
 #   sudo packaging/test-deb.sh FILE.deb
 set -euo pipefail
@@ -8,7 +8,8 @@ cd "$(dirname "$0")/.."
 
 package=$(realpath "${1:?give the path of the package: packaging/test-deb.sh FILE.deb}")
 mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
-base=${DEBIAN_ROOT:-target/debian-root/bookworm}
+suite=${DEBIAN_SUITE:-bullseye}
+base=${DEBIAN_ROOT:-target/debian-root/$suite}
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 
@@ -29,10 +30,10 @@ done
 step "lintian"
 lintian --fail-on error,warning --suppress-tags-from-file packaging/debian/lintian-suppressed "$package"
 
-step "installed in Debian"
+step "installed in Debian ($suite)"
 if [ ! -e "$base/etc/debian_version" ]; then
   mkdir -p "$(dirname "$base")"
-  debootstrap --variant=minbase bookworm "$base.new" "$mirror" >/dev/null
+  debootstrap --variant=minbase "$suite" "$base.new" "$mirror" >/dev/null
   mv "$base.new" "$base"
 fi
 cp -a "$base" "$root/debian"
@@ -41,7 +42,9 @@ chroot "$root/debian" sh -euc '
   dpkg --install /senary.deb
   senary version
   printf "export default function () {}\n" >/tmp/script.js
-  senary run --quiet --iterations 3 /tmp/script.js
+  senary run --quiet --iterations 3 --out state=/tmp/own.state /tmp/script.js
+  senary merge /tmp/own.state
+  ldd --version | head -n 1
   dpkg --remove senary
   test ! -e /usr/bin/senary'
 printf '\nThe package is as it should be.\n'

@@ -169,6 +169,28 @@ fn the_release_is_a_workflow() {
     assert!(scripts.len() >= 4, "{scripts:?}");
 }
 
+/// A release says where it comes from, and a version that the changelog does not know is none.
+#[test]
+fn release_notes_are_of_the_repository_that_makes_them() {
+    let script = packaging("release-notes.sh");
+    let notes = |version: &str| {
+        let program = Program::new(script.to_str().expect("a path of text")).within(BOUND);
+        program.args([version, "Some/Fork"]).run()
+    };
+    let changelog = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../CHANGELOG.md");
+    let changelog = std::fs::read_to_string(changelog).expect("the changelog");
+    let version = changelog.lines().find_map(|line| line.strip_prefix("## ")).expect("a version");
+    let first = changelog.split_once(&format!("## {version}\n")).expect("its section").1.trim_start();
+    let outcome = notes(version);
+    outcome
+        .expect_code(0)
+        .expect_text("--repo Some/Fork")
+        .expect_text(&format!("ghcr.io/some/fork:{version}"));
+    outcome.expect_text(first.lines().next().expect("a line"));
+    let outcome = notes("0.0.0");
+    outcome.expect_code(1).expect_text("it needs a section with the heading '## 0.0.0'");
+}
+
 /// A cluster: one folder for what the pods mount, one place for programs, and a service to test.
 struct Cluster {
     folder: TempDir,
