@@ -12,8 +12,9 @@ const OWN_FILES: usize = 6;
 /// Makes the event loop; what it runs is the command's.
 pub fn event_loop() -> Result<Runtime, CommandError> {
     let failed = CommandError::system("starting the event loop");
-    // The library that makes it panics if it cannot open what it needs.
-    let needed = (0..OWN_FILES).map(|_| File::open("/dev/null")).collect::<Result<Vec<_>, _>>();
+    // The library that makes it panics if it cannot open what it needs. The root folder is there in a bare folder of chroot, too,
+    // which has no devices.
+    let needed = (0..OWN_FILES).map(|_| File::open("/")).collect::<Result<Vec<_>, _>>();
     drop(needed.map_err(&failed)?);
     Builder::new_current_thread().enable_all().build().map_err(failed)
 }
