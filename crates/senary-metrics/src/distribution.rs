@@ -69,6 +69,14 @@ impl Distribution {
         }
     }
 
+    /// About how much memory they take, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Exact(values) => values.count() * size_of::<f64>(),
+            Self::Beyond(histogram) => histogram.bytes(),
+        }
+    }
+
     /// The value at a rank, counted from 0 for the smallest. The rank must be below the number of values.
     pub(crate) fn at(&mut self, rank: u64) -> f64 {
         match self {
@@ -122,9 +130,19 @@ impl Distribution {
 
     /// A distribution of buckets: a number in each, the one nearest to zero, and how many numbers there are.
     pub(crate) fn of_buckets(buckets: impl IntoIterator<Item = (f64, u64)>) -> Result<Self, Damaged> {
-        let mut histogram = Box::<Histogram>::default();
+        let mut read = Self::Beyond(Box::default());
+        read.add_buckets(buckets)?;
+        Ok(read)
+    }
+
+    /// Adds the numbers of buckets; from then on there is only a histogram.
+    pub(crate) fn add_buckets(
+        &mut self,
+        buckets: impl IntoIterator<Item = (f64, u64)>,
+    ) -> Result<(), Damaged> {
+        let histogram = self.go_beyond();
         let fits = buckets.into_iter().all(|(at, count)| histogram.add_bucket(at, count));
-        if fits { Ok(Self::Beyond(histogram)) } else { Err(Damaged::Trend) }
+        if fits { Ok(()) } else { Err(Damaged::Trend) }
     }
 
     /// The buckets that a histogram of the values has, from the lowest on.
@@ -173,12 +191,18 @@ impl Values {
     }
 
     fn merge(&mut self, more: &Self) {
-        self.blocks.push(more.sorted.clone());
-        self.blocks.extend(more.blocks.iter().cloned());
-        self.blocks.push(Arc::new(more.last.clone()));
-        self.sealed += more.count();
-        self.most = self.most.min(more.most);
-        self.limit = BLOCK.min(self.most - self.sealed);
+        let most = self.most.min(more.most);
+        if self.count() == 0 {
+            // What is sorted there is sorted here, and in memory once.
+            self.clone_from(more);
+        } else {
+            let last = (!more.last.is_empty()).then(|| Arc::new(more.last.clone()));
+            let sorted = (!more.sorted.is_empty()).then(|| more.sorted.clone());
+            self.blocks.extend(sorted.into_iter().chain(more.blocks.iter().cloned()).chain(last));
+            self.sealed += more.count();
+        }
+        self.most = most;
+        self.limit = BLOCK.min(most - self.sealed);
     }
 
     fn all(&self) -> impl Iterator<Item = f64> {
@@ -192,7 +216,8 @@ impl Values {
             let mut new = Vec::with_capacity(self.count() - self.sorted.len());
             self.blocks.drain(..).for_each(|block| new.extend_from_slice(&block));
             new.append(&mut self.last);
-            new.sort_unstable_by(f64::total_cmp);
+            // Stable, because that takes advantage of blocks that are sorted in themselves, as those of other processes are.
+            new.sort_by(f64::total_cmp);
             let values = merged(Arc::unwrap_or_clone(std::mem::take(&mut self.sorted)), new);
             self.sealed = values.len();
             self.limit = BLOCK.min(self.most - self.sealed);

@@ -94,6 +94,11 @@ impl Histogram {
         true
     }
 
+    /// About how much memory it takes, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.negative.bytes() + self.positive.bytes()
+    }
+
     /// Adds the numbers of another histogram.
     pub fn merge(&mut self, other: &Self) {
         self.negative.merge(&other.negative);
@@ -115,6 +120,11 @@ impl Magnitudes {
 
     fn buckets(&self) -> impl Iterator<Item = &Bucket> {
         self.pages.iter().flatten().flat_map(|page| page.iter()).filter(|bucket| bucket.count > 0)
+    }
+
+    fn bytes(&self) -> usize {
+        let pages = self.pages.iter().flatten().count();
+        size_of_val(&*self.pages) + pages * size_of::<[Bucket; BUCKETS]>()
     }
 
     fn at(&self, rank: u64) -> f64 {

@@ -255,21 +255,21 @@ impl TrendSink {
         Self { count: 0, sum: self.sum.clone(), min: self.min, max: self.max, values }
     }
 
-    /// Gives a hollow trend its values again; they must be sorted.
-    pub fn fill(&mut self, sorted: Vec<f64>) -> Result<(), Damaged> {
-        self.filled(Distribution::of_sorted(sorted, EXACT_VALUES)?)
-    }
-
-    /// Gives a hollow trend the buckets that its values fall into.
-    pub fn fill_buckets(&mut self, buckets: impl IntoIterator<Item = (f64, u64)>) -> Result<(), Damaged> {
-        self.filled(Distribution::of_buckets(buckets)?)
-    }
-
-    fn filled(&mut self, values: Distribution) -> Result<(), Damaged> {
+    /// Tells a hollow trend how many values it has. It can then be merged with other hollow trends, and filled after that.
+    pub fn announce(&mut self, count: u64) -> Result<(), Damaged> {
         if self.count > 0 {
             return Err(Damaged::Trend);
         }
-        self.count = values.count();
+        self.count = count;
+        Ok(())
+    }
+
+    /// Gives a hollow trend all of its values again.
+    pub fn fill(&mut self, values: TrendValues) -> Result<(), Damaged> {
+        let TrendValues(values) = values;
+        if self.values.count() > 0 || values.count() != self.count {
+            return Err(Damaged::Trend);
+        }
         self.values = values;
         Ok(())
     }
@@ -277,6 +277,43 @@ impl TrendSink {
     fn take_bounds(&mut self, min: f64, max: f64) {
         self.min = if self.count == 0 { min } else { self.min.min(min) };
         self.max = if self.count == 0 { max } else { self.max.max(max) };
+    }
+}
+
+/// The values of a hollow trend, or some of them. Whatever the order in which they come together, the result is the same.
+#[derive(Clone, Debug)]
+pub struct TrendValues(Distribution);
+
+impl Default for TrendValues {
+    fn default() -> Self {
+        Self(Distribution::exact_up_to(EXACT_VALUES))
+    }
+}
+
+impl TrendValues {
+    /// Adds values, which must be sorted.
+    pub fn add(&mut self, sorted: Vec<f64>) -> Result<(), Damaged> {
+        self.0.merge(&Distribution::of_sorted(sorted, EXACT_VALUES)?);
+        Ok(())
+    }
+
+    /// Adds the buckets that values fall into, as [`TrendSink::buckets`] gives them.
+    pub fn add_buckets(&mut self, buckets: impl IntoIterator<Item = (f64, u64)>) -> Result<(), Damaged> {
+        self.0.add_buckets(buckets)
+    }
+
+    pub fn merge(&mut self, other: &Self) {
+        self.0.merge(&other.0);
+    }
+
+    /// Sorts them, so that whoever asks for a percentile does not have to wait for that.
+    pub fn sort(&mut self) {
+        self.0.sorted();
+    }
+
+    /// About how much memory they take, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.0.bytes()
     }
 }
 

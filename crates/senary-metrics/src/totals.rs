@@ -12,7 +12,7 @@ use crate::group;
 use crate::metric::{Metric, MetricType, ValueType};
 use crate::results::CheckResult;
 use crate::sample::Timestamp;
-use crate::sink::Sink;
+use crate::sink::{Sink, TrendSink};
 
 /// At most this many checks, groups and parts are counted separately; names with ids in them would otherwise fill memory.
 pub const MAX_NAMES: usize = 10_000;
@@ -118,6 +118,14 @@ impl Totals {
     /// Every sum, in the order in which they were first asked for.
     pub fn sums(&self) -> &[Total] {
         &self.sums
+    }
+
+    /// The trends among the sums, in their order.
+    pub fn trends_mut(&mut self) -> impl Iterator<Item = &mut TrendSink> {
+        self.sums.iter_mut().filter_map(|total| match &mut total.sink {
+            Sink::Trend(trend) => Some(trend),
+            Sink::Counter(_) | Sink::Gauge(_) | Sink::Rate(_) => None,
+        })
     }
 
     /// The number of a check, to count it by. The second is false if there are too many checks for it to have its own.

@@ -22,7 +22,7 @@ pub fn refuse_too_many(run: &TestRun) -> Result<(), CommandError> {
 }
 
 /// Bytes of memory, swap included, that this machine or container has; `None` where the system does not tell.
-fn memory() -> Option<u64> {
+pub fn memory() -> Option<u64> {
     let of_machine = of_machine(&read_to_string("/proc/meminfo").ok()?)?;
     let limits = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
     // Without a limit there is no number in them, or no such file.

@@ -43,6 +43,8 @@ pub enum Objection {
     BothWhole { a: String, b: String },
     #[error("{a} and {b} overlap: {a_segment} and {b_segment} are not different parts of the test")]
     Overlap { a: String, b: String, a_segment: String, b_segment: String },
+    #[error("{one} and {other} are the same state: give it once")]
+    Same { one: String, other: String },
     #[error("{older} is an older state of {newer}: the same process has written both")]
     Twice { newer: String, older: String },
     #[error("{instance} has written no last state: it was {:.1}s into its run when it wrote this one, and died after that, or still runs", .seconds)]
@@ -145,8 +147,12 @@ fn each_once(states: &[(String, &Head)], objections: &mut Vec<Objection>) -> Vec
         if *known != at {
             let (newer, older) = if age(at) > age(*known) { (at, *known) } else { (*known, at) };
             *known = newer;
+            let time = |at: usize| (states[at].1.progress.is_final, states[at].1.progress.written);
             let name = |at: usize| name(&states[at].0, states[at].1);
-            objections.push(Objection::Twice { newer: name(newer), older: name(older) });
+            objections.push(match time(newer) == time(older) {
+                true => Objection::Same { one: name(newer), other: name(older) },
+                false => Objection::Twice { newer: name(newer), older: name(older) },
+            });
         }
     }
     latest.into_values().collect()

@@ -44,8 +44,9 @@ impl Kind {
     /// Bytes that a section may come to when it is unpacked.
     fn limit(self) -> u64 {
         match self {
-            Self::Values => 64 << 20,
-            _ => 512 << 20,
+            Self::Head => 32 << 20,
+            Self::Values | Self::Failures | Self::Script => 64 << 20,
+            Self::End | Self::Totals | Self::Timeline | Self::Other => 256 << 20,
         }
     }
 

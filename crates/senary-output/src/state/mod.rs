@@ -2,7 +2,7 @@
 //!
 //! `head` says what a state tells besides its figures. `container` cuts a file into compressed parts with lengths and
 //! checksums, `values` packs the values of trends, `write` and `read` are the way to a file and back. `belong` says whether
-//! states are parts of one test, by what `share` knows of segments; `whole` adds them up. The format is described in
+//! states are parts of one test, by what `share` knows of segments; `whole` adds them up, the values of trends by `trends`. The format is described in
 //! `docs/reference/state.md`. Nothing here opens a file.
 
 mod belong;
@@ -10,6 +10,7 @@ mod container;
 mod head;
 mod read;
 mod share;
+mod trends;
 mod values;
 mod whole;
 mod write;

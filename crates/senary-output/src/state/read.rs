@@ -1,10 +1,10 @@
 //! The way of a state from a file. A file may come from anywhere, so nothing in it is trusted.
 
 use std::io::{self, Read, Seek};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use senary_metrics::sink::TrendSink;
-use senary_metrics::totals::Scope;
+use senary_metrics::sink::{EXACT_VALUES, TrendValues};
+use senary_metrics::totals::Total;
 use senary_metrics::{Damaged, Failures, MergeError, Sink, Totals};
 use senary_words::remedy::explained;
 
@@ -14,9 +14,6 @@ use super::values::{unpack, unpack_buckets};
 use super::write::{Place, Row, Values, WrittenTotals};
 use crate::timeline::Written as WrittenTimeline;
 
-/// Values that the trends of one state may have together: more than a process has memory for.
-const MAX_VALUES: u64 = 1 << 31;
-
 /// Why a state cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
@@ -24,6 +21,8 @@ pub enum StateError {
     Empty,
     #[error("it is no state of a run: give files that `senary run --out state=FILE` has written")]
     Foreign,
+    #[error("it is a pipe or a device, and a state is read from a file: write it to one first")]
+    NoFile,
     #[error(
         "it is written in version {version} of the format, and this program reads version {known}: use the program that wrote it"
     )]
@@ -32,7 +31,11 @@ pub enum StateError {
     Truncated,
     #[error("it is damaged, in its {part}: {reason}; copy it again")]
     Damaged { part: &'static str, reason: String },
-    #[error("its trends have {0} values, more than any run keeps")]
+    /// This one, and those before it.
+    #[error(
+        "the values up to this state take more than the {} MB of memory that there are for them here: merge the states on a machine with more memory",
+        .0 / 1_000_000
+    )]
     TooLarge(u64),
     #[error("{}", explained(.0))]
     Io(#[from] io::Error),
@@ -49,8 +52,35 @@ pub struct StateReader<R> {
     pub head: Head,
     contents: Contents<R>,
     written: WrittenTotals,
-    /// The section that was read last.
-    last: Option<(u32, Arc<[u8]>)>,
+}
+
+/// How much memory values may take. A small file can have very many of them.
+pub struct Budget {
+    bytes: u64,
+    left: AtomicU64,
+}
+
+impl Budget {
+    pub fn new(bytes: u64) -> Self {
+        Self { bytes, left: AtomicU64::new(bytes) }
+    }
+
+    fn take(&self, bytes: usize) -> Result<(), StateError> {
+        let rest = |left: u64| left.checked_sub(bytes as u64);
+        match self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, rest) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(StateError::TooLarge(self.bytes)),
+        }
+    }
+}
+
+/// Where values of a trend are in a file, and where they belong.
+struct Part {
+    place: Place,
+    is_exact: bool,
+    /// How many values they are.
+    count: u64,
+    to: usize,
 }
 
 impl<R: Read + Seek> StateReader<R> {
@@ -58,36 +88,60 @@ impl<R: Read + Seek> StateReader<R> {
         let mut contents = Contents::find(from)?;
         let head = json(&mut contents, Kind::Head, "head")?;
         let written: WrittenTotals = json(&mut contents, Kind::Totals, "totals")?;
-        let exact = written.sums.iter().filter_map(|row| row.values.filter(|values| values.exact.is_some()));
-        let count = exact.map(|values| values.count).fold(0, u64::saturating_add);
-        if count > MAX_VALUES {
-            return Err(StateError::TooLarge(count));
-        }
-        Ok(Self { head, contents, written, last: None })
+        Ok(Self { head, contents, written })
     }
 
-    /// How many values each trend has.
-    pub fn trends(&self) -> impl Iterator<Item = (&str, &Scope, u64)> {
-        let trends = self.written.sums.iter().filter_map(|row| Some((row, row.values?)));
-        trends.map(|(row, values)| (&*row.total.metric, &row.total.scope, values.count))
-    }
-
-    /// The totals. Trends for which `is_exact` is false need not have their values: the buckets that these fall into will do.
-    pub fn totals(&mut self, is_exact: impl Fn(&str, &Scope) -> bool) -> Result<Totals, StateError> {
-        let mut sums = Vec::with_capacity(self.written.sums.len());
-        for at in 0..self.written.sums.len() {
-            let Row { total, values } = &self.written.sums[at];
-            let (mut total, values) = (total.clone(), *values);
-            if let (Sink::Trend(trend), Some(values)) = (&mut total.sink, values) {
-                let exactly = is_exact(&total.metric, &total.scope);
-                self.fill(trend, values, exactly)?;
+    /// The totals. Trends know how many values they have, but not which: [`Self::add_values`] does.
+    pub fn outline(&self) -> Result<Totals, StateError> {
+        let WrittenTotals { sums, checks, groups, parts } = &self.written;
+        let outline = |row: &Row| {
+            let mut total = row.total.clone();
+            if let (Sink::Trend(trend), Some(values)) = (&mut total.sink, row.values) {
+                trend.announce(values.count).map_err(|error| StateError::damaged("totals", error))?;
             }
-            sums.push(total);
-        }
-        let WrittenTotals { checks, groups, parts, .. } = &self.written;
+            Ok(total)
+        };
+        let sums = sums.iter().map(outline).collect::<Result<_, StateError>>()?;
         let groups = groups.iter().map(|group| group.as_str().into()).collect();
         Totals::of(sums, checks.clone(), groups, parts.clone())
             .map_err(|error: MergeError| StateError::damaged("totals", error))
+    }
+
+    /// Adds the values of trends to `all`. `place` says where among them those of a trend belong, if they are wanted, and
+    /// whether they must be exact: else the buckets that they fall into will do.
+    pub fn add_values(
+        &mut self,
+        place: impl Fn(&Total) -> Option<(usize, bool)>,
+        all: &mut [TrendValues],
+        budget: &Budget,
+    ) -> Result<(), StateError> {
+        let mut parts = Vec::new();
+        for Row { total, values } in &self.written.sums {
+            if let (Sink::Trend(_), Some(values), Some((to, exactly))) = (&total.sink, values, place(total)) {
+                parts.extend(values.part(to, exactly)?);
+            }
+        }
+        // So that each section is unpacked once.
+        parts.sort_unstable_by_key(|part| (part.place.section, part.place.at));
+        let (mut section, mut unpacked, mut end) = (None, Vec::new(), 0);
+        for part in parts {
+            if section.replace(part.place.section) != Some(part.place.section) {
+                unpacked.clear();
+                (unpacked, end) = (self.contents.section(part.place.section, Kind::Values)?, 0);
+            }
+            // Else a small file could have any number of values.
+            if (part.place.at as usize) < end {
+                return Err(StateError::damaged("values", "two trends share them"));
+            }
+            end = part.place.at as usize + part.place.length as usize;
+            let packed = unpacked.get(part.place.at as usize..end);
+            let packed = packed.ok_or_else(|| StateError::damaged("values", "they are beyond the end"))?;
+            let trend = &mut all[part.to];
+            let before = trend.bytes();
+            part.unpack(packed, trend)?;
+            budget.take(trend.bytes().saturating_sub(before))?;
+        }
+        Ok(())
     }
 
     /// What went wrong.
@@ -106,42 +160,40 @@ impl<R: Read + Seek> StateReader<R> {
     pub fn script(&mut self) -> Result<Option<Vec<u8>>, StateError> {
         self.contents.only(Kind::Script)
     }
+}
 
-    fn fill(&mut self, trend: &mut TrendSink, values: Values, exactly: bool) -> Result<(), StateError> {
-        let damaged = |error: Damaged| StateError::damaged("values", error);
-        let short = || StateError::damaged("values", "some are missing");
-        match values {
-            Values { exact, buckets: Some(place), .. } if !exactly || exact.is_none() => {
-                let bytes = self.bytes(place)?;
-                let found = unpack_buckets(&mut &bytes.0[bytes.1]).ok_or_else(short)?;
-                trend.fill_buckets(found).map_err(damaged)?;
-            }
-            Values { exact: Some(place), .. } => {
-                let bytes = self.bytes(place)?;
-                let found = unpack(&mut &bytes.0[bytes.1]).ok_or_else(short)?;
-                trend.fill(found).map_err(damaged)?;
-            }
-            Values { count: 0, .. } => {}
-            Values { .. } => return Err(short()),
+impl Values {
+    /// Where they are read from; nowhere, if there are none.
+    fn part(self, to: usize, exactly: bool) -> Result<Option<Part>, StateError> {
+        let part = |place, is_exact| Some(Part { place, is_exact, count: self.count, to });
+        match (self.exact, self.buckets) {
+            (Some(place), None) => Ok(part(place, true)),
+            (Some(place), Some(_)) if exactly => Ok(part(place, true)),
+            (_, Some(place)) => Ok(part(place, false)),
+            (None, None) if self.count == 0 => Ok(None),
+            (None, None) => Err(missing()),
         }
-        if trend.count() == values.count { Ok(()) } else { Err(short()) }
     }
+}
 
-    /// Some bytes of an unpacked section.
-    fn bytes(&mut self, place: Place) -> Result<(Arc<[u8]>, std::ops::Range<usize>), StateError> {
-        let section = match &self.last {
-            Some((number, bytes)) if *number == place.section => bytes.clone(),
-            _ => {
-                let bytes: Arc<[u8]> = self.contents.section(place.section, Kind::Values)?.into();
-                self.last = Some((place.section, bytes.clone()));
-                bytes
-            }
-        };
-        let (at, length) = (place.at as usize, place.length as usize);
-        let range = at.checked_add(length).filter(|end| *end <= section.len()).map(|end| at..end);
-        let range = range.ok_or_else(|| StateError::damaged("values", "they are beyond the end"))?;
-        Ok((section, range))
+impl Part {
+    fn unpack(&self, mut packed: &[u8], to: &mut TrendValues) -> Result<(), StateError> {
+        let damaged = |error: Damaged| StateError::damaged("values", error);
+        if self.is_exact {
+            let values = unpack(&mut packed, EXACT_VALUES).filter(|values| values.len() as u64 == self.count);
+            return to.add(values.ok_or_else(missing)?).map_err(damaged);
+        }
+        let buckets = unpack_buckets(&mut packed).ok_or_else(missing)?;
+        let count = buckets.iter().try_fold(0_u64, |sum, (_, count)| sum.checked_add(*count));
+        if count != Some(self.count) {
+            return Err(missing());
+        }
+        to.add_buckets(buckets).map_err(damaged)
     }
+}
+
+fn missing() -> StateError {
+    StateError::damaged("values", "some are missing")
 }
 
 fn json<T: serde::de::DeserializeOwned, R: Read + Seek>(

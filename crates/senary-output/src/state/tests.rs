@@ -44,6 +44,9 @@ static THRESHOLDS: LazyLock<ThresholdPlan> = LazyLock::new(|| {
 /// A sample: which metric (the last one is of checks), which tags, the value. Its time is its place in the list.
 type Drawn = (usize, usize, f64);
 
+/// What values may take, in bytes.
+const MEMORY: u64 = 1 << 30;
+
 fn registry() -> Registry {
     let registry = Registry::new();
     for (name, kind) in METRICS {
@@ -121,7 +124,7 @@ fn merged(states: &[Vec<u8>]) -> (Results, Vec<String>) {
     let mut readers: Vec<_> = states.iter().map(|bytes| read(bytes).unwrap()).collect();
     let heads: Vec<_> = readers.iter().map(|reader| (String::new(), &reader.head)).collect();
     assert_eq!(belonging(&heads).objections, []);
-    let whole = whole(&mut readers.iter_mut().collect::<Vec<_>>()).unwrap();
+    let whole = whole(&mut readers.iter_mut().collect::<Vec<_>>(), MEMORY).unwrap();
     assert_eq!(whole.failures.count(FailureKind::Exception), 2 * states.len() as u64);
     let mut engine = Engine::new(whole.registry.clone(), &THRESHOLDS, true, true).unwrap();
     engine.merge(&whole.totals).unwrap();
@@ -212,7 +215,7 @@ proptest! {
         bytes[at] = byte;
         bytes.truncate(1 + length % (2 * bytes.len()));
         if let Ok(mut reader) = read(&bytes) {
-            let _ = (reader.totals(|_, _| true), reader.totals(|_, _| false), reader.failures(), reader.timeline());
+            let _ = (whole(&mut [&mut reader], MEMORY), reader.failures(), reader.timeline());
         }
     }
 }

@@ -9,6 +9,9 @@ use std::time::Duration;
 /// Whole numbers below this are exact as doubles.
 const MAX_WHOLE: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
 
+/// More buckets than a histogram can have.
+const MAX_BUCKETS: usize = 1 << 23;
+
 /// How values come from whole numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -70,14 +73,14 @@ pub(super) fn pack(values: &[f64], into: &mut Vec<u8>) {
     }
 }
 
-/// Takes values from the front of what was packed. `None` if it is damaged.
-pub(super) fn unpack(packed: &mut &[u8]) -> Option<Vec<f64>> {
+/// Takes values from the front of what was packed, so many at most. `None` if it is damaged.
+pub(super) fn unpack(packed: &mut &[u8], most: usize) -> Option<Vec<f64>> {
     let (form, rest) = packed.split_first()?;
     *packed = rest;
     let form = Form::ALL.into_iter().find(|known| *known as u8 == *form)?;
     let count = take_number(packed)?;
     // Each value takes a byte at least.
-    if count > packed.len() as u64 {
+    if count > packed.len().min(most) as u64 {
         return None;
     }
     let mut values = Vec::with_capacity(count as usize);
@@ -97,7 +100,7 @@ pub(super) fn pack_buckets(buckets: &[(f64, u64)], into: &mut Vec<u8>) {
 }
 
 pub(super) fn unpack_buckets(packed: &mut &[u8]) -> Option<Vec<(f64, u64)>> {
-    let numbers = unpack(packed)?;
+    let numbers = unpack(packed, MAX_BUCKETS)?;
     numbers.into_iter().map(|number| Some((number, take_number(packed)?))).collect()
 }
 
@@ -157,7 +160,7 @@ mod tests {
     fn a_lie_about_the_count_takes_no_memory() {
         let mut lie = vec![Form::Whole as u8];
         push_number(&mut lie, u64::MAX);
-        assert_eq!(unpack(&mut lie.as_slice()), None);
+        assert_eq!(unpack(&mut lie.as_slice(), usize::MAX), None);
     }
 
     proptest! {
@@ -172,13 +175,13 @@ mod tests {
             values.sort_by(f64::total_cmp);
             let bytes = packed(&values);
             let mut rest = bytes.as_slice();
-            prop_assert_eq!(unpack(&mut rest).map(|read| bits(&read)), Some(bits(&values)));
+            prop_assert_eq!(unpack(&mut rest, usize::MAX).map(|read| bits(&read)), Some(bits(&values)));
             prop_assert!(rest.is_empty());
         }
 
         #[test]
         fn any_bytes_are_answered(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = (unpack(&mut bytes.as_slice()), unpack_buckets(&mut bytes.as_slice()));
+            let _ = (unpack(&mut bytes.as_slice(), usize::MAX), unpack_buckets(&mut bytes.as_slice()));
         }
     }
 }

@@ -4,12 +4,13 @@ use std::io::{Read, Seek};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
-use senary_metrics::sink::{EXACT_VALUES, GaugeSink};
+use senary_metrics::sink::GaugeSink;
 use senary_metrics::totals::Scope;
 use senary_metrics::{Failures, MergeError, Registry, RegistryError, Sink, Timestamp, Totals, builtin};
 
 use super::head::Head;
-use super::read::{StateError, StateReader};
+use super::read::{Budget, StateError, StateReader};
+use super::trends;
 
 /// What a test adds up to.
 #[derive(Debug)]
@@ -50,27 +51,19 @@ pub enum WholeError {
 /// Gauges of what every instance has its own of: those of a whole test are the sums of the instances', not the latest value.
 const OWN_GAUGES: [&str; 2] = ["vus", "vus_max"];
 
-/// Adds up states, in their order. One is in memory at a time. Trends keep their values as long as one process would have
-/// kept them.
-pub fn whole<R: Read + Seek>(states: &mut [&mut StateReader<R>]) -> Result<Whole, WholeError> {
-    let mut counts: FxHashMap<(String, Scope), u64> = FxHashMap::default();
-    for state in states.iter() {
-        for (metric, scope, count) in state.trends() {
-            let sum = counts.entry((metric.to_owned(), scope.clone())).or_default();
-            *sum = sum.saturating_add(count);
-        }
-    }
-    let is_exact = |metric: &str, scope: &Scope| {
-        let count = counts.get(&(metric.to_owned(), scope.clone()));
-        count.is_none_or(|count| *count <= EXACT_VALUES as u64)
-    };
+/// Adds up states, in their order. Trends keep their values as long as one process would have kept them; all of them
+/// together may take some bytes of memory.
+pub fn whole<R: Read + Seek + Send>(
+    states: &mut [&mut StateReader<R>],
+    memory: u64,
+) -> Result<Whole, WholeError> {
     let (mut totals, mut failures) = (Totals::default(), Failures::default());
     let registry = Registry::new();
     let mut instances = Vec::new();
     let mut own_gauges = FxHashMap::default();
     for (at, state) in states.iter_mut().enumerate() {
         let unread = |error| WholeError::State { at, error };
-        let of_state = state.totals(is_exact).map_err(unread)?;
+        let of_state = state.outline().map_err(unread)?;
         totals.merge(&of_state).map_err(|error| WholeError::Merge { at, error })?;
         add_own_gauges(&of_state, &mut own_gauges);
         let of_instance = state.failures().map_err(unread)?;
@@ -84,6 +77,8 @@ pub fn whole<R: Read + Seek>(states: &mut [&mut StateReader<R>]) -> Result<Whole
             metric.register(&registry).map_err(|error| WholeError::Registry { at, error })?;
         }
     }
+    trends::fill(&mut totals, states, &Budget::new(memory))
+        .map_err(|(at, error)| WholeError::State { at, error })?;
     for ((metric, scope), gauge) in own_gauges {
         if let Some(slot) = totals.find(&metric, scope) {
             *totals.sink_mut(slot) = Sink::Gauge(gauge);

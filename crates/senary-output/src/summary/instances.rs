@@ -4,6 +4,9 @@ use serde_json::{Value, json};
 
 use crate::number;
 
+/// Of a name, in characters.
+const MAX_WIDTH: usize = 48;
+
 /// What each instance has done, and what is missing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Instances {
@@ -46,8 +49,8 @@ impl Instances {
     /// The rows as columns that line up.
     pub(super) fn lines(&self) -> Vec<(bool, String)> {
         let columns: [Vec<String>; 5] = [
-            self.rows.iter().map(|row| row.name.clone()).collect(),
-            self.rows.iter().map(|row| row.segment.clone()).collect(),
+            self.rows.iter().map(|row| shown(&row.name)).collect(),
+            self.rows.iter().map(|row| shown(&row.segment)).collect(),
             self.rows.iter().map(|row| counted(row.iterations, "iteration")).collect(),
             self.rows.iter().map(|row| counted(row.failures, "failure")).collect(),
             self.rows.iter().map(|row| format!("{:.1}s", row.seconds)).collect(),
@@ -64,7 +67,7 @@ impl Instances {
                     format!("{fill}{}  ", texts[at])
                 });
             }
-            (row.is_good, line + &row.verdict)
+            (row.is_good, line + &without_controls(&row.verdict))
         };
         self.rows.iter().enumerate().map(line).collect()
     }
@@ -73,6 +76,20 @@ impl Instances {
 fn counted(count: u64, noun: &str) -> String {
     // The longer form always, so that the numbers stand below each other.
     format!("{count} {noun}{}", if count == 1 { " " } else { "s" })
+}
+
+/// A name, cut if it is long: one machine with a long name would push the figures of all to the right.
+fn shown(name: &str) -> String {
+    let name = without_controls(name);
+    if width(&name) <= MAX_WIDTH {
+        return name;
+    }
+    name.chars().take(MAX_WIDTH - 1).chain(['…']).collect()
+}
+
+/// States come from other machines, and what is in them must not be able to command the terminal.
+pub(super) fn without_controls(text: &str) -> String {
+    text.replace(char::is_control, "\u{fffd}")
 }
 
 fn width(text: &str) -> usize {

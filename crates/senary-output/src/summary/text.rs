@@ -9,6 +9,7 @@ use senary_metrics::engine::ThresholdResult;
 use senary_metrics::group::{SEPARATOR, steps};
 
 use super::failures::Told;
+use super::instances::without_controls;
 use super::{Breakdown, CheckLine, Instances, Metric, Summary, TrendStat, Values, all_checks};
 use crate::number::{percentage, plain, value};
 
@@ -147,7 +148,7 @@ impl Summary {
             false => format!("    {} {line}", self.paint(RED, "!")),
         };
         let rows = instances.lines().into_iter().map(line).collect::<Vec<_>>().join("\n");
-        let objection = |objection: &String| format!("    {} {objection}", self.paint(RED, "!"));
+        let objection = |text: &String| format!("    {} {}", self.paint(RED, "!"), without_controls(text));
         let objections = instances.objections.iter().map(objection).collect::<Vec<_>>().join("\n");
         [rows, objections].into_iter().filter(|block| !block.is_empty()).collect()
     }

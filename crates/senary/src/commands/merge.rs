@@ -1,11 +1,13 @@
 //! `senary merge`: the states of all instances of a test, made one: its summary, its thresholds, its exit code.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use senary_execution::Shutdown;
-use senary_output::state::{Objection, StateReader, Whole, WholeError, belonging, whole};
+use senary_net::limits;
+use senary_output::state::{Objection, StateError, StateReader, Whole, WholeError, belonging, whole};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{MergeArgs, WholeArgs};
@@ -14,12 +16,14 @@ use crate::environment::Environment;
 use crate::event_loop::event_loop;
 use crate::merged::{self, Merged, SummaryScript};
 use crate::settings::{GlobalSettings, RuntimeSettings};
-use crate::{failures, report, signals, verdict};
+use crate::{failures, report, signals, verdict, vu_memory};
 
 /// What the names of states end in, in a folder.
 const ENDING: &str = "state";
 
 pub fn run(args: &MergeArgs, global: &GlobalSettings, env: &Environment) -> Result<(), CommandError> {
+    // Each state is one, and there may be thousands.
+    limits::raise_open_files();
     let states = open(&files(&args.file)?)?;
     let runtime = event_loop()?;
     let shutdown = Shutdown::new();
@@ -35,7 +39,7 @@ pub(super) struct Ending {
 }
 
 /// Makes one summary of states, and the exit code of the whole test.
-pub(super) async fn conclude<R: Read + Seek>(
+pub(super) async fn conclude<R: Read + Seek + Send>(
     mut states: Vec<Opened<R>>,
     args: &WholeArgs,
     global: &GlobalSettings,
@@ -87,6 +91,10 @@ fn summary_script<R: Read + Seek>(
 fn files(named: &[String]) -> Result<Vec<PathBuf>, CommandError> {
     let mut files = Vec::new();
     for name in named {
+        if name.is_empty() {
+            let hint = "a state is given without a name: is a variable empty?";
+            return Err(CommandError::Command(hint.to_owned()));
+        }
         let path = Path::new(name);
         if !path.is_dir() {
             files.push(path.to_owned());
@@ -95,14 +103,19 @@ fn files(named: &[String]) -> Result<Vec<PathBuf>, CommandError> {
         let failed = CommandError::system("reading a folder of states");
         let entries = fs::read_dir(path).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
         let mut found: Vec<_> = entries.map_err(failed)?.iter().map(fs::DirEntry::path).collect();
-        found.retain(|path| path.extension().is_some_and(|ending| ending == ENDING));
+        found.retain(|path| path.extension().is_some_and(|ending| ending == ENDING) && !path.is_dir());
         found.sort_unstable();
         if found.is_empty() {
-            let hint = format!("{name}: this folder has no states, files that end in .{ENDING}");
+            let hint = format!(
+                "{name}: this folder has no states: files that end in .{ENDING}, as `senary run --out state={name}` writes them"
+            );
             return Err(CommandError::Command(hint));
         }
         files.append(&mut found);
     }
+    // A file may be named, and be in a folder that is named.
+    let mut known = HashSet::new();
+    files.retain(|path| fs::canonicalize(path).map_or(true, |whole| known.insert(whole)));
     Ok(files)
 }
 
@@ -115,8 +128,7 @@ pub(super) struct Opened<R> {
 fn open(files: &[PathBuf]) -> Result<Vec<Opened<BufReader<File>>>, CommandError> {
     let open = |path: &PathBuf| {
         let place = path.display().to_string();
-        let reader =
-            File::open(path).map_err(Into::into).and_then(|file| StateReader::open(BufReader::new(file)));
+        let reader = regular(path).and_then(|file| StateReader::open(BufReader::new(file)));
         match reader {
             Ok(reader) => Ok(Opened { place, reader }),
             Err(error) => Err(CommandError::State { path: place, error }),
@@ -125,8 +137,21 @@ fn open(files: &[PathBuf]) -> Result<Vec<Opened<BufReader<File>>>, CommandError>
     files.iter().map(open).collect()
 }
 
+/// The values of trends may take half of the memory: the summary is made of them, too.
+fn memory_for_values() -> u64 {
+    vu_memory::memory().map_or(u64::MAX, |bytes| bytes / 2)
+}
+
+/// Opens a file. Nobody may ever write to a pipe, and a state is not read from its start to its end.
+fn regular(path: &Path) -> Result<File, StateError> {
+    match fs::metadata(path)?.is_file() {
+        true => Ok(File::open(path)?),
+        false => Err(StateError::NoFile),
+    }
+}
+
 /// Adds the states up, and says why they are not the whole test.
-pub(super) fn put_together<R: Read + Seek>(
+pub(super) fn put_together<R: Read + Seek + Send>(
     states: &mut [Opened<R>],
     partial: bool,
 ) -> Result<(Whole, Vec<Objection>), CommandError> {
@@ -138,7 +163,7 @@ pub(super) fn put_together<R: Read + Seek>(
     let places: Vec<_> = parts.chosen.iter().map(|at| states[*at].place.clone()).collect();
     let mut readers: Vec<_> = states.iter_mut().map(|state| Some(&mut state.reader)).collect();
     let mut chosen: Vec<_> = parts.chosen.iter().filter_map(|at| readers[*at].take()).collect();
-    let whole = whole(&mut chosen).map_err(|error| {
+    let whole = whole(&mut chosen, memory_for_values()).map_err(|error| {
         let (WholeError::State { at, .. } | WholeError::Merge { at, .. } | WholeError::Registry { at, .. }) =
             error;
         CommandError::Whole { path: places.get(at).cloned().unwrap_or_default(), error }
