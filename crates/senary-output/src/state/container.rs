@@ -45,8 +45,8 @@ impl Kind {
     fn limit(self) -> u64 {
         match self {
             Self::Head => 32 << 20,
-            Self::Values | Self::Failures | Self::Script => 64 << 20,
-            Self::End | Self::Totals | Self::Timeline | Self::Other => 256 << 20,
+            Self::Values | Self::Failures | Self::Timeline | Self::Script => 64 << 20,
+            Self::End | Self::Totals | Self::Other => 256 << 20,
         }
     }
 

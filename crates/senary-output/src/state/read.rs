@@ -149,11 +149,10 @@ impl<R: Read + Seek> StateReader<R> {
         json(&mut self.contents, Kind::Failures, "failures")
     }
 
-    /// The time line, if one was kept.
+    /// The time line, if there is one that this program can read.
     pub fn timeline(&mut self) -> Result<Option<WrittenTimeline>, StateError> {
         let Some(bytes) = self.contents.only(Kind::Timeline)? else { return Ok(None) };
-        let timeline = serde_json::from_slice(&bytes);
-        timeline.map(Some).map_err(|error| StateError::damaged("time line", error))
+        WrittenTimeline::from_bytes(&bytes).map_err(|error| StateError::damaged("time line", error))
     }
 
     /// An archive of the script, if it is there.

@@ -71,7 +71,7 @@ impl State {
         sections.write(Kind::Head, &serde_json::to_vec(&self.head)?)?;
         sections.write(Kind::Failures, &serde_json::to_vec(&self.failures)?)?;
         if let Some(timeline) = &self.timeline {
-            sections.write(Kind::Timeline, &serde_json::to_vec(timeline)?)?;
+            sections.write(Kind::Timeline, &timeline.to_bytes().map_err(io::Error::other)?)?;
         }
         if let Some(script) = &self.script {
             sections.write(Kind::Script, script)?;

@@ -142,9 +142,10 @@ pub fn percentiles(
 ) -> Vec<f64> {
     let mut found = vec![max; wanted.len()];
     let rank = |percent: f64| percent / 100.0 * count.saturating_sub(1) as f64;
-    let (mut below, mut next) = (0, 0);
+    let (mut below, mut next) = (0u64, 0);
     for (bucket, here) in buckets {
-        while next < wanted.len() && rank(wanted[next]) < (below + here) as f64 {
+        let above = below.saturating_add(here);
+        while next < wanted.len() && rank(wanted[next]) < above as f64 {
             let share = (rank(wanted[next]) - below as f64 + 0.5) / here as f64;
             let lower = if bucket == 0 { min } else { lower_limit(bucket) };
             let upper = if usize::from(bucket) + 1 == BUCKETS { max } else { lower_limit(bucket + 1) };
@@ -152,7 +153,7 @@ pub fn percentiles(
             found[next] = (lower + (upper - lower) * share.clamp(0.0, 1.0)).clamp(min, max);
             next += 1;
         }
-        below += here;
+        below = above;
     }
     found
 }

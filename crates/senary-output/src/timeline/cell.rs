@@ -74,6 +74,28 @@ impl Cell {
         )
     }
 
+    /// Whether a cell that was read can be the sum of samples.
+    pub(super) fn is_sound(&self) -> bool {
+        let are_bounds = |min: f64, max: f64| min.is_finite() && max.is_finite() && min <= max;
+        match self {
+            Self::Counter { sum } => sum.is_finite(),
+            Self::Gauge { last, min, max, .. } => last.is_finite() && are_bounds(*min, *max),
+            Self::Rate { passes, total } => passes <= total,
+            Self::Trend(spread) => spread.sum.is_finite() && are_bounds(spread.min, spread.max),
+        }
+    }
+
+    /// Adds the cell of another process that has its own of what is measured: their present values add up.
+    pub(super) fn add_beside(&mut self, other: &Self) {
+        match (self, other) {
+            (Self::Gauge { last, at, min, max }, Self::Gauge { last: l, at: a, min: n, max: x }) => {
+                (*last, *at) = (finite(*last + l), (*at).max(*a));
+                (*min, *max) = (finite(*min + n), finite(*max + x));
+            }
+            (own, other) => own.merge(other),
+        }
+    }
+
     /// Bytes it takes, roughly.
     pub(super) fn bytes(&self) -> usize {
         let beyond = match self {

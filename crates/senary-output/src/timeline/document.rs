@@ -4,7 +4,7 @@
 
 use std::io;
 
-use senary_metrics::{MetricType, ValueType};
+use senary_metrics::{MetricType, Timestamp, ValueType};
 use serde_json::{Map, Value, json};
 
 use super::buckets::{LOWEST, PER_OCTAVE, percentiles};
@@ -14,6 +14,8 @@ use super::{MAX_SERIES, SharedTimeline, Spread, Timeline};
 
 /// Intervals before the last one that may still have changed since a reader saw them.
 const UNSETTLED: u32 = 3;
+/// Intervals that are held back at most, as long as not all processes have told theirs.
+const HELD_BACK: u32 = 10;
 /// Bytes that all histograms of a document may take, roughly; if it is more, some intervals share one.
 const MAX_HISTOGRAMS: usize = 4 << 20;
 /// Bytes of JSON that a byte of a packed histogram comes to.
@@ -25,11 +27,21 @@ const PERCENTILES: [f64; 5] = [50.0, 90.0, 95.0, 99.0, 99.9];
 /// The position of a reader, where the next part begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
+    base: Option<Timestamp>,
     step: i64,
     tracks: usize,
     intervals: u32,
+    /// Intervals that are told for good, but for samples under way.
+    settled: u32,
     /// Intervals that share a histogram.
     every: u32,
+}
+
+impl Position {
+    /// Whether the intervals are still those that a reader knows.
+    fn is_of(&self, now: &Self) -> bool {
+        (self.base, self.step, self.every) == (now.base, now.step, now.every)
+    }
 }
 
 /// A document, or what is new in it.
@@ -43,7 +55,7 @@ impl SharedTimeline {
     pub fn json(&self, since: Option<Position>) -> io::Result<TimelinePart> {
         loop {
             let now = self.lock().position();
-            let since = since.filter(|since| since.step == now.step && since.every == now.every);
+            let since = since.filter(|since| since.is_of(&now));
             if let Some(json) = self.json_at(now, since)? {
                 return Ok(TimelinePart { json, position: now });
             }
@@ -52,7 +64,7 @@ impl SharedTimeline {
 
     /// `None` if the intervals have become longer meanwhile. The lock is held for one series at a time.
     fn json_at(&self, now: Position, since: Option<Position>) -> io::Result<Option<Vec<u8>>> {
-        let from = since.map_or(0, |since| since.intervals.saturating_sub(UNSETTLED));
+        let from = since.map_or(0, |since| since.settled.saturating_sub(UNSETTLED));
         let from = from / now.every * now.every;
         let mut json = {
             let timeline = self.lock();
@@ -90,13 +102,21 @@ impl SharedTimeline {
 }
 
 impl Timeline {
+    /// Intervals that readers are shown. One that some processes have not told yet looks like a fall; but one of them that hangs
+    /// does not hide for long what the others do.
+    fn shown(&self) -> u32 {
+        self.settled().max(self.intervals.saturating_sub(HELD_BACK))
+    }
+
     fn position(&self) -> Position {
         let bytes: usize = self.tracks.iter().filter(|track| has_histogram(track)).map(Track::bytes).sum();
         let mut every = 1;
         while bytes * EXPANSION / every as usize > MAX_HISTOGRAMS && every < self.intervals {
             every *= 2;
         }
-        Position { step: self.step, tracks: self.tracks.len(), intervals: self.intervals, every }
+        let Self { base, step, .. } = *self;
+        let (intervals, settled) = (self.shown(), self.settled());
+        Position { base, step, tracks: self.tracks.len(), intervals, settled, every }
     }
 }
 
@@ -190,11 +210,15 @@ fn figures(cell: &Cell) -> Vec<f64> {
         Cell::Gauge { last, min, max, .. } => vec![*last, *min, *max],
         Cell::Trend(spread) => {
             let mut figures = vec![spread.count as f64, spread.sum, spread.min, spread.max];
-            let bounds = (spread.count, spread.min, spread.max);
-            figures.extend(percentiles(spread.buckets.iter(), bounds, &PERCENTILES));
+            figures.extend(percentiles_of(spread, &PERCENTILES));
             figures
         }
     }
+}
+
+/// Percentiles of the values of a trend, right to a 32nd.
+pub fn percentiles_of(spread: &Spread, wanted: &[f64]) -> Vec<f64> {
+    percentiles(spread.buckets.iter(), (spread.count, spread.min, spread.max), wanted)
 }
 
 /// A number with six digits; whole numbers stay what they are.

@@ -6,14 +6,17 @@
 //! out and counted.
 //!
 //! `buckets` holds distributions, `cell` an interval, `track` a series, `parts` what each combination of tags comes to;
-//! `document` and `totals` are what others read.
+//! `document` and `totals` are what others read. `written` is the way to a file and back, and `together` makes one time line
+//! of those of several processes.
 
 mod buckets;
 mod cell;
 mod document;
 mod parts;
+mod together;
 mod totals;
 mod track;
+mod written;
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,16 +27,17 @@ use senary_metrics::threshold::WatchList;
 use senary_metrics::{
     Metric, MetricType, Registry, SampleBatch, Series, SeriesMap, TagSet, Timestamp, ValueType, builtin,
 };
-use serde::{Deserialize, Serialize};
 
 pub use cell::{Cell, Spread};
-pub use document::{Position, TimelinePart, number};
+pub use document::{Position, TimelinePart, number, percentiles_of};
 pub use parts::SeriesSum;
+pub use together::Member;
 pub use totals::{curve_of_sink, curve_of_track, of_sink, of_track, put};
 pub use track::{Nature, Part, Track, TrackId};
+pub use written::{DamagedTimeline, Written};
 
 use crate::output::Output;
-use parts::{SeriesTotals, WrittenTotal};
+use parts::SeriesTotals;
 
 /// An hour of seconds.
 pub const MAX_INTERVALS: u32 = 3600;
@@ -78,10 +82,15 @@ pub struct Timeline {
     routes: SeriesMap<Route>,
     /// When the first interval begins, and how long an interval is, in nanoseconds.
     base: Option<Timestamp>,
+    /// Whether intervals begin at whole seconds of the clock on the wall, and longer ones at multiples of their length: then
+    /// those of other processes begin at the same moments.
+    is_aligned: bool,
     start: Option<Box<dyn Fn() -> Option<Timestamp> + Send>>,
     step: i64,
     /// Intervals so far: up to the one of the latest sample.
     intervals: u32,
+    /// Until when all is told that will be; `None` if that is all there is, but for samples under way.
+    settled: Option<Timestamp>,
     /// The number of series that found no room.
     left_out: u64,
     max_bytes: usize,
@@ -96,12 +105,19 @@ impl Timeline {
             series_totals: SeriesTotals::default(),
             routes: SeriesMap::default(),
             base: None,
+            is_aligned: false,
             start: None,
             step: SECOND,
             intervals: 0,
+            settled: None,
             left_out: 0,
             max_bytes: MAX_BYTES,
         }
+    }
+
+    /// A time line that can be added to those of other processes without loss, and takes at most so many bytes, roughly.
+    pub fn aligned(config: TimelineConfig, max_bytes: usize) -> Self {
+        Self { is_aligned: true, max_bytes, ..Self::new(config) }
     }
 
     /// Sets the function that returns when the first interval begins. Samples before that are counted in it.
@@ -156,41 +172,6 @@ impl Timeline {
         while self.tracks.iter().map(Track::bytes).sum::<usize>() > self.max_bytes && self.intervals > 1 {
             self.fold();
         }
-    }
-
-    /// Adds the series of another part of the run, or of another process. The intervals of both begin at their own start.
-    pub fn merge(&mut self, other: &Written) -> Result<(), DamagedTimeline> {
-        let mut other = other.clone();
-        if !is_step(other.step) {
-            return Err(DamagedTimeline(other.step));
-        }
-        while self.step < other.step {
-            self.fold();
-        }
-        while other.step < self.step {
-            other.fold();
-        }
-        for (id, nature, cells) in other.tracks {
-            let Some(track) = self.track(id, nature) else { continue };
-            let track = &mut self.tracks[track as usize];
-            let fitting = cells.into_iter().filter(|(_, cell)| cell.is_of(track.nature.kind));
-            for (interval, cell) in fitting.collect::<Vec<_>>() {
-                track.close(interval, cell);
-            }
-        }
-        self.series_totals.merge(&other.series_totals);
-        self.intervals = self.intervals.max(other.intervals);
-        while self.intervals > MAX_INTERVALS {
-            self.fold();
-        }
-        Ok(())
-    }
-
-    /// All of it, for a file.
-    pub fn written(&self) -> Written {
-        let tracks = self.tracks.iter().map(|track| (track.id.clone(), track.nature, track.cells(0)));
-        let (tracks, series_totals) = (tracks.collect(), self.series_totals.written());
-        Written { step: self.step, intervals: self.intervals, tracks, series_totals }
     }
 
     /// Seconds of an interval.
@@ -249,25 +230,31 @@ impl Timeline {
     /// The interval of a time. If there are too many, intervals become longer.
     fn interval(&mut self, time: Timestamp) -> u32 {
         if self.base.is_none() {
-            self.base = match &self.start {
+            let start = match &self.start {
                 Some(start) => start(),
                 None => Some(time),
             };
+            self.base = start.map(|start| if self.is_aligned { floor(start, self.step) } else { start });
         }
-        // Before the start everything is in the first interval.
-        let since = self.base.map_or(0, |base| time.0.saturating_sub(base.0).max(0));
-        while since / self.step >= i64::from(MAX_INTERVALS) {
-            self.fold();
-        }
-        let interval = (since / self.step) as u32;
+        let interval = loop {
+            // Before the start everything is in the first interval.
+            let since = self.base.map_or(0, |base| time.0.saturating_sub(base.0).max(0));
+            match since / self.step {
+                interval if interval < i64::from(MAX_INTERVALS) => break interval as u32,
+                _ => self.fold(),
+            }
+        };
         self.intervals = self.intervals.max(interval + 1);
         interval
     }
 
+    /// Makes one interval of each two.
     fn fold(&mut self) {
-        self.tracks.iter_mut().for_each(Track::fold);
+        let lead = self.base.filter(|_| self.is_aligned).map_or(0, |base| lead(base, self.step));
+        self.tracks.iter_mut().for_each(|track| track.fold(lead));
+        self.base = self.base.map(|base| Timestamp(base.0.saturating_sub(i64::from(lead) * self.step)));
         self.step *= 2;
-        self.intervals = self.intervals.div_ceil(2);
+        self.intervals = (self.intervals + lead).div_ceil(2);
     }
 
     /// Where the samples of a series belong to.
@@ -339,44 +326,14 @@ impl Timeline {
     }
 }
 
-/// Whether intervals may be this long, in nanoseconds.
-fn is_step(step: i64) -> bool {
-    step >= SECOND && step % SECOND == 0 && (step / SECOND).count_ones() == 1
+/// The multiple of a length that a time falls to.
+fn floor(time: Timestamp, step: i64) -> Timestamp {
+    Timestamp(time.0.saturating_sub(time.0.rem_euclid(step)))
 }
 
-/// Why a time line cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the time line is damaged: its intervals are {0} ns long, which is not a second times a power of two"
-)]
-pub struct DamagedTimeline(i64);
-
-/// A time line as it is stored.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Written {
-    /// Nanoseconds of an interval.
-    step: i64,
-    intervals: u32,
-    tracks: Vec<(TrackId, Nature, Vec<(u32, Cell)>)>,
-    #[serde(default)]
-    series_totals: Vec<WrittenTotal>,
-}
-
-impl Written {
-    fn fold(&mut self) {
-        for (_, _, cells) in &mut self.tracks {
-            let mut folded: Vec<(u32, Cell)> = Vec::new();
-            for (interval, cell) in cells.drain(..) {
-                match folded.last_mut() {
-                    Some((at, own)) if *at == interval / 2 => own.merge(&cell),
-                    _ => folded.push((interval / 2, cell)),
-                }
-            }
-            *cells = folded;
-        }
-        self.step = self.step.saturating_mul(2);
-        self.intervals = self.intervals.div_ceil(2);
-    }
+/// How many intervals before the first one there is one to begin the first longer one with: none, or one.
+fn lead(base: Timestamp, step: i64) -> u32 {
+    (base.0.div_euclid(step) & 1) as u32
 }
 
 /// A time line that is written by the collector and read by others.
@@ -385,7 +342,11 @@ pub struct SharedTimeline(Arc<Mutex<Timeline>>);
 
 impl SharedTimeline {
     pub fn new(config: TimelineConfig) -> Self {
-        Self(Arc::new(Mutex::new(Timeline::new(config))))
+        Self::of(Timeline::new(config))
+    }
+
+    pub fn of(timeline: Timeline) -> Self {
+        Self(Arc::new(Mutex::new(timeline)))
     }
 
     /// The output that gets samples from the pipeline.

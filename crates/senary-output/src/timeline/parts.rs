@@ -36,7 +36,7 @@ struct SeriesTotal {
 /// As it is written to a file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct WrittenTotal {
-    metric: String,
+    pub metric: String,
     nature: Nature,
     tags: BTreeMap<String, String>,
     total: Cell,
@@ -131,22 +131,32 @@ impl SeriesTotals {
     }
 
     /// Adds those of another part of the run.
-    pub fn merge(&mut self, others: &[WrittenTotal]) {
-        for other in others.iter().filter(|other| other.total.is_of(other.nature.kind)) {
-            let is_same = |own: &SeriesTotal| {
-                own.metric == other.metric && own.tags == other.tags && own.nature == other.nature
-            };
+    pub fn merge(&mut self, others: impl IntoIterator<Item = WrittenTotal>) {
+        for other in others {
+            let WrittenTotal { metric, nature, tags, total } = other;
+            let is_same =
+                |own: &SeriesTotal| own.metric == metric && own.tags == tags && own.nature == nature;
             match self.totals.iter_mut().find(|own| is_same(own)) {
                 Some(own) => match &mut own.closed {
-                    Some(closed) => closed.merge(&other.total),
-                    None => own.closed = Some(other.total.clone()),
+                    Some(closed) => closed.merge(&total),
+                    None => own.closed = Some(total),
                 },
-                None => {
-                    let (tags, total) = (other.tags.clone(), other.total.clone());
-                    self.new_total(&other.metric, other.nature, tags, Some(total));
-                }
+                None => drop(self.new_total(&metric, nature, tags, Some(total))),
             }
         }
+    }
+}
+
+impl WrittenTotal {
+    /// Whether it can be the sum of samples.
+    pub fn is_sound(&self) -> bool {
+        self.total.is_of(self.nature.kind) && self.total.is_sound()
+    }
+
+    /// The same, not told apart by a tag.
+    pub fn without(mut self, tag: &str) -> Self {
+        self.tags.remove(tag);
+        self
     }
 }
 

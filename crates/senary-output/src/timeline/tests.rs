@@ -24,6 +24,28 @@ fn timeline_of(samples: &[(MetricId, u32, f64, u8)]) -> Timeline {
     timeline
 }
 
+/// What a reader finds in a file of it.
+fn stored(timeline: &Timeline) -> Written {
+    let written = timeline.written();
+    Written::from_bytes(&written.to_bytes().unwrap()).unwrap().expect("this encoding")
+}
+
+/// The time line of a process that began so many milliseconds after another one.
+fn begun_at(start: u32, samples: &[(MetricId, u32, f64, u8)]) -> Timeline {
+    let mut timeline = Timeline::aligned(shared(), MAX_BYTES);
+    let moment = |millis: u32| Timestamp(1_795_451_192_345_000_000 + i64::from(millis) * 1_000_000);
+    timeline.begin_at(move || Some(moment(start)));
+    let mut recorder = Recorder::new(ProducerId(0));
+    for (metric, at, value, scenario) in samples {
+        let tags = recorder.intern(&TagSet::new([("scenario", scenario.to_string())]));
+        let series = recorder.series(*metric, tags);
+        recorder.record(series, *value, moment(start + at));
+        timeline.add(&recorder.take_batch().unwrap());
+        timeline.settle();
+    }
+    timeline
+}
+
 fn samples(most: u32) -> impl Strategy<Value = Vec<(MetricId, u32, f64, u8)>> {
     let metrics = [builtin::ITERATIONS, builtin::ITERATION_DURATION, builtin::CHECKS, builtin::VUS];
     let metric = prop::sample::select(metrics.to_vec());
@@ -85,9 +107,51 @@ proptest! {
     fn two_parts_of_a_run_add_up_to_the_run(samples in samples(120_000), at in 0..300_usize) {
         let (left, right) = samples.split_at(at.min(samples.len()));
         let mut sum = timeline_of(left);
-        let written = serde_json::to_string(&timeline_of(right).written()).unwrap();
-        sum.merge(&serde_json::from_str(&written).unwrap()).unwrap();
+        sum.add_written(stored(&timeline_of(right)), None);
         prop_assert_eq!(cells(&sum), cells(&timeline_of(&samples)));
+    }
+
+    #[test]
+    fn processes_that_begin_one_after_another_add_up(
+        processes in prop::collection::vec((0..40_000_u32, samples(20_000)), 1..5),
+        longer in prop::sample::select(vec![1, 1, 400]),
+    ) {
+        let processes: Vec<_> = processes.into_iter().map(|(start, mut samples)| {
+            // A gauge of all is not the latest value, and has a test of its own.
+            samples.retain(|sample| sample.0 != builtin::VUS);
+            samples.iter_mut().for_each(|sample| sample.1 *= longer);
+            (start, samples)
+        }).collect();
+        let mut together = Timeline::of_many();
+        let member = Member { name: "", own: &[], without_tag: None, may_change: false };
+        for (start, samples) in &processes {
+            together.add_instance(stored(&begun_at(*start, samples)), member);
+        }
+        let with_samples = processes.iter().filter(|(_, samples)| !samples.is_empty());
+        let first = with_samples.map(|(start, _)| *start).min().unwrap_or_default();
+        let all: Vec<_> = processes.iter().flat_map(|(start, samples)| {
+            samples.iter().map(move |(m, at, value, s)| (*m, (start + at).saturating_sub(first), *value, *s))
+        }).collect();
+        let mut one = begun_at(first, &all);
+        while one.step < together.step {
+            one.fold();
+        }
+        prop_assert_eq!(cells(&together), cells(&one));
+        prop_assert_eq!((together.base, together.intervals), (one.base, one.intervals));
+        prop_assert!(together.intervals <= MAX_INTERVALS);
+    }
+
+    #[test]
+    fn what_is_damaged_is_refused_or_harmless(samples in samples(60_000), at: usize, byte: u8, cut: usize) {
+        let mut bytes = begun_at(0, &samples).written().to_bytes().unwrap();
+        let at = at % bytes.len();
+        bytes[at] = byte;
+        bytes.truncate(1 + cut % (2 * bytes.len()));
+        if let Ok(Some(written)) = Written::from_bytes(&bytes) {
+            let mut together = begun_at(5_000, &samples);
+            together.add_instance(written, Member { name: "b", own: &["iterations"], without_tag: None, may_change: false });
+            SharedTimeline::of(together).json(None).unwrap();
+        }
     }
 
     #[test]
@@ -272,7 +336,7 @@ fn the_values_of_every_tag_add_up_to_the_whole_and_merge() {
         timeline
     };
     let mut both = recorded("a", &[1.0, 2.0, 4.0]);
-    both.merge(&recorded("b", &[8.0; 30]).written()).unwrap();
+    both.add_written(stored(&recorded("b", &[8.0; 30])), None);
     let totals: Vec<_> = both.by_value().iter().map(|part| (part.id.text(), part.total())).collect();
     let counter = |sum| Some(Cell::Counter { sum });
     // There are too many names to tell apart.
@@ -302,4 +366,36 @@ fn series_beyond_the_limit_cost_nothing_more() {
     timeline.add(&recorder.take_batch().unwrap());
     assert_eq!(timeline.series_sums().count(), 512);
     assert_eq!(timeline.whole("data_sent").unwrap().total(), Some(Cell::Counter { sum: 5_000.0 }));
+}
+
+#[test]
+fn users_of_all_processes_are_counted_together() {
+    let process = |counts: &[(u32, f64)], start| {
+        let samples: Vec<_> = counts.iter().map(|(at, count)| (builtin::VUS, *at, *count, 0)).collect();
+        stored(&begun_at(start, &samples))
+    };
+    let mut together = Timeline::of_many();
+    // The second one begins two seconds later, and says nothing in its second second.
+    let own = ["vus"];
+    for (name, counts, start) in [
+        ("a", vec![(100, 5.0), (1100, 6.0), (2100, 7.0), (3100, 8.0), (4100, 9.0)], 0),
+        ("b", vec![(100, 10.0), (2100, 30.0)], 2000),
+    ] {
+        together.add_instance(
+            process(&counts, start),
+            Member { name, own: &own, without_tag: None, may_change: false },
+        );
+    }
+    let lasts = |id: &str| {
+        let track = together.tracks().iter().find(|track| track.id.text() == id).unwrap();
+        let last = |(at, cell)| match cell {
+            Cell::Gauge { last, .. } => (at, last),
+            other => panic!("{other:?}"),
+        };
+        track.cells(0).into_iter().map(last).collect::<Vec<_>>()
+    };
+    assert_eq!(lasts("vus"), [(0, 5.0), (1, 6.0), (2, 17.0), (3, 18.0), (4, 39.0)]);
+    assert_eq!(lasts("vus{instance=b}"), [(2, 10.0), (3, 10.0), (4, 30.0)]);
+    assert_eq!(together.emptied().tracks().len(), together.tracks().len());
+    assert!(together.emptied().tracks().iter().all(|track| track.total().is_none()));
 }

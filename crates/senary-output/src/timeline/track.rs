@@ -96,6 +96,23 @@ impl Track {
 
     /// Adds a cell to the closed ones, and to the total.
     pub(super) fn close(&mut self, interval: u32, cell: Cell) {
+        self.close_with(interval, cell, Cell::merge);
+    }
+
+    /// Adds the cells of another process that has its own of what is measured; they are in order.
+    pub(super) fn close_beside(&mut self, cells: impl Iterator<Item = (u32, Cell)>) {
+        cells.for_each(|(interval, cell)| self.close_with(interval, cell, Cell::add_beside));
+        // The most of all together is not the most that one of them had.
+        self.total = None;
+        for (_, cell) in &self.closed {
+            match &mut self.total {
+                Some(total) => total.merge(cell),
+                None => self.total = Some(cell.clone()),
+            }
+        }
+    }
+
+    fn close_with(&mut self, interval: u32, cell: Cell, add: fn(&mut Cell, &Cell)) {
         match &mut self.total {
             Some(total) => total.merge(&cell),
             None => self.total = Some(cell.clone()),
@@ -104,7 +121,7 @@ impl Track {
             Ok(at) => {
                 let own = &mut self.closed[at].1;
                 self.bytes -= own.bytes();
-                own.merge(&cell);
+                add(own, &cell);
                 self.bytes += own.bytes();
             }
             Err(at) => {
@@ -114,18 +131,22 @@ impl Track {
         }
     }
 
-    /// Merges pairs of intervals.
-    pub(super) fn fold(&mut self) {
+    /// Merges pairs of intervals; with a lead of one, the first of them is the second of its pair.
+    pub(super) fn fold(&mut self, lead: u32) {
         self.close_before(u32::MAX);
-        let mut folded: Vec<(u32, Cell)> = Vec::with_capacity(self.closed.len() / 2 + 1);
-        for (interval, cell) in self.closed.drain(..) {
-            match folded.last_mut() {
-                Some((at, own)) if *at == interval / 2 => own.merge(&cell),
-                _ => folded.push((interval / 2, cell)),
-            }
-        }
-        self.bytes = size_of::<Self>() + folded.iter().map(|(_, cell)| cell.bytes()).sum::<usize>();
-        self.closed = folded;
+        self.closed = folded(std::mem::take(&mut self.closed), lead);
+        self.bytes = size_of::<Self>() + self.closed.iter().map(|(_, cell)| cell.bytes()).sum::<usize>();
+    }
+
+    /// Moves all intervals to later places.
+    pub(super) fn shift(&mut self, by: u32) {
+        self.closed.iter_mut().for_each(|(at, _)| *at = at.saturating_add(by));
+        self.open.iter_mut().for_each(|(at, _)| *at = at.saturating_add(by));
+    }
+
+    /// Forgets all samples, and keeps its place.
+    pub(super) fn clear(&mut self) {
+        *self = Self::new(self.id.clone(), self.nature);
     }
 
     /// Bytes it takes, roughly, but for the cells that are open.
@@ -147,6 +168,14 @@ impl Track {
         cells
     }
 
+    /// The sum of some intervals; `None` if there was no sample in them.
+    pub fn sum_of(&self, from: u32, to: u32) -> Option<Cell> {
+        let mut cells = self.cells(from).into_iter().take_while(|(at, _)| *at < to).map(|(_, cell)| cell);
+        let mut sum = cells.next()?;
+        cells.for_each(|cell| sum.merge(&cell));
+        Some(sum)
+    }
+
     /// The total of all samples; `None` before the first one.
     pub fn total(&self) -> Option<Cell> {
         let mut total = self.total.clone();
@@ -159,4 +188,17 @@ impl Track {
         }
         total
     }
+}
+
+/// Cells of twice the length.
+pub(super) fn folded(cells: Vec<(u32, Cell)>, lead: u32) -> Vec<(u32, Cell)> {
+    let mut folded: Vec<(u32, Cell)> = Vec::with_capacity(cells.len() / 2 + 1);
+    for (interval, cell) in cells {
+        let interval = interval.saturating_add(lead) / 2;
+        match folded.last_mut() {
+            Some((at, own)) if *at == interval => own.merge(&cell),
+            _ => folded.push((interval, cell)),
+        }
+    }
+    folded
 }

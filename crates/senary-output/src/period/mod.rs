@@ -2,6 +2,8 @@
 //! the order of the metrics' names.
 //! (<https://grafana.com/docs/k6/latest/results-output/web-dashboard/>)
 
+mod many;
+
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,6 +11,8 @@ use rustc_hash::FxHashMap;
 use senary_metrics::sink::{Sink, TrendSink};
 use senary_metrics::{Metric, MetricType, Registry, SampleBatch, Series, SeriesMap, ValueType, builtin};
 use serde_json::{Map, Value, json};
+
+pub use many::PeriodsOfMany;
 
 use crate::output::Output;
 
