@@ -262,9 +262,19 @@ export function teardown(data) {
             ["sets up", "tears down 12345.25", "uses 12345.25"].map(|text| outcome.log_lines(text).len());
         assert_eq!(lines, [own, own, 2]);
     }
-    // The same file again would give the others the data of this run.
-    let again = with_setup_data(script, "0:1/2", &file("data.json")).run();
-    again.expect_code(255).expect_text("is there already");
+    // In the next run nobody takes the data of this one, also if the first instance comes last.
+    let changed = script.replace("12345.25", "67890.5");
+    let run_again = |script: &str| {
+        let second = with_setup_data(script, "1/2:1", &file("data.json")).start();
+        let first = with_setup_data(script, "0:1/2", &file("data.json")).run();
+        (first, second.finish())
+    };
+    for (first, second) in [run_again(script), run_again(&changed)] {
+        first.expect_code(0);
+        second.expect_code(0);
+        assert_eq!([first.log_lines("sets up").len(), second.log_lines("sets up").len()], [1, 0]);
+        assert_eq!([first.log_lines("uses ").len(), second.log_lines("uses ").len()], [2, 2]);
+    }
 
     let second = with_setup_data(script, "1/2:1", &file("failed.json")).start();
     let first = with_setup_data(script, "0:1/2", &file("failed.json")).args(["-e", "FAILS=1"]).run();
@@ -276,4 +286,45 @@ export function teardown(data) {
     let alone = with_setup_data(&hurried, "1/2:1", &file("never.json")).run();
     alone.expect_code(100).expect_text("has left nothing in");
     assert_eq!(alone.log_lines("uses").len(), 0);
+    let alone = with_setup_data(&hurried, "1/2:1", &file("data.json")).run();
+    alone.expect_code(100).expect_text("but for what an earlier run has left");
+    assert_eq!(alone.log_lines("uses").len(), 0);
+    // A file of another kind is left as it is.
+    let other = file("notes.txt");
+    std::fs::write(&other, "my notes").expect("a file");
+    with_setup_data(script, "0:1/2", &other).run().expect_code(255).expect_text("no file of --setup-data");
+    assert_eq!(std::fs::read_to_string(&other).expect("a file"), "my notes");
+}
+
+#[test]
+fn a_file_of_setup_data_is_held_while_its_run_lasts() {
+    let script = r#"
+import { sleep } from "k6"
+export const options = { vus: 2, duration: "30s" }
+export function setup() {
+  console.log("sets up")
+  return 1
+}
+export default function () {
+  sleep(1)
+}
+"#;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("data.json").to_str().expect("a path of text").to_owned();
+    let mut first = with_setup_data(script, "0:1/2", &file).start();
+    first.wait_for("sets up");
+    let other = with_setup_data(script, "0:1/2", &file).run();
+    other.expect_code(255).expect_text("another run uses");
+    let other = with_setup_data(&format!("{script}// other"), "1/2:1", &file).run();
+    other.expect_code(255).expect_text("of a run of another script");
+    // An instance that comes late is part of the run all the same.
+    let mut late = with_setup_data(script, "1/2:1", &file).args(["--duration", "1s"]).start();
+    first.signal(Signal::KILL);
+    first.finish();
+    // It has died without a word; the next run takes its place after a while.
+    let next = with_setup_data(script, "0:1/2", &file).args(["--duration", "1s"]).run();
+    assert_eq!(next.log_lines("sets up").len(), 1);
+    next.expect_code(0);
+    late.signal(Signal::TERM);
+    late.finish();
 }

@@ -107,11 +107,11 @@ pub enum CommandError {
     #[error("{address} {error}")]
     Instance { address: String, error: AskError },
     #[error(
-        "setup() of the first instance has left nothing in {path} within {}s: give all instances the same file on storage that they share (--setup-data), start the one whose segment begins at 0, too, or allow more time (setupTimeout)",
-        .limit.as_secs_f64()
+        "setup() of the first instance has left nothing in {path} within {}s{}: give all instances the same file on storage that they share (--setup-data), start the one whose segment begins at 0, too, or allow more time (setupTimeout)",
+        .limit.as_secs_f64(), if *.is_old { ", but for what an earlier run has left" } else { "" }
     )]
-    NoSetupData { path: String, limit: Duration },
-    #[error("{0} has no data of setup(): give --setup-data a file of its own")]
+    NoSetupData { path: String, limit: Duration, is_old: bool },
+    #[error("{0} is there, and no file of --setup-data: give it a file of its own")]
     SetupDataUnreadable(String),
     /// How an instance ended counts for the whole test.
     #[error("{instance}: {reason}")]

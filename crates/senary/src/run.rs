@@ -6,6 +6,7 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::thread::available_parallelism;
+use std::time::SystemTime;
 
 use senary_execution::Shutdown;
 use senary_js::source::input;
@@ -52,7 +53,7 @@ async fn main_line(
     shutdown: Shutdown,
     signalled: CancellationToken,
 ) -> Result<(), CommandError> {
-    let open_files = senary_net::limits::raise_open_files();
+    let (begun, open_files) = (SystemTime::now(), senary_net::limits::raise_open_files());
 
     // Arguments → source → bundle → options → plan.
     let name = args.script.name();
@@ -76,8 +77,9 @@ async fn main_line(
     let url = prepared.as_ref().and_then(Prepared::url);
     view.describe(name, &plan.load, &outputs, url.as_deref());
     outputs.extend(prepared.iter().flat_map(Prepared::outputs));
+    let shared_setup = shared_setup(args, env, &plan, begun, (&test, &as_given)).await?;
     let mut run = TestRun::start(plan, Arc::new(test.bundle), outputs, worker_count(args), shutdown)?;
-    run.shared_setup = SharedSetup::wanted(args.config.setup_data.as_deref(), env, &run.plan)?;
+    run.shared_setup = shared_setup;
     let writing = states.start(&run, global.address.is_some())?;
     let mut watching = prepared.map(|prepared| prepared.start(&run, &test.source.url)).transpose()?;
     let _api = serve_api(&run, global, writing.for_clients())?;
@@ -141,6 +143,18 @@ fn open_outputs(
     let texts = plan.outputs.iter().filter(|text| !dashboard::is_meant_by(text) && !state::is_meant_by(text));
     let outputs = texts.map(open).collect::<Result<_, _>>().map_err(CommandError::Output)?;
     Ok((outputs, States::wanted(plan, test.kept(as_given), &context)?))
+}
+
+/// The file of `--setup-data`, if one is given; `begun` is when this process did.
+async fn shared_setup(
+    args: &RunArgs,
+    env: &Environment,
+    plan: &TestPlan,
+    begun: SystemTime,
+    (test, as_given): (&Loaded, &Options),
+) -> Result<Option<SharedSetup>, CommandError> {
+    let hash = || state::script_hash(&test.kept(as_given));
+    SharedSetup::wanted(args.config.setup_data.as_deref(), env, plan, begun, hash).await
 }
 
 /// Several instances of a test send the same time series to a server, which then has no more than one of them, unless a tag

@@ -1,109 +1,265 @@
 //! `--setup-data FILE`: `setup()` runs in the first instance of a test alone, and the others find in a file what it returned.
+//!
+//! The file may be there already, left by an earlier run, and nobody can know in which order instances start. So it says
+//! which run it is of: the first instance claims it before anything else, and gives a sign of life every second until it has
+//! ended. The others take what they see come, change or live on, and nothing that only lies there.
 
 use std::fs::{self, File};
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, ErrorKind, Write};
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use senary_words::remedy::explained;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 
 use crate::command_error::CommandError;
 use crate::environment::Environment;
 use crate::plan::TestPlan;
 
-/// How often it is looked whether the file is there.
+/// How often it is looked whether the file has something new.
 const EVERY: Duration = Duration::from_millis(100);
+/// How often the first instance gives a sign of life, and how long one that gives none is waited for.
+const BEAT: Duration = Duration::from_secs(1);
+const SILENCE: Duration = Duration::from_secs(4);
+
+/// What the file says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SetupFile {
+    /// Each run has its own.
+    run: String,
+    /// The script, as states have it, and how the test is cut.
+    script_hash: String,
+    sequence: String,
+    /// Signs of life so far.
+    beat: u64,
+    /// When the first instance had ended, in milliseconds since 1970.
+    over: Option<u64>,
+    /// `None` until `setup()` is over.
+    outcome: Option<Outcome>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Outcome {
+    /// What `setup()` returned, as JSON, if it returned something.
+    Data(Option<String>),
+    Error {
+        code: u8,
+        reason: String,
+    },
+}
 
 /// The file, and which end of it this instance has.
-pub struct SharedSetup {
+pub struct SharedSetup(End);
+
+enum End {
+    First(Claim),
+    Other(Waiting),
+}
+
+/// The first instance's hold on the file, until it is dropped.
+struct Claim {
     path: PathBuf,
-    is_first: bool,
+    file: Arc<Mutex<SetupFile>>,
+    beats: Option<(Sender<()>, JoinHandle<()>)>,
+}
+
+/// What another instance waits for.
+struct Waiting {
+    path: PathBuf,
+    script_hash: String,
+    sequence: String,
+    /// What was there when this instance began, and when that was.
+    before: Option<SetupFile>,
+    begun: u64,
 }
 
 impl SharedSetup {
-    /// `None` if nobody asks for it. A file that the first instance finds is an error: others would take it for that of this run.
-    pub fn wanted(
+    /// `None` if nobody asks for it. `begun` is when this process did.
+    pub async fn wanted(
         flag: Option<&str>,
         env: &Environment,
         plan: &TestPlan,
+        begun: SystemTime,
+        script_hash: impl FnOnce() -> String,
     ) -> Result<Option<Self>, CommandError> {
         let Some(path) = flag.or_else(|| env.get("SENARY_SETUP_DATA")).filter(|path| !path.is_empty()) else {
             return Ok(None);
         };
-        let is_first = plan.load.segment().segment().to_string().starts_with("0:");
-        let shared = Self { path: path.into(), is_first };
-        if is_first && shared.path.exists() {
-            return Err(CommandError::Command(format!(
-                "--setup-data: {path} is there already, perhaps of an earlier run: remove it, or give every run a file of its own"
-            )));
+        let (path, script_hash) = (PathBuf::from(path), script_hash());
+        let segment = plan.load.segment();
+        let sequence = segment.sequence().to_string();
+        if segment.segment().to_string().starts_with("0:") {
+            let run = format!("{:016x}", RandomState::new().hash_one(std::process::id()));
+            let file = SetupFile { run, script_hash, sequence, beat: 0, over: None, outcome: None };
+            return Ok(Some(Self(End::First(Claim::new(path, file).await?))));
         }
-        Ok(Some(shared))
+        let before = read(&path)?;
+        Ok(Some(Self(End::Other(Waiting { path, script_hash, sequence, before, begun: millis(begun) }))))
     }
 
     /// Whether this is the instance that runs `setup()` and `teardown()`: the one whose segment begins at 0.
     pub fn is_first(&self) -> bool {
-        self.is_first
+        matches!(self.0, End::First(_))
     }
 
     /// Tells the others what came of `setup()`: its data, as JSON, or its failure.
     pub fn publish(&self, outcome: Result<Option<&str>, &CommandError>) -> Result<(), CommandError> {
-        let text = match outcome {
-            Ok(Some(data)) => format!(r#"{{"data":{data}}}"#),
-            Ok(None) => "{}".to_owned(),
-            Err(failure) => {
-                json!({"error": {"code": failure.code(), "reason": failure.to_string()}}).to_string()
-            }
+        let End::First(claim) = &self.0 else { return Ok(()) };
+        let outcome = match outcome {
+            Ok(data) => Outcome::Data(data.map(str::to_owned)),
+            Err(failure) => Outcome::Error { code: failure.code(), reason: failure.to_string() },
         };
-        self.write(&text).map_err(|error| {
-            let (path, reason) = (self.path.display(), explained(&error));
-            CommandError::Command(format!("--setup-data: {path} cannot be written: {reason}"))
-        })
+        claim.change(|file| file.outcome = Some(outcome)).map_err(|error| unwritten(&claim.path, &error))
     }
 
-    /// Waits for what `publish` writes.
+    /// Waits for what `publish` tells.
     pub async fn wait(&self, limit: Duration) -> Result<Option<String>, CommandError> {
-        let path = || self.path.display().to_string();
+        let End::Other(waiting) = &self.0 else { return Ok(None) };
         let from = Instant::now();
         loop {
-            match fs::read_to_string(&self.path) {
-                Ok(text) => return read(&text).ok_or_else(|| CommandError::SetupDataUnreadable(path()))?,
-                Err(error) if error.kind() != ErrorKind::NotFound => {
-                    let reason = explained(&error);
-                    let text = format!("--setup-data: {} cannot be read: {reason}", path());
-                    return Err(CommandError::Command(text));
-                }
-                Err(_) if from.elapsed() >= limit => {
-                    return Err(CommandError::NoSetupData { path: path(), limit });
-                }
-                Err(_) => tokio::time::sleep(EVERY).await,
+            let found = read(&waiting.path)?;
+            let is_old = found.as_ref().is_some_and(|file| !waiting.is_of_this_run(file));
+            if let Some(outcome) =
+                found.filter(|_| !is_old).and_then(|file| waiting.outcome(file).transpose())
+            {
+                return match outcome? {
+                    Outcome::Data(data) => Ok(data),
+                    Outcome::Error { code, reason } => Err(CommandError::OfInstance {
+                        instance: "the first instance".to_owned(),
+                        code,
+                        reason,
+                    }),
+                };
             }
+            if from.elapsed() >= limit {
+                let path = waiting.path.display().to_string();
+                return Err(CommandError::NoSetupData { path, limit, is_old });
+            }
+            tokio::time::sleep(EVERY).await;
         }
-    }
-
-    /// In one piece: nobody reads half of it.
-    fn write(&self, text: &str) -> io::Result<()> {
-        let mut part = self.path.clone().into_os_string();
-        part.push(".part");
-        let mut file = File::create(&part)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_data()?;
-        fs::rename(&part, &self.path)
     }
 }
 
-/// The data, or the failure; `None` if it is neither.
-fn read(text: &str) -> Option<Result<Option<String>, CommandError>> {
-    let document: Value = serde_json::from_str(text).ok()?;
-    let document = document.as_object()?;
-    if let Some(error) = document.get("error") {
-        let code = u8::try_from(error["code"].as_u64()?).ok()?;
-        let (instance, reason) = ("the first instance".to_owned(), error["reason"].as_str()?.to_owned());
-        return Some(Err(CommandError::OfInstance { instance, code, reason }));
+impl Waiting {
+    /// Whether the file is of the run that this instance is part of: it came or changed while this one was there, or was still
+    /// held then.
+    fn is_of_this_run(&self, file: &SetupFile) -> bool {
+        self.before.as_ref() != Some(file) || file.over.is_some_and(|over| over >= self.begun)
     }
-    match document.get("data") {
-        None if document.is_empty() => Some(Ok(None)),
-        None => None,
-        Some(data) => Some(Ok(Some(data.to_string()))),
+
+    /// What came of `setup()`, once that is over.
+    fn outcome(&self, file: SetupFile) -> Result<Option<Outcome>, CommandError> {
+        let other = match () {
+            () if file.script_hash != self.script_hash => "script, or of another version of it",
+            () if file.sequence != self.sequence => "division of the test",
+            () => return Ok(file.outcome),
+        };
+        Err(CommandError::Command(format!(
+            "--setup-data: {} is of a run of another {other}: give the instances of every test a file of their own",
+            self.path.display()
+        )))
     }
+}
+
+impl Claim {
+    /// Takes the file, whatever an earlier run has left in it. One that another run still holds is an error.
+    async fn new(path: PathBuf, file: SetupFile) -> Result<Self, CommandError> {
+        let before = read(&path)?;
+        let (from, mut is_held) =
+            (Instant::now(), before.as_ref().is_some_and(|before| before.over.is_none()));
+        while is_held && from.elapsed() < SILENCE {
+            tokio::time::sleep(EVERY).await;
+            let now = read(&path)?;
+            if now.as_ref().is_some_and(|now| now.over.is_none()) && now != before {
+                return Err(CommandError::Command(format!(
+                    "--setup-data: another run uses {} now: give every run a file of its own",
+                    path.display()
+                )));
+            }
+            is_held = now.is_some_and(|now| now.over.is_none());
+        }
+        let mut claim = Self { path, file: Arc::new(Mutex::new(file)), beats: None };
+        claim.change(|_| ()).map_err(|error| unwritten(&claim.path, &error))?;
+        claim.beats = Some(claim.beat()?);
+        Ok(claim)
+    }
+
+    fn beat(&self) -> Result<(Sender<()>, JoinHandle<()>), CommandError> {
+        let (end, ended) = channel::<()>();
+        let (path, file) = (self.path.clone(), self.file.clone());
+        let beats = move || {
+            let mut has_failed = false;
+            while ended.recv_timeout(BEAT) == Err(RecvTimeoutError::Timeout) {
+                let written = change(&path, &file, |file| file.beat += 1);
+                if let Err(error) = written
+                    && !std::mem::replace(&mut has_failed, true)
+                {
+                    log::warn!("{}", unwritten(&path, &error));
+                }
+            }
+        };
+        let thread = thread::Builder::new().name("setup-data".to_owned()).spawn(beats);
+        Ok((end, thread.map_err(CommandError::system("holding the file of --setup-data"))?))
+    }
+
+    fn change(&self, how: impl FnOnce(&mut SetupFile)) -> io::Result<()> {
+        change(&self.path, &self.file, how)
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let Some((end, thread)) = self.beats.take() else { return };
+        drop(end);
+        // A thread that has panicked has said so.
+        let _ = thread.join();
+        let over = Some(millis(SystemTime::now()));
+        if let Err(error) = self.change(|file| file.over = over) {
+            log::warn!("{}", unwritten(&self.path, &error));
+        }
+    }
+}
+
+/// Changes the file in one piece: nobody reads half of it.
+fn change(path: &Path, file: &Mutex<SetupFile>, how: impl FnOnce(&mut SetupFile)) -> io::Result<()> {
+    let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+    how(&mut file);
+    let text = serde_json::to_vec(&*file)?;
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    let mut out = File::create(&part)?;
+    out.write_all(&text)?;
+    out.sync_data()?;
+    fs::rename(&part, path)
+}
+
+/// What the file says; `None` if it is not there.
+fn read(path: &Path) -> Result<Option<SetupFile>, CommandError> {
+    match fs::read(path) {
+        Ok(text) => match serde_json::from_slice(&text) {
+            Ok(file) => Ok(Some(file)),
+            Err(_) => Err(CommandError::SetupDataUnreadable(path.display().to_string())),
+        },
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => {
+            let (path, reason) = (path.display(), explained(&error));
+            Err(CommandError::Command(format!("--setup-data: {path} cannot be read: {reason}")))
+        }
+    }
+}
+
+fn unwritten(path: &Path, error: &io::Error) -> CommandError {
+    let (path, reason) = (path.display(), explained(error));
+    CommandError::Command(format!("--setup-data: {path} cannot be written: {reason}"))
+}
+
+fn millis(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -7,4 +7,4 @@ mod file;
 mod source;
 
 pub use file::{States, Writing, is_meant_by};
-pub use source::{Over, StateSource, instance};
+pub use source::{Over, StateSource, instance, script_hash};

@@ -64,8 +64,7 @@ impl Over {
 impl StateSource {
     pub fn new(run: &TestRun, instance: Instance, script: Archive) -> Self {
         let bundle = &run.handle.lifecycle.bundle;
-        let modules = script.contents.iter().filter(|(url, _)| MODULES.iter().any(|end| url.ends_with(end)));
-        let hash = hash_of_script(&script.script, modules.map(|(_, content)| &**content));
+        let hash = script_hash(&script);
         let handles_summary = bundle.exports_anything_as(HANDLE_SUMMARY);
         let plan = &run.plan;
         let test = TestFacts {
@@ -131,6 +130,12 @@ impl StateSource {
             row: Value::Null,
         }
     }
+}
+
+/// A hash of a script and the modules that it imports.
+pub fn script_hash(script: &Archive) -> String {
+    let modules = script.contents.iter().filter(|(url, _)| MODULES.iter().any(|end| url.ends_with(end)));
+    hash_of_script(&script.script, modules.map(|(_, content)| &**content))
 }
 
 /// The instance that this process is.
