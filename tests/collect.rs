@@ -122,6 +122,76 @@ fn all_are_stopped_when_the_whole_crosses_a_threshold() {
 }
 
 #[test]
+fn a_threshold_ends_the_test_after_its_delay() {
+    let delayed = ABORTS.replace("abortOnFail: true", r#"abortOnFail: true, delayAbortEval: "6s""#);
+    let instances = start_all(&delayed, &[], None);
+    let collected = collect(&instances, &["--stop"]).run();
+    collected.expect_code(99).expect_text("all are stopped");
+    for instance in instances {
+        // It was crossed from the first second on, and the test went on until the delay was over.
+        let outcome = instance.running.finish();
+        outcome.expect_code(103);
+        assert!(outcome.elapsed > Duration::from_secs(6), "{:?}", outcome.elapsed);
+    }
+}
+
+#[test]
+fn a_summary_of_the_script_is_made_once_and_ended_if_it_hangs() {
+    let script = |handler: &str| {
+        let hangs = r#"handleSummaryTimeout: "1s", scenarios"#;
+        format!("{}{handler}", SCRIPT.replace("scenarios", hangs))
+    };
+    let server = Server::start(Behaviour::Echo);
+    let told = r#"
+export function handleSummary(data) {
+  return { "told.json": JSON.stringify([data.metrics.hits.values.count, data.instances.length]) }
+}"#;
+    let instances = start_all(&script(told), &[], Some(&server));
+    let collected = collect(&instances, &["--stop"]).run();
+    collected.expect_code(0);
+    assert_eq!(collected.file("told.json"), "[40,4]");
+    for instance in instances {
+        instance.running.finish();
+    }
+    let instances =
+        start_all(&script("\nexport function handleSummary() { while (true) {} }"), &[], Some(&server));
+    let collected = collect(&instances, &["--stop"]).run();
+    collected.expect_code(0).expect_text("handleSummary() execution timed out after 1 seconds");
+    assert!(collected.stdout.contains("█ TOTAL RESULTS"), "the usual summary takes its place");
+    for instance in instances {
+        instance.running.finish();
+    }
+}
+
+#[test]
+fn an_instance_that_hangs_is_named() {
+    let script = ABORTS
+        .replace("abortOnFail: true", "abortOnFail: false")
+        .replace("60s", "5s")
+        .replace("sleep(60)", "sleep(1)");
+    let mut instances = start_all(&script, &[], None);
+    let mut collecting =
+        collect(&instances, &["--retry-for", "2s", "--partial", "--report", "report.html"]).start();
+    collecting.wait_for("4 of 4 instances running");
+    // It is there, and its port answers no more.
+    instances[1].running.signal(Signal::STOP);
+    let collected = collecting.finish();
+    let lost = instances[1].address.clone();
+    collected
+        .expect_code(99)
+        .expect_text(&format!("{lost} is lost"))
+        .expect_text("has written no last state");
+    assert!(collected.path("report.html").exists());
+    instances[1].running.signal(Signal::KILL);
+    for (at, mut instance) in instances.into_iter().enumerate() {
+        if at != 1 {
+            instance.running.signal(Signal::INT);
+        }
+        instance.running.finish();
+    }
+}
+
+#[test]
 fn an_instance_that_is_killed_is_named() {
     let script = ABORTS
         .replace("abortOnFail: true", "abortOnFail: false")

@@ -212,7 +212,11 @@ impl Walk {
     fn block(&self, mark: &str) -> String {
         let blocks: Vec<&str> = self.page.split(&format!("```{mark}\n")).collect();
         assert_eq!(blocks.len(), 2, "{mark}");
-        blocks[1].split("```").next().expect("the block").replace("7000", &self.port.to_string())
+        let block = blocks[1].split("```").next().expect("the block");
+        // Each walk has an address of its own for its instances: the whole of 127.0.0.0/8 is loopback.
+        let [low, high, ..] = std::process::id().to_le_bytes();
+        let host = format!("127.{}.{low}.{}:650", 64 + (high & 63), self.port % 250 + 1);
+        block.replace("7000", &self.port.to_string()).replace("127.0.0.1:650", &host)
     }
 
     fn shell(&self, commands: &str) -> Program {
@@ -223,6 +227,7 @@ impl Walk {
             .env("PATH", format!("{folder}/bin:/usr/bin:/bin"))
             .env("MACHINES", folder)
             .env("DURATION", "2s")
+            .env("K6_WEB_DASHBOARD_PORT", "0")
     }
 
     fn run(&self, mark: &str) -> Outcome {
@@ -260,6 +265,10 @@ fn the_page_on_plain_processes_can_be_followed() {
     let summary: Value = serde_json::from_str(&summary).expect("JSON");
     assert_eq!(summary["metrics"]["iterations"]["count"].as_u64(), Some(Walk::iterations(&merged)));
 
+    walk.run("report").expect_code(0);
+    let report = std::fs::read_to_string(walk.folder.path().join("report.html")).expect("a report");
+    assert!(report.contains("<title>Passed: script.js</title>"));
+
     walk.run("lose").expect_code(0);
     let refused = walk.run("refuse");
     assert_ne!(refused.code(), Some(0));
@@ -267,6 +276,35 @@ fn the_page_on_plain_processes_can_be_followed() {
     let partial = walk.run("partial");
     partial.expect_code(0).expect_text("1/2:3/4");
     assert!((599..=601).contains(&Walk::iterations(&partial)), "{}", partial.stdout);
+}
+
+#[test]
+fn the_page_on_running_instances_can_be_followed() {
+    let walk = Walk::new();
+    let _server = walk.serve();
+    let collected = walk.run("collect");
+    collected.expect_code(0).expect_text("'rate==1' rate=100.00%");
+    assert!((799..=801).contains(&Walk::iterations(&collected)), "{}", collected.stdout);
+    assert!(walk.folder.path().join("report.html").exists());
+    let watched = walk
+        .shell(&format!("export TCP_HOST=127.0.0.1 TCP_PORT={}; {}", walk.port, walk.block("sh dashboard")))
+        .run();
+    watched.expect_code(0).expect_text("web dashboard: http://127.0.0.1:");
+    assert!((799..=801).contains(&Walk::iterations(&watched)), "{}", watched.stdout);
+}
+
+#[test]
+fn the_page_on_setup_can_be_followed() {
+    let walk = Walk::new();
+    std::fs::write(walk.folder.path().join("setup.js"), walk.block("js setup")).expect("a file");
+    for block in ["sh setup-data", "sh setup-data", "sh start"] {
+        let outcome = walk.shell(&walk.block(block)).run();
+        outcome.expect_code(0);
+        let times = |text: &str| outcome.log_lines(text).len();
+        assert_eq!([times("setup() runs"), times("teardown() runs")], [1, 1], "{block}: {}", outcome.stderr);
+        assert!(Walk::iterations(&outcome) > 50, "{}", outcome.stdout);
+        assert!(!outcome.stderr.contains("who has set me up"), "{}", outcome.stderr);
+    }
 }
 
 #[test]

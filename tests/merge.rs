@@ -332,7 +332,9 @@ export default async function () {
                 iterations <= accepted && (iterations > 0 || at == 1),
                 "{iterations} of {accepted} in {segment}"
             );
-            assert_eq!(row["verdict"], "has written no last state");
+            // It may have been killed before its part began.
+            let is_early = iterations == 0 && row["verdict"] == "has never begun its part";
+            assert!(is_early || row["verdict"] == "has written no last state", "{row}");
         }
         sum += iterations;
     }
@@ -343,6 +345,44 @@ export default async function () {
     // Without the state of one of them, its segment is missing.
     let merged = merge(&reported[..reported.len() - 1], &["--partial"]);
     merged.expect_code(0).expect_text("the segment 3/4:1 is not here");
+}
+
+#[test]
+fn an_instance_that_never_began_is_told() {
+    let script = "export default function () {}";
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| folder.path().join(name);
+    let part = |segment: &str, name: &str| {
+        Program::script(BINARY, script)
+            .args(["--quiet", "--execution-segment", segment, "--execution-segment-sequence", "0,1/2,1"])
+            .args(["--vus", "2", "--iterations", "4", "--out", &format!("state={}", file(name).display())])
+            .within(BOUND)
+    };
+    part("0:1/2", "done.state").run().expect_code(0);
+    let mut waiting = part("1/2:1", "early.state").arg("--paused").start();
+    let from = Instant::now();
+    while !file("early.state").exists() {
+        assert!(from.elapsed() < BOUND, "no state");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    waiting.signal(Signal::KILL);
+    waiting.finish();
+    let states = ["done.state", "early.state"].map(|name| fs::read(file(name)).expect("a state"));
+    let merged = merge(&states, &["--partial"]);
+    let told = summary(merged.expect_code(0));
+    let verdicts: Vec<_> =
+        told["instances"].as_array().unwrap().iter().map(|row| row["verdict"].clone()).collect();
+    assert_eq!(verdicts, ["ok", "has never begun its part"]);
+    // Nothing was done at all.
+    let merged = merge(&states[1..], &["--partial"]);
+    assert!(!merged.expect_code(0).stderr.contains("No script iterations"), "{}", merged.stderr);
+    let endless = r#"
+export const options = { scenarios: { all: { executor: "constant-vus", vus: 1, duration: "1s", gracefulStop: "0s" } } }
+export default function () { while (true) {} }
+"#;
+    let nothing = Program::script(BINARY, endless).args(["--out", "state=own.state"]).within(BOUND).run();
+    let merged = merge(&[fs::read(nothing.path("own.state")).expect("a state")], &[]);
+    merged.expect_text("No script iterations fully finished");
 }
 
 fn wait_until(mut holds: impl FnMut() -> bool) {

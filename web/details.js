@@ -270,8 +270,9 @@
   /** How many samples a metric has; a part with as many as its metric says nothing new. */
   const sizeOf = ({ trend, counter, rate }) => (trend ? trend.count : counter ? counter.count : rate ? rate.passes + rate.fails : null);
 
-  /** Few parts are all shown; of many those that thresholds, scenarios and groups made. */
-  function foldParts(parts) {
+  /** Few parts are all shown; of many those that thresholds, scenarios and groups made. Instances are shown to who asks for them. */
+  function foldParts(all) {
+    const parts = all.filter((metric) => !(metric.tags && "instance" in metric.tags));
     if (parts.length <= PARTS) return parts;
     const named = parts.filter((metric) => metric.kind !== "tag");
     return named.slice(0, Math.max(PARTS, parts.filter((metric) => metric.kind === "submetric").length));
@@ -364,14 +365,14 @@
   // Generator
 
   function instanceRow(model, instance) {
-    const [name, word, css] = { ok: ["ok", model.isLive ? "reporting" : "reported to the end", ""], lost: ["warn", `lost at ${moment(instance.lost)}`, " doubt"], silent: ["none", "never reported", ""] }[instance.state] || ["none", instance.state, ""];
+    const [name, word, css] = instance.state === "ok" && instance.note ? ["warn", escape(instance.note), " doubt"] : { ok: ["ok", model.isLive ? "reporting" : "reported to the end", ""], lost: ["warn", instance.note ? escape(instance.note) : `lost at ${moment(instance.lost)}`, " doubt"], silent: ["none", "never reported", ""] }[instance.state] || ["none", instance.state, ""];
     const values = countsOf(model, instance.series);
     const drawn = values && values.length > 1 ? spark({ values, step: model.step, end: model.horizon(), spans: model.failing, height: 20 }) : "";
     const files = missing(instance.open_files) ? NONE : `${count(instance.open_files)} of ${count(instance.open_files_limit)}`;
     const clock = missing(instance.clock) ? NONE : `${instance.clock > 0 ? "+" : ""}${time(instance.clock).replace("-", "−")}`;
     const cell = (label, text) => `<td class="n"><span class="named">${label} </span>${text}</td>`;
     return (
-      `<tr><td>${escape(instance.name)}</td><td><span class="state${css}">${icon(name)}${word}</span></td>` +
+      `<tr><td>${escape(instance.name)}${instance.segment ? ` <span class="quiet segment">${escape(instance.segment)}${instance.vus ? `, ${plural(instance.vus, "VU")}` : ""}</span>` : ""}</td><td><span class="state${css}">${icon(name)}${word}</span></td>` +
       cell("requests", count(instance.requests)) + cell("p50", time(instance.p50)) + cell("p99", time(instance.p99)) + cell("failed", percent(instance.failed)) +
       cell("CPU", roughPercent(instance.cpu)) + cell("late by", time(instance.lag)) + cell("descriptors", files) + cell("memory", bytes(instance.memory)) + cell("clock", clock) +
       `<td class="whole apart" style="width:158px">${drawn}</td></tr>`

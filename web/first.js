@@ -222,7 +222,7 @@
       `<td class="n strong${bad}"><span class="named">measured </span>${W.thresholdValue(threshold, threshold.value, threshold.limit)}</td>` +
       `<td class="n quiet"><span class="named">limit </span>${W.limitText(threshold)}</td>` +
       `<td class="drop share">${share === null ? "" : shareBar(Math.min(share, 10), isBad)}</td><td class="n drop ${bad || "quiet"}">${shareText}</td>` +
-      `<td class="timeline">${stateLine({ changes: threshold.has_data ? threshold.changes : [], now: Math.min(model.length, end), end })}<span class="named${bad}">${W.since(model, threshold)}</span></td>` +
+      `<td class="timeline">${stateLine({ changes: threshold.has_data && !W.isJudgedAtEnd(model, threshold) ? threshold.changes : [], now: Math.min(model.length, end), end })}<span class="named${bad}">${W.since(model, threshold)}</span></td>` +
       `<td class="drop ${bad || "quiet"}">${W.since(model, threshold)}</td></tr>`
     );
   }

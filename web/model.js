@@ -64,8 +64,9 @@
       return Math.max(0, (this.isLive && !isWhole) || (!this.isLive && all > 1 && isShort) ? all - 1 : all);
     }
 
-    /** How long interval `i` lasted, in seconds. */
+    /** How long interval `i` lasted, in seconds. The first one may begin a moment before the run. */
     lasted(i) {
+      if (i === 0 && this.run.lead) return Math.max(Math.min(this.step, this.length) - this.run.lead, this.step / 4);
       const rest = this.length - i * this.step;
       return this.isLive || rest >= this.step ? this.step : Math.max(rest, this.step / 4);
     }

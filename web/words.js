@@ -247,7 +247,7 @@
     const never = instances.filter((instance) => instance.state === "silent");
     const gaps = [];
     if (lost.length) gaps.push(lost.length === 1 ? `Instance ${escape(lost[0].name)} was lost at ${moment(lost[0].lost)}; what came after is missing.` : `${lost.length} instances were lost: ${lost.map((i) => `${escape(i.name)} at ${moment(i.lost)}`).join(", ")}.`);
-    if (never.length) gaps.push(`${plural(never.length, "instance")} never reported: ${never.map((i) => escape(i.name)).join(", ")}.`);
+    if (never.length) gaps.push(`${plural(never.length, "instance")} never reported: ${never.map((i) => escape(i.segment || i.name)).join(", ")}.`);
     gaps.push(...(model.generator.lost || []).map((text) => escape(cap(text)).replace(/\.?$/, ".")));
     if (doc.timeline.capped) gaps.push(`${plural(doc.timeline.capped, "time series", "time series")} beyond the first ${count(doc.timeline.limit)} ${doc.timeline.capped === 1 ? "is" : "are"} not in the charts; totals hold them.`);
     if (gaps.length) return ["warn", gaps.length === 1 ? "One gap." : `${gaps.length} gaps.`, gaps.join(" ")];
@@ -258,11 +258,17 @@
     return ["ok", "Nothing is missing.", (model.isOpenLoop ? "Every planned iteration ran, and every" : "Every") + " sample was counted."];
   }
 
+  /** Whether a threshold was judged once, at the end, as those of states are: how it stood before that is not known. */
+  function isJudgedAtEnd(model, { changes }) {
+    return !model.isLive && changes.length === 1 && changes[0][0] >= model.length - 0.01;
+  }
+
   /** Since when a threshold is in its state. */
   function since(model, threshold) {
     const { changes } = threshold;
     if (!threshold.has_data) return "no samples";
     const last = changes[changes.length - 1];
+    if (isJudgedAtEnd(model, threshold)) return "judged at the end";
     if (!last || changes.length === 1) return threshold.ok ? "throughout" : "from the start";
     return `since ${moment(last[0])}`;
   }
@@ -273,7 +279,7 @@
   }
 
   S.words = {
-    STATES, FAILURES, NEVER_DONE, beside, crossed, silent, sentence, findings, limitText, thresholdValue, shareUsed, sortedThresholds, since, title,
+    STATES, FAILURES, NEVER_DONE, beside, crossed, silent, sentence, findings, limitText, thresholdValue, shareUsed, sortedThresholds, since, isJudgedAtEnd, title,
     phaseWords, cap, SPACE,
   };
 })((globalThis.Senary ??= {}));

@@ -180,8 +180,15 @@ pub fn warn_of_nothing_done(ended: &Ended, results: &Results) {
         // The reason has already been reported.
         return;
     }
+    let state = &ended.handle.run.state;
+    warn_of_no_iterations(state.full_iterations(), state.interrupted_iterations());
+    verdict::warn_of_missing(results);
+}
+
+/// Tells of a test that has run, and of whose iterations none was completed.
+pub fn warn_of_no_iterations(full: u64, interrupted: u64) {
     const NOTHING: &str = "No script iterations fully finished, consider making the test duration longer";
-    match (ended.handle.run.state.full_iterations(), ended.handle.run.state.interrupted_iterations()) {
+    match (full, interrupted) {
         (0, 0) => log::warn!("{NOTHING}"),
         (0, _) => {
             // Mostly it is none of the duration's fault.
@@ -190,5 +197,4 @@ pub fn warn_of_nothing_done(ended: &Ended, results: &Results) {
         }
         _ => {}
     }
-    verdict::warn_of_missing(results);
 }

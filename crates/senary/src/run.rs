@@ -68,19 +68,18 @@ async fn main_line(
     let echo = start_echo(args, &mut runtime)?;
     let Planned { test, plan, as_given } =
         script::planned(name, layers, &runtime, global, env, &shutdown).await?;
-    let (mut outputs, states) = open_outputs(args, &plan, &test, &as_given, env)?;
-    outputs.extend(states.outputs());
+    let (mut outputs, states) = open_outputs(args, global, &plan, &test, &as_given, env)?;
     let prepared = Prepared::new(Wanted::new(args, &plan, env)?, &plan, test.bundle.registry())?;
 
     // Plan → scheduler → workers → iterations → samples → metrics engine and outputs.
     let view = view::View::new(global);
     let url = prepared.as_ref().and_then(Prepared::url);
     view.describe(name, &plan.load, &outputs, url.as_deref());
-    outputs.extend(prepared.iter().flat_map(Prepared::outputs));
+    outputs.extend(prepared.iter().flat_map(Prepared::outputs).chain(states.watcher()));
     let shared_setup = shared_setup(args, env, &plan, begun, (&test, &as_given)).await?;
     let mut run = TestRun::start(plan, Arc::new(test.bundle), outputs, worker_count(args), shutdown)?;
     run.shared_setup = shared_setup;
-    let writing = states.start(&run, global.address.is_some())?;
+    let writing = states.start(&run)?;
     let mut watching = prepared.map(|prepared| prepared.start(&run, &test.source.url)).transpose()?;
     let _api = serve_api(&run, global, writing.for_clients())?;
     check_machine(&run, open_files, echo.is_some())?;
@@ -123,6 +122,7 @@ fn start_echo(args: &RunArgs, runtime: &mut RuntimeSettings) -> Result<Option<Ec
 
 fn open_outputs(
     args: &RunArgs,
+    global: &GlobalSettings,
     plan: &TestPlan,
     test: &Loaded,
     as_given: &Options,
@@ -141,8 +141,10 @@ fn open_outputs(
     };
     let open = |text: &String| OutputSpec::parse(text)?.create(&context);
     let texts = plan.outputs.iter().filter(|text| !dashboard::is_meant_by(text) && !state::is_meant_by(text));
-    let outputs = texts.map(open).collect::<Result<_, _>>().map_err(CommandError::Output)?;
-    Ok((outputs, States::wanted(plan, test.kept(as_given), &context)?))
+    let mut outputs = texts.map(open).collect::<Result<Vec<_>, _>>().map_err(CommandError::Output)?;
+    let states = States::wanted(plan, test.kept(as_given), &context, global.address.is_some())?;
+    outputs.extend(states.outputs());
+    Ok((outputs, states))
 }
 
 /// The file of `--setup-data`, if one is given; `begun` is when this process did.

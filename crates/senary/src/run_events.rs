@@ -19,6 +19,10 @@ use crate::run_phase::RunPhase;
 /// At most this many threshold changes are kept: a threshold that changes all the time would fill memory.
 const MAX_CHANGES: usize = 10_000;
 
+/// Exit codes of instances that somebody has ended: a client or the script, and a signal.
+const ABORTED: [u8; 2] = [103, 108];
+const INTERRUPTED: u8 = 105;
+
 /// Something that happened in a run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RunEvent {
@@ -48,6 +52,8 @@ impl RunEnd {
             Ok(()) => "finished",
             Err(CommandError::Stopped(StopReason::Signal { .. })) => "interrupted",
             Err(CommandError::Stopped(StopReason::RestApi | StopReason::ScriptAborted { .. })) => "aborted",
+            Err(CommandError::OfInstance { code, .. }) if ABORTED.contains(code) => "aborted",
+            Err(CommandError::OfInstance { code, .. }) if *code == INTERRUPTED => "interrupted",
             Err(_) => "failed",
         };
         let reason = verdict.as_ref().err().map(ToString::to_string);

@@ -75,7 +75,7 @@ pub struct Progress {
     pub started: Option<Timestamp>,
     /// How long it had lasted.
     pub seconds: f64,
-    /// Whether scenarios were started.
+    /// Whether scenarios were started: it may have died, or been stopped, before that.
     pub has_run: bool,
     /// Why it ended before its time, or failed, for other reasons than its figures.
     pub end: Option<EarlyEnd>,
@@ -91,6 +91,20 @@ pub struct Progress {
     /// The instance as a row of the report's table.
     #[serde(default)]
     pub row: Value,
+    /// The last lines of its log.
+    #[serde(default)]
+    pub log: Vec<LogLine>,
+}
+
+/// A line of an instance's log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// When it was logged last.
+    pub time: Timestamp,
+    pub level: String,
+    pub text: String,
+    /// How many more of the same text there were.
+    pub more: u64,
 }
 
 /// An end that is not the test's own.

@@ -40,7 +40,9 @@ pub struct Position {
 impl Position {
     /// Whether the intervals are still those that a reader knows.
     fn is_of(&self, now: &Self) -> bool {
-        (self.base, self.step, self.every) == (now.base, now.step, now.every)
+        // Who knows that there is nothing yet has nothing that could have moved.
+        let is_in_place = self.base.is_none() || self.base == now.base;
+        is_in_place && (self.step, self.every) == (now.step, now.every)
     }
 }
 

@@ -341,6 +341,9 @@ pub struct CollectArgs {
     /// End the instances that linger once their summary is there; with Ctrl+C, end those that run, too
     #[arg(long, value_parser = parse_bool)]
     pub stop: Option<bool>,
+    /// Show all instances in one dashboard while they run; a line at the start says where
+    #[arg(long, value_parser = parse_bool)]
+    pub dashboard: Option<bool>,
     /// How long an instance is asked again that does not answer
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_go_duration)]
     pub retry_for: Nanos,
@@ -360,6 +363,9 @@ pub struct WholeArgs {
     /// Write the results to an output that needs no samples: junit=FILE (repeatable)
     #[arg(short, long, value_name = "OUTPUT")]
     pub out: Vec<String>,
+    /// Write a report of the whole test to this file: one page of HTML with everything in it
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<String>,
     /// Exit with 121 if the test proves nothing: thresholds had no data, every iteration failed, or nothing worked at the end
     #[arg(long, value_parser = parse_bool)]
     pub strict: Option<bool>,

@@ -7,16 +7,20 @@ use std::path::{Path, PathBuf};
 
 use senary_execution::Shutdown;
 use senary_net::limits;
-use senary_output::state::{Objection, StateError, StateReader, Whole, WholeError, belonging, whole};
+use senary_output::state::{
+    Head, Objection, Parts, StateError, StateReader, Whole, WholeError, add_timelines, belonging, whole,
+};
+use senary_output::timeline::Timeline;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{MergeArgs, WholeArgs};
 use crate::command_error::CommandError;
+use crate::dashboard::{self, Wanted};
 use crate::environment::Environment;
 use crate::event_loop::event_loop;
 use crate::merged::{self, Merged, SummaryScript};
 use crate::settings::{GlobalSettings, RuntimeSettings};
-use crate::{failures, report, signals, verdict, vu_memory};
+use crate::{failures, report, signals, vu_memory};
 
 /// What the names of states end in, in a folder.
 const ENDING: &str = "state";
@@ -28,30 +32,50 @@ pub fn run(args: &MergeArgs, global: &GlobalSettings, env: &Environment) -> Resu
     let runtime = event_loop()?;
     let shutdown = Shutdown::new();
     let signalled = signals::watch(shutdown.clone()).map_err(CommandError::system("watching for signals"))?;
-    runtime.block_on(conclude(states, &args.whole, global, env, &Ending { shutdown, signalled }))
+    let wanted = Wanted::of_many(None, args.whole.report.as_deref(), env)?;
+    let wants_timeline = wanted.files().next().is_some();
+    let ending = Ending { shutdown, signalled, wants_timeline };
+    let concluded = runtime.block_on(conclude(states, &args.whole, global, env, &ending))?;
+    if let Some(timeline) = concluded.timeline {
+        let report = concluded.merged.report(timeline, &concluded.verdict);
+        wanted.files().for_each(|path| dashboard::write(&report, path));
+    }
+    concluded.verdict
 }
 
-/// How a command is ended before its time: by a signal.
+/// A test whose summary was written.
+pub(super) struct Concluded {
+    pub merged: Merged,
+    /// If a report is wanted.
+    pub timeline: Option<Timeline>,
+    /// The exit code of the whole test.
+    pub verdict: Result<(), CommandError>,
+}
+
+/// How a command ends: before its time by a signal, and with a report or without.
 pub(super) struct Ending {
     /// Ends the loading of the script.
     pub shutdown: Shutdown,
     pub signalled: CancellationToken,
+    /// Whether there is to be a report.
+    pub wants_timeline: bool,
 }
 
-/// Makes one summary of states, and the exit code of the whole test.
+/// Makes one summary of states, and the exit code of the whole test; an error if there is no summary.
 pub(super) async fn conclude<R: Read + Seek + Send>(
     mut states: Vec<Opened<R>>,
     args: &WholeArgs,
     global: &GlobalSettings,
     env: &Environment,
     ending: &Ending,
-) -> Result<(), CommandError> {
+) -> Result<Concluded, CommandError> {
     let settings = RuntimeSettings::new(&args.runtime, env, true)?;
     let (whole, objections) = put_together(&mut states, args.partial.unwrap_or_default())?;
     let merged = Merged::new(args, &settings, whole, objections)?;
     merged.write_outputs(&args.out, env)?;
-    verdict::warn_of_missing(&merged.results);
+    merged.warn_of_nothing_done();
     let script = summary_script(args, &merged, &mut states)?;
+    let timeline = ending.wants_timeline.then(|| one_timeline(&mut states)).transpose()?;
     drop(states);
     let handler = match script {
         Some(script) => merged::load(script, settings, global, env, &ending.shutdown).await?,
@@ -60,7 +84,8 @@ pub(super) async fn conclude<R: Read + Seek + Send>(
     let closing = merged.closing(handler, global.no_color);
     let wrong = failures::of_whole(&merged.whole, &merged.results, merged.now());
     let reported = report::write(&closing, merged.results.clone(), wrong, &ending.signalled).await;
-    merged.verdict(&closing, reported)
+    let verdict = merged.verdict(&closing, reported);
+    Ok(Concluded { merged, timeline, verdict })
 }
 
 /// The script whose `handleSummary()` makes the summary: the one that was given, or that of the test.
@@ -160,13 +185,39 @@ pub(super) fn put_together<R: Read + Seek + Send>(
     if !parts.objections.is_empty() && !partial {
         return Err(CommandError::NotOneTest(parts.objections));
     }
+    let whole = of_chosen(states, &parts, |chosen| whole(chosen, memory_for_values()))?;
+    Ok((whole, parts.objections))
+}
+
+fn one_timeline<R: Read + Seek>(states: &mut [Opened<R>]) -> Result<Timeline, CommandError> {
+    let mut timeline = Timeline::of_many();
+    add_up(&mut timeline, states, |_| false)?;
+    Ok(timeline)
+}
+
+/// Adds the time lines of the same states up.
+pub(super) fn add_up<R: Read + Seek>(
+    timeline: &mut Timeline,
+    states: &mut [Opened<R>],
+    may_change: impl Fn(&Head) -> bool,
+) -> Result<(), CommandError> {
+    let heads: Vec<_> = states.iter().map(|state| (state.place.clone(), &state.reader.head)).collect();
+    let parts = belonging(&heads);
+    of_chosen(states, &parts, |chosen| add_timelines(timeline, chosen, may_change))
+}
+
+/// Does something with the states that may be added up, in their order.
+fn of_chosen<R, T>(
+    states: &mut [Opened<R>],
+    parts: &Parts,
+    work: impl FnOnce(&mut [&mut StateReader<R>]) -> Result<T, WholeError>,
+) -> Result<T, CommandError> {
     let places: Vec<_> = parts.chosen.iter().map(|at| states[*at].place.clone()).collect();
     let mut readers: Vec<_> = states.iter_mut().map(|state| Some(&mut state.reader)).collect();
     let mut chosen: Vec<_> = parts.chosen.iter().filter_map(|at| readers[*at].take()).collect();
-    let whole = whole(&mut chosen, memory_for_values()).map_err(|error| {
+    work(&mut chosen).map_err(|error| {
         let (WholeError::State { at, .. } | WholeError::Merge { at, .. } | WholeError::Registry { at, .. }) =
             error;
         CommandError::Whole { path: places.get(at).cloned().unwrap_or_default(), error }
-    })?;
-    Ok((whole, parts.objections))
+    })
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use senary_execution::{ExecutorConfig, LoadPlan, Scenario, Share, Stage};
+use senary_execution::{ExecutorConfig, LoadPlan, Scenario, SegmentTuple, Share, Stage};
 use senary_words::percent;
 use serde_json::{Map, Value, json};
 
@@ -120,6 +120,11 @@ fn words(value: &Value) -> Option<String> {
 /// The scenarios, and the load that each is to make.
 pub fn of_scenarios(load: &LoadPlan) -> Value {
     load.scenarios().iter().map(|scenario| of_scenario(scenario, &load.share(scenario))).collect()
+}
+
+/// The scenarios as all instances of the test run them together.
+pub fn of_whole_scenarios(load: &LoadPlan) -> Value {
+    of_scenarios(&LoadPlan::new(load.scenarios().to_vec(), SegmentTuple::full()))
 }
 
 fn of_scenario(scenario: &Scenario, share: &Share) -> Value {

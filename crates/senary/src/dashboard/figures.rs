@@ -178,12 +178,17 @@ pub fn generator(saturation: &Saturation, remarks: &[Remark], lost: &[String]) -
         "verdict": verdict,
         "watched": saturation.watched.as_secs_f64(),
         "findings": findings.collect::<Vec<_>>(),
-        "limits": {
-            "busy": senary_execution::saturation::BUSY,
-            "loop_lag": senary_execution::saturation::LATE_LOOP.as_secs_f64() * 1000.0,
-            "start_lag": senary_execution::saturation::LATE_START.as_secs_f64() * 1000.0,
-        },
+        "limits": limits(),
         "lost": lost,
+    })
+}
+
+/// Where the verdict on the generator changes, in milliseconds and shares.
+pub fn limits() -> Value {
+    json!({
+        "busy": senary_execution::saturation::BUSY,
+        "loop_lag": senary_execution::saturation::LATE_LOOP.as_secs_f64() * 1000.0,
+        "start_lag": senary_execution::saturation::LATE_START.as_secs_f64() * 1000.0,
     })
 }
 
@@ -228,14 +233,21 @@ pub fn instance(timeline: &Timeline, facts: &Map<String, Value>) -> Value {
         _ => None,
     });
     let busiest = trend(&["senary_worker_busy"], "max").and_then(|busy| busy.as_f64());
+    let iterations = match timeline.whole("iterations").and_then(Track::total) {
+        Some(Cell::Counter { sum }) => Some(number(sum)),
+        _ => None,
+    };
     json!({
         "name": facts.get("host"),
+        "segment": null,
         "state": "ok",
         "lost": null,
         "requests": requests.as_ref().and_then(|(_, total)| match total {
             Cell::Counter { sum } => Some(number(*sum)),
             _ => None,
         }),
+        "iterations": iterations,
+        "vus": gauge("vus"),
         "p50": trend(&DURATIONS, "p50"),
         "p99": trend(&DURATIONS, "p99"),
         "failed": failed,

@@ -10,12 +10,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use senary_output::period::{self, PeriodSums, SharedSums, Told};
+use senary_output::period::{self, PeriodSums, Told};
 use senary_words::io_text;
 use serde_json::{Value, json};
 
 use super::event_log::{EventLog, STOP};
-use crate::run_handle::RunHandle;
+use crate::run_events::RunEvents;
 
 const SNAPSHOT: &str = "snapshot";
 const CUMULATIVE: &str = "cumulative";
@@ -39,15 +39,14 @@ pub struct TestFacts {
 /// Tells the events of one run.
 pub struct Recorder {
     pub log: Arc<EventLog>,
-    sums: SharedSums,
     facts: TestFacts,
     record: Mutex<Option<Record>>,
 }
 
 impl Recorder {
     /// Tells what is known before the run begins.
-    pub fn new(sums: SharedSums, facts: TestFacts, record: Option<Record>) -> Self {
-        let recorder = Self { log: Arc::default(), sums, facts, record: Mutex::new(record) };
+    pub fn new(facts: TestFacts, record: Option<Record>) -> Self {
+        let recorder = Self { log: Arc::default(), facts, record: Mutex::new(record) };
         recorder.tell(CONFIG, &config());
         recorder.tell("param", &recorder.facts.param());
         recorder
@@ -63,19 +62,17 @@ impl Recorder {
         self.tell("start", &json!([[now()]]));
     }
 
-    /// A period is over.
-    pub fn tick(&self, handle: &RunHandle) {
-        let elapsed = handle.run.state.run_duration().as_secs_f64();
-        handle.judge();
-        let told = self.end_period(elapsed);
-        self.tell_failing(handle);
+    /// A period is over, and the thresholds were judged.
+    pub fn tick(&self, events: &RunEvents, told: &Told) {
+        self.tell_totals(told);
+        self.tell_failing(events);
         self.tell(SNAPSHOT, &told.snapshot);
     }
 
     /// The run is over: the last period is part of the totals only.
-    pub fn stop(&self, handle: &RunHandle) {
-        self.end_period(handle.run.state.run_duration().as_secs_f64());
-        self.tell_failing(handle);
+    pub fn stop(&self, events: &RunEvents, told: &Told) {
+        self.tell_totals(told);
+        self.tell_failing(events);
         self.tell(STOP, &json!([[now()]]));
         if let Some(record) = self.lock_record().take() {
             record.finish();
@@ -99,19 +96,17 @@ impl Recorder {
         lines.into_bytes()
     }
 
-    fn end_period(&self, elapsed: f64) -> Told {
-        let told = self.sums.lock().end(now(), self.facts.period.as_secs_f64(), elapsed);
+    fn tell_totals(&self, told: &Told) {
         if let Some(new) = &told.metric {
             self.tell("metric", new);
         }
         self.tell(CUMULATIVE, &told.cumulative);
-        told
     }
 
     /// Names the thresholds that do not hold, if there are any.
-    fn tell_failing(&self, handle: &RunHandle) {
+    fn tell_failing(&self, events: &RunEvents) {
         let mut failing = BTreeMap::<_, Vec<_>>::new();
-        for state in handle.events.thresholds().into_iter().filter(|state| !state.ok) {
+        for state in events.thresholds().into_iter().filter(|state| !state.ok) {
             failing.entry(state.metric).or_default().push(state.source);
         }
         if !failing.is_empty() {
@@ -148,7 +143,7 @@ impl TestFacts {
 }
 
 /// Milliseconds since 1970.
-fn now() -> i64 {
+pub fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -3,23 +3,17 @@
 
 use std::io;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime};
 
-use senary_execution::Saturation;
-use senary_metrics::{Failures, Timestamp};
-use senary_output::timeline::{Position, SharedTimeline};
+use senary_metrics::{Failures, Results, Timestamp};
+use senary_output::timeline::{Position, SharedTimeline, Timeline};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::page::{Embedded, page};
 use super::recorder::Recorder;
 use super::{figures, wrong};
-use crate::logging::recent;
-use crate::rest::RunControl;
-use crate::run_events::RunEnd;
-use crate::run_handle::RunHandle;
+use crate::run_events::{RunEnd, RunEvents};
 use crate::run_phase::RunPhase;
-use crate::saturation;
 
 /// The reference's events in a report, as its own reports have them.
 const EVENTS_ID: &str = "data";
@@ -27,15 +21,53 @@ const EVENTS_TYPE: &str = "application/json; charset=utf-8; gzip; base64";
 const DOCUMENT_ID: &str = "senary-data";
 const DOCUMENT_TYPE: &str = "application/octet-stream";
 
+/// What a report is about: the run of this process, or a test of many.
+pub trait Subject: Send + Sync + 'static {
+    /// How it stands at the moment. Once it is over, its results are exact.
+    fn look(&self, is_over: bool) -> Look;
+
+    /// What is known of it before it begins.
+    fn facts(&self) -> Facts;
+
+    /// The instances of the test, as rows of their table.
+    fn instances(&self, timeline: &Timeline) -> Vec<Value>;
+
+    fn events(&self) -> &RunEvents;
+
+    /// Ends it early.
+    fn stop(&self);
+}
+
+/// The test, the program and the machine.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// The parts of `run` that do not change.
+    pub run: Map<String, Value>,
+    pub scenarios: Value,
+}
+
+/// How a test stands at a moment.
+pub struct Look {
+    pub phase: RunPhase,
+    /// The start of the time axis: of the run, or of the first interval of many.
+    pub started: Option<Timestamp>,
+    /// From there until now, or until the end.
+    pub length: f64,
+    /// What rates are per second of.
+    pub seconds: f64,
+    pub failures: Failures,
+    /// Exact, but only cheap once nothing is added up any more.
+    pub results: Option<Results>,
+    pub generator: Value,
+    pub log: Value,
+}
+
 /// Everything a report is made of.
 pub struct Report {
-    pub handle: Arc<RunHandle>,
+    pub subject: Arc<dyn Subject>,
     pub timeline: SharedTimeline,
-    /// The parts of `run` that do not change, and the scenarios.
-    pub facts: Map<String, Value>,
-    pub scenarios: Value,
     pub can_stop: bool,
-    end: OnceLock<End>,
+    end: OnceLock<RunEnd>,
     is_over: CancellationToken,
 }
 
@@ -48,27 +80,14 @@ pub struct Document {
     pub is_last: bool,
 }
 
-/// How a run ended.
-pub struct End {
-    pub run: RunEnd,
-    pub saturation: Saturation,
-    /// What outputs lost, in words.
-    pub lost: Vec<String>,
-}
-
 impl Report {
-    pub fn new(
-        handle: Arc<RunHandle>,
-        timeline: SharedTimeline,
-        (facts, scenarios): (Map<String, Value>, Value),
-        can_stop: bool,
-    ) -> Self {
+    pub fn new(subject: Arc<dyn Subject>, timeline: SharedTimeline, can_stop: bool) -> Self {
         let (end, is_over) = Default::default();
-        Self { handle, timeline, facts, scenarios, can_stop, end, is_over }
+        Self { subject, timeline, can_stop, end, is_over }
     }
 
     /// Says how the run ended: from now on the documents are final.
-    pub fn finish(&self, end: End) {
+    pub fn finish(&self, end: RunEnd) {
         let _ = self.end.set(end);
         self.is_over.cancel();
     }
@@ -102,7 +121,8 @@ impl Report {
             data.push(Embedded { id: EVENTS_ID, media_type: EVENTS_TYPE, content });
         }
         data.push(Embedded { id: DOCUMENT_ID, media_type: DOCUMENT_TYPE, content: &document });
-        let script = self.facts.get("script").and_then(Value::as_str).unwrap_or_default();
+        let facts = self.subject.facts().run;
+        let script = facts.get("script").and_then(Value::as_str).unwrap_or_default();
         let mut word = state(self.end.get()).to_owned();
         if let Some(first) = word.get_mut(..1) {
             first.make_ascii_uppercase();
@@ -111,40 +131,37 @@ impl Report {
     }
 
     /// Everything but the time line.
-    fn head(&self, end: Option<&End>) -> Value {
-        let handle = &self.handle;
-        let length = handle.run.state.run_duration().as_secs_f64();
-        // Exact, but only cheap once nothing is added up any more.
-        let results = end.map(|_| handle.results());
-        let failures = handle.run.state.failures();
-        let started = handle.run.state.started().map(|started| handle.run.clock.at(started));
+    fn head(&self, end: Option<&RunEnd>) -> Value {
+        let (look, facts) = (self.subject.look(end.is_some()), self.subject.facts());
         let timeline = self.timeline.lock();
+        let run = self.run(facts.run, end, &look, timeline.target());
+        let Look { started, seconds, failures, results, generator, log, .. } = look;
+        let events = self.subject.events();
         json!({
             "format": "senary-run",
             "version": 1,
-            "run": self.run(end, (length, timeline.target()), &failures, started),
-            "scenarios": self.scenarios,
-            "thresholds": figures::thresholds(&handle.events),
-            "generator": self.generator(end),
-            "metrics": figures::metrics(&timeline, results, length),
+            "run": run,
+            "scenarios": facts.scenarios,
+            "thresholds": figures::thresholds(events),
+            "generator": generator,
+            "metrics": figures::metrics(&timeline, results, seconds),
             "checks": figures::checks(&timeline),
             "errors": wrong::errors(&failures, started, &timeline),
             "others": wrong::others(&failures, started),
-            "instances": [figures::instance(&timeline, &self.facts)],
-            "log": self.log(),
-            "events": figures::events(&handle.events),
+            "instances": self.subject.instances(&timeline),
+            "log": log,
+            "events": figures::events(events),
         })
     }
 
     fn run(
         &self,
-        end: Option<&End>,
-        (length, target): (f64, Option<String>),
-        failures: &Failures,
-        started: Option<Timestamp>,
+        mut run: Map<String, Value>,
+        end: Option<&RunEnd>,
+        look: &Look,
+        target: Option<String>,
     ) -> Value {
-        let mut run = self.facts.clone();
-        let phase = match self.handle.events.phase() {
+        let phase = match look.phase {
             RunPhase::Setup => "setup",
             RunPhase::Running => "running",
             RunPhase::Teardown => "teardown",
@@ -158,12 +175,12 @@ impl Report {
         for (key, value) in [
             ("state", state(end).into()),
             ("phase", phase.into()),
-            ("start", started.map(|at| at.0 / 1_000_000).into()),
-            ("length", ((length * 1000.0).round() / 1000.0).into()),
+            ("start", look.started.map(|at| at.0 / 1_000_000).into()),
+            ("length", ((look.length * 1000.0).round() / 1000.0).into()),
             ("target", target.into()),
-            ("exit_code", end.map(|end| end.run.exit_code).into()),
-            ("reason", end.and_then(|end| end.run.reason.clone()).into()),
-            ("error", wrong::worst(failures)),
+            ("exit_code", end.map(|end| end.exit_code).into()),
+            ("reason", end.and_then(|end| end.reason.clone()).into()),
+            ("error", wrong::worst(&look.failures)),
             ("can_stop", (self.can_stop && end.is_none()).into()),
             ("complete", end.is_some().into()),
         ] {
@@ -171,34 +188,8 @@ impl Report {
         }
         run.into()
     }
-
-    fn generator(&self, end: Option<&End>) -> Value {
-        let so_far;
-        let (saturation, lost) = match end {
-            Some(end) => (&end.saturation, end.lost.as_slice()),
-            None => {
-                so_far = self.handle.watch.saturation();
-                (&so_far, &[][..])
-            }
-        };
-        figures::generator(saturation, &saturation::remarks(saturation), lost)
-    }
-
-    fn log(&self) -> Value {
-        let start = self.handle.run.state.started().map(|started| {
-            let at = self.handle.run.clock.at(started).0.max(0);
-            SystemTime::UNIX_EPOCH + Duration::from_nanos(at as u64)
-        });
-        let lines = recent::lines().into_iter().map(|line| {
-            // What was logged before the start has the time 0.
-            let since = start.and_then(|start| line.time.duration_since(start).ok());
-            let at = since.map_or(0.0, |since| (since.as_secs_f64() * 1000.0).round() / 1000.0);
-            json!({ "t": at, "level": line.level, "text": line.text, "more": line.more })
-        });
-        lines.collect()
-    }
 }
 
-fn state(end: Option<&End>) -> &'static str {
-    end.map_or("running", |end| end.run.state)
+fn state(end: Option<&RunEnd>) -> &'static str {
+    end.map_or("running", |end| end.state)
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use hyper::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, HeaderName, HeaderValue, LOCATION};
 use hyper::{Method, StatusCode};
-use senary_execution::StopReason;
 use senary_output::timeline::Position;
 
 use super::event_log::Clients;
@@ -51,7 +50,7 @@ impl Site for Dashboard {
             "/data" => self.data(),
             "/report" => self.whole(),
             "/stop" if *method == Method::POST && self.can_stop => {
-                self.report.handle.run.shutdown.stop(StopReason::RestApi);
+                self.report.subject.stop();
                 Answer::empty(StatusCode::NO_CONTENT)
             }
             "/stop" if self.can_stop => {

@@ -5,7 +5,8 @@ mod handler;
 use senary_metrics::engine::Crossed;
 use senary_metrics::threshold::WatchList;
 use senary_metrics::{Engine, Registry, Results, Timestamp};
-use senary_output::state::{Contribution, Objection, TestFacts, Whole};
+use senary_output::state::{Contribution, Head, Objection, Progress, TestFacts, Whole};
+use senary_output::timeline::Timeline;
 use senary_output::{
     InstanceRow, Instances, OutputContext, OutputError, OutputSpec, Remark, TimeUnit, TrendStat,
 };
@@ -15,11 +16,14 @@ pub use handler::{SummaryHandler, SummaryScript, load};
 
 use crate::cli::WholeArgs;
 use crate::command_error::CommandError;
+use crate::dashboard::{Contact, Gathered, Report, Standing, report_of_whole};
 use crate::environment::Environment;
 use crate::plan::SummarySettings;
 use crate::report::Closing;
+use crate::run_events::{RunEnd, ThresholdState};
+use crate::run_phase::RunPhase;
 use crate::settings::{RuntimeSettings, SummaryMode};
-use crate::verdict;
+use crate::{report, verdict};
 
 /// The output that needs results only.
 const JUNIT: &str = "junit";
@@ -30,6 +34,7 @@ pub struct Merged {
     objections: Vec<Objection>,
     pub results: Results,
     crossed: Crossed,
+    judged: Vec<ThresholdState>,
     settings: SummarySettings,
     is_strict: bool,
     fails_on_saturation: bool,
@@ -53,6 +58,7 @@ impl Merged {
             .map_err(|error| CommandError::Command(error.to_string()))?;
         engine.merge(&whole.totals).map_err(|error| CommandError::Command(error.to_string()))?;
         let crossed = engine.finish(whole.seconds);
+        let judged = engine.judgements().map(|judgement| ThresholdState::of(&judgement)).collect();
         let mut results = engine.results(whole.seconds);
         if !is_full {
             results.parts.clear();
@@ -61,7 +67,7 @@ impl Merged {
         let is_strict = args.strict.unwrap_or_else(|| any(|test| test.strict));
         let fails_on_saturation =
             args.fail_on_saturation.unwrap_or_else(|| any(|test| test.fail_on_saturation));
-        Ok(Self { whole, objections, results, crossed, settings, is_strict, fails_on_saturation })
+        Ok(Self { whole, objections, results, crossed, judged, settings, is_strict, fails_on_saturation })
     }
 
     /// When the test was over.
@@ -105,6 +111,37 @@ impl Merged {
     /// The name of the script.
     pub fn script(&self) -> &str {
         self.whole.instances.first().map_or("", |instance| &instance.head.test.script)
+    }
+
+    /// The report of the whole test, with the time lines of all instances.
+    pub fn report(&self, timeline: Timeline, verdict: &Result<(), CommandError>) -> Report {
+        let end = RunEnd::new(verdict, !self.judged.is_empty());
+        report_of_whole(self.standing(&timeline, Contact::of_state), timeline, self.judged.clone(), end)
+    }
+
+    /// The same for those who have watched it.
+    pub fn gathered(self, timeline: Timeline, contact: impl Fn(&Head) -> Contact) -> Gathered {
+        let standing = self.standing(&timeline, contact);
+        Gathered { standing, timeline, judged: self.judged, results: self.results }
+    }
+
+    /// How the test stands at its end.
+    fn standing(&self, timeline: &Timeline, contact: impl Fn(&Head) -> Contact) -> Standing {
+        let Self { whole, results, objections, .. } = self;
+        Standing::new(whole, results.clone(), timeline, objections, RunPhase::Ended, contact)
+    }
+
+    /// Tells of a test in which nothing was done, or nothing that thresholds could be judged by. Why instances have not run at
+    /// all is told elsewhere.
+    pub fn warn_of_nothing_done(&self) {
+        let ran = || self.whole.instances.iter().map(|of| &of.head.progress).filter(|of| of.has_run);
+        if ran().next().is_none() {
+            return;
+        }
+        let sum = |of: fn(&Progress) -> u64| ran().map(of).fold(0, u64::saturating_add);
+        let (full, cut) = (sum(|of| of.full_iterations), sum(|of| of.interrupted_iterations));
+        report::warn_of_no_iterations(full, cut);
+        verdict::warn_of_missing(&self.results);
     }
 
     /// Outputs that need no samples.
@@ -223,6 +260,7 @@ fn remarks(instance: &Contribution) -> Vec<Remark> {
 fn row(instance: &Contribution) -> InstanceRow {
     let (head, progress) = (&instance.head, &instance.head.progress);
     let verdict = match (&progress.end, progress.is_final) {
+        (None, _) if !progress.has_run => "has never begun its part".to_owned(),
         (_, false) => "has written no last state".to_owned(),
         (Some(end), _) => end.reason.lines().next().unwrap_or_default().to_owned(),
         (None, _) if !progress.generator.remarks.is_empty() => "was the bottleneck".to_owned(),

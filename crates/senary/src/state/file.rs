@@ -19,6 +19,7 @@ use senary_words::remedy::explained;
 use super::source::{self, Over, StateSource};
 use crate::archive::Archive;
 use crate::command_error::CommandError;
+use crate::dashboard::ForStates;
 use crate::plan::TestPlan;
 use crate::rest::WrittenState;
 use crate::test_run::{Ended, TestRun};
@@ -40,11 +41,19 @@ pub struct States {
     period: Duration,
     instance: Instance,
     test: Archive,
+    /// `None` if nobody wants states.
+    watched: Option<ForStates>,
 }
 
 impl States {
-    /// The files that the outputs of a test name. One that cannot be written is an error at once.
-    pub fn wanted(plan: &TestPlan, test: Archive, context: &OutputContext<'_>) -> Result<Self, CommandError> {
+    /// The files that the outputs of a test name. One that cannot be written is an error at once. Clients of the REST API may
+    /// ask for states, too, if it is served.
+    pub fn wanted(
+        plan: &TestPlan,
+        test: Archive,
+        context: &OutputContext<'_>,
+        is_served: bool,
+    ) -> Result<Self, CommandError> {
         let instance = source::instance(plan);
         let specs = plan.outputs.iter().filter_map(|output| OutputSpec::parse(output).ok());
         let (mut files, mut period) = (Vec::new(), None);
@@ -54,7 +63,9 @@ impl States {
             period = period.min(Some(target.period)).or(Some(target.period));
             files.push(StateFile::create(&target.path, &instance)?);
         }
-        Ok(Self { files, period: period.unwrap_or_default(), instance, test })
+        let is_wanted = is_served || !files.is_empty();
+        let watched = is_wanted.then(|| ForStates::new(plan, context.registry));
+        Ok(Self { files, period: period.unwrap_or_default(), instance, test, watched })
     }
 
     /// What the banner says of them.
@@ -62,14 +73,17 @@ impl States {
         self.files.iter().map(|file| Box::new(file.clone()) as Box<dyn Output>)
     }
 
+    /// What takes samples for them; the banner says nothing of it.
+    pub fn watcher(&self) -> Option<Box<dyn Output>> {
+        self.watched.as_ref().map(ForStates::output)
+    }
+
     /// Writes the first states of a run, which say that it has not begun, so that no old state stays in their place; then
     /// further ones, until the end.
-    pub fn start(self, run: &TestRun, is_served: bool) -> Result<Writing, CommandError> {
-        let Self { files, period, instance, test } = self;
-        if files.is_empty() && !is_served {
-            return Ok(Writing(None));
-        }
-        let source = Arc::new(StateSource::new(run, instance, test));
+    pub fn start(self, run: &TestRun) -> Result<Writing, CommandError> {
+        let Self { files, period, instance, test, watched } = self;
+        let Some(watched) = watched else { return Ok(Writing(None)) };
+        let source = Arc::new(StateSource::new(run, instance, test, watched));
         let thread =
             (!files.is_empty()).then(|| WritingThread::start(&files, &source, period)).transpose()?;
         Ok(Writing(Some(Following { files, source, thread })))

@@ -8,18 +8,16 @@ use senary_execution::Outcomes;
 use senary_js::bundle::HANDLE_SUMMARY;
 use senary_metrics::{Failures, Totals};
 use senary_output::state::{
-    Declared, EarlyEnd, Generator, Head, Instance, Progress, ScenarioOutcome, State, TestFacts,
-    hash_of_script,
+    Declared, EarlyEnd, Head, Instance, Progress, ScenarioOutcome, State, TestFacts, hash_of_script,
 };
-use serde_json::Value;
 
 use crate::archive::Archive;
 use crate::command_error::CommandError;
+use crate::dashboard::{self, ForStates};
 use crate::failures;
 use crate::plan::TestPlan;
 use crate::run_handle::RunHandle;
 use crate::run_phase::RunPhase;
-use crate::saturation;
 use crate::settings::SummaryMode;
 use crate::test_run::{Ended, TestRun};
 
@@ -35,6 +33,7 @@ pub struct StateSource {
     instance: Instance,
     test: TestFacts,
     script: Option<Arc<[u8]>>,
+    watched: ForStates,
     over: OnceLock<Over>,
 }
 
@@ -62,7 +61,9 @@ impl Over {
 }
 
 impl StateSource {
-    pub fn new(run: &TestRun, instance: Instance, script: Archive) -> Self {
+    pub fn new(run: &TestRun, instance: Instance, script: Archive, watched: ForStates) -> Self {
+        watched.begin(run, &script.url);
+        let (facts, scenarios) = watched.facts();
         let bundle = &run.handle.lifecycle.bundle;
         let hash = script_hash(&script);
         let handles_summary = bundle.exports_anything_as(HANDLE_SUMMARY);
@@ -78,11 +79,11 @@ impl StateSource {
             handles_summary,
             strict: plan.strict,
             fail_on_saturation: plan.fail_on_saturation,
-            facts: Default::default(),
-            scenarios: Value::Null,
+            facts,
+            scenarios,
         };
         let script = if handles_summary { packed(&script) } else { None };
-        Self { handle: run.handle.clone(), instance, test, script, over: OnceLock::new() }
+        Self { handle: run.handle.clone(), instance, test, script, watched, over: OnceLock::new() }
     }
 
     /// The state of the run as it is now. `None` while its last samples are added up.
@@ -94,7 +95,8 @@ impl StateSource {
         };
         let head =
             Head { instance: self.instance.clone(), test: self.test.clone(), progress: self.progress(over) };
-        Some(State { head, totals, failures, timeline: None, script: self.script.clone() })
+        let (timeline, script) = (Some(self.watched.timeline()), self.script.clone());
+        Some(State { head, totals, failures, timeline, script })
     }
 
     /// The run is over: from now on this is its state.
@@ -114,6 +116,7 @@ impl StateSource {
     fn progress(&self, over: Option<&Over>) -> Progress {
         let run = &self.handle.run;
         let saturation = self.handle.watch.saturation();
+        let lost = over.map(|over| over.lost.clone()).unwrap_or_default();
         Progress {
             is_final: over.is_some(),
             written: run.clock.now(),
@@ -125,9 +128,10 @@ impl StateSource {
             interrupted_iterations: run.state.interrupted_iterations(),
             setup_data: self.handle.lifecycle.settings.setup_data.get().map(|data| data.to_string()),
             outcomes: self.handle.watch.outcomes().into_iter().map(outcome).collect(),
-            generator: Generator { remarks: saturation::remarks(&saturation), document: Value::Null },
-            lost: over.map(|over| over.lost.clone()).unwrap_or_default(),
-            row: Value::Null,
+            generator: dashboard::generator(&saturation, &lost),
+            lost,
+            row: self.watched.row(),
+            log: dashboard::log_lines(),
         }
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use senary_metrics::Engine;
 use senary_metrics::engine::Crossed;
-use senary_output::state::belonging;
+use senary_output::state::{Head, Objection, Whole, belonging};
+use senary_output::timeline::Timeline;
 use senary_web::Client;
 use tokio::task::JoinSet;
 
@@ -15,7 +16,10 @@ use super::client::ApiClient;
 use super::instance::{Instance, Known};
 use crate::ask_error::AskError;
 use crate::command_error::CommandError;
-use crate::commands::merge::{Opened, put_together};
+use crate::commands::merge::{Opened, add_up, put_together};
+use crate::dashboard::{Contact, Gathered, Standing};
+use crate::run_events::ThresholdState;
+use crate::run_phase::RunPhase;
 
 /// How long an instance may take for an answer, at most and at least.
 const MAX_ANSWER: Duration = Duration::from_secs(30);
@@ -85,17 +89,44 @@ impl All {
         self.known().filter_map(|(place, known)| known.open(&place)).collect()
     }
 
-    /// What of the thresholds does not hold at the moment, if one is to end the test.
-    pub fn crossed(&self) -> Option<Crossed> {
+    /// Whether a threshold may end the test.
+    pub fn may_abort(&self) -> bool {
+        let Some((_, known)) = self.known().next() else { return false };
+        known.head.test.thresholds.iter().flat_map(|(_, specs)| specs).any(|spec| spec.abort_on_fail)
+    }
+
+    /// What their states come to at the moment; `None` if nothing can be made of them.
+    pub fn together(&self, judges: bool) -> Option<Together> {
         let (_, known) = self.known().next()?;
-        let thresholds = known.head.test.thresholds;
-        if !thresholds.iter().flat_map(|(_, specs)| specs).any(|spec| spec.abort_on_fail) {
-            return None;
-        }
-        let (whole, _) = put_together(&mut self.states(), true).ok()?;
-        let mut engine = Engine::new(whole.registry, &thresholds, true, false).ok()?;
+        let (whole, objections) = put_together(&mut self.states(), true).ok()?;
+        let mut engine =
+            Engine::new(whole.registry.clone(), &known.head.test.thresholds, judges, false).ok()?;
         engine.merge(&whole.totals).ok()?;
-        Some(engine.evaluate(whole.seconds)).filter(|crossed| crossed.abort)
+        let crossed = engine.evaluate(whole.seconds);
+        Some(Together { whole, objections, engine, crossed })
+    }
+
+    /// The same over time; the series of the time line before keep their places.
+    pub fn gathered(&self, together: &Together, mut timeline: Timeline) -> Option<Gathered> {
+        let Together { whole, objections, engine, .. } = together;
+        let contacts: Vec<_> = self.contacts().collect();
+        let contact = |head: &Head| contact_of(&contacts, head);
+        let may_change = |head: &Head| !head.progress.is_final && !contact(head).is_lost;
+        add_up(&mut timeline, &mut self.states(), may_change).ok()?;
+        let judged = engine.judgements().map(|judgement| ThresholdState::of(&judgement)).collect();
+        let results = engine.overview(whole.seconds);
+        let phase = phase(whole.instances.iter().map(|instance| &instance.head));
+        let standing = Standing::new(whole, results.clone(), &timeline, objections, phase, contact);
+        Some(Gathered { standing, timeline, judged, results })
+    }
+
+    /// What is known of the instances besides their states.
+    pub fn contacts(&self) -> impl Iterator<Item = (String, Contact)> {
+        self.0.iter().filter_map(|instance| {
+            let known = instance.last()?;
+            let contact = Contact { is_lost: instance.is_lost(), clock: known.clock };
+            Some((known.head.instance.id, contact))
+        })
     }
 
     /// Changes the status of all at once, other than of those that are lost. What an instance says against it is given back.
@@ -126,4 +157,33 @@ impl All {
 fn of_instance(instance: &Instance, error: &AskError) -> CommandError {
     let text = format!("{} {error}", instance.api.address);
     CommandError::Command(text)
+}
+
+/// What the instances come to at a moment.
+pub struct Together {
+    pub whole: Whole,
+    objections: Vec<Objection>,
+    engine: Engine,
+    /// What of the thresholds does not hold.
+    pub crossed: Crossed,
+}
+
+/// What is known of one of them.
+pub fn contact_of(contacts: &[(String, Contact)], head: &Head) -> Contact {
+    let found = contacts.iter().find(|(id, _)| *id == head.instance.id);
+    found.map(|(_, contact)| *contact).unwrap_or_default()
+}
+
+/// How far the test is: as far as the instance that is behind the others, once one of them has begun.
+fn phase<'a>(heads: impl Iterator<Item = &'a Head>) -> RunPhase {
+    let of = |head: &Head| match &head.progress {
+        progress if progress.is_final => RunPhase::Ended,
+        progress if progress.has_run => RunPhase::Running,
+        progress if progress.started.is_some() => RunPhase::Setup,
+        _ => RunPhase::Created,
+    };
+    let phases: Vec<_> = heads.map(of).collect();
+    let is_under_way = phases.contains(&RunPhase::Running);
+    let least = phases.iter().min().copied().unwrap_or(RunPhase::Created);
+    if is_under_way { RunPhase::Running } else { least }
 }

@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use senary_output::state::{Head, StateError, StateReader};
 
@@ -36,6 +36,8 @@ struct Seen {
 pub struct Known {
     pub head: Head,
     pub failures: u64,
+    /// How far its clock is ahead of ours, in milliseconds; 0 if that is less than an answer takes.
+    pub clock: Option<f64>,
     bytes: Arc<[u8]>,
 }
 
@@ -48,8 +50,10 @@ impl Instance {
     /// Asks for states until there are no more to come.
     pub async fn follow(self: Arc<Self>, retry_for: Duration) {
         loop {
-            let from = Instant::now();
+            let (from, asked) = (Instant::now(), SystemTime::now());
             let answer = self.api.state().await.and_then(|bytes| Known::read(bytes.into()));
+            let took = from.elapsed();
+            let answer = answer.map(|known| Known { clock: known.ahead_of(asked, took), ..known });
             self.take(answer, retry_for);
             if self.is_settled() {
                 return;
@@ -66,10 +70,11 @@ impl Instance {
         });
         match answer {
             Ok(known) => {
-                if std::mem::take(&mut seen.is_silent) {
+                if std::mem::take(&mut seen.is_silent) && seen.last.is_some() {
                     log::info!("{address} answers again");
                 }
-                (seen.last, seen.heard) = (Some(known), Instant::now());
+                let clock = known.clock.or(seen.last.as_ref().and_then(|last| last.clock));
+                (seen.last, seen.heard) = (Some(Known { clock, ..known }), Instant::now());
             }
             Err(error) if error.is_passing() && seen.heard.elapsed() < retry_for => {
                 // Before the first answer, it may not have been started yet.
@@ -126,12 +131,24 @@ impl Known {
             let known = failures.by_weight().into_iter().map(|failure| failure.occurrences.count);
             let others = failures.others().map(|(_, occurrences)| occurrences.count);
             let failures = known.chain(others).fold(0, u64::saturating_add);
-            Ok(Self { head: reader.head, failures, bytes: bytes.clone() })
+            Ok(Self { head: reader.head, failures, clock: None, bytes: bytes.clone() })
         };
         read().map_err(|error| match error {
             StateError::Foreign => AskError::NoState("HTTP 200".to_owned()),
             error => AskError::State(error),
         })
+    }
+
+    /// How far the clock is ahead of ours that was in this state, which we have asked for then and got so long after.
+    fn ahead_of(&self, asked: SystemTime, took: Duration) -> Option<f64> {
+        // The last state was made when the run was over, however late it is asked for.
+        if self.head.progress.is_final {
+            return None;
+        }
+        let asked = asked.duration_since(UNIX_EPOCH).ok()?.as_secs_f64() * 1000.0;
+        let (half, written) = (took.as_secs_f64() * 500.0, self.head.progress.written.0 as f64 / 1_000_000.0);
+        let ahead = written - asked - half;
+        Some(if ahead.abs() <= half { 0.0 } else { ahead })
     }
 
     /// The state, to be added up.

@@ -11,6 +11,7 @@ mod instance;
 mod progress;
 mod setup;
 
+use std::io::{Write, stdout};
 use std::time::{Duration, Instant};
 
 use senary_execution::{Shutdown, StopReason};
@@ -18,11 +19,12 @@ use senary_metrics::engine::Crossed;
 use tokio_util::sync::CancellationToken;
 
 use self::address::Address;
-use self::all::All;
+use self::all::{All, Together, contact_of};
 use self::progress::Progress;
-use super::merge;
+use super::merge::{self, Concluded};
 use crate::cli::{CollectArgs, WholeArgs};
 use crate::command_error::CommandError;
+use crate::dashboard::{Gathered, Gathering, Wanted};
 use crate::environment::Environment;
 use crate::event_loop::event_loop;
 use crate::settings::{GlobalSettings, RuntimeSettings};
@@ -41,8 +43,16 @@ pub fn run(args: &CollectArgs, global: &GlobalSettings, env: &Environment) -> Re
     let shutdown = Shutdown::new();
     let event_loop = event_loop()?;
     let signalled = signals::watch(shutdown.clone()).map_err(CommandError::system("watching for signals"))?;
-    let collecting = Collecting { args, global, env, judges: !runtime.no_thresholds, shutdown, signalled };
-    event_loop.block_on(collecting.main_line(addresses))
+    let stop_asked = CancellationToken::new();
+    let judges = !runtime.no_thresholds;
+    let wanted = Wanted::of_many(args.dashboard, args.whole.report.as_deref(), env)?;
+    let gathering = Gathering::new(wanted)?;
+    if let Some(url) = gathering.url().filter(|_| !global.quiet) {
+        // A reader that closed our output does not want to read about it.
+        let _ = writeln!(stdout(), "web dashboard: {url}");
+    }
+    let collecting = Collecting { args, global, env, judges, shutdown, signalled, stop_asked };
+    event_loop.block_on(collecting.main_line(addresses, gathering))
 }
 
 struct Collecting<'a> {
@@ -53,6 +63,8 @@ struct Collecting<'a> {
     judges: bool,
     shutdown: Shutdown,
     signalled: CancellationToken,
+    /// Somebody who looks at the dashboard wants the test to end.
+    stop_asked: CancellationToken,
 }
 
 /// Why the instances are not followed any longer.
@@ -65,7 +77,7 @@ enum End {
 }
 
 impl Collecting<'_> {
-    async fn main_line(&self, addresses: Vec<Address>) -> Result<(), CommandError> {
+    async fn main_line(&self, addresses: Vec<Address>, mut gathering: Gathering) -> Result<(), CommandError> {
         let retry_for = Duration::from_nanos(self.args.retry_for.0.max(0) as u64);
         let all = All::follow(addresses, &self.global.web, retry_for);
         self.first_states(&all).await?;
@@ -74,12 +86,14 @@ impl Collecting<'_> {
             self.start(&all).await?;
         }
         let mut progress = Progress::new(self.global.quiet);
-        let end = self.follow(&all, &mut progress).await;
+        let end = self.follow(&all, &mut progress, &mut gathering).await?;
         progress.end();
         let is_over = self.stop_if_signalled(&all, &end).await;
         let torn_down = if starts && is_over { setup::end(&all).await } else { Ok(()) };
-        let verdict = self.conclude(&all, &end).await.and(torn_down);
+        let (verdict, last) = self.conclude(&all, &end, gathering.is_wanted()).await;
+        let verdict = verdict.and(torn_down);
         self.end_linger(&all, &verdict).await;
+        gathering.finish(last, &verdict, &self.signalled).await;
         verdict
     }
 
@@ -104,29 +118,57 @@ impl Collecting<'_> {
     }
 
     /// Looks at the instances until nothing new is to come.
-    async fn follow(&self, all: &All, progress: &mut Progress) -> End {
-        let mut aborted = None;
+    async fn follow(
+        &self,
+        all: &All,
+        progress: &mut Progress,
+        gathering: &mut Gathering,
+    ) -> Result<End, CommandError> {
+        let (mut aborted, mut is_stopped) = (None, false);
+        let may_abort = self.judges && all.may_abort();
         loop {
             let from = Instant::now();
             progress.show(all);
-            if aborted.is_none() && self.judges {
-                aborted = all.crossed();
-                if let Some(crossed) = &aborted {
-                    progress.end();
-                    log::warn!(
-                        "Thresholds on {} are crossed by all instances together, and one of them has abortOnFail: all are stopped",
-                        crossed.metrics.join(", ")
-                    );
-                    self.stop_all(all).await;
-                }
+            let is_needed = gathering.is_wanted() || (may_abort && aborted.is_none());
+            let together = if is_needed { all.together(self.judges) } else { None };
+            if let Some(together) = &together {
+                self.show(all, together, gathering)?;
+                aborted = aborted.or_else(|| Some(together.crossed.clone()).filter(|crossed| crossed.abort));
+            }
+            if let Some(crossed) = aborted.as_ref().filter(|_| !is_stopped) {
+                progress.end();
+                log::warn!(
+                    "Thresholds on {} are crossed by all instances together, and one of them has abortOnFail: all are stopped",
+                    crossed.metrics.join(", ")
+                );
+            }
+            if !is_stopped && (aborted.is_some() || self.stop_asked.is_cancelled()) {
+                is_stopped = true;
+                self.stop_all(all).await;
             }
             if all.are_settled() {
-                return aborted.map_or(End::Settled, End::Aborted);
+                return Ok(aborted.map_or(End::Settled, End::Aborted));
             }
-            if self.pause(EVERY.max(from.elapsed() * SHARE)).await.is_err() {
-                return End::Signalled;
+            let pause = EVERY.max(from.elapsed() * SHARE);
+            tokio::select! {
+                () = self.stop_asked.cancelled(), if !is_stopped => {}
+                paused = self.pause(pause) => if paused.is_err() { return Ok(End::Signalled) },
             }
         }
+    }
+
+    /// Shows the instances to those who look at the dashboard.
+    fn show(&self, all: &All, together: &Together, gathering: &mut Gathering) -> Result<(), CommandError> {
+        if !gathering.is_wanted() {
+            return Ok(());
+        }
+        let Some(gathered) = all.gathered(together, gathering.timeline()) else { return Ok(()) };
+        if gathering.is_started() {
+            gathering.show(gathered);
+            return Ok(());
+        }
+        let stop_asked = self.stop_asked.clone();
+        gathering.start(gathered, &together.whole, move || stop_asked.cancel())
     }
 
     /// After a signal, stops the instances if that is wanted. Gives back whether none runs any more.
@@ -147,23 +189,35 @@ impl Collecting<'_> {
     }
 
     /// One summary, and how the whole test ended.
-    async fn conclude(&self, all: &All, end: &End) -> Result<(), CommandError> {
+    async fn conclude(
+        &self,
+        all: &All,
+        end: &End,
+        wants_timeline: bool,
+    ) -> (Result<(), CommandError>, Option<Gathered>) {
         let partial = self.partial() || matches!(end, End::Signalled);
         let args = WholeArgs { partial: Some(partial), ..self.args.whole.clone() };
         // A signal that has ended the following does not end the summary.
         let shutdown = if matches!(end, End::Signalled) { Shutdown::new() } else { self.shutdown.clone() };
-        let ending = merge::Ending { shutdown, signalled: self.signalled.clone() };
-        let verdict = merge::conclude(all.states(), &args, self.global, self.env, &ending).await;
-        if let Err(CommandError::NotOneTest(_)) = &verdict {
-            return verdict;
-        }
-        match end {
+        let ending = merge::Ending { shutdown, signalled: self.signalled.clone(), wants_timeline };
+        let concluded = merge::conclude(all.states(), &args, self.global, self.env, &ending).await;
+        let (verdict, last) = match concluded {
+            Err(failure @ CommandError::NotOneTest(_)) => return (Err(failure), None),
+            Err(failure) => (Err(failure), None),
+            Ok(Concluded { merged, timeline, verdict }) => {
+                let contacts: Vec<_> = all.contacts().collect();
+                let of = |head: &_| contact_of(&contacts, head);
+                (verdict, timeline.map(|timeline| merged.gathered(timeline, of)))
+            }
+        };
+        let verdict = match end {
             End::Settled => verdict,
             End::Aborted(Crossed { metrics, .. }) => {
                 Err(CommandError::Stopped(StopReason::ThresholdsCrossed { metrics: metrics.clone() }))
             }
             End::Signalled => Err(self.stopped()),
-        }
+        };
+        (verdict, last)
     }
 
     async fn end_linger(&self, all: &All, verdict: &Result<(), CommandError>) {
