@@ -295,6 +295,33 @@ fn no_imports_run_in_a_circle_from_room_to_room() {
 }
 
 /// Lines of a function, and of a file with its unit tests.
+/// The lint can be relaxed anywhere, so this finds who has done so.
+#[test]
+fn unsafe_code_stands_where_the_page_about_it_says() {
+    let page = fs::read_to_string(root().join("docs/reliability.md")).expect("the page");
+    let (_, section) = page.split_once("\n## Unsafe code\n").expect("a section about it");
+    let section = section.split("\n## ").next().expect("a first part");
+    let table =
+        section.lines().filter(|line| line.starts_with("| `")).filter_map(|row| row.split('|').nth(1));
+    let named: BTreeSet<_> =
+        table.flat_map(|cell| cell.split('`').skip(1).step_by(2)).map(str::to_owned).collect();
+    let relaxes = |text: &str| text.contains("allow(unsafe_code)") || text.contains("expect(unsafe_code");
+    let relaxing = sources().into_iter().filter(|(_, text)| relaxes(text)).map(|(path, _)| path);
+    let relaxing: Vec<_> = relaxing
+        .map(|path| path.strip_prefix(root().join("crates")).expect("a source").display().to_string())
+        .filter(|path| path != "senary-js/src/lib.rs")
+        .collect();
+    let of_modules = relaxing.iter().filter_map(|path| path.strip_prefix("senary-modules/src/"));
+    assert_eq!(of_modules.clone().count(), relaxing.len(), "another crate uses unsafe code: {relaxing:?}");
+    assert_eq!(of_modules.map(str::to_owned).collect::<BTreeSet<_>>(), named, "docs/reliability.md");
+    let words = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+    let said = format!("{} files of", words[relaxing.len()]);
+    for page in ["docs/reliability.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "Cargo.toml"] {
+        let text = fs::read_to_string(root().join(page)).expect("a page");
+        assert!(text.contains(&said), "{page} does not say {said:?}");
+    }
+}
+
 const MAX_FUNCTION: usize = 60;
 const MAX_FILE: usize = 500;
 /// Tables are as long as what stands in them.
