@@ -383,3 +383,75 @@ export default function () { http.get(base); sleep(0.02); http.post(base, 'x') }
         0.0,
     );
 }
+
+/// What the warnings of a run say, each with its hint.
+fn warned(outcome: &Outcome) -> Vec<String> {
+    let warnings = outcome.stderr.lines().filter_map(|line| line.split_once("level=warning msg="));
+    warnings.map(|(_, text)| text.replace("\\\"", "\"")).collect()
+}
+
+#[test]
+fn arguments_that_are_not_understood_are_told_once() {
+    let site = Site::start(|_| Reply::ok("<a href='/b'>b</a><form action='/c'></form>"));
+    let script = r#"
+export const options = { vus: 2, iterations: 6 };
+export default async function () {
+  http.get(base, { headerz: { A: '1' }, tags: { any: 'name' } });
+  http.get(base, { headerz: undefined });
+  http.post(base, 'body', { timeot: '1s' });
+  await http.asyncRequest('GET', base, null, { response_type: 'none' });
+  http.batch([{ method: 'GET', url: base, header: {}, params: {} }, ['GET', base, null, { cookie: {} }]]);
+  http.get(base, null, { headers: { A: '1' } });
+  http.get(base, { headers: 'A: 1', cookies: 'a=1', jar: {}, auth: 'bearer' });
+  http.get(base, { cookies: { a: { value: '1', replaced: true } } });
+  http.cookieJar().set(base, 'a', '1', { maxAge: 1 });
+  const page = http.get(base);
+  page.clickLink({ selektor: 'a' });
+  page.submitForm({ field: {} });
+}"#;
+    let script = format!("import http from 'k6/http';\nconst base = __ENV.BASE;{script}");
+    let program = Program::new(BINARY).file("script.js", &script).args(["run", "--quiet", "script.js"]);
+    let outcome = program.args(["--summary-export", "summary.json"]).env("BASE", &site.url).run();
+    // Each of them was made, as in the reference.
+    outcome.expect_code(0).expect_value("http_reqs", "count", 6.0 * 12.0).expect_value(
+        "http_req_failed",
+        "passes",
+        0.0,
+    );
+    let warned = warned(&outcome);
+    for (what, hint) in [
+        ("a request of k6/http has no option \"headerz\"", "did you mean \"headers\"?"),
+        ("a request of k6/http has no option \"timeot\"", "did you mean \"timeout\"?"),
+        ("a request of k6/http has no option \"response_type\"", "did you mean \"responseType\"?"),
+        ("a request of k6/http has no option \"cookie\"", "did you mean \"cookies\"?"),
+        ("a request of http.batch() has no option \"header\"", "its options are method, url, body, params"),
+        ("http.get() has no third argument", "write http.get(url, params)"),
+        ("was given \"A: 1\" for headers", "write { headers: {"),
+        ("was given \"a=1\" for cookies", "write { cookies: {"),
+        ("was given [object Object] for jar", "write { jar: new http.CookieJar() }"),
+        ("was given \"bearer\" for auth", "\"digest\""),
+        ("a cookie of a request has no option \"replaced\"", "did you mean \"replace\"?"),
+        ("jar.set() has no option \"maxAge\"", "did you mean \"max_age\"?"),
+        ("clickLink() has no option \"selektor\"", "did you mean \"selector\"?"),
+        ("submitForm() has no option \"field\"", "did you mean \"fields\"?"),
+    ] {
+        let told = warned.iter().filter(|warning| warning.contains(what)).collect::<Vec<_>>();
+        assert_eq!(told.len(), 1, "{what}: {}", outcome.stderr);
+        assert!(told[0].contains(hint), "{hint} is not in {}", told[0]);
+    }
+    assert_eq!(warned.len(), 14, "{}", outcome.stderr);
+}
+
+#[test]
+fn arguments_that_are_understood_are_not_warned_of() {
+    let site = Site::start(|_| Reply::ok("x"));
+    let outcome = run(
+        &site,
+        "http.get(base, { headers: {}, tags: {}, cookies: { a: 'b' }, jar: new http.CookieJar(), compression: '', redirects: 1,
+           auth: '', timeout: 1000, throw: false, responseType: 'text', responseCallback: http.expectedStatuses(200) });
+         http.get(base, null, undefined); http.post(base, 'x', null);
+         http.batch([base, { url: base, params: { auth: 'basic' } }, http.url`${base}/x`]);
+         http.cookieJar().set(base, 'a', '1', { domain: '', path: '/', expires: '', max_age: 1, secure: false, http_only: true });",
+    );
+    assert_eq!(warned(&outcome), Vec::<String>::new());
+}

@@ -287,3 +287,30 @@ fn what_was_sent_before_the_end_arrives() {
         assert!(sent >= 8.0 && server.has_received((sent * 1_048_576.0) as u64, Duration::from_secs(20)));
     }
 }
+
+#[test]
+fn options_that_are_not_known_are_told_once() {
+    let server = server(WebSocketPeer::Echo);
+    let script = "import ws from 'k6/ws'
+        import { WebSocket } from 'k6/websockets'
+        export const options = { iterations: 3 }
+        export default function () {
+          const url = `ws://${__ENV.TCP_HOST}:${__ENV.TCP_PORT}/x`
+          const response = ws.connect(url, { header: { A: 1 }, tags: { a: 'b' } }, (socket) => socket.close())
+          console.log(response.status)
+          try { new WebSocket(url, null, { tag: {} }) } catch (e) { console.log(e.message) }
+        }";
+    let program = Program::new(BINARY).file("script.js", script).args(["run", "--quiet", "script.js"]);
+    let outcome = program.target(&server).run();
+    outcome.expect_code(0);
+    let said = |text: &str| outcome.stderr.matches(text).count();
+    assert_eq!((said("unknown WebSocket's option tag"), said("msg=101")), (3, 3));
+    assert_eq!(said("ws.connect() has no option"), 1, "{}", outcome.stderr);
+    assert_eq!(said("new WebSocket() has no option"), 1, "{}", outcome.stderr);
+    assert_eq!(
+        (said("did you mean \\\"headers\\\"?"), said("did you mean \\\"tags\\\"?")),
+        (1, 1),
+        "{}",
+        outcome.stderr
+    );
+}

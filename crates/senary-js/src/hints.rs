@@ -40,16 +40,39 @@ pub fn is_due(ctx: &Ctx<'_>, about: &str) -> bool {
 pub fn unknown_fields(call: &str, options: &Object<'_>, known: &[&str]) -> rquickjs::Result<()> {
     for name in properties::names(options) {
         let name = name?;
-        if known.contains(&name.as_str()) || !is_due(options.ctx(), &format!("{call} {name}")) {
-            continue;
+        if !known.contains(&name.as_str()) {
+            unknown_field(options.ctx(), call, &name, known);
         }
-        let hint = match nearest(&name, known.iter().copied()) {
-            Some(near) => format!("did you mean {near:?}?"),
-            None => format!("its options are {}", known.join(", ")),
-        };
-        log::warn!(hint = hint.as_str(); "{call} has no option {name:?}, and ignores it");
     }
     Ok(())
+}
+
+/// Warns about one such field.
+pub fn unknown_field(ctx: &Ctx<'_>, call: &str, name: &str, known: &[&str]) {
+    if is_due(ctx, &format!("{call} {name}")) {
+        let hint = known_instead(name, known);
+        log::warn!(hint = hint.as_str(); "{call} has no option {name:?}, and ignores it");
+    }
+}
+
+/// What may have been meant by a name that is not known.
+pub fn known_instead(name: &str, known: &[&str]) -> String {
+    match nearest(name, known.iter().copied()) {
+        Some(near) => format!("did you mean {near:?}?"),
+        None => format!("its options are {}", known.join(", ")),
+    }
+}
+
+/// Warns about a value of an option that the call does not take. `instead` shows one that it takes.
+pub fn unusable_value<'js>(ctx: &Ctx<'js>, call: &str, name: &str, value: &Value<'js>, instead: &str) {
+    if is_due(ctx, &format!("{call} {name}: value")) {
+        let shown = match value.is_string() {
+            true => format!("{:?}", to_text(ctx, value)),
+            false => to_text(ctx, value),
+        };
+        let hint = format!("write {instead}");
+        log::warn!(hint = hint.as_str(); "{call} was given {shown} for {name}, and ignores it");
+    }
 }
 
 /// Warns about a time that is not a number. `instead` shows the correct call.

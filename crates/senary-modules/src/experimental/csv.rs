@@ -11,7 +11,7 @@ use rquickjs::function::{Constructor, Opt, This};
 use rquickjs::{Class, Coerced, Ctx, Object, Value};
 use senary_js::give_way::give_way;
 use senary_js::source::loader::only_in_init;
-use senary_js::{errors, native, native_class, promise, script_context};
+use senary_js::{errors, hints, native, native_class, promise, script_context};
 
 use super::fs::File;
 use crate::data;
@@ -45,6 +45,8 @@ impl Default for Options {
     }
 }
 
+const OPTIONS: [&str; 5] = ["delimiter", "skipFirstLine", "fromLine", "toLine", "asObjects"];
+
 impl Options {
     fn from_script<'js>(ctx: &Ctx<'js>, value: Option<Value<'js>>) -> rquickjs::Result<Self> {
         let mut options = Self::default();
@@ -54,6 +56,7 @@ impl Options {
         let refuse =
             |reason: &str| Err(errors::throw_type_error(ctx, &format!("invalid csv options: {reason}")));
         let Some(object) = value.as_object() else { return refuse("an object is expected") };
+        hints::unknown_fields("k6/experimental/csv", object, &OPTIONS)?;
         let get = |name: &str| object.get::<_, Option<Value<'js>>>(name);
         if let Some(delimiter) = get("delimiter")?.filter(|value| !value.is_null()) {
             let text = delimiter.get::<Coerced<String>>()?.0;

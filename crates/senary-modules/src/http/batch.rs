@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use rquickjs::function::Rest;
 use rquickjs::{Array, Coerced, Ctx, Object, Value};
-use senary_js::{errors, properties};
+use senary_js::{errors, hints, properties};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -75,6 +75,12 @@ pub fn batch<'js>(ctx: Ctx<'js>, arguments: Rest<Value<'js>>) -> rquickjs::Resul
 
 /// A request of a batch: a URL, `[method, url, body, params]`, or an object of these.
 fn read<'js>(value: &Value<'js>) -> rquickjs::Result<Arguments<'js>> {
+    let is_described = |object: &&Object<'js>| {
+        ["method", "params"].iter().any(|name| object.contains_key(*name).unwrap_or(false))
+    };
+    if let Some(object) = value.as_object().filter(|_| !value.is_array()).filter(is_described) {
+        hints::unknown_fields("a request of http.batch()", object, &["method", "url", "body", "params"])?;
+    }
     let text = |method: Option<Value<'js>>| -> rquickjs::Result<Method> {
         let method = method.filter(|method| !method.is_undefined() && !method.is_null());
         let method = method.map(|method| method.get::<Coerced<String>>()).transpose()?;

@@ -6,7 +6,7 @@ use rquickjs::function::{Opt, Rest};
 use rquickjs::{Coerced, Ctx, Function, Object, Value};
 use senary_js::source::stack;
 use senary_js::vu::core::{VuCore, vu_of};
-use senary_js::{errors, native, promise};
+use senary_js::{errors, hints, native, promise};
 use senary_metrics::{Details, FailureId, FailureKind};
 
 use super::books::Tags;
@@ -36,6 +36,9 @@ pub fn install<'js>(ctx: &Ctx<'js>, module: &Object<'js>) -> rquickjs::Result<()
             let url = arguments.next();
             let body = if has_body { arguments.next() } else { None };
             let params = arguments.next();
+            if arguments.next().is_some_and(|more| !more.is_undefined() && !more.is_null()) {
+                tell_of_another_argument(&ctx, name, has_body);
+            }
             perform(&ctx, &Arguments { method: method.into(), url, body, params })
         };
         module.set(name, native::function(ctx, call)?.with_name(name)?)?;
@@ -44,6 +47,15 @@ pub fn install<'js>(ctx: &Ctx<'js>, module: &Object<'js>) -> rquickjs::Result<()
         |name: &str, function: rquickjs::Result<Function<'js>>| module.set(name, function?.with_name(name)?);
     add("request", native::function(ctx, request))?;
     add("asyncRequest", native::function(ctx, async_request))
+}
+
+/// An argument after the params has no effect, as in the reference.
+fn tell_of_another_argument(ctx: &Ctx<'_>, name: &str, has_body: bool) {
+    let (place, all) = if has_body { ("fourth", "url, body, params") } else { ("third", "url, params") };
+    if hints::is_due(ctx, &format!("http.{name}() {place} argument")) {
+        let hint = format!("write http.{name}({all})");
+        log::warn!(hint = hint.as_str(); "http.{name}() has no {place} argument, and ignores it");
+    }
 }
 
 pub fn request<'js>(

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use rquickjs::function::{Constructor, Opt, This};
 use rquickjs::{Class, Coerced, Ctx, Function, Object, Value};
-use senary_js::{errors, native, native_class};
+use senary_js::{errors, hints, native, native_class};
 
 use super::cookie::{SetCookie, parse_date};
 use super::jar::CookieJar;
@@ -82,6 +82,8 @@ fn set<'js>(
     Ok(true)
 }
 
+const COOKIE_OPTIONS: [&str; 6] = ["domain", "path", "expires", "max_age", "secure", "http_only"];
+
 fn read_options<'js>(ctx: &Ctx<'js>, options: &Object<'js>, cookie: &mut SetCookie) -> rquickjs::Result<()> {
     for entry in senary_js::properties::entries(options) {
         let (key, value) = entry?;
@@ -102,7 +104,7 @@ fn read_options<'js>(ctx: &Ctx<'js>, options: &Object<'js>, cookie: &mut SetCook
             "max_age" => cookie.max_age = value.get::<Coerced<f64>>()?.0 as i64,
             "secure" => cookie.secure = value.get::<Coerced<bool>>()?.0,
             "http_only" => cookie.http_only = value.get::<Coerced<bool>>()?.0,
-            _ => {}
+            unknown => hints::unknown_field(ctx, "jar.set()", unknown, &COOKIE_OPTIONS),
         }
     }
     Ok(())

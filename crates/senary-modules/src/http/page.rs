@@ -3,7 +3,7 @@
 use rquickjs::function::{Opt, This};
 use rquickjs::{Class, Ctx, Function, Object, Value};
 use senary_js::snippet::Part;
-use senary_js::{errors, native};
+use senary_js::{errors, hints, native};
 
 use super::calls;
 use super::response::{ResponseObject, document};
@@ -80,7 +80,7 @@ pub fn submit_form<'js>(
     this: This<Response<'js>>,
     arguments: Opt<Value<'js>>,
 ) -> rquickjs::Result<Value<'js>> {
-    call(&ctx, "submitForm", this.0, arguments.0)
+    call(&ctx, "submitForm", &["formSelector", "submitSelector", "fields", "params"], this.0, arguments.0)
 }
 
 pub fn click_link<'js>(
@@ -88,15 +88,19 @@ pub fn click_link<'js>(
     this: This<Response<'js>>,
     arguments: Opt<Value<'js>>,
 ) -> rquickjs::Result<Value<'js>> {
-    call(&ctx, "clickLink", this.0, arguments.0)
+    call(&ctx, "clickLink", &["selector", "params"], this.0, arguments.0)
 }
 
 fn call<'js>(
     ctx: &Ctx<'js>,
     name: &str,
+    known: &[&str],
     response: Response<'js>,
     arguments: Option<Value<'js>>,
 ) -> rquickjs::Result<Value<'js>> {
+    if let Some(given) = arguments.as_ref().and_then(Value::as_object) {
+        hints::unknown_fields(&format!("{name}()"), given, known)?;
+    }
     let function: Function<'js> = PAGE.member(ctx, name)?.get()?;
     function.call((response, arguments))
 }

@@ -1,10 +1,11 @@
-//! The `params` of a request: every key that the reference knows.
+//! The `params` of a request: every key that the reference knows. What it ignores without a word is ignored, too, and a
+//! warning says so.
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use rquickjs::{Class, Coerced, Ctx, Object, Value};
-use senary_js::{go_type, properties};
+use senary_js::{go_type, hints, properties};
 use senary_words::duration;
 
 use super::compression;
@@ -18,7 +19,24 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 /// The longest timeout (about 30 years); longer ones are cut.
 const LONGEST: f64 = 1e9;
 
-/// Reads the params into a request that has its defaults; unknown keys are left alone, as in the reference.
+/// How warnings name what was given the params.
+const CALL: &str = "a request of k6/http";
+
+const KNOWN: [&str; 11] = [
+    "headers",
+    "tags",
+    "cookies",
+    "jar",
+    "compression",
+    "redirects",
+    "auth",
+    "timeout",
+    "throw",
+    "responseType",
+    "responseCallback",
+];
+
+/// Reads the params into a request that has its defaults.
 pub fn read<'js>(ctx: &Ctx<'js>, params: &Object<'js>, request: &mut Request) -> Result<(), NoRequest> {
     for entry in properties::entries(params) {
         let (key, value) = entry?;
@@ -29,14 +47,16 @@ pub fn read<'js>(ctx: &Ctx<'js>, params: &Object<'js>, request: &mut Request) ->
                 request.expected = statuses::callback_of(&value)
                     .map_err(|()| NoRequest::from("unsupported responseCallback".to_owned()))?;
             }
-            _ if is_nothing => {}
-            "headers" => read_headers(&value, request)?,
-            "cookies" => read_cookies(&value, request)?,
-            "jar" => {
-                if let Some(jar) = value.as_object().and_then(Class::<JarObject>::from_object) {
-                    request.jar = jar.borrow().jar();
-                }
+            unknown if is_nothing && !KNOWN.contains(&unknown) => {
+                hints::unknown_field(ctx, CALL, unknown, &KNOWN);
             }
+            _ if is_nothing => {}
+            "headers" => read_headers(ctx, &value, request)?,
+            "cookies" => read_cookies(ctx, &value, request)?,
+            "jar" => match value.as_object().and_then(Class::<JarObject>::from_object) {
+                Some(jar) => request.jar = jar.borrow().jar(),
+                None => hints::unusable_value(ctx, CALL, "jar", &value, "{ jar: new http.CookieJar() }"),
+            },
             "compression" => read_compression(&text(&value)?, request)?,
             "redirects" => request.redirects = Some(whole(&value)?.clamp(0, i64::from(u32::MAX)) as u32),
             "tags" => read_tags(ctx, &value, request)?,
@@ -44,7 +64,12 @@ pub fn read<'js>(ctx: &Ctx<'js>, params: &Object<'js>, request: &mut Request) ->
                 request.auth = match text(&value)?.as_str() {
                     "digest" => Auth::Digest,
                     "ntlm" => Auth::Ntlm,
-                    _ => Auth::Basic,
+                    "basic" | "" => Auth::Basic,
+                    _ => {
+                        let instead = "\"basic\", \"digest\" or \"ntlm\"";
+                        hints::unusable_value(ctx, CALL, "auth", &value, instead);
+                        Auth::Basic
+                    }
                 }
             }
             "timeout" => request.timeout = read_timeout(&value)?,
@@ -58,7 +83,7 @@ pub fn read<'js>(ctx: &Ctx<'js>, params: &Object<'js>, request: &mut Request) ->
                     _ => return Err(format!("{name} does not belong to ResponseType values").into()),
                 }
             }
-            _ => {}
+            unknown => hints::unknown_field(ctx, CALL, unknown, &KNOWN),
         }
     }
     Ok(())
@@ -72,8 +97,11 @@ fn whole(value: &Value<'_>) -> rquickjs::Result<i64> {
     Ok(value.get::<Coerced<f64>>()?.0 as i64)
 }
 
-fn read_headers(value: &Value<'_>, request: &mut Request) -> Result<(), NoRequest> {
-    let Some(headers) = value.as_object() else { return Ok(()) };
+fn read_headers<'js>(ctx: &Ctx<'js>, value: &Value<'js>, request: &mut Request) -> Result<(), NoRequest> {
+    let Some(headers) = value.as_object() else {
+        hints::unusable_value(ctx, CALL, "headers", value, "{ headers: { Accept: \"text/html\" } }");
+        return Ok(());
+    };
     for entry in properties::entries(headers) {
         let (name, value) = entry?;
         let value = text(&value)?;
@@ -82,19 +110,25 @@ fn read_headers(value: &Value<'_>, request: &mut Request) -> Result<(), NoReques
     Ok(())
 }
 
-fn read_cookies(value: &Value<'_>, request: &mut Request) -> Result<(), NoRequest> {
-    let Some(cookies) = value.as_object() else { return Ok(()) };
+fn read_cookies<'js>(ctx: &Ctx<'js>, value: &Value<'js>, request: &mut Request) -> Result<(), NoRequest> {
+    let Some(cookies) = value.as_object() else {
+        hints::unusable_value(ctx, CALL, "cookies", value, "{ cookies: { user: \"ann\" } }");
+        return Ok(());
+    };
     for entry in properties::entries(cookies) {
         let (name, value) = entry?;
         if value.is_null() || value.is_undefined() {
             continue;
         }
         let cookie = match value.as_object() {
-            Some(object) => RequestCookie {
-                name,
-                value: object.get::<_, Coerced<String>>("value")?.0,
-                replace: object.get::<_, Coerced<bool>>("replace")?.0,
-            },
+            Some(object) => {
+                hints::unknown_fields("a cookie of a request", object, &["value", "replace"])?;
+                RequestCookie {
+                    name,
+                    value: object.get::<_, Coerced<String>>("value")?.0,
+                    replace: object.get::<_, Coerced<bool>>("replace")?.0,
+                }
+            }
             None => RequestCookie { name, value: text(&value)?, replace: false },
         };
         request.cookies.push(cookie);

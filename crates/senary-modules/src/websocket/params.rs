@@ -13,6 +13,9 @@ use super::handshake::SessionRequest;
 use crate::connection::options::Tags;
 use crate::metrics::tags_of;
 
+/// The options of a session.
+pub const OPTIONS: [&str; 4] = ["headers", "tags", "jar", "compression"];
+
 /// Headers that belong to the handshake itself.
 const OWN: [&str; 5] =
     ["Connection", "Upgrade", "Sec-Websocket-Extensions", "Sec-Websocket-Key", "Sec-Websocket-Version"];

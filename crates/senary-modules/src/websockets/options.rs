@@ -2,13 +2,12 @@
 
 use rquickjs::{Coerced, Ctx, Value};
 use senary_js::errors;
+use senary_js::hints;
 use senary_js::properties;
 use senary_js::value_text::to_text;
 
-use crate::websocket::params::{Params, given};
+use crate::websocket::params::{OPTIONS, Params, given};
 use crate::websocket::{Address, AddressError};
-
-const KNOWN: [&str; 4] = ["headers", "tags", "jar", "compression"];
 
 /// The URL, or an exception in the words of the reference.
 pub fn address<'js>(ctx: &Ctx<'js>, url: Option<&Value<'js>>) -> rquickjs::Result<(String, Address)> {
@@ -42,7 +41,12 @@ pub fn params<'js>(
     if let Some(options) = options.and_then(Value::as_object) {
         for name in properties::names(options) {
             let name = name?;
-            if !KNOWN.contains(&name.as_str()) {
+            if !OPTIONS.contains(&name.as_str()) {
+                // The exception has the reference's text.
+                if hints::is_due(ctx, &format!("new WebSocket() {name}")) {
+                    let hint = hints::known_instead(&name, &OPTIONS);
+                    log::warn!(hint = hint.as_str(); "new WebSocket() has no option {name:?}, and throws");
+                }
                 return Err(errors::throw_go_error(ctx, &format!("unknown WebSocket's option {name}")));
             }
         }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rquickjs::function::Rest;
 use rquickjs::{Class, Coerced, Ctx, Error, Function, IntoJs, Object, Value};
 use senary_js::errors;
+use senary_js::hints;
 use senary_js::live::Live;
 use senary_js::vu::core::{VuCore, vu_of};
 use senary_wire::websocket::code;
@@ -14,7 +15,7 @@ use senary_wire::websocket::code;
 use super::conversation::Conversation;
 use super::socket::SocketObject;
 use crate::websocket::cookies::Cookies;
-use crate::websocket::params::{Params, given};
+use crate::websocket::params::{OPTIONS, Params, given};
 use crate::websocket::{Address, AddressError, Answer, Ended, Failed, Happened, Hears, Session};
 
 /// How long the server may take to read what was sent before the end, and how often that is looked at.
@@ -96,6 +97,7 @@ impl Live for Held {
 fn params<'js>(ctx: &Ctx<'js>, options: Option<&Value<'js>>) -> rquickjs::Result<Params<'js>> {
     let mut params = Params::default();
     let Some(options) = options.and_then(Value::as_object) else { return Ok(params) };
+    hints::unknown_fields("ws.connect()", options, &OPTIONS)?;
     if let Some(headers) = given(options, "headers")? {
         params.take_headers(&headers)?;
     }
