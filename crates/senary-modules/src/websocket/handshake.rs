@@ -93,6 +93,9 @@ impl From<TunnelError> for Failed {
     }
 }
 
+/// So many bytes tell whether an answer is one of HTTP: `HTTP/1.1`.
+const BEGINNING: usize = 8;
+
 /// Opens a session.
 pub(super) async fn open(session: &Session, attempt: &SessionRequest) -> Result<Connected, Failed> {
     let address = match &attempt.address {
@@ -203,8 +206,9 @@ async fn answer(stream: &mut Stream, mut received: Vec<u8>) -> Result<(Response,
         if !read(stream, &mut received).await? {
             return Err(Failed::new("ERR_WS_HANDSHAKE", if begin == 0 { "EOF" } else { "unexpected EOF" }));
         }
-        // Only a line's end can be the end of the head.
-        if !received[begin..].contains(&b'\n') && received.len() < MAX_HEAD {
+        // Only a line's end can be the end of the head. A server of another protocol may never end a line.
+        let may_be_over = received[begin..].contains(&b'\n') || received.len() >= MAX_HEAD;
+        if !may_be_over && begin >= BEGINNING {
             continue;
         }
         if let Some((response, size)) = Response::parse(&received).map_err(|error| Failed::of(error, None))? {

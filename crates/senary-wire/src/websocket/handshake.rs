@@ -10,6 +10,9 @@ use sha1::{Digest, Sha1};
 pub const MAX_HEAD: usize = 64 << 10;
 const MAX_LINES: usize = 256;
 
+/// The begin of what servers of TLS answer to plain text.
+const TLS_ALERT: [u8; 2] = [0x15, 0x03];
+
 /// What the standard adds to the key of a request.
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
@@ -18,6 +21,8 @@ const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 pub enum HandshakeError {
     #[error("malformed HTTP response: {0}")]
     Malformed(String),
+    #[error("malformed HTTP response: the server speaks TLS, so the address begins with wss://")]
+    Encrypted,
     #[error("malformed HTTP response: its head is longer than {MAX_HEAD} bytes")]
     TooLong,
     /// Another status, or headers that belong to no WebSocket. The text is k6's.
@@ -75,6 +80,9 @@ pub struct Response {
 impl Response {
     /// The head of the answer and its size, once all of it is there. Answers that only announce another are skipped.
     pub fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, HandshakeError> {
+        if bytes.starts_with(&TLS_ALERT) {
+            return Err(HandshakeError::Encrypted);
+        }
         let mut begin = 0;
         loop {
             let Some((response, size)) = Self::parse_one(&bytes[begin..])? else {

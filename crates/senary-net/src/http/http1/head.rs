@@ -12,6 +12,9 @@ use crate::http::headers::Headers;
 /// In bytes, as in Go. More is an error, so that a server that never ends a head does not fill memory.
 pub(super) const MAX_HEAD: usize = 10 << 20;
 
+/// So many bytes of what is no response are shown.
+const SHOWN: usize = 64;
+
 /// Where the head ends, its empty line included; `searched` bytes are known to contain no end.
 pub fn end(data: &[u8], searched: usize) -> Option<usize> {
     // The end may have begun in what was searched.
@@ -31,6 +34,16 @@ pub fn parse(head: &[u8]) -> Result<(Proto, Head), HttpError> {
     let (first, rest) = split_line(head);
     let (proto, status, reason) = status_line(first)?;
     Ok((proto, Head { status, reason, headers: fields(rest)? }))
+}
+
+/// Whether the first bytes of a connection can be those of a response. A server of another protocol may never end a line.
+pub(super) fn check_beginning(data: &[u8]) -> Result<(), HttpError> {
+    const VERSION: &[u8] = b"HTTP/";
+    let is_response = data.starts_with(VERSION) || VERSION.starts_with(data);
+    if is_response || memchr(b'\n', data).is_some() {
+        return Ok(());
+    }
+    Err(broken(format!("malformed HTTP response {}", quoted(&data[..data.len().min(SHOWN)]))))
 }
 
 /// The protocol, the status, and the words behind it.
@@ -201,10 +214,28 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_server_of_another_protocol_is_known_by_its_first_bytes() {
+        for beginning in ["", "H", "HTTP", "HTTP/", "HTTP/1.1 2", "no\n"] {
+            assert!(check_beginning(beginning.as_bytes()).is_ok(), "{beginning}");
+        }
+        let long = [b'x'; 1000];
+        let shown = format!("malformed HTTP response \"{}\"", "x".repeat(SHOWN));
+        for (beginning, text) in [
+            (&b"220 ready"[..], "malformed HTTP response \"220 ready\""),
+            (b"\x15\x03\x01\x00\x02\x02", "malformed HTTP response \"\\x15\\x03\\x01\\x00\\x02\\x02\""),
+            (&long, &shown),
+        ] {
+            let error = check_beginning(beginning).unwrap_err().to_string();
+            assert_eq!(error, format!("net/http: HTTP/1.x transport connection broken: {text}"));
+        }
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_answered(data in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = parse(&data);
+            let _ = check_beginning(&data);
             let _ = quoted(&data);
         }
 

@@ -124,6 +124,9 @@ impl ResponseReader {
         if self.pending.len() > MAX_HEAD {
             return Err(too_long());
         }
+        if before == 0 {
+            head::check_beginning(&self.pending)?;
+        }
         let has_line = |data: &[u8]| memchr::memchr(b'\n', data).is_some();
         if !has_line(&self.pending[..before]) && has_line(&self.pending[before..]) {
             head::status_line(head::split_line(&self.pending).0)?;
@@ -294,8 +297,9 @@ mod tests {
         );
         // The end of bytes that are not HTTP is not waited for.
         let mut reader = ResponseReader::new(EXPECTED);
-        assert!(reader.read(b"220 mail.test ESM").is_ok());
-        assert!(reader.read(b"TP\r\n").is_err());
+        assert!(reader.read(b"HT").is_ok());
+        assert!(reader.read(b"ML, or so\r\n").is_err());
+        assert!(ResponseReader::new(EXPECTED).read(b"220 mail.test ESM").is_err());
     }
 
     proptest! {
