@@ -1,10 +1,13 @@
 //! A run whose service did not work says so: what went wrong, how often, where and when.
 
+#[path = "evidence/examples.rs"]
+mod examples;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use senary_testkit::{Behaviour, Certificate, Outcome, Program, Server, Signal};
+use senary_testkit::{Behaviour, Outcome, Program, Reply, Server, Signal, Site, WebSocketPeer};
 use serde_json::Value;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_senary");
@@ -194,182 +197,6 @@ export default function () {}
     let outcome = Program::script(BINARY, script).within(BOUND).run();
     outcome.expect_code(107);
     expect_first(&outcome, &["setup() failed: ", "no database"]);
-}
-
-/// A script of the project, whose options say that it is strict, and a server as it wants one.
-struct Subject {
-    name: String,
-    script: String,
-    behaviour: Behaviour,
-    /// Speaks TLS.
-    tls: bool,
-    /// For several iterations, in a short time.
-    arguments: &'static [&'static str],
-}
-
-impl Subject {
-    fn new(name: &str, script: String) -> Self {
-        let behaviour = match name {
-            "redis.js" => Behaviour::Resp,
-            "smtp.js" => Behaviour::Smtp,
-            _ => Behaviour::Echo,
-        };
-        let arguments: &[&str] = match name {
-            // Its own options say so.
-            "options-and-tags.js" => &[],
-            "load-test.js" => &["-e", "RATE=20", "-e", "DURATION=1s"],
-            "shop.js" => &["-e", "DURATION=1s", "--no-thresholds"],
-            "template protocol" => &["--duration=1s"],
-            _ => &["--vus=4", "--iterations=4"],
-        };
-        Self { name: name.to_owned(), script, behaviour, tls: name == "tls.js", arguments }
-    }
-
-    fn run(&self, address: SocketAddr) -> Outcome {
-        let program = Program::script(BINARY, &self.script).args(self.arguments.iter().copied());
-        let program = program.env("BASE_URL", format!("http://{address}"));
-        let program = program.env("WS_URL", format!("ws://{address}/"));
-        let program = program.file("ca.pem", Certificate::authority_pem()).env("SSL_CERT_FILE", "ca.pem");
-        program.env("TCP_HOST", address.ip()).env("TCP_PORT", address.port()).within(BOUND).run()
-    }
-
-    fn serve(&self, behaviour: Behaviour) -> Server {
-        if self.tls { Server::start_tls(behaviour, Certificate::Valid) } else { Server::start(behaviour) }
-    }
-
-    /// The run is red, and the first thing told is the cause.
-    fn expect_red(&self, fault: &str, address: SocketAddr, cause: &[&str]) {
-        let outcome = self.run(address);
-        let first = section(&outcome).first().copied().unwrap_or_default().to_owned();
-        let is_red = matches!(outcome.code(), Some(99 | 107 | 121)) && !first.is_empty();
-        if !is_red || !cause.iter().all(|word| first.contains(word)) {
-            outcome.fail(&format!("{} with a server that {fault}: {cause:?} expected", self.name));
-        }
-    }
-
-    /// Meets a good server, and every kind of bad one, all at the same time.
-    fn meet_all(&self) {
-        if self.meets_as_a_client_of_the_web() {
-            return;
-        }
-        let server = self.serve(self.behaviour.clone());
-        self.run(server.address()).expect_code(0);
-        let half = server.bytes() / 2;
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                let server = self.serve(self.behaviour.clone());
-                server.freezes_after(half);
-                let peer = server.address().to_string();
-                self.expect_red("freezes in mid-run", server.address(), &[&peer, " for "]);
-            });
-            scope.spawn(|| {
-                let server = self.serve(Behaviour::Sink);
-                let peer = server.address().to_string();
-                self.expect_red("never answers", server.address(), &[&peer, "has not answered for "]);
-            });
-            scope.spawn(|| {
-                let server = self.serve(Behaviour::Babbles);
-                let peer = server.address().to_string();
-                self.expect_red("answers garbage", server.address(), &[&peer, " B received"]);
-            });
-            scope.spawn(|| self.meet_the_end());
-            scope.spawn(|| self.meet_tls());
-        });
-    }
-
-    /// The same for a script that speaks HTTP or WebSocket; how these fare with good servers is tested with the examples.
-    fn meets_as_a_client_of_the_web(&self) -> bool {
-        let is_http = self.script.contains("\"k6/http\"") || self.script.contains("'k6/http'");
-        if !is_http && !self.script.contains("k6/ws") && !self.script.contains("k6/websockets") {
-            return false;
-        }
-        // Nothing limits how long a handshake of WebSocket takes.
-        if is_http {
-            let server = Server::start(Behaviour::Sink);
-            self.expect_red("never answers", server.address(), &["timeout"]);
-            self.expect_red("answers garbage", Server::start(Behaviour::Babbles).address(), &[]);
-        }
-        let server = Server::start(Behaviour::ResetAtAccept);
-        self.expect_red("hangs up", server.address(), &["reset by peer"]);
-        let address = server.address();
-        drop(server);
-        self.expect_red("is not there", address, &["connection refused"]);
-        true
-    }
-
-    /// Meets one that hangs up in the middle of its first answer, and then nobody.
-    fn meet_the_end(&self) {
-        let behaviour = Box::new(self.behaviour.clone());
-        let server = self.serve(Behaviour::HangsUpAfter { behaviour, bytes: 2 });
-        let address = server.address();
-        self.expect_red("hangs up", address, &[&address.to_string(), "2 B received"]);
-        drop(server);
-        self.expect_red("is not there", address, &["connect failed ", "ECONNREFUSED"]);
-    }
-
-    /// One side speaks TLS, the other does not, or shows a certificate that is wrong.
-    fn meet_tls(&self) {
-        if !self.tls {
-            let server = Server::start_tls(Behaviour::Sink, Certificate::Valid);
-            // It answers with an alert that is no answer, and closes: whatever comes first, the peer is named.
-            return self.expect_red("wants TLS", server.address(), &[&server.address().to_string()]);
-        }
-        let server = Server::start(Behaviour::Sink);
-        self.expect_red("does not speak at all", server.address(), &["connect failed", "TLS handshake"]);
-        let server = Server::start(Behaviour::Babbles);
-        self.expect_red("speaks no TLS", server.address(), &["connect failed", "ERR_TLS_NOT_TLS"]);
-        for (certificate, code) in [
-            (Certificate::Expired, "ERR_TLS_CERT_EXPIRED"),
-            (Certificate::WrongName, "ERR_TLS_CERT_ALTNAME_INVALID"),
-            (Certificate::SelfSigned, "ERR_TLS_CERT_UNKNOWN_AUTHORITY"),
-        ] {
-            let server = Server::start_tls(Behaviour::Echo, certificate);
-            self.expect_red("shows a wrong certificate", server.address(), &["connect failed", code]);
-        }
-    }
-}
-
-/// All examples, and the templates of `senary new` that talk to a server.
-fn subjects() -> Vec<Subject> {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let read = |path: &std::path::Path| std::fs::read_to_string(path).expect("a script");
-    let mut subjects = Vec::new();
-    for entry in std::fs::read_dir(root.join("examples")).expect("examples") {
-        let path = entry.expect("an example").path();
-        // The scripts of real protocols have a test of their own, with servers that speak those.
-        if path.is_dir() {
-            continue;
-        }
-        subjects.push(Subject::new(
-            path.file_name().expect("a name in UTF-8").to_str().expect("a name in UTF-8"),
-            read(&path),
-        ));
-    }
-    let new = |template: &str| {
-        let program = Program::new(BINARY).args(["new", "--template", template, "new.js"]);
-        program.within(BOUND).run()
-    };
-    let refused = new("none of those there are");
-    let (_, templates) = refused.stderr.split_once("use ").expect("it says which there are");
-    let (templates, _) = templates.split_once(", or the path").expect("all of them");
-    for template in templates.split(", ") {
-        let script = new(template).expect_code(0).file("new.js");
-        if script.contains("k6/x/tcp") {
-            subjects.push(Subject::new(&format!("template {template}"), script));
-        }
-    }
-    subjects
-}
-
-#[test]
-fn no_example_is_green_against_a_bad_server() {
-    let subjects = subjects();
-    assert!(subjects.len() >= 12, "all examples, and a template");
-    std::thread::scope(|scope| {
-        for subject in &subjects {
-            scope.spawn(|| subject.meet_all());
-        }
-    });
 }
 
 /// Iterations that return, throw, never settle or take long. Each says so to the server, and counts its own end as the last

@@ -6,16 +6,18 @@ mod devices;
 #[path = "protocols/installed.rs"]
 mod installed;
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use installed::Installed;
-use senary_testkit::{Behaviour, Certificate, Program, Server};
+use senary_testkit::{Behaviour, Certificate, Outcome, Program, Server};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_senary");
 const SCRIPTS: [&str; 10] =
     ["redis", "postgres", "mysql", "mqtt", "smtp", "memcached", "nats", "hl7", "iso8583", "modbus"];
 const ITERATIONS: usize = 6;
+const BOUND: Duration = Duration::from_secs(120);
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -51,6 +53,42 @@ fn succeed(program: Program, checks: usize) {
     }
 }
 
+/// The first line that says what went wrong.
+fn first_line(outcome: &Outcome) -> &str {
+    let (_, section) = outcome.stdout.split_once("    WHAT WENT WRONG\n").unwrap_or_default();
+    section.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default()
+}
+
+/// The run is red, and the first thing told is the cause: it has one of these words, and the address of the server.
+fn expect_red(fault: &str, outcome: &Outcome, peer: SocketAddr, causes: &[&str]) {
+    let first = first_line(outcome);
+    let is_told = causes.iter().any(|cause| first.contains(cause)) && first.contains(&peer.to_string());
+    if !matches!(outcome.code(), Some(99 | 121)) || !is_told {
+        outcome.fail(&format!("a server that {fault}: one of {causes:?} and {peer} expected in {first:?}"));
+    }
+}
+
+/// Meets the good server through others, of which one freezes in mid-run, and one hangs up in the middle of its first answer.
+fn meet_its_bad_twins(port: u16, program: impl Fn(u16) -> Program) {
+    let good = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let run = |server: &Server| program(server.port()).args(["--iterations", "4"]).within(BOUND).run();
+    let twin = Server::start(Behaviour::Relay(good));
+    run(&twin).expect_code(0);
+    let half = twin.bytes() / 2;
+    // One after the other: a broker throws out a client of the same name.
+    let behaviour = Box::new(Behaviour::Relay(good));
+    let mute = Server::start(Behaviour::HangsUpAfter { behaviour, bytes: 2 });
+    expect_red("hangs up", &run(&mute), mute.address(), &["ended after 2", "closed"]);
+    let frozen = Server::start(Behaviour::Relay(good));
+    frozen.freezes_after(half);
+    expect_red(
+        "freezes in mid-run",
+        &run(&frozen),
+        frozen.address(),
+        &["within 5", "within 10", "ETIMEDOUT"],
+    );
+}
+
 fn strings<const N: usize>(arguments: [&str; N]) -> Vec<String> {
     arguments.map(str::to_owned).to_vec()
 }
@@ -62,6 +100,7 @@ fn redis() {
         strings(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
     });
     succeed(program("redis", server.port), 1);
+    meet_its_bad_twins(server.port, |port| program("redis", port));
 }
 
 #[test]
@@ -70,6 +109,7 @@ fn memcached() {
     let server =
         server.start("", |port| strings(["-l", "127.0.0.1", "-p", &port.to_string(), "-U", "0", "-m", "16"]));
     succeed(program("memcached", server.port), 3);
+    meet_its_bad_twins(server.port, |port| program("memcached", port));
 }
 
 #[test]
@@ -78,6 +118,7 @@ fn nats() {
     let server =
         server.start("Server is ready", |port| strings(["-a", "127.0.0.1", "-p", &port.to_string()]));
     succeed(program("nats", server.port), 3);
+    meet_its_bad_twins(server.port, |port| program("nats", port));
 }
 
 #[test]
@@ -85,6 +126,7 @@ fn mqtt() {
     let Some(server) = Installed::find("mosquitto", "mosquitto") else { return };
     let server = server.start("running", |port| strings(["-p", &port.to_string()]));
     succeed(program("mqtt", server.port), 2);
+    meet_its_bad_twins(server.port, |port| program("mqtt", port));
 }
 
 #[test]
@@ -117,6 +159,10 @@ fn postgres() {
         program.file("ca.pem", Certificate::authority_pem()).env("SSL_CERT_FILE", "ca.pem")
     };
     succeed(trusting(program("postgres", server.port)), 4);
+    meet_its_bad_twins(server.port, |port| trusting(program("postgres", port)));
+    let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, server.port));
+    let unknown = program("postgres", server.port).run();
+    expect_red("has an unknown certificate", &unknown, peer, &["ERR_TLS_CERT_UNKNOWN_AUTHORITY"]);
     let wrong = trusting(program("postgres", server.port)).env("DB_PASSWORD", "guess").run();
     wrong.expect_code(99).expect_text("✗ the login is accepted");
 }
@@ -142,6 +188,7 @@ fn mysql() {
         ]
     });
     succeed(program("mysql", server.port), 2);
+    meet_its_bad_twins(server.port, |port| program("mysql", port));
     let wrong = program("mysql", server.port).env("DB_PASSWORD", "guess").run();
     wrong.expect_code(99).expect_text("✗ the login is accepted");
 }
@@ -149,46 +196,62 @@ fn mysql() {
 #[test]
 fn smtp() {
     let server = Server::start(Behaviour::Smtp);
-    let program = program("smtp", server.port());
-    succeed(program.file("ca.pem", Certificate::authority_pem()).env("SSL_CERT_FILE", "ca.pem"), 9);
+    let trusting = |port| {
+        program("smtp", port).file("ca.pem", Certificate::authority_pem()).env("SSL_CERT_FILE", "ca.pem")
+    };
+    succeed(trusting(server.port()), 9);
+    meet_its_bad_twins(server.port(), trusting);
+    let unknown = program("smtp", server.port()).run();
+    expect_red("has an unknown certificate", &unknown, server.address(), &["ERR_TLS_CERT_UNKNOWN_AUTHORITY"]);
 }
 
 #[test]
 fn hl7() {
     let port = devices::serve(devices::take_block, devices::acknowledge);
     succeed(program("hl7", port), 1);
+    meet_its_bad_twins(port, |port| program("hl7", port));
 }
 
 #[test]
 fn iso8583() {
     let port = devices::serve(devices::take_sized, devices::approve);
     succeed(program("iso8583", port), 2);
+    meet_its_bad_twins(port, |port| program("iso8583", port));
 }
 
 #[test]
 fn modbus() {
     let port = devices::serve(devices::take_unit, devices::registers);
     succeed(program("modbus", port), 1);
+    meet_its_bad_twins(port, |port| program("modbus", port));
 }
 
-/// No script takes a server for a good one that is silent, that says the same to everything, or that talks nonsense.
+/// No script takes a server for a good one that is not there, is silent, says the same to everything, talks nonsense, or wants
+/// TLS from the first byte.
 #[test]
 fn servers_that_are_no_good_are_not_taken_for_good_ones() {
     let bad = [Behaviour::Sink, Behaviour::Echo, Behaviour::Babbles, Behaviour::Slam];
-    let servers: Vec<Server> = bad.into_iter().map(Server::start).collect();
-    for servers in servers.chunks(2) {
+    let mut servers: Vec<_> = bad.into_iter().map(Server::start).collect();
+    servers.push(Server::start_tls(Behaviour::Sink, Certificate::Valid));
+    let mut peers: Vec<_> = servers.iter().map(Server::address).collect();
+    let gone = Server::start(Behaviour::Sink);
+    peers.push(gone.address());
+    drop(gone);
+    for peers in peers.chunks(2) {
         // At once: most of them wait.
-        let pairs = SCRIPTS.iter().flat_map(|name| servers.iter().map(move |server| (name, server)));
+        let pairs = SCRIPTS.iter().flat_map(|name| peers.iter().map(move |peer| (name, *peer)));
         let runs: Vec<_> = pairs
-            .map(|(name, server)| {
-                (name, program(name, server.port()).within(Duration::from_secs(120)).start())
-            })
+            .map(|(name, peer)| (name, peer, program(name, peer.port()).within(BOUND).start()))
             .collect();
-        for (name, run) in runs {
+        for (name, peer, run) in runs {
             let outcome = run.finish();
-            if !matches!(outcome.code(), Some(99 | 121)) {
-                outcome.fail(&format!("{name}: {:?}", outcome.code()));
-            }
+            // What an echo is taken for depends on the protocol.
+            expect_red(
+                &format!("{name} does not know"),
+                &outcome,
+                peer,
+                &["failed", "threw", "rejected", "cut off"],
+            );
         }
     }
 }

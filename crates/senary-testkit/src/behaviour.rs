@@ -1,7 +1,11 @@
 //! What a server does with a connection, good or bad.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::connection::{Connection, TlsEnd};
 use crate::protocol;
@@ -73,6 +77,8 @@ pub enum Behaviour {
     WebSocket(WebSocketPeer),
     /// Answers each input with bytes that mean nothing in any protocol.
     Babbles,
+    /// Passes everything on to a server there, and back.
+    Relay(SocketAddr),
     /// Behaves so until it has sent this many bytes; then it closes its side in good order, and reads on.
     HangsUpAfter {
         behaviour: Box<Behaviour>,
@@ -179,6 +185,7 @@ impl Behaviour {
                 }
                 c.close_sending().await
             }
+            Self::Relay(to) => relay(&mut c, *to).await,
             Self::HangsUpAfter { behaviour, bytes } => {
                 c.sends_at_most(*bytes);
                 Box::pin(behaviour.serve(c)).await
@@ -189,6 +196,34 @@ impl Behaviour {
         }
     }
 }
+
+async fn relay(c: &mut Connection, to: SocketAddr) -> io::Result<()> {
+    let mut behind = TcpStream::connect(to).await?;
+    behind.set_nodelay(true)?;
+    let (mut answer, mut is_asking) = (vec![0; RELAYED], true);
+    loop {
+        tokio::select! {
+            asked = c.read(), if is_asking => match asked? {
+                Some(asked) => behind.write_all(&asked).await?,
+                None => {
+                    is_asking = false;
+                    behind.shutdown().await?;
+                }
+            },
+            answered = behind.read(&mut answer) => match answered? {
+                0 => {
+                    // If it is frozen, not even the end is passed on.
+                    c.write(&[]).await?;
+                    c.close_sending().await?;
+                    return c.read_to_end().await;
+                }
+                length => c.write(&answer[..length]).await?,
+            },
+        }
+    }
+}
+
+const RELAYED: usize = 64 * 1024;
 
 const PERIOD: usize = 251;
 
