@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use senary_testkit::{Behaviour, Program, Server};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use senary_testkit::{Behaviour, Program, Reply, Server, Site, Then, WebSocketPeer};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_senary");
 const BOUND: Duration = Duration::from_secs(60);
@@ -200,16 +203,19 @@ export async function refused() { await new Socket().connect(1, "127.0.0.1").cat
 /// What is long, one-way, or cut off by design is no proof that anything is broken.
 #[test]
 fn strict_lets_healthy_runs_be() {
-    let server = Server::start(Behaviour::Sink);
+    let (server, echo) = (Server::start(Behaviour::Sink), Server::start(Behaviour::Echo));
     let script = r#"
 import { Socket } from "k6/x/tcp"
-import { sleep } from "k6"
+import { Socket as Extended } from "senary/tcp"
+import { check, sleep } from "k6"
 const forever = { executor: "constant-vus", vus: 2, duration: "3s", gracefulStop: "0s" }
 export const options = { scenarios: {
   quick: { ...forever, exec: "quick" },
   sleepers: { executor: "per-vu-iterations", vus: 2, iterations: 3, maxDuration: "3s", gracefulStop: "0s", exec: "sleepers" },
   oneway: { ...forever, exec: "oneway" },
   flaky: { ...forever, exec: "flaky" },
+  upload: { ...forever, exec: "upload" },
+  onpurpose: { ...forever, exec: "onpurpose" },
 } }
 export function quick() { sleep(0.01) }
 // Quick at first, then in the middle of something when their time is over.
@@ -224,13 +230,136 @@ export async function oneway() {
   }
   socket.destroy()
 }
+// The peer goes without a word, as it is told that nothing more comes.
+export async function upload() {
+  const socket = new Extended()
+  await socket.connect(__ENV.TCP_PORT, __ENV.TCP_HOST)
+  await socket.send("figure 1\n")
+  await socket.end()
+  await socket.closed
+  sleep(0.02)
+}
+// A failure that is asked for, beside a service that answers.
+export async function onpurpose() {
+  const socket = new Extended()
+  await socket.connect(__ENV.ECHO, __ENV.TCP_HOST)
+  await socket.send("ping")
+  await socket.read()
+  socket.destroy()
+  const code = await new Socket().connect(1, __ENV.TCP_HOST).catch((error) => error.code)
+  check(code, { "the other port is closed": (code) => code === "ECONNREFUSED" })
+  sleep(0.02)
+}
 export function flaky() {
   sleep(0.02)
   if (Math.random() < 0.3) throw new Error("now and then")
 }
 "#;
-    let outcome = Program::script(BINARY, script).arg("--strict").target(&server).within(BOUND).run();
-    outcome.expect_code(0);
+    let program = Program::script(BINARY, script).arg("--strict").target(&server).env("ECHO", echo.port());
+    program.within(BOUND).run().expect_code(0);
+}
+
+/// Has a script in which each iteration does this, and that is strict, meet a service.
+fn strict_with(service: SocketAddr, options: &str, body: &str) -> Program {
+    let script = format!(
+        r#"import http from "k6/http"
+import ws from "k6/ws"
+import {{ Socket }} from "k6/x/tcp"
+import {{ Socket as Extended }} from "senary/tcp"
+import {{ check, sleep }} from "k6"
+export const options = {{ strict: true, {options} }}
+const [host, port] = [__ENV.HOST, __ENV.PORT], base = `http://${{host}}:${{port}}/`
+const closing = (socket) => new Promise((resolve) => socket.on("close", resolve))
+export default async function () {{ {body} }}"#
+    );
+    let program = Program::script(BINARY, &script).arg("--log-output=none");
+    program.env("HOST", service.ip()).env("PORT", service.port()).within(BOUND)
+}
+
+fn site(answer: impl Fn() -> Reply + Send + Sync + 'static) -> SocketAddr {
+    let site = Site::start(move |_| answer());
+    let (_, address) = site.url.split_once("://").expect("a URL");
+    address.parse().expect("an address")
+}
+
+const FOR_A_WHILE: &str =
+    "scenarios: { s: { executor: 'constant-vus', vus: 2, duration: '12s', gracefulStop: '0s' } }";
+
+/// Nothing of these scripts limits the time, and nothing of them fails: each waits for an answer in its own way.
+#[test]
+fn strict_sees_a_frozen_service_whatever_the_script_waits_with() {
+    let good = site(|| Reply::ok("x"));
+    let patient = "const s = new Socket(); const closed = closing(s); s.on('data', () => s.destroy());
+        await s.connect(port, host); await s.write('x'.repeat(100)); await closed; sleep(0.02)";
+    let impatient = patient.replace(
+        "await closed",
+        "const limit = setTimeout(() => s.destroy(), 300); await closed; clearTimeout(limit)",
+    );
+    let idle = impatient
+        .replace("const limit = setTimeout(() => s.destroy(), 300)", "s.on('timeout', () => s.destroy())");
+    let idle = idle
+        .replace("clearTimeout(limit)", "")
+        .replace("await s.connect", "s.setTimeout(300); await s.connect");
+    let web = || Behaviour::Relay(good);
+    let cases = [
+        ("http.get(base); sleep(0.02)", web()),
+        ("http.batch([base, base]); sleep(0.02)", web()),
+        ("await http.asyncRequest('GET', base); sleep(0.02)", web()),
+        ("http.get(base, { timeout: 300 }); sleep(0.02)", web()),
+        (
+            "ws.connect(base.replace('http', 'ws'), (s) => { s.on('open', () => s.send('x')); s.on('message', () => s.close()) })",
+            Behaviour::WebSocket(WebSocketPeer::Echo),
+        ),
+        (patient, Behaviour::Echo),
+        (impatient.as_str(), Behaviour::Echo),
+        (idle.as_str(), Behaviour::Echo),
+    ];
+    std::thread::scope(|scope| {
+        for (body, behaviour) in cases {
+            scope.spawn(move || {
+                let server = Server::start(behaviour);
+                server.freezes_after(4000);
+                let outcome = strict_with(server.address(), FOR_A_WHILE, body).run();
+                if outcome.code() != Some(121)
+                    || !outcome.stdout.contains("nothing succeeded any more in the last ")
+                {
+                    outcome.fail(body);
+                }
+            });
+        }
+    });
+}
+
+/// Checks that pass with a server that is dead, and connections that end without a word, are no evidence.
+#[test]
+fn strict_is_not_taken_in_by_what_a_dead_service_does_well() {
+    let gone = Server::start(Behaviour::Sink).address();
+    let fast = "check(http.get(base), { 'it is fast': (r) => r.timings.duration < 5000 })";
+    let slam = "const s = new Socket(); const closed = closing(s); s.on('error', () => {});
+        await s.connect(port, host); await s.write('x').catch(() => {}); await closed";
+    let mute = Server::start(Behaviour::HangsUpAfter { behaviour: Box::new(Behaviour::Echo), bytes: 0 });
+    let slamming = Server::start(Behaviour::Slam);
+    let read = "const s = new Extended(); await s.connect(port, host); await s.send('x'); await s.read(); s.destroy()";
+    for (body, service) in [
+        (fast, gone),
+        (fast, site(|| Reply::page(500, &[], "no"))),
+        ("await new Socket().connect(port, host).catch(() => check(1, { caught: true }))", gone),
+        (slam, slamming.address()),
+        (slam, mute.address()),
+        (read, mute.address()),
+    ] {
+        let outcome = strict_with(service, "iterations: 5", body).run();
+        if outcome.code() != Some(121) || !outcome.stdout.contains("every iteration failed, 5 of 5") {
+            outcome.fail(body);
+        }
+    }
+    let answers = AtomicUsize::new(0);
+    let dies = site(move || match answers.fetch_add(1, Ordering::SeqCst) {
+        0..10 => Reply::ok("x").after(Duration::from_millis(1)),
+        _ => Reply::raw("", Then::Close),
+    });
+    let outcome = strict_with(dies, "iterations: 5000", "http.get(base)").run();
+    outcome.expect_code(121).expect_text("nothing succeeded any more in the last ");
 }
 
 #[test]

@@ -3,22 +3,28 @@
 //!
 //! Workers note the end of each iteration on cells of their own; the main thread reads them when the scenario is over.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::tally::CELLS;
 
-/// The end of a scenario was silent if nothing succeeded in it for this long at least,
+/// The end of a scenario was silent if nothing succeeded in it for this long at least, or more failed in it than ever
+/// succeeded,
 const MIN_SILENCE: Duration = Duration::from_secs(2);
-/// and for this many times the longest gap between two successes before.
+/// and if it took this many times the longest gap between two successes before.
 const TIMES_AS_LONG: u32 = 5;
 
 /// What the end of an iteration says about its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
     Success,
+    /// A success in which a peer said something on a connection of the iteration's own.
+    Dialogue,
+    /// Nothing failed, and no peer said anything on connections that the script made and left. Where peers never do, this is a
+    /// success; where they did before, they have stopped.
+    Monologue,
     Failure,
     /// It was cut off while it waited for a peer that owed it something.
     Unanswered,
@@ -32,7 +38,7 @@ pub struct Outcomes {
     pub succeeded: u64,
     pub failed: u64,
     /// How long nothing succeeded at the scenario's end, if that is remarkable: iterations failed in that time, or were cut
-    /// off without an answer.
+    /// off or left without an answer.
     pub silence: Option<Duration>,
 }
 
@@ -40,11 +46,31 @@ pub struct Outcomes {
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Cell {
-    succeeded: AtomicU64,
+    successes: Series,
+    monologues: Series,
+    /// Whether there was a dialogue among the successes.
+    has_dialogues: AtomicBool,
     failed: AtomicU64,
-    last_success: AtomicU64,
     last_failure: AtomicU64,
+    /// Failures since the last success.
+    failed_since: AtomicU64,
+}
+
+/// Iterations that one worker took for successes.
+#[derive(Debug, Default)]
+struct Series {
+    count: AtomicU64,
+    last: AtomicU64,
     longest_gap: AtomicU64,
+}
+
+impl Series {
+    fn note(&self, begun: u64, ended: u64) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        let before = self.last.swap(ended, Ordering::Relaxed);
+        let since = if before == 0 { begun } else { begun.min(before) };
+        self.longest_gap.fetch_max(ended.saturating_sub(since), Ordering::Relaxed);
+    }
 }
 
 /// Keeps count.
@@ -65,14 +91,19 @@ impl OutcomeMeter {
         let (begun, ended) = (self.nanos(begun), self.nanos(ended));
         match proof {
             Proof::Nothing => {}
-            Proof::Success => {
-                cell.succeeded.fetch_add(1, Ordering::Relaxed);
-                let before = cell.last_success.swap(ended, Ordering::Relaxed);
-                let since = if before == 0 { begun } else { begun.min(before) };
-                cell.longest_gap.fetch_max(ended.saturating_sub(since), Ordering::Relaxed);
+            Proof::Success | Proof::Dialogue => {
+                cell.successes.note(begun, ended);
+                cell.has_dialogues.fetch_or(proof == Proof::Dialogue, Ordering::Relaxed);
+                cell.failed_since.store(0, Ordering::Relaxed);
+            }
+            Proof::Monologue => {
+                cell.monologues.note(begun, ended);
+                cell.failed_since.store(0, Ordering::Relaxed);
             }
             Proof::Failure | Proof::Unanswered => {
-                cell.failed.fetch_add(u64::from(proof == Proof::Failure), Ordering::Relaxed);
+                let one = u64::from(proof == Proof::Failure);
+                cell.failed.fetch_add(one, Ordering::Relaxed);
+                cell.failed_since.fetch_add(one, Ordering::Relaxed);
                 cell.last_failure.fetch_max(ended, Ordering::Relaxed);
             }
         }
@@ -86,17 +117,27 @@ impl OutcomeMeter {
     pub(crate) fn outcomes(&self) -> Outcomes {
         let all = |of: fn(&Cell) -> &AtomicU64| self.cells.iter().map(move |c| of(c).load(Ordering::Relaxed));
         let latest = |of| all(of).max().unwrap_or_default();
-        let succeeded = all(|cell| &cell.succeeded).sum();
-        let silence = latest(|cell| &cell.last_failure).saturating_sub(latest(|cell| &cell.last_success));
-        let silence = Duration::from_nanos(silence);
+        let sum = |of| all(of).sum::<u64>();
+        let (mut succeeded, mut failed) = (sum(|cell| &cell.successes.count), sum(|cell| &cell.failed));
+        let mut last_success = latest(|cell| &cell.successes.last);
+        let mut last_failure = latest(|cell| &cell.last_failure);
         // One worker sees larger gaps between successes than there are, which is on the safe side.
-        let usual = Duration::from_nanos(latest(|cell| &cell.longest_gap));
-        let is_remarkable = succeeded > 0 && silence >= MIN_SILENCE.max(usual * TIMES_AS_LONG);
-        Outcomes {
-            succeeded,
-            failed: all(|cell| &cell.failed).sum(),
-            silence: is_remarkable.then_some(silence),
+        let mut usual = latest(|cell| &cell.successes.longest_gap);
+        let (monologues, last_monologue) =
+            (sum(|cell| &cell.monologues.count), latest(|cell| &cell.monologues.last));
+        if self.cells.iter().any(|cell| cell.has_dialogues.load(Ordering::Relaxed)) {
+            failed += monologues;
+            last_failure = last_failure.max(last_monologue);
+        } else {
+            succeeded += monologues;
+            last_success = last_success.max(last_monologue);
+            usual = usual.max(latest(|cell| &cell.monologues.longest_gap));
         }
+        let silence = Duration::from_nanos(last_failure.saturating_sub(last_success));
+        let is_long = silence >= MIN_SILENCE || sum(|cell| &cell.failed_since) > succeeded;
+        let is_remarkable =
+            is_long && !silence.is_zero() && silence >= Duration::from_nanos(usual) * TIMES_AS_LONG;
+        Outcomes { succeeded, failed, silence: (succeeded > 0 && is_remarkable).then_some(silence) }
     }
 }
 
@@ -140,6 +181,43 @@ mod tests {
     }
 
     #[test]
+    fn a_service_that_dies_quickly_is_seen() {
+        let quick = |failures| after(50, &vec![(10, Proof::Failure); failures]);
+        assert_eq!(quick(50), None, "as many have succeeded");
+        assert_eq!(quick(51), Some(Duration::from_millis(510)), "longer than five usual gaps");
+        let meter = OutcomeMeter::new();
+        let at = |ms| meter.base + Duration::from_millis(ms);
+        for n in 0..50 {
+            meter.note(0, at(n * 100), at(n * 100 + 100), Proof::Success);
+            meter.note(1, at(n * 100), at(n * 100 + 50), Proof::Failure);
+            meter.note(1, at(n * 100 + 50), at(n * 100 + 101), Proof::Failure);
+        }
+        assert_eq!(meter.outcomes().silence, None, "the other worker has hardly stopped");
+    }
+
+    #[test]
+    fn nothing_heard_is_a_failure_where_something_was_heard_before() {
+        let second = Duration::from_secs(1);
+        let unheard = [(1000, Proof::Monologue), (1000, Proof::Monologue)];
+        assert_eq!(after(50, &unheard), None, "nobody ever answers on these connections");
+        let after_dialogue = |rest: &[(u64, Proof)]| {
+            outcomes(std::iter::repeat_n((100, Proof::Dialogue), 50).chain(rest.iter().copied()))
+        };
+        let frozen = after_dialogue(&unheard);
+        assert_eq!((frozen.succeeded, frozen.failed, frozen.silence), (50, 2, Some(2 * second)));
+        assert_eq!(
+            after_dialogue(&[(1000, Proof::Monologue), (900, Proof::Monologue)]).silence,
+            None,
+            "a hiccup"
+        );
+        assert_eq!(after_dialogue(&[(5000, Proof::Monologue), (1, Proof::Success)]).silence, None);
+        let one_way = outcomes([(100, Proof::Monologue), (100, Proof::Monologue)]);
+        assert_eq!((one_way.succeeded, one_way.failed, one_way.silence), (2, 0, None));
+        let dead = outcomes([(100, Proof::Monologue), (2000, Proof::Failure)]);
+        assert_eq!(dead.silence, Some(2 * second), "a one-way service can stop, too");
+    }
+
+    #[test]
     fn workers_are_seen_together() {
         let meter = OutcomeMeter::new();
         let at = |ms| meter.base + Duration::from_millis(ms);
@@ -154,8 +232,10 @@ mod tests {
     proptest! {
         /// Whatever the iterations are like, a scenario whose last one succeeds is not silent at its end.
         #[test]
-        fn a_success_ends_every_silence(lengths in prop::collection::vec((0_u64..100_000, 0_usize..4), 0..50)) {
-            let proofs = [Proof::Success, Proof::Failure, Proof::Unanswered, Proof::Nothing];
+        fn a_success_ends_every_silence(lengths in prop::collection::vec((0_u64..100_000, 0_usize..6), 0..50)) {
+            let proofs = [
+                Proof::Success, Proof::Dialogue, Proof::Monologue, Proof::Failure, Proof::Unanswered, Proof::Nothing,
+            ];
             let iterations = lengths.into_iter().map(|(length, proof)| (length, proofs[proof]));
             prop_assert_eq!(outcomes(iterations.chain([(1, Proof::Success)])).silence, None);
         }

@@ -9,6 +9,7 @@ use senary_metrics::TagSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::live::RecentTimes;
+use crate::outcomes::Proof;
 use crate::tally::Tally;
 use crate::worker::WorkerContext;
 
@@ -56,8 +57,8 @@ pub trait Vu: 'static {
 /// How an iteration ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IterationOutcome {
-    /// The function ran to its end, by returning or by throwing, and succeeded or failed.
-    Complete { succeeded: bool },
+    /// The function ran to its end, by returning or by throwing.
+    Complete { proof: Proof },
     /// It was cut short and does not count. It may have been waiting for a peer.
     Interrupted { unanswered: bool },
     /// It was dropped, because the machine had run out of something that it needs.

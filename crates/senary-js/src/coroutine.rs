@@ -12,14 +12,30 @@ use std::time::Instant;
 
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
-use crate::slice_clock;
 use crate::stack::{self, Room, ScriptStack};
+use crate::{slice_clock, wake};
 
 /// What a suspended coroutine waits for.
 pub enum Blocked {
     Until(Instant),
     /// Work that needs no script. It is dropped if the script has to leave before the work is done.
     On(Pin<Box<dyn Future<Output = ()>>>),
+}
+
+impl Blocked {
+    /// Whether the script waits for work, and not for a time.
+    pub fn is_for_work(&self) -> bool {
+        matches!(self, Self::On(_))
+    }
+
+    /// Waits until the blocking call is over; others get their turn also if that is now.
+    pub async fn wait(self) {
+        match self {
+            Self::Until(until) if until <= Instant::now() => tokio::task::yield_now().await,
+            Self::Until(until) => wake::sleep_until(until).await,
+            Self::On(work) => work.await,
+        }
+    }
 }
 
 /// What a suspended script has to do when it is resumed.

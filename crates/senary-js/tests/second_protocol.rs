@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use rquickjs::function::{Constructor, This};
 use rquickjs::{Class, Ctx, Function, Object, Persistent};
 use senary_execution::{
-    Activation, Iteration, IterationOutcome, RunContext, Shutdown, Vu, VuFactory, VuId, WorkerContext,
+    Activation, Iteration, IterationOutcome, Proof, RunContext, Shutdown, Vu, VuFactory, VuId, WorkerContext,
 };
 use senary_js::event_loop::Event;
 use senary_js::live::{Live, LiveId};
@@ -232,7 +232,7 @@ const PLENTY: Duration = Duration::from_secs(30);
 #[test]
 fn its_events_reach_script_and_hold_the_iteration_open() {
     let ran = run("new Bell().ring(3, 1, (left) => note(`${left} left`)); note('returned')", 2, PLENTY);
-    assert_eq!(ran.outcomes, [IterationOutcome::Complete { succeeded: true }; 2]);
+    assert_eq!(ran.outcomes, [IterationOutcome::Complete { proof: Proof::Success }; 2]);
     let once = ["returned", "2 left", "1 left", "0 left"];
     assert_eq!(ran.notes, [once, once].concat());
     assert!(ran.opens_files);
@@ -241,7 +241,7 @@ fn its_events_reach_script_and_hold_the_iteration_open() {
 #[test]
 fn it_is_woken_when_its_vu_is_back_from_a_blocking_call() {
     let ran = run("new Bell().ring(1, 1000, () => note('rang')); pause(1); note('returned')", 1, PLENTY);
-    assert_eq!(ran.outcomes, [IterationOutcome::Complete { succeeded: true }]);
+    assert_eq!(ran.outcomes, [IterationOutcome::Complete { proof: Proof::Success }]);
     assert_eq!(ran.notes, ["returned", "woken", "rang"]);
 }
 
@@ -249,7 +249,7 @@ fn it_is_woken_when_its_vu_is_back_from_a_blocking_call() {
 fn it_is_abandoned_with_an_iteration_that_throws() {
     let body = "new Bell().ring(1000, 1, (left) => { note(`${left} left`); throw new Error('enough') })";
     let ran = run(body, 2, PLENTY);
-    assert_eq!(ran.outcomes, [IterationOutcome::Complete { succeeded: false }; 2]);
+    assert_eq!(ran.outcomes, [IterationOutcome::Complete { proof: Proof::Failure }; 2]);
     let once = ["999 left", "abandoned"];
     assert_eq!(ran.notes, [once, once].concat());
 }

@@ -77,7 +77,7 @@ fn check<'js>(
         let passed = matches!(outcome, Ok(true));
         record_check(&vu, &name, &own, passed, now);
         if passed {
-            vu.has_passed.set(true);
+            vu.evidence.passed();
         } else {
             let details = || Details { text: vu.with_clue(""), place: stack::here(&ctx).unwrap_or_default() };
             vu.fail_at(&FailureId::new(FailureKind::Check, &name), now, details);

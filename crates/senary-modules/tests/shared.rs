@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, Once};
 use std::time::{Duration, Instant};
 
 use senary_execution::{
-    Activation, Iteration, IterationOutcome, RunContext, Shutdown, Vu, VuFactory, VuId, WorkerContext,
+    Activation, Iteration, IterationOutcome, Proof, RunContext, Shutdown, Vu, VuFactory, VuId, WorkerContext,
 };
 use senary_js::{Bundle, JsVuFactory, RuntimeOptions, ScriptSource, VuSettings};
 use senary_metrics::{ProducerId, Registry, TagSet};
@@ -169,7 +169,7 @@ fn long_work_holds_up_neither_timers_nor_other_vus() {
          }}"
     ));
     let outcomes = work(&factory, &shutdown, 1..3, 1, LIMIT);
-    assert_eq!(outcomes, [IterationOutcome::Complete { succeeded: true }; 2]);
+    assert_eq!(outcomes, [IterationOutcome::Complete { proof: Proof::Success }; 2]);
     assert_eq!(count("ticked true 64"), 2);
 }
 
@@ -181,7 +181,7 @@ fn an_iteration_lasts_until_its_work_is_done() {
     ));
     assert_eq!(
         work(&factory, &shutdown, 1..2, 3, LIMIT),
-        [IterationOutcome::Complete { succeeded: true }; 3]
+        [IterationOutcome::Complete { proof: Proof::Success }; 3]
     );
     assert_eq!(count("nobody waited"), 3);
 }
@@ -201,7 +201,10 @@ fn an_interrupted_iteration_drops_its_work() {
     let outcomes = work(&factory, &shutdown, 1..2, 2, Duration::from_millis(100));
     assert_eq!(
         outcomes,
-        [IterationOutcome::Interrupted { unanswered: false }, IterationOutcome::Complete { succeeded: true }]
+        [
+            IterationOutcome::Interrupted { unanswered: false },
+            IterationOutcome::Complete { proof: Proof::Success }
+        ]
     );
     assert!(started.elapsed() < Duration::from_secs(10));
     assert_eq!((count("the next one runs"), count("too late")), (1, 0));

@@ -7,8 +7,8 @@ use senary_metrics::Results;
 use senary_metrics::sink::Sink;
 use senary_output::state::Whole;
 
-/// What `--strict` holds against a run, with what came of each scenario. An iteration succeeded if it returned, and nothing
-/// failed in it or a check passed all the same. A check that never passed is proof that something does not work.
+/// What `--strict` holds against a run, with what came of each scenario. A check that never passed is proof that something does
+/// not work.
 pub fn objections(results: &Results, scenarios: &[(String, Outcomes)]) -> Vec<String> {
     let completed = counted(results, "iterations");
     let interrupted = counted(results, "iterations_interrupted");
@@ -42,7 +42,8 @@ fn objection((name, outcomes): &(String, Outcomes)) -> Option<String> {
         return Some(format!("every iteration of the scenario '{name}' failed, {0} of {0}", outcomes.failed));
     }
     let silence = outcomes.silence?.as_secs_f64();
-    Some(format!("nothing succeeded any more in the last {silence:.1}s of the scenario '{name}'"))
+    let decimals = if silence < 1.0 { 3 } else { 1 };
+    Some(format!("nothing succeeded any more in the last {silence:.decimals$}s of the scenario '{name}'"))
 }
 
 /// What came of the scenarios of a test on all its instances. Only what is silent on all of them is silent.

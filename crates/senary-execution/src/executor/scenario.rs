@@ -269,8 +269,7 @@ impl<'a, F: VuFactory> ActiveVu<'a, F> {
     /// Notes what the end of an iteration proves, and how long it took.
     fn note(&self, begun: Instant, outcome: IterationOutcome) {
         let proof = match outcome {
-            IterationOutcome::Complete { succeeded: true } => Proof::Success,
-            IterationOutcome::Complete { succeeded: false } => Proof::Failure,
+            IterationOutcome::Complete { proof } => proof,
             IterationOutcome::Interrupted { unanswered: true } => Proof::Unanswered,
             IterationOutcome::Interrupted { unanswered: false } => Proof::Nothing,
             IterationOutcome::NotBegun => return,

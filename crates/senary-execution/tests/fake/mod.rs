@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use senary_execution::{
-    Activation, BatchSink, ExecutionState, ExecutorConfig, Iteration, IterationOutcome, LoadPlan, RunContext,
-    Scenario, Scheduler, SchedulerOptions, SegmentTuple, Shutdown, Vu, VuFactory, VuId, WorkerContext,
+    Activation, BatchSink, ExecutionState, ExecutorConfig, Iteration, IterationOutcome, LoadPlan, Proof,
+    RunContext, Scenario, Scheduler, SchedulerOptions, SegmentTuple, Shutdown, Vu, VuFactory, VuId,
+    WorkerContext,
 };
 use senary_metrics::{Metadata, MetricId, SampleBatch, TagSet};
 use tokio::task::LocalSet;
@@ -155,10 +156,10 @@ impl Vu for FakeVu {
         let started = epoch.elapsed();
         let length = (self.fakes.length)(self.id, &scenario, iteration);
         let outcome = if length.is_zero() {
-            IterationOutcome::Complete { succeeded: true }
+            IterationOutcome::Complete { proof: Proof::Success }
         } else {
             match interrupt.run_until_cancelled(sleep(length)).await {
-                Some(()) => IterationOutcome::Complete { succeeded: true },
+                Some(()) => IterationOutcome::Complete { proof: Proof::Success },
                 None => IterationOutcome::Interrupted { unanswered: false },
             }
         };

@@ -22,6 +22,7 @@ use crate::script_context::CurrentContext;
 use crate::settings::VuSettings;
 use crate::slice_clock;
 use crate::vu::VuEngine;
+use crate::vu::evidence::Evidence;
 use crate::vu::failures::Clue;
 use crate::vu::tags::VuTags;
 
@@ -47,9 +48,8 @@ pub struct VuCore {
     pub data_received: Cell<u64>,
     /// The last action of a peer in this iteration that may explain a failure.
     pub clue: Cell<Option<Clue>>,
-    /// What failed in this iteration so far, and whether a check passed in it.
-    pub failures: Cell<u64>,
-    pub has_passed: Cell<bool>,
+    /// What this iteration has shown so far.
+    pub evidence: Evidence,
     /// Warnings that were given already; they are given once per VU.
     warned: RefCell<Vec<String>>,
     /// Whether the script of this VU called `exec.test.abort()`.
@@ -104,8 +104,7 @@ impl VuCore {
             data_sent: Cell::new(0),
             data_received: Cell::new(0),
             clue: Cell::new(None),
-            failures: Cell::new(0),
-            has_passed: Cell::new(false),
+            evidence: Evidence::default(),
             warned: RefCell::default(),
             aborted: Cell::new(false),
             engine: OnceCell::new(),
@@ -177,7 +176,7 @@ impl VuCore {
 
     /// The same at a time that is known already.
     pub fn fail_at(&self, id: &FailureId<'_>, at: Timestamp, details: impl FnOnce() -> Details) {
-        self.failures.set(self.failures.get() + 1);
+        self.evidence.failed();
         if let Some(activation) = &*self.activation.borrow() {
             activation.failures.add_one(self.worker.index());
         }
@@ -194,13 +193,7 @@ impl VuCore {
     /// Forgets what is known of the last iteration.
     pub fn begin_iteration(&self) {
         self.clue.set(None);
-        self.failures.set(0);
-        self.has_passed.set(false);
-    }
-
-    /// Whether this iteration shows that its target works: nothing failed in it, or a check passed anyway.
-    pub fn has_succeeded(&self) -> bool {
-        self.failures.get() == 0 || self.has_passed.get()
+        self.evidence.begin();
     }
 
     /// Whether a warning is to be logged: only the first time.

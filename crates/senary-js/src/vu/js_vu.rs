@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rquickjs::{Function, Persistent, Value};
-use senary_execution::{Activation, Iteration, IterationOutcome, Vu};
+use senary_execution::{Activation, Iteration, IterationOutcome, Proof, Vu};
 use senary_metrics::builtin;
 use tokio_util::sync::CancellationToken;
 
@@ -183,8 +183,9 @@ impl Vu for JsVu {
         }
         match end {
             End::Interrupted => IterationOutcome::Interrupted { unanswered },
-            End::Returned if core.aborted.get() => IterationOutcome::Complete { succeeded: true },
-            _ => IterationOutcome::Complete { succeeded: has_settled && core.has_succeeded() },
+            End::Returned if core.aborted.get() => IterationOutcome::Complete { proof: Proof::Success },
+            End::Returned if has_settled => IterationOutcome::Complete { proof: core.evidence.proof() },
+            _ => IterationOutcome::Complete { proof: Proof::Failure },
         }
     }
 }

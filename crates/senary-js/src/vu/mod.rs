@@ -5,6 +5,7 @@
 //! saves a task switch per message.
 
 pub mod core;
+pub mod evidence;
 pub mod failures;
 pub mod js_vu;
 pub mod tags;
@@ -72,7 +73,7 @@ pub struct VuEngine {
     pub(crate) rejections: Rejections,
     inline_turn: RefCell<Option<Turn>>,
     waiting: Cell<bool>,
-    /// The run was cut off while it waited for an event, and not in the middle of script.
+    /// The run was cut off while it waited for an event or for the work of a call, and not in the middle of script.
     was_waiting: Cell<bool>,
     pub(crate) core: Rc<VuCore>,
     pub(crate) context: Context,
@@ -269,11 +270,13 @@ impl VuEngine {
 
     /// Waits until a blocking call is over, then resumes the script that made it.
     async fn resume_when(&self, blocked: Blocked, interrupt: &CancellationToken) -> Turn {
+        let is_for_work = blocked.is_for_work();
         let resume = tokio::select! {
             biased;
             () = interrupt.cancelled() => Resume::Cancel,
-            () = is_over(blocked) => Resume::Continue,
+            () = blocked.wait() => Resume::Continue,
         };
+        self.was_waiting.set(is_for_work && resume == Resume::Cancel);
         match self.blocked.take() {
             Some(suspended) => {
                 let turn = self.settle(suspended.resume(resume));
@@ -435,15 +438,6 @@ impl Drop for VuEngine {
 
 pub(crate) fn is_pending(ctx: &Ctx<'_>, promise: Persistent<Promise<'static>>) -> bool {
     promise.restore(ctx).is_ok_and(|promise| promise.state() == PromiseState::Pending)
-}
-
-/// Waits until a blocking call is over; others get their turn also if that is now.
-async fn is_over(blocked: Blocked) {
-    match blocked {
-        Blocked::Until(until) if until <= Instant::now() => tokio::task::yield_now().await,
-        Blocked::Until(until) => wake::sleep_until(until).await,
-        Blocked::On(work) => work.await,
-    }
 }
 
 /// Ends script that is suspended in a blocking call; afterwards nothing of the VU is on any stack.

@@ -158,7 +158,11 @@ pub fn refused<'js>(
 
 /// The result that script gets of a request: its response, or an exception.
 pub fn finish<'js>(ctx: &Ctx<'js>, flight: &Rc<Flight>, answer: Answer) -> rquickjs::Result<Value<'js>> {
-    for unexpected in flight.unexpected.take() {
+    let unexpected = flight.unexpected.take();
+    if unexpected.is_empty() && answer.failure.is_none() {
+        flight.vu.evidence.heard();
+    }
+    for unexpected in unexpected {
         let id = FailureId {
             code: &unexpected.code,
             method: &unexpected.method,

@@ -395,6 +395,9 @@ impl SocketCore {
     /// Notes the state of the connection when the script closes it. A clue about an earlier peer is more useful than a
     /// connection that was in order.
     pub fn note_leave(&self) {
+        if self.is_open() {
+            self.vu.evidence.left(self.bytes_read.get());
+        }
         let before = self.vu.clue.get();
         match self.unanswered() {
             Some(event) => self.note(event),

@@ -354,6 +354,10 @@ fn listens(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, name: EventName) -> bool {
 
 pub fn closed_by_peer(ctx: &Ctx<'_>, socket: &Rc<SocketCore>) -> rquickjs::Result<()> {
     socket.note(ClueEvent::Closed);
+    // A peer that is told that nothing more comes may go without a word.
+    if !socket.is_ending() {
+        socket.vu.evidence.hung_up(socket.bytes_read.get());
+    }
     refuse_writes(ctx, socket, socket.close())?;
     finish(ctx, socket)
 }

@@ -181,6 +181,7 @@ fn poll_read(socket: &Rc<SocketCore>, deadlines: &mut Deadlines, cx: &mut Contex
                 }
                 socket.books.record_at(socket.metrics.reads, 1.0, at);
                 socket.owed.answered(at);
+                socket.vu.evidence.heard();
                 socket.data_queued.set(true);
                 let chunk = || Chunk::copy_of(&socket.vu.memory, &buffer[..n]);
                 match &socket.extended {

@@ -171,6 +171,7 @@ impl Pump {
             self.tally.read();
             limit.moved(size);
             socket.owed.answered(self.at);
+            socket.vu.evidence.heard();
             socket.bytes_read.set(socket.bytes_read.get() + size as u64);
             if socket.idle_timeout.get().is_some() {
                 socket.idle_since.set(now);

@@ -211,6 +211,7 @@ impl Session {
         self.stream.replace(Some(stream));
         self.phase.set(Phase::Open);
         self.owed.connected(self.vu.now());
+        self.vu.evidence.heard();
         self.tell(Happened::Opened(answer));
         rest
     }
