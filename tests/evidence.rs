@@ -290,26 +290,139 @@ fn every_iteration_is_accounted_for_in_all_executors() {
 }
 
 /// Ctrl+C comes at random: to repeat a failure, set `SEED` to what is printed.
+struct Random(u64);
+
+impl Random {
+    fn new() -> Self {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let now = now.expect("a time").as_nanos() as u64;
+        let seed = std::env::var("SEED").map_or(now, |seed| seed.parse().expect("a number"));
+        println!("SEED={seed}");
+        Self(seed | 1)
+    }
+
+    fn below(&mut self, below: u64) -> u64 {
+        // Xorshift.
+        for shift in [13, -7, 17] {
+            self.0 ^= if shift > 0 { self.0 << shift } else { self.0 >> -shift };
+        }
+        self.0 % below
+    }
+}
+
 #[test]
 fn every_iteration_is_accounted_for_when_the_run_is_interrupted() {
     const ROUNDS: usize = 4;
-    let now =
-        || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a time").as_nanos();
-    let seed = std::env::var("SEED").map_or_else(|_| now() as u64, |seed| seed.parse().expect("a number"));
-    println!("SEED={seed}");
-    let mut state = seed | 1;
-    let mut random = move |below: u64| {
-        // Xorshift.
-        for shift in [13, -7, 17] {
-            state ^= if shift > 0 { state << shift } else { state >> -shift };
-        }
-        state % below
-    };
+    let mut random = Random::new();
     for _ in 0..ROUNDS {
         std::thread::scope(|scope| {
             for executor in EXECUTORS {
-                let after = Duration::from_micros(random(1_150_000));
+                let after = Duration::from_micros(random.below(1_150_000));
                 scope.spawn(move || every_iteration_is_accounted_for(executor, Some(after)));
+            }
+        });
+    }
+}
+
+/// One exchange with the server for each iteration, and then an end of each kind; some take longer than the scenario has.
+const EXCHANGES: [(&str, &str); 4] = [
+    ("http.get(`${base}/${ms}`)", "http.get(`${base}/3000`)"),
+    ("await http.asyncRequest('GET', `${base}/${ms}`)", "await http.asyncRequest('GET', `${base}/3000`)"),
+    (
+        "ws.connect(`ws://${host}/`, (s) => { s.on('open', () => s.send('x')); s.on('message', () => s.close()) })",
+        "sleep(3)",
+    ),
+    (
+        "const s = new WebSocket(`ws://${host}/`); await new Promise((ok, no) => { s.onopen = ok; s.onerror = no }); s.close()",
+        "setTimeout(() => {}, 3000)",
+    ),
+];
+
+const STOPS: [&str; 3] =
+    ["", "if (exec.scenario.iterationInTest === 30) exec.test.abort('enough')", "threshold"];
+
+/// Requests and sessions under way when the run ends, by Ctrl+C, by the script, by a threshold, or as planned.
+fn exchanges_are_accounted_for(
+    exchange: (&str, &str),
+    executor: &str,
+    stop: &str,
+    interrupted_after: Option<Duration>,
+) {
+    let site = Site::start(|asked| {
+        let milliseconds = asked.path.trim_start_matches('/').parse().unwrap_or_default();
+        Reply::ok("x").after(Duration::from_millis(milliseconds))
+    });
+    let sessions = Server::start(Behaviour::WebSocket(WebSocketPeer::Echo));
+    let is_http = exchange.0.contains("http.");
+    let host = if is_http { site.url.replace("http://", "") } else { sessions.address().to_string() };
+    let (first, long) = exchange;
+    let (stop, thresholds) = match stop {
+        "threshold" => ("", "thresholds: { begun: [{ threshold: 'count<1', abortOnFail: true }] },"),
+        stop => (stop, ""),
+    };
+    let script = format!(
+        r#"import http from "k6/http"
+import ws from "k6/ws"
+import {{ WebSocket }} from "k6/websockets"
+import exec from "k6/execution"
+import {{ sleep }} from "k6"
+import {{ Counter }} from "k6/metrics"
+const [begun, returned, unsettled] = ["begun", "returned", "unsettled"].map((name) => new Counter(name))
+const host = __ENV.HOST, base = `http://${{host}}`
+export async function mixed() {{
+  begun.add(1)
+  const ms = Math.floor(Math.random() * 40)
+  {first}
+  {stop}
+  if (__ITER % 4 === 1) throw new Error("on purpose")
+  if (__ITER % 4 === 2) {{ unsettled.add(1); await new Promise(() => {{}}) }}
+  if (__ITER % 4 === 3) {{ {long} }}
+  returned.add(1)
+}}
+export const options = {{ {thresholds} scenarios: {{ s: {{ exec: "mixed", gracefulStop: "100ms", {executor} }} }} }}
+{KEEP_DATA}"#
+    );
+    let program = Program::script(BINARY, &script).arg(format!("--workers={WORKERS}")).env("HOST", host);
+    let mut running = program.within(BOUND).start();
+    if let Some(after) = interrupted_after {
+        std::thread::sleep(after);
+        running.signal(Signal::INT);
+    }
+    let outcome = running.finish();
+    if !outcome.path("data.json").exists() {
+        // The signal came before there was a test, or has ended handleSummary().
+        assert!(interrupted_after.is_some(), "{}", outcome.stderr);
+        return;
+    }
+    let counted = |metric: &str| outcome.value(metric, "count").unwrap_or_default() as u64;
+    let failures = failures(&outcome);
+    let cut_off = count(&failures, "interrupted");
+    let books = format!(
+        "{executor}, {stop:?}{thresholds}, ended after {interrupted_after:?}: {failures:?}\n{}",
+        outcome.stdout
+    );
+    assert_eq!(cut_off, counted("iterations_interrupted"), "{books}");
+    let failed = count(&failures, "exception") + count(&failures, "rejection");
+    assert_eq!(failed, counted("iterations_failed"), "{books}");
+    // Each worker can be between making ready and the script's first line with one.
+    let (all, begun) = (counted("iterations") + cut_off, counted("begun"));
+    assert!((begun..=begun + WORKERS).contains(&all), "{all} iterations, {books}");
+    // An iteration that has ended had its exchange, and none had two but those that take long.
+    let seen = if is_http { site.asked().len() as u64 } else { sessions.accepted() };
+    assert!(counted("iterations") <= seen && seen <= begun * 2, "{seen} seen, {books}");
+}
+
+#[test]
+fn requests_and_sessions_are_accounted_for() {
+    let mut random = Random::new();
+    for (at, executor) in EXECUTORS.into_iter().enumerate() {
+        std::thread::scope(|scope| {
+            for exchange in EXCHANGES {
+                let after = Duration::from_micros(random.below(1_400_000));
+                scope.spawn(move || exchanges_are_accounted_for(exchange, executor, "", Some(after)));
+                scope.spawn(move || {
+                    exchanges_are_accounted_for(exchange, executor, STOPS[at % STOPS.len()], None)
+                });
             }
         });
     }

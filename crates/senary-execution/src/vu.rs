@@ -61,7 +61,8 @@ pub enum IterationOutcome {
     Complete { proof: Proof },
     /// It was cut short and does not count. It may have been waiting for a peer.
     Interrupted { unanswered: bool },
-    /// It was dropped, because the machine had run out of something that it needs.
+    /// Nothing of it ran, because the machine had run out of something that it needs, or because it was to be cut off before it
+    /// could do anything.
     NotBegun,
 }
 

@@ -25,6 +25,9 @@ pub enum ScriptFailure {
     /// The iteration or the run was ended from outside, or by `exec.test.abort()`.
     #[error("the script was interrupted")]
     Interrupted,
+    /// The iteration was to end before it had done anything.
+    #[error("the iteration was ended before it began")]
+    NotBegun,
     /// The script exceeded its memory limit; what it held was freed.
     #[error(
         "the script passed the memory limit of {limit} per VU: let it keep less, or raise --vu-memory-limit"

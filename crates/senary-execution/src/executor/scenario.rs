@@ -259,6 +259,12 @@ impl<'a, F: VuFactory> ActiveVu<'a, F> {
                 self.pad(begun).await;
             }
             IterationOutcome::Interrupted { .. } => run.add_interrupted_iteration(worker),
+            IterationOutcome::NotBegun if self.interrupt.is_cancelled() => {
+                let share = &self.scenario.state.share;
+                if share.iterations.is_some() || share.rate.is_some() {
+                    self.record_dropped(1);
+                }
+            }
             IterationOutcome::NotBegun => {
                 self.record_dropped(1);
                 self.wait(NOTHING_TO_RUN_ON).await;

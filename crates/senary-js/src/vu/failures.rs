@@ -79,6 +79,7 @@ pub(crate) fn failed(vu: &VuEngine, failure: &ScriptFailure) {
             (FailureKind::Engine, failure.to_string())
         }
         ScriptFailure::Interrupted => return interrupted(vu),
+        ScriptFailure::NotBegun => return,
     };
     let (message, place) = message_and_place(&text);
     let name = shape(message);

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::core::VuCore;
 use super::failures;
 use super::tags::{ITER, SCENARIO, VU};
-use super::{VuEngine, cancel_blocked};
+use super::{Job, VuEngine, cancel_blocked};
 use crate::failure::ScriptFailure;
 use crate::globals;
 use crate::lifecycle_error::LifecycleError;
@@ -62,8 +62,8 @@ impl JsVu {
         Ok(())
     }
 
-    /// Runs the scenario's function with the data of `setup()`, and everything it sets in motion.
-    async fn run_function(&mut self, interrupt: &CancellationToken) -> Result<(), ScriptFailure> {
+    /// Makes ready to run the scenario's function with the data of `setup()`; `None` if there is nothing to run.
+    async fn prepare(&mut self, interrupt: &CancellationToken) -> Result<Option<Job>, ScriptFailure> {
         if self.is_broken {
             self.start_over(interrupt).await?;
         }
@@ -71,18 +71,30 @@ impl JsVu {
             self.setup_data = Some(self.parse_setup_data()?);
         }
         let (Some(function), Some(data)) = (self.function.clone(), self.setup_data.clone()) else {
-            return Ok(());
+            return Ok(None);
         };
         let begun = self.engine.core.iterations_begun.get() - 1;
         let engine = self.engine.clone();
-        let job = Box::new(move |ctx: &rquickjs::Ctx<'_>| {
+        Ok(Some(Box::new(move |ctx| {
             ctx.globals().set(globals::ITER, begun as f64)?;
             let data = data.restore(ctx)?;
             let value = function.restore(ctx)?.call::<_, Value<'_>>((data,))?;
             engine.awaits(ctx, &value);
             Ok(())
-        });
-        self.engine.drive(job, interrupt).await
+        })))
+    }
+
+    /// Runs the scenario's function, and everything it sets in motion.
+    async fn run_function(&mut self, interrupt: &CancellationToken) -> Result<(), ScriptFailure> {
+        let job = self.prepare(interrupt).await;
+        if interrupt.is_cancelled() {
+            // Nothing has run, not even the script's own counters: this iteration never was.
+            return Err(ScriptFailure::NotBegun);
+        }
+        match job? {
+            Some(job) => self.engine.drive(job, interrupt).await,
+            None => Ok(()),
+        }
     }
 
     /// Parsed once per VU: what iterations change in it stays changed for the VU's later ones.
@@ -111,7 +123,7 @@ impl JsVu {
                 log::error!(executor, scenario; "{failure}");
             }
             // Advice about missing stacks is given once for all of them.
-            ScriptFailure::Interrupted | ScriptFailure::NoStack { .. } => {}
+            ScriptFailure::Interrupted | ScriptFailure::NotBegun | ScriptFailure::NoStack { .. } => {}
         }
     }
 }
@@ -209,7 +221,7 @@ impl End {
             Err(ScriptFailure::Interrupted | ScriptFailure::NoStack { has_begun: true, .. }) => {
                 Self::Interrupted
             }
-            Err(ScriptFailure::NoStack { has_begun: false, .. }) => Self::NotBegun,
+            Err(ScriptFailure::NotBegun | ScriptFailure::NoStack { has_begun: false, .. }) => Self::NotBegun,
             Err(_) => Self::Failed,
         }
     }

@@ -349,6 +349,8 @@ impl VuEngine {
 
     fn run_events<'js>(&self, ctx: &Ctx<'js>, job: Option<Job>) -> Result<Turn, ScriptFailure> {
         if let Some(job) = job {
+            // The time that another VU has used up is no reason to cut this one off before its first line.
+            slice_clock::restart();
             job(ctx).map_err(|e| ScriptFailure::from_error(ctx, e))?;
         }
         self.run_jobs(ctx)?;
