@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 
+from failures import failures
 from http_client import http
 from merge import merge
 from outputs import outputs
@@ -153,6 +154,7 @@ PARTS = dict(
     outputs=outputs,
     http=http,
     merge=merge,
+    failures=failures,
 )
 
 
