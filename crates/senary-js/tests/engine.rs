@@ -2,7 +2,7 @@
 // Its helpers run in tests only.
 #![allow(clippy::unwrap_used)]
 
-use rquickjs::{Context, Ctx, Runtime};
+use rquickjs::{Context, Ctx, Function, Runtime, Value};
 
 /// Bytes an engine may take for the tests of what happens when memory is out.
 const LITTLE_MEMORY: usize = 8 << 20;
@@ -149,5 +149,115 @@ fn what_is_thrown_when_memory_is_out_is_an_error() {
                 Err(_) => assert!(ctx.catch().is_error(), "{call}"),
             }
         });
+    }
+}
+
+/// Classes that are made on first use, and how to make an object of each.
+const LAZY_CLASSES: [(&str, &str); 23] = [
+    ("RegExp", "/a/"),
+    ("Map", "new Map([[1, 2]])"),
+    ("Set", "new Set([1])"),
+    ("WeakMap", "new WeakMap()"),
+    ("WeakSet", "new WeakSet()"),
+    ("SharedArrayBuffer", "new SharedArrayBuffer(8)"),
+    ("Uint8ClampedArray", "new Uint8ClampedArray(1)"),
+    ("Int8Array", "new Int8Array(1)"),
+    ("Int16Array", "new Int16Array(1)"),
+    ("Uint16Array", "new Uint16Array(1)"),
+    ("Int32Array", "new Int32Array(1)"),
+    ("Uint32Array", "new Uint32Array(1)"),
+    ("BigInt64Array", "new BigInt64Array(1)"),
+    ("BigUint64Array", "new BigUint64Array(1)"),
+    ("Float16Array", "new Float16Array(1)"),
+    ("Float32Array", "new Float32Array(1)"),
+    ("Float64Array", "new Float64Array(1)"),
+    ("DataView", "new DataView(new ArrayBuffer(1))"),
+    ("DisposableStack", "new DisposableStack()"),
+    ("AsyncDisposableStack", "new AsyncDisposableStack()"),
+    ("WeakRef", "new WeakRef({})"),
+    ("FinalizationRegistry", "new FinalizationRegistry(() => {})"),
+    ("DOMException", "(() => { try { atob('*') } catch (e) { return e } })()"),
+];
+
+#[test]
+fn a_class_made_on_first_use_is_like_any_other() {
+    for (name, made) in LAZY_CLASSES {
+        // Whatever of it is looked at first.
+        let about = [
+            format!("const made = {made}; return made instanceof {name} && made.constructor === {name}"),
+            format!("const made = {name}.prototype; return Object.getPrototypeOf({made}) === made"),
+            format!("return {name}.name === '{name}' && {name} === globalThis.{name}"),
+            format!(
+                "const p = Object.getOwnPropertyDescriptor(globalThis, '{name}'); return p.value === {name} && p.writable && !p.enumerable && p.configurable"
+            ),
+            format!("class Own extends {name} {{}} return Object.getPrototypeOf(Own) === {name}"),
+        ];
+        for body in about {
+            with_engine(None, |ctx| assert_eq!(run(ctx, &body), "true", "{body}"));
+        }
+    }
+}
+
+#[test]
+fn native_code_makes_the_classes_that_it_needs() {
+    for (body, expected) in [
+        ("delete globalThis.RegExp; return /a(b)/.exec('ab')[1] + 'abab'.replace(/b/g, 'c')", "bacac"),
+        ("delete globalThis.RegExp; return 'ab'.match('b').index + [...'aa'.matchAll('a')].length", "3"),
+        (
+            "const name = 'DOMException'; globalThis[name] = 5; try { atob('*') } catch (e) { return e.name }",
+            "InvalidCharacterError",
+        ),
+        (
+            "return JSON.stringify(Object.groupBy([1, 2, 3], (n) => n % 2 ? 'odd' : 'even'))",
+            r#"{"odd":[1,3],"even":[2]}"#,
+        ),
+        (
+            "const none = new Proxy(function () {}, { get: (of, key) => key === 'prototype' ? 1 : of[key] }); return Reflect.construct(Map, [], none) instanceof Map",
+            "true",
+        ),
+        ("return Object.getPrototypeOf(Int8Array) === Object.getPrototypeOf(Uint8Array)", "true"),
+        ("return [...new Map([[1, 2]]).entries()] + [...new Set([3])].join()", "1,23"),
+        ("using it = { [Symbol.dispose]() {} }; return typeof it", "object"),
+    ] {
+        with_engine(None, |ctx| assert_eq!(run(ctx, body), expected, "{body}"));
+    }
+}
+
+#[test]
+fn a_class_that_is_not_used_takes_no_memory() {
+    let runtime = Runtime::new().unwrap();
+    let context = Context::full(&runtime).unwrap();
+    let before = runtime.memory_usage().malloc_size;
+    context.with(|ctx| {
+        for (name, _) in LAZY_CLASSES {
+            assert_eq!(run(&ctx, &format!("return typeof {name}")), "function");
+        }
+    });
+    let made = runtime.memory_usage().malloc_size - before;
+    assert!(made > 15_000, "{made} bytes for all of them");
+}
+
+/// Memory may run out while a class is made; it is asked for again, and nothing of the first attempt is left.
+#[test]
+fn a_class_that_could_not_be_made_is_made_later() {
+    let runtime = Runtime::new().unwrap();
+    let context = Context::full(&runtime).unwrap();
+    for (name, made) in LAZY_CLASSES {
+        let function = format!("globalThis.make = () => {made}");
+        context.with(|ctx| ctx.eval::<(), _>(format!("{function}; undefined")).unwrap());
+        let used = runtime.memory_usage().malloc_size as usize;
+        for more in (0..4000).step_by(40) {
+            runtime.set_memory_limit(used + more);
+            context.with(|ctx| {
+                let made = ctx.globals().get::<_, Function<'_>>("make").and_then(|make| make.call(()));
+                if made.map(|_: Value<'_>| ()).is_err() {
+                    ctx.catch();
+                }
+            });
+        }
+        runtime.set_memory_limit(0);
+        let body =
+            format!("const made = make(); return made instanceof {name} && made.constructor === {name}");
+        context.with(|ctx| assert_eq!(run(&ctx, &body), "true", "{name}"));
     }
 }

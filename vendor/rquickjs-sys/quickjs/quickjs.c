@@ -617,6 +617,7 @@ struct JSContext {
     JSValue function_proto;
     JSValue function_ctor;
     JSValue array_ctor;
+    JSValue typed_array_ctor; /* Senary: see JSLazyClass */
     JSValue regexp_ctor;
     JSValue promise_ctor;
     JSValue native_error_proto[JS_NATIVE_ERROR_COUNT];
@@ -1620,6 +1621,7 @@ static JSValue js_new_callsite(JSContext *ctx, JSCallSiteData *csd);
 static void js_new_callsite_data(JSContext *ctx, JSCallSiteData *csd, JSStackFrame *sf);
 static void js_new_callsite_data2(JSContext *ctx, JSCallSiteData *csd, const char *filename, int line_num, int col_num);
 static int _JS_AddIntrinsicCallSite(JSContext *ctx);
+static int js_need_class_proto(JSContext *ctx, int class_id);
 
 static void JS_SetOpaqueInternal(JSValueConst obj, void *opaque);
 
@@ -3007,6 +3009,7 @@ JSContext *JS_NewContextRaw(JSRuntime *rt)
     for(i = 0; i < rt->class_count; i++)
         ctx->class_proto[i] = JS_NULL;
     ctx->array_ctor = JS_NULL;
+    ctx->typed_array_ctor = JS_NULL;
     ctx->iterator_ctor = JS_NULL;
     ctx->iterator_ctor_getset = JS_NULL;
     ctx->regexp_ctor = JS_NULL;
@@ -3086,6 +3089,8 @@ void JS_SetClassProto(JSContext *ctx, JSClassID class_id, JSValue obj)
 
 JSValue JS_GetClassProto(JSContext *ctx, JSClassID class_id)
 {
+    if (js_need_class_proto(ctx, class_id))
+        return JS_EXCEPTION;
     assert(class_id < ctx->rt->class_count);
     return js_dup(ctx->class_proto[class_id]);
 }
@@ -3155,6 +3160,7 @@ static void JS_MarkContext(JSRuntime *rt, JSContext *ctx,
     JS_MarkValue(rt, ctx->async_iterator_proto, mark_func);
     JS_MarkValue(rt, ctx->promise_ctor, mark_func);
     JS_MarkValue(rt, ctx->array_ctor, mark_func);
+    JS_MarkValue(rt, ctx->typed_array_ctor, mark_func);
     JS_MarkValue(rt, ctx->regexp_ctor, mark_func);
     JS_MarkValue(rt, ctx->function_ctor, mark_func);
     JS_MarkValue(rt, ctx->function_proto, mark_func);
@@ -3244,6 +3250,7 @@ void JS_FreeContext(JSContext *ctx)
     JS_FreeValue(ctx, ctx->async_iterator_proto);
     JS_FreeValue(ctx, ctx->promise_ctor);
     JS_FreeValue(ctx, ctx->array_ctor);
+    JS_FreeValue(ctx, ctx->typed_array_ctor);
     JS_FreeValue(ctx, ctx->regexp_ctor);
     JS_FreeValue(ctx, ctx->function_ctor);
     JS_FreeValue(ctx, ctx->function_proto);
@@ -21619,6 +21626,8 @@ static JSValue js_new_intrinsic_object(JSContext *ctx, int class_id)
         cached = &ctx->uint8_array_shape;
         break;
     default:
+        if (js_need_class_proto(ctx, class_id))
+            return JS_EXCEPTION;
         return JS_NewObjectProtoClass(ctx, ctx->class_proto[class_id], class_id);
     }
     if (unlikely(!*cached)) {
@@ -21646,6 +21655,8 @@ static JSValue js_create_from_ctor(JSContext *ctx, JSValueConst ctor,
             JS_FreeValue(ctx, proto);
             realm = JS_GetFunctionRealm(ctx, ctor);
             if (!realm)
+                return JS_EXCEPTION;
+            if (js_need_class_proto(realm, class_id))
                 return JS_EXCEPTION;
             proto = js_dup(realm->class_proto[class_id]);
         }
@@ -41569,30 +41580,6 @@ static void JS_NewGlobalCConstructor2(JSContext *ctx,
     JS_FreeValue(ctx, func_obj);
 }
 
-static JSValue JS_NewGlobalCConstructor(JSContext *ctx, const char *name,
-                                        JSCFunction *func, int length,
-                                        JSValueConst proto)
-{
-    JSValue func_obj;
-    func_obj = JS_NewCFunction2(ctx, func, name, length, JS_CFUNC_constructor_or_func, 0);
-    JS_NewGlobalCConstructor2(ctx, func_obj, name, proto);
-    return func_obj;
-}
-
-static JSValue JS_NewGlobalCConstructorMagic(JSContext *ctx, const char *name,
-                                             JSCFunctionMagic *func, int length,
-                                             JSValueConst proto, int magic)
-{
-    /* Used to squelch a -Wcast-function-type warning. */
-    JSCFunctionType ft = { .constructor_magic = func };
-    JSValue func_obj;
-
-    func_obj = JS_NewCFunction2(ctx, ft.constructor, name, length,
-                                JS_CFUNC_constructor_or_func_magic, magic);
-    JS_NewGlobalCConstructor2(ctx, func_obj, name, proto);
-    return func_obj;
-}
-
 static JSValue JS_NewObjectProtoList(JSContext *ctx, JSValueConst proto,
                                      const JSCFunctionListEntry *fields, int n_fields)
 {
@@ -48459,7 +48446,10 @@ static JSValue js_string_match(JSContext *ctx, JSValueConst this_val,
             goto fail;
         args[args_len++] = str;
     }
-    rx = JS_CallConstructor(ctx, ctx->regexp_ctor, args_len, args);
+    if (js_need_class_proto(ctx, JS_CLASS_REGEXP))
+        rx = JS_EXCEPTION;
+    else
+        rx = JS_CallConstructor(ctx, ctx->regexp_ctor, args_len, args);
     JS_FreeValue(ctx, str);
     if (JS_IsException(rx)) {
     fail:
@@ -50270,6 +50260,8 @@ static JSValue js_regexp_constructor_internal(JSContext *ctx, JSValueConst ctor,
         goto fail;
     }
     prop.u.value = js_int32(0); // lastIndex
+    if (JS_IsUndefined(ctor) && js_need_class_proto(ctx, JS_CLASS_REGEXP))
+        goto fail;
     if (ctx->regexp_shape && JS_IsUndefined(ctor)) {
         obj = JS_NewObjectFromShape(ctx, js_dup_shape(ctx->regexp_shape),
                                     JS_CLASS_REGEXP, &prop);
@@ -51835,26 +51827,44 @@ void JS_AddIntrinsicRegExpCompiler(JSContext *ctx)
     ctx->compile_regexp = js_compile_regexp;
 }
 
-int JS_AddIntrinsicRegExp(JSContext *ctx)
-{
-    JSValue proto, obj;
+/* Senary: the constructor and the prototype of these classes are made when a
+   script first looks at the constructor, or when native code makes an object of
+   the class. Few scripts use many of them. */
+typedef struct JSLazyClass {
+    JSLazyValue value; /* must come first */
+    JSAtom name;
+    int class_id;
+    /* makes the prototype, and returns the constructor */
+    JSValue (*make)(JSContext *ctx, int class_id);
+} JSLazyClass;
 
-    proto = ctx->class_proto[JS_CLASS_REGEXP] = JS_NewObject(ctx);
-    if (JS_IsException(proto))
-        return -1;
-    if (JS_SetPropertyFunctionList(ctx, proto, js_regexp_proto_funcs,
-                                   countof(js_regexp_proto_funcs))) {
-        return -1;
+static JSValue js_make_lazy_class(JSContext *ctx, const JSLazyValue *value,
+                                  JSValueConst obj)
+{
+    const JSLazyClass *c = (const JSLazyClass *)value;
+    return c->make(ctx, c->class_id);
+}
+
+#define JS_LAZY_CLASS(name, id, make) \
+    { { js_make_lazy_class }, JS_ATOM_ ## name, id, make }
+
+static int js_add_lazy_classes(JSContext *ctx, const JSLazyClass *classes, int count)
+{
+    int i;
+
+    for(i = 0; i < count; i++) {
+        if (JS_DefineLazyProperty(ctx, ctx->global_obj, classes[i].name,
+                                  &classes[i].value,
+                                  JS_PROP_WRITABLE | JS_PROP_CONFIGURABLE) < 0)
+            return -1;
     }
-    obj = JS_NewGlobalCConstructor(ctx, "RegExp", js_regexp_constructor, 2,
-                                   proto);
-    if (JS_IsException(obj))
-        return -1;
-    ctx->regexp_ctor = js_dup(obj);
-    if (JS_SetPropertyFunctionList(ctx, obj, js_regexp_funcs,
-                                   countof(js_regexp_funcs))) {
-        return -1;
-    }
+    return 0;
+}
+
+static JSValue js_make_regexp_class(JSContext *ctx, int class_id)
+{
+    JSValue proto, iterator_proto, obj;
+
     static const JSShapeProperty regexp_props[] = {
         {.atom=JS_ATOM_lastIndex, .flags=JS_PROP_WRITABLE},
     };
@@ -51864,26 +51874,50 @@ int JS_AddIntrinsicRegExp(JSContext *ctx)
         {.atom=JS_ATOM_input,  .flags=JS_PROP_C_W_E},
         {.atom=JS_ATOM_groups, .flags=JS_PROP_C_W_E},
     };
-    if (js_new_shape_with(ctx, &ctx->regexp_shape, proto,
-                          countof(regexp_props), regexp_props)) {
-        return -1;
-    }
-    if (js_new_shape_with(ctx, &ctx->regexp_result_shape,
-                          ctx->class_proto[JS_CLASS_ARRAY],
-                          countof(regexp_result_props), regexp_result_props)) {
-        return -1;
-    }
-    proto = ctx->class_proto[JS_CLASS_REGEXP_STRING_ITERATOR] =
-        JS_NewObjectProto(ctx, ctx->class_proto[JS_CLASS_ITERATOR]);
+
+    iterator_proto = JS_NewObjectProtoList(ctx, ctx->class_proto[JS_CLASS_ITERATOR],
+                                           js_regexp_string_iterator_proto_funcs,
+                                           countof(js_regexp_string_iterator_proto_funcs));
+    if (JS_IsException(iterator_proto))
+        return JS_EXCEPTION;
+    set_value(ctx, &ctx->class_proto[JS_CLASS_REGEXP_STRING_ITERATOR], iterator_proto);
+
+    proto = JS_NewObjectProtoList(ctx, ctx->class_proto[JS_CLASS_OBJECT],
+                                  js_regexp_proto_funcs, countof(js_regexp_proto_funcs));
     if (JS_IsException(proto))
-        return -1;
-    if (JS_SetPropertyFunctionList(ctx, ctx->class_proto[JS_CLASS_REGEXP_STRING_ITERATOR],
-                                   js_regexp_string_iterator_proto_funcs,
-                                   countof(js_regexp_string_iterator_proto_funcs))) {
-        return -1;
-    }
+        return JS_EXCEPTION;
+    obj = JS_NewCFunction2(ctx, js_regexp_constructor, "RegExp", 2,
+                           JS_CFUNC_constructor_or_func, 0);
+    if (JS_IsException(obj))
+        goto fail;
+    if (JS_SetConstructor(ctx, obj, proto) ||
+        JS_SetPropertyFunctionList(ctx, obj, js_regexp_funcs, countof(js_regexp_funcs)))
+        goto fail;
+    if (!ctx->regexp_result_shape &&
+        js_new_shape_with(ctx, &ctx->regexp_result_shape,
+                          ctx->class_proto[JS_CLASS_ARRAY],
+                          countof(regexp_result_props), regexp_result_props))
+        goto fail;
+    if (js_new_shape_with(ctx, &ctx->regexp_shape, proto,
+                          countof(regexp_props), regexp_props))
+        goto fail;
+    set_value(ctx, &ctx->regexp_ctor, js_dup(obj));
+    set_value(ctx, &ctx->class_proto[class_id], proto);
+    return obj;
+ fail:
+    JS_FreeValue(ctx, proto);
+    JS_FreeValue(ctx, obj);
+    return JS_EXCEPTION;
+}
+
+static const JSLazyClass js_regexp_classes[] = {
+    JS_LAZY_CLASS(RegExp, JS_CLASS_REGEXP, js_make_regexp_class),
+};
+
+int JS_AddIntrinsicRegExp(JSContext *ctx)
+{
     JS_AddIntrinsicRegExpCompiler(ctx);
-    return 0;
+    return js_add_lazy_classes(ctx, js_regexp_classes, countof(js_regexp_classes));
 }
 
 /* JSON */
@@ -55847,50 +55881,49 @@ static const uint8_t js_map_proto_funcs_count[6] = {
     countof(js_set_iterator_proto_funcs),
 };
 
-int JS_AddIntrinsicMapSet(JSContext *ctx)
+static JSValue js_make_map_class(JSContext *ctx, int class_id)
 {
-    int i;
-    JSValue obj1;
     char buf[ATOM_GET_STR_BUF_SIZE];
+    int i = class_id - JS_CLASS_MAP;
+    const char *name = JS_AtomGetStr(ctx, buf, sizeof(buf), JS_ATOM_Map + i);
+    const JSCFunctionListEntry *ctor_funcs = NULL;
+    int n_ctor_funcs = 0;
     /* Used to squelch a -Wcast-function-type warning. */
     JSCFunctionType ft = { .constructor_magic = js_map_constructor };
 
-    for(i = 0; i < 4; i++) {
-        const char *name = JS_AtomGetStr(ctx, buf, sizeof(buf),
-                                         JS_ATOM_Map + i);
-        int class_id = JS_CLASS_MAP + i;
-        const JSCFunctionListEntry *ctor_funcs;
-        int n_ctor_funcs;
-        if (class_id == JS_CLASS_MAP) {
-            ctor_funcs = js_map_funcs;
-            n_ctor_funcs = countof(js_map_funcs);
-        } else if (class_id == JS_CLASS_SET) {
-            ctor_funcs = js_set_funcs;
-            n_ctor_funcs = countof(js_set_funcs);
-        } else {
-            ctor_funcs = NULL;
-            n_ctor_funcs = 0;
-        }
-        obj1 = JS_NewCConstructor(ctx, class_id, name,
-                                  ft.generic, 0, JS_CFUNC_constructor_magic, i,
-                                  JS_UNDEFINED,
-                                  ctor_funcs, n_ctor_funcs,
-                                  js_map_proto_funcs_ptr[i], js_map_proto_funcs_count[i],
-                                  0);
-        if (JS_IsException(obj1))
-            return -1;
-        JS_FreeValue(ctx, obj1);
+    if (class_id == JS_CLASS_MAP) {
+        ctor_funcs = js_map_funcs;
+        n_ctor_funcs = countof(js_map_funcs);
+    } else if (class_id == JS_CLASS_SET) {
+        ctor_funcs = js_set_funcs;
+        n_ctor_funcs = countof(js_set_funcs);
     }
+    if (i < 2 && JS_IsNull(ctx->class_proto[JS_CLASS_MAP_ITERATOR + i])) {
+        JSValue proto = JS_NewObjectProtoList(ctx, ctx->class_proto[JS_CLASS_ITERATOR],
+                                              js_map_proto_funcs_ptr[i + 4],
+                                              js_map_proto_funcs_count[i + 4]);
+        if (JS_IsException(proto))
+            return JS_EXCEPTION;
+        ctx->class_proto[JS_CLASS_MAP_ITERATOR + i] = proto;
+    }
+    return JS_NewCConstructor(ctx, class_id, name,
+                              ft.generic, 0, JS_CFUNC_constructor_magic, i,
+                              JS_UNDEFINED,
+                              ctor_funcs, n_ctor_funcs,
+                              js_map_proto_funcs_ptr[i], js_map_proto_funcs_count[i],
+                              JS_NEW_CTOR_NO_GLOBAL);
+}
 
-    for(i = 0; i < 2; i++) {
-        ctx->class_proto[JS_CLASS_MAP_ITERATOR + i] =
-            JS_NewObjectProtoList(ctx, ctx->class_proto[JS_CLASS_ITERATOR],
-                                  js_map_proto_funcs_ptr[i + 4],
-                                  js_map_proto_funcs_count[i + 4]);
-        if (JS_IsException(ctx->class_proto[JS_CLASS_MAP_ITERATOR + i]))
-            return -1;
-    }
-    return 0;
+static const JSLazyClass js_map_classes[] = {
+    JS_LAZY_CLASS(Map, JS_CLASS_MAP, js_make_map_class),
+    JS_LAZY_CLASS(Set, JS_CLASS_SET, js_make_map_class),
+    JS_LAZY_CLASS(WeakMap, JS_CLASS_WEAKMAP, js_make_map_class),
+    JS_LAZY_CLASS(WeakSet, JS_CLASS_WEAKSET, js_make_map_class),
+};
+
+int JS_AddIntrinsicMapSet(JSContext *ctx)
+{
+    return js_add_lazy_classes(ctx, js_map_classes, countof(js_map_classes));
 }
 
 /* Generator */
@@ -56558,6 +56591,40 @@ static const JSCFunctionListEntry js_async_disposable_stack_proto_funcs[] = {
     JS_CGETSET_MAGIC_DEF("disposed", js_disposable_stack_get_disposed, NULL, JS_CLASS_ASYNC_DISPOSABLE_STACK ),
     JS_ALIAS_DEF("[Symbol.asyncDispose]", "disposeAsync" ),
     JS_PROP_STRING_DEF("[Symbol.toStringTag]", "AsyncDisposableStack", JS_PROP_CONFIGURABLE),
+};
+
+static JSValue js_make_disposable_class(JSContext *ctx, int class_id)
+{
+    bool is_async = class_id == JS_CLASS_ASYNC_DISPOSABLE_STACK;
+    /* Used to squelch a -Wcast-function-type warning. */
+    JSCFunctionType ft = { .constructor_magic = js_disposable_stack_constructor };
+    JSValue proto, ctor;
+
+    if (is_async)
+        proto = JS_NewObjectProtoList(ctx, ctx->class_proto[JS_CLASS_OBJECT],
+                                      js_async_disposable_stack_proto_funcs,
+                                      countof(js_async_disposable_stack_proto_funcs));
+    else
+        proto = JS_NewObjectProtoList(ctx, ctx->class_proto[JS_CLASS_OBJECT],
+                                      js_disposable_stack_proto_funcs,
+                                      countof(js_disposable_stack_proto_funcs));
+    if (JS_IsException(proto))
+        return JS_EXCEPTION;
+    ctor = JS_NewCFunction2(ctx, ft.constructor,
+                            is_async ? "AsyncDisposableStack" : "DisposableStack", 0,
+                            JS_CFUNC_constructor_or_func_magic, class_id);
+    if (JS_IsException(ctor) || JS_SetConstructor(ctx, ctor, proto)) {
+        JS_FreeValue(ctx, proto);
+        JS_FreeValue(ctx, ctor);
+        return JS_EXCEPTION;
+    }
+    set_value(ctx, &ctx->class_proto[class_id], proto);
+    return ctor;
+}
+
+static const JSLazyClass js_disposable_classes[] = {
+    JS_LAZY_CLASS(DisposableStack, JS_CLASS_DISPOSABLE_STACK, js_make_disposable_class),
+    JS_LAZY_CLASS(AsyncDisposableStack, JS_CLASS_ASYNC_DISPOSABLE_STACK, js_make_disposable_class),
 };
 
 /* Promise */
@@ -58128,16 +58195,7 @@ int JS_AddIntrinsicPromise(JSContext *ctx)
                            JS_PROP_CONFIGURABLE, JS_PROP_CONFIGURABLE))
         return -1;
 
-    /* AsyncDisposableStack */
-    ctx->class_proto[JS_CLASS_ASYNC_DISPOSABLE_STACK] = JS_NewObject(ctx);
-    JS_SetPropertyFunctionList(ctx, ctx->class_proto[JS_CLASS_ASYNC_DISPOSABLE_STACK],
-                               js_async_disposable_stack_proto_funcs,
-                               countof(js_async_disposable_stack_proto_funcs));
-    JS_NewGlobalCConstructorMagic(ctx, "AsyncDisposableStack",
-                                  js_disposable_stack_constructor, 0,
-                                  ctx->class_proto[JS_CLASS_ASYNC_DISPOSABLE_STACK],
-                                  JS_CLASS_ASYNC_DISPOSABLE_STACK);
-    return 0;
+    return js_add_lazy_classes(ctx, &js_disposable_classes[1], 1);
 }
 
 /* URI handling */
@@ -60234,14 +60292,8 @@ int JS_AddIntrinsicBaseObjects(JSContext *ctx)
         return -1;
 
     /* explicit resource management */
-    ctx->class_proto[JS_CLASS_DISPOSABLE_STACK] = JS_NewObject(ctx);
-    JS_SetPropertyFunctionList(ctx, ctx->class_proto[JS_CLASS_DISPOSABLE_STACK],
-                               js_disposable_stack_proto_funcs,
-                               countof(js_disposable_stack_proto_funcs));
-    JS_NewGlobalCConstructorMagic(ctx, "DisposableStack",
-                                  js_disposable_stack_constructor, 0,
-                                  ctx->class_proto[JS_CLASS_DISPOSABLE_STACK],
-                                  JS_CLASS_DISPOSABLE_STACK);
+    if (js_add_lazy_classes(ctx, &js_disposable_classes[0], 1))
+        return -1;
 
     /* global properties */
     ctx->eval_obj = JS_GetProperty(ctx, ctx->global_obj, JS_ATOM_eval);
@@ -64167,10 +64219,64 @@ static int JS_AddIntrinsicAtomics(JSContext *ctx)
 
 static int js_uint8array_funcs_init(JSContext *ctx);
 
+static JSValue js_make_typed_array_class(JSContext *ctx, int class_id)
+{
+    char buf[ATOM_GET_STR_BUF_SIZE];
+    const char *name = JS_AtomGetStr(ctx, buf, sizeof(buf),
+                                     JS_ATOM_Uint8ClampedArray + class_id - JS_CLASS_UINT8C_ARRAY);
+    const JSCFunctionListEntry *bpe = js_typed_array_funcs + typed_array_size_log2(class_id);
+    /* Used to squelch a -Wcast-function-type warning. */
+    JSCFunctionType ft = { .generic_magic = js_typed_array_constructor };
+
+    return JS_NewCConstructor(ctx, class_id, name,
+                              ft.generic, 3, JS_CFUNC_constructor_magic, class_id,
+                              ctx->typed_array_ctor,
+                              bpe, 1,
+                              bpe, 1,
+                              /* the one that every socket needs */
+                              class_id == JS_CLASS_UINT8_ARRAY ? 0 : JS_NEW_CTOR_NO_GLOBAL);
+}
+
+static JSValue js_make_shared_array_buffer_class(JSContext *ctx, int class_id)
+{
+    return JS_NewCConstructor(ctx, class_id, "SharedArrayBuffer",
+                              js_shared_array_buffer_constructor, 1, JS_CFUNC_constructor, 0,
+                              JS_UNDEFINED,
+                              js_shared_array_buffer_funcs, countof(js_shared_array_buffer_funcs),
+                              js_shared_array_buffer_proto_funcs, countof(js_shared_array_buffer_proto_funcs),
+                              JS_NEW_CTOR_NO_GLOBAL);
+}
+
+static JSValue js_make_dataview_class(JSContext *ctx, int class_id)
+{
+    return JS_NewCConstructor(ctx, class_id, "DataView",
+                              js_dataview_constructor, 1, JS_CFUNC_constructor, 0,
+                              JS_UNDEFINED,
+                              NULL, 0,
+                              js_dataview_proto_funcs, countof(js_dataview_proto_funcs),
+                              JS_NEW_CTOR_NO_GLOBAL);
+}
+
+static const JSLazyClass js_buffer_classes[] = {
+    JS_LAZY_CLASS(SharedArrayBuffer, JS_CLASS_SHARED_ARRAY_BUFFER, js_make_shared_array_buffer_class),
+    JS_LAZY_CLASS(Uint8ClampedArray, JS_CLASS_UINT8C_ARRAY, js_make_typed_array_class),
+    JS_LAZY_CLASS(Int8Array, JS_CLASS_INT8_ARRAY, js_make_typed_array_class),
+    JS_LAZY_CLASS(Int16Array, JS_CLASS_INT16_ARRAY, js_make_typed_array_class),
+    JS_LAZY_CLASS(Uint16Array, JS_CLASS_UINT16_ARRAY, js_make_typed_array_class),
+    JS_LAZY_CLASS(Int32Array, JS_CLASS_INT32_ARRAY, js_make_typed_array_class),
+    JS_LAZY_CLASS(Uint32Array, JS_CLASS_UINT32_ARRAY, js_make_typed_array_class),
+    JS_LAZY_CLASS(BigInt64Array, JS_CLASS_BIG_INT64_ARRAY, js_make_typed_array_class),
+    JS_LAZY_CLASS(BigUint64Array, JS_CLASS_BIG_UINT64_ARRAY, js_make_typed_array_class),
+    JS_LAZY_CLASS(Float16Array, JS_CLASS_FLOAT16_ARRAY, js_make_typed_array_class),
+    JS_LAZY_CLASS(Float32Array, JS_CLASS_FLOAT32_ARRAY, js_make_typed_array_class),
+    JS_LAZY_CLASS(Float64Array, JS_CLASS_FLOAT64_ARRAY, js_make_typed_array_class),
+    JS_LAZY_CLASS(DataView, JS_CLASS_DATAVIEW, js_make_dataview_class),
+};
+
 int JS_AddIntrinsicTypedArrays(JSContext *ctx)
 {
-    JSValue typed_array_base_func, typed_array_base_proto, obj;
-    int i, ret;
+    JSValue typed_array_base_proto, obj;
+    int ret;
 
     obj = JS_NewCConstructor(ctx, JS_CLASS_ARRAY_BUFFER, "ArrayBuffer",
                              js_array_buffer_constructor, 1, JS_CFUNC_constructor, 0,
@@ -64182,79 +64288,43 @@ int JS_AddIntrinsicTypedArrays(JSContext *ctx)
         return -1;
     JS_FreeValue(ctx, obj);
 
-    obj = JS_NewCConstructor(ctx, JS_CLASS_SHARED_ARRAY_BUFFER, "SharedArrayBuffer",
-                             js_shared_array_buffer_constructor, 1, JS_CFUNC_constructor, 0,
+    obj = JS_NewCConstructor(ctx, -1, "TypedArray",
+                             js_typed_array_base_constructor, 0, JS_CFUNC_constructor_or_func, 0,
                              JS_UNDEFINED,
-                             js_shared_array_buffer_funcs, countof(js_shared_array_buffer_funcs),
-                             js_shared_array_buffer_proto_funcs, countof(js_shared_array_buffer_proto_funcs),
-                             0);
+                             js_typed_array_base_funcs, countof(js_typed_array_base_funcs),
+                             js_typed_array_base_proto_funcs, countof(js_typed_array_base_proto_funcs),
+                             JS_NEW_CTOR_NO_GLOBAL);
     if (JS_IsException(obj))
         return -1;
-    JS_FreeValue(ctx, obj);
-
-    typed_array_base_func =
-        JS_NewCConstructor(ctx, -1, "TypedArray",
-                           js_typed_array_base_constructor, 0, JS_CFUNC_constructor_or_func, 0,
-                           JS_UNDEFINED,
-                           js_typed_array_base_funcs, countof(js_typed_array_base_funcs),
-                           js_typed_array_base_proto_funcs, countof(js_typed_array_base_proto_funcs),
-                           JS_NEW_CTOR_NO_GLOBAL);
-    if (JS_IsException(typed_array_base_func))
-        return -1;
+    ctx->typed_array_ctor = obj;
 
     /* TypedArray.prototype.toString must be the same object as Array.prototype.toString */
     obj = JS_GetProperty(ctx, ctx->class_proto[JS_CLASS_ARRAY], JS_ATOM_toString);
     if (JS_IsException(obj))
-        goto fail;
+        return -1;
     /* XXX: should use alias method in JSCFunctionListEntry */ //@@@
-    typed_array_base_proto = JS_GetProperty(ctx, typed_array_base_func, JS_ATOM_prototype);
-    if (JS_IsException(typed_array_base_proto))
-        goto fail;
+    typed_array_base_proto = JS_GetProperty(ctx, ctx->typed_array_ctor, JS_ATOM_prototype);
+    if (JS_IsException(typed_array_base_proto)) {
+        JS_FreeValue(ctx, obj);
+        return -1;
+    }
     ret = JS_DefinePropertyValue(ctx, typed_array_base_proto, JS_ATOM_toString, obj,
                                  JS_PROP_WRITABLE | JS_PROP_CONFIGURABLE);
     JS_FreeValue(ctx, typed_array_base_proto);
     if (ret < 0)
-        goto fail;
+        return -1;
 
-    /* Used to squelch a -Wcast-function-type warning. */
-    JSCFunctionType ft = { .generic_magic = js_typed_array_constructor };
-    for(i = JS_CLASS_UINT8C_ARRAY; i < JS_CLASS_UINT8C_ARRAY + JS_TYPED_ARRAY_COUNT; i++) {
-        char buf[ATOM_GET_STR_BUF_SIZE];
-        const char *name;
-        const JSCFunctionListEntry *bpe;
-
-        name = JS_AtomGetStr(ctx, buf, sizeof(buf),
-                             JS_ATOM_Uint8ClampedArray + i - JS_CLASS_UINT8C_ARRAY);
-        bpe = js_typed_array_funcs + typed_array_size_log2(i);
-        obj = JS_NewCConstructor(ctx, i, name,
-                                 ft.generic, 3, JS_CFUNC_constructor_magic, i,
-                                 typed_array_base_func,
-                                 bpe, 1,
-                                 bpe, 1,
-                                 0);
-        if (JS_IsException(obj)) {
-        fail:
-            JS_FreeValue(ctx, typed_array_base_func);
-            return -1;
-        }
-        JS_FreeValue(ctx, obj);
-    }
-    JS_FreeValue(ctx, typed_array_base_func);
+    obj = js_make_typed_array_class(ctx, JS_CLASS_UINT8_ARRAY);
+    if (JS_IsException(obj))
+        return -1;
+    JS_FreeValue(ctx, obj);
 
     /* Uint8Array base64/hex methods */
     if (js_uint8array_funcs_init(ctx))
         return -1;
 
-    /* DataView */
-    obj = JS_NewCConstructor(ctx, JS_CLASS_DATAVIEW, "DataView",
-                             js_dataview_constructor, 1, JS_CFUNC_constructor, 0,
-                             JS_UNDEFINED,
-                             NULL, 0,
-                             js_dataview_proto_funcs, countof(js_dataview_proto_funcs),
-                             0);
-    if (JS_IsException(obj))
+    if (js_add_lazy_classes(ctx, js_buffer_classes, countof(js_buffer_classes)))
         return -1;
-    JS_FreeValue(ctx, obj);
 
     /* Atomics */
 #ifdef CONFIG_ATOMICS
@@ -64590,10 +64660,34 @@ static JSValue js_finrec_job(JSContext *ctx, int argc, JSValueConst *argv)
     return JS_Call(ctx, argv[0], JS_UNDEFINED, 1, &argv[1]);
 }
 
+static JSValue js_make_weakref_class(JSContext *ctx, int class_id)
+{
+    return JS_NewCConstructor(ctx, class_id, "WeakRef",
+                              js_weakref_constructor, 1, JS_CFUNC_constructor_or_func, 0,
+                              JS_UNDEFINED,
+                              NULL, 0,
+                              js_weakref_proto_funcs, countof(js_weakref_proto_funcs),
+                              JS_NEW_CTOR_NO_GLOBAL);
+}
+
+static JSValue js_make_finrec_class(JSContext *ctx, int class_id)
+{
+    return JS_NewCConstructor(ctx, class_id, "FinalizationRegistry",
+                              js_finrec_constructor, 1, JS_CFUNC_constructor_or_func, 0,
+                              JS_UNDEFINED,
+                              NULL, 0,
+                              js_finrec_proto_funcs, countof(js_finrec_proto_funcs),
+                              JS_NEW_CTOR_NO_GLOBAL);
+}
+
+static const JSLazyClass js_weakref_classes[] = {
+    JS_LAZY_CLASS(WeakRef, JS_CLASS_WEAK_REF, js_make_weakref_class),
+    JS_LAZY_CLASS(FinalizationRegistry, JS_CLASS_FINALIZATION_REGISTRY, js_make_finrec_class),
+};
+
 int JS_AddIntrinsicWeakRef(JSContext *ctx)
 {
     JSRuntime *rt = ctx->rt;
-    JSValue obj;
 
     /* WeakRef */
     if (!JS_IsRegisteredClass(rt, JS_CLASS_WEAK_REF)) {
@@ -64601,32 +64695,13 @@ int JS_AddIntrinsicWeakRef(JSContext *ctx)
                              countof(js_weakref_class_def)))
             return -1;
     }
-    obj = JS_NewCConstructor(ctx, JS_CLASS_WEAK_REF, "WeakRef",
-                             js_weakref_constructor, 1, JS_CFUNC_constructor_or_func, 0,
-                             JS_UNDEFINED,
-                             NULL, 0,
-                             js_weakref_proto_funcs, countof(js_weakref_proto_funcs),
-                             0);
-    if (JS_IsException(obj))
-        return -1;
-    JS_FreeValue(ctx, obj);
-
     /* FinalizationRegistry */
     if (!JS_IsRegisteredClass(rt, JS_CLASS_FINALIZATION_REGISTRY)) {
         if (init_class_range(rt, js_finrec_class_def, JS_CLASS_FINALIZATION_REGISTRY,
                              countof(js_finrec_class_def)))
             return -1;
     }
-    obj = JS_NewCConstructor(ctx, JS_CLASS_FINALIZATION_REGISTRY, "FinalizationRegistry",
-                             js_finrec_constructor, 1, JS_CFUNC_constructor_or_func, 0,
-                             JS_UNDEFINED,
-                             NULL, 0,
-                             js_finrec_proto_funcs, countof(js_finrec_proto_funcs),
-                             0);
-    if (JS_IsException(obj))
-        return -1;
-    JS_FreeValue(ctx, obj);
-    return 0;
+    return js_add_lazy_classes(ctx, js_weakref_classes, countof(js_weakref_classes));
 }
 
 static void reset_weak_ref(JSRuntime *rt, JSWeakRefRecord **first_weak_ref)
@@ -65106,38 +65181,103 @@ JSValue JS_PRINTF_FORMAT_ATTR(3, 4) JS_ThrowDOMException(JSContext *ctx, const c
     return JS_Throw(ctx, obj);
 }
 
+static JSValue js_make_domexception_class(JSContext *ctx, int class_id)
+{
+    int i, ret;
+    JSAtom name;
+    JSValue ctor, proto;
+
+    ctor = JS_UNDEFINED;
+    proto = JS_NewObjectClass(ctx, JS_CLASS_ERROR);
+    if (JS_IsException(proto))
+        return JS_EXCEPTION;
+    if (JS_SetPropertyFunctionList(ctx, proto,
+                                   js_domexception_proto_funcs,
+                                   countof(js_domexception_proto_funcs)))
+        goto fail;
+    ctor = JS_NewCFunction2(ctx, js_domexception_constructor, "DOMException", 0,
+                            JS_CFUNC_constructor_or_func, 0);
+    if (JS_IsException(ctor) || JS_SetConstructor(ctx, ctor, proto))
+        goto fail;
+    for (i = 0; i < countof(js_dom_exception_names_table); i++) {
+        name = JS_NewAtom(ctx, js_dom_exception_names_table[i].code_name);
+        if (name == JS_ATOM_NULL)
+            goto fail;
+        ret = JS_DefinePropertyValue(ctx, proto, name, js_int32(i + 1),
+                                     JS_PROP_ENUMERABLE);
+        if (ret >= 0)
+            ret = JS_DefinePropertyValue(ctx, ctor, name, js_int32(i + 1),
+                                         JS_PROP_ENUMERABLE);
+        JS_FreeAtom(ctx, name);
+        if (ret < 0)
+            goto fail;
+    }
+    set_value(ctx, &ctx->class_proto[class_id], proto);
+    return ctor;
+ fail:
+    JS_FreeValue(ctx, proto);
+    JS_FreeValue(ctx, ctor);
+    return JS_EXCEPTION;
+}
+
+static const JSLazyClass js_domexception_classes[] = {
+    JS_LAZY_CLASS(DOMException, JS_CLASS_DOM_EXCEPTION, js_make_domexception_class),
+};
+
 int JS_AddIntrinsicDOMException(JSContext *ctx)
 {
     JSRuntime *rt = ctx->rt;
-    int i;
-    JSAtom name;
-    JSValue ctor, proto;
 
     if (!JS_IsRegisteredClass(rt, JS_CLASS_DOM_EXCEPTION)) {
         if (init_class_range(rt, js_domexception_class_def, JS_CLASS_DOM_EXCEPTION,
                              countof(js_domexception_class_def)))
             return -1;
     }
-    proto = JS_NewObjectClass(ctx, JS_CLASS_ERROR);
-    JS_SetPropertyFunctionList(ctx, proto,
-                               js_domexception_proto_funcs,
-                               countof(js_domexception_proto_funcs));
-    ctor = JS_NewCFunction2(ctx, js_domexception_constructor, "DOMException", 0,
-                            JS_CFUNC_constructor_or_func, 0);
-    JS_SetConstructor(ctx, ctor, proto);
-    for (i = 0; i < countof(js_dom_exception_names_table); i++) {
-        name = JS_NewAtom(ctx, js_dom_exception_names_table[i].code_name);
-        JS_DefinePropertyValue(ctx, proto, name, js_int32(i + 1),
-                               JS_PROP_ENUMERABLE);
-        JS_DefinePropertyValue(ctx, ctor, name, js_int32(i + 1),
-                               JS_PROP_ENUMERABLE);
-        JS_FreeAtom(ctx, name);
+    return js_add_lazy_classes(ctx, js_domexception_classes, countof(js_domexception_classes));
+}
+
+/* Senary: makes the prototype of a lazy class if it is not there yet. If its
+   constructor is still to be made, that is what a script will then find; one
+   that a script has replaced stays replaced. */
+static int js_need_class_proto(JSContext *ctx, int class_id)
+{
+    static const struct { const JSLazyClass *classes; int count; } all[] = {
+        { js_regexp_classes, countof(js_regexp_classes) },
+        { js_map_classes, countof(js_map_classes) },
+        { js_disposable_classes, countof(js_disposable_classes) },
+        { js_buffer_classes, countof(js_buffer_classes) },
+        { js_weakref_classes, countof(js_weakref_classes) },
+        { js_domexception_classes, countof(js_domexception_classes) },
+    };
+    const JSLazyClass *c;
+    JSObject *global;
+    JSProperty *pr;
+    JSShapeProperty *prs;
+    JSValue ctor;
+    int i, j;
+
+    if (likely(!JS_IsNull(ctx->class_proto[class_id])))
+        return 0;
+    for(i = 0; i < countof(all); i++) {
+        for(j = 0; j < all[i].count; j++) {
+            c = &all[i].classes[j];
+            if (c->class_id != class_id)
+                continue;
+            global = JS_VALUE_GET_OBJ(ctx->global_obj);
+            prs = find_own_property(&pr, global, c->name);
+            if (prs && (prs->flags & JS_PROP_TMASK) == JS_PROP_AUTOINIT &&
+                pr->u.init.opaque == (void *)&c->value)
+                return JS_AutoInitProperty(ctx, global, c->name, pr, prs);
+            ctor = c->make(ctx, class_id);
+            if (JS_IsException(ctor))
+                return -1;
+            JS_FreeValue(ctx, ctor);
+            return 0;
+        }
     }
-    JS_DefinePropertyValue(ctx, ctx->global_obj, JS_ATOM_DOMException, ctor,
-                           JS_PROP_WRITABLE | JS_PROP_CONFIGURABLE);
-    set_value(ctx, &ctx->class_proto[JS_CLASS_DOM_EXCEPTION], proto);
     return 0;
 }
+
 /* base64 */
 
 static const unsigned char b64_enc[64] = {
