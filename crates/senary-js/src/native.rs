@@ -17,6 +17,15 @@ where
     Function::new(ctx.clone(), Checked(call))?.with_length(length)
 }
 
+/// Such a function with its name, as a value.
+pub fn named<'js, P, F>(ctx: &Ctx<'js>, name: &str, call: F) -> rquickjs::Result<Value<'js>>
+where
+    P: 'js,
+    F: IntoJsFunc<'js, P> + 'js,
+{
+    Ok(function(ctx, call)?.with_name(name)?.into_value())
+}
+
 /// A native function with its own texts for wrong arguments; also for functions without a name, such as getters.
 pub struct Checked<F>(pub F);
 

@@ -9,6 +9,7 @@ use rquickjs::function::Opt;
 use rquickjs::{Coerced, Ctx, Function, Object, Value};
 use senary_js::errors;
 use senary_js::hints;
+use senary_js::lazy::{self, Lazy};
 use senary_js::native;
 use senary_js::properties;
 use senary_js::source::stack;
@@ -28,15 +29,20 @@ const ASYNC_GROUP: &str = "group() does not support async functions as arguments
 
 pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
     let module = Object::new(ctx.clone())?;
-    let add =
-        |name: &str, function: rquickjs::Result<Function<'js>>| module.set(name, function?.with_name(name)?);
-    add("check", native::function(ctx, check))?;
-    add("fail", native::function(ctx, fail))?;
-    add("group", native::function(ctx, group))?;
-    add("sleep", native::function(ctx, sleep))?;
-    add("randomSeed", native::function(ctx, random_seed))?;
+    for (name, function) in FUNCTIONS {
+        lazy::property(&module, name, function)?;
+    }
     Ok(module)
 }
+
+/// A script uses some of them.
+static FUNCTIONS: &[(&str, Lazy)] = &[
+    ("check", Lazy::of(|ctx| native::named(ctx, "check", check))),
+    ("fail", Lazy::of(|ctx| native::named(ctx, "fail", fail))),
+    ("group", Lazy::of(|ctx| native::named(ctx, "group", group))),
+    ("sleep", Lazy::of(|ctx| native::named(ctx, "sleep", sleep))),
+    ("randomSeed", Lazy::of(|ctx| native::named(ctx, "randomSeed", random_seed))),
+];
 
 fn check<'js>(
     ctx: Ctx<'js>,

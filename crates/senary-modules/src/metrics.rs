@@ -8,6 +8,7 @@ use rquickjs::function::{Constructor, Opt};
 use rquickjs::object::Property;
 use rquickjs::{Coerced, Ctx, Function, Object, Type, Value};
 use senary_js::errors;
+use senary_js::lazy::{self, Lazy};
 use senary_js::properties;
 use senary_js::vu::core::vu_of;
 use senary_metrics::{MetricId, MetricType, SeriesId, TagSetId, ValueType};
@@ -17,29 +18,36 @@ const SHOWN_VALUE: usize = 64;
 
 pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
     let module = Object::new(ctx.clone())?;
-    for (name, kind) in [
-        ("Counter", MetricType::Counter),
-        ("Gauge", MetricType::Gauge),
-        ("Rate", MetricType::Rate),
-        ("Trend", MetricType::Trend),
-    ] {
-        let construct = move |ctx: Ctx<'js>, name: Opt<Value<'js>>, is_time: Opt<Coerced<bool>>| {
-            let metric = Rc::new(Metric::new(&ctx, kind, name.0, is_time.0.is_some_and(|t| t.0))?);
-            let object = Object::new(ctx.clone())?;
-            object.prop("name", Property::from(&*metric.name).enumerable())?;
-            // Scripts use it without its metric: `const { add } = new Counter("hits")`.
-            let add = move |ctx: Ctx<'js>, value: Opt<Value<'js>>, tags: Opt<Value<'js>>| {
-                metric.add(&ctx, value.0.as_ref(), tags.0.as_ref())
-            };
-            object.set("add", Function::new(ctx, add)?.with_name("add")?)?;
-            Ok::<_, rquickjs::Error>(object)
-        };
-        // Each class has a prototype of its own, for `instanceof`.
-        let constructor = Constructor::new_prototype(ctx, Object::new(ctx.clone())?, construct)?;
-        constructor.set_name(name)?;
-        module.set(name, constructor)?;
+    for (name, class) in CLASSES {
+        lazy::property(&module, name, class)?;
     }
     Ok(module)
+}
+
+/// A script uses some of them.
+static CLASSES: &[(&str, Lazy)] = &[
+    ("Counter", Lazy::of(|ctx| class(ctx, "Counter", MetricType::Counter))),
+    ("Gauge", Lazy::of(|ctx| class(ctx, "Gauge", MetricType::Gauge))),
+    ("Rate", Lazy::of(|ctx| class(ctx, "Rate", MetricType::Rate))),
+    ("Trend", Lazy::of(|ctx| class(ctx, "Trend", MetricType::Trend))),
+];
+
+fn class<'js>(ctx: &Ctx<'js>, name: &str, kind: MetricType) -> rquickjs::Result<Value<'js>> {
+    let construct = move |ctx: Ctx<'js>, name: Opt<Value<'js>>, is_time: Opt<Coerced<bool>>| {
+        let metric = Rc::new(Metric::new(&ctx, kind, name.0, is_time.0.is_some_and(|t| t.0))?);
+        let object = Object::new(ctx.clone())?;
+        object.prop("name", Property::from(&*metric.name).enumerable())?;
+        // Scripts use it without its metric: `const { add } = new Counter("hits")`.
+        let add = move |ctx: Ctx<'js>, value: Opt<Value<'js>>, tags: Opt<Value<'js>>| {
+            metric.add(&ctx, value.0.as_ref(), tags.0.as_ref())
+        };
+        object.set("add", Function::new(ctx, add)?.with_name("add")?)?;
+        Ok::<_, rquickjs::Error>(object)
+    };
+    // Each class has a prototype of its own, for `instanceof`.
+    let constructor = Constructor::new_prototype(ctx, Object::new(ctx.clone())?, construct)?;
+    constructor.set_name(name)?;
+    Ok(constructor.into_value())
 }
 
 /// A metric in a script.

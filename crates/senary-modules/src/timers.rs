@@ -9,27 +9,29 @@ use rquickjs::{Coerced, Ctx, Function, Object, Persistent, Value};
 use senary_js::errors;
 use senary_js::event_loop::Timer;
 use senary_js::hints;
+use senary_js::lazy::{self, Lazy};
 use senary_js::native;
 use senary_js::vu::core::vu_of;
 
 pub fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
     let module = Object::new(ctx.clone())?;
-    let add =
-        |name: &str, function: rquickjs::Result<Function<'js>>| module.set(name, function?.with_name(name)?);
-    add("setTimeout", native::function(ctx, set_timeout))?;
-    add("setInterval", native::function(ctx, set_interval))?;
-    add("clearTimeout", native::function(ctx, clear))?;
-    add("clearInterval", native::function(ctx, clear))?;
+    for (name, function) in FUNCTIONS {
+        lazy::property(&module, name, function)?;
+    }
     Ok(module)
 }
 
 pub fn install(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
-    let timers = exports(ctx)?;
-    for name in ["setTimeout", "setInterval", "clearTimeout", "clearInterval"] {
-        ctx.globals().set(name, timers.get::<_, Value<'_>>(name)?)?;
-    }
-    Ok(())
+    FUNCTIONS.iter().try_for_each(|(name, function)| lazy::global(ctx, name, function))
 }
+
+/// Many scripts use none of them.
+static FUNCTIONS: &[(&str, Lazy)] = &[
+    ("setTimeout", Lazy::of(|ctx| native::named(ctx, "setTimeout", set_timeout))),
+    ("setInterval", Lazy::of(|ctx| native::named(ctx, "setInterval", set_interval))),
+    ("clearTimeout", Lazy::of(|ctx| native::named(ctx, "clearTimeout", clear))),
+    ("clearInterval", Lazy::of(|ctx| native::named(ctx, "clearInterval", clear))),
+];
 
 fn set_timeout<'js>(
     ctx: Ctx<'js>,

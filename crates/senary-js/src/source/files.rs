@@ -11,10 +11,12 @@ use super::frames::{self, Frame};
 use super::loader::{only_in_init, running_modules, store_of, throw_source};
 use super::{SourceError, specifier};
 use crate::errors;
+use crate::lazy::{self, Lazy};
 use crate::script_context;
 
 pub fn install(ctx: &Ctx<'_>) -> rquickjs::Result<()> {
-    ctx.globals().set("open", Function::new(ctx.clone(), open)?.with_name("open")?)
+    static OPEN: Lazy = Lazy::of(|ctx| Ok(Function::new(ctx.clone(), open)?.with_name("open")?.into_value()));
+    lazy::global(ctx, "open", &OPEN)
 }
 
 fn open<'js>(ctx: Ctx<'js>, path: Opt<Value<'js>>, mode: Opt<Value<'js>>) -> rquickjs::Result<Value<'js>> {

@@ -22,6 +22,7 @@ use super::specifier::{self, Specifier, resolve};
 use super::{ModuleSource, ModuleStore, SourceError, function_text, stack};
 use crate::bytecode;
 use crate::errors;
+use crate::lazy::{self, Lazy};
 use crate::native;
 use crate::properties;
 use crate::script_context;
@@ -69,7 +70,9 @@ pub fn install(ctx: &Ctx<'_>, store: &Arc<ModuleStore>) -> rquickjs::Result<()> 
     let _ = ctx.store_userdata(loaded);
     stack::install(ctx)?;
     function_text::install(ctx)?;
-    ctx.globals().set("require", Function::new(ctx.clone(), require)?.with_name("require")?)?;
+    static REQUIRE: Lazy =
+        Lazy::of(|ctx| Ok(Function::new(ctx.clone(), require)?.with_name("require")?.into_value()));
+    lazy::global(ctx, "require", &REQUIRE)?;
     for name in ["module", "exports"] {
         let refuse = move |ctx: Ctx<'_>| Err::<(), _>(errors::throw_error(&ctx, &mixed_syntax(name)));
         let replace = move |value: Value<'_>| {
