@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use rquickjs::Ctx;
 use senary_execution::{Activation, Iteration, VuId, WorkerContext};
-use senary_metrics::{Details, FailureId, MetricId, Registry, SeriesId, Timestamp, builtin};
+use senary_metrics::{Details, FailureId, MetricId, Registry, SeriesId, TagSetId, Timestamp, builtin};
 use tokio_util::sync::CancellationToken;
 
 use crate::coroutine::{BlockGate, Blocked, Resume};
@@ -54,6 +54,9 @@ pub struct VuCore {
     warned: RefCell<Vec<String>>,
     /// Whether the script of this VU called `exec.test.abort()`.
     pub aborted: Cell<bool>,
+    /// The series of the samples that every iteration records.
+    iteration_series: KnownSeries,
+    data_series: KnownSeries,
     pub(crate) engine: OnceCell<Weak<VuEngine>>,
     /// The memory that the script takes.
     pub memory: Rc<Memory>,
@@ -107,6 +110,8 @@ impl VuCore {
             evidence: Evidence::default(),
             warned: RefCell::default(),
             aborted: Cell::new(false),
+            iteration_series: Cell::new(None),
+            data_series: Cell::new(None),
             engine: OnceCell::new(),
             memory,
         })
@@ -165,8 +170,39 @@ impl VuCore {
 
     /// Records the bytes moved since the last call; at the end of every function of the script that ran.
     pub fn record_data(&self, time: Timestamp) {
-        self.record_at(builtin::DATA_SENT, self.data_sent.take() as f64, time);
-        self.record_at(builtin::DATA_RECEIVED, self.data_received.take() as f64, time);
+        self.record_all(&self.take_data(), time);
+    }
+
+    /// Records an iteration that ran to its end, and how long it took in milliseconds.
+    pub(crate) fn record_iteration(&self, milliseconds: f64, has_failed: bool, time: Timestamp) {
+        let of = [builtin::ITERATION_DURATION, builtin::ITERATIONS];
+        let [length, count] = self.known_series(&self.iteration_series, of);
+        let ([sent, received], length, count) = (self.take_data(), (length, milliseconds), (count, 1.0));
+        if has_failed {
+            let failed = (self.series(builtin::ITERATIONS_FAILED), 1.0);
+            self.record_all(&[length, count, failed, sent, received], time);
+        } else {
+            self.record_all(&[length, count, sent, received], time);
+        }
+    }
+
+    fn take_data(&self) -> [(SeriesId, f64); 2] {
+        let of = [builtin::DATA_SENT, builtin::DATA_RECEIVED];
+        let [sent, received] = self.known_series(&self.data_series, of);
+        [(sent, self.data_sent.take() as f64), (received, self.data_received.take() as f64)]
+    }
+
+    /// The series of these metrics, looked up only if the VU's tags are not those of the last time.
+    fn known_series(&self, known: &KnownSeries, of: [MetricId; 2]) -> [SeriesId; 2] {
+        let under = self.tags.id();
+        match known.get() {
+            Some((tags, series)) if tags == under => series,
+            _ => {
+                let series = of.map(|metric| self.series(metric));
+                known.set(Some((under, series)));
+                series
+            }
+        }
     }
 
     /// Counts a failure of this moment. The details are only computed for a failure that is new.
@@ -285,6 +321,9 @@ impl VuCore {
     }
 }
 
+/// The series of two metrics under certain tags.
+type KnownSeries = Cell<Option<(TagSetId, [SeriesId; 2])>>;
+
 /// Whether script of a VU must stop.
 #[derive(Clone, Default)]
 pub struct Interrupt {
@@ -300,7 +339,11 @@ struct InterruptInner {
 impl Interrupt {
     pub fn watch(&self, token: &CancellationToken) {
         self.inner.raised.set(false);
-        self.inner.token.replace(Some(token.clone()));
+        let mut watched = self.inner.token.borrow_mut();
+        // The token is the same from one iteration to the next, and a copy of it takes its lock.
+        if watched.as_ref() != Some(token) {
+            *watched = Some(token.clone());
+        }
     }
 
     /// Stops script of this VU whatever the token says.

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rquickjs::{Function, Persistent, Value};
 use senary_execution::{Activation, Iteration, IterationOutcome, Proof, Vu};
@@ -166,7 +166,7 @@ impl Vu for JsVu {
         core.begin_iteration();
         let started = Instant::now();
         let outcome = self.run_function(interrupt).await;
-        let duration = started.elapsed();
+        let ended = Instant::now();
         core = self.engine.core.clone();
         let (has_settled, unanswered) = match &outcome {
             Ok(()) => (failures::ended(&self.engine), false),
@@ -184,7 +184,7 @@ impl Vu for JsVu {
             core.iterations_in_scenario.set(core.iterations_in_scenario.get() - 1);
             return IterationOutcome::NotBegun;
         }
-        end.record(&core, duration);
+        end.record(&core, started, ended);
         if matches!(outcome, Err(ScriptFailure::OutOfMemory { .. })) {
             self.is_broken = true;
             if !interrupt.is_cancelled() {
@@ -226,20 +226,19 @@ impl End {
         }
     }
 
-    fn record(self, core: &VuCore, duration: Duration) {
-        let now = core.now();
+    fn record(self, core: &VuCore, started: Instant, ended: Instant) {
+        let at = core.worker.clock.at(ended);
         match self {
-            Self::NotBegun => return,
-            Self::Interrupted => core.record_at(builtin::ITERATIONS_INTERRUPTED, 1.0, now),
+            Self::NotBegun => {}
+            Self::Interrupted => {
+                core.record_at(builtin::ITERATIONS_INTERRUPTED, 1.0, at);
+                core.record_data(at);
+            }
             Self::Returned | Self::Failed => {
-                core.record_at(builtin::ITERATION_DURATION, duration.as_secs_f64() * 1e3, now);
-                core.record_at(builtin::ITERATIONS, 1.0, now);
+                let length = ended.saturating_duration_since(started).as_secs_f64() * 1e3;
+                core.record_iteration(length, self == Self::Failed, at);
             }
         }
-        if self == Self::Failed {
-            core.record_at(builtin::ITERATIONS_FAILED, 1.0, now);
-        }
-        core.record_data(now);
     }
 }
 

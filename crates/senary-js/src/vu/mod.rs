@@ -319,28 +319,28 @@ impl VuEngine {
     }
 
     fn run_on_stack(&self, job: Option<Job>, room: Room) -> Left<Turn> {
-        let result = self.run_turn(job, room);
-        // SAFETY: the runtime is alive; nobody else uses it, for script of this VU runs here only.
-        let stack_is_deep = self.context.with(|ctx| unsafe { stack::take_is_deep(runtime_of(&ctx)) });
-        Left { result, stack_is_deep }
+        self.context.with(|ctx| {
+            enter_stack(&ctx, room);
+            let result = self.run_turn(&ctx, job);
+            // SAFETY: the runtime is alive; nobody else uses it, for script of this VU runs here only.
+            let stack_is_deep = unsafe { stack::take_is_deep(runtime_of(&ctx)) };
+            Left { result, stack_is_deep }
+        })
     }
 
     /// The body of a turn; on the script's stack.
-    fn run_turn(&self, job: Option<Job>, room: Room) -> Turn {
-        self.context.with(|ctx| {
-            enter_stack(&ctx, room);
-            let turn = self.run_events(&ctx, job);
-            if self.core.memory.is_exhausted() {
-                return Turn::Ended(Err(self.out_of_memory()));
+    fn run_turn(&self, ctx: &Ctx<'_>, job: Option<Job>) -> Turn {
+        let turn = self.run_events(ctx, job);
+        if self.core.memory.is_exhausted() {
+            return Turn::Ended(Err(self.out_of_memory()));
+        }
+        match turn {
+            Ok(turn) => turn,
+            Err(ScriptFailure::Exception(_)) if self.core.interrupt.is_raised() => {
+                Turn::Ended(Err(ScriptFailure::Interrupted))
             }
-            match turn {
-                Ok(turn) => turn,
-                Err(ScriptFailure::Exception(_)) if self.core.interrupt.is_raised() => {
-                    Turn::Ended(Err(ScriptFailure::Interrupted))
-                }
-                Err(failure) => Turn::Ended(Err(failure)),
-            }
-        })
+            Err(failure) => Turn::Ended(Err(failure)),
+        }
     }
 
     fn out_of_memory(&self) -> ScriptFailure {
