@@ -71,6 +71,17 @@ pub fn run<R>(body: impl FnOnce(Room) -> (R, bool)) -> R {
     result
 }
 
+/// Runs native code on a stack of the pool if that has so much room, and gives it back undone if not.
+pub fn run_within<R, F: FnOnce() -> R>(room: usize, body: F) -> Result<R, F> {
+    let mut stack = match take() {
+        Ok(stack) if stack.room().0 >= room => stack,
+        _ => return Err(body),
+    };
+    let result = corosensei::on_stack(&mut stack, body);
+    give_back(stack, true);
+    Ok(result)
+}
+
 /// Bytes of a stack that an engine may use.
 #[derive(Clone, Copy, Debug)]
 pub struct Room(usize);

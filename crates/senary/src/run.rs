@@ -77,7 +77,8 @@ async fn main_line(
     view.describe(name, &plan.load, &outputs, url.as_deref());
     outputs.extend(prepared.iter().flat_map(Prepared::outputs).chain(states.watcher()));
     let shared_setup = shared_setup(args, env, &plan, begun, (&test, &as_given)).await?;
-    let mut run = TestRun::start(plan, Arc::new(test.bundle), outputs, worker_count(args), shutdown)?;
+    let workers = worker_count(args, &plan);
+    let mut run = TestRun::start(plan, Arc::new(test.bundle), outputs, workers, shutdown)?;
     run.shared_setup = shared_setup;
     let writing = states.start(&run)?;
     let mut watching = prepared.map(|prepared| prepared.start(&run, &test.source.url)).transpose()?;
@@ -216,7 +217,11 @@ fn say_how_to_resume(api: Option<&Server>) {
     }
 }
 
-/// One worker per core, unless the user chooses another number.
-fn worker_count(args: &RunArgs) -> usize {
-    args.config.workers.unwrap_or_else(|| available_parallelism().map_or(1, Into::into)).max(1)
+/// One worker per core, unless the user chooses another number; but none that would have no VU.
+fn worker_count(args: &RunArgs, plan: &TestPlan) -> usize {
+    let with_vus = || {
+        let cores = available_parallelism().map_or(1, Into::into);
+        cores.min(usize::try_from(plan.load.max_vus()).unwrap_or(usize::MAX))
+    };
+    args.config.workers.unwrap_or_else(with_vus).max(1)
 }

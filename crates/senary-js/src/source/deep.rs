@@ -8,6 +8,8 @@ use std::thread;
 
 use senary_words::remedy::explained;
 
+use crate::stack;
+
 /// Stack for one level of nesting. All that the test below does gets by with 1 KiB per byte of source.
 const PER_LEVEL: usize = 8 << 10;
 const LEAST: usize = 1 << 20;
@@ -28,7 +30,11 @@ pub enum NoStack {
 pub fn with_stack<R: Send>(code: &str, work: impl FnOnce() -> R + Send) -> Result<R, NoStack> {
     // If so much cannot even be reserved, the depth is estimated from the source.
     let sizes = [stack_for(code)?, stack_of(nesting(code))];
-    let work = Mutex::new(Some(work));
+    // Most sources need no thread for that.
+    let work = match stack::run_within(sizes[0], work) {
+        Ok(result) => return Ok(result),
+        Err(work) => Mutex::new(Some(work)),
+    };
     let run = || work.lock().unwrap_or_else(PoisonError::into_inner).take().map(|work| work());
     thread::scope(|scope| {
         let start =

@@ -16,8 +16,8 @@ pub use flags::{
 pub use tcp::TcpArgs;
 pub use usage_error::UsageError;
 
-use clap::builder::ValueParser;
-use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::builder::{Resettable, ValueParser};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
 
 use crate::options::parse_bool;
@@ -73,6 +73,7 @@ struct Root {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum Command {
     /// Run a test
     Run(Box<RunArgs>),
@@ -122,11 +123,13 @@ impl HelpArgs {
 /// Reads a command line, the program's name included.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, UsageError> {
     let args: Vec<OsString> = args.into_iter().collect();
-    let mut matches = command()
+    let named = |name: &str| args.iter().any(|arg| arg == name);
+    let mut matches = command(named)
         .try_get_matches_from(&args)
-        .map_err(|e| UsageError::from_clap(&e, &command()).typed(&args))?;
+        .map_err(|e| UsageError::from_clap(&e, &command(|_| true)).typed(&args))?;
     let subcommand = matches.subcommand_name().map(str::to_owned);
-    let root = Root::from_arg_matches_mut(&mut matches).map_err(|e| UsageError::from_clap(&e, &command()))?;
+    let root = Root::from_arg_matches_mut(&mut matches)
+        .map_err(|e| UsageError::from_clap(&e, &command(|_| true)))?;
     let global = root.global;
     let command = match root.command {
         _ if global.help == Some(true) => Command::Help(HelpArgs::of(subcommand.as_deref())?),
@@ -203,9 +206,11 @@ fn exactly_one(args: &[String], hint: &str) -> Result<(), UsageError> {
     if args.len() == 1 { Ok(()) } else { Err(UsageError::exactly_one(args.len(), hint)) }
 }
 
-/// The command tree as it is parsed: switches may be given `=false`, values may begin with a hyphen.
-fn command() -> clap::Command {
-    for_each_argument(Root::command(), &|arg| match (is_switch(&arg), arg.is_positional()) {
+/// The command tree as it is parsed: switches may be given `=false`, values may begin with a hyphen. All commands together
+/// have hundreds of flags, so only those commands get theirs that may be meant: the ones that are `named`.
+fn command(named: impl Fn(&str) -> bool) -> clap::Command {
+    let root = with_arguments(Root::command(), named);
+    for_each_argument(root, &|arg| match (is_switch(&arg), arg.is_positional()) {
         (true, _) => arg.num_args(0..=1).require_equals(true).default_missing_value("true"),
         (false, true) => arg,
         (false, false) if arg.get_action().takes_values() => arg.allow_hyphen_values(true),
@@ -216,7 +221,7 @@ fn command() -> clap::Command {
 /// The command tree as help shows it: users need not know that a switch can take a value, or that arguments are counted
 /// later.
 pub fn shown_command() -> clap::Command {
-    let root = Root::command().mut_subcommand("archive", without_flags_of_run);
+    let root = with_arguments(Root::command(), |_| true).mut_subcommand("archive", without_flags_of_run);
     for_each_argument(root, &|arg| match (is_switch(&arg), arg.is_positional()) {
         (true, _) => arg.num_args(0).action(ArgAction::SetTrue),
         (false, true) => {
@@ -224,6 +229,35 @@ pub fn shown_command() -> clap::Command {
             arg.num_args(1).action(ArgAction::Set).required(is_required)
         }
         (false, false) => arg,
+    })
+}
+
+/// What adds its arguments to a command.
+const ARGUMENTS: [(&str, fn(clap::Command) -> clap::Command); 13] = [
+    ("run", RunArgs::augment_args),
+    ("tcp", TcpArgs::augment_args),
+    ("inspect", InspectArgs::augment_args),
+    ("deps", DepsArgs::augment_args),
+    ("archive", ArchiveArgs::augment_args),
+    ("merge", MergeArgs::augment_args),
+    ("collect", CollectArgs::augment_args),
+    ("new", NewArgs::augment_args),
+    ("version", VersionArgs::augment_args),
+    ("features", FeaturesArgs::augment_args),
+    ("completion", CompletionArgs::augment_args),
+    ("echo", EchoArgs::augment_args),
+    ("help", HelpArgs::augment_args),
+];
+
+/// Gives the commands that are `wanted` their arguments now, which clap would do later, when they cannot be changed any more.
+fn with_arguments(root: clap::Command, wanted: impl Fn(&str) -> bool) -> clap::Command {
+    root.mut_subcommands(|command| {
+        let known = ARGUMENTS.iter().find(|(name, _)| *name == command.get_name());
+        let Some((_, add)) = known.filter(|(name, _)| wanted(name)) else { return command };
+        let (about, long_about) = (command.get_about().cloned(), command.get_long_about().cloned());
+        // The arguments have an explanation of their own, which is not that of the command.
+        let (about, long_about) = (Resettable::from(about), Resettable::from(long_about));
+        add(command.defer(|command| command)).about(about).long_about(long_about)
     })
 }
 
@@ -273,8 +307,11 @@ mod tests {
 
     #[test]
     fn the_command_tree_is_sound() {
-        command().debug_assert();
+        command(|_| true).debug_assert();
         shown_command().debug_assert();
+        // A command that is missing in the table would have arguments all the same, but not all notations of them.
+        let names: Vec<_> = Root::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
+        assert_eq!(names, ARGUMENTS.map(|(name, _)| name));
     }
 
     #[test]

@@ -97,12 +97,12 @@ impl Format {
         if self == Self::Terminal { Self::Text } else { self }
     }
 
-    /// The line, with its newline. `elapsed` is since the start of the log.
-    pub fn line(self, entry: &Entry, elapsed: Duration, zone: &TimeZone) -> String {
+    /// The line, with its newline. `elapsed` is since the start of the log; the zone is only asked for if it is shown.
+    pub fn line<'z>(self, entry: &Entry, elapsed: Duration, zone: impl FnOnce() -> &'z TimeZone) -> String {
         let mut line = match self {
-            Self::Text => text(entry, zone),
+            Self::Text => text(entry, zone()),
             Self::Terminal => terminal(entry, elapsed),
-            Self::Json => json(entry, zone),
+            Self::Json => json(entry, zone()),
             Self::Raw => entry.message.clone(),
         };
         line.push('\n');
@@ -233,6 +233,8 @@ fn rfc3339(time: SystemTime, zone: &TimeZone) -> String {
 mod tests {
     use super::*;
 
+    static UTC: TimeZone = TimeZone::UTC;
+
     fn entry(level: Level, message: &str, fields: &[(&str, Value)]) -> Entry {
         Entry {
             level,
@@ -245,8 +247,7 @@ mod tests {
     #[test]
     fn text_quotes_what_needs_it() {
         let line = |message: &str, fields: &[(&str, Value)]| {
-            let line =
-                Format::Text.line(&entry(Level::Warn, message, fields), Duration::ZERO, &TimeZone::UTC);
+            let line = Format::Text.line(&entry(Level::Warn, message, fields), Duration::ZERO, || &UTC);
             line.strip_prefix("time=\"2026-11-23T16:27:24Z\" level=warning").unwrap().to_owned()
         };
         assert_eq!(line("oneword", &[("source", "console".into())]), " msg=oneword source=console\n");
@@ -258,25 +259,22 @@ mod tests {
     #[test]
     fn json_keeps_numbers_and_sorts_keys() {
         let entry = entry(Level::Error, "two\nlines", &[("n", 5.into()), ("time", "x".into())]);
-        let line = Format::Json.line(&entry, Duration::ZERO, &TimeZone::UTC);
+        let line = Format::Json.line(&entry, Duration::ZERO, || &UTC);
         let expected = "{\"fields.time\":\"x\",\"level\":\"error\",\"msg\":\"two\\nlines\",\"n\":5,\"time\":\"2026-11-23T16:27:24Z\"}\n";
         assert_eq!(line, expected);
     }
 
     #[test]
     fn json_stays_on_one_line() {
-        let line = Format::Json.line(
-            &entry(Level::Info, "a\u{2028}b<&>\u{2029}", &[]),
-            Duration::ZERO,
-            &TimeZone::UTC,
-        );
+        let line =
+            Format::Json.line(&entry(Level::Info, "a\u{2028}b<&>\u{2029}", &[]), Duration::ZERO, || &UTC);
         assert!(line.contains(r#""msg":"a\u2028b\u003c\u0026\u003e\u2029""#), "{line}");
     }
 
     #[test]
     fn a_terminal_gets_colours_and_seconds() {
         let entry = entry(Level::Info, "hello", &[("source", "console".into())]);
-        let line = Format::Terminal.line(&entry, Duration::from_millis(12_900), &TimeZone::UTC);
+        let line = Format::Terminal.line(&entry, Duration::from_millis(12_900), || &UTC);
         let expected = format!("\x1b[36mINFO\x1b[0m[0012] {:<44}  \x1b[36msource\x1b[0m=console\n", "hello");
         assert_eq!(line, expected);
     }

@@ -15,7 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, LazyLock, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
@@ -101,8 +101,11 @@ struct Logger {
     /// Unless everything is written.
     flood: Option<Flood>,
     started: Instant,
-    zone: TimeZone,
 }
+
+/// The zone that lines have their times in. To find it takes a walk through the system's list of zones, and most runs
+/// log nothing that has a time of day.
+static ZONE: LazyLock<TimeZone> = LazyLock::new(TimeZone::system);
 
 static LOGGER: OnceLock<Logger> = OnceLock::new();
 static SECRETS: RwLock<Vec<String>> = RwLock::new(Vec::new());
@@ -115,7 +118,7 @@ pub fn init(settings: &Settings, web: &Client) -> Result<(), LogError> {
     let output_level = level.min(destination.level());
     let is_written = !matches!(destination, Destination::None);
     let (sender, receiver) = sync_channel(QUEUE);
-    let (started, zone) = (Instant::now(), TimeZone::system());
+    let started = Instant::now();
     let mut format = Format::parse(settings.format.as_deref(), settings.no_color, destination.is_terminal())?;
     let mut loki = None;
     let output = match destination {
@@ -133,9 +136,9 @@ pub fn init(settings: &Settings, web: &Client) -> Result<(), LogError> {
             // Errors of Loki go to standard error.
             let is_terminal = is_terminal(&io::stderr());
             let fallback = Format::parse(settings.format.as_deref(), settings.no_color, is_terminal)?;
-            let (sender, zone) = (sender.clone(), zone.clone());
+            let sender = sender.clone();
             let say = move |entry: &Entry| {
-                let line = fallback.line(entry, started.elapsed(), &zone);
+                let line = fallback.line(entry, started.elapsed(), || &ZONE);
                 let _ = sender.send(Message::Line(Channel::Log, BACKLOG.line(line)));
             };
             format = Format::Raw;
@@ -157,7 +160,6 @@ pub fn init(settings: &Settings, web: &Client) -> Result<(), LogError> {
         loki,
         flood: (!settings.all).then(Flood::default),
         started,
-        zone,
     };
     let logger = LOGGER.get_or_init(|| logger);
     log::set_max_level(level);
@@ -298,7 +300,7 @@ impl Logger {
             Channel::Log => self.format,
             Channel::Console => self.format.off_terminal(),
         };
-        let line = format.line(&entry, self.started.elapsed(), &self.zone);
+        let line = format.line(&entry, self.started.elapsed(), || &ZONE);
         // This fails only if the writing thread is gone; then nothing can be logged any more.
         let _ = self.sender.send(Message::Line(channel, BACKLOG.line(line)));
     }
