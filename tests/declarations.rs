@@ -1,7 +1,8 @@
 //! The declarations in `api/` name what the modules have: nothing is missing, nothing is left out.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use senary_testkit::{Behaviour, Program, Reply, Server, Site, WebSocketPeer};
 
@@ -197,12 +198,26 @@ export default function () {{
     }
 }
 
+/// The compiler of TypeScript, as the system or `.ci/run` has installed it.
+fn tsc() -> Option<PathBuf> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let known = [PathBuf::from("tsc"), root.join("target/typescript/node_modules/.bin/tsc")];
+    let found = known.into_iter().find(|tsc| Command::new(tsc).arg("--version").output().is_ok());
+    if found.is_none() {
+        eprintln!("skipped: tsc is not installed (npm install --prefix target/typescript typescript)");
+    }
+    found
+}
+
+fn expect_compiled(tsc: &Path, project: &str, folder: &Path) {
+    let compiled = Command::new(tsc).args(["-p", project]).current_dir(folder).output().expect("tsc runs");
+    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stdout));
+}
+
 /// Where TypeScript's compiler is installed, it accepts what `senary new` writes, and the examples.
 #[test]
 fn a_new_project_passes_the_compiler_of_typescript() {
-    if std::process::Command::new("tsc").arg("--version").output().is_err() {
-        return;
-    }
+    let Some(tsc) = tsc() else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name).display().to_string();
     for template in ["minimal", "protocol"] {
@@ -212,14 +227,28 @@ fn a_new_project_passes_the_compiler_of_typescript() {
     let examples = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples");
     for example in std::fs::read_dir(examples).expect("the examples") {
         let example = example.expect("a file");
-        std::fs::copy(example.path(), folder.path().join(example.file_name())).expect("a copy");
+        if example.path().is_file() {
+            std::fs::copy(example.path(), folder.path().join(example.file_name())).expect("a copy");
+        }
     }
     let typed = "import { check } from \"k6\"\ncheck(5, { a: (v) => v.toFixed() === \"5\", b: true })\n";
     std::fs::write(path("typed.ts"), typed).expect("a file");
-    let compiled = std::process::Command::new("tsc")
-        .args(["-p", "jsconfig.json"])
-        .current_dir(folder.path())
-        .output()
-        .expect("tsc runs");
-    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stdout));
+    expect_compiled(&tsc, "jsconfig.json", folder.path());
+}
+
+/// And a script that uses every name of `senary/tcp`, strictly. `declared.rs` sees to it that it does.
+#[test]
+fn every_name_passes_the_compiler_of_typescript() {
+    let Some(tsc) = tsc() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let api = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../api");
+    for declaration in std::fs::read_dir(api).expect("the folder api") {
+        let declaration = declaration.expect("a file");
+        std::fs::copy(declaration.path(), folder.path().join(declaration.file_name())).expect("a copy");
+    }
+    std::fs::write(folder.path().join("names.ts"), include_str!("declared/names.ts")).expect("a file");
+    let options = r#"{ "compilerOptions": { "strict": true, "noEmit": true, "target": "es2022", "module": "es2022",
+        "moduleResolution": "bundler", "lib": ["es2022"], "types": [] }, "include": ["*.ts"] }"#;
+    std::fs::write(folder.path().join("tsconfig.json"), options).expect("a file");
+    expect_compiled(&tsc, "tsconfig.json", folder.path());
 }
