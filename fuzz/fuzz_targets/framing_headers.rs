@@ -1,0 +1,9 @@
+//! Blocks of headers, one of which has the length: a description and a stream under it.
+#![no_main]
+
+#[path = "../framings/mod.rs"]
+mod framings;
+
+use framings::Kind;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| framings::fuzz(Kind::Headers, input));
