@@ -274,6 +274,25 @@ fn what_cannot_be_sent_is_refused_and_nothing_is_written() {
     assert_eq!(refused(&slip, b"a\xdb"), EncodeError::NotInMap { byte: 0xdb, offset: 1 });
 }
 
+/// The end of a block may also be in the name of its header, or in the length.
+#[test]
+fn blocks_that_would_end_too_early_are_refused() {
+    for (end, message, is_fine) in
+        [("3", "abc", false), ("3", "ab", true), (": ", "ab", false), ("\n", "ab", true)]
+    {
+        let headers = Headers { end: Some(Bytes::from(end)), ..Headers::new("length") };
+        let framing = Rc::new(Framing::new(Description::new(Form::Headers(headers))).expect("a framing"));
+        let mut out = Vec::new();
+        let encoded = framing.encode(message.as_bytes(), &mut out);
+        assert_eq!(encoded.is_ok(), is_fine, "{end:?} {message}: {encoded:?}");
+        if is_fine {
+            assert_eq!(common::messages(&framing, &out), [message.as_bytes()]);
+        } else {
+            assert!(out.is_empty());
+        }
+    }
+}
+
 #[test]
 fn descriptions_are_checked() {
     let refused = |form| Framing::new(Description::new(form)).err().unwrap();

@@ -8,7 +8,7 @@ use crate::framing::checked::{
 use crate::framing::delimiter::DelimiterState;
 use crate::framing::description::{Escape, Notation};
 use crate::framing::error::EncodeError;
-use crate::framing::headers::find_header;
+use crate::framing::headers::{find_header, parse_count};
 use crate::framing::length::{read_field, value_for};
 use crate::framing::lines::LinesState;
 use crate::framing::scan::Scan;
@@ -112,7 +112,9 @@ impl Framing {
         let end: &[u8] = headers.end.as_ref().map_or(b"\r\n\r\n", |end| end.first());
         if !headers.keep {
             let length = format!("{}: {}", headers.name, message.len());
-            self.put(&[length.as_bytes(), end, message], out);
+            let block = [length.as_bytes(), end].concat();
+            check_block(headers, &block, message.len())?;
+            self.put(&[&block, message], out);
             return Ok(());
         }
         let block = block_of(headers, message).ok_or(EncodeError::NoLength)?;
@@ -120,7 +122,9 @@ impl Framing {
         match (find_header(&headers.name, block), &headers.otherwise) {
             (Some((at, value)), _) => {
                 let length = body.len().to_string();
-                self.put(&[&block[..at], length.as_bytes(), &block[at + value.len()..], body], out);
+                let block = [&block[..at], length.as_bytes(), &block[at + value.len()..]].concat();
+                check_block(headers, &block, body.len())?;
+                self.put(&[&block, body], out);
                 Ok(())
             }
             (None, Some(otherwise)) => {
@@ -290,4 +294,14 @@ fn line_end(lines: &LinesKind, message: &[u8]) -> &'static [u8] {
 /// Where the header block of the message ends.
 fn block_of(headers: &HeadersKind, message: &[u8]) -> Option<usize> {
     crate::framing::headers::block_end(headers, View { head: &[], new: message })
+}
+
+/// The receiver has to find the end of the block where it is, and in it the length that was written.
+fn check_block(headers: &HeadersKind, block: &[u8], body: usize) -> Result<(), EncodeError> {
+    let end = crate::framing::headers::block_end(headers, View { head: &[], new: block });
+    let length = find_header(&headers.name, block).and_then(|(_, value)| parse_count(value));
+    if end == Some(block.len()) && length == Some(body) {
+        return Ok(());
+    }
+    Err(EncodeError::ContainsDelimiter { offset: end.unwrap_or(block.len()) })
 }

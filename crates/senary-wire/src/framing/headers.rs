@@ -155,7 +155,7 @@ pub fn find_header<'a>(name: &str, block: &'a [u8]) -> Option<(usize, &'a [u8])>
     None
 }
 
-fn parse_count(value: &[u8]) -> Option<usize> {
+pub fn parse_count(value: &[u8]) -> Option<usize> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return None;
     }
