@@ -17,6 +17,14 @@ pub fn to_text<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> String {
     }
 }
 
+/// The value as a message shows it: a text in quotation marks, so that it is not taken for a number.
+pub fn shown<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> String {
+    match to_text(ctx, value) {
+        text if value.is_string() => format!("{text:?}"),
+        text => text,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use rquickjs::CString;

@@ -105,8 +105,15 @@ fn templates_are_checked() {
     assert_eq!(refused(Patch { bytes: 0, ..patch.clone() }), TemplateError::Bytes { most: 64 });
     let wide = Patch { bytes: 9, writing: Writing::Binary, ..patch.clone() };
     assert_eq!(refused(wide), TemplateError::Bytes { most: 8 });
-    let range = Patch { bytes: 1, value: Value::Range { from: 2, to: 1 }, ..patch };
+    let range = Patch { bytes: 1, value: Value::Range { from: 2, to: 1 }, ..patch.clone() };
     assert_eq!(refused(range), TemplateError::Range { from: 2, to: 1 });
+    for (writing, to) in
+        [(Writing::Decimal, 100), (Writing::Hex, 256), (Writing::Binary, 65536), (Writing::Little, 65536)]
+    {
+        let of = |to| Patch { bytes: 2, value: Value::Range { from: 0, to }, writing, ..patch.clone() };
+        assert_eq!(refused(of(to)), TemplateError::TooLarge { to, bytes: 2 });
+        assert!(Template::new(Bytes::from_static(b"12345678"), vec![of(to - 1)]).is_ok());
+    }
 }
 
 proptest! {

@@ -82,14 +82,13 @@ fn unix_path<'js>(ctx: &Ctx<'js>, given: &Object<'js>, path: &Value<'js>) -> rqu
             ));
         }
     }
-    if !path.is_string() {
-        let shown = value_text::to_text(ctx, path);
-        return Err(wrong(
-            ctx,
-            &format!("path is a text such as \"/run/app.sock\" or \"@name\", not {shown}"),
-        ));
+    match text(path)? {
+        given if path.is_string() && !given.is_empty() => Ok(given),
+        _ => {
+            let shown = value_text::shown(ctx, path);
+            Err(wrong(ctx, &format!("path is a text such as \"/run/app.sock\" or \"@name\", not {shown}")))
+        }
     }
-    text(path)
 }
 
 fn ip<'js>(ctx: &Ctx<'js>, name: &str, value: &Value<'js>) -> rquickjs::Result<IpAddr> {
@@ -103,7 +102,7 @@ fn family<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> rquickjs::Result<Family> {
         Some(4.0) => Ok(Family::Ipv4),
         Some(6.0) => Ok(Family::Ipv6),
         _ => {
-            let shown = value_text::to_text(ctx, value);
+            let shown = value_text::shown(ctx, value);
             Err(wrong(ctx, &format!("family is 4 or 6, not {shown}")))
         }
     }
@@ -131,7 +130,7 @@ fn version<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> rquickjs::Result<Version>
         Some(2.0) => Ok(Version::V2),
         _ => {
             let what = "proxyProtocol is 1, 2, or { version, source, destination } with a version of 1 or 2";
-            let shown = value_text::to_text(ctx, value);
+            let shown = value_text::shown(ctx, value);
             Err(wrong(ctx, &format!("{what}; the version given is {shown}")))
         }
     }

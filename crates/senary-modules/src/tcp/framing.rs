@@ -12,7 +12,7 @@ use senary_wire::{
 
 use super::patterns::ScriptPattern;
 use crate::connection::bytes::{TextAs, latin1, not_latin1};
-use crate::connection::options;
+use senary_js::native::described;
 use senary_js::{bytes, errors, properties, value_text};
 
 /// Where messages end, for each direction.
@@ -74,7 +74,7 @@ fn one<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> rquickjs::Result<Option<Frami
         (Some(name), _) => Framing::named(&name.to_string()?).map_err(|e| wrong(ctx, &e.to_string()))?,
         (_, Some(object)) => checked(ctx, description(ctx, object)?)?,
         _ => {
-            let text = value_text::to_text(ctx, value);
+            let text = value_text::shown(ctx, value);
             let what = "a framing is a name such as \"u32\", a description such as { delimiter: \"\\n\" }, or a function";
             return Err(wrong(ctx, &format!("{what}, not {text}")));
         }
@@ -261,7 +261,9 @@ pub fn field<'js>(object: &Object<'js>, name: &str) -> rquickjs::Result<Option<V
 pub fn data<'js>(ctx: &Ctx<'js>, name: &str, value: &Value<'js>) -> rquickjs::Result<Bytes> {
     match bytes::of_value(ctx, value)? {
         Some(bytes) => Ok(Bytes::from(bytes)),
-        None => Err(wrong(ctx, &format!("{name} is a text or binary data, not {}", value.type_name()))),
+        None => {
+            Err(wrong(ctx, &format!("{name} is a text or binary data, not {}", described(value.type_name()))))
+        }
     }
 }
 
@@ -296,7 +298,7 @@ pub fn whole<'js>(ctx: &Ctx<'js>, name: &str, value: &Value<'js>) -> rquickjs::R
     match value.as_number().filter(|number| number.fract() == 0.0 && (0.0..=MAX_WHOLE).contains(number)) {
         Some(number) => Ok(number as u64),
         None => {
-            let text = value_text::to_text(ctx, value);
+            let text = value_text::shown(ctx, value);
             Err(wrong(ctx, &format!("{name} is a whole number of at least 0, not {text}")))
         }
     }
@@ -326,7 +328,7 @@ fn integer<'js>(ctx: &Ctx<'js>, name: &str, value: &Value<'js>) -> rquickjs::Res
     match value.as_number().filter(|number| number.fract() == 0.0 && number.abs() <= MAX_WHOLE) {
         Some(number) => Ok(number as i64),
         None => {
-            let text = value_text::to_text(ctx, value);
+            let text = value_text::shown(ctx, value);
             Err(wrong(ctx, &format!("{name} is a whole number, not {text}")))
         }
     }
@@ -337,9 +339,33 @@ pub fn text(value: &Value<'_>) -> rquickjs::Result<String> {
 }
 
 fn part<'js>(ctx: &Ctx<'js>, name: &str, value: &Value<'js>) -> rquickjs::Result<Object<'js>> {
-    match options::object(ctx, Some(value), name)? {
-        Some(object) => Ok(object),
-        None => Err(wrong(ctx, &format!("{name} is an object, not {}", value.type_name()))),
+    match plain_object(value) {
+        Some(object) => Ok(object.clone()),
+        None => Err(wrong(ctx, &format!("{name} is an object, not {}", value_text::shown(ctx, value)))),
+    }
+}
+
+/// An object that is no list and no function.
+pub fn plain_object<'a, 'js>(value: &'a Value<'js>) -> Option<&'a Object<'js>> {
+    value.as_object().filter(|_| !value.is_array() && !value.is_function())
+}
+
+/// The options of a call, which may be left out; anything else is refused, with an example.
+pub fn options_of<'js>(
+    ctx: &Ctx<'js>,
+    call: &str,
+    example: &str,
+    value: Option<&Value<'js>>,
+) -> rquickjs::Result<Option<Object<'js>>> {
+    let Some(value) = value.filter(|value| !value.is_undefined() && !value.is_null()) else {
+        return Ok(None);
+    };
+    match plain_object(value) {
+        Some(object) => Ok(Some(object.clone())),
+        None => {
+            let shown = value_text::shown(ctx, value);
+            Err(wrong(ctx, &format!("{call} takes options such as {example}, not {shown}")))
+        }
     }
 }
 

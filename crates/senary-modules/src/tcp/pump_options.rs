@@ -8,7 +8,7 @@ use senary_js::value_text;
 use senary_wire::{Matcher, Patch, Template, Writing};
 
 use super::extended_class::{duration, matcher};
-use super::framing::{self, field, only_known, text, whole, wrong};
+use super::framing::{self, field, only_known, options_of, text, whole, wrong};
 use super::request_calls::REQUEST_TIMEOUT;
 use crate::connection::bytes::TextAs;
 use crate::connection::options::{self, Tags};
@@ -75,7 +75,7 @@ impl PumpOptions {
         text_as: TextAs<'_>,
         given: Option<&Value<'js>>,
     ) -> rquickjs::Result<Self> {
-        let Some(given) = options::object(ctx, given, "pump options")? else {
+        let Some(given) = options_of(ctx, "pump()", "{ message: \"ping\", count: 1000 }", given)? else {
             return Err(wrong(ctx, "pump() takes options: pump({ message: \"ping\", count: 1000 })"));
         };
         only_known(&given, "pump()", &[&FIELDS])?;
@@ -156,7 +156,7 @@ fn per_second<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> rquickjs::Result<f64> 
     match rate.filter(|rate| rate.is_finite() && *rate > 0.0) {
         Some(rate) => Ok(rate),
         None => {
-            let shown = value_text::to_text(ctx, value);
+            let shown = value_text::shown(ctx, value);
             let text = "rate is a number of requests per second above 0, or a text such as \"6000/m\"";
             Err(wrong(ctx, &format!("{text}, not {shown}")))
         }

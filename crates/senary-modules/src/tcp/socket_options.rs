@@ -8,7 +8,7 @@ use senary_wire::{Endian, Field, Key};
 use super::connect_options::is_true;
 use super::encoding::Encoding;
 use super::extended::Settings;
-use super::framing::{self, field, only_known, text, whole, wrong};
+use super::framing::{self, field, only_known, options_of, text, whole, wrong};
 use super::latency::Latency;
 use super::patterns::ScriptPattern;
 use super::requests::{Correlation, KeyOf};
@@ -40,7 +40,7 @@ pub struct SocketOptions<'js> {
 
 pub fn given<'js>(ctx: &Ctx<'js>, value: Option<&Value<'js>>) -> rquickjs::Result<SocketOptions<'js>> {
     let mut options = SocketOptions::default();
-    let Some(given) = options::object(ctx, value, "socket options")? else { return Ok(options) };
+    let Some(given) = options_of(ctx, "Socket()", "{ framing: \"u32\" }", value)? else { return Ok(options) };
     only_known(&given, "Socket()", &[&SOCKET_OPTIONS])?;
     options.tags = options::tags(ctx, &given)?;
     options.framing = field(&given, "framing")?;
@@ -97,6 +97,11 @@ fn correlation<'js>(
 ) -> rquickjs::Result<(Correlation, KeyFunctions<'js>)> {
     if let Some(object) = value.as_object().filter(|_| !value.is_function()) {
         if object.contains_key("request")? || object.contains_key("reply")? && !object.contains_key("auto")? {
+            if object.contains_key("offset")? {
+                let text = "correlate: a reply beside an offset belongs to auto: true, by which the socket writes numbers of its own; \
+                            for keys that stand in the messages give { request: { offset, bytes }, reply: { offset, bytes } }";
+                return Err(wrong(ctx, text));
+            }
             only_known(object, "correlate", &[&["request", "reply"]])?;
             let (request, request_key) = key(ctx, &object.get("request")?)?;
             let (reply, reply_key) = key(ctx, &object.get("reply")?)?;
@@ -144,8 +149,14 @@ fn key<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> rquickjs::Result<(KeyOf, Opti
 
 /// A number in a message.
 pub fn place<'js>(ctx: &Ctx<'js>, object: &Object<'js>) -> rquickjs::Result<Field> {
-    let offset = whole(ctx, "offset", &object.get("offset")?)? as usize;
-    let bytes = whole(ctx, "bytes", &object.get("bytes")?)? as usize;
+    let (Some(offset), Some(bytes)) = (field(object, "offset")?, field(object, "bytes")?) else {
+        return Err(wrong(
+            ctx,
+            "a place in a message has an offset and bytes, as in { offset: 0, bytes: 4 }",
+        ));
+    };
+    let offset = whole(ctx, "offset", &offset)? as usize;
+    let bytes = whole(ctx, "bytes", &bytes)? as usize;
     if ![1, 2, 4, 8].contains(&bytes) {
         return Err(wrong(ctx, &format!("bytes is 1, 2, 4 or 8, not {bytes}")));
     }

@@ -14,10 +14,11 @@ use super::class::{Receiver, refuse};
 use super::core::{NO_CONNECTION, SocketCore, Waiting};
 use super::events::SocketEvent;
 use super::extended_class::extended_of;
+use super::framing::options_of;
 use super::tls::{self, TlsSettings};
 use super::{pump, send};
 use crate::connection::error::{CallSite, Method, SocketFailure};
-use crate::connection::options::{self, Tags};
+use crate::connection::options::Tags;
 
 pub fn start_tls<'js>(
     ctx: Ctx<'js>,
@@ -27,7 +28,7 @@ pub fn start_tls<'js>(
     let core = this.0.borrow().core.clone();
     let extended = extended_of(&ctx, &core)?;
     pump::refuse_meanwhile(&ctx, extended, "startTls()")?;
-    let settings = match options::object(&ctx, given.0.as_ref(), "TLS options")? {
+    let settings = match options_of(&ctx, "startTls()", "{ servername: \"db.test\" }", given.0.as_ref())? {
         Some(given) => tls::of_start_tls(&ctx, &given)?,
         None => TlsSettings::default(),
     };

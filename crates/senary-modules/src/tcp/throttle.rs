@@ -5,13 +5,13 @@ use std::pin::Pin;
 use std::task::Context;
 use std::time::{Duration, Instant};
 
+use rquickjs::function::Opt;
 use rquickjs::{Ctx, Value};
 use tokio::time::Sleep;
 
 use super::class::Receiver;
 use super::extended_class::extended_of;
 use super::framing::{field, only_known, whole, wrong};
-use crate::connection::options;
 
 /// Bytes move in steps of this time, so that a slow client is slow all the time and has no bursts.
 const STEP: Duration = Duration::from_millis(50);
@@ -103,17 +103,17 @@ impl Gate {
 }
 
 /// `throttle({ read, write })`: what is left out stays as it is.
-pub fn throttle<'js>(ctx: Ctx<'js>, this: Receiver<'js>, limits: Value<'js>) -> rquickjs::Result<()> {
+pub fn throttle<'js>(ctx: Ctx<'js>, this: Receiver<'js>, limits: Opt<Value<'js>>) -> rquickjs::Result<()> {
     let core = this.0.borrow().core.clone();
     let extended = extended_of(&ctx, &core)?;
-    let Some(limits) = options::object(&ctx, Some(&limits), "limits")? else {
+    let Some(limits) = limits.0.as_ref().and_then(Value::as_object) else {
         return Err(wrong(
             &ctx,
             "throttle() takes limits in bytes per second, as in { read: 1000, write: 0 }",
         ));
     };
-    only_known(&limits, "throttle()", &[&["read", "write"]])?;
-    let of = |name| field(&limits, name)?.map(|value| whole(&ctx, name, &value)).transpose();
+    only_known(limits, "throttle()", &[&["read", "write"]])?;
+    let of = |name| field(limits, name)?.map(|value| whole(&ctx, name, &value)).transpose();
     let (read, write) = (of("read")?, of("write")?);
     let now = Instant::now();
     read.into_iter().for_each(|read| extended.throttle.read.set(read, now));

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use rquickjs::{Ctx, Object, Value};
+use senary_js::native::described;
 use senary_js::{userdata, value_text};
 use senary_net::{Security, Sessions, TlsOverrides};
 
@@ -91,6 +92,17 @@ fn read<'js>(ctx: &Ctx<'js>, given: &Object<'js>) -> rquickjs::Result<TlsSetting
     if overrides.cert.is_some() != overrides.key.is_some() {
         return Err(wrong(ctx, "tls: a client certificate needs both cert and key"));
     }
+    if overrides.password.is_some() && overrides.key.is_none() {
+        return Err(wrong(
+            ctx,
+            "tls: password opens the key of a client certificate: give cert and key, too",
+        ));
+    }
+    if let (Some(min), Some(max)) = (&overrides.min_version, &overrides.max_version)
+        && min > max
+    {
+        return Err(wrong(ctx, "tls: minVersion is above maxVersion: no version is left"));
+    }
     let resume = field(given, "resume")?.map_or(Ok(false), |value| is_true(&value))?;
     Ok(TlsSettings {
         timeout: TIMEOUT,
@@ -103,16 +115,26 @@ fn read<'js>(ctx: &Ctx<'js>, given: &Object<'js>) -> rquickjs::Result<TlsSetting
 fn string<'js>(ctx: &Ctx<'js>, name: &str, value: &Value<'js>) -> rquickjs::Result<String> {
     match value.is_string() {
         true => text(value),
-        false => Err(wrong(ctx, &format!("tls: {name} is a text, not {}", value.type_name()))),
+        false => Err(wrong(ctx, &format!("tls: {name} is a text, not {}", described(value.type_name())))),
     }
 }
 
 fn alpn<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> rquickjs::Result<Vec<String>> {
     let Some(list) = value.as_array() else {
-        let shown = value_text::to_text(ctx, value);
+        let shown = value_text::shown(ctx, value);
         return Err(wrong(ctx, &format!("tls: alpn is a list such as [\"h2\"], not {shown}")));
     };
-    list.iter().map(|protocol| string(ctx, "each protocol of alpn", &protocol?)).collect()
+    let names = list.iter().map(|protocol| string(ctx, "each protocol of alpn", &protocol?));
+    names
+        .map(|name| match name? {
+            name if (1..256).contains(&name.len()) => Ok(name),
+            name => {
+                let text =
+                    format!("tls: the name of an ALPN protocol has 1 to 255 bytes, not {}", name.len());
+                Err(wrong(ctx, &text))
+            }
+        })
+        .collect()
 }
 
 fn version<'js>(ctx: &Ctx<'js>, given: &Object<'js>, name: &str) -> rquickjs::Result<Option<String>> {

@@ -311,6 +311,8 @@ pub enum TemplateError {
     Bytes { most: usize },
     /// `from` is above `to`.
     Range { from: u64, to: u64 },
+    /// `to` has more digits than the place.
+    TooLarge { to: u64, bytes: usize },
 }
 
 impl Display for TemplateError {
@@ -322,6 +324,12 @@ impl Display for TemplateError {
             Self::Bytes { most } => write!(f, "`bytes` of a patch has to be a number from 1 to {most}"),
             Self::Range { from, to } => {
                 write!(f, "`from` of a patch must not be above `to`: {from} is above {to}")
+            }
+            Self::TooLarge { to, bytes } => {
+                write!(
+                    f,
+                    "`to` of a patch has to fit its place: {to} does not fit {bytes} bytes as they are written"
+                )
             }
         }
     }

@@ -106,8 +106,22 @@ impl Patch {
         }
         match self.value {
             Value::Range { from, to } if from > to => Err(TemplateError::Range { from, to }),
+            Value::Range { to, .. } if to > self.largest() => {
+                Err(TemplateError::TooLarge { to, bytes: self.bytes })
+            }
             _ => Ok(()),
         }
+    }
+
+    /// The largest number that fits the place.
+    fn largest(&self) -> u64 {
+        let radix: u64 = match self.writing {
+            Writing::Binary | Writing::Little => 256,
+            Writing::Decimal => 10,
+            Writing::Hex => 16,
+        };
+        let count = u32::try_from(self.bytes).ok().and_then(|digits| radix.checked_pow(digits));
+        count.map_or(u64::MAX, |count| count - 1)
     }
 
     fn place(&self) -> Range<usize> {
