@@ -522,7 +522,7 @@ fn options_that_cannot_be_are_told_with_what_to_do() {
         "did you mean \"window\"?",
         "window is at least 1",
         "above 0",
-        "\"6000/m\", not 10/y",
+        "\"6000/m\", not \"10/y\"",
         "give it a rate",
         "not \"even\"",
         "reply is \"none\"",
@@ -540,4 +540,157 @@ fn options_that_cannot_be_are_told_with_what_to_do() {
     for (line, wanted) in lines.iter().zip(wanted) {
         assert!(line.starts_with("TypeError: ") && line.contains(wanted), "{line:?} has no {wanted:?}");
     }
+}
+
+/// Places of every size and kind, padded on the left; what has no room loses its first digits.
+#[test]
+fn places_are_written_in_every_way() {
+    let server = Server::start(Behaviour::Echo);
+    let lines = logged(
+        &server,
+        r#"
+  const socket = await connected({ framing: "u16", encoding: "latin1" })
+  const heard = async (data, patches, count = 1) => {
+    await socket.pump({ message: { data, patches }, count, reply: "none" })
+    const all = []
+    while (all.length < count) all.push(await socket.read())
+    return all
+  }
+  const hex = (text) => [...text].map((c) => c.charCodeAt(0).toString(16).padStart(2, "0")).join("")
+  const sequence = (as, bytes, count) => heard(".".repeat(bytes + 2), [{ offset: 1, bytes, value: "sequence", as }], count)
+  console.log((await sequence("decimal", 3, 12)).at(-1), (await sequence("decimal", 1, 12)).at(-1))
+  console.log((await sequence("hex", 4, 12)).at(-1), (await sequence("hex", 1, 18)).at(-1))
+  console.log(hex((await sequence(undefined, 2, 259)).at(-1)), hex((await sequence("binary", 8, 2)).at(-1)), hex((await sequence("little", 2, 259)).at(-1)), hex((await sequence("binary", 1, 258)).at(-1)))
+  const [{ length }] = await heard("__________", [{ offset: 0, bytes: 2, value: "vu", as: "decimal" }, { offset: 8, bytes: 2, value: "iteration" }])
+  console.log(length)
+  const dice = (await heard(".", [{ offset: 0, bytes: 1, value: { from: 1, to: 6 }, as: "decimal" }], 600)).join("")
+  console.log([..."0123456789"].filter((side) => dice.includes(side)).join(""))
+  const random = await heard("________", [{ offset: 0, bytes: 8, value: "random" }], 50)
+  console.log(new Set(random).size)
+  const all = await heard("_______________", [{ offset: 0, bytes: 13, value: "time", as: "decimal" }])
+  console.log(Math.abs(Number(all[0].slice(0, 13)) - Date.now()) < 20_000, all[0].slice(13))
+  socket.destroy()"#,
+    );
+    assert_eq!(
+        lines,
+        [
+            ".011. .1.",
+            ".000b. .1.",
+            "2e01022e 2e00000000000000012e 2e02012e 2e012e",
+            "10",
+            "123456",
+            "50",
+            "true __"
+        ]
+    );
+}
+
+/// One at a time where nothing else is said; and a window bounds an open loop, too.
+#[test]
+fn the_window_is_one_and_an_open_loop_has_none() {
+    // Answers when nothing has come for some time, and notes how much it had then.
+    let most_of = |options: &str| {
+        let (tell, told) = std::sync::mpsc::channel();
+        let port = serve(move |mut stream| {
+            stream.set_read_timeout(Some(Duration::from_millis(150))).unwrap();
+            let (mut buffer, mut most) = ([0; 4096], 0);
+            loop {
+                let mut had = 0;
+                loop {
+                    match stream.read(&mut buffer[had..]) {
+                        Ok(0) => {
+                            tell.send(most).unwrap();
+                            return;
+                        }
+                        Ok(size) => had += size,
+                        Err(_) => break,
+                    }
+                }
+                most = most.max(had / 4);
+                stream.write_all(&buffer[..had]).unwrap();
+            }
+        });
+        let body = format!(
+            r#"
+  const socket = await connected({{ framing: {{ fixed: 4 }} }})
+  console.log(counts(await socket.pump({{ message: "ping", {options} }})))
+  socket.destroy()"#
+        );
+        let outcome = logging(&body, "{}").env("TCP_HOST", "127.0.0.1").env("TCP_PORT", port).run();
+        outcome.expect_code(0);
+        (told.recv().unwrap(), outcome.file("log.txt"))
+    };
+    assert_eq!(most_of("count: 4"), (1, "4 4 0\n".to_owned()));
+    assert_eq!(most_of("count: 10, rate: 1000"), (10, "10 10 0\n".to_owned()));
+    assert_eq!(most_of("count: 10, rate: 1000, window: 5"), (5, "10 10 0\n".to_owned()));
+    assert_eq!(most_of("count: 3, duration: \"1m\""), (1, "3 3 0\n".to_owned()));
+}
+
+/// Both ends: whichever comes first. None of either is nothing.
+#[test]
+fn it_ends_after_a_count_or_a_time() {
+    let server = Server::start(Behaviour::Echo);
+    let lines = logged(
+        &server,
+        r#"
+  const socket = await connected({ framing: "u8" })
+  const message = "m"
+  console.log(counts(await socket.pump({ message, rate: 100, count: 1000, duration: 200 })))
+  console.log(counts(await socket.pump({ message, rate: "6000/m", arrival: "uniform", count: 7, duration: "1m" })))
+  for (const nothing of [{ count: 0 }, { duration: 0 }, { rate: 10, duration: 0 }, { count: 0, reply: "none" }]) {
+    const result = await socket.pump({ message, ...nothing })
+    console.log(counts(result), JSON.stringify(result.latency))
+  }
+  const closed = await socket.pump({ message, duration: "300ms", window: 2 })
+  console.log(closed.sent > 10, closed.received - closed.sent, closed.failed, closed.duration >= 299 && closed.duration < 3000)
+  socket.destroy()"#,
+    );
+    let nothing = r#"0 0 0 {"min":0,"avg":0,"med":0,"max":0,"p(90)":0,"p(95)":0,"p(99)":0}"#;
+    assert_eq!(lines, ["20 20 0", "7 7 0", nothing, nothing, nothing, nothing, "true 0 0 true"]);
+}
+
+/// The iteration goes on meanwhile.
+#[test]
+fn script_runs_beside_it() {
+    let server = Server::start(Behaviour::Echo);
+    let lines = logged(
+        &server,
+        r#"
+  const [one, other] = [await connected({ framing: "u8" }), await connected({ framing: "u8", encoding: "utf8" })]
+  let is_over = false
+  const pumping = one.pump({ message: "m", rate: 1000, duration: 500 }).then((result) => { is_over = true; return result })
+  let beside = 0
+  while (!is_over) {
+    await other.request("beside")
+    await new Promise((resolve) => setTimeout(resolve, 10))
+    beside++
+  }
+  console.log(counts(await pumping), beside > 5)
+  one.destroy()
+  other.destroy()"#,
+    );
+    assert_eq!(lines, ["500 500 0 true"]);
+}
+
+/// `expect` is of the last message of an answer; frames without content go back from the pump as well.
+#[test]
+fn the_last_message_is_what_is_expected() {
+    let port = serve(|mut stream| {
+        let mut request = [0; 3];
+        while stream.read_exact(&mut request).is_ok() {
+            stream.write_all(b"\0\0\0\x02ab\0\x02cd").unwrap();
+            let mut echo = [0; 2];
+            stream.read_exact(&mut echo).unwrap();
+            assert_eq!(echo, [0, 0]);
+        }
+    });
+    let body = r#"
+  const socket = await connected({ framing: { length: { bytes: 2 }, empty: "echo" } })
+  const of = (expect) => socket.pump({ message: "q", count: 5, reply: { replies: 2 }, expect })
+  for (const expect of [{ equals: "cd" }, { equals: "ab" }, { offset: 1, equals: "d" }, { contains: "b" }]) console.log(counts(await of(expect)))
+  socket.destroy()"#;
+    let outcome = logging(body, "{}").env("TCP_HOST", "127.0.0.1").env("TCP_PORT", port).run();
+    outcome.expect_code(0);
+    assert_eq!(outcome.file("log.txt"), "5 5 0\n5 5 5\n5 5 0\n5 5 5\n");
+    outcome.expect_value("tcp_req_failed", "passes", 10.0);
 }

@@ -484,3 +484,351 @@ fn frames_that_come_faster_than_they_are_read_wait_at_the_peer() {
     // The kernel's own buffers at both ends are several megabytes at most.
     assert!(sent < 16 << 20, "{sent} bytes");
 }
+
+/// Keys stand at different places of request and reply, as in MongoDB and Kafka; the peer answers the wrong way round.
+#[test]
+fn keys_may_stand_elsewhere_in_the_reply() {
+    let places = [
+        "{ request: { offset: 4, bytes: 4 }, reply: { offset: 8, bytes: 4, endian: \"big\" } }",
+        "{ request: { pattern: /^.{4}(.{4})/s }, reply: { pattern: /^.{8}(.{4})/s } }",
+        "{ request: (m) => m.slice(4, 8), reply: (m) => m.slice(8, 12) }",
+        "{ offset: 4, bytes: 4, auto: true, reply: { offset: 8, bytes: 4 } }",
+        "{ offset: 4, bytes: 4, endian: \"little\", auto: true, reply: { offset: 8, bytes: 4, endian: \"little\" } }",
+        "{ offset: 7, bytes: 1, auto: true, reply: { offset: 11, bytes: 1 } }",
+        "{ offset: 6, bytes: 2, auto: true, reply: { offset: 10, bytes: 2 } }",
+        "{ offset: 0, bytes: 8, auto: true, reply: { offset: 4, bytes: 8 } }",
+    ];
+    for correlate in places {
+        let (port, server) = serve(|mut stream| {
+            let mut frames = [0; 16 * 8];
+            while stream.read_exact(&mut frames).is_ok() {
+                for frame in frames.chunks_exact(16).rev() {
+                    // What stood from the beginning on stands four bytes later.
+                    let reply = [&[0; 4], &frame[..8], &frame[12..]].concat();
+                    stream.write_all(&reply).expect("a reply");
+                }
+            }
+        });
+        let body = r#"
+  const socket = await connected({ framing: { fixed: 16 }, encoding: "latin1", correlate: CORRELATE })
+  for (let round = 0; round < 40; round++) {
+    const replies = await Promise.all(Array.from({ length: 8 }, (_, i) => socket.request(`....${String(round * 8 + i).padStart(4, "0")}....${"abcdefgh"[i].repeat(4)}`)))
+    if (replies.map((reply) => reply[12]).join("") !== "abcdefgh") console.log(round, replies.join())
+  }
+  socket.destroy()"#;
+        let outcome = program(port, "{}", &body.replace("CORRELATE", correlate)).run();
+        assert_eq!(lines(&outcome), [""; 0], "{correlate}");
+        assert_eq!(counts(&outcome), [320.0, 0.0, 320.0], "{correlate}");
+        server.join().expect("the server");
+    }
+}
+
+/// Numbers begin with 1, go round, are never 0, and none is used twice at a time.
+#[test]
+fn numbers_of_the_sockets_own_go_round() {
+    let server = Server::start(Behaviour::Sink);
+    let body = r#"
+  const socket = await connected({ framing: { fixed: 1 }, correlate: { offset: 0, bytes: 1, auto: true } })
+  const all = Array.from({ length: 255 }, () => caught(socket.request("\0", { timeout: 300 })))
+  console.log(await caught(socket.request("\0")))
+  console.log([...new Set(await Promise.all(all))].join())
+  console.log(await caught(socket.request("\0", { timeout: 1 })), await caught(socket.request("", { timeout: 1 })))
+  socket.destroy()"#;
+    let outcome = program(server.port(), "{}", body).run();
+    let expected = [
+        "TCPError request ERR_INVALID_ARG_VALUE",
+        "TCPError request ETIMEDOUT",
+        "TCPError request ETIMEDOUT TCPError request ERR_INVALID_ARG_VALUE",
+    ];
+    assert_eq!(lines(&outcome), expected);
+    assert!(server.has_received(256, PATIENCE));
+    let received = server.received().concat();
+    assert_eq!(received[..255], (1..=255).collect::<Vec<u8>>()[..]);
+    assert_ne!(received[255], 0, "and from the beginning again");
+}
+
+#[test]
+fn a_message_that_answers_nothing_is_heard_read_and_counted() {
+    let (port, server) = serve(|stream| {
+        let mut out = stream.try_clone().expect("a handle");
+        out.write_all(b"hello\n").expect("a greeting");
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            write!(out, "push 1\n{line}\npush 2\n").expect("an answer");
+        }
+    });
+    let body = r#"
+  const socket = await connected({ framing: "lines", encoding: "utf8", correlate: { pattern: /^id=(\d+)/ } })
+  console.log(await socket.read())
+  console.log(await socket.request("id=1"), await socket.read(), await socket.read())
+  const heard = []
+  socket.on("message", (line) => heard.push(line))
+  console.log(await socket.request("id=2"), await socket.once("message"), heard.join())
+  socket.destroy()"#;
+    let outcome = program(port, "{}", body).run();
+    assert_eq!(lines(&outcome), ["hello", "id=1 push 1 push 2", "id=2 push 2 push 1,push 2"]);
+    server.join().expect("the server");
+    // The greeting came before the socket made its first request.
+    outcome.expect_value("tcp_unmatched_messages", "count", 4.0);
+    outcome.expect_value("tcp_msgs_received", "count", 7.0);
+    outcome.expect_value("tcp_msgs_sent", "count", 2.0);
+}
+
+/// Several messages answer: so many, or up to one that an offset, a part or a function knows.
+#[test]
+fn answers_end_where_they_say() {
+    let (port, server) = serve(|stream| {
+        let mut out = stream.try_clone().expect("a handle");
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            write!(out, "1 {line}\n2 {line}\nend {line}\n").expect("an answer");
+        }
+    });
+    let body = r#"
+  const socket = await connected({ framing: "lines", encoding: "utf8" })
+  const untils = [{ until: { equals: "end a" } }, { until: { offset: 1, equals: "nd a" } }, { until: { contains: "nd" } },
+    { until: (line) => line.startsWith("end") }, { replies: 3 }]
+  for (const until of untils) console.log((await socket.request("a", until)).join())
+  const all = await Promise.all([socket.request("b", { replies: 3 }), socket.request("c", { until: { contains: "end" } })])
+  console.log(all.map((lines) => lines.join()).join(" | "))
+  socket.destroy()"#;
+    let outcome = program(port, "{}", body).run();
+    let mut expected = vec!["1 a,2 a,end a"; 5];
+    expected.push("1 b,2 b,end b | 1 c,2 c,end c");
+    assert_eq!(lines(&outcome), expected);
+    server.join().expect("the server");
+    assert_eq!(counts(&outcome), [7.0, 0.0, 7.0]);
+    outcome.expect_value("tcp_msgs_received", "count", 21.0);
+}
+
+/// `tcp_req_duration` is what held it up and what the peer took, and counts under the request's own name.
+#[test]
+fn what_holds_a_request_up_is_part_of_its_duration_and_not_of_its_waiting() {
+    let server = Server::start(Behaviour::Echo);
+    let options = r#"{ thresholds: {
+      "tcp_req_duration{name:slow}": ["min>=300"], "tcp_req_blocked{name:slow}": ["min>=300"], "tcp_req_waiting{name:slow}": ["max<200"],
+      "tcp_req_blocked{name:fast}": ["max<200"], "tcp_reqs{name:fast}": ["count==3"], "tcp_reqs{name:slow,kind:a}": ["count==1"],
+      "tcp_reqs{of:socket}": ["count==4"], "tcp_req_failed{name:slow}": ["rate==0"] } }"#;
+    let body = r#"
+  const socket = await connected({ framing: "u32", tags: { of: "socket" } })
+  for (let i = 0; i < 3; i++) await socket.request("quick", { tags: { name: "fast" } })
+  socket.throttle({ write: 10_000 })
+  await socket.request(new Uint8Array(4_000), { tags: { name: "slow", kind: "a" } })
+  socket.destroy()"#;
+    program(server.port(), options, body).run().expect_code(0);
+}
+
+/// Each way to fail has its code, in `tcp_req_failed` too.
+#[test]
+fn failed_requests_say_why() {
+    let codes = [
+        ("ETIMEDOUT", Behaviour::Sink, "await caught(socket.request(\"x\", { timeout: \"50ms\" }))"),
+        (
+            "ERR_SOCKET_CLOSED",
+            Behaviour::HangsUpAfter { behaviour: Box::new(Behaviour::Echo), bytes: 0 },
+            "await caught(socket.request(\"x\"))",
+        ),
+        (
+            "ERR_SOCKET_CLOSED",
+            Behaviour::Sink,
+            "const r = caught(socket.request(\"x\")); socket.destroy(); await r",
+        ),
+        ("ERR_SOCKET_CLOSED", Behaviour::ResetAfterFirstByte, "await caught(socket.request(\"x\"))"),
+        ("ERR_FRAME_TOO_LARGE", Behaviour::Babbles, "await caught(socket.request(\"x\"))"),
+        (
+            "ERR_UNEXPECTED_REPLY",
+            Behaviour::Echo,
+            "await socket.pump({ message: \"x\", count: 1, expect: { equals: \"y\" } })",
+        ),
+        ("ERR_ABORTED", Behaviour::Sink, "socket.request(\"x\"); throw new Error(\"on purpose\")"),
+    ];
+    for (code, behaviour, call) in codes {
+        let server = Server::start(behaviour);
+        let threshold = format!("tcp_req_failed{{error_code:{code}}}");
+        let options = format!("{{ thresholds: {{ '{threshold}': ['rate==1'] }} }}");
+        let body =
+            format!("  const socket = await connected({{ framing: \"u32\" }})\n  {call}\n  socket.destroy()");
+        let outcome = program(server.port(), &options, &body).run();
+        outcome.expect_code(0);
+        outcome.expect_value(&threshold, "passes", 1.0);
+        assert_eq!(counts(&outcome), [1.0, 1.0, 0.0], "{code}: {call}");
+    }
+}
+
+/// The time in a message is the peer's or a template's, in any unit and by either clock.
+#[test]
+fn latency_is_measured_by_either_clock_and_in_any_unit() {
+    for (unit, factor) in [("ms", 1_u128), ("us", 1_000), ("ns", 1_000_000)] {
+        let (port, server) = serve(move |mut stream| {
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+            let sent = (now.as_millis() - 3_000) * factor;
+            let frame = [&[8][..], &(sent as u64).to_le_bytes()].concat();
+            stream.write_all(&frame).expect("a message");
+            let _ = stream.read(&mut [0; 1]);
+        });
+        let body = format!(
+            r#"
+  const socket = await connected({{ framing: "u8", latency: {{ offset: 0, bytes: 8, endian: "little", unit: "{unit}", clock: "wall" }} }})
+  await socket.read()
+  socket.destroy()"#
+        );
+        let outcome = program(port, "{}", &body).run();
+        outcome.expect_code(0).expect_value("tcp_message_latency", "count", 1.0);
+        let latency = outcome.measured("tcp_message_latency", "max");
+        assert!((2_999.0..20_000.0).contains(&latency), "{unit}: {latency} ms");
+        server.join().expect("the server");
+        let echo = Server::start(Behaviour::Echo);
+        let body = format!(
+            r#"
+  const socket = await connected({{ framing: "u8", latency: {{ offset: 2, bytes: 8, unit: "{unit}", clock: "monotonic" }} }})
+  await socket.pump({{ message: {{ data: "to______--", patches: [{{ offset: 2, bytes: 8, value: "time" }}] }}, count: 20, window: 2 }})
+  socket.destroy()"#
+        );
+        let outcome = program(echo.port(), "{}", &body).run();
+        outcome.expect_code(0).expect_value("tcp_message_latency", "count", 20.0);
+        let latency = outcome.measured("tcp_message_latency", "max");
+        assert!((0.0..20_000.0).contains(&latency), "{unit}: {latency} ms");
+    }
+}
+
+/// A connection of the VU that has ended tells so in the iteration after one that failed, too.
+#[test]
+fn a_socket_of_the_vu_that_is_closed_says_so() {
+    let server = Server::start(Behaviour::Echo);
+    let body = r#"
+  if (!globalThis.socket) {
+    globalThis.socket = await connected({ framing: "lines", encoding: "utf8", scope: "vu" })
+    globalThis.closed = socket.closed
+    console.log(await socket.request("a"))
+    socket.destroy()
+    throw new Error("on purpose")
+  }
+  console.log(await socket.closed, socket.ready_state)"#;
+    let outcome = program(server.port(), "{ iterations: 2 }", body).run();
+    assert_eq!(lines(&outcome), ["a", "undefined destroyed"]);
+}
+
+/// 100 connections, an open loop of 20,000/s over half of them, and a server that stands still for a moment.
+#[test]
+fn an_open_loop_over_fifty_connections_shows_a_standstill() {
+    const STANDSTILL: Duration = Duration::from_millis(200);
+    let sent = || {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("its address").port();
+        let begun = std::time::Instant::now();
+        let still = std::sync::Arc::new(std::sync::RwLock::new(()));
+        let stopping = still.clone();
+        let server = std::thread::spawn(move || {
+            let serving: Vec<_> = (0..50)
+                .map(|_| {
+                    let (mut stream, _) = listener.accept().expect("a connection");
+                    let still = still.clone();
+                    std::thread::spawn(move || {
+                        let mut buffer = [0; 16384];
+                        while let Ok(size @ 1..) = stream.read(&mut buffer) {
+                            drop(still.read());
+                            if stream.write_all(&buffer[..size]).is_err() {
+                                break;
+                            }
+                        }
+                    })
+                })
+                .collect();
+            std::thread::sleep(Duration::from_secs(2).saturating_sub(begun.elapsed()));
+            let stands = stopping.write();
+            std::thread::sleep(STANDSTILL);
+            drop(stands);
+            serving.into_iter().for_each(|one| one.join().expect("a connection's end"));
+        });
+        let options = r#"{ scenarios: { s: { executor: "per-vu-iterations", vus: 50, iterations: 1 } } }"#;
+        let body = r#"
+  const socket = await connected({ framing: { fixed: 8 } })
+  const { sent, failed } = await socket.pump({ message: "standing", rate: RATE, window: 1, duration: "4s" })
+  if (sent !== RATE * 4 || failed) console.log(sent, failed)
+  socket.destroy()"#;
+        let rate = if cfg!(debug_assertions) { "40" } else { "400" };
+        let outcome = program(port, options, &body.replace("RATE", rate)).run();
+        server.join().expect("the server");
+        assert_eq!(lines(&outcome), [""; 0]);
+        outcome
+    };
+    let (first, second) = (sent(), sent());
+    assert_eq!(counts(&first), counts(&second));
+    let duration = first.measured("tcp_req_duration", "p(99)");
+    assert!(duration > 100.0, "p(99) of tcp_req_duration is {duration} ms");
+    let waiting = first.measured("tcp_req_waiting", "med");
+    assert!(waiting < 50.0, "the median of tcp_req_waiting is {waiting} ms");
+}
+
+/// A hundred peers claim the longest messages and send a part of each, or frames without end that nobody takes: what a peer says costs
+/// nothing, and what it sends no more than `max` on each socket.
+#[test]
+fn hostile_peers_cost_no_more_memory_than_allowed() {
+    for (first, forever, framing, first_read) in [
+        (&b"\x00\xff\xff\xffpart of it"[..], false, "{ length: { bytes: 4 } }", "TCPError read ETIMEDOUT"),
+        (b"\0\0\0\x04four", true, "{ length: { bytes: 4 }, max: \"64KiB\" }", "102,111,117,114"),
+        (
+            b"no end of it",
+            true,
+            "{ delimiter: \"\\n\", max: \"64KiB\" }",
+            "TCPError read ERR_FRAME_TOO_LARGE",
+        ),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("its address").port();
+        let server = std::thread::spawn(move || {
+            let serving: Vec<_> = (0..100)
+                .map(|_| {
+                    let (mut stream, _) = listener.accept().expect("a connection");
+                    std::thread::spawn(move || {
+                        let many = first.repeat(4096);
+                        let mut sent = stream.write_all(first);
+                        while forever && sent.is_ok() {
+                            sent = stream.write_all(&many);
+                        }
+                        let _ = stream.read(&mut [0; 1]);
+                    })
+                })
+                .collect();
+            serving.into_iter().for_each(|one| one.join().expect("a connection's end"));
+        });
+        let body = r#"
+  const sockets = await Promise.all(Array.from({ length: 100 }, () => connected({ framing: FRAMING, receiveBuffer: 65536 })))
+  const first = await Promise.all(sockets.map((socket) => caught(socket.read({ timeout: WAIT })).then(String)))
+  console.log([...new Set(first)].join())
+  const told = new Socket()
+  await told.connect({ host: to.host, port: __ENV.TOLD })
+  await new Promise((resolve) => setTimeout(resolve, 500))
+  for (const socket of [told, ...sockets]) socket.destroy()"#;
+        let told = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let told_port = told.local_addr().expect("its address").port();
+        let body = body.replace("FRAMING", framing).replace("WAIT", if forever { "20_000" } else { "1_000" });
+        let running = program(port, "{}", &body).env("TOLD", told_port).start();
+        told.accept().expect("the script has read");
+        let peak = running.peak_kib().expect("Linux");
+        let outcome = running.finish();
+        assert_eq!(lines(&outcome), [first_read]);
+        server.join().expect("the server");
+        assert!(peak < 250_000, "{framing}: {peak} KiB");
+    }
+}
+
+/// Of many connections that one process pumps, each has its share.
+#[test]
+fn hundreds_of_pumps_are_fair() {
+    let server = Server::start(Behaviour::Echo);
+    let options = r#"{ scenarios: { s: { executor: "per-vu-iterations", vus: 25, iterations: 1 } } }"#;
+    let body = r#"
+  const sockets = await Promise.all(Array.from({ length: 20 }, () => connected({ framing: { fixed: 16 } })))
+  const results = await Promise.all(sockets.map((socket) => socket.pump({ message: "sixteen bytes...", window: 1, duration: "6s" })))
+  for (const { received, failed } of results) console.log(received, failed)
+  for (const socket of sockets) socket.destroy()"#;
+    let outcome = program(server.port(), options, body).run();
+    let lines = lines(&outcome);
+    let mut received: Vec<u64> = lines
+        .iter()
+        .map(|line| line.strip_suffix(" 0").expect("none failed").parse().expect("a number"))
+        .collect();
+    received.sort_unstable();
+    assert_eq!(received.len(), 500);
+    let (least, median) = (received[0], received[250]);
+    assert!(least > 10 && least * 2 >= median, "{least} of {median}");
+}

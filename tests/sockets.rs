@@ -499,3 +499,157 @@ fn a_peer_that_hangs_up_on_a_socket_of_the_vu_is_noticed_when_it_is_used() {
     assert!(server.all_closed(PATIENCE));
     outcome.expect_value("tcp_socket_duration", "count", 3.0);
 }
+
+/// The name on the certificate is the host's, or the one that is given for it.
+#[test]
+fn the_certificate_is_checked_against_the_name() {
+    let server = Server::start_tls(Behaviour::Echo, Certificate::Valid);
+    let other = Server::start_tls(Behaviour::Echo, Certificate::WrongName);
+    let body = r#"
+  const { CA: ca, OTHER: port } = __ENV
+  const greet = async (more) => {
+    const socket = await connected({ framing: "lines", encoding: "utf8" }, more)
+    const reply = await socket.request("hello")
+    socket.destroy()
+    return reply
+  }
+  console.log(await greet({ host: "localhost", tls: { ca } }))
+  console.log(await caught(greet({ host: "localhost", tls: true })))
+  console.log(await caught(greet({ host: "localhost", port, tls: { ca } })))
+  console.log(await greet({ host: "localhost", port, tls: { ca, servername: "somebody.else.test" } }))
+  console.log(await greet({ host: "localhost", port, tls: { insecureSkipVerify: true } }))"#;
+    let run = |skip: &str| {
+        let program = program(server.port(), body).env("CA", Certificate::authority_pem());
+        program.env("OTHER", other.port()).env("K6_INSECURE_SKIP_TLS_VERIFY", skip).run()
+    };
+    let [unknown, named] =
+        ["UNKNOWN_AUTHORITY", "ALTNAME_INVALID"].map(|code| format!("TCPError connect ERR_TLS_CERT_{code}"));
+    assert_eq!(lines(&run("false")), ["hello", &unknown, &named, "hello", "hello"]);
+    assert_eq!(lines(&run("true")), ["hello"; 5]);
+    // What the socket says holds in place of what the options of the test say.
+    let insisting = r#"console.log(await caught(connected({}, { tls: { insecureSkipVerify: false } })))"#;
+    let outcome = program(server.port(), insisting).env("K6_INSECURE_SKIP_TLS_VERIFY", "true").run();
+    assert_eq!(lines(&outcome), [unknown]);
+}
+
+#[test]
+fn protocols_and_versions_of_tls_are_the_sockets_own() {
+    let server = Server::start_tls_for(Behaviour::Echo, &["two", "three"]);
+    let body = r#"
+  const of = async (tls) => {
+    const socket = await connected({}, { tls: { insecureSkipVerify: true, ...tls } })
+    const { version, alpn } = socket.tls
+    socket.destroy()
+    return `${version} ${alpn}`
+  }
+  console.log(await of({}), await of({ alpn: [] }))
+  console.log(await of({ alpn: ["one", "two"] }), await of({ alpn: ["three", "two"] }))
+  console.log(await caught(of({ alpn: ["one"] })))
+  console.log(await of({ minVersion: "tls1.3" }), await of({ maxVersion: "tls1.2" }), await of({ minVersion: "tls1.2", maxVersion: "tls1.3" }))
+  console.log(thrown(() => new Socket().connect({ ...to, tls: { minVersion: "tls1.3", maxVersion: "tls1.2" } })))
+  console.log(thrown(() => new Socket().connect({ ...to, tls: { alpn: ["h2", ""] } })))
+  console.log(thrown(() => new Socket().connect({ ...to, tls: { password: "alone" } })))
+  console.log(thrown(() => new Socket().connect({ ...to, tls: { ca: 5 } })))"#;
+    let run = |version: &str| program(server.port(), body).env("K6_TLS_VERSION", version).run();
+    let expected = [
+        "tls1.3 undefined tls1.3 undefined",
+        "tls1.3 two tls1.3 two",
+        "TCPError connect ERR_TLS_ALERT",
+        "tls1.3 undefined tls1.2 undefined tls1.3 undefined",
+        "TypeError: tls: minVersion is above maxVersion: no version is left",
+        "TypeError: tls: the name of an ALPN protocol has 1 to 255 bytes, not 0",
+        "TypeError: tls: password opens the key of a client certificate: give cert and key, too",
+        "TypeError: tls: ca is a text, not a number",
+    ];
+    assert_eq!(lines(&run("")), expected);
+}
+
+/// The key of a socket's client certificate may be protected.
+#[test]
+fn the_key_of_a_socket_is_opened_by_its_password() {
+    let server = Server::start_tls(Behaviour::Echo, Certificate::Valid);
+    let body = r#"
+  const { KEY: key, CERT: cert } = __ENV
+  const greet = async (password) => {
+    const socket = await connected({ framing: "lines", encoding: "utf8" }, { tls: { key, cert, password, insecureSkipVerify: true } })
+    const reply = await socket.request("opened")
+    socket.destroy()
+    return reply
+  }
+  console.log(await greet("s3cret"))
+  const refused = async (password) => { try { return await greet(password) } catch (e) { return e.message } }
+  console.log(await refused("guess"))
+  console.log(await refused(undefined))"#;
+    let outcome = program(server.port(), body)
+        .env("KEY", include_str!("../crates/senary-net/src/tls/keys/aes256.pem"))
+        .env("CERT", include_str!("../crates/senary-net/src/tls/keys/certificate.pem"))
+        .run();
+    let lines = lines(&outcome);
+    assert_eq!(lines[0], "opened");
+    assert!(lines[1].contains("the password is not that of the key"), "{lines:?}");
+    assert!(lines[2].contains("the key is encrypted"), "{lines:?}");
+}
+
+/// Where from, under which tags, and with what the documented forms have.
+#[test]
+fn the_forms_of_connect_and_their_defaults() {
+    let server = Server::start(Behaviour::Echo);
+    let body = r#"
+  const { port } = to
+  const targets = [[port], [Number(port), "localhost"], [port, null], [{ port }], [{ port: Number(port), host: "" }],
+    [{ ...to, timeout: "1m", family: 4, tls: false, tags: { of: "connect" } }]]
+  for (const target of targets) {
+    const socket = new Socket({ framing: "lines", encoding: "utf8", tags: { of: "socket" } })
+    console.log(await socket.connect(...target), await socket.request("hello"), socket.local_ip)
+    socket.destroy()
+  }
+  const own = new Socket()
+  await own.connect({ ...to, localAddress: "127.0.0.7" })
+  console.log(own.local_ip)
+  own.destroy()
+  console.log(await caught(new Socket().connect({ ...to, localAddress: "::1" })), await caught(new Socket().connect({})))
+  console.log(await caught(new Socket().connect({ ...to, localAddress: "192.0.2.1" })))"#;
+    let options = ["--local-ips", "127.0.0.5", "--tag", "all=one"];
+    let outcome = program(server.port(), body).args(options).run();
+    let mut expected = vec!["null hello 127.0.0.5"; 6];
+    expected.extend([
+        "127.0.0.7",
+        "TCPError connect EAFNOSUPPORT TCPError connect ERR_INVALID_ARG_TYPE",
+        "TCPError connect EADDRNOTAVAIL",
+    ]);
+    assert_eq!(lines(&outcome), expected);
+}
+
+/// Over a Unix socket there is nothing to ask TCP, and the certificate needs a name.
+#[test]
+fn a_unix_socket_may_be_encrypted_and_announced() {
+    let behind = Server::start_tls(Behaviour::Echo, Certificate::Valid);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("s");
+    let listener = UnixListener::bind(&path).expect("a socket");
+    let address = behind.address();
+    let server = std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().expect("a connection");
+        let mut header = [0; 15];
+        client.read_exact(&mut header).expect("a header");
+        assert_eq!(&header, b"PROXY UNKNOWN\r\n");
+        let mut behind = TcpStream::connect(address).expect("the server behind");
+        let (mut from, mut to) =
+            (client.try_clone().expect("a handle"), behind.try_clone().expect("a handle"));
+        let up = std::thread::spawn(move || {
+            let _ = std::io::copy(&mut from, &mut to);
+            let _ = to.shutdown(std::net::Shutdown::Write);
+        });
+        let _ = std::io::copy(&mut behind, &mut client);
+        up.join().expect("the other direction");
+    });
+    let body = r#"
+  const socket = new Socket({ framing: "lines", encoding: "utf8" })
+  await socket.connect({ path: __ENV.SOCKET, proxyProtocol: 1, tls: { ca: __ENV.CA, servername: "localhost" } })
+  console.log(await socket.request("secret"), String(socket.tcpInfo()), socket.tls.version)
+  socket.destroy()"#;
+    let outcome =
+        program(1, body).env("SOCKET", path.display()).env("CA", Certificate::authority_pem()).run();
+    assert_eq!(lines(&outcome), ["secret undefined tls1.3"]);
+    server.join().expect("the server");
+}

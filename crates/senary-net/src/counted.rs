@@ -42,11 +42,13 @@ pub(crate) struct Counted {
     pub(crate) wire: Rc<WireBytes>,
     /// The last thing that failed was a write.
     failed_write: bool,
+    /// The kernel may have something to read of which it will not speak again.
+    is_unread: Cell<bool>,
 }
 
 impl Counted {
     pub(crate) fn new(transport: Transport, wire: Rc<WireBytes>) -> Self {
-        Self { transport, wire, failed_write: false }
+        Self { transport, wire, failed_write: false, is_unread: Cell::new(false) }
     }
 
     /// The call that failed and the two ends of the connection, in k6's words: `read tcp 127.0.0.1:5->127.0.0.1:6: read`.
@@ -85,9 +87,27 @@ impl Counted {
 
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        ready!(self.transport.poll_read(cx, buf))?;
+        let room = buf.remaining();
+        match self.is_unread.get().then(|| self.transport.read_now(buf)) {
+            Some(Poll::Ready(read)) => {
+                // The kernel may have more than there was room for.
+                self.is_unread.set(buf.filled().len() - before == room);
+                read?;
+            }
+            Some(Poll::Pending) | None => {
+                self.is_unread.set(false);
+                ready!(self.transport.poll_read(cx, buf))?;
+            }
+        }
         self.wire.add_received(buf.filled().len() - before);
         Poll::Ready(Ok(()))
+    }
+
+    /// Ready when the peer has ended its side or the connection has failed, whatever is still unread. Takes nothing.
+    pub(crate) fn poll_read_closed(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let (closed, forgotten) = self.transport.poll_read_closed(cx);
+        self.is_unread.set(self.is_unread.get() || forgotten);
+        closed
     }
 
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {

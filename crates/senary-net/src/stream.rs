@@ -109,6 +109,12 @@ impl Stream {
         })
     }
 
+    /// Ready when the peer has ended its side or the connection has failed. Takes nothing: what is unread can be read then, and
+    /// behind it how it ended.
+    pub fn poll_read_closed(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.counted().poll_read_closed(cx)
+    }
+
     /// Writes what the kernel takes now, without waiting. How many bytes were taken, and whether all of them are on
     /// their way: TLS may hold back some, which [`poll_flush`](Self::poll_flush) sends.
     pub fn try_write(&mut self, data: &[u8]) -> Result<(usize, bool), NetError> {

@@ -4,8 +4,8 @@ use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker, ready};
 
 use rustix::io::retry_on_intr;
 use rustix::net::{RecvFlags, SendFlags, recv};
@@ -120,6 +120,49 @@ impl Transport {
                 buf.advance(moved?);
                 return Poll::Ready(Ok(()));
             }
+        }
+    }
+
+    /// Ready when the peer has ended its side or the connection has failed, whatever is still unread. Takes nothing. True if the
+    /// next read has to ask the kernel first: that something is unread was known and is forgotten, so that the task is woken by
+    /// what comes next.
+    pub(crate) fn poll_read_closed(&self, cx: &mut Context<'_>) -> (Poll<()>, bool) {
+        let mut forgotten = false;
+        loop {
+            let ready = match self {
+                Self::Tcp(stream) => stream.poll_read_ready(cx),
+                Self::Unix(stream) => stream.poll_read_ready(cx),
+                Self::Tunnel(_) => Poll::Pending,
+            };
+            if ready.is_pending() {
+                return (Poll::Pending, forgotten);
+            }
+            if self.is_read_closed() {
+                return (Poll::Ready(()), forgotten);
+            }
+            let forget: io::Result<()> =
+                self.try_io(Interest::READABLE, |_| Err(io::ErrorKind::WouldBlock.into()));
+            forgotten |= forget.is_err();
+        }
+    }
+
+    fn is_read_closed(&self) -> bool {
+        let ready = pin!(self.ready(Interest::READABLE));
+        let known = ready.poll(&mut Context::from_waker(Waker::noop()));
+        matches!(known, Poll::Ready(Ok(ready)) if ready.is_read_closed())
+    }
+
+    /// Reads what the kernel has, whether or not it has said that there is something.
+    pub(crate) fn read_now(&self, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let room = buf.initialize_unfilled();
+        let received = match self {
+            Self::Tcp(stream) => receive(stream.as_fd(), room),
+            Self::Unix(stream) => receive(stream.as_fd(), room),
+            Self::Tunnel(_) => return Poll::Pending,
+        };
+        match received {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+            received => Poll::Ready(received.map(|size| buf.advance(size))),
         }
     }
 

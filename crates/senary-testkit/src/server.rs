@@ -39,6 +39,13 @@ impl Server {
         Self::listen(behaviour, Some(TlsAcceptor::from(certificate.server_config(false))))
     }
 
+    /// The same behind TLS, for clients that offer one of these protocols (ALPN) or none.
+    pub fn start_tls_for(behaviour: Behaviour, protocols: &[&str]) -> Self {
+        let mut config = rustls::ServerConfig::clone(&Certificate::Valid.server_config(false));
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        Self::listen(behaviour, Some(TlsAcceptor::from(Arc::new(config))))
+    }
+
     /// The same behind TLS that asks clients for a certificate of [`Certificate::authority_pem`].
     pub fn start_mutual_tls(behaviour: Behaviour) -> Self {
         Self::listen(behaviour, Some(TlsAcceptor::from(Certificate::Valid.server_config(true))))

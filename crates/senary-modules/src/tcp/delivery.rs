@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use rquickjs::{Ctx, Function, Value};
-use senary_wire::{FrameError, Id};
+use senary_wire::Id;
 
 use senary_js::value_text;
 
@@ -18,6 +18,7 @@ use super::events::{self, EventName, SocketEvent};
 use super::extended::Extended;
 use super::half_close::{self, OurSide};
 use super::inbound::{Item, Want};
+use super::items::{self, Stop};
 use super::pump;
 use super::replies::{self, Replied};
 use super::request_series;
@@ -29,31 +30,13 @@ use crate::connection::options::Tags;
 /// The code of requests whose iteration has ended abnormally before their replies came.
 pub const ABORTED: &str = "ERR_ABORTED";
 
-/// Why nothing more comes.
-enum Stop {
-    Failed(SocketFailure),
-    Threw(rquickjs::Error),
-}
-
-impl From<rquickjs::Error> for Stop {
-    fn from(error: rquickjs::Error) -> Self {
-        Self::Threw(error)
-    }
-}
-
-impl From<FrameError> for Stop {
-    fn from(error: FrameError) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
 /// Bytes have come: the next message is delivered, and the others get turns of their own.
 pub fn received(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, extended: &Extended) -> rquickjs::Result<()> {
     socket.data_queued.set(false);
     if extended.pump_reads() {
         return Ok(());
     }
-    match next_item(ctx, socket, extended) {
+    match items::next(ctx, socket, extended) {
         Ok(None) => {}
         Ok(Some(item)) => {
             // Queued before the script runs, which may throw: so the rest has its turn in any case.
@@ -73,12 +56,19 @@ pub fn received(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, extended: &Extended) -> 
 /// The peer has ended its side.
 pub fn ended(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, extended: &Extended) -> rquickjs::Result<()> {
     extended.inbound.borrow_mut().ended = true;
+    let function = items::framing_function(ctx, socket);
     while extended.has_takers() {
-        let left = extended.inbound.borrow_mut().finish();
-        match left {
+        if let Some(count) = items::exact(extended) {
+            if !items::give_exactly(ctx, socket, extended, count)? {
+                end_reader(ctx, socket, extended)?;
+            }
+            continue;
+        }
+        match items::last(ctx, socket, extended, function.as_ref()) {
             Ok(Some(item)) => hand_over(ctx, socket, extended, item)?,
             Ok(None) => break,
-            Err(error) => return break_off(ctx, socket, error.into()),
+            Err(Stop::Failed(failure)) => return break_off(ctx, socket, failure),
+            Err(Stop::Threw(error)) => return Err(error),
         }
     }
     end_readers(ctx, socket, extended)?;
@@ -103,25 +93,25 @@ pub fn ended(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, extended: &Extended) -> rqu
 
 /// Readers learn that the stream has ended.
 fn end_readers(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, extended: &Extended) -> rquickjs::Result<()> {
-    loop {
-        let Some(reader) = extended.inbound.borrow_mut().readers.pop_front() else { return Ok(()) };
-        match reader.want {
-            Want::Next => reader.promise.resolve(ctx, Value::new_null(ctx.clone()))?,
-            Want::Exactly(wanted) => {
-                let taken = extended.inbound.borrow_mut().take(wanted);
-                match taken {
-                    Some(bytes) => {
-                        let value =
-                            encoding::value(ctx, &socket.vu.memory, &bytes, extended.settings.encoding)?;
-                        reader.promise.resolve(ctx, value)?;
-                    }
-                    None => {
-                        let failure = too_few(extended, wanted).called_at(reader.called);
-                        let failure = socket.failed(failure, &Vec::new());
-                        reader.promise.reject(ctx, failure.to_value(ctx)?)?;
-                    }
-                }
-            }
+    while !extended.inbound.borrow().readers.is_empty() {
+        if let Some(count) = items::exact(extended)
+            && items::give_exactly(ctx, socket, extended, count)?
+        {
+            continue;
+        }
+        end_reader(ctx, socket, extended)?;
+    }
+    Ok(())
+}
+
+/// The next reader learns that the stream has ended.
+fn end_reader(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, extended: &Extended) -> rquickjs::Result<()> {
+    let Some(reader) = extended.inbound.borrow_mut().readers.pop_front() else { return Ok(()) };
+    match reader.want {
+        Want::Next => reader.promise.resolve(ctx, Value::new_null(ctx.clone())),
+        Want::Exactly(wanted) => {
+            let failure = socket.failed(too_few(extended, wanted).called_at(reader.called), &Vec::new());
+            reader.promise.reject(ctx, failure.to_value(ctx)?)
         }
     }
 }
@@ -131,74 +121,6 @@ pub fn too_few(extended: &Extended, wanted: usize) -> SocketFailure {
     let left = extended.inbound.borrow().len();
     let text = format!("the stream has ended: {wanted} bytes were to be read, and {left} are left");
     SocketFailure::new(Method::Read, "ERR_STREAM_ENDED", text)
-}
-
-/// Takes out the next item that the script wants.
-fn next_item<'js>(
-    ctx: &Ctx<'js>,
-    socket: &Rc<SocketCore>,
-    extended: &Extended,
-) -> Result<Option<Item>, Stop> {
-    if !extended.has_takers() {
-        return Ok(None);
-    }
-    let wanted = extended.inbound.borrow().readers.front().map(|reader| reader.want);
-    if let Some(Want::Exactly(count)) = wanted {
-        let Some(bytes) = extended.inbound.borrow_mut().take(count) else { return Ok(None) };
-        let reader = extended.inbound.borrow_mut().readers.pop_front();
-        if let Some(reader) = reader {
-            let value = encoding::value(ctx, &socket.vu.memory, &bytes, extended.settings.encoding)?;
-            reader.promise.resolve(ctx, value)?;
-        }
-        return Ok(None);
-    }
-    next_message(ctx, socket, extended)
-}
-
-/// The next message, whoever wants it.
-fn next_message<'js>(
-    ctx: &Ctx<'js>,
-    socket: &Rc<SocketCore>,
-    extended: &Extended,
-) -> Result<Option<Item>, Stop> {
-    if !extended.by_function.get() {
-        let item = extended.inbound.borrow_mut().next()?;
-        return Ok(item);
-    }
-    let Some(function) = events::object_of(ctx, socket).and_then(|object| object.borrow().framing_function())
-    else {
-        return Ok(None);
-    };
-    let value = {
-        let mut inbound = extended.inbound.borrow_mut();
-        if inbound.len() == 0 {
-            return Ok(None);
-        }
-        encoding::value(ctx, &socket.vu.memory, inbound.all(), None)?
-    };
-    let length = function.call::<_, Value<'js>>((value,))?;
-    let (have, max) = {
-        let inbound = extended.inbound.borrow();
-        (inbound.len(), inbound.max())
-    };
-    match length.as_number() {
-        Some(0.0) if have > max => {
-            let text =
-                format!("the framing function finds no message in {have} bytes; at most {max} are kept");
-            Err(Stop::Failed(SocketFailure::new(Method::Read, "ERR_FRAME_TOO_LARGE", text)))
-        }
-        Some(0.0) => Ok(None),
-        Some(length) if length.fract() == 0.0 && length > 0.0 && length <= have as f64 => {
-            Ok(extended.inbound.borrow_mut().take(length as usize).map(Item::Message))
-        }
-        _ => {
-            let shown = value_text::to_text(ctx, &length);
-            let text = format!(
-                "the framing function gave back {shown}; it gives back the length of the first message, up to {have}, or 0 if more is needed"
-            );
-            Err(Stop::Failed(SocketFailure::new(Method::Read, "ERR_FRAME_INVALID", text)))
-        }
-    }
 }
 
 /// Delivers a message.
@@ -430,7 +352,9 @@ fn fail_requests(
     extended: &Extended,
     why: &SocketFailure,
 ) -> rquickjs::Result<()> {
-    pump::stop(ctx, socket, extended, why.code, &format!("{}{}", why.message, why.peer))?;
+    if !(socket.is_open() && pump::outlives_the_peer(extended)) {
+        pump::stop(ctx, socket, extended, why.code, &format!("{}{}", why.message, why.peer))?;
+    }
     let pending = extended.requests.borrow_mut().take_all();
     for mut pending in pending {
         let failure = SocketFailure { method: Method::Request, called: pending.called.take(), ..why.clone() };

@@ -76,6 +76,8 @@ pub struct Extended {
     pub once: RefCell<Vec<(EventName, Resolvers)>>,
     /// The promise of `closed` was asked for and is not settled.
     pub closed: RefCell<Option<Resolvers>>,
+    /// It will never be settled: the iteration that was told of the end had failed.
+    pub closed_is_lost: Cell<bool>,
     /// When the next reader or request has waited too long.
     pub deadline: Cell<Option<Instant>>,
     /// A `Due` event waits for its turn.
@@ -83,6 +85,8 @@ pub struct Extended {
     /// The run of the VU in which it was last served.
     pub run: Cell<Option<u64>>,
     pub our_side: Cell<OurSide>,
+    /// The peer sends nothing more; what it has sent may be unread.
+    pub peer_is_done: Cell<bool>,
     /// What TCP had counted when it was last asked.
     pub retransmits: Cell<u32>,
     pub throttle: Throttle,
@@ -111,10 +115,12 @@ impl Extended {
             hears_data: Cell::new(false),
             once: RefCell::default(),
             closed: RefCell::default(),
+            closed_is_lost: Cell::new(false),
             deadline: Cell::new(None),
             due_queued: Cell::new(false),
             run: Cell::default(),
             our_side: Cell::default(),
+            peer_is_done: Cell::new(false),
             retransmits: Cell::new(0),
             throttle: Throttle::default(),
             tls: RefCell::default(),
@@ -156,10 +162,19 @@ impl Extended {
         }
         let room = inbound.len() <= inbound.max();
         drop(inbound);
-        room && (self.has_takers()
+        room && (self.peer_is_done.get()
+            || self.has_takers()
             || self.hears_data.get()
             || self.awaits_once(EventName::Data)
             || self.waits_for_the_end())
+    }
+
+    /// Whether to look for the end of the peer's side, while nobody wants what it sends: the iteration waits for it, and for nothing
+    /// else.
+    pub fn watches_the_peer(&self) -> bool {
+        let is_needed = !self.peer_is_done.get() && !self.inbound.borrow().ended;
+        let may_read = !self.paused.get() && self.tls.borrow().is_none() && self.pump.borrow().is_none();
+        is_needed && may_read && !self.settings.outlives_iterations && !self.wants_bytes()
     }
 
     /// Whether the script waits for the peer to end its side: what comes before that is kept, up to the largest message.
@@ -226,6 +241,7 @@ impl Extended {
         let readers = std::mem::take(&mut self.inbound.borrow_mut().readers);
         let requests = self.requests.borrow_mut().let_all_go();
         let (once, closed) = (std::mem::take(&mut *self.once.borrow_mut()), self.closed.take());
+        self.closed_is_lost.set(closed.is_some() || self.closed_is_lost.get());
         let ends = std::mem::take(&mut *self.ends.borrow_mut());
         // Taken out first: what is dropped may look at the socket.
         drop((readers, once, closed, ends));

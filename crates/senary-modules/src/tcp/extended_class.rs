@@ -18,6 +18,7 @@ use super::extended::Extended;
 use super::framing::{self, Receive, field, only_known, text, whole, wrong};
 use super::half_close;
 use super::inbound::{Reader, Want};
+use super::items::{self, Stop};
 use super::metrics::{MessageMetrics, TcpMetrics};
 use super::pump;
 use super::send::{self, WriteOutcome};
@@ -167,7 +168,7 @@ fn send<'js>(
     let core = this.0.borrow().core.clone();
     let extended = extended_of(&ctx, &core)?;
     pump::refuse_meanwhile(&ctx, extended, "send()")?;
-    let tags = match options::object(&ctx, given.0.as_ref(), "send options")? {
+    let tags = match framing::options_of(&ctx, "send()", "{ tags: { name: \"ping\" } }", given.0.as_ref())? {
         None => Tags::new(),
         Some(given) => {
             only_known(&given, "send()", &[&["tags"]])?;
@@ -221,9 +222,14 @@ fn read<'js>(
         Some(first) if first.is_number() => {
             (Want::Exactly(whole(&ctx, "read(bytes)", first)? as usize), second.0)
         }
+        Some(first) if !first.is_object() && !first.is_undefined() && !first.is_null() => {
+            let shown = value_text::shown(&ctx, first);
+            let text = "read() takes a number of bytes, or options such as { timeout: 1000 }";
+            return Err(wrong(&ctx, &format!("{text}, not {shown}")));
+        }
         _ => (Want::Next, first.0),
     };
-    let timeout = match options::object(&ctx, given.as_ref(), "read options")? {
+    let timeout = match framing::options_of(&ctx, "read()", "{ timeout: 1000 }", given.as_ref())? {
         None => None,
         Some(given) => {
             only_known(&given, "read()", &[&["timeout"]])?;
@@ -262,6 +268,10 @@ fn next<'js>(
         let failure = SocketFailure::new(Method::Read, "ENOTCONN", NO_CONNECTION);
         return refuse(ctx, &this.0, failure, &Vec::new());
     }
+    if want == Want::Exactly(0) {
+        // Nothing has to come for it.
+        return settled(ctx, Ok(encoding::value(ctx, &core.vu.memory, &[], extended.settings.encoding)?));
+    }
     let (promise, resolvers) = pending(ctx)?;
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let called = CallSite::here(ctx);
@@ -287,12 +297,13 @@ fn after_the_end<'js>(
     let taken = match want {
         Want::Exactly(count) => extended.inbound.borrow_mut().take(count),
         Want::Next => loop {
-            let item = extended.inbound.borrow_mut().finish();
-            match item {
+            let function = this.0.borrow().framing_function();
+            match items::last(ctx, core, extended, function.as_ref()) {
                 Ok(Some(super::inbound::Item::Message(message))) => break Some(message),
                 Ok(Some(super::inbound::Item::Echo(_))) => {}
                 Ok(None) => return settled(ctx, Ok(Value::new_null(ctx.clone()))),
-                Err(error) => return refuse(ctx, &this.0, error.into(), &Vec::new()),
+                Err(Stop::Failed(failure)) => return refuse(ctx, &this.0, failure, &Vec::new()),
+                Err(Stop::Threw(error)) => return Err(error),
             }
         },
     };
@@ -330,10 +341,10 @@ pub fn matcher<'js>(
     value: &Value<'js>,
 ) -> rquickjs::Result<Matcher> {
     let what = || {
-        wrong(
-            ctx,
-            &format!("{name} is {{ equals: data }}, {{ offset, equals: data }} or {{ contains: data }}"),
-        )
+        let not =
+            if value.is_function() { ", and no function: no script runs while pump() does" } else { "" };
+        let forms = "{ equals: data }, { offset, equals: data } or { contains: data }";
+        wrong(ctx, &format!("{name} is {forms}{not}"))
     };
     let Some(object) = value.as_object().filter(|_| !value.is_function()) else { return Err(what()) };
     only_known(object, name, &[&["offset", "equals", "contains"]])?;
@@ -344,6 +355,11 @@ pub fn matcher<'js>(
             Ok(Matcher::Equals { offset: offset.unwrap_or(0) as usize, bytes })
         }
         (None, Some(contains)) => {
+            if field(object, "offset")?.is_some() {
+                let text =
+                    format!("{name}: contains looks anywhere in the message; an offset belongs to equals");
+                return Err(wrong(ctx, &text));
+            }
             Ok(Matcher::contains(&framing::data_as(ctx, "contains", text_as, &contains)?))
         }
         _ => Err(what()),
@@ -363,7 +379,7 @@ pub fn duration<'js>(ctx: &Ctx<'js>, name: &str, value: &Value<'js>) -> rquickjs
             return Ok(Duration::from_nanos(nanos));
         }
     }
-    let shown = value_text::to_text(ctx, value);
+    let shown = value_text::shown(ctx, value);
     Err(wrong(ctx, &format!("{name} is a time: milliseconds, or a text such as \"1.5s\", not {shown}")))
 }
 
@@ -409,7 +425,8 @@ fn off<'js>(ctx: Ctx<'js>, this: Receiver<'js>, name: Opt<Value<'js>>) -> rquick
 fn closed<'js>(ctx: Ctx<'js>, this: Receiver<'js>) -> rquickjs::Result<Value<'js>> {
     let object = this.0.borrow();
     let extended = extended_of(&ctx, &object.core)?;
-    if let Some(promise) = object.functions().borrow().closed.clone() {
+    let known = object.functions().borrow().closed.clone();
+    if let Some(promise) = known.filter(|_| !extended.closed_is_lost.take()) {
         return Ok(promise);
     }
     let promise = if object.core.state() == State::Destroyed {

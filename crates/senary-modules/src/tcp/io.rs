@@ -16,7 +16,7 @@ use senary_net::{NetError, Stream};
 use tokio::time::Sleep;
 
 use super::core::{QueuedWrite, SocketCore, State, Waiting};
-use super::events::SocketEvent;
+use super::events::{EventName, SocketEvent};
 use super::extended::Extended;
 use super::pump::{self, Step};
 use super::target::ConnectTarget;
@@ -111,6 +111,9 @@ fn poll_io(socket: &Rc<SocketCore>, deadlines: &mut Deadlines, cx: &mut Context<
             let wants = !extended.pump_reads() && extended.wants_bytes();
             wants && !deadlines.read_gate.is_closed(&extended.throttle.read, cx)
         });
+        if !wanted && is_done(socket, cx) {
+            continue;
+        }
         let mut is_quiet = !wanted;
         if wanted && !socket.data_queued.get() && !socket.vu.is_blocked() {
             match poll_read(socket, deadlines, cx) {
@@ -141,6 +144,17 @@ fn is_served(socket: &SocketCore) -> bool {
         socket.idle_since.set(Instant::now());
     }
     run.is_some()
+}
+
+/// Whether the peer of a socket that nobody reads has just ended its side: what it sent before is received then.
+fn is_done(socket: &SocketCore, cx: &mut Context<'_>) -> bool {
+    let Some(extended) = socket.extended.as_ref().filter(|extended| extended.watches_the_peer()) else {
+        return false;
+    };
+    let stream = socket.stream.borrow();
+    let is_done = stream.as_ref().is_some_and(|stream| stream.poll_read_closed(cx).is_ready());
+    extended.peer_is_done.set(is_done);
+    is_done
 }
 
 enum Continue {
@@ -188,7 +202,8 @@ fn poll_read(socket: &Rc<SocketCore>, deadlines: &mut Deadlines, cx: &mut Contex
                     None => socket.emit_from_io(SocketEvent::Data(chunk())),
                     Some(extended) => {
                         extended.inbound.borrow_mut().push(&buffer[..n], now);
-                        let raw = (extended.is_framed.get() && extended.hears_data.get()).then(chunk);
+                        let hears_data = extended.hears_data.get() || extended.awaits_once(EventName::Data);
+                        let raw = (extended.is_framed.get() && hears_data).then(chunk);
                         socket.emit_from_io(SocketEvent::Received(raw));
                     }
                 }

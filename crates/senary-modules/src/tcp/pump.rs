@@ -22,6 +22,7 @@ use super::pump_outbound::Outbound;
 use super::pump_result::Tally;
 pub use super::pump_run::{Pump, Step, poll};
 use super::pump_schedule::{Random, Schedule, nanoseconds};
+use super::request_calls::peer_has_ended;
 use super::send;
 use super::throttle::Gate;
 use crate::connection::error::{CallSite, Method, SocketFailure};
@@ -41,6 +42,10 @@ pub fn pump<'js>(ctx: Ctx<'js>, this: Receiver<'js>, given: Opt<Value<'js>>) -> 
         let failure = SocketFailure::new(Method::Request, "ENOTCONN", NO_CONNECTION);
         return refuse(&ctx, &this.0, failure, &options.tags);
     }
+    let takes_replies = !matches!(options.reply, Reply::None);
+    if takes_replies && extended.inbound.borrow().ended {
+        return refuse(&ctx, &this.0, peer_has_ended(), &options.tags);
+    }
     check_framing(&ctx, extended, &options)?;
     let keys = match options.reply {
         Reply::None => Keys::InOrder,
@@ -55,7 +60,7 @@ pub fn pump<'js>(ctx: Ctx<'js>, this: Receiver<'js>, given: Opt<Value<'js>>) -> 
         begun: Instant::now(),
         schedule,
         messages,
-        takes_replies: !matches!(options.reply, Reply::None),
+        takes_replies,
         flights: Flights::new(options.reply, keys.are_used()),
         out: Outbound::default(),
         tally: Tally::new(extended.metrics, options.tags, CallSite::here(&ctx)),
@@ -99,6 +104,12 @@ pub fn refuse_meanwhile(ctx: &Ctx<'_>, extended: &Extended, what: &str) -> rquic
     }
     let text = format!("{what} while pump() runs on this socket: await the pump's promise first");
     Err(wrong(ctx, &text))
+}
+
+/// Whether it goes on though the peer has ended its side: it waits for nothing, and our side stays open.
+pub fn outlives_the_peer(extended: &Extended) -> bool {
+    let waits = extended.pump.borrow().as_ref().is_none_or(|pump| pump.takes_replies);
+    extended.settings.allow_half_open && !waits
 }
 
 /// It is over: its promise resolves.

@@ -241,7 +241,8 @@ impl Pump {
             }
         }
         extended.inbound.borrow_mut().ended = true;
-        self.is_told = true;
+        // What waits for no reply may go on.
+        self.is_told = self.takes_replies || !extended.settings.allow_half_open;
         socket.emit_from_io(SocketEvent::PeerEnded);
         Err(Step::Tell)
     }
@@ -288,7 +289,7 @@ impl Pump {
 
     /// Makes what is due, as far as there is room for it: how many messages.
     fn make(&mut self, socket: &SocketCore, extended: &Extended) -> u64 {
-        if extended.inbound.borrow().ended {
+        if self.takes_replies && extended.inbound.borrow().ended {
             return 0;
         }
         let mut made = 0;

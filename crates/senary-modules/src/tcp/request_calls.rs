@@ -15,7 +15,7 @@ use super::delivery::{self, Side};
 use super::encoding::Encoding;
 use super::extended::Extended;
 use super::extended_class::{SCRATCH, duration, encode, extended_of, matcher};
-use super::framing::{field, only_known, whole, wrong};
+use super::framing::{field, only_known, options_of, whole, wrong};
 use super::pump;
 use super::request_series;
 use super::requests::{Answer, Correlation, Pending, Serial};
@@ -50,7 +50,7 @@ fn request_options<'js>(
         as_list: false,
         in_order: false,
     };
-    let Some(given) = options::object(ctx, given, "request options")? else { return Ok(asked) };
+    let Some(given) = options_of(ctx, "request()", "{ timeout: 1000 }", given)? else { return Ok(asked) };
     only_known(&given, "request()", &[&["timeout", "tags", "replies", "until", "inOrder"]])?;
     asked.tags = options::tags(ctx, &given)?;
     asked.in_order = field(&given, "inOrder")?.map_or(Ok(false), |value| is_true(&value))?;
@@ -100,6 +100,9 @@ pub fn request<'js>(
         let failure = SocketFailure::new(Method::Request, "ENOTCONN", NO_CONNECTION);
         return refuse_request(&ctx, &this, extended, failure, &asked.tags);
     }
+    if extended.inbound.borrow().ended {
+        return refuse_request(&ctx, &this, extended, peer_has_ended(), &asked.tags);
+    }
     let (mut message, mut frame) = SCRATCH.take();
     message.clear();
     frame.clear();
@@ -115,6 +118,12 @@ pub fn request<'js>(
     };
     SCRATCH.replace((message, frame));
     result
+}
+
+/// Our side may still be open, but nothing can answer.
+pub fn peer_has_ended() -> SocketFailure {
+    let text = "the peer has ended its side of the connection: no reply can come";
+    SocketFailure::new(Method::Request, "ERR_SOCKET_CLOSED", text)
 }
 
 /// Puts the number of the socket's own in, if there is one, and frames the message; gives back its key.
