@@ -1,5 +1,13 @@
-//! What `api/senary-tcp.d.ts` declares, line by line, as far as no other test has it: scripts against servers that echo.
+//! What `api/senary-tcp.d.ts` declares: which test shows what of it, and what no other test has, by scripts against servers that
+//! echo.
 
+#[path = "declared/members.rs"]
+mod members;
+#[path = "declared/table.rs"]
+mod table;
+
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use senary_testkit::{Behaviour, Certificate, Outcome, Program, Server};
@@ -33,6 +41,94 @@ fn logged(body: &str) -> Vec<String> {
 fn lines(outcome: &Outcome) -> Vec<String> {
     outcome.expect_code(0);
     outcome.file("log.txt").lines().map(str::to_owned).collect()
+}
+
+const DECLARATION: &str = include_str!("../api/senary-tcp.d.ts");
+
+/// Nothing is declared without a test, no test is named that is not there, and nothing that is not declared.
+#[test]
+fn every_member_of_the_declaration_has_its_test() {
+    let declared = members::of(DECLARATION);
+    assert!(declared.len() > 250, "{declared:#?}");
+    let mut sources: BTreeMap<&str, String> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    let mut shown = std::collections::BTreeSet::new();
+    for (test, members) in table::TABLE {
+        let (file, name) = test.split_once("::").expect("file::test");
+        let source = sources.entry(file).or_insert_with(|| {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../tests/{file}.rs"));
+            std::fs::read_to_string(path).unwrap_or_default()
+        });
+        let is_test = source.split("#[test]").skip(1).any(|test| test.contains(&format!("fn {name}()")));
+        if !is_test {
+            wrong.push(format!("{test} is not there"));
+        }
+        for member in *members {
+            if !declared.contains(*member) {
+                wrong.push(format!("{member} is not declared"));
+            }
+            if !shown.insert((*member).to_owned()) {
+                wrong.push(format!("{member} is in the table twice"));
+            }
+        }
+    }
+    wrong.extend(declared.difference(&shown).map(|member| format!("{member} has no test")));
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+/// `declarations.rs` compiles a script that uses every name: here it is seen that it does.
+#[test]
+fn the_script_for_the_compiler_uses_every_name() {
+    let script = include_str!("declared/names.ts");
+    let words: Vec<&str> = script.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    let unused: Vec<String> = members::of(DECLARATION)
+        .into_iter()
+        .filter(|member| !member.starts_with("tcp_") && !member.starts_with('E'))
+        .filter(|member| match member.split_once(' ') {
+            Some((_, value)) => !script.contains(value),
+            None if member.ends_with(".constructor") => !script.contains("new Socket("),
+            None if member.contains("p(") => !script.contains(&member.replace("PumpResult.", "")),
+            None => member.split('.').skip(1).any(|word| !words.contains(&word)),
+        })
+        .collect();
+    assert_eq!(unused, Vec::<String>::new());
+}
+
+/// The list of members is what stands there, and no more.
+#[test]
+fn members_are_found_in_a_declaration() {
+    let text = r#"
+/**
+ * | `tcp_a`, `tcp_b` | counter | not `tcp_c`; `ERR_D` |
+ */
+declare module "m" {
+  import { E } from "f"
+  export type Union = "one" | 2 | { three: [not: number], four?: () => void } | ((not: number) => boolean)
+  /** not: `this` */
+  export class G extends E {
+    constructor(options?: { five: number })
+    six<T extends string>(not: T): Promise<null>
+    readonly seven: "eight" | undefined // not: number
+    [Symbol.asyncIterator](): Not<Not>
+  }
+}"#;
+    let found: Vec<String> = members::of(text).into_iter().collect();
+    let expected = [
+        "ERR_D",
+        "G.Symbol.asyncIterator",
+        "G.constructor",
+        "G.five",
+        "G.seven",
+        "G.seven \"eight\"",
+        "G.six",
+        "Union \"one\"",
+        "Union 2",
+        "Union.four",
+        "Union.three",
+        "tcp_a",
+        "tcp_b",
+    ];
+    assert_eq!(found, expected);
 }
 
 /// A framing that is described takes apart what it has built.
