@@ -72,8 +72,7 @@ async fn main_line(
     let prepared = Prepared::new(Wanted::new(args, &plan, env)?, &plan, test.bundle.registry())?;
 
     // Plan → scheduler → workers → iterations → samples → metrics engine and outputs.
-    let view = view::View::new(global);
-    let url = prepared.as_ref().and_then(Prepared::url);
+    let (view, url) = (view::View::new(global), prepared.as_ref().and_then(Prepared::url));
     view.describe(name, &plan.load, &outputs, url.as_deref());
     outputs.extend(prepared.iter().flat_map(Prepared::outputs).chain(states.watcher()));
     let shared_setup = shared_setup(args, env, &plan, begun, (&test, &as_given)).await?;
