@@ -203,6 +203,11 @@ fn figures_that_cannot_be_are_refused() {
         of("iterations", json!({ "type": "rate", "trues": 2, "total": 1 })),
         "more hits than samples",
     );
+    // Another type than the rest of the file says.
+    expect_refused(
+        of("lag", json!({ "type": "rate", "trues": 1, "total": 1 })),
+        "the metric 'lag' is a trend here and a rate there",
+    );
     expect_refused(parts.with(TOTALS, b"[]".to_vec()), "in its totals");
     expect_refused(parts.with(HEAD, b"{}".to_vec()), "in its head: missing field");
     let mut deep = "{\"instance\":".repeat(100_000);

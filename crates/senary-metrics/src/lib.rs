@@ -20,6 +20,7 @@ mod sum;
 pub mod tags;
 pub mod threshold;
 pub mod totals;
+pub mod trend_values;
 mod written;
 
 pub use engine::{Engine, Judgement, Notice, Results};

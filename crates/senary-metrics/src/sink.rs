@@ -11,6 +11,7 @@ use crate::distribution::Distribution;
 use crate::metric::MetricType;
 use crate::sample::Timestamp;
 use crate::sum::Sum;
+use crate::trend_values::TrendValues;
 use crate::written::{Damaged, Number, WrittenSink};
 
 /// Values a trend keeps exactly (8 MB); up to these its percentiles are the reference's to the last digit.
@@ -264,9 +265,9 @@ impl TrendSink {
         Ok(())
     }
 
-    /// Gives a hollow trend all of its values again.
+    /// Gives a hollow trend all of its values again, and sorts them.
     pub fn fill(&mut self, values: TrendValues) -> Result<(), Damaged> {
-        let TrendValues(values) = values;
+        let values = values.sorted()?;
         if self.values.count() > 0 || values.count() != self.count {
             return Err(Damaged::Trend);
         }
@@ -277,43 +278,6 @@ impl TrendSink {
     fn take_bounds(&mut self, min: f64, max: f64) {
         self.min = if self.count == 0 { min } else { self.min.min(min) };
         self.max = if self.count == 0 { max } else { self.max.max(max) };
-    }
-}
-
-/// The values of a hollow trend, or some of them. Whatever the order in which they come together, the result is the same.
-#[derive(Clone, Debug)]
-pub struct TrendValues(Distribution);
-
-impl Default for TrendValues {
-    fn default() -> Self {
-        Self(Distribution::exact_up_to(EXACT_VALUES))
-    }
-}
-
-impl TrendValues {
-    /// Adds values, which must be sorted.
-    pub fn add(&mut self, sorted: Vec<f64>) -> Result<(), Damaged> {
-        self.0.merge(&Distribution::of_sorted(sorted, EXACT_VALUES)?);
-        Ok(())
-    }
-
-    /// Adds the buckets that values fall into, as [`TrendSink::buckets`] gives them.
-    pub fn add_buckets(&mut self, buckets: impl IntoIterator<Item = (f64, u64)>) -> Result<(), Damaged> {
-        self.0.add_buckets(buckets)
-    }
-
-    pub fn merge(&mut self, other: &Self) {
-        self.0.merge(&other.0);
-    }
-
-    /// Sorts them, so that whoever asks for a percentile does not have to wait for that.
-    pub fn sort(&mut self) {
-        self.0.sorted();
-    }
-
-    /// About how much memory they take, in bytes.
-    pub fn bytes(&self) -> usize {
-        self.0.bytes()
     }
 }
 

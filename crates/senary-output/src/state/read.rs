@@ -3,8 +3,9 @@
 use std::io::{self, Read, Seek};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use senary_metrics::sink::{EXACT_VALUES, TrendValues};
+use senary_metrics::sink::EXACT_VALUES;
 use senary_metrics::totals::Total;
+use senary_metrics::trend_values::TrendValues;
 use senary_metrics::{Damaged, Failures, MergeError, Sink, Totals};
 use senary_words::remedy::explained;
 
@@ -180,7 +181,7 @@ impl Part {
         let damaged = |error: Damaged| StateError::damaged("values", error);
         if self.is_exact {
             let values = unpack(&mut packed, EXACT_VALUES).filter(|values| values.len() as u64 == self.count);
-            return to.add(values.ok_or_else(missing)?).map_err(damaged);
+            return to.add(&values.ok_or_else(missing)?).map_err(damaged);
         }
         let buckets = unpack_buckets(&mut packed).ok_or_else(missing)?;
         let count = buckets.iter().try_fold(0_u64, |sum, (_, count)| sum.checked_add(*count));

@@ -9,8 +9,9 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use rustc_hash::FxHashMap;
-use senary_metrics::sink::{EXACT_VALUES, TrendValues};
+use senary_metrics::sink::EXACT_VALUES;
 use senary_metrics::totals::{Scope, Total};
+use senary_metrics::trend_values::TrendValues;
 use senary_metrics::{Sink, Totals};
 
 use super::read::{Budget, StateError, StateReader};
@@ -30,7 +31,7 @@ pub(super) fn fill<R: Read + Seek + Send>(
     // The first state that is damaged was read, whichever thread it came to.
     let Gathered { mut values, mut damaged } = gathered.next().unwrap_or_default();
     for other in gathered {
-        values.iter_mut().zip(&other.values).for_each(|(own, more)| own.merge(more));
+        values.iter_mut().zip(other.values).for_each(|(own, more)| own.merge(more));
         damaged = damaged.into_iter().chain(other.damaged).min_by_key(|(at, _)| *at);
     }
     if let Some(error) = damaged {
@@ -38,8 +39,7 @@ pub(super) fn fill<R: Read + Seek + Send>(
     }
     let next = Mutex::new(totals.trends_mut().zip(values));
     let filled = on_threads(|| {
-        while let Some((trend, mut values)) = taken(&next) {
-            values.sort();
+        while let Some((trend, values)) = taken(&next) {
             trend.fill(values)?;
         }
         Ok(())

@@ -76,6 +76,7 @@ pub fn whole<R: Read + Seek + Send>(
         for metric in &state.head.test.metrics {
             metric.register(&registry).map_err(|error| WholeError::Registry { at, error })?;
         }
+        check_types(&of_state, &registry).map_err(|error| WholeError::Merge { at, error })?;
     }
     trends::fill(&mut totals, states, &Budget::new(memory))
         .map_err(|(at, error)| WholeError::State { at, error })?;
@@ -86,6 +87,18 @@ pub fn whole<R: Read + Seek + Send>(
     }
     let (started, seconds) = span(&instances);
     Ok(Whole { totals, failures, registry, started, seconds, instances })
+}
+
+/// Whether sums are of the types that their metrics were declared with.
+fn check_types(totals: &Totals, registry: &Registry) -> Result<(), MergeError> {
+    for total in totals.sums() {
+        let Some(metric) = registry.get(&total.metric) else { continue };
+        let (existing, other) = (metric.kind, total.sink.kind());
+        if existing != other {
+            return Err(MergeError::OtherType { name: total.metric.to_string(), existing, other });
+        }
+    }
+    Ok(())
 }
 
 fn add_own_gauges(totals: &Totals, sums: &mut FxHashMap<(Arc<str>, Scope), GaugeSink>) {
