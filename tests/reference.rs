@@ -72,7 +72,7 @@ fn same(what: &str, program: &Names, page: &Names) {
 #[test]
 fn flags() {
     let mut program = Names::new();
-    for command in ["run", "archive", "new"] {
+    for command in ["run", "archive", "new", "merge", "collect"] {
         let help = Program::new(BINARY).args([command, "--help"]).run().stdout;
         program.extend(
             words(&help, "--", |c| c.is_ascii_lowercase() || c == '-').into_iter().filter(|f| f.len() > 2),
