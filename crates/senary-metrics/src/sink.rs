@@ -11,11 +11,8 @@ use crate::distribution::Distribution;
 use crate::metric::MetricType;
 use crate::sample::Timestamp;
 use crate::sum::Sum;
-use crate::trend_values::TrendValues;
+use crate::trend_values::{EXACT_VALUES, TrendValues};
 use crate::written::{Damaged, Number, WrittenSink};
-
-/// Values a trend keeps exactly (8 MB); up to these its percentiles are the reference's to the last digit.
-pub const EXACT_VALUES: usize = 1 << 20;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "WrittenSink", into = "WrittenSink")]

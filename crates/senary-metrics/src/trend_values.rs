@@ -1,8 +1,10 @@
 //! The values of a trend apart from it: they are collected from several places, in any order, before the trend gets them.
 
 use crate::distribution::Distribution;
-use crate::sink::EXACT_VALUES;
 use crate::written::Damaged;
+
+/// Values a trend keeps exactly (8 MB); up to these its percentiles are the reference's to the last digit.
+pub const EXACT_VALUES: usize = 1 << 20;
 
 /// The values of a hollow trend, or some of them. Whatever the order in which they come together, the result is the same.
 #[derive(Clone, Debug, Default)]

@@ -174,7 +174,7 @@ proptest! {
 fn a_trend_of_many_values_is_what_one_process_would_have_had() {
     let registry = registry();
     let trend = registry.get("a_trend").unwrap().id;
-    let count = senary_metrics::sink::EXACT_VALUES / 2 + 1000;
+    let count = senary_metrics::trend_values::EXACT_VALUES / 2 + 1000;
     let ingest_half = |engine: &mut Engine, offset: usize| {
         let mut recorder = Recorder::new(ProducerId(offset as u32));
         let tags = recorder.intern(&TagSet::default());

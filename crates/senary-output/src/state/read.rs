@@ -3,9 +3,8 @@
 use std::io::{self, Read, Seek};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use senary_metrics::sink::EXACT_VALUES;
 use senary_metrics::totals::Total;
-use senary_metrics::trend_values::TrendValues;
+use senary_metrics::trend_values::{EXACT_VALUES, TrendValues};
 use senary_metrics::{Damaged, Failures, MergeError, Sink, Totals};
 use senary_words::remedy::explained;
 

@@ -3,8 +3,8 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use senary_metrics::engine::ThresholdPlan;
-use senary_metrics::sink::EXACT_VALUES;
 use senary_metrics::threshold::ThresholdSpec;
+use senary_metrics::trend_values::EXACT_VALUES;
 use senary_metrics::{
     Details, Engine, FailureId, FailureKind, Failures, MetricType, ProducerId, Recorder, Registry, Results,
     Sink, TagSet, Timestamp, ValueType,

@@ -9,9 +9,8 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use rustc_hash::FxHashMap;
-use senary_metrics::sink::EXACT_VALUES;
 use senary_metrics::totals::{Scope, Total};
-use senary_metrics::trend_values::TrendValues;
+use senary_metrics::trend_values::{EXACT_VALUES, TrendValues};
 use senary_metrics::{Sink, Totals};
 
 use super::read::{Budget, StateError, StateReader};
