@@ -4,7 +4,7 @@
 //! cargo run --release -p senary-output --example states -- FOLDER [STATES] [METRICS] [VALUES]
 //! ```
 //!
-//! Each of the states (100) has some trends (50), and each trend so many values (1,000,000). There are only a few different
+//! By default it makes 100 states with 50 trends each, and 1,000,000 values in each trend. There are only a few different
 //! lists of values: they are packed once, and every state of them has a head of its own.
 
 use std::fs::File;

@@ -5,7 +5,7 @@ use std::cell::Cell;
 
 use senary_execution::Proof;
 
-/// Of the iteration that is running.
+/// Holds what the running iteration has shown.
 #[derive(Debug, Default)]
 pub struct Evidence {
     has_failed: Cell<bool>,
@@ -39,7 +39,7 @@ impl Evidence {
         self.has_heard.set(true);
     }
 
-    /// A peer has closed a connection, after it had sent so many bytes.
+    /// A peer has closed a connection. `received` is the number of bytes that it sent before.
     pub fn hung_up(&self, received: u64) {
         self.left(received);
         if received == 0 {
@@ -47,7 +47,7 @@ impl Evidence {
         }
     }
 
-    /// The script has closed a connection, after the peer had sent so many bytes.
+    /// The script has closed a connection. `received` is the number of bytes that the peer sent before.
     pub fn left(&self, received: u64) {
         let is_dialogue = if received > 0 { &self.had_a_dialogue } else { &self.was_unheard };
         is_dialogue.set(true);

@@ -345,7 +345,7 @@ fn part<'js>(ctx: &Ctx<'js>, name: &str, value: &Value<'js>) -> rquickjs::Result
     }
 }
 
-/// An object that is no list and no function.
+/// Returns the value as an object, unless it is a list or a function.
 pub fn plain_object<'a, 'js>(value: &'a Value<'js>) -> Option<&'a Object<'js>> {
     value.as_object().filter(|_| !value.is_array() && !value.is_function())
 }

@@ -93,7 +93,7 @@ impl From<TunnelError> for Failed {
     }
 }
 
-/// So many bytes tell whether an answer is one of HTTP: `HTTP/1.1`.
+/// The number of bytes that show whether an answer is HTTP: the length of `HTTP/1.1`.
 const BEGINNING: usize = 8;
 
 /// Opens a session.

@@ -79,8 +79,8 @@ impl Ocsp {
         })
     }
 
-    /// `None` for what is no answer, an answer that there is none, an answer about several certificates, and one with a wrong signature;
-    /// as in Go.
+    /// Returns `None` for bytes that are not an OCSP answer, a refusal to answer, an answer about several certificates, and an answer
+    /// with a wrong signature. Go does the same.
     pub fn parse(der: &[u8]) -> Option<Self> {
         let mut response = Reader(Reader(der).of(SEQUENCE)?);
         if response.of(ENUMERATED)? != SUCCESSFUL {

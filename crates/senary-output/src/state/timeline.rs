@@ -8,9 +8,10 @@ use super::read::StateReader;
 use super::whole::WholeError;
 use crate::timeline::{Member, Timeline};
 
-/// Of so many instances everything that charts show is told apart; of more, only how many requests each has made.
+/// Up to this number of instances, each has its own lines in all charts. With more instances, only the number of requests is kept
+/// for each.
 const MAX_APART: usize = 8;
-/// What is told apart.
+/// The metrics that are kept for each instance.
 const APART: [&str; 19] = [
     "iterations",
     "iteration_duration",

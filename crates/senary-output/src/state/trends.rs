@@ -43,7 +43,7 @@ pub(super) fn fill<R: Read + Seek + Send>(
         }
         Ok(())
     });
-    // Each state has as many values as it says, so that this can only be said of all of them.
+    // Reading has checked that each state has as many values as it claims, so an error here is not the fault of a single state.
     let filled = filled.into_iter().collect::<Result<(), _>>();
     filled.map_err(|error: senary_metrics::Damaged| (0, StateError::damaged("values", error)))
 }

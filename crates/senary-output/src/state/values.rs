@@ -73,7 +73,7 @@ pub(super) fn pack(values: &[f64], into: &mut Vec<u8>) {
     }
 }
 
-/// Takes values from the front of what was packed, so many at most. `None` if it is damaged.
+/// Takes up to `most` values from the front of the packed bytes. Returns `None` if they are damaged.
 pub(super) fn unpack(packed: &mut &[u8], most: usize) -> Option<Vec<f64>> {
     let (form, rest) = packed.split_first()?;
     *packed = rest;

@@ -12,7 +12,7 @@ use crate::http::headers::Headers;
 /// In bytes, as in Go. More is an error, so that a server that never ends a head does not fill memory.
 pub(super) const MAX_HEAD: usize = 10 << 20;
 
-/// So many bytes of what is no response are shown.
+/// The number of bytes that an error shows of an answer that is not HTTP.
 const SHOWN: usize = 64;
 
 /// Where the head ends, its empty line included; `searched` bytes are known to contain no end.
