@@ -6,7 +6,7 @@ use std::os::unix::net::UnixListener;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use senary_testkit::{Behaviour, Certificate, Outcome, Program, Server};
+use senary_testkit::{Behaviour, Certificate, Outcome, Program, Server, serve};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_senary");
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -38,18 +38,6 @@ export default async function () {{
 fn lines(outcome: &Outcome) -> Vec<String> {
     outcome.expect_code(0);
     outcome.file("log.txt").lines().map(str::to_owned).collect()
-}
-
-/// A server of the test's own, for one connection.
-fn serve(serve: impl FnOnce(TcpStream) + Send + 'static) -> (u16, JoinHandle<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = listener.local_addr().expect("its address").port();
-    let thread = std::thread::spawn(move || {
-        let (stream, _) = listener.accept().expect("a connection");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a time limit");
-        serve(stream);
-    });
-    (port, thread)
 }
 
 /// Requests, those that failed, and those that did not.

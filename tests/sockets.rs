@@ -1,12 +1,12 @@
 //! `senary/tcp`: how sockets connect, how they end, TLS, and what is measured of them; from scripts against real servers.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::net::UnixListener;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use senary_testkit::{Behaviour, Certificate, Outcome, Program, Server};
+use senary_testkit::{Behaviour, Certificate, Outcome, Program, Server, serve};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_senary");
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -41,18 +41,6 @@ fn lines(outcome: &Outcome) -> Vec<String> {
 
 fn logged(server: &Server, body: &str) -> Vec<String> {
     lines(&program(server.port(), body).run())
-}
-
-/// A server of the test's own, for one connection.
-fn serve(serve: impl FnOnce(TcpStream) + Send + 'static) -> (u16, JoinHandle<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = listener.local_addr().expect("its address").port();
-    let thread = std::thread::spawn(move || {
-        let (stream, _) = listener.accept().expect("a connection");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a time limit");
-        serve(stream);
-    });
-    (port, thread)
 }
 
 #[test]

@@ -2,14 +2,11 @@
 //! scripts against real servers.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use senary_testkit::{Behaviour, Outcome, Program, Server};
+use senary_testkit::{Behaviour, Outcome, Program, Server, serve};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_senary");
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A script whose iteration is `body`.
 fn program(port: u16, body: &str) -> Program {
@@ -50,18 +47,6 @@ fn lines(outcome: &Outcome) -> Vec<String> {
 fn logged(behaviour: Behaviour, body: &str) -> Vec<String> {
     let server = Server::start(behaviour);
     lines(&program(server.port(), body).run())
-}
-
-/// A server of the test's own, for one connection.
-fn serve(serve: impl FnOnce(TcpStream) + Send + 'static) -> (u16, JoinHandle<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = listener.local_addr().expect("its address").port();
-    let thread = std::thread::spawn(move || {
-        let (stream, _) = listener.accept().expect("a connection");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a time limit");
-        serve(stream);
-    });
-    (port, thread)
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod protocol;
 mod proxy;
 #[cfg(target_os = "linux")]
 mod segments;
+mod serve;
 mod server;
 mod site;
 mod web;
@@ -40,6 +41,7 @@ pub use program::{Outcome, Program, Running, Signal};
 pub use proxy::{Proxy, ProxyManner};
 #[cfg(target_os = "linux")]
 pub use segments::{acknowledge_late, data_segments};
+pub use serve::serve;
 pub use server::Server;
 pub use site::{Asked, Reply, Site, Then};
 pub use web::web_server;
