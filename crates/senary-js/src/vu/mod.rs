@@ -351,6 +351,7 @@ impl VuEngine {
         if let Some(job) = job {
             // The time that another VU has used up is no reason to cut this one off before its first line.
             slice_clock::restart();
+            self.core.has_just_begun.set(true);
             job(ctx).map_err(|e| ScriptFailure::from_error(ctx, e))?;
         }
         self.run_jobs(ctx)?;
