@@ -38,16 +38,38 @@ export default async function () {
 }
 "#;
 
-/// Starts an instance whose states go to a folder that all share.
-fn start(segment: &str, folder: &str, server: &Server, args: &[&str]) -> Running {
+/// The instance that runs one of these segments of the test.
+fn instance(segment: &str, all: &[&str], server: &Server, args: &[&str]) -> Program {
+    let ends = all.iter().filter_map(|segment| segment.split(':').next_back());
+    let sequence: Vec<_> = ["0"].into_iter().chain(ends).collect();
     Program::script(BINARY, SCRIPT)
         .target(server)
         .args(["--quiet", "--no-thresholds", "--execution-segment", segment])
-        .args(["--execution-segment-sequence", "0,1/4,1/2,3/4,1"])
-        .args(["--out", &format!("state={folder}/,period=200ms")])
+        .args(["--execution-segment-sequence", &sequence.join(",")])
         .args(args.iter().copied())
         .within(BOUND)
-        .start()
+}
+
+/// Starts one of four instances whose states go to a folder that all share.
+fn start(segment: &str, folder: &str, server: &Server, args: &[&str]) -> Running {
+    let states = format!("state={folder}/,period=200ms");
+    instance(segment, &QUARTERS, server, args).args(["--out", &states]).start()
+}
+
+/// An address that nobody else has: the whole of 127.0.0.0/8 is loopback.
+fn free_address(number: u8) -> String {
+    let [low, high, ..] = std::process::id().to_le_bytes();
+    format!("127.{}.{low}.{number}:6565", 192 + (high & 63))
+}
+
+/// Starts instances that answer questions. Each has an address of its own; they are numbered from `first` on.
+fn start_askable(first: u8, segments: &[&str], server: &Server, args: &[&str]) -> Vec<(Running, String)> {
+    let start = |(number, segment): (u8, &&str)| {
+        let address = free_address(number);
+        let program = instance(segment, segments, server, args).args(["--linger", "--address", &address]);
+        (program.start(), address)
+    };
+    (first..).zip(segments).map(start).collect()
 }
 
 fn merge(folder: &str, args: &[&str]) -> Outcome {
@@ -223,12 +245,6 @@ fn who_was_lost_and_who_never_came_is_said_on_the_page() {
     assert_eq!(browser.console, Vec::<String>::new());
 }
 
-/// An address that nobody else has: the whole of 127.0.0.0/8 is loopback.
-fn free_address(number: u8) -> String {
-    let [low, high, ..] = std::process::id().to_le_bytes();
-    format!("127.{}.{low}.{number}:6565", 192 + (high & 63))
-}
-
 fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr()).expect("a port").port()
 }
@@ -236,19 +252,7 @@ fn free_port() -> u16 {
 #[test]
 fn one_dashboard_shows_instances_that_run() {
     let server = Server::start(Behaviour::Echo);
-    let mut instances: Vec<_> = (1..)
-        .zip(QUARTERS)
-        .map(|(number, segment)| {
-            let address = free_address(number);
-            let program = Program::script(BINARY, SCRIPT)
-                .target(&server)
-                .args(["--quiet", "--no-thresholds", "--linger", "--address", &address])
-                .args(["--execution-segment", segment, "--execution-segment-sequence", "0,1/4,1/2,3/4,1"])
-                .env("SECONDS", 14)
-                .within(BOUND);
-            (program.start(), address)
-        })
-        .collect();
+    let mut instances = start_askable(1, &QUARTERS, &server, &["-e", "SECONDS=14"]);
     let port = free_port();
     let mut collecting = Program::new(BINARY)
         .arg("collect")
@@ -323,18 +327,7 @@ fn events(url: &str) -> Vec<(String, Value)> {
 #[test]
 fn viewers_get_the_events_of_all_instances() {
     let server = Server::start(Behaviour::Echo);
-    let instances: Vec<_> = (11..)
-        .zip(["0:1/2", "1/2:1"])
-        .map(|(number, segment)| {
-            let address = free_address(number);
-            let program = Program::script(BINARY, SCRIPT)
-                .target(&server)
-                .args(["--quiet", "--no-thresholds", "--linger", "--address", &address])
-                .args(["--execution-segment", segment, "--execution-segment-sequence", "0,1/2,1"])
-                .within(BOUND);
-            (program.start(), address)
-        })
-        .collect();
+    let instances = start_askable(11, &["0:1/2", "1/2:1"], &server, &[]);
     let port = free_port();
     let mut collecting = Program::new(BINARY)
         .arg("collect")
