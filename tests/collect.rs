@@ -398,3 +398,48 @@ export default function () {
     late.signal(Signal::TERM);
     late.finish();
 }
+
+#[test]
+fn no_instance_takes_the_setup_data_of_a_run_that_has_its_part() {
+    let script = r#"
+import { sleep } from "k6"
+export const options = { vus: 2, duration: "40s" }
+console.log("begins")
+export function setup() {
+  return __ENV.RUN
+}
+export default function (run) {
+  console.log(`belongs to ${run}`)
+  sleep(1)
+}
+"#;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("data.json").to_str().expect("a path of text").to_owned();
+    let of_run = |run: &str, segment: &str| {
+        with_setup_data(script, segment, &file).args(["-e", &format!("RUN={run}")])
+    };
+    let earlier = ["0:1/2", "1/2:1"].map(|segment| {
+        let mut instance = of_run("the earlier run", segment).start();
+        instance.wait_for("belongs to the earlier run");
+        instance
+    });
+    let hurried = of_run("no run", "1/2:1").env("K6_SETUP_TIMEOUT", "6s").run();
+    hurried.expect_code(100).expect_text("another instance runs 1/2:1").expect_text("files of their own");
+    assert_eq!(hurried.log_lines("belongs to").len(), 0);
+    // The earlier run ends when an instance of the next one is there already.
+    let mut second = of_run("the next run", "1/2:1").args(["--duration", "1s"]).start();
+    second.wait_for("begins");
+    for mut instance in earlier {
+        instance.signal(Signal::TERM);
+        instance.finish();
+    }
+    let first = of_run("the next run", "0:1/2").args(["--duration", "1s"]).run();
+    for outcome in [first, second.finish()] {
+        outcome.expect_code(0);
+        let lines = ["belongs to the next run", "belongs to the earlier run"]
+            .map(|text| outcome.log_lines(text).len());
+        assert!(lines[0] > 0 && lines[1] == 0, "{}", outcome.stderr);
+    }
+    let marks = std::fs::read_dir(folder.path().join("data.json.taken")).expect("a folder");
+    assert_eq!(marks.count(), 1, "what earlier runs have left is removed");
+}

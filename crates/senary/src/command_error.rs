@@ -111,6 +111,11 @@ pub enum CommandError {
         .limit.as_secs_f64(), if *.is_old { ", but for what an earlier run has left" } else { "" }
     )]
     NoSetupData { path: String, limit: Duration, is_old: bool },
+    #[error(
+        "{path} is of a run in which another instance runs {part}, and no other run has taken its place within {}s: give runs that overlap files of their own (--setup-data); an instance that was lost cannot be started again within its run",
+        .limit.as_secs_f64()
+    )]
+    SetupDataTaken { path: String, part: String, limit: Duration },
     #[error("{0} is there, and no file of --setup-data: give it a file of its own")]
     SetupDataUnreadable(String),
     /// How an instance ended counts for the whole test.
@@ -159,7 +164,9 @@ impl CommandError {
     pub fn code(&self) -> u8 {
         match self {
             Self::ThresholdsCrossed(_) | Self::Stopped(StopReason::ThresholdsCrossed { .. }) => 99,
-            Self::Timeout { function: LifecycleFunction::Setup, .. } | Self::NoSetupData { .. } => 100,
+            Self::Timeout { function: LifecycleFunction::Setup, .. }
+            | Self::NoSetupData { .. }
+            | Self::SetupDataTaken { .. } => 100,
             Self::Timeout { function: LifecycleFunction::Teardown, .. } => 101,
             Self::Timeout { function: LifecycleFunction::HandleSummary, .. } => 102,
             Self::Stopped(StopReason::RestApi) => 103,

@@ -3,6 +3,9 @@
 //! The file may be there already, left by an earlier run, and nobody can know in which order instances start. So it says
 //! which run it is of: the first instance claims it before anything else, and gives a sign of life every second until it has
 //! ended. The others take what they see come, change or live on, and nothing that only lies there.
+//!
+//! Runs may overlap, and an instance cannot see which of them it is part of. But one run has each part of the test once. So
+//! each instance that takes the data leaves a mark, and another one of the same part waits for a run of its own.
 
 use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
@@ -43,6 +46,12 @@ struct SetupFile {
     outcome: Option<Outcome>,
 }
 
+impl SetupFile {
+    fn is_run(name: &str) -> bool {
+        name.bytes().all(|byte| byte.is_ascii_hexdigit())
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 enum Outcome {
@@ -69,11 +78,24 @@ struct Claim {
     beats: Option<(Sender<()>, JoinHandle<()>)>,
 }
 
+/// What another instance finds.
+enum Found {
+    /// `setup()` is not over.
+    Nothing,
+    /// What an earlier run has left.
+    Old,
+    /// What another instance of the same part has taken.
+    Taken,
+    Outcome(Outcome),
+}
+
 /// What another instance waits for.
 struct Waiting {
     path: PathBuf,
     script_hash: String,
     sequence: String,
+    /// Which part of the test this instance runs.
+    part: String,
     /// What was there when this instance began, and when that was.
     before: Option<SetupFile>,
     begun: u64,
@@ -99,8 +121,8 @@ impl SharedSetup {
             let file = SetupFile { run, script_hash, sequence, beat: 0, over: None, outcome: None };
             return Ok(Some(Self(End::First(Claim::new(path, file).await?))));
         }
-        let before = read(&path)?;
-        Ok(Some(Self(End::Other(Waiting { path, script_hash, sequence, before, begun: millis(begun) }))))
+        let (part, before, begun) = (segment.segment().to_string(), read(&path)?, millis(begun));
+        Ok(Some(Self(End::Other(Waiting { path, script_hash, sequence, part, before, begun }))))
     }
 
     /// Whether this is the instance that runs `setup()` and `teardown()`: the one whose segment begins at 0.
@@ -123,12 +145,9 @@ impl SharedSetup {
         let End::Other(waiting) = &self.0 else { return Ok(None) };
         let from = Instant::now();
         loop {
-            let found = read(&waiting.path)?;
-            let is_old = found.as_ref().is_some_and(|file| !waiting.is_of_this_run(file));
-            if let Some(outcome) =
-                found.filter(|_| !is_old).and_then(|file| waiting.outcome(file).transpose())
-            {
-                return match outcome? {
+            let found = waiting.look()?;
+            if let Found::Outcome(outcome) = found {
+                return match outcome {
                     Outcome::Data(data) => Ok(data),
                     Outcome::Error { code, reason } => Err(CommandError::OfInstance {
                         instance: "the first instance".to_owned(),
@@ -138,8 +157,7 @@ impl SharedSetup {
                 };
             }
             if from.elapsed() >= limit {
-                let path = waiting.path.display().to_string();
-                return Err(CommandError::NoSetupData { path, limit, is_old });
+                return Err(waiting.given_up(&found, limit));
             }
             tokio::time::sleep(EVERY).await;
         }
@@ -147,6 +165,30 @@ impl SharedSetup {
 }
 
 impl Waiting {
+    fn look(&self) -> Result<Found, CommandError> {
+        let Some(file) = read(&self.path)? else { return Ok(Found::Nothing) };
+        if !self.is_of_this_run(&file) {
+            return Ok(Found::Old);
+        }
+        let run = file.run.clone();
+        let Some(outcome) = self.outcome(file)? else { return Ok(Found::Nothing) };
+        let taken = Marks::beside(&self.path).leave(&run, &self.part);
+        if !taken.map_err(|error| unwritten(&self.path, &error))? {
+            return Ok(Found::Taken);
+        }
+        // The next run removes the marks of this one when it has the file: the mark was the first if the file is still the same.
+        let is_still_there = read(&self.path)?.is_some_and(|now| now.run == run);
+        Ok(if is_still_there { Found::Outcome(outcome) } else { Found::Nothing })
+    }
+
+    fn given_up(&self, found: &Found, limit: Duration) -> CommandError {
+        let path = self.path.display().to_string();
+        match found {
+            Found::Taken => CommandError::SetupDataTaken { path, part: self.part.clone(), limit },
+            _ => CommandError::NoSetupData { path, limit, is_old: matches!(found, Found::Old) },
+        }
+    }
+
     /// Whether the file is of the run that this instance is part of: it came or changed while this one was there, or was still
     /// held then.
     fn is_of_this_run(&self, file: &SetupFile) -> bool {
@@ -187,6 +229,9 @@ impl Claim {
         let mut claim = Self { path, file: Arc::new(Mutex::new(file)), beats: None };
         claim.change(|_| ()).map_err(|error| unwritten(&claim.path, &error))?;
         claim.beats = Some(claim.beat()?);
+        let run = claim.file.lock().unwrap_or_else(PoisonError::into_inner).run.clone();
+        let removed = Marks::beside(&claim.path).keep_only(&run);
+        removed.map_err(|error| unwritten(&claim.path, &error))?;
         Ok(claim)
     }
 
@@ -226,6 +271,42 @@ impl Drop for Claim {
     }
 }
 
+/// Which parts of a run have its data: an empty file for each, in a folder beside the file.
+struct Marks(PathBuf);
+
+impl Marks {
+    fn beside(path: &Path) -> Self {
+        let mut folder = path.as_os_str().to_owned();
+        folder.push(".taken");
+        Self(folder.into())
+    }
+
+    /// `false` if another instance has left the mark of this part.
+    fn leave(&self, run: &str, part: &str) -> io::Result<bool> {
+        fs::create_dir_all(&self.0)?;
+        match File::create_new(self.0.join(format!("{run}-{}", part.replace(['/', ':'], "_")))) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes what earlier runs have left.
+    fn keep_only(&self, run: &str) -> io::Result<()> {
+        let entries = match fs::read_dir(&self.0) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            if !entry.file_name().to_string_lossy().starts_with(&format!("{run}-")) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Changes the file in one piece: nobody reads half of it.
 fn change(path: &Path, file: &Mutex<SetupFile>, how: impl FnOnce(&mut SetupFile)) -> io::Result<()> {
     let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
@@ -242,9 +323,10 @@ fn change(path: &Path, file: &Mutex<SetupFile>, how: impl FnOnce(&mut SetupFile)
 /// What the file says; `None` if it is not there.
 fn read(path: &Path) -> Result<Option<SetupFile>, CommandError> {
     match fs::read(path) {
-        Ok(text) => match serde_json::from_slice(&text) {
-            Ok(file) => Ok(Some(file)),
-            Err(_) => Err(CommandError::SetupDataUnreadable(path.display().to_string())),
+        Ok(text) => match serde_json::from_slice::<SetupFile>(&text) {
+            // The name of a run becomes part of the name of a file.
+            Ok(file) if SetupFile::is_run(&file.run) => Ok(Some(file)),
+            _ => Err(CommandError::SetupDataUnreadable(path.display().to_string())),
         },
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => {
