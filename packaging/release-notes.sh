@@ -13,6 +13,10 @@ if [ -z "$changes" ]; then
   exit 1
 fi
 
+# A release is read elsewhere than the changelog: links to files become links to the files of this version.
+files=${GITHUB_SERVER_URL:-https://github.com}/$repository/blob/v$version
+changes=$(sed -E "s|\]\(([^):#]+)(#[^)]*)?\)|]($files/\1\2)|g" <<<"$changes")
+
 cat <<NOTES
 $changes
 

@@ -187,6 +187,15 @@ fn release_notes_are_of_the_repository_that_makes_them() {
         .expect_text("--repo Some/Fork")
         .expect_text(&format!("ghcr.io/some/fork:{version}"));
     outcome.expect_text(first.lines().next().expect("a line"));
+    // Links to files lead to the files of this version.
+    let files = format!("https://github.com/Some/Fork/blob/v{version}/");
+    let links: Vec<&str> =
+        outcome.stdout.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()).collect();
+    for link in &links {
+        let file = link.strip_prefix(&files).unwrap_or_else(|| panic!("{link} leads elsewhere"));
+        assert!(packaging("..").join(file).exists(), "{file}");
+    }
+    assert!(!links.is_empty());
     let outcome = notes("0.0.0");
     outcome.expect_code(1).expect_text("it needs a section with the heading '## 0.0.0'");
 }
