@@ -270,7 +270,8 @@ impl HttpClient {
         self.connections.set(id.0 + 1);
         let tls = stream.tls_info().map(Rc::new);
         if tls.as_ref().is_some_and(|tls| tls.alpn.as_deref() == Some("h2")) {
-            let connection = Rc::new(Http2::begin(stream, tls, id).await?);
+            let remote = stream.remote().clone();
+            let connection = Rc::new(Http2::begin(stream, remote, tls, id).await?);
             if !self.options.no_connection_reuse {
                 self.pool.borrow_mut().share(way, connection.clone());
             }

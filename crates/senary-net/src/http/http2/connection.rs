@@ -10,12 +10,11 @@ use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
 use tokio::task::{JoinHandle, spawn_local};
 
-use super::io::{Fate, Io};
+use super::io::{Carrier, Fate, Io};
 use crate::error::NetError;
 use crate::http::error::{Http2Error, HttpError, Origin};
 use crate::http::exchange::ConnectionId;
 use crate::network::Address;
-use crate::stream::Stream;
 use crate::tls::TlsInfo;
 
 /// In bytes: what a server may send before it is read, on a stream and on a connection; as in Go.
@@ -58,11 +57,12 @@ impl Drop for Active {
 
 impl Http2 {
     pub async fn begin(
-        stream: Stream,
+        stream: impl Carrier,
+        remote: Address,
         tls: Option<Rc<TlsInfo>>,
         id: ConnectionId,
     ) -> Result<Self, HttpError> {
-        let (remote, fate, load) = (stream.remote().clone(), Rc::<Fate>::default(), Rc::<Load>::default());
+        let (fate, load) = (Rc::<Fate>::default(), Rc::<Load>::default());
         let io = Io::new(stream, fate.clone());
         let begun = Builder::new()
             .enable_push(false)

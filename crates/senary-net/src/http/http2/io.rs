@@ -24,21 +24,35 @@ pub(super) struct Fate {
     pub(super) last_data: Cell<(u32, u32)>,
 }
 
-pub(super) struct Io {
+/// What carries the frames: a stream of this crate; for the fuzz target, bytes in memory.
+pub trait Carrier: Unpin + 'static {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, NetError>>;
+    fn poll_write(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, NetError>>;
+    fn poll_write_vectored(
+        &mut self,
+        cx: &mut Context<'_>,
+        data: &[IoSlice<'_>],
+    ) -> Poll<Result<usize, NetError>>;
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NetError>>;
+    fn poll_shutdown_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NetError>>;
+    fn close(self);
+}
+
+pub(super) struct Io<S: Carrier> {
     /// `None` only while it is dropped.
-    stream: Option<Stream>,
+    stream: Option<S>,
     /// What was read and had no room yet.
     ahead: Bytes,
     frames: Frames,
     fate: Rc<Fate>,
 }
 
-impl Io {
-    pub(super) fn new(stream: Stream, fate: Rc<Fate>) -> Self {
+impl<S: Carrier> Io<S> {
+    pub(super) fn new(stream: S, fate: Rc<Fate>) -> Self {
         Self { stream: Some(stream), ahead: Bytes::new(), frames: Frames::default(), fate }
     }
 
-    fn stream(&mut self) -> io::Result<&mut Stream> {
+    fn stream(&mut self) -> io::Result<&mut S> {
         self.stream.as_mut().ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
@@ -54,7 +68,7 @@ impl Io {
     }
 }
 
-impl Drop for Io {
+impl<S: Carrier> Drop for Io<S> {
     fn drop(&mut self) {
         if let Some(stream) = self.stream.take() {
             stream.close();
@@ -62,7 +76,7 @@ impl Drop for Io {
     }
 }
 
-impl AsyncRead for Io {
+impl<S: Carrier> AsyncRead for Io<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -89,7 +103,7 @@ impl AsyncRead for Io {
     }
 }
 
-impl AsyncWrite for Io {
+impl<S: Carrier> AsyncWrite for Io<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         let written = ready!(self.stream()?.poll_write(cx, data));
         Poll::Ready(written.map_err(|error| self.failed(error)))
@@ -116,5 +130,35 @@ impl AsyncWrite for Io {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let ended = ready!(self.stream()?.poll_shutdown_write(cx));
         Poll::Ready(ended.map_err(|error| self.failed(error)))
+    }
+}
+
+impl Carrier for Stream {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, NetError>> {
+        self.poll_read(cx, buffer)
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, NetError>> {
+        self.poll_write(cx, data)
+    }
+
+    fn poll_write_vectored(
+        &mut self,
+        cx: &mut Context<'_>,
+        data: &[IoSlice<'_>],
+    ) -> Poll<Result<usize, NetError>> {
+        self.poll_write_vectored(cx, data)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NetError>> {
+        self.poll_flush(cx)
+    }
+
+    fn poll_shutdown_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NetError>> {
+        self.poll_shutdown_write(cx)
+    }
+
+    fn close(self) {
+        self.close();
     }
 }
