@@ -297,6 +297,28 @@ fn redirects_in_a_circle_end_over_http2_too() {
     assert_eq!((outcome.file("log.txt").as_str(), site.streams()), ("HTTP/2.0 302 0 \n", 11));
 }
 
+/// A server that answers before it has the whole body, and takes no more of it, has answered. So has one that answers to `HEAD` with a body.
+#[test]
+fn an_early_answer_is_an_answer() {
+    type Early = fn(Asked) -> Reply;
+    let rows: [Early; 4] = [
+        |asked| Reply::SaysAndBreaks(page(asked.id, &[], b"no more")),
+        |asked| Reply::SaysAndBreaks([page(asked.id, &[], b"no more"), goaway(asked.id, 0)].concat()),
+        |asked| Reply::SaysAndLeaves(page(asked.id, &[], b"no more")),
+        |asked| Reply::Says([page(asked.id, &[], b"no more"), reset(asked.id, 0)].concat()),
+    ];
+    for (at, early) in rows.into_iter().enumerate() {
+        let site = Site::start(early);
+        let body = "const r = http.post(base, 'x'.repeat(1000000)); console.log(r.status, r.body, r.error)";
+        let outcome = run(&site.url, "iterations: 10", body);
+        outcome.expect_value("http_reqs", "count", 10.0).expect_value("http_req_failed", "passes", 0.0);
+        assert_eq!(outcome.file("log.txt"), "200 no more \n".repeat(10), "row {at}");
+    }
+    let site = Site::start(ok);
+    let outcome = run(&site.url, "", "tell(http.head(base))");
+    assert_eq!(outcome.file("log.txt"), "HTTP/2.0 200 0 \n");
+}
+
 /// More requests than the server takes at a time have more connections.
 #[test]
 fn the_limit_of_the_server_is_kept() {

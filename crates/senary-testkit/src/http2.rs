@@ -42,6 +42,8 @@ pub enum Reply {
     Says(Vec<u8>),
     /// These frames, then the end of the connection.
     SaysAndLeaves(Vec<u8>),
+    /// These frames, then a reset: what the client still sends is not read.
+    SaysAndBreaks(Vec<u8>),
     /// The first frames, then the others again and again.
     SaysWithoutEnd(Vec<u8>, Vec<u8>),
     /// These frames, a byte at a time.
@@ -88,7 +90,7 @@ impl Site {
                     let _ = stream.set_nodelay(true);
                     // Clients break connections; that is what the tests are about.
                     let mut stream = StreamOwned::new(tls, stream);
-                    if serve(&mut stream, &greeting, &streams, &*answer).is_ok() {
+                    if serve(&mut stream, &greeting, &streams, &*answer).is_ok_and(|in_order| in_order) {
                         leave(stream);
                     }
                 });
@@ -145,12 +147,13 @@ pub fn goaway(last_stream: u32, code: u32) -> Vec<u8> {
 
 type Stream = StreamOwned<ServerConnection, TcpStream>;
 
+/// Whether the connection is to end in good order.
 fn serve(
     stream: &mut Stream,
     greeting: &[u8],
     streams: &AtomicUsize,
     answer: &dyn Fn(Asked) -> Reply,
-) -> io::Result<()> {
+) -> io::Result<bool> {
     stream.read_exact(&mut [0; PREFACE])?;
     say(stream, greeting)?;
     let mut before_here = 0;
@@ -168,7 +171,8 @@ fn serve(
                 let id = u32::from_be_bytes(id);
                 match answer(Asked { id, before, before_here }) {
                     Reply::Says(frames) => say(stream, &frames)?,
-                    Reply::SaysAndLeaves(frames) => return say(stream, &frames),
+                    Reply::SaysAndLeaves(frames) => return say(stream, &frames).map(|()| true),
+                    Reply::SaysAndBreaks(frames) => return say(stream, &frames).map(|()| false),
                     Reply::SaysWithoutEnd(first, more) => {
                         say(stream, &first)?;
                         let many = more.repeat(16 * 1024 / more.len() + 1);

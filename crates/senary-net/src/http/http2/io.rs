@@ -43,17 +43,50 @@ pub(super) struct Io<S: Carrier> {
     stream: Option<S>,
     /// What was read and had no room yet.
     ahead: Bytes,
+    /// A write has failed: the server takes nothing any more.
+    is_deaf: bool,
+    /// How reading has ended, until `h2` is told.
+    end: Option<io::Result<()>>,
     frames: Frames,
     fate: Rc<Fate>,
 }
 
 impl<S: Carrier> Io<S> {
     pub(super) fn new(stream: S, fate: Rc<Fate>) -> Self {
-        Self { stream: Some(stream), ahead: Bytes::new(), frames: Frames::default(), fate }
+        Self {
+            stream: Some(stream),
+            ahead: Bytes::new(),
+            is_deaf: false,
+            end: None,
+            frames: Frames::default(),
+            fate,
+        }
     }
 
     fn stream(&mut self) -> io::Result<&mut S> {
         self.stream.as_mut().ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    /// How much of what is written was taken. A server that answers and goes is noticed by a write before its answer is read, and `h2`
+    /// reads nothing after a write has failed. So all is taken from then on, and goes nowhere; the next read that finds the end says so.
+    fn taken<T>(&mut self, written: Option<Result<T, NetError>>, all: T) -> T {
+        match written {
+            Some(Ok(part)) => part,
+            Some(Err(error)) => {
+                self.is_deaf = true;
+                self.failed(error);
+                all
+            }
+            None => all,
+        }
+    }
+
+    /// `h2` forgets that a response is complete when the connection ends while the body of its request is on the way. So the streams have
+    /// their turn with what has come before `h2` hears of the end.
+    fn end_next_time(&mut self, cx: &mut Context<'_>, end: io::Result<()>) -> Poll<io::Result<()>> {
+        self.end = Some(end);
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// The crate `h2` gives an error to each stream, so it gets a copy.
@@ -82,10 +115,19 @@ impl<S: Carrier> AsyncRead for Io<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if let Some(end) = self.end.take() {
+            return Poll::Ready(end);
+        }
         if self.ahead.is_empty() {
             return with_buffer(|data| {
-                let read = ready!(self.stream()?.poll_read(cx, data));
-                let read = read.map_err(|error| self.failed(error))?;
+                let read = match ready!(self.stream()?.poll_read(cx, data)) {
+                    Ok(0) => return self.end_next_time(cx, Ok(())),
+                    Ok(read) => read,
+                    Err(error) => {
+                        let error = self.failed(error);
+                        return self.end_next_time(cx, Err(error));
+                    }
+                };
                 if let Some(goaway) = self.frames.follow(&data[..read]) {
                     self.fate.goaway.replace(Some(goaway));
                 }
@@ -105,8 +147,11 @@ impl<S: Carrier> AsyncRead for Io<S> {
 
 impl<S: Carrier> AsyncWrite for Io<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        let written = ready!(self.stream()?.poll_write(cx, data));
-        Poll::Ready(written.map_err(|error| self.failed(error)))
+        let written = match self.is_deaf {
+            true => None,
+            false => Some(ready!(self.stream()?.poll_write(cx, data))),
+        };
+        Poll::Ready(Ok(self.taken(written, data.len())))
     }
 
     fn poll_write_vectored(
@@ -114,8 +159,11 @@ impl<S: Carrier> AsyncWrite for Io<S> {
         cx: &mut Context<'_>,
         data: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(self.stream()?.poll_write_vectored(cx, data));
-        Poll::Ready(written.map_err(|error| self.failed(error)))
+        let written = match self.is_deaf {
+            true => None,
+            false => Some(ready!(self.stream()?.poll_write_vectored(cx, data))),
+        };
+        Poll::Ready(Ok(self.taken(written, data.iter().map(|part| part.len()).sum())))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -123,8 +171,11 @@ impl<S: Carrier> AsyncWrite for Io<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = ready!(self.stream()?.poll_flush(cx));
-        Poll::Ready(flushed.map_err(|error| self.failed(error)))
+        if !self.is_deaf {
+            let flushed = ready!(self.stream()?.poll_flush(cx));
+            self.taken(Some(flushed), ());
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
