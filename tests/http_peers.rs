@@ -313,3 +313,38 @@ fn redirects_in_a_circle_end() {
     outcome.expect_value("http_reqs", "count", 11.0);
     assert_eq!(asked.load(Ordering::Relaxed), 11);
 }
+
+/// Heads that are as long as they may be: as many fields, cookies and wrong lines as fit into them.
+#[test]
+fn a_head_full_of_small_parts_holds_nobody_up() {
+    let (port, _) = serve(|stream, head, _| {
+        let line = |n: usize| match head {
+            _ if head.starts_with("GET /cookies") => format!("Set-Cookie:c{n}=v\r\n"),
+            _ => format!("a{n}:\r\n"),
+        };
+        let end = match head {
+            _ if head.starts_with("GET /wrong") => format!("no colon {}\r\n\r\n", "x".repeat(1 << 20)),
+            _ if head.starts_with("GET /lost") => {
+                format!("Location: http://a b/{}\r\n\r\n", "x".repeat(1 << 20))
+            }
+            _ => "Content-Length: 0\r\n\r\n".to_owned(),
+        };
+        let status = if head.starts_with("GET /lost") { "302 Found" } else { "200 OK" };
+        let lines: String = (0..60_000).map(line).collect();
+        say(stream, format!("HTTP/1.1 {status}\r\n{lines}{end}"));
+        false
+    });
+    let body = r#"
+  const many = http.get(url + "fields")
+  console.log(many.status, Object.keys(many.headers).length)
+  console.log(http.get(url + "cookies").status, Object.keys(http.cookieJar().cookiesForURL(url)).length)
+  const [wrong, lost] = [http.get(url + "wrong"), http.get(url + "lost")]
+  console.log(wrong.error_code, wrong.error.length < 1200, wrong.error.slice(48, 90))
+  console.log(lost.error_code, lost.error.length < 1200, lost.error.slice(0, 32))"#;
+    let outcome = run(port, "", body);
+    let told = outcome.file("log.txt");
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines[..2], ["200 60001", "200 10000"]);
+    assert_eq!(lines[2], "1000 true malformed MIME header line: no colon xxxxx");
+    assert_eq!(lines[3], "1000 true failed to parse Location header ");
+}

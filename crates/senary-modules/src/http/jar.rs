@@ -1,6 +1,8 @@
 //! A cookie jar: which cookies go with a request (RFC 6265, without a list of public suffixes, as in the reference).
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -12,13 +14,15 @@ const MAX_COOKIES: usize = 10_000;
 
 #[derive(Debug, Default)]
 pub struct CookieJar {
-    cookies: RefCell<Vec<Kept>>,
+    cookies: RefCell<VecDeque<Kept>>,
     /// How many were kept so far: the order in which cookies are made.
     made: Cell<u64>,
 }
 
 #[derive(Clone, Debug)]
 struct Kept {
+    /// Of what tells it from others, so that it is found quickly among thousands.
+    hash: u64,
     name: String,
     value: String,
     domain: String,
@@ -50,9 +54,11 @@ impl CookieJar {
         (!pairs.is_empty()).then(|| pairs.join("; "))
     }
 
-    /// Keeps what the `Set-Cookie` headers of a response say.
-    pub fn store<'a>(&self, url: &Url, headers: impl IntoIterator<Item = &'a str>) {
-        for cookie in headers.into_iter().filter_map(SetCookie::parse) {
+    /// Keeps what the `Set-Cookie` headers of a response say. Of more than a jar holds, the first would be dropped again.
+    pub fn store<'a>(&self, url: &Url, headers: impl IntoIterator<Item = &'a str, IntoIter: Clone>) {
+        let headers = headers.into_iter();
+        let surplus = headers.clone().count().saturating_sub(MAX_COOKIES);
+        for cookie in headers.skip(surplus).filter_map(SetCookie::parse) {
             self.set(url, cookie);
         }
     }
@@ -96,7 +102,10 @@ impl CookieJar {
             seconds => Some(now.saturating_add(seconds.saturating_mul(1000))),
         };
         let mut cookies = self.cookies.borrow_mut();
-        let same = |kept: &Kept| kept.name == cookie.name && kept.domain == domain && kept.path == path;
+        let hash = hash_of(&cookie.name, &domain, &path);
+        let same = |kept: &Kept| {
+            kept.hash == hash && kept.name == cookie.name && kept.domain == domain && kept.path == path
+        };
         let known = cookies.iter().position(same);
         if expires.is_some_and(|expires| expires <= now) {
             known.map(|at| cookies.remove(at));
@@ -105,6 +114,7 @@ impl CookieJar {
         // A replaced cookie keeps its place in the order.
         let made = known.map_or_else(|| self.made.replace(self.made.get() + 1), |at| cookies[at].made);
         let kept = Kept {
+            hash,
             name: cookie.name,
             value: cookie.value,
             domain,
@@ -116,10 +126,10 @@ impl CookieJar {
         };
         match known {
             Some(at) => cookies[at] = kept,
-            None => cookies.push(kept),
+            None => cookies.push_back(kept),
         }
         if cookies.len() > MAX_COOKIES {
-            cookies.remove(0);
+            cookies.pop_front();
         }
     }
 }
@@ -151,6 +161,12 @@ impl Request {
         };
         in_domain && (self.secure || !cookie.secure) && path_matches(&self.path, &cookie.path)
     }
+}
+
+fn hash_of(name: &str, domain: &str, path: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (name, domain, path).hash(&mut hasher);
+    hasher.finish()
 }
 
 fn path_matches(path: &str, of_cookie: &str) -> bool {
@@ -280,5 +296,9 @@ mod tests {
         }
         let kept = jar.cookies_for(&page);
         assert_eq!((kept.len(), kept[0].0.as_str()), (MAX_COOKIES, "n5"));
+        let many: Vec<String> = (0..3 * MAX_COOKIES).map(|n| format!("m{n}=v")).collect();
+        jar.store(&page, many.iter().map(String::as_str));
+        let kept = jar.cookies_for(&page);
+        assert_eq!((kept.len(), kept[0].0.as_str()), (MAX_COOKIES, "m20000"));
     }
 }

@@ -1,5 +1,7 @@
 //! Redirects: where they lead, and which parts of a request are sent along (as in Go's client).
 
+use senary_words::beginning;
+
 use super::header;
 use super::request::{Headers, Method};
 use crate::go_url::Url;
@@ -10,6 +12,9 @@ const SECRET: [&str; 6] =
 
 /// Headers about a body that is not sent along.
 const OF_BODY: [&str; 4] = ["Content-Type", "Content-Encoding", "Content-Language", "Content-Location"];
+
+/// In bytes, of the error for a target that is none: it has the server's words in it, and becomes a tag.
+const LONGEST_ERROR: usize = 1024;
 
 /// What a response redirects to.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,7 +44,10 @@ pub fn of(status: u16, location: &str, method: &Method, url: &Url) -> Option<Res
             },
             keeps_body: keeps_all,
         }),
-        Err(error) => Err(format!("failed to parse Location header {location:?}: {error}")),
+        Err(error) => {
+            let text = format!("failed to parse Location header {location:?}: {error}");
+            Err(beginning(&text, LONGEST_ERROR).into_owned())
+        }
     };
     Some(redirect)
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -168,6 +169,8 @@ fn body<'js>(ctx: &Ctx<'js>, response: &ResponseObject) -> rquickjs::Result<Valu
 fn headers<'js>(ctx: &Ctx<'js>, answer: &Answer) -> rquickjs::Result<Value<'js>> {
     let is_chunked = answer.headers.contains("transfer-encoding");
     let mut joined: Vec<(String, Cow<'_, str>)> = Vec::with_capacity(answer.headers.len());
+    // A server may send hundreds of thousands of them.
+    let mut places: HashMap<String, usize> = HashMap::new();
     for (name, value) in answer.headers.iter() {
         let name = header::canonical(name);
         match name.as_str() {
@@ -175,13 +178,16 @@ fn headers<'js>(ctx: &Ctx<'js>, answer: &Answer) -> rquickjs::Result<Value<'js>>
             "Content-Length" if is_chunked => continue,
             _ => {}
         }
-        match joined.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, known)) => {
-                let known = known.to_mut();
+        match places.get(&name) {
+            Some(at) => {
+                let known = joined[*at].1.to_mut();
                 known.push_str(", ");
                 known.push_str(value);
             }
-            None => joined.push((name, value.into())),
+            None => {
+                places.insert(name.clone(), joined.len());
+                joined.push((name, value.into()));
+            }
         }
     }
     let object = Object::new(ctx.clone())?;

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use memchr::memchr;
+use senary_words::beginning;
 
 use crate::http::error::HttpError;
 use crate::http::exchange::{Head, Proto};
@@ -11,6 +12,9 @@ use crate::http::headers::Headers;
 
 /// In bytes, as in Go. More is an error, so that a server that never ends a head does not fill memory.
 pub(super) const MAX_HEAD: usize = 10 << 20;
+
+/// In bytes: how much of a server's words goes into an error, which becomes a tag, too.
+const LONGEST_REASON: usize = 1024;
 
 /// The number of bytes that an error shows of an answer that is not HTTP.
 const SHOWN: usize = 64;
@@ -153,7 +157,9 @@ static TOKEN: [bool; 256] = {
 
 /// A response that breaks the connection, in the words of the reference.
 pub(super) fn broken(reason: impl Into<Cow<'static, str>>) -> HttpError {
-    HttpError::Response(format!("net/http: HTTP/1.x transport connection broken: {}", reason.into()))
+    let reason = reason.into();
+    let reason = beginning(&reason, LONGEST_REASON);
+    HttpError::Response(format!("net/http: HTTP/1.x transport connection broken: {reason}"))
 }
 
 /// Text of a server in quotation marks, with escapes for what cannot be printed, as Go writes it. It is cut off where it is long.
