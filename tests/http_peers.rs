@@ -305,6 +305,17 @@ fn no_request_is_lost_when_connections_end_at_any_moment() {
     assert!(asked.load(Ordering::Relaxed) >= 400);
 }
 
+/// Nothing is sent then, not even over a kept connection to a server that would answer in no time.
+#[test]
+fn a_timeout_of_nothing_is_over_at_once() {
+    let (port, asked) = serve(|stream, _, _| ok(stream));
+    let outcome =
+        run(port, "", "for (const timeout of ['1s', 0, '0s', -1]) tell(http.get(url, { timeout }))");
+    outcome.expect_value("http_reqs", "count", 4.0).expect_value("http_req_failed", "passes", 3.0);
+    let told = format!("200 0 \n{}", "0 1050 request timeout\n".repeat(3));
+    assert_eq!((outcome.file("log.txt"), asked.load(Ordering::Relaxed)), (told, 1));
+}
+
 #[test]
 fn redirects_in_a_circle_end() {
     let (port, asked) =

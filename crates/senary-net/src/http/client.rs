@@ -71,6 +71,11 @@ impl HttpClient {
         let run = Box::pin(self.run(request, &state));
         let outcome = match request.deadline {
             None => run.await,
+            // A timeout of nothing is over before anything is sent, as in Go.
+            Some(deadline) if deadline <= state.clock.begun => {
+                drop(run);
+                Err((HttpError::Timeout, None))
+            }
             Some(deadline) => {
                 self.in_time(deadline.into(), run).await.unwrap_or(Err((HttpError::Timeout, None)))
             }

@@ -9,7 +9,7 @@ use crate::dial::DialProgress;
 /// The stamps of one exchange. A step that is under way counts up to the moment that is asked for.
 #[derive(Debug)]
 pub(super) struct Clock {
-    begun: Instant,
+    pub(super) begun: Instant,
     marks: Cell<Marks>,
 }
 
