@@ -11,6 +11,9 @@ const BROTLI_QUALITY: u32 = 6;
 const BROTLI_WINDOW: u32 = 22;
 const BROTLI_BUFFER: usize = 8 << 10;
 
+/// Servers compress once, or twice by mistake. A body may decompress to itself, so without a limit the header says how long that takes.
+const MOST_LAYERS: usize = 16;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
     Gzip,
@@ -34,6 +37,8 @@ pub enum DecodeError {
     Broken(#[from] io::Error),
     #[error("it would take more memory than --vu-memory-limit allows")]
     TooLarge,
+    #[error("it is compressed {0} times, and at most {MOST_LAYERS} are undone")]
+    TooOften(usize),
 }
 
 impl Algorithm {
@@ -104,6 +109,9 @@ pub fn decode(encoding: &str, body: &[u8], limit: usize) -> Option<Result<Vec<u8
     if body.is_empty() {
         return None;
     }
+    if algorithms.len() >= MOST_LAYERS {
+        return Some(Err(DecodeError::TooOften(algorithms.len() + 1)));
+    }
     let outermost = first.decompress(body, limit);
     Some(algorithms.fold(outermost, |body, next| next.decompress(&body?, limit)))
 }
@@ -156,6 +164,17 @@ mod tests {
             let decoded = decode(&encoding, &compressed, 1 << 16).unwrap();
             assert!(matches!(decoded, Err(DecodeError::TooLarge)), "{algorithm:?}");
         }
+    }
+
+    #[test]
+    fn a_header_does_not_say_how_long_decompressing_takes() {
+        let often = |times: usize| {
+            let algorithms = [Algorithm::Gzip].repeat(times);
+            let (compressed, encoding) = encode(&algorithms, b"body").unwrap();
+            decode(&encoding, &compressed, 1 << 16).unwrap()
+        };
+        assert_eq!(often(MOST_LAYERS).unwrap(), b"body");
+        assert!(matches!(often(MOST_LAYERS + 1), Err(DecodeError::TooOften(17))));
     }
 
     #[test]
