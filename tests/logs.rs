@@ -169,3 +169,69 @@ fn a_log_format_with_a_typo_is_refused() {
     let outcome = Program::script(BINARY, "export default () => {}").args(["--log-format", "jsn"]).run();
     outcome.expect_code(255).expect_text("did you mean json?");
 }
+
+/// Whoever turns the log off, or sends it away, does not expect a command that does nothing and says nothing.
+#[test]
+fn what_keeps_a_command_from_its_work_is_seen_wherever_the_log_goes() {
+    const NO_CODE: &str = "export default function () {}";
+    let cases: [(&[&str], i32, &str); 14] = [
+        (&["run", "--no-such-flag", "script.js"], 255, "unknown flag: --no-such-flag"),
+        (&["run", "--vus=many", "script.js"], 255, "is not a whole number"),
+        (&["run", "--out", "nowhere", "script.js"], 255, "invalid output type 'nowhere'"),
+        (&["run", "--config=none.json", "script.js"], 255, "none.json"),
+        (&["run", "--vus=0", "script.js"], 104, "the number of VUs must be more than 0"),
+        (&["run"], 255, "accepts 1 arg(s), received 0"),
+        (&["run", "missing.js"], 255, "missing.js"),
+        (&["run", "broken.js"], 107, "SyntaxError"),
+        (&["run", "aborts.js"], 108, "no target is given"),
+        (&["run", "setup.js"], 107, "no database"),
+        (&["inspect", "missing.js"], 255, "missing.js"),
+        (&["tcp", "127.0.0.1:1"], 255, "there is nothing to send"),
+        (&["merge", "missing.json"], 255, "missing.json"),
+        (&["walk"], 255, "unknown command \"walk\""),
+    ];
+    for (args, code, text) in cases {
+        for output in ["none", "file=run.log,level=fatal", "file=run.log", "loki=http://127.0.0.1:1/push"] {
+            let program = Program::new(BINARY)
+                .file("script.js", NO_CODE)
+                .file("broken.js", "export default function ( {}")
+                .file(
+                    "aborts.js",
+                    format!(
+                        "import exec from 'k6/execution'; exec.test.abort('no target is given'); {NO_CODE}"
+                    ),
+                )
+                .file(
+                    "setup.js",
+                    format!("export function setup() {{ throw new Error('no database') }}; {NO_CODE}"),
+                );
+            let outcome = program.args(args.iter().copied()).env("K6_LOG_OUTPUT", output).run();
+            outcome.expect_code(code);
+            assert_eq!(outcome.log_lines(text).len(), 1, "{args:?} {output}: {}", outcome.stderr);
+            let flag = ["--log-output", output];
+            let given = Program::new(BINARY).args(args.iter().copied()).args(flag).run();
+            assert!(given.code() != Some(0) && given.stderr.contains("level=error"), "{args:?} {output}");
+            if output == "file=run.log" {
+                assert!(outcome.file("run.log").contains(text), "the file has it, too");
+            }
+        }
+    }
+}
+
+/// What a run has shown stands in its summary.
+#[test]
+fn results_are_not_told_on_standard_error_where_the_log_is_off() {
+    for (options, code) in [
+        ("thresholds: { iterations: ['count>5'] }", 99),
+        ("thresholds: { checks: ['rate>0.5'] }, strict: true", 121),
+    ] {
+        let script = format!("export const options = {{ {options} }}; export default function () {{}}");
+        let outcome = Program::script(BINARY, &script).arg("--log-output=none").run();
+        outcome.expect_code(code);
+        assert_eq!(outcome.stderr, "");
+    }
+    let script = "import exec from 'k6/execution'; export default function () { exec.test.abort('enough') }";
+    let outcome = Program::script(BINARY, script).arg("--log-output=none").run();
+    outcome.expect_code(108);
+    assert_eq!(outcome.stderr, "");
+}

@@ -215,6 +215,19 @@ impl CommandError {
         }
     }
 
+    /// Whether this is what a run has shown, and no mishap: the results tell it, too.
+    pub fn is_of_results(&self) -> bool {
+        matches!(
+            self,
+            Self::ThresholdsCrossed(_)
+                | Self::Stopped(_)
+                | Self::MarkedFailed
+                | Self::Saturated(_)
+                | Self::ProvesNothing(_)
+                | Self::OfInstance { .. }
+        )
+    }
+
     /// Writes what went wrong to the log, with advice where there is some.
     pub fn log(&self) {
         match self {

@@ -8,7 +8,7 @@ use senary::command_error::CommandError;
 use senary::commands::{archive, collect, completion, deps, echo, inspect, merge, new, tcp};
 use senary::environment::Environment;
 use senary::settings::GlobalSettings;
-use senary::{features, logging, run, signals, trust, version};
+use senary::{features, logging, report, run, signals, trust, version};
 use senary_js::Allocator;
 use senary_net::limits;
 
@@ -33,7 +33,12 @@ fn main() -> ExitCode {
         Ok(()) => 0,
         Err(failure) => {
             match logging::is_started() {
-                true => failure.log(),
+                true => {
+                    if !(failure.is_of_results() && report::was_written()) {
+                        logging::repeat_on_stderr();
+                    }
+                    failure.log();
+                }
                 false => eprintln!("senary: {failure}"),
             }
             failure.code()

@@ -3,6 +3,7 @@
 
 use std::io::{stderr, stdout};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use senary_js::bundle::HANDLE_SUMMARY;
@@ -19,6 +20,14 @@ use crate::settings::SummaryMode;
 use crate::terminal::is_terminal;
 use crate::test_run::{Ended, run_lifecycle};
 use crate::{failures, saturation, verdict};
+
+/// Whether this process has reported on a run.
+static WRITTEN: AtomicBool = AtomicBool::new(false);
+
+/// Whether a run was reported on, so that its user knows how it ended.
+pub fn was_written() -> bool {
+    WRITTEN.load(Ordering::Relaxed)
+}
 
 /// What a summary says besides results, and who else may make it.
 pub struct Closing {
@@ -126,6 +135,7 @@ pub async fn write(
     if let Err(error) = save(&contents, &mut stdout().lock(), &mut stderr().lock()) {
         log_unhandled(&error.to_string());
     }
+    WRITTEN.store(true, Ordering::Relaxed);
     outcome
 }
 

@@ -126,11 +126,13 @@ impl OpenDestination {
     }
 }
 
-/// Which of the two outputs a line is for.
+/// Which of the outputs a line is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Channel {
     Log,
     Console,
+    /// Standard error, wherever the log goes.
+    Stderr,
 }
 
 /// The messages to the writing thread.
@@ -209,6 +211,7 @@ impl Writer {
         let output = match self.waiting_for {
             Channel::Log => &mut self.log,
             Channel::Console => &mut self.console,
+            Channel::Stderr => &mut OpenDestination::Stderr,
         };
         match &self.terminal {
             Some(write) if output.is_terminal() => write(&self.waiting),

@@ -101,6 +101,10 @@ struct Logger {
     /// Unless everything is written.
     flood: Option<Flood>,
     started: Instant,
+    /// How lines look on standard error, if the log goes where nobody who waits for the command sees it.
+    on_stderr: Option<Format>,
+    /// Whether they are written there, too.
+    is_repeated: AtomicBool,
 }
 
 /// The zone that lines have their times in. To find it takes a walk through the system's list of zones, and most runs
@@ -117,6 +121,9 @@ pub fn init(settings: &Settings, web: &Client) -> Result<(), LogError> {
     let destination = Destination::parse(settings.output.as_deref().unwrap_or("stderr"))?;
     let output_level = level.min(destination.level());
     let is_written = !matches!(destination, Destination::None);
+    let is_seen = matches!(destination, Destination::Stderr | Destination::Stdout);
+    let stderr_format =
+        Format::parse(settings.format.as_deref(), settings.no_color, is_terminal(&io::stderr()))?;
     let (sender, receiver) = sync_channel(QUEUE);
     let started = Instant::now();
     let mut format = Format::parse(settings.format.as_deref(), settings.no_color, destination.is_terminal())?;
@@ -134,11 +141,9 @@ pub fn init(settings: &Settings, web: &Client) -> Result<(), LogError> {
         }
         Destination::Loki(config) => {
             // Errors of Loki go to standard error.
-            let is_terminal = is_terminal(&io::stderr());
-            let fallback = Format::parse(settings.format.as_deref(), settings.no_color, is_terminal)?;
             let sender = sender.clone();
             let say = move |entry: &Entry| {
-                let line = fallback.line(entry, started.elapsed(), || &ZONE);
+                let line = stderr_format.line(entry, started.elapsed(), || &ZONE);
                 let _ = sender.send(Message::Line(Channel::Log, BACKLOG.line(line)));
             };
             format = Format::Raw;
@@ -160,6 +165,8 @@ pub fn init(settings: &Settings, web: &Client) -> Result<(), LogError> {
         loki,
         flood: (!settings.all).then(Flood::default),
         started,
+        on_stderr: (!is_seen).then_some(stderr_format),
+        is_repeated: AtomicBool::new(false),
     };
     let logger = LOGGER.get_or_init(|| logger);
     log::set_max_level(level);
@@ -171,6 +178,14 @@ pub fn init(settings: &Settings, web: &Client) -> Result<(), LogError> {
 /// Whether there is a log that anything can be written to.
 pub fn is_started() -> bool {
     LOGGER.get().is_some()
+}
+
+/// From now on everything that is logged is also written to standard error, unless the log can be seen anyway. This is for what
+/// keeps a command from doing its work: whoever has turned the log off, or sends it elsewhere, would see nothing at all.
+pub fn repeat_on_stderr() {
+    if let Some(logger) = LOGGER.get() {
+        logger.is_repeated.store(true, Ordering::Release);
+    }
 }
 
 /// From now on what scripts print goes to this file and nowhere else.
@@ -238,6 +253,11 @@ fn flush_lines_until(deadline: Instant) {
 }
 
 impl Logger {
+    /// How the lines are to look that are also written to standard error, if they are.
+    fn repeated(&self) -> Option<Format> {
+        self.on_stderr.filter(|_| self.is_repeated.load(Ordering::Acquire))
+    }
+
     fn goes_to_console_file(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target() == CONSOLE && self.console_file.load(Ordering::Acquire)
     }
@@ -247,7 +267,8 @@ impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         // Not what crates of others have to tell each other.
         let is_ours = metadata.target() == CONSOLE || metadata.target().starts_with(env!("CARGO_PKG_NAME"));
-        let most = if self.goes_to_console_file(metadata) { self.level } else { self.output_level };
+        let is_for_all = self.goes_to_console_file(metadata) || self.repeated().is_some();
+        let most = if is_for_all { self.level } else { self.output_level };
         is_ours && metadata.level() <= most
     }
 
@@ -256,7 +277,8 @@ impl Log for Logger {
             return;
         }
         let goes_to_console_file = self.goes_to_console_file(record.metadata());
-        if !self.is_written && !goes_to_console_file && !recent::is_kept() {
+        let repeated = self.repeated();
+        if !self.is_written && !goes_to_console_file && repeated.is_none() && !recent::is_kept() {
             return;
         }
         let mut entry = Entry::of(record);
@@ -271,7 +293,10 @@ impl Log for Logger {
         }
         // Before lines are counted instead of written: here they are counted, too.
         recent::note(&entry);
-        if !self.is_written {
+        if let Some(format) = repeated {
+            self.send(format, &entry, Channel::Stderr);
+        }
+        if !self.is_written || record.level() > self.output_level {
             return;
         }
         // Everything a script prints is printed, and debug messages are never counted.
@@ -297,10 +322,14 @@ impl Logger {
             return loki.push(entry);
         }
         let format = match channel {
-            Channel::Log => self.format,
             Channel::Console => self.format.off_terminal(),
+            _ => self.format,
         };
-        let line = format.line(&entry, self.started.elapsed(), || &ZONE);
+        self.send(format, &entry, channel);
+    }
+
+    fn send(&self, format: Format, entry: &Entry, channel: Channel) {
+        let line = format.line(entry, self.started.elapsed(), || &ZONE);
         // This fails only if the writing thread is gone; then nothing can be logged any more.
         let _ = self.sender.send(Message::Line(channel, BACKLOG.line(line)));
     }
