@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use senary_testkit::{Outcome, Program};
+use senary_testkit::{Behaviour, Certificate, Outcome, Program, Server};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_senary");
 
@@ -64,6 +64,26 @@ fn a_server_that_is_not_there_makes_the_run_red() {
 }
 
 #[test]
+fn the_files_of_tls_are_read() {
+    let server = Server::start_mutual_tls(Behaviour::Echo);
+    let (certificate, key) = Certificate::client_pem();
+    let with = |args: &[&str]| {
+        let program = Program::new(BINARY)
+            .file("ca.pem", &Certificate::authority_pem())
+            .file("cert.pem", &certificate)
+            .file("key.pem", &key)
+            .arg("tcp")
+            .arg(format!("localhost:{}", server.port()))
+            .args(["-m", "hello", "--count", "3", "--quiet", "--tls", "--tls-ca", "ca.pem"])
+            .args(args.iter().copied());
+        program.within(Duration::from_secs(60)).run()
+    };
+    with(&["--tls-cert", "cert.pem", "--tls-key", "key.pem", "--tls-servername", "127.0.0.1"]).expect_code(0);
+    with(&[]).expect_code(121).expect_text("certificate required");
+    with(&["--tls-cert", "none.pem", "--tls-key", "key.pem"]).expect_code(107).expect_text("none.pem");
+}
+
+#[test]
 fn the_printed_script_does_the_same() {
     let args = [
         "-m",
@@ -103,10 +123,17 @@ fn what_cannot_be_understood_says_what_to_do() {
         (&["h:1", "-m", "x", "--threshold", "p(99)<5"], "is not a threshold: give METRIC: EXPRESSION"),
         (&["h:1", "-m", "x", "--tls-servername", "a"], "the options of TLS need --tls"),
         (&["h:1", "-m", "x", "-C", "0"], "give a whole number from 1"),
-        (&["h:1", "-m", "x", "-f", "u33"], "u33"),
+        (&["h:1", "-m", "x", "-f", "u33"], "there is no framing \\\"u33\\\""),
+        (&["h:1", "-m", "x", "-f", "linse"], "did you mean lines?"),
+        (&["h:1", "-m", r"PING\r\n"], "leave out what ends the message, the framing adds that"),
+        (&["h:1", "-m", "x", "-d", "0"], "give a time above 0, such as 10s"),
+        (&["h:1", "-m", "x", "-d", "-1s"], "give a time above 0, such as 10s"),
+        (&["h:1", "-m", "x", "--timeout", "0"], "give a time above 0, such as 10s"),
+        (&["h:1", "-m", "x", "--tls", "--tls-cert", "a"], "--tls-cert and --tls-key belong together"),
+        (&["h:1", "-m", "x", "--tls", "--tls-key", "a"], "--tls-cert and --tls-key belong together"),
     ] {
         let outcome = tcp(args);
-        assert_ne!(outcome.code(), Some(0), "{args:?}");
+        outcome.expect_code(255);
         outcome.expect_text(text);
     }
 }

@@ -7,13 +7,14 @@ use ::bytes::Bytes;
 use rquickjs::{Coerced, Ctx, Function, Object, Value};
 use senary_wire::{
     Delimiters, Description, Empty, Escape, Form, Framing, Header, Headers, Length, Lines, Notation, Pattern,
-    Place, Size,
+    Place, Size, names,
 };
 
 use super::patterns::ScriptPattern;
 use crate::connection::bytes::{TextAs, latin1, not_latin1};
 use senary_js::native::described;
 use senary_js::{bytes, errors, properties, value_text};
+use senary_words::spelling::nearest;
 
 /// Where messages end, for each direction.
 pub struct Framings<'js> {
@@ -71,7 +72,7 @@ fn one<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> rquickjs::Result<Option<Frami
         return Ok(Some(Framings { receive: Receive::Function(function.clone()), send: None }));
     }
     let framing = match (value.as_string(), value.as_object()) {
-        (Some(name), _) => Framing::named(&name.to_string()?).map_err(|e| wrong(ctx, &e.to_string()))?,
+        (Some(name), _) => named(ctx, &name.to_string()?)?,
         (_, Some(object)) => checked(ctx, description(ctx, object)?)?,
         _ => {
             let text = value_text::shown(ctx, value);
@@ -81,6 +82,13 @@ fn one<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> rquickjs::Result<Option<Frami
     };
     let framing = Rc::new(framing);
     Ok(Some(Framings { receive: Receive::Framed(framing.clone()), send: Some(framing) }))
+}
+
+fn named(ctx: &Ctx<'_>, name: &str) -> rquickjs::Result<Framing> {
+    Framing::named(name).map_err(|error| {
+        let meant = nearest(name, names::all()).map(|near| format!("; did you mean {near:?}?"));
+        wrong(ctx, &format!("{error}{}", meant.unwrap_or_default()))
+    })
 }
 
 fn checked(ctx: &Ctx<'_>, description: Description) -> rquickjs::Result<Framing> {

@@ -15,7 +15,8 @@ pub struct TcpArgs {
     /// The server, or the path of its Unix socket
     #[arg(value_name = "HOST:PORT")]
     pub target: Vec<String>,
-    /// A message to send, with the escapes of C, e.g. 'PING\r\n' (repeatable; they are sent in turn)
+    /// A message to send, with the escapes of C, e.g. 'caf\u00e9\t1' (repeatable; they are sent in turn); what ends it is the
+    /// framing's to add
     #[arg(short, long, value_name = "TEXT")]
     pub message: Vec<String>,
     /// Send the content of this file (repeatable)
@@ -40,7 +41,7 @@ pub struct TcpArgs {
     #[arg(short, long, value_name = "N", value_parser = parse_count)]
     pub window: Option<u64>,
     /// How long to send [default: 10s without --count]
-    #[arg(short, long, value_name = "DURATION", value_parser = parse_go_duration)]
+    #[arg(short, long, value_name = "DURATION", value_parser = parse_time)]
     pub duration: Option<Nanos>,
     /// How many requests to send over all connections
     #[arg(short = 'n', long, value_name = "N", value_parser = parse_count)]
@@ -52,7 +53,7 @@ pub struct TcpArgs {
     #[arg(long, value_parser = parse_bool)]
     pub churn: Option<bool>,
     /// How long to wait for a connection and for each reply
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_go_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_time)]
     pub timeout: Nanos,
     /// Fail the run with exit code 99 unless this holds, e.g. 'tcp_req_duration: p(99)<5' (repeatable)
     #[arg(long, value_name = "THRESHOLD")]
@@ -88,10 +89,10 @@ pub struct TlsFlags {
     #[arg(long, value_name = "FILE")]
     pub tls_ca: Option<String>,
     /// Show the server this certificate, a PEM file
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    #[arg(long, value_name = "FILE")]
     pub tls_cert: Option<String>,
     /// The key of --tls-cert, a PEM file
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    #[arg(long, value_name = "FILE")]
     pub tls_key: Option<String>,
     /// Protocols to offer (ALPN), separated by commas
     #[arg(long, value_name = "NAMES")]
@@ -141,6 +142,13 @@ fn parse_count(text: &str) -> Result<u64, String> {
     match text.parse() {
         Ok(count) if count > 0 => Ok(count),
         _ => Err("give a whole number from 1".to_owned()),
+    }
+}
+
+fn parse_time(text: &str) -> Result<Nanos, String> {
+    match parse_go_duration(text)? {
+        time if time.0 > 0 => Ok(time),
+        _ => Err("give a time above 0, such as 10s or 500ms".to_owned()),
     }
 }
 

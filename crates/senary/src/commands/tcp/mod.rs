@@ -6,6 +6,8 @@ mod script;
 
 use std::io::{self, Write};
 
+use senary_wire::framing::{DescriptionError, EncodeError};
+
 use self::escapes::MessageError;
 use crate::cli::TcpArgs;
 use crate::command_error::CommandError;
@@ -24,12 +26,28 @@ pub enum TcpError {
     Message { text: String, error: MessageError },
     #[error("--framing takes a name such as lines, or a description in JSON, which this is not: {0}")]
     Framing(String),
+    #[error("--framing: {error}{}", meant.as_ref().map(|name| format!("; did you mean {name}?")).unwrap_or_default())]
+    FramingName { error: DescriptionError, meant: Option<&'static str> },
+    #[error("the message {text:?} cannot be sent with --framing {framing}: {error}{}", what_to_do(.error))]
+    DoesNotFit { text: String, framing: String, error: EncodeError },
     #[error("{0:?} is not a threshold: give METRIC: EXPRESSION, e.g. 'tcp_req_duration: p(99)<5'")]
     Threshold(String),
     #[error("--churn with --rate takes a --duration, not a --count")]
     CountedChurn,
     #[error("the options of TLS need --tls, too")]
     TlsOff,
+    #[error("--tls-cert and --tls-key belong together: give the certificate, and its key")]
+    HalfCertificate,
+}
+
+/// What ends a message is the first thing that users put into it.
+fn what_to_do(error: &EncodeError) -> &'static str {
+    match error {
+        EncodeError::ContainsDelimiter { .. } => {
+            "; leave out what ends the message, the framing adds that, or give another framing"
+        }
+        _ => "",
+    }
 }
 
 pub fn run(args: &TcpArgs, global: &GlobalSettings, env: &Environment) -> Result<(), CommandError> {

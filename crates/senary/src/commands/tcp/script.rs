@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use senary_wire::framing::{Framing, names};
+use senary_words::spelling::nearest;
 use serde_json::{Map, Value, json};
 
 use super::TcpError;
@@ -19,10 +21,18 @@ const BYTES: &str =
     "const bytes = (hex) => Uint8Array.from(hex.match(/../g) || [], (pair) => parseInt(pair, 16))\n";
 
 pub fn script(args: &TcpArgs) -> Result<String, TcpError> {
+    let (framing, checked) = framing(args)?;
     let mut messages = Vec::new();
     for text in &args.message {
         let bytes = if args.hex == Some(true) { bytes_of_hex(text) } else { bytes_of(text) };
         let bytes = bytes.map_err(|error| TcpError::Message { text: text.clone(), error })?;
+        if let Some(checked) = &checked {
+            checked.encode(&bytes, &mut Vec::new()).map_err(|error| TcpError::DoesNotFit {
+                text: text.clone(),
+                framing: given_framing(args).to_owned(),
+                error,
+            })?;
+        }
         messages.push(literal(&bytes));
     }
     for file in &args.message_file {
@@ -41,7 +51,8 @@ pub fn script(args: &TcpArgs) -> Result<String, TcpError> {
     };
     let parts = Parts {
         connect: connect(args)?,
-        framing: framing(args)?,
+        files: files(args),
+        framing,
         options: options(args)?,
         pump: pump(args, expect),
         messages,
@@ -51,6 +62,8 @@ pub fn script(args: &TcpArgs) -> Result<String, TcpError> {
 
 struct Parts {
     connect: Vec<(&'static str, String)>,
+    /// What init code has to read, and under which names.
+    files: Vec<(&'static str, String)>,
     framing: String,
     options: Value,
     pump: Vec<(&'static str, String)>,
@@ -69,6 +82,9 @@ impl Parts {
         if self.messages.iter().chain(self.pump.iter().map(|(_, value)| value)).any(|m| m.contains("bytes("))
         {
             out.push_str(BYTES);
+        }
+        for (name, path) in &self.files {
+            let _ = writeln!(out, "const {name} = open({})", text(path));
         }
         let _ = write!(out, "const messages = [{}]\n\n", self.messages.join(", "));
         out.push_str("export default async function () {\n");
@@ -107,18 +123,18 @@ fn connect(args: &TcpArgs) -> Result<Vec<(&'static str, String)>, TcpError> {
     };
     fields.push(("timeout", milliseconds(args.timeout.0)));
     let tls = &args.tls;
-    let file = |path: &String| format!("open({})", text(&absolute(path)));
     let mut own = Vec::new();
     own.extend(tls.tls_servername.iter().map(|name| ("servername", text(name))));
-    own.extend(tls.tls_ca.iter().map(|path| ("ca", file(path))));
-    own.extend(tls.tls_cert.iter().map(|path| ("cert", file(path))));
-    own.extend(tls.tls_key.iter().map(|path| ("key", file(path))));
+    own.extend(files(args).into_iter().map(|(name, _)| (name, name.to_owned())));
     own.extend(tls.tls_alpn.iter().map(|names| {
         let names: Vec<&str> = names.split(',').map(str::trim).collect();
         ("alpn", json!(names).to_string())
     }));
     if !own.is_empty() && tls.tls != Some(true) {
         return Err(TcpError::TlsOff);
+    }
+    if tls.tls_cert.is_some() != tls.tls_key.is_some() {
+        return Err(TcpError::HalfCertificate);
     }
     match (tls.tls, own.is_empty()) {
         (Some(true), true) => fields.push(("tls", "true".to_owned())),
@@ -128,19 +144,32 @@ fn connect(args: &TcpArgs) -> Result<Vec<(&'static str, String)>, TcpError> {
     Ok(fields)
 }
 
+/// The files of TLS: what the script calls them is what its options call them.
+fn files(args: &TcpArgs) -> Vec<(&'static str, String)> {
+    let tls = &args.tls;
+    let given = [("ca", &tls.tls_ca), ("cert", &tls.tls_cert), ("key", &tls.tls_key)];
+    given.into_iter().filter_map(|(name, path)| Some((name, absolute(path.as_ref()?)))).collect()
+}
+
 fn absolute(path: &str) -> String {
     std::path::absolute(path).map_or_else(|_| path.to_owned(), |path| path.display().to_string())
 }
 
-/// A name, or a description in JSON.
-fn framing(args: &TcpArgs) -> Result<String, TcpError> {
-    let given = args.framing.as_deref().unwrap_or(DEFAULT_FRAMING);
+fn given_framing(args: &TcpArgs) -> &str {
+    args.framing.as_deref().unwrap_or(DEFAULT_FRAMING)
+}
+
+/// A name, with the framing that it stands for, or a description in JSON, which the script checks.
+fn framing(args: &TcpArgs) -> Result<(String, Option<Framing>), TcpError> {
+    let given = given_framing(args);
     if !given.trim_start().starts_with('{') {
-        return Ok(text(given));
+        let named = Framing::named(given)
+            .map_err(|error| TcpError::FramingName { error, meant: nearest(given, names::all()) })?;
+        return Ok((text(given), Some(named)));
     }
     let description: Value =
         serde_json::from_str(given).map_err(|error| TcpError::Framing(error.to_string()))?;
-    Ok(description.to_string())
+    Ok((description.to_string(), None))
 }
 
 /// What the run is: how many connections, for how long.
