@@ -508,3 +508,11 @@ export default async function (): Promise<void> {
     expect_first(&outcome, &["connect failed once with ECONNREFUSED"]);
     assert!(section(&outcome)[1].contains("script.ts:13:24"), "{}", outcome.stdout);
 }
+
+/// What a peer sends may become the text of an exception, and the screen is not the peer's.
+#[test]
+fn texts_of_peers_cannot_command_the_terminal() {
+    let script = r#"export default function () { throw new Error("bad reply \u001b[2J\u0007") }"#;
+    let outcome = Program::script(BINARY, script).within(BOUND).run();
+    expect_first(&outcome, &["1 iteration threw: Error: bad reply \u{fffd}[2J\u{fffd}"]);
+}

@@ -178,7 +178,7 @@ fn what_keeps_a_command_from_its_work_is_seen_wherever_the_log_goes() {
         (&["run", "--no-such-flag", "script.js"], 255, "unknown flag: --no-such-flag"),
         (&["run", "--vus=many", "script.js"], 255, "is not a whole number"),
         (&["run", "--out", "nowhere", "script.js"], 255, "invalid output type 'nowhere'"),
-        (&["run", "--config=none.json", "script.js"], 255, "none.json"),
+        (&["run", "--config=none.json", "script.js"], 104, "none.json"),
         (&["run", "--vus=0", "script.js"], 104, "the number of VUs must be more than 0"),
         (&["run"], 255, "accepts 1 arg(s), received 0"),
         (&["run", "missing.js"], 255, "missing.js"),
@@ -188,7 +188,7 @@ fn what_keeps_a_command_from_its_work_is_seen_wherever_the_log_goes() {
         (&["inspect", "missing.js"], 255, "missing.js"),
         (&["tcp", "127.0.0.1:1"], 255, "there is nothing to send"),
         (&["merge", "missing.json"], 255, "missing.json"),
-        (&["walk"], 255, "unknown command \"walk\""),
+        (&["walk"], 255, "unknown command"),
     ];
     for (args, code, text) in cases {
         for output in ["none", "file=run.log,level=fatal", "file=run.log", "loki=http://127.0.0.1:1/push"] {

@@ -236,6 +236,10 @@ export default function () {}";
     let points = samples.lines().filter(|line| line.contains("\"type\":\"Point\""));
     let tagged: Vec<_> = points.filter(|line| line.contains("scenario") || line.contains("group")).collect();
     assert!(samples.contains("iterations") && tagged.is_empty(), "{tagged:?}");
+    assert_eq!(outcome.log_lines("there is no system tag").len(), 1, "{}", outcome.stderr);
+    let outcome = run("export default function () {}", &["--system-tags", "protoo,url"]);
+    outcome.expect_code(0);
+    assert_eq!(outcome.log_lines("did you mean proto?").len(), 1, "{}", outcome.stderr);
 }
 
 #[test]

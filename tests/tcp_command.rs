@@ -69,7 +69,7 @@ fn the_files_of_tls_are_read() {
     let (certificate, key) = Certificate::client_pem();
     let with = |args: &[&str]| {
         let program = Program::new(BINARY)
-            .file("ca.pem", &Certificate::authority_pem())
+            .file("ca.pem", Certificate::authority_pem())
             .file("cert.pem", &certificate)
             .file("key.pem", &key)
             .arg("tcp")

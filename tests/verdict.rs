@@ -362,6 +362,112 @@ fn strict_is_not_taken_in_by_what_a_dead_service_does_well() {
     outcome.expect_code(121).expect_text("nothing succeeded any more in the last ");
 }
 
+fn expect_objection(body: &str, service: SocketAddr, objection: &str) {
+    let outcome = strict_with(service, "iterations: 5", body).run();
+    if outcome.code() != Some(121) || !outcome.stdout.contains(objection) {
+        outcome.fail(&format!("{body}: {objection}"));
+    }
+}
+
+#[test]
+fn strict_does_not_take_errors_of_a_server_for_success_where_nothing_judges_them() {
+    let (broken, sound) = (site(|| Reply::page(500, &[], "no")), site(|| Reply::ok("x")));
+    let unjudged = "http.get(base, { responseCallback: null })";
+    let why = "every iteration failed, 5 of 5: servers said that they failed (5xx)";
+    expect_objection(unjudged, broken, why);
+    let async_unjudged = "await http.asyncRequest('GET', base, null, { responseCallback: null })";
+    expect_objection(async_unjudged, broken, why);
+    let mixed = format!("{unjudged}; http.get(__ENV.SOUND, {{ responseCallback: null }})");
+    let tested = format!("check({unjudged}, {{ 'it is broken': (r) => r.status === 500 }})");
+    let expected = "http.get(base, { responseCallback: http.expectedStatuses(500) })";
+    for (body, service) in
+        [(unjudged, sound), (mixed.as_str(), broken), (tested.as_str(), broken), (expected, broken)]
+    {
+        let program = strict_with(service, "iterations: 5", body).env("SOUND", format!("http://{sound}/"));
+        program.run().expect_code(0);
+    }
+}
+
+#[test]
+fn strict_sees_that_a_service_never_answers_a_script_that_listens() {
+    let server = Server::start(Behaviour::Sink);
+    let silent = server.address();
+    for (class, word) in [("Socket", "data"), ("Extended", "data")] {
+        let only_sends = format!(
+            "const s = new {class}(); await s.connect(port, host); await s.write('x'); sleep(0.05); s.destroy()"
+        );
+        let only_sends = only_sends.replace("s.write", if class == "Socket" { "s.write" } else { "s.send" });
+        let listens =
+            only_sends.replace("await s.connect", &format!("s.on('{word}', () => {{}}); await s.connect"));
+        let why =
+            "every iteration failed, 5 of 5: the script sent something and listened, and nothing ever came";
+        expect_objection(&listens, silent, why);
+        let counts = format!("{listens}; check(s, {{ 'all is sent': (s) => s.bytes_written === 1 }})");
+        // A protocol in which nobody answers; one that the script judges itself; one whose server has nothing to say yet.
+        let subscribes = listens.replace("await s.write('x');", "").replace("await s.send('x');", "");
+        for body in [only_sends, counts, subscribes] {
+            strict_with(silent, "iterations: 5", &body).run().expect_code(0);
+        }
+    }
+}
+
+/// Each VU has one connection, and stops working once that is gone.
+#[test]
+fn strict_sees_iterations_that_do_nothing_because_their_connection_is_gone() {
+    let kept = r#"
+import { Socket } from "senary/tcp"
+import { sleep } from "k6"
+export const options = { strict: true, vus: 2, duration: "4s" }
+let socket, gone = false
+export default async function () {
+  sleep(0.02)
+  if (gone) return
+  if (!socket) {
+    socket = new Socket({ framing: "lines", scope: "vu" })
+    socket.on("close", () => { gone = true })
+    await socket.connect(__ENV.TCP_PORT, __ENV.TCP_HOST)
+  }
+  await socket.request("hello").catch(() => {})
+}
+"#;
+    let run =
+        |script: &str, server: &Server| Program::script(BINARY, script).target(server).within(BOUND).run();
+    let hangs_up =
+        || Server::start(Behaviour::HangsUpAfter { behaviour: Box::new(Behaviour::Echo), bytes: 60 });
+    let outcome = run(kept, &hangs_up());
+    outcome.expect_code(121).expect_text("nothing succeeded any more in the last ");
+    outcome.expect_text("iterations did nothing more once the connection that they share was gone");
+    run(kept, &Server::start(Behaviour::Echo)).expect_code(0);
+    // Whoever has done what there was to do may rest, and whoever connects again goes on.
+    let rests = kept.replace("if (gone) return", "if (__ITER > 9) return");
+    run(&rests, &Server::start(Behaviour::Echo)).expect_code(0);
+    let again = kept.replace("if (gone) return", "if (gone) { gone = false; socket = null }");
+    run(&again, &hangs_up()).expect_code(0);
+}
+
+#[test]
+fn strict_looks_at_setup_if_iterations_show_nothing() {
+    let good = site(|| Reply::ok("x"));
+    let script = |setup: &str, body: &str| {
+        format!(
+            "import http from 'k6/http'; import {{ check }} from 'k6'\nexport const options = {{ strict: true, iterations: 3 }}\n\
+            export function setup() {{ {setup} }}\nexport default function () {{ {body} }}"
+        )
+    };
+    let run = |setup: &str, body: &str| {
+        let program = Program::script(BINARY, &script(setup, body)).env("GOOD", format!("http://{good}/"));
+        program.within(BOUND).run()
+    };
+    let (refused, answered) = ("http.get('http://127.0.0.1:1/')", "http.get(__ENV.GOOD)");
+    let why = "what setup() tried failed, and no iteration did anything that shows more";
+    run(refused, "").expect_code(121).expect_text(why);
+    run(refused, answered).expect_code(0);
+    run(answered, "").expect_code(0);
+    run("", "").expect_code(0);
+    let tested = format!("check({answered}, {{ 'it is there': (r) => r.status === 200 }}); {refused}");
+    run(&tested, "").expect_code(0);
+}
+
 #[test]
 fn inspect_names_metrics_that_nothing_registers() {
     let script = r#"

@@ -27,7 +27,7 @@ mod workers;
 pub use live::RecentTimes;
 pub use machine_memory::MachineMemory;
 pub use meter::{HeldUp, WorkerMeter};
-pub use outcomes::{Outcomes, Proof};
+pub use outcomes::{Outcomes, Proof, Unnoticed};
 pub use pacer::Stage;
 pub use plan::{ExecutorConfig, ExecutorKind, LoadPlan, Scenario, Share};
 pub use progress::{ScenarioProgress, ScenarioStatus};

@@ -25,21 +25,49 @@ pub enum Proof {
     /// Nothing failed, and no peer said anything on connections that the script made and left. Where peers never do, this is a
     /// success; where they did before, they have stopped.
     Monologue,
+    /// Nothing failed, and it had to do with no peer and no check.
+    Idle,
     Failure,
+    /// Its only answers were those of a server that says that it has failed, and nothing in the script says whether that is
+    /// expected.
+    Refused,
+    /// It sent something, listened for what comes, and left before anything came.
+    Ignored,
+    /// It did nothing, as the connection that it should have used is lost.
+    Stranded,
     /// It was cut off while it waited for a peer that owed it something.
     Unanswered,
     /// It was cut off in the middle of something else.
     Nothing,
 }
 
+impl Proof {
+    /// Whether what was tried has failed.
+    pub fn is_failure(self) -> bool {
+        matches!(self, Self::Failure | Self::Refused | Self::Ignored | Self::Stranded)
+    }
+}
+
 /// The outcomes of the iterations of a scenario.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcomes {
     pub succeeded: u64,
+    /// As many of them had to do with no peer and no check.
+    pub idle: u64,
     pub failed: u64,
+    /// As many of them have failed without a failure that is reported elsewhere.
+    pub unnoticed: Unnoticed,
     /// How long nothing succeeded at the scenario's end, if that is remarkable: iterations failed in that time, or were cut
     /// off or left without an answer.
     pub silence: Option<Duration>,
+}
+
+/// Iterations in which nothing failed that the script has noticed, by what they show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unnoticed {
+    pub refused: u64,
+    pub ignored: u64,
+    pub stranded: u64,
 }
 
 /// What one worker has noted. Times are nanoseconds since the base, and 0 if there is none.
@@ -50,7 +78,11 @@ struct Cell {
     monologues: Series,
     /// Whether there was a dialogue among the successes.
     has_dialogues: AtomicBool,
+    idle: AtomicU64,
     failed: AtomicU64,
+    refused: AtomicU64,
+    ignored: AtomicU64,
+    stranded: AtomicU64,
     last_failure: AtomicU64,
     /// Failures since the last success.
     failed_since: AtomicU64,
@@ -91,17 +123,25 @@ impl OutcomeMeter {
         let (begun, ended) = (self.nanos(begun), self.nanos(ended));
         match proof {
             Proof::Nothing => {}
-            Proof::Success | Proof::Dialogue => {
+            Proof::Success | Proof::Dialogue | Proof::Idle => {
                 cell.successes.note(begun, ended);
                 cell.has_dialogues.fetch_or(proof == Proof::Dialogue, Ordering::Relaxed);
+                cell.idle.fetch_add(u64::from(proof == Proof::Idle), Ordering::Relaxed);
                 cell.failed_since.store(0, Ordering::Relaxed);
             }
             Proof::Monologue => {
                 cell.monologues.note(begun, ended);
                 cell.failed_since.store(0, Ordering::Relaxed);
             }
-            Proof::Failure | Proof::Unanswered => {
-                let one = u64::from(proof == Proof::Failure);
+            Proof::Failure | Proof::Unanswered | Proof::Refused | Proof::Ignored | Proof::Stranded => {
+                let why = match proof {
+                    Proof::Refused => Some(&cell.refused),
+                    Proof::Ignored => Some(&cell.ignored),
+                    Proof::Stranded => Some(&cell.stranded),
+                    _ => None,
+                };
+                why.inspect(|count| _ = count.fetch_add(1, Ordering::Relaxed));
+                let one = u64::from(proof.is_failure());
                 cell.failed.fetch_add(one, Ordering::Relaxed);
                 cell.failed_since.fetch_add(one, Ordering::Relaxed);
                 cell.last_failure.fetch_max(ended, Ordering::Relaxed);
@@ -137,7 +177,17 @@ impl OutcomeMeter {
         let is_long = silence >= MIN_SILENCE || sum(|cell| &cell.failed_since) > succeeded;
         let is_remarkable =
             is_long && !silence.is_zero() && silence >= Duration::from_nanos(usual) * TIMES_AS_LONG;
-        Outcomes { succeeded, failed, silence: (succeeded > 0 && is_remarkable).then_some(silence) }
+        Outcomes {
+            succeeded,
+            idle: sum(|cell| &cell.idle),
+            failed,
+            unnoticed: Unnoticed {
+                refused: sum(|cell| &cell.refused),
+                ignored: sum(|cell| &cell.ignored),
+                stranded: sum(|cell| &cell.stranded),
+            },
+            silence: (succeeded > 0 && is_remarkable).then_some(silence),
+        }
     }
 }
 
@@ -218,6 +268,24 @@ mod tests {
     }
 
     #[test]
+    fn failures_that_no_script_notices_are_told_apart() {
+        let all = outcomes([
+            (10, Proof::Idle),
+            (10, Proof::Failure),
+            (10, Proof::Refused),
+            (10, Proof::Ignored),
+            (10, Proof::Ignored),
+            (10, Proof::Stranded),
+            (10, Proof::Unanswered),
+        ]);
+        assert_eq!((all.succeeded, all.idle, all.failed), (1, 1, 5));
+        assert_eq!(all.unnoticed, Unnoticed { refused: 1, ignored: 2, stranded: 1 });
+        let second = Duration::from_secs(1);
+        assert_eq!(after(50, &[(3000, Proof::Stranded)]), Some(3 * second), "nobody asks any more");
+        assert_eq!(after(50, &[(3000, Proof::Idle)]), None, "nobody wants to ask");
+    }
+
+    #[test]
     fn workers_are_seen_together() {
         let meter = OutcomeMeter::new();
         let at = |ms| meter.base + Duration::from_millis(ms);
@@ -232,9 +300,10 @@ mod tests {
     proptest! {
         /// Whatever the iterations are like, a scenario whose last one succeeds is not silent at its end.
         #[test]
-        fn a_success_ends_every_silence(lengths in prop::collection::vec((0_u64..100_000, 0_usize..6), 0..50)) {
+        fn a_success_ends_every_silence(lengths in prop::collection::vec((0_u64..100_000, 0_usize..10), 0..50)) {
             let proofs = [
                 Proof::Success, Proof::Dialogue, Proof::Monologue, Proof::Failure, Proof::Unanswered, Proof::Nothing,
+                Proof::Idle, Proof::Refused, Proof::Ignored, Proof::Stranded,
             ];
             let iterations = lengths.into_iter().map(|(length, proof)| (length, proofs[proof]));
             prop_assert_eq!(outcomes(iterations.chain([(1, Proof::Success)])).silence, None);

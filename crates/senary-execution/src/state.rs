@@ -14,6 +14,7 @@ pub struct ExecutionState {
     started: OnceLock<Instant>,
     ended: OnceLock<Duration>,
     marked_failed: AtomicBool,
+    setup_failed: AtomicBool,
     full_iterations: Tally,
     interrupted_iterations: Tally,
     active_vus: AtomicU64,
@@ -56,6 +57,15 @@ impl ExecutionState {
 
     pub fn is_marked_failed(&self) -> bool {
         self.marked_failed.load(Ordering::Relaxed)
+    }
+
+    /// What `setup()` tried has failed, though it returned.
+    pub fn note_failed_setup(&self) {
+        self.setup_failed.store(true, Ordering::Relaxed);
+    }
+
+    pub fn has_setup_failed(&self) -> bool {
+        self.setup_failed.load(Ordering::Relaxed)
     }
 
     pub fn full_iterations(&self) -> u64 {

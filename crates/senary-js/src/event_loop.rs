@@ -162,13 +162,17 @@ impl EventLoop {
         described
     }
 
-    /// How many objects are live, and the traffic of the oldest of them.
+    /// How many live objects are not closed, and the traffic of the oldest of them.
     pub fn live_traffic(&self) -> (usize, Option<String>) {
         let live = self.live.borrow();
         let busy = self.residents.busy();
         let all = live.iter().map(|(id, live)| (*id, live)).chain(busy.iter().map(|(id, live)| (*id, live)));
-        let oldest = all.min_by_key(|(id, _)| *id);
-        (live.len() + busy.len(), oldest.map(|(_, live)| live.traffic()))
+        let open = all.filter(|(_, live)| !live.is_closed());
+        let (count, oldest) = open.fold((0, None), |(count, oldest), (id, live)| match oldest {
+            Some((first, _)) if first < id => (count + 1, oldest),
+            _ => (count + 1, Some((id, live))),
+        });
+        (count, oldest.map(|(_, live)| live.traffic()))
     }
 
     /// Whether any live object waits for its peer.

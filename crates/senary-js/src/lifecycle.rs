@@ -85,6 +85,9 @@ impl Lifecycle {
                 never = worker.flush_regularly() => match never {},
             };
             engine.core.record_data(engine.core.now());
+            if name == SETUP && engine.core.evidence.proof().is_failure() {
+                worker.state.note_failed_setup();
+            }
             let result = result.and_then(|value| {
                 engine.with_script(|ctx| match value.restore(ctx) {
                     Ok(value) => take(ctx, value),

@@ -27,6 +27,11 @@ pub trait Live {
     /// Whether it waits for its peer: for an answer, or for the connection itself.
     fn waits_for_peer(&self) -> bool;
 
+    /// It is closed, but script has not learnt that yet. It waits for nothing, so it explains nothing.
+    fn is_closed(&self) -> bool {
+        false
+    }
+
     /// A run of script has ended, and this outlives it.
     fn run_ended(&self) {}
 

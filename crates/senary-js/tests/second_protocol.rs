@@ -232,7 +232,7 @@ const PLENTY: Duration = Duration::from_secs(30);
 #[test]
 fn its_events_reach_script_and_hold_the_iteration_open() {
     let ran = run("new Bell().ring(3, 1, (left) => note(`${left} left`)); note('returned')", 2, PLENTY);
-    assert_eq!(ran.outcomes, [IterationOutcome::Complete { proof: Proof::Success }; 2]);
+    assert_eq!(ran.outcomes, [IterationOutcome::Complete { proof: Proof::Idle }; 2]);
     let once = ["returned", "2 left", "1 left", "0 left"];
     assert_eq!(ran.notes, [once, once].concat());
     assert!(ran.opens_files);
@@ -241,7 +241,7 @@ fn its_events_reach_script_and_hold_the_iteration_open() {
 #[test]
 fn it_is_woken_when_its_vu_is_back_from_a_blocking_call() {
     let ran = run("new Bell().ring(1, 1000, () => note('rang')); pause(1); note('returned')", 1, PLENTY);
-    assert_eq!(ran.outcomes, [IterationOutcome::Complete { proof: Proof::Success }]);
+    assert_eq!(ran.outcomes, [IterationOutcome::Complete { proof: Proof::Idle }]);
     assert_eq!(ran.notes, ["returned", "woken", "rang"]);
 }
 

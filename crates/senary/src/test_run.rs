@@ -123,8 +123,11 @@ impl TestRun {
         self.scheduler.close().await;
         let finished = self.pipeline.finish(self.handle.run.state.run_duration().as_secs_f64());
         self.handle.keep(&finished.results);
-        let objections =
-            if self.plan.strict { verdict::objections(&finished.results, &outcomes) } else { Vec::new() };
+        let setup_failed = self.handle.run.state.has_setup_failed();
+        let objections = match self.plan.strict {
+            true => verdict::objections(&finished.results, &outcomes, setup_failed),
+            false => Vec::new(),
+        };
         let ended = Ended {
             has_run: self.has_run.into_inner(),
             objections,

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use senary_execution::Outcomes;
+use senary_execution::{Outcomes, Unnoticed};
 use senary_metrics::Results;
 use senary_metrics::sink::Sink;
 use senary_output::state::Whole;
 
 /// What `--strict` holds against a run, with what came of each scenario. A check that never passed is proof that something does
-/// not work.
-pub fn objections(results: &Results, scenarios: &[(String, Outcomes)]) -> Vec<String> {
+/// not work. `setup_failed` is whether what `setup()` tried has failed, though it returned.
+pub fn objections(results: &Results, scenarios: &[(String, Outcomes)], setup_failed: bool) -> Vec<String> {
     let completed = counted(results, "iterations");
     let interrupted = counted(results, "iterations_interrupted");
     let mut objections = Vec::new();
@@ -17,9 +17,14 @@ pub fn objections(results: &Results, scenarios: &[(String, Outcomes)]) -> Vec<St
         let cut_short = if interrupted > 0.0 { format!(", {interrupted} cut short") } else { String::new() };
         objections.push(format!("no iteration was completed{cut_short}"));
     } else if scenarios.iter().all(|(_, outcomes)| outcomes.succeeded == 0) {
-        objections.push(format!("every iteration failed, {completed} of {completed}"));
+        let why = why_unnoticed(scenarios.iter().map(|(_, outcomes)| outcomes));
+        objections.push(format!("every iteration failed, {completed} of {completed}{why}"));
     } else {
         objections.extend(scenarios.iter().filter_map(objection));
+        if setup_failed && scenarios.iter().all(|(_, outcomes)| outcomes.succeeded == outcomes.idle) {
+            objections
+                .push("what setup() tried failed, and no iteration did anything that shows more".to_owned());
+        }
     }
     let mut never_passed: Vec<_> = results.checks.iter().map(|check| &*check.name).collect();
     let passes = |name: &str| results.checks.iter().any(|check| &*check.name == name && check.passes > 0);
@@ -39,11 +44,38 @@ pub fn objections(results: &Results, scenarios: &[(String, Outcomes)]) -> Vec<St
 /// The objections to a scenario if another one succeeded.
 fn objection((name, outcomes): &(String, Outcomes)) -> Option<String> {
     if outcomes.succeeded == 0 && outcomes.failed > 0 {
-        return Some(format!("every iteration of the scenario '{name}' failed, {0} of {0}", outcomes.failed));
+        let why = why_unnoticed([outcomes]);
+        return Some(format!(
+            "every iteration of the scenario '{name}' failed, {0} of {0}{why}",
+            outcomes.failed
+        ));
     }
     let silence = outcomes.silence?.as_secs_f64();
     let decimals = if silence < 1.0 { 3 } else { 1 };
-    Some(format!("nothing succeeded any more in the last {silence:.decimals$}s of the scenario '{name}'"))
+    let why = why_unnoticed([outcomes]);
+    Some(format!(
+        "nothing succeeded any more in the last {silence:.decimals$}s of the scenario '{name}'{why}"
+    ))
+}
+
+/// Why iterations failed, and what to do, where no failure that the section above lists says it: as the end of a sentence.
+fn why_unnoticed<'a>(scenarios: impl IntoIterator<Item = &'a Outcomes>) -> &'static str {
+    let (mut failed, mut all) = (0, Unnoticed::default());
+    for outcomes in scenarios {
+        failed += outcomes.failed;
+        all.refused += outcomes.unnoticed.refused;
+        all.ignored += outcomes.unnoticed.ignored;
+        all.stranded += outcomes.unnoticed.stranded;
+    }
+    if all.stranded > 0 {
+        ": iterations did nothing more once the connection that they share was gone; let them connect again, or throw"
+    } else if failed > 0 && failed == all.refused {
+        ": servers said that they failed (5xx), and nothing in the script judges that; let a check do it, or leave the response callback on"
+    } else if failed > 0 && failed == all.ignored {
+        ": the script sent something and listened, and nothing ever came; if nothing has to come, let a check say what is right"
+    } else {
+        ""
+    }
 }
 
 /// What came of the scenarios of a test on all its instances. Only what is silent on all of them is silent.
@@ -59,7 +91,8 @@ pub fn whole_outcomes(whole: &Whole) -> Vec<(String, Outcomes)> {
                 sum.silence = sum.silence.zip(silence).map(|(a, b)| a.min(b));
             }
             None => {
-                let sum = Outcomes { succeeded: of.succeeded, failed: of.failed, silence };
+                let (succeeded, failed) = (of.succeeded, of.failed);
+                let sum = Outcomes { succeeded, failed, silence, ..Outcomes::default() };
                 outcomes.push((of.scenario.clone(), sum));
             }
         }

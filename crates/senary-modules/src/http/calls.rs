@@ -160,7 +160,9 @@ pub fn refused<'js>(
 pub fn finish<'js>(ctx: &Ctx<'js>, flight: &Rc<Flight>, answer: Answer) -> rquickjs::Result<Value<'js>> {
     let unexpected = flight.unexpected.take();
     if unexpected.is_empty() && answer.failure.is_none() {
-        flight.vu.evidence.heard();
+        // Without a response callback nothing is unexpected, not even this.
+        let is_refusal = flight.request.expected.is_none() && answer.status >= 500;
+        if is_refusal { flight.vu.evidence.refused() } else { flight.vu.evidence.heard() }
     }
     for unexpected in unexpected {
         let id = FailureId {

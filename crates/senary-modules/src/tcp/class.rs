@@ -66,8 +66,9 @@ impl<'js> SocketObject<'js> {
     /// Sets, replaces or removes a listener, and returns the old one.
     pub fn set_handler(&self, event: EventName, handler: Option<Function<'js>>) -> Option<Function<'js>> {
         let old = std::mem::replace(&mut self.handlers.borrow_mut()[event as usize], handler);
+        let hears = |event: EventName| self.handlers.borrow()[event as usize].is_some();
+        self.core.hears.set(hears(EventName::Data) || hears(EventName::Message));
         if let Some(extended) = &self.core.extended {
-            let hears = |event: EventName| self.handlers.borrow()[event as usize].is_some();
             extended.hears_messages.set(hears(EventName::Message));
             extended.hears_data.set(hears(EventName::Data));
             self.core.look_for_more();

@@ -22,9 +22,7 @@ use senary_js::memory::Charge;
 use senary_js::prefetch::HotLines;
 use senary_js::promise::Resolvers;
 use senary_js::vu::core::VuCore;
-use senary_js::vu::failures::{Clue, ClueEvent, NOTABLE_WAIT, to_hundredths};
 use senary_net::{DialProgress, Ends, Stream, WireBytes};
-use senary_words::duration::format_go;
 use tokio::task::AbortHandle;
 
 use super::class::SocketObject;
@@ -120,6 +118,8 @@ pub struct SocketCore {
     pub owed: Owed,
     pub bytes_written: Cell<u64>,
     pub bytes_read: Cell<u64>,
+    /// Whether a listener takes what comes.
+    pub hears: Cell<bool>,
     pub writes: RefCell<VecDeque<QueuedWrite>>,
     /// Events for script; the event loop has one entry for each.
     pub inbox: RefCell<VecDeque<SocketEvent>>,
@@ -163,6 +163,7 @@ impl SocketCore {
             owed: Owed::default(),
             bytes_written: Cell::new(0),
             bytes_read: Cell::new(0),
+            hears: Cell::new(false),
             writes: RefCell::default(),
             hot: HotLines::default(),
             extended: extended.map(Box::new),
@@ -243,6 +244,7 @@ impl SocketCore {
     /// opening → (event) → open; the stream is here already, so that nothing can get lost.
     pub fn connected(self: &Rc<Self>, stream: Stream) {
         self.owed.connected(self.books.count(self.metrics.sockets));
+        self.vu.evidence.connected();
         self.stream.replace(Some(stream));
         let now = Instant::now();
         self.opened_at.set(Some(now));
@@ -342,99 +344,9 @@ impl SocketCore {
         self.books.failed(self.metrics.errors, failure, tags, || self.peer_behind_failure())
     }
 
-    /// The peer, to go behind the text of a failure that does not name it.
-    pub fn peer_behind_failure(&self) -> String {
-        let open = self.behind_failure(false);
-        if !open.is_empty() {
-            return open;
-        }
-        match self.vu.clue.get().filter(|clue| self.books.is_to(clue.peer)) {
-            Some(clue) => format!("; before it, {clue}"),
-            None => self.books.target_and_address().map_or_else(String::new, |target| format!(": {target}")),
-        }
-    }
-
     /// Where the script called the `connect()` under way.
     pub fn connect_called(&self) -> Option<CallSite> {
         self.connecting.borrow().as_ref().and_then(|connecting| connecting.called.clone())
-    }
-
-    /// Whether the socket waits for its peer: for an answer, or for the connection itself.
-    pub fn waits_for_peer(&self) -> bool {
-        self.state.get() == State::Opening || self.is_owed()
-    }
-
-    /// Whether the peer owes an answer. What has come may have answered other requests than those under way.
-    fn is_owed(&self) -> bool {
-        let has_requests = |extended: &Extended| extended.requests.borrow().under_way() > 0;
-        self.owed.is_owed() || self.extended.as_deref().is_some_and(has_requests)
-    }
-
-    /// The clue that the peer has owed an answer for some time.
-    fn unanswered(&self) -> Option<ClueEvent> {
-        let quiet = self.owed.quiet(self.vu.now());
-        (self.is_owed() && quiet >= NOTABLE_WAIT).then_some(ClueEvent::Unanswered(quiet))
-    }
-
-    /// What the peer has done, as an addition to the text of a failure; empty if there is no connection any more. If
-    /// the peer owes a reply, the text says so even if it has sent something else.
-    pub fn behind_failure(&self, owes: bool) -> String {
-        let quiet = self.owed.quiet(self.vu.now());
-        let unanswered = (owes && quiet >= NOTABLE_WAIT).then_some(ClueEvent::Unanswered(quiet));
-        let clue = self.clue(unanswered.or_else(|| self.unanswered()).unwrap_or(ClueEvent::Open));
-        clue.map_or_else(String::new, |clue| format!(": {clue}"))
-    }
-
-    /// Notes what the peer did, which may explain a later failure.
-    pub fn note(&self, event: ClueEvent) {
-        if let Some(clue) = self.clue(event) {
-            self.vu.clue.set(Some(clue));
-        }
-    }
-
-    /// Notes the state of the connection when the script closes it. A clue about an earlier peer is more useful than a
-    /// connection that was in order.
-    pub fn note_leave(&self) {
-        if self.is_open() {
-            self.vu.evidence.left(self.bytes_read.get());
-        }
-        let before = self.vu.clue.get();
-        match self.unanswered() {
-            Some(event) => self.note(event),
-            None if before.is_none_or(|clue| matches!(clue.event, ClueEvent::Left(_))) => {
-                self.note(ClueEvent::Left(self.owed.quiet(self.vu.now())));
-            }
-            None => {}
-        }
-    }
-
-    fn clue(&self, event: ClueEvent) -> Option<Clue> {
-        // It is borrowed already where reading or writing has just failed.
-        let peer = self.stream.try_borrow().ok()?.as_ref()?.remote().ip()?;
-        let (sent, received) = (self.bytes_written.get(), self.bytes_read.get());
-        Some(Clue { peer, sent, received, event })
-    }
-
-    /// The state of a socket that holds an iteration, in words.
-    pub fn traffic(&self) -> String {
-        match self.clue(self.unanswered().unwrap_or(ClueEvent::Open)) {
-            Some(clue) => clue.to_string(),
-            None => match self.books.target() {
-                // A Unix socket has no address to show.
-                Some(target) if self.is_open() => format!("connected to {target}"),
-                Some(target) => format!("connecting to {target}{}", self.attempt_waits_for()),
-                None => self.state.get().as_str().to_owned(),
-            },
-        }
-    }
-
-    /// What the connect under way waits for, as the end of a sentence.
-    pub fn attempt_waits_for(&self) -> String {
-        let attempt = self.attempt.borrow();
-        let waits = attempt.as_ref().and_then(|attempt| attempt.waits_for());
-        waits.map_or_else(String::new, |(what, wait)| {
-            format!(": it waited for {what} for {}", format_go(to_hundredths(wait)))
-        })
     }
 
     /// Records a connect that is over, however it ended. Returns whether one was under way.

@@ -133,6 +133,10 @@ impl Live for SocketCore {
         SocketCore::traffic(self)
     }
 
+    fn is_closed(&self) -> bool {
+        self.state() == State::Destroyed
+    }
+
     fn waits_for_peer(&self) -> bool {
         SocketCore::waits_for_peer(self)
     }
@@ -286,6 +290,7 @@ fn refused(
 }
 
 fn read_failed(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, failure: &SocketFailure) -> rquickjs::Result<()> {
+    socket.note_loss();
     if listens(ctx, socket, EventName::Error) {
         tell(ctx, socket, failure)?;
     } else {
@@ -357,6 +362,7 @@ pub fn closed_by_peer(ctx: &Ctx<'_>, socket: &Rc<SocketCore>) -> rquickjs::Resul
     // A peer that is told that nothing more comes may go without a word.
     if !socket.is_ending() {
         socket.vu.evidence.hung_up(socket.bytes_read.get());
+        socket.note_loss();
     }
     refuse_writes(ctx, socket, socket.close())?;
     finish(ctx, socket)

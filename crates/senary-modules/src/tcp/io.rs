@@ -281,7 +281,7 @@ fn poll_write(
             Poll::Ready(Ok(n)) => {
                 limit.into_iter().for_each(|limit| limit.moved(n));
                 write.written += n;
-                socket.bytes_written.set(socket.bytes_written.get() + n as u64);
+                socket.note_written(n as u64);
             }
             Poll::Ready(Err(error)) => return Poll::Ready(Err(failed(error))),
             Poll::Pending => return Poll::Pending,

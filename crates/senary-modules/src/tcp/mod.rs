@@ -1,13 +1,14 @@
 //! The TCP socket of scripts.
 //!
 //! One file per concern. Every socket: `class` (its methods and properties), `target` (the peer that a connect names),
-//! `core` (its state), `io` (the wire), `send` (bytes on their way), `events` (what script is told), `metrics`. Of
-//! `senary/tcp` besides: `extended_class` and `extended` (its methods, its state), `socket_options` and
+//! `core` (its state), `io` (the wire), `send` (bytes on their way), `events` (what script is told), `clues` (what its peer
+//! did), `metrics`. Of `senary/tcp` besides: `extended_class` and `extended` (its methods, its state), `socket_options` and
 //! `connect_options`, `framing` and `patterns` (what the script gives), `inbound` (received bytes), `items` (what is taken out of
 //! them), `delivery` (who gets a message), `encoding`, `request_calls`, `requests`, `replies` and `request_series`, `tls` and `start_tls`,
 //! `half_close` (how it ends), `throttle`, `tcp_info` and `latency` (what is measured), `pump` and its parts.
 
 pub mod class;
+mod clues;
 mod connect_options;
 mod core;
 mod delivery;

@@ -359,7 +359,7 @@ impl Pump {
         if self.takes_replies {
             socket.owed.asked(self.at);
         }
-        socket.bytes_written.set(socket.bytes_written.get() + size as u64);
+        socket.note_written(size as u64);
         while let Some(request) = self.out.sent() {
             if self.takes_replies {
                 self.flights.sent(request.serial, self.now);

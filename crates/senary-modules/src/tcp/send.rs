@@ -38,7 +38,7 @@ pub fn now(core: &Rc<SocketCore>, bytes: &[u8]) -> WriteOutcome {
     core.account_wire_bytes();
     match taken {
         Ok((written, on_its_way)) => {
-            core.bytes_written.set(core.bytes_written.get() + written as u64);
+            core.note_written(written as u64);
             if written == bytes.len() && on_its_way {
                 WriteOutcome::Done
             } else {

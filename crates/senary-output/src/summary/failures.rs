@@ -7,6 +7,7 @@ use senary_metrics::failures::Occurrences;
 use senary_metrics::{Failure, FailureKind, Failures, Timestamp};
 use serde_json::{Value, json};
 
+use super::instances::without_controls;
 use crate::number;
 
 /// The text shows at most this many failures; the data has all of them.
@@ -33,7 +34,8 @@ impl WhatWentWrong {
     pub(super) fn told(&self) -> Vec<Told> {
         let sorted = self.failures.by_weight();
         let shown = sorted.iter().take(MAX_SHOWN).map(|failure| Told {
-            what: headline(failure),
+            // Texts of exceptions may have a peer's bytes in them, which must not be able to command the terminal.
+            what: without_controls(&headline(failure)),
             circumstances: self.circumstances(&failure.place, &failure.occurrences),
         });
         let mut told: Vec<_> = shown.collect();

@@ -87,7 +87,7 @@ fn shown(name: &str) -> String {
     name.chars().take(MAX_WIDTH - 1).chain(['…']).collect()
 }
 
-/// States come from other machines, and what is in them must not be able to command the terminal.
+/// What comes from elsewhere must not be able to command the terminal.
 pub(super) fn without_controls(text: &str) -> String {
     text.replace(char::is_control, "\u{fffd}")
 }

@@ -95,8 +95,25 @@ impl Wanted {
     ) -> Result<Self, CommandError> {
         let settings = is_on.then(|| DashboardSettings::read(env, query));
         let dashboard = settings.transpose().map_err(|error| not_created(&error))?;
-        Ok(Self { dashboard, report: report.filter(|path| !path.is_empty()).map(Into::into) })
+        let report: Option<PathBuf> = report.filter(|path| !path.is_empty()).map(Into::into);
+        if let Some(path) = &report {
+            check_place(path)?;
+        }
+        Ok(Self { dashboard, report })
     }
+}
+
+/// A report that has no place is refused before the run, not missed after it.
+fn check_place(path: &Path) -> Result<(), CommandError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match folder.filter(|folder| !folder.is_dir()) {
+        _ if path.is_dir() => Err(format!("{} is a folder: give the name of a file in it", path.display())),
+        Some(folder) => {
+            Err(format!("{} cannot be written: there is no folder {}", path.display(), folder.display()))
+        }
+        None => Ok(()),
+    }
+    .map_err(|reason| CommandError::Command(format!("--report: {reason}")))
 }
 
 /// Whether an output is the dashboard, which takes samples in its own way.

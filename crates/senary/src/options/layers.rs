@@ -220,7 +220,7 @@ impl OptionLayers {
         if let Some(dns) = &options.dns {
             dns.ttl().map_err(OptionsError::DnsTtl)?;
         }
-        options.system_tags.get_or_insert_default();
+        notes.extend(options.system_tags.get_or_insert_default().complaints().map(Note::warning));
         // Without the instance: an archive contains the whole test, whichever instance makes it.
         let as_given = options.clone();
         let (run, collectors) = (self.run, self.collectors);

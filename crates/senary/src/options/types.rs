@@ -8,6 +8,7 @@ use senary_metrics::tags::system;
 use senary_metrics::threshold::ThresholdSpec;
 use senary_net::{DnsPolicy, DnsSelect};
 use senary_words::duration;
+use senary_words::spelling::nearest;
 use serde_json::{Map, Value, json};
 
 use super::remarks::Remarks;
@@ -382,27 +383,48 @@ const SYSTEM_TAGS: [(&str, bool); 18] = [
 
 /// The `systemTags` option; sorted, unknown names left out as the reference does.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SystemTagSet(BTreeSet<&'static str>);
+pub struct SystemTagSet {
+    tags: BTreeSet<&'static str>,
+    /// Names that were given, and are none.
+    unknown: Vec<String>,
+}
 
 impl Default for SystemTagSet {
     fn default() -> Self {
-        Self(SYSTEM_TAGS.iter().filter(|(_, on)| *on).map(|(name, _)| *name).collect())
+        let tags = SYSTEM_TAGS.iter().filter(|(_, on)| *on).map(|(name, _)| *name).collect();
+        Self { tags, unknown: Vec::new() }
     }
 }
 
 impl SystemTagSet {
     /// Those of these names that there are; there may be none.
     pub fn of(names: &[String]) -> Self {
+        let is_known = |name: &str| SYSTEM_TAGS.iter().any(|(known, _)| *known == name);
+        let unknown = names.iter().filter(|name| !name.is_empty() && !is_known(name)).cloned().collect();
         let known = SYSTEM_TAGS.iter().map(|(name, _)| *name);
-        Self(known.filter(|known| names.iter().any(|name| name == known)).collect())
+        Self { tags: known.filter(|known| names.iter().any(|name| name == known)).collect(), unknown }
+    }
+
+    /// What to say of each name that is none.
+    pub fn complaints(&self) -> impl Iterator<Item = String> {
+        self.unknown.iter().map(|name| {
+            let meant = match nearest(name, SYSTEM_TAGS.iter().map(|(known, _)| *known)) {
+                Some(meant) => format!("did you mean {meant}?"),
+                None => {
+                    let known: Vec<_> = SYSTEM_TAGS.iter().map(|(known, _)| *known).collect();
+                    format!("the known ones are {}", known.join(", "))
+                }
+            };
+            format!("there is no system tag {name:?}; {meant}")
+        })
     }
 
     pub fn has(&self, name: &str) -> bool {
-        self.0.contains(name)
+        self.tags.contains(name)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &'static str> {
-        self.0.iter().copied()
+        self.tags.iter().copied()
     }
 }
 
