@@ -83,6 +83,28 @@ fn the_files_of_tls_are_read() {
     with(&["--tls-cert", "none.pem", "--tls-key", "key.pem"]).expect_code(107).expect_text("none.pem");
 }
 
+/// The peer answers, but not with what the framing takes for a message.
+#[test]
+fn a_wrong_framing_is_suspected_where_bytes_come_and_no_message() {
+    let start =
+        || Server::start(Behaviour::Chunks { chunks: &["no line", "end"], gap: Duration::from_secs(30) });
+    let hint = "7 B of what has come are no whole message: is the framing right?";
+    let server = start();
+    let target = server.address().to_string();
+    let outcome = tcp(&[&target, "-m", "x", "--count", "1", "--timeout", "500ms", "--quiet"]);
+    outcome.expect_code(121).expect_text(hint);
+    let script = r#"
+import { Socket } from "senary/tcp"
+export default async function () {
+  const socket = new Socket({ framing: "lines" })
+  await socket.connect(__ENV.TCP_PORT, __ENV.TCP_HOST)
+  await socket.request("x", { timeout: 500 }).catch(() => {})
+  socket.destroy()
+}"#;
+    let server = start();
+    Program::script(BINARY, script).target(&server).run().expect_code(0).expect_text(hint);
+}
+
 #[test]
 fn the_printed_script_does_the_same() {
     let args = [

@@ -42,7 +42,17 @@ impl SocketCore {
         let quiet = self.owed.quiet(self.vu.now());
         let unanswered = (owes && quiet >= NOTABLE_WAIT).then_some(ClueEvent::Unanswered(quiet));
         let clue = self.clue(unanswered.or_else(|| self.unanswered()).unwrap_or(ClueEvent::Open));
-        clue.map_or_else(String::new, |clue| format!(": {clue}"))
+        let unfinished = if owes { self.unfinished() } else { String::new() };
+        clue.map_or_else(String::new, |clue| format!(": {clue}{unfinished}"))
+    }
+
+    /// What has come and is no whole message, as the end of a sentence: the first sign of a wrong framing.
+    fn unfinished(&self) -> String {
+        let inbound = self.extended.as_deref().and_then(|extended| extended.inbound.try_borrow().ok());
+        match inbound.map_or(0, |inbound| inbound.len()) {
+            0 => String::new(),
+            count => format!("; {count} B of what has come are no whole message: is the framing right?"),
+        }
     }
 
     /// Notes what the peer did, which may explain a later failure.
