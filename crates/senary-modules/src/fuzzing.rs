@@ -16,6 +16,8 @@ use crate::webcrypto::formats::{Format, KeyAlgorithm, KeyData, Purpose, export, 
 use crate::webcrypto::jwk::Jwk;
 use crate::{MODULES, text_codec};
 
+pub use crate::http::fuzzed as http;
+
 /// A script's function that is called with one input after the other.
 pub struct Engine {
     context: Context,
@@ -53,9 +55,13 @@ impl Engine {
     }
 }
 
+pub fn base64(data: &[u8]) -> String {
+    STANDARD.encode(data)
+}
+
 /// DER as PEM.
 pub fn pem(label: &str, der: &[u8]) -> String {
-    let base64 = STANDARD.encode(der);
+    let base64 = base64(der);
     let lines = base64.as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line) + "\n");
     format!("-----BEGIN {label}-----\n{}-----END {label}-----\n", lines.collect::<String>())
 }

@@ -17,6 +17,8 @@ mod destination;
 mod file;
 mod flight;
 mod form;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzed;
 mod gjson;
 mod header;
 pub mod jar;

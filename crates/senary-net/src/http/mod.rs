@@ -24,6 +24,8 @@ pub use self::exchange::{ConnectionId, Exchange, Head, HttpFailure, HttpResponse
 pub use self::headers::Headers;
 #[cfg(fuzzing)]
 pub use self::http1::{Expected, ResponseReader};
+#[cfg(fuzzing)]
+pub use self::http2::{Answered, Spoken, ask};
 pub use self::options::HttpOptions;
 pub use self::proxy::{
     Proxies, Proxy, ProxyError, ProxyKind, Socks, SocksError, Step, TunnelError, dial_through,

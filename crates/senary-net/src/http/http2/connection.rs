@@ -98,6 +98,11 @@ impl Http2 {
         self.load.active.get() < self.load.max.get()
     }
 
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn active(&self) -> usize {
+        self.load.active.get()
+    }
+
     pub fn is_used(&self) -> bool {
         self.load.used.get()
     }

@@ -3,6 +3,10 @@
 mod connection;
 mod exchange;
 mod frames;
+#[cfg(any(test, fuzzing))]
+mod fuzzed;
 mod io;
 
 pub(super) use self::connection::Http2;
+#[cfg(fuzzing)]
+pub use self::fuzzed::{Answered, Spoken, ask};
