@@ -1,9 +1,11 @@
 //! Delimiters, several or one, kept or not, with a start and byte stuffing: a description and a stream under it.
 #![no_main]
 
+#[path = "../framings/described.rs"]
+mod described;
 #[path = "../framings/mod.rs"]
 mod framings;
 
-use framings::Kind;
+use described::Kind;
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| framings::fuzz(Kind::Delimiter, input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| described::fuzz(Kind::Delimiter, input));

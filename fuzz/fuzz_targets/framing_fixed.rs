@@ -1,9 +1,11 @@
 //! Messages of one size: a description and a stream under it.
 #![no_main]
 
+#[path = "../framings/described.rs"]
+mod described;
 #[path = "../framings/mod.rs"]
 mod framings;
 
-use framings::Kind;
+use described::Kind;
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| framings::fuzz(Kind::Fixed, input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| described::fuzz(Kind::Fixed, input));

@@ -1,9 +1,11 @@
 //! Lengths at any place, in every notation: a description and a stream under it.
 #![no_main]
 
+#[path = "../framings/described.rs"]
+mod described;
 #[path = "../framings/mod.rs"]
 mod framings;
 
-use framings::Kind;
+use described::Kind;
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| framings::fuzz(Kind::Length, input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| described::fuzz(Kind::Length, input));
