@@ -358,7 +358,7 @@ fn strict_is_not_taken_in_by_what_a_dead_service_does_well() {
         0..10 => Reply::ok("x").after(Duration::from_millis(1)),
         _ => Reply::raw("", Then::Close),
     });
-    let outcome = strict_with(dies, "iterations: 5000", "http.get(base)").run();
+    let outcome = strict_with(dies, "iterations: 1000", "http.get(base)").run();
     outcome.expect_code(121).expect_text("nothing succeeded any more in the last ");
 }
 
