@@ -9,9 +9,11 @@ const PARTS: [&str; 3] = ["html", "css", "js"];
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-env-changed=CARGO_ZIGBUILD_TARGET");
     // Code the compiler knows to be cold (panics, errors) is kept together, instead of between what runs: pages of it
-    // are not mapped then. Linkers that do not know the option leave it at that.
-    if env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux") {
+    // are not mapped then. Linkers that do not know the option leave it at that, but zig (packaging/build-binary.sh) ends.
+    let is_linux = env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux");
+    if is_linux && !env::var("RUSTC_LINKER").is_ok_and(|linker| linker.contains("zig")) {
         println!("cargo:rustc-link-arg-bins=-Wl,-z,keep-text-section-prefix");
     }
     embed_page();
