@@ -3,14 +3,14 @@
 //! Workers store a number each time; rates are computed when the progress asks for them.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use senary_metrics::MetricId;
 use tokio::time::Instant;
 
-use crate::tally::CELLS;
+use crate::tally::{CELLS, Writers};
 
 /// Times of each worker that are kept.
 const KEPT: usize = 64;
@@ -27,13 +27,13 @@ pub struct RecentTimes {
 #[derive(Debug)]
 #[repr(align(128))]
 struct Ring {
-    next: AtomicU32,
+    next: AtomicU64,
     times: [AtomicU32; KEPT],
 }
 
 impl Default for Ring {
     fn default() -> Self {
-        Self { next: AtomicU32::new(0), times: [const { AtomicU32::new(NOTHING) }; KEPT] }
+        Self { next: AtomicU64::new(0), times: [const { AtomicU32::new(NOTHING) }; KEPT] }
     }
 }
 
@@ -58,8 +58,9 @@ impl RecentTimes {
     }
 
     pub(crate) fn note(&self, worker: usize, milliseconds: f64) {
-        let ring = &self.cells[worker % CELLS];
-        let next = ring.next.fetch_add(1, Ordering::Relaxed) as usize;
+        let (cell, writers) = Writers::of(worker);
+        let ring = &self.cells[cell];
+        let next = writers.update(&ring.next, |next| next + 1) as usize;
         ring.times[next % KEPT].store((milliseconds as f32).to_bits(), Ordering::Relaxed);
     }
 

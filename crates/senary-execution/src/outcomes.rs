@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::tally::CELLS;
+use crate::tally::{CELLS, Writers};
 
 /// The end of a scenario was silent if nothing succeeded in it for this long at least, or more failed in it than ever
 /// succeeded,
@@ -97,11 +97,11 @@ struct Series {
 }
 
 impl Series {
-    fn note(&self, begun: u64, ended: u64) {
-        self.count.fetch_add(1, Ordering::Relaxed);
-        let before = self.last.swap(ended, Ordering::Relaxed);
+    fn note(&self, writers: Writers, begun: u64, ended: u64) {
+        writers.update(&self.count, |count| count + 1);
+        let before = writers.update(&self.last, |_| ended);
         let since = if before == 0 { begun } else { begun.min(before) };
-        self.longest_gap.fetch_max(ended.saturating_sub(since), Ordering::Relaxed);
+        writers.update(&self.longest_gap, |longest| longest.max(ended.saturating_sub(since)));
     }
 }
 
@@ -119,18 +119,22 @@ impl OutcomeMeter {
 
     /// An iteration is over that began at a time.
     pub(crate) fn note(&self, worker: usize, begun: Instant, ended: Instant, proof: Proof) {
-        let cell = &self.cells[worker % CELLS];
+        let (cell, writers) = Writers::of(worker);
+        let cell = &self.cells[cell];
         let (begun, ended) = (self.nanos(begun), self.nanos(ended));
         match proof {
             Proof::Nothing => {}
             Proof::Success | Proof::Dialogue | Proof::Idle => {
-                cell.successes.note(begun, ended);
-                cell.has_dialogues.fetch_or(proof == Proof::Dialogue, Ordering::Relaxed);
-                cell.idle.fetch_add(u64::from(proof == Proof::Idle), Ordering::Relaxed);
+                cell.successes.note(writers, begun, ended);
+                match proof {
+                    Proof::Dialogue => cell.has_dialogues.store(true, Ordering::Relaxed),
+                    Proof::Idle => _ = writers.update(&cell.idle, |idle| idle + 1),
+                    _ => {}
+                }
                 cell.failed_since.store(0, Ordering::Relaxed);
             }
             Proof::Monologue => {
-                cell.monologues.note(begun, ended);
+                cell.monologues.note(writers, begun, ended);
                 cell.failed_since.store(0, Ordering::Relaxed);
             }
             Proof::Failure | Proof::Unanswered | Proof::Refused | Proof::Ignored | Proof::Stranded => {
@@ -140,11 +144,11 @@ impl OutcomeMeter {
                     Proof::Stranded => Some(&cell.stranded),
                     _ => None,
                 };
-                why.inspect(|count| _ = count.fetch_add(1, Ordering::Relaxed));
+                why.inspect(|count| _ = writers.update(count, |count| count + 1));
                 let one = u64::from(proof.is_failure());
-                cell.failed.fetch_add(one, Ordering::Relaxed);
-                cell.failed_since.fetch_add(one, Ordering::Relaxed);
-                cell.last_failure.fetch_max(ended, Ordering::Relaxed);
+                writers.update(&cell.failed, |failed| failed + one);
+                writers.update(&cell.failed_since, |failed| failed + one);
+                writers.update(&cell.last_failure, |last| last.max(ended));
             }
         }
     }
