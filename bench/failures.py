@@ -1,7 +1,7 @@
 """What failures cost: runs in which nothing fails, in which all do, in one kind and in a thousand. Run by `bench/run.py --only failures`.
 
-A thousand names are a thousand time series, whether something fails or not, so runs with as many names are compared. The runs of a
-row alternate, and each figure is the median of its runs. The log is off. Requests go to nginx, where it is installed.
+A thousand names are a thousand time series, whether something fails or not, so runs with as many names are compared. The two
+runs of a pair go on at the same time, and each figure is the median of the pairs. The log is off. Requests go to nginx, where it is installed.
 """
 import statistics
 
@@ -12,43 +12,43 @@ FAILURES = {"checks": 1_000_000, "exceptions": 200_000, "sockets": 100_000, "ref
 KINDS = (1, 1000)
 
 
-def measure(b, what, fails, kinds, **env):
+def measure(b, what, fails, kinds, cores, **env):
     """CPU seconds and peak MiB of a run, in which as much failed as should."""
     count = FAILURES[what]
-    metrics, cpu, peak = b.run(
-        "failures.js", "--log-output=none", "--workers=1", WHAT=what, N=count, KINDS=kinds, FAILS=int(fails), **env
+    run = b.run(
+        "failures.js", "--log-output=none", "--workers=1", cores=cores, WHAT=what, N=count, KINDS=kinds, FAILS=int(fails), **env
     )
     counted = {
-        "checks": lambda: metrics["checks"]["fails"],
-        "exceptions": lambda: metrics.get("iterations_failed", {}).get("count", 0),
-        "sockets": lambda: metrics["tcp_errors"]["count"],
-    }.get(what, lambda: metrics["http_req_failed"]["passes"])()
+        "checks": lambda: run.metrics["checks"]["fails"],
+        "exceptions": lambda: run.metrics.get("iterations_failed", {}).get("count", 0),
+        "sockets": lambda: run.metrics["tcp_errors"]["count"],
+    }.get(what, lambda: run.metrics["http_req_failed"]["passes"])()
     assert counted == (count if fails else 0), f"{what}: {counted} failures"
-    return cpu, peak / 1024
+    return run.cpu, run.peak / 1024
+
+
+def compared(b, one, other):
+    """How much more the other one takes: in CPU, with the spread of the pairs, and in memory."""
+    pairs = b.pairs(one, other)
+    shares = sorted(b_cpu / a_cpu - 1 for (a_cpu, _), (b_cpu, _) in pairs)
+    more = statistics.median(b_peak - a_peak for (_, a_peak), (_, b_peak) in pairs)
+    seconds = statistics.median(cpu for (cpu, _), _ in pairs)
+    return f"{statistics.median(shares):+.1%} ({shares[0]:+.1%} to {shares[-1]:+.1%}) of {seconds:.2f} s of CPU, {more:+.1f} MiB"
 
 
 def row(b, what, can_succeed, **env):
-    runs = [(fails, kinds) for kinds in KINDS for fails in ((False, True) if can_succeed else (True,))]
-    figures = {run: [] for run in runs}
-    for _ in range(b.runs):  # in turn, so that drift hits all alike
-        for fails, kinds in runs:
-            figures[fails, kinds].append(measure(b, what, fails, kinds, **env))
-    cpu = {run: statistics.median(cpu for cpu, _ in of) for run, of in figures.items()}
-    peak = {run: statistics.median(peak for _, peak in of) for run, of in figures.items()}
+    def runs(fails, kinds):
+        return lambda cores: measure(b, what, fails, kinds, cores, **env)
+
     print(f"  {what}, {FAILURES[what]:,} times:")
-    for kinds in KINDS:
-        told = []
-        for fails in (False, True):
-            if (fails, kinds) in cpu:
-                told.append(f"{'all fail' if fails else 'none fails'} {cpu[fails, kinds]:.2f} s, {peak[fails, kinds]:.1f} MiB")
-        if can_succeed:
-            told.append(f"failing costs {(cpu[True, kinds] / cpu[False, kinds] - 1) * 100:+.1f} %")
-        print(f"    {kinds:5} names: {'; '.join(told)}", flush=True)
-    more = (cpu[True, 1000] / cpu[True, 1] - 1) * 100
-    print(f"    a thousand kinds of failures cost {more:+.1f} % more than one", end="")
     if can_succeed:
-        print(f"; a thousand names without failures {(cpu[False, 1000] / cpu[False, 1] - 1) * 100:+.1f} %", end="")
-    print(flush=True)
+        for kinds in KINDS:
+            print(f"    failing costs, {kinds} names: {compared(b, runs(False, kinds), runs(True, kinds))}", flush=True)
+    kinds = compared(b, runs(True, KINDS[0]), runs(True, KINDS[1]))
+    print(f"    a thousand kinds of failures cost more than one: {kinds}", flush=True)
+    if can_succeed:
+        names = compared(b, runs(False, KINDS[0]), runs(False, KINDS[1]))
+        print(f"    a thousand names without failures cost more than one: {names}", flush=True)
 
 
 def failures(b):

@@ -65,7 +65,7 @@ def requests(b, url):
 
     def run(count):
         nonlocal lost
-        metrics, cpu, _ = b.run("http.js", URL=url, VUS=VUS, N=count)
+        metrics, cpu, *_ = b.run("http.js", URL=url, VUS=VUS, N=count)
         failed = metrics["http_req_failed"]
         lost += VUS * count - metrics["http_reqs"]["count"] + failed.get("passes", 0)
         return cpu
@@ -80,7 +80,7 @@ def messages(b, url, module):
 
     def run(count):
         nonlocal lost
-        metrics, cpu, _ = b.run("websocket.js", URL=url, VUS=VUS, N=count, MODULE=module)
+        metrics, cpu, *_ = b.run("websocket.js", URL=url, VUS=VUS, N=count, MODULE=module)
         for name in ("ws_msgs_sent", "ws_msgs_received"):
             lost += VUS * count - metrics[name]["count"]
         return cpu
@@ -101,8 +101,8 @@ def http(b):
             costs = [f"{program} {told(*requests(b.of(binary), url))}" for program, binary in programs]
             print(f"  a request, {name}: {', '.join(costs)}", flush=True)
         for name, url in urls.items():
-            one = statistics.median(b.run("http_idle.js", URL=url, VUS=1)[2] for _ in range(b.runs))
-            peak = b.median(lambda: b.run("http_idle.js", URL=url, VUS=1000)[2])
+            one = statistics.median(b.run("http_idle.js", URL=url, VUS=1).peak for _ in range(b.runs))
+            peak = b.median(lambda: b.run("http_idle.js", URL=url, VUS=1000).peak)
             print(f"  1,000 VUs with a kept connection each, {name}: {(peak - one) / 999:.1f} KiB each", flush=True)
     finally:
         if server:

@@ -1,6 +1,7 @@
 """What outputs cost: CPU per sample beyond a run without any, beside `json` and `csv`. Run by `bench/run.py --only outputs`.
 
-The receiver is a process of its own and takes everything at once, so that its work is not counted.
+The receiver is a process of its own and takes everything at once, so that its work is not counted. A run without an output goes on
+beside each run with one.
 """
 import multiprocessing
 import socket
@@ -73,43 +74,54 @@ class Server(socketserver.ThreadingTCPServer):
 
 def watched_share(b):
     """What a dashboard costs that somebody watches: its share of the CPU of a run of 20,000 iterations a second."""
-    shares = []
-    for _ in range(b.runs):
-        bare = b.run("steady.js")[1]
+
+    def watched(cores):
         port = free_port()
         threading.Thread(target=watch, args=(port,), daemon=True).start()
-        shares.append(b.run("steady.js", "--out", f"web-dashboard=port={port}&period=1s")[1] / bare - 1)
-    shown = ", ".join(f"{share:+.1%}" for share in sorted(shares))
-    print(f"  20,000 iterations/s: a watched dashboard takes {statistics.median(shares):.1%} more CPU ({shown})")
+        return b.run("steady.js", "--workers=1", "--out", f"web-dashboard=port={port}&period=1s", cores=cores).cpu
+
+    pairs = b.pairs(lambda cores: b.run("steady.js", "--workers=1", cores=cores).cpu, watched)
+    shares = sorted(cpu / bare - 1 for bare, cpu in pairs)
+    shown = ", ".join(f"{share:+.1%}" for share in shares)
+    print(f"  20,000 iterations/s: a watched dashboard takes {statistics.median(shares):+.1%} more CPU ({shown})")
+
+
+def cost_of(b, series, out, env, ports):
+    """Nanoseconds of CPU per sample beyond a run without the output: the median, and the median distance from it."""
+
+    def bare(cores):
+        return b.run("series.js", "--workers=1", SERIES=series, cores=cores).cpu
+
+    def with_output(cores):
+        own = {**ports, "watched": free_port()}
+        if "{watched}" in out:
+            threading.Thread(target=watch, args=(own["watched"],), daemon=True).start()
+        variables = {key: value.format(**own) for key, value in env.items()}
+        run = b.run("series.js", "--workers=1", "--out", out.format(**own), SERIES=series, cores=cores, **variables)
+        for line in filter(lambda line: "is incomplete" in line, run.log.splitlines()):
+            print(f"    {out}: {line}")
+        return run.cpu
+
+    costs = [(cpu - without) * 1e9 / SAMPLES for without, cpu in b.pairs(bare, with_output)]
+    middle = statistics.median(costs)
+    return middle, statistics.median(abs(cost - middle) for cost in costs)
 
 
 def outputs(b):
     server = Server(("127.0.0.1", 0), Taker)
     process = multiprocessing.get_context("fork").Process(target=server.serve_forever, daemon=True)
     process.start()
-    port = server.server_address[1]
     # What nobody reads is thrown away by the system.
     datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     datagrams.bind(("127.0.0.1", 0))
+    ports = {"port": server.server_address[1], "datagrams": datagrams.getsockname()[1]}
     try:
         for series in (10, 1000):
-            # In turn, so that drift hits all alike.
-            costs = {name: [] for name in OUTPUTS}
-            for _ in range(b.runs):
-                bare = b.run("series.js", SERIES=series)[1]
-                for name, (out, env) in OUTPUTS.items():
-                    watched = free_port()
-                    env = {key: value.format(port=port) for key, value in env.items()}
-                    if name == "watched":
-                        threading.Thread(target=watch, args=(watched,), daemon=True).start()
-                    cpu = b.run("series.js", "--out", out.format(port=port, watched=watched, datagrams=datagrams.getsockname()[1]), SERIES=series, **env)[1]
-                    costs[name].append((cpu - bare) * 1e9 / SAMPLES)
-                    for line in filter(lambda line: "is incomplete" in line, b.log.splitlines()):
-                        print(f"    {name}: {line}")
-            medians = {name: statistics.median(all_of_them) for name, all_of_them in costs.items()}
-            print(f"  {series} time series, CPU per sample beside that of `json` ({medians['json']:.0f} ns):")
-            for name, cost in medians.items():
-                print(f"    {name:14} {cost / medians['json']:.2f}  ({cost:.0f} ns)")
+            costs = {name: cost_of(b, series, out, env, ports) for name, (out, env) in OUTPUTS.items()}
+            json, _ = costs["json"]
+            print(f"  {series} time series, CPU per sample beside that of `json` ({json:.0f} ns):")
+            for name, (cost, spread) in costs.items():
+                print(f"    {name:14} {cost / json:.2f}  ({cost:.0f} ns, half of the runs within {spread:.0f} ns)", flush=True)
         watched_share(b)
     finally:
         process.kill()

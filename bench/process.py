@@ -6,16 +6,20 @@ import tempfile
 import time
 from collections import namedtuple
 
+#: Metrics of the summary, seconds of CPU, peak resident KiB, and what it logged.
+Run = namedtuple("Run", "metrics cpu peak log")
+
 #: Seconds, seconds of CPU, peak resident KiB, and what it wrote to standard error.
 Taken = namedtuple("Taken", "seconds cpu peak log")
 
 
 def measured(argv, env=None, cores=None):
     """Runs a program, on some cores only if they are given. One that fails ends the bench."""
-    bind = (lambda: os.sched_setaffinity(0, cores)) if cores else None
+    if cores:
+        argv = ["taskset", "--cpu-list", ",".join(map(str, cores)), *argv]
     errors = tempfile.TemporaryFile()
     started = time.monotonic()
-    program = subprocess.Popen(argv, env=env, stdout=subprocess.DEVNULL, stderr=errors, preexec_fn=bind)
+    program = subprocess.Popen(argv, env=env, stdout=subprocess.DEVNULL, stderr=errors)
     peak = 0
     while not os.waitid(os.P_PID, program.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
         # Not what wait4 tells: that counts the parent's memory from before the exec.

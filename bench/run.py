@@ -14,12 +14,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 
 from failures import failures
 from http_client import http
 from merge import merge
 from outputs import outputs
-from process import measured
+from process import Run, measured
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -42,15 +43,28 @@ class Bench:
         self.server.kill()
         self.server.wait()
 
-    def run(self, script, *flags, **env):
-        """One run: (metrics of the summary, CPU seconds, peak resident KiB)."""
-        summary = f"{self.folder}/summary.json"
+    def run(self, script, *flags, cores=None, **env):
+        """One run, on some cores only if they are given."""
+        summary = tempfile.mktemp(".json", "summary-", self.folder)
         env = {**os.environ, "TCP_HOST": "127.0.0.1", "TCP_PORT": self.port, **{k: str(v) for k, v in env.items()}}
         argv = [self.binary, "run", "--quiet", "--summary-export", summary, *flags, f"{HERE}/{script}"]
-        taken = measured(argv, env)
-        self.log = taken.log
+        taken = measured(argv, env, cores)
         with open(summary) as file:
-            return json.load(file)["metrics"], taken.cpu, taken.peak
+            return Run(json.load(file)["metrics"], taken.cpu, taken.peak, taken.log)
+
+    def pairs(self, one, other):
+        """The results of pairs of runs. Each of the two is given its cores. The runs of a pair go on at the same time, each on a core of
+        its own, so that what else the machine does hits both alike; in the next pair the cores are exchanged."""
+        cores = sorted(os.sched_getaffinity(0))
+        if len(cores) < 2:
+            return [(one(None), other(None)) for _ in range(2 * self.runs)]
+        results = []
+        with ThreadPoolExecutor(2) as both:
+            for turn in range(2 * self.runs):
+                first, second = cores[turn % 2], cores[1 - turn % 2]
+                runs = both.submit(one, {first}), both.submit(other, {second})
+                results.append(tuple(run.result() for run in runs))
+        return results
 
     def median(self, measure):
         return statistics.median(measure() for _ in range(self.runs))
@@ -63,14 +77,14 @@ def compiled(b, name):
 
 
 def memory(b):
-    one = b.median(lambda: b.run("idle_vus.js", VUS=1)[2])
+    one = b.median(lambda: b.run("idle_vus.js", VUS=1).peak)
     print(f"  one VU: peak of {one / 1024:.1f} MiB")
     for vus in (100, 1000, 10000):
-        print(f"  {vus:5} VUs with a socket each: {(b.run('idle_vus.js', VUS=vus)[2] - one) / (vus - 1):.1f} KiB each")
+        print(f"  {vus:5} VUs with a socket each: {(b.run('idle_vus.js', VUS=vus).peak - one) / (vus - 1):.1f} KiB each")
 
 
 def sockets(b):
-    few, many = (b.median(lambda: b.run("idle_sockets.js", SOCKETS=n)[2]) for n in (10, 5000))
+    few, many = (b.median(lambda: b.run("idle_sockets.js", SOCKETS=n).peak) for n in (10, 5000))
     print(f"  5,000 idle sockets in one VU: {(many - few) / 4990:.2f} KiB each")
 
 
@@ -79,14 +93,14 @@ def growth(b):
         n = max(200000 // vus, 20)
 
         def cost():
-            metrics, cpu, _ = b.run("ping.js", VUS=vus, N=n)
-            assert metrics["round_trips"]["count"] == vus * n, "lost round trips"
-            made = b.run("ping.js", VUS=vus, N=1)[1]
-            return (cpu - made) * 1e6 / (vus * (n - 1))
+            run = b.run("ping.js", VUS=vus, N=n)
+            assert run.metrics["round_trips"]["count"] == vus * n, "lost round trips"
+            made = b.run("ping.js", VUS=vus, N=1).cpu
+            return (run.cpu - made) * 1e6 / (vus * (n - 1))
 
         print(f"  {vus:5} connections: {b.median(cost):.1f} us of CPU per round trip")
     for series in (10, 100, 1000, 10000, 100000):
-        cost = b.median(lambda: b.run("series.js", SERIES=series)[1])
+        cost = b.median(lambda: b.run("series.js", SERIES=series).cpu)
         print(f"  {series:6} time series: {cost:.2f} us of CPU per sample")
 
 
@@ -100,7 +114,7 @@ def computing(b):
             return float(subprocess.run(list(map(str, argv)), capture_output=True, check=True, timeout=120).stdout)
 
         def senary():
-            made, all_of_it = (b.run("ping.js", "--workers", "1", VUS=connections, N=k)[1] for k in (1, n))
+            made, all_of_it = (b.run("ping.js", "--workers", "1", VUS=connections, N=k).cpu for k in (1, n))
             return (all_of_it - made) * 1e6 / (connections * (n - 1))
 
         runs = [(bare(0, 0), bare(1600, 0), bare(1600, 60), senary()) for _ in range(b.runs)]
@@ -113,7 +127,7 @@ def computing(b):
 
 def scale(b):
     def done(workers):
-        return b.median(lambda: b.run("compute.js", "--workers", str(workers))[0]["iterations"]["rate"])
+        return b.median(lambda: b.run("compute.js", "--workers", str(workers)).metrics["iterations"]["rate"])
 
     one, two = done(1), done(2)
     print(f"  script alone: {one:.0f}/s with one worker, {two:.0f}/s with two: {two / one:.2f} times the work")
@@ -121,7 +135,7 @@ def scale(b):
 
 def punctual(b):
     for rate in (5000, 100):
-        metrics, cpu, _ = b.run("punctual.js", RATE=rate)
+        metrics, cpu, *_ = b.run("punctual.js", RATE=rate)
         m, dropped = metrics["start_offset"], metrics.get("dropped_iterations", {}).get("count", 0)
         late = " ".join(f"{name} {m[name] - m['min']:.3f} ms" for name in ("med", "p(99)", "max"))
         print(f"  {rate}/s for 30 s: late by {late}; {dropped:.0f} dropped; {cpu / 0.3:.1f} % of a core")
@@ -136,7 +150,7 @@ def latency(b):
             out = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=120).stdout
             bare.append([float(x) for x in out.split()])
         # One worker: the target needs a core, too, and a worker that shares it waits for it.
-        m = b.run("latency.js", "--workers", "1")[0]["round_trip"]
+        m = b.run("latency.js", "--workers", "1").metrics["round_trip"]
         print(
             f"  median {m['med'] * 1e3:.1f} us (bare client {bare[0][0]:.1f}, five at once {bare[1][0]:.1f}), "
             f"p99 {m['p(99)'] * 1e3:.1f} us ({bare[0][1]:.1f}, {bare[1][1]:.1f})"
