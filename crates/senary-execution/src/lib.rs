@@ -37,5 +37,5 @@ pub use segment::{Segment, SegmentError, SegmentSequence, SegmentTuple, Striping
 pub use shutdown::{Shutdown, StopReason};
 pub use state::ExecutionState;
 pub use tally::Tally;
-pub use vu::{Activation, Iteration, IterationOutcome, Vu, VuFactory, VuId};
+pub use vu::{Activation, Ended, Iteration, IterationOutcome, Vu, VuFactory, VuId};
 pub use worker::{BatchSink, Clock, RunContext, WorkerContext};

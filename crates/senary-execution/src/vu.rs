@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use senary_metrics::TagSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::live::RecentTimes;
@@ -46,12 +47,21 @@ pub trait Vu: 'static {
 
     /// Runs one iteration to its end, and records its samples (`iterations`, `iteration_duration` and the
     /// byte counts among them), none if it cannot begin. When `interrupt` is cancelled it must end at once, with
-    /// [`IterationOutcome::Interrupted`].
+    /// [`IterationOutcome::Interrupted`]. `begun` is the present time, so that the clock need not be read again.
     fn run_iteration(
         &mut self,
         iteration: Iteration,
+        begun: Instant,
         interrupt: &CancellationToken,
-    ) -> impl Future<Output = IterationOutcome>;
+    ) -> impl Future<Output = Ended>;
+}
+
+/// The end of an iteration.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended {
+    pub outcome: IterationOutcome,
+    /// When nothing of it was left to be done.
+    pub at: Instant,
 }
 
 /// How an iteration ended.

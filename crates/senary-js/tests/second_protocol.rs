@@ -203,7 +203,8 @@ fn run(body: &str, iterations: u64, limit: Duration) -> Ran {
         });
         let mut outcomes = Vec::new();
         for n in 0..iterations {
-            outcomes.push(vu.run_iteration(Iteration { in_instance: n, in_test: n }, &interrupt).await);
+            let iteration = Iteration { in_instance: n, in_test: n };
+            outcomes.push(vu.run_iteration(iteration, tokio::time::Instant::now(), &interrupt).await.outcome);
         }
         outcomes
     });

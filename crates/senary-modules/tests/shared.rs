@@ -96,7 +96,11 @@ fn work(
                             stop.cancel();
                         });
                         let iteration = Iteration { in_instance: n, in_test: n };
-                        outcomes.push(vu.run_iteration(iteration, &interrupt).await);
+                        outcomes.push(
+                            vu.run_iteration(iteration, tokio::time::Instant::now(), &interrupt)
+                                .await
+                                .outcome,
+                        );
                         timer.abort();
                     }
                     outcomes

@@ -15,7 +15,7 @@ use crate::progress::ScenarioState;
 use crate::reporter::{DroppedIterations, RunReporter};
 use crate::segment::Striping;
 use crate::state::ExecutionState;
-use crate::vu::{Activation, Iteration, IterationOutcome, Vu, VuFactory, VuId};
+use crate::vu::{Activation, Ended, Iteration, IterationOutcome, Vu, VuFactory, VuId};
 use crate::workers::{Worker, Workers};
 
 /// A VU that should be free may be a little late: this is how often, and how long each time, to wait for it.
@@ -248,8 +248,8 @@ impl<'a, F: VuFactory> ActiveVu<'a, F> {
     pub(super) async fn iterate_once(&mut self, number: u64) {
         let begun = self.now;
         let iteration = Iteration { in_instance: number, in_test: self.scenario.numbering.global(number) };
-        let outcome = self.vu.run_iteration(iteration, &self.interrupt).await;
-        self.now = Instant::now();
+        let Ended { outcome, at } = self.vu.run_iteration(iteration, begun, &self.interrupt).await;
+        self.now = at;
         let (run, worker) = (&self.worker.context.state, self.worker.context.index());
         self.note(begun, outcome);
         match outcome {

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use senary_execution::{
-    Activation, BatchSink, ExecutionState, ExecutorConfig, Iteration, IterationOutcome, LoadPlan, Proof,
-    RunContext, Scenario, Scheduler, SchedulerOptions, SegmentTuple, Shutdown, Vu, VuFactory, VuId,
+    Activation, BatchSink, Ended, ExecutionState, ExecutorConfig, Iteration, IterationOutcome, LoadPlan,
+    Proof, RunContext, Scenario, Scheduler, SchedulerOptions, SegmentTuple, Shutdown, Vu, VuFactory, VuId,
     WorkerContext,
 };
 use senary_metrics::{Metadata, MetricId, SampleBatch, TagSet};
@@ -148,8 +148,9 @@ impl Vu for FakeVu {
     async fn run_iteration(
         &mut self,
         iteration: Iteration,
+        _: Instant,
         interrupt: &CancellationToken,
-    ) -> IterationOutcome {
+    ) -> Ended {
         self.fakes.begun.fetch_add(1, Ordering::SeqCst);
         let scenario = self.activation.as_ref().expect("activated").scenario.clone();
         let epoch = *self.fakes.epoch.lock().unwrap();
@@ -166,7 +167,7 @@ impl Vu for FakeVu {
         let ended = epoch.elapsed();
         let record = Record { vu: self.id, scenario, iteration, started, ended, outcome };
         self.fakes.records.lock().unwrap().push(record);
-        outcome
+        Ended { outcome, at: Instant::now() }
     }
 }
 

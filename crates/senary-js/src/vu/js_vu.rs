@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
 
 use rquickjs::{Function, Persistent, Value};
-use senary_execution::{Activation, Iteration, IterationOutcome, Proof, Vu};
+use senary_execution::{Activation, Ended, Iteration, IterationOutcome, Proof, Vu};
 use senary_metrics::builtin;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::core::VuCore;
@@ -153,8 +153,9 @@ impl Vu for JsVu {
     async fn run_iteration(
         &mut self,
         iteration: Iteration,
+        begun: Instant,
         interrupt: &CancellationToken,
-    ) -> IterationOutcome {
+    ) -> Ended {
         let mut core = self.engine.core.clone();
         core.iteration.set(iteration);
         core.iterations_begun.set(core.iterations_begun.get() + 1);
@@ -164,9 +165,8 @@ impl Vu for JsVu {
             core.tags.set_metadata(ITER, Some(&number.to_string()));
         }
         core.begin_iteration();
-        let started = Instant::now();
         let outcome = self.run_function(interrupt).await;
-        let ended = Instant::now();
+        let at = Instant::now();
         core = self.engine.core.clone();
         let (has_settled, unanswered) = match &outcome {
             Ok(()) => (failures::ended(&self.engine), false),
@@ -182,9 +182,9 @@ impl Vu for JsVu {
         if end == End::NotBegun {
             core.iterations_begun.set(core.iterations_begun.get() - 1);
             core.iterations_in_scenario.set(core.iterations_in_scenario.get() - 1);
-            return IterationOutcome::NotBegun;
+            return Ended { outcome: IterationOutcome::NotBegun, at };
         }
-        end.record(&core, started, ended);
+        end.record(&core, begun, at);
         if matches!(outcome, Err(ScriptFailure::OutOfMemory { .. })) {
             self.is_broken = true;
             if !interrupt.is_cancelled() {
@@ -193,12 +193,13 @@ impl Vu for JsVu {
                 let _ = self.start_over(interrupt).await;
             }
         }
-        match end {
+        let outcome = match end {
             End::Interrupted => IterationOutcome::Interrupted { unanswered },
             End::Returned if core.aborted.get() => IterationOutcome::Complete { proof: Proof::Success },
             End::Returned if has_settled => IterationOutcome::Complete { proof: core.evidence.proof() },
             _ => IterationOutcome::Complete { proof: Proof::Failure },
-        }
+        };
+        Ended { outcome, at }
     }
 }
 
@@ -226,8 +227,8 @@ impl End {
         }
     }
 
-    fn record(self, core: &VuCore, started: Instant, ended: Instant) {
-        let at = core.worker.clock.at(ended);
+    fn record(self, core: &VuCore, begun: Instant, ended: Instant) {
+        let at = core.worker.clock.at(ended.into_std());
         match self {
             Self::NotBegun => {}
             Self::Interrupted => {
@@ -235,7 +236,7 @@ impl End {
                 core.record_data(at);
             }
             Self::Returned | Self::Failed => {
-                let length = ended.saturating_duration_since(started).as_secs_f64() * 1e3;
+                let length = ended.saturating_duration_since(begun).as_secs_f64() * 1e3;
                 core.record_iteration(length, self == Self::Failed, at);
             }
         }
