@@ -38,8 +38,8 @@ pub struct VuCore {
     pub events: EventLoop,
     pub gate: BlockGate,
     pub interrupt: Interrupt,
-    /// What runs has just begun, and was not told to stop yet.
-    pub(crate) has_just_begun: Cell<bool>,
+    /// How many times what runs is not told to stop yet, because it has just begun.
+    pub(crate) looks_left: Cell<u8>,
     pub tags: VuTags,
     pub activation: RefCell<Option<Arc<Activation>>>,
     pub iteration: Cell<Iteration>,
@@ -101,7 +101,7 @@ impl VuCore {
             events: EventLoop::default(),
             gate: BlockGate::default(),
             interrupt,
-            has_just_begun: Cell::new(false),
+            looks_left: Cell::new(0),
             tags,
             activation: RefCell::default(),
             iteration: Cell::new(Iteration { in_instance: 0, in_test: 0 }),
@@ -283,22 +283,22 @@ impl VuCore {
         if self.memory.is_exhausted() {
             return true;
         }
-        let has_just_begun = self.has_just_begun.take();
         let must_stop = self.interrupt.is_raised() || {
             slice_clock::restart();
             self.gate.block(Blocked::Until(Instant::now())) == Some(Resume::Cancel)
         };
-        if must_stop && has_just_begun {
-            // On a busy machine the time of an iteration may be over before its first line, which the script counts it by. It
-            // has a second one.
-            slice_clock::restart();
+        if !must_stop {
             return false;
         }
-        if must_stop {
-            // The clock's byte stays set, because a native may swallow the error.
-            slice_clock::hurry();
+        // The clock's byte stays set, because a native may swallow the error.
+        slice_clock::hurry();
+        match self.looks_left.get().checked_sub(1) {
+            Some(left) => {
+                self.looks_left.set(left);
+                false
+            }
+            None => true,
         }
-        must_stop
     }
 
     /// For natives that take long: gives the worker back if it is time, and throws if script must stop.
