@@ -5,7 +5,7 @@
 //! time, so a slow script slows its peer down, and fills no memory.
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use senary_js::memory::Chunk;
 use senary_js::vu::failures::ClueEvent;
 use senary_net::{NetError, Stream};
+use tokio::task::unconstrained;
 use tokio::time::Sleep;
 
 use super::core::{QueuedWrite, SocketCore, State, Waiting};
@@ -435,8 +436,10 @@ impl Waits {
             }
             let Some((at, timer)) = &mut self.timer else { return false };
             let is_new = !std::mem::replace(&mut self.is_polled, true);
+            // A peer that sends faster than it is read uses up what a task may do in one go, and a timer asks for its share of that.
+            let is_pending = pin!(unconstrained(timer.as_mut())).poll(cx).is_pending();
             // A timer for a time in the past would fire only at the next tick, which may be after the reply.
-            if timer.as_mut().poll(cx).is_pending() && !(is_new && *at <= Instant::now()) {
+            if is_pending && !(is_new && *at <= Instant::now()) {
                 return false;
             }
             (self.timer, self.is_polled) = (None, false);

@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -13,6 +13,7 @@ use std::time::Duration;
 use senary_js::memory::{Charge, Chunk};
 use senary_metrics::registry::builtin;
 use senary_wire::websocket::{Agreement, Incoming, Inflater, Opcode, Receiver, code, describe};
+use tokio::task::unconstrained;
 use tokio::time::Sleep;
 
 use super::handshake::{self, SessionRequest};
@@ -234,7 +235,9 @@ fn lost(session: &Session, reason: &str, error: String, failure: &str) {
 }
 
 fn poll_patience(link: &mut Link, cx: &mut Context<'_>) -> Poll<()> {
-    link.gives_up.get_or_insert_with(|| Box::pin(tokio::time::sleep(CLOSING))).as_mut().poll(cx)
+    let timer = link.gives_up.get_or_insert_with(|| Box::pin(tokio::time::sleep(CLOSING)));
+    // A server that goes on sending uses up what a task may do in one go, and a timer asks for its share of that.
+    pin!(unconstrained(timer.as_mut())).poll(cx)
 }
 
 fn give_up(session: &Session) {
