@@ -6,7 +6,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use senary_metrics::{Details, Epoch, FailureId, Failures, ProducerId, Recorder, SampleBatch, Timestamp};
+use senary_metrics::{
+    CountedAs, Details, Epoch, FailureId, Failures, ProducerId, Recorder, SampleBatch, SeriesId, Timestamp,
+};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::meter::WorkerMeter;
@@ -76,6 +78,8 @@ pub struct WorkerContext {
     recorder: RefCell<Recorder>,
     /// What went wrong since the last delivery.
     failures: RefCell<Failures>,
+    /// How the failures of a series are counted, of those that had some.
+    failures_of_series: RefCell<Vec<Option<CountedAs>>>,
     /// The recorder's.
     epoch: Cell<Epoch>,
     sink: BatchSink,
@@ -94,8 +98,18 @@ impl WorkerContext {
         let RunContext { clock, state, shutdown, sink } = run;
         let recorder = RefCell::new(Recorder::new(producer));
         let epoch = Cell::new(Epoch::default());
-        let failures = RefCell::default();
-        Rc::new(Self { clock, state, shutdown, meter, producer, recorder, failures, epoch, sink })
+        Rc::new(Self {
+            clock,
+            state,
+            shutdown,
+            meter,
+            producer,
+            recorder,
+            failures: RefCell::default(),
+            failures_of_series: RefCell::default(),
+            epoch,
+            sink,
+        })
     }
 
     /// Tells this worker's counts from those of the others.
@@ -118,12 +132,44 @@ impl WorkerContext {
     }
 
     /// Counts a failure that happened `count` times, at a time. The details are only computed for a failure that is new.
-    pub fn fail(&self, count: u64, id: &FailureId<'_>, at: Timestamp, details: impl FnOnce() -> Details) {
-        if !self.failures.borrow_mut().count_again(id, count, at) {
+    pub fn fail(
+        &self,
+        count: u64,
+        id: &FailureId<'_>,
+        at: Timestamp,
+        details: impl FnOnce() -> Details,
+    ) -> CountedAs {
+        let known = self.failures.borrow_mut().count_again(id, count, at);
+        known.unwrap_or_else(|| {
             // Details may run script, which may fail, too.
             let details = details();
-            self.failures.borrow_mut().add(id, count, at, details);
+            self.failures.borrow_mut().add(id, count, at, details)
+        })
+    }
+
+    /// Counts a failure with an id that every failure of the series has. After the first one, the id is not searched for.
+    pub fn fail_in_series(
+        &self,
+        series: SeriesId,
+        id: &FailureId<'_>,
+        at: Timestamp,
+        details: impl FnOnce() -> Details,
+    ) {
+        let index = series.0 as usize;
+        let known = self.failures_of_series.borrow().get(index).copied().flatten();
+        if let Some(known) = known {
+            return self.failures.borrow_mut().count_as(known, 1, at);
         }
+        let epoch = self.epoch();
+        let counted_as = self.fail(1, id, at, details);
+        if epoch != self.epoch() {
+            return;
+        }
+        let mut of_series = self.failures_of_series.borrow_mut();
+        if of_series.len() <= index {
+            of_series.resize(index + 1, None);
+        }
+        of_series[index] = Some(counted_as);
     }
 
     /// Which ids of the recorder are good: those of other epochs it has forgotten. It changes in
@@ -149,7 +195,9 @@ impl WorkerContext {
         let mut recorder = self.recorder.borrow_mut();
         let batch = recorder.take_batch();
         recorder.forget_if_full();
-        self.epoch.set(recorder.epoch());
+        if self.epoch.replace(recorder.epoch()) != recorder.epoch() {
+            self.failures_of_series.take();
+        }
         drop(recorder);
         if let Some(batch) = batch {
             (self.sink)(batch);

@@ -24,7 +24,7 @@ pub mod trend_values;
 mod written;
 
 pub use engine::{Engine, Judgement, Notice, Results};
-pub use failures::{Details, Failure, FailureId, FailureKind, Failures};
+pub use failures::{CountedAs, Details, Failure, FailureId, FailureKind, Failures};
 pub use metric::{Metric, MetricId, MetricType, ValueType};
 pub use registry::{Registry, RegistryError, builtin};
 pub use sample::{Metadata, ProducerId, Recorder, Sample, SampleBatch, Series, SeriesId, Timestamp};

@@ -16,7 +16,7 @@ use senary_js::source::stack;
 use senary_js::vu::core::{VuCore, vu_of};
 use senary_js::vu::tags::GROUP_SEPARATOR;
 use senary_metrics::tags::system;
-use senary_metrics::{Details, FailureId, FailureKind, builtin};
+use senary_metrics::{Details, FailureId, FailureKind, SeriesId, builtin};
 
 use crate::metrics::tags_of;
 
@@ -81,12 +81,18 @@ fn check<'js>(
         }
         let outcome = outcome.and_then(|value| Ok(value.get::<Coerced<bool>>()?.0));
         let passed = matches!(outcome, Ok(true));
-        record_check(&vu, &name, &own, passed, now);
+        let series = record_check(&vu, &name, &own, passed, now);
         if passed {
             vu.evidence.passed();
         } else {
             let details = || Details { text: vu.with_clue(""), place: stack::here(&ctx).unwrap_or_default() };
-            vu.fail_at(&FailureId::new(FailureKind::Check, &name), now, details);
+            let id = FailureId::new(FailureKind::Check, &name);
+            // Without the tag of their name, checks of several names may be one series.
+            let is_named = vu.settings.system_tags.check && own.iter().all(|(tag, _)| tag != system::CHECK);
+            match is_named {
+                true => vu.fail_in_series(series, &id, now, details),
+                false => vu.fail_at(&id, now, details),
+            }
         }
         outcome?;
         all_passed &= passed;
@@ -107,11 +113,12 @@ fn record_check(
     own: &[(String, String)],
     passed: bool,
     now: senary_metrics::Timestamp,
-) {
+) -> SeriesId {
     let check = vu.settings.system_tags.check.then_some((system::CHECK, name));
     let tags = check.into_iter().chain(own.iter().map(|(k, v)| (k.as_str(), v.as_str())));
     let series = vu.series_with(builtin::CHECKS, tags);
     vu.record_series(series, f64::from(u8::from(passed)), now);
+    series
 }
 
 fn fail(ctx: Ctx<'_>, message: Opt<Coerced<String>>) -> rquickjs::Result<()> {

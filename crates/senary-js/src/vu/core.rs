@@ -39,7 +39,7 @@ pub struct VuCore {
     pub gate: BlockGate,
     pub interrupt: Interrupt,
     /// How many times what runs is not told to stop yet, because it has just begun.
-    pub(crate) looks_left: Cell<u8>,
+    looks_left: Cell<u8>,
     pub tags: VuTags,
     pub activation: RefCell<Option<Arc<Activation>>>,
     pub iteration: Cell<Iteration>,
@@ -215,11 +215,27 @@ impl VuCore {
 
     /// The same at a time that is known already.
     pub fn fail_at(&self, id: &FailureId<'_>, at: Timestamp, details: impl FnOnce() -> Details) {
+        self.count_failure();
+        self.worker.fail(1, id, at, details);
+    }
+
+    /// The same for a failure with an id that every failure of the series has.
+    pub fn fail_in_series(
+        &self,
+        series: SeriesId,
+        id: &FailureId<'_>,
+        at: Timestamp,
+        details: impl FnOnce() -> Details,
+    ) {
+        self.count_failure();
+        self.worker.fail_in_series(series, id, at, details);
+    }
+
+    fn count_failure(&self) {
         self.evidence.failed();
         if let Some(activation) = &*self.activation.borrow() {
             activation.failures.add_one(self.worker.index());
         }
-        self.worker.fail(1, id, at, details);
     }
 
     /// Notes a time, in milliseconds, that the script has measured with a metric of its own.
@@ -227,6 +243,12 @@ impl VuCore {
         if let Some(activation) = &*self.activation.borrow() {
             activation.measured.note_metric(self.worker.index(), metric, milliseconds);
         }
+    }
+
+    /// Script begins. It may check a few times whether to stop and is told to go on: it does so at each call. On a busy machine its time may
+    /// be over before its first line, by which the script counts it.
+    pub(crate) fn begin_script(&self) {
+        self.looks_left.set(10);
     }
 
     /// Forgets what is known of the last iteration.

@@ -37,10 +37,6 @@ unsafe extern "C" {
 /// Work that starts a run; called on the script's stack.
 pub type Job = Box<dyn for<'js> FnOnce(&Ctx<'js>) -> rquickjs::Result<()>>;
 
-/// How many times script that has just begun may check whether to stop and is told to go on: it does so at each call. On a busy machine
-/// its time may be over before its first line, by which the script counts it.
-const LOOKS_OF_A_BEGIN: u8 = 10;
-
 /// Events a VU may handle before other VUs of its worker get their turn.
 const EVENTS_PER_TURN: usize = 128;
 
@@ -355,7 +351,7 @@ impl VuEngine {
         if let Some(job) = job {
             // The time that another VU has used up is no reason to cut this one off before its first line.
             slice_clock::restart();
-            self.core.looks_left.set(LOOKS_OF_A_BEGIN);
+            self.core.begin_script();
             job(ctx).map_err(|e| ScriptFailure::from_error(ctx, e))?;
         }
         self.run_jobs(ctx)?;

@@ -142,6 +142,15 @@ impl Failure {
     }
 }
 
+/// Where [`Failures`] count an id, for as long as they exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CountedAs {
+    /// One that is kept apart, by its place among them.
+    Known(usize),
+    /// One of the others of its kind.
+    Other(FailureKind),
+}
+
 /// The failures of a run, or of a part of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Written", into = "Written")]
@@ -155,28 +164,34 @@ pub struct Failures {
 
 impl Failures {
     /// Counts failures that happened at a time, if nothing need be kept of them any more: there were some with that id
-    /// before, or no more of the kind are kept apart. Otherwise it is false, and [`add`](Self::add) is due.
-    pub fn count_again(&mut self, id: &FailureId<'_>, count: u64, at: Timestamp) -> bool {
-        let (id, occurrences) = (id.as_kept(), Occurrences::new(count, at));
-        if let Some(at) = self.position(&id) {
-            self.known[at].occurrences.merge(&occurrences);
-        } else if let Some(others) = self.others.get_mut(&id.kind) {
-            // Once some were too many, all that are new are.
-            others.merge(&occurrences);
-        } else if self.has_room_for(id.kind) {
-            return false;
-        } else {
-            self.others.insert(id.kind, occurrences);
+    /// before, or no more of the kind are kept apart. Otherwise it is `None`, and [`add`](Self::add) is due.
+    pub fn count_again(&mut self, id: &FailureId<'_>, count: u64, at: Timestamp) -> Option<CountedAs> {
+        let id = id.as_kept();
+        let counted_as = match self.position(&id) {
+            Some(at) => CountedAs::Known(at),
+            None if self.has_room_for(id.kind) => return None,
+            None => CountedAs::Other(id.kind),
+        };
+        self.count_as(counted_as, count, at);
+        Some(counted_as)
+    }
+
+    /// Counts failures that happened at a time, like others with the same id before.
+    pub fn count_as(&mut self, counted_as: CountedAs, count: u64, at: Timestamp) {
+        let occurrences = Occurrences::new(count, at);
+        match counted_as {
+            CountedAs::Known(at) => self.known[at].occurrences.merge(&occurrences),
+            CountedAs::Other(kind) => self.add_other(kind, &occurrences),
         }
-        true
     }
 
     /// Counts failures that happened at a time.
-    pub fn add(&mut self, id: &FailureId<'_>, count: u64, at: Timestamp, details: Details) {
-        if !self.count_again(id, count, at) {
+    pub fn add(&mut self, id: &FailureId<'_>, count: u64, at: Timestamp, details: Details) -> CountedAs {
+        self.count_again(id, count, at).unwrap_or_else(|| {
             let id = id.as_kept();
             self.keep(Failure::new(&id, Occurrences::new(count, at), details));
-        }
+            CountedAs::Known(self.known.len() - 1)
+        })
     }
 
     /// Takes in the failures of another part of the run.

@@ -65,7 +65,7 @@ fn what_is_counted_anew_is_still_known() {
     part.count_anew();
     assert!(part.is_empty() && !all.is_empty());
     let id = FailureId::new(FailureKind::Check, "c");
-    assert!(part.count_again(&id, 2, Timestamp(7)), "no words are asked for");
+    assert!(part.count_again(&id, 2, Timestamp(7)).is_some(), "no words are asked for");
     all.merge(&part);
     part.count_anew();
     all.merge(&part);
@@ -75,13 +75,33 @@ fn what_is_counted_anew_is_still_known() {
     assert_eq!(all.by_weight().len(), 1);
     // Another VU's clock stood at the same moment, and one at an earlier one.
     for (at, count) in [(5, 4), (3, 5)] {
-        assert!(part.count_again(&id, 1, Timestamp(at)));
+        assert!(part.count_again(&id, 1, Timestamp(at)).is_some());
         all.merge(&part);
         part.count_anew();
         let only = all.by_weight()[0];
         assert_eq!((only.text.as_str(), only.occurrences.count), ("c at 5", count));
     }
     assert_eq!(all.by_weight()[0].occurrences.first, Timestamp(3));
+}
+
+/// How an id was counted stays true for as long as the collection exists, also for those that are not kept apart.
+#[test]
+fn what_is_counted_like_before_is_counted_as_if_searched_for() {
+    let (mut searched, mut known) = (Failures::default(), Failures::default());
+    let mut places = Vec::new();
+    for round in 0..3 {
+        for n in 0..MAX_OF_A_KIND * 2 {
+            let (name, at) = (format!("name {n}"), Timestamp((round * 1000 + n) as i64));
+            let id = FailureId::new(FailureKind::Check, &name);
+            searched.add(&id, 1, at, Details::text("no"));
+            match places.get(n) {
+                Some(place) => known.count_as(*place, 1, at),
+                None => places.push(known.add(&id, 1, at, Details::text("no"))),
+            }
+        }
+        assert_eq!(searched, known);
+    }
+    assert_eq!(known.count(FailureKind::Check), 3 * 2 * MAX_OF_A_KIND as u64);
 }
 
 /// A million failures of a thousand kinds with long texts.
@@ -92,7 +112,7 @@ fn memory_is_bounded() {
     for n in 0..1_000_000_u64 {
         let (kind, name) = (kinds[(n % 4) as usize], format!("kind {}", n % 1000));
         let id = FailureId::new(kind, &name);
-        if !failures.count_again(&id, 1, Timestamp(n as i64)) {
+        if failures.count_again(&id, 1, Timestamp(n as i64)).is_none() {
             failures.add(&id, 1, Timestamp(n as i64), Details::text("x".repeat(100_000)));
         }
     }
