@@ -11,6 +11,9 @@ target=${1:-$(rustc -vV | sed -n 's/^host: //p')}
 maintainer="${DEBFULLNAME:-The Senary authors} <${DEBEMAIL:-senary@users.noreply.github.com}>"
 files=target/package-files
 
+# What crates/senary/Cargo.toml says the package depends on is true of such a binary only.
+packaging/check-glibc.sh "${CARGO_TARGET_DIR:-target}/$target/release/senary" 2.28 >&2
+
 # Man pages and completions, from the command line itself.
 rm -rf "$files"
 cargo run --quiet --package senary --example package_files -- "$files" >&2
