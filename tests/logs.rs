@@ -170,7 +170,7 @@ fn a_log_format_with_a_typo_is_refused() {
     outcome.expect_code(255).expect_text("did you mean json?");
 }
 
-/// Whoever turns the log off, or sends it away, does not expect a command that does nothing and says nothing.
+/// A user who turns the log off, or sends it to a file, still has to learn why a command did nothing.
 #[test]
 fn what_keeps_a_command_from_its_work_is_seen_wherever_the_log_goes() {
     const NO_CODE: &str = "export default function () {}";

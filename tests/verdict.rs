@@ -438,7 +438,7 @@ export default async function () {
     outcome.expect_code(121).expect_text("nothing succeeded any more in the last ");
     outcome.expect_text("iterations did nothing more once the connection that they share was gone");
     run(kept, &Server::start(Behaviour::Echo)).expect_code(0);
-    // Whoever has done what there was to do may rest, and whoever connects again goes on.
+    // A script that has finished its work may stop, and a script that connects again goes on.
     let rests = kept.replace("if (gone) return", "if (__ITER > 9) return");
     run(&rests, &Server::start(Behaviour::Echo)).expect_code(0);
     let again = kept.replace("if (gone) return", "if (gone) { gone = false; socket = null }");

@@ -30,7 +30,7 @@ impl TrendValues {
         Ok(())
     }
 
-    /// Adds the buckets that values fall into, as [`TrendSink::buckets`] gives them.
+    /// Adds the buckets that values fall into, as [`TrendSink::buckets`](crate::sink::TrendSink::buckets) gives them.
     pub fn add_buckets(&mut self, buckets: impl IntoIterator<Item = (f64, u64)>) -> Result<(), Damaged> {
         self.go_beyond().add_buckets(buckets)
     }

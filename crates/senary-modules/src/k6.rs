@@ -89,9 +89,10 @@ fn check<'js>(
             let id = FailureId::new(FailureKind::Check, &name);
             // Without the tag of their name, checks of several names may be one series.
             let is_named = vu.settings.system_tags.check && own.iter().all(|(tag, _)| tag != system::CHECK);
-            match is_named {
-                true => vu.fail_in_series(series, &id, now, details),
-                false => vu.fail_at(&id, now, details),
+            if is_named {
+                vu.fail_in_series(series, &id, now, details);
+            } else {
+                vu.fail_at(&id, now, details);
             }
         }
         outcome?;

@@ -38,7 +38,7 @@ pub struct VuCore {
     pub events: EventLoop,
     pub gate: BlockGate,
     pub interrupt: Interrupt,
-    /// How many times what runs is not told to stop yet, because it has just begun.
+    /// How many more checks of the running script say that it may go on, because it has just begun.
     looks_left: Cell<u8>,
     pub tags: VuTags,
     pub activation: RefCell<Option<Arc<Activation>>>,
@@ -245,8 +245,8 @@ impl VuCore {
         }
     }
 
-    /// Script begins. It may check a few times whether to stop and is told to go on: it does so at each call. On a busy machine its time may
-    /// be over before its first line, by which the script counts it.
+    /// Lets script that begins now run its first line, with which it may count the iteration: on a busy machine its time may be over
+    /// before that. Script checks at each call whether to stop, and the first ten checks say no.
     pub(crate) fn begin_script(&self) {
         self.looks_left.set(10);
     }

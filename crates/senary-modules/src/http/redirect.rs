@@ -13,7 +13,7 @@ const SECRET: [&str; 6] =
 /// Headers about a body that is not sent along.
 const OF_BODY: [&str; 4] = ["Content-Type", "Content-Encoding", "Content-Language", "Content-Location"];
 
-/// In bytes, of the error for a target that is none: it has the server's words in it, and becomes a tag.
+/// The longest text, in bytes, of the error for an invalid target. The text repeats what the server sent, and it becomes a tag.
 const LONGEST_ERROR: usize = 1024;
 
 /// What a response redirects to.

@@ -103,7 +103,7 @@ impl Wanted {
     }
 }
 
-/// A report that has no place is refused before the run, not missed after it.
+/// Refuses the path of a report that cannot be written, before the run, so that the user does not miss the report after it.
 fn check_place(path: &Path) -> Result<(), CommandError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     match folder.filter(|folder| !folder.is_dir()) {

@@ -180,8 +180,8 @@ pub fn is_started() -> bool {
     LOGGER.get().is_some()
 }
 
-/// From now on everything that is logged is also written to standard error, unless the log can be seen anyway. This is for what
-/// keeps a command from doing its work: whoever has turned the log off, or sends it elsewhere, would see nothing at all.
+/// From now on everything that is logged is also written to standard error, unless the log goes to the terminal anyway. This is
+/// for errors that end a command before it has done its work. A user who has turned the log off would not see them otherwise.
 pub fn repeat_on_stderr() {
     if let Some(logger) = LOGGER.get() {
         logger.is_repeated.store(true, Ordering::Release);

@@ -405,7 +405,7 @@ impl SystemTagSet {
         Self { tags: known.filter(|known| names.iter().any(|name| name == known)).collect(), unknown }
     }
 
-    /// What to say of each name that is none.
+    /// A warning for each name that is not a system tag.
     pub fn complaints(&self) -> impl Iterator<Item = String> {
         self.unknown.iter().map(|name| {
             let meant = match nearest(name, SYSTEM_TAGS.iter().map(|(known, _)| *known)) {
