@@ -38,8 +38,7 @@ pub struct VuCore {
     pub events: EventLoop,
     pub gate: BlockGate,
     pub interrupt: Interrupt,
-    /// How many more checks of the running script say that it may go on, because it has just begun.
-    looks_left: Cell<u8>,
+    first_looks: FirstLooks,
     pub tags: VuTags,
     pub activation: RefCell<Option<Arc<Activation>>>,
     pub iteration: Cell<Iteration>,
@@ -101,7 +100,7 @@ impl VuCore {
             events: EventLoop::default(),
             gate: BlockGate::default(),
             interrupt,
-            looks_left: Cell::new(0),
+            first_looks: FirstLooks::default(),
             tags,
             activation: RefCell::default(),
             iteration: Cell::new(Iteration { in_instance: 0, in_test: 0 }),
@@ -245,10 +244,9 @@ impl VuCore {
         }
     }
 
-    /// Lets script that begins now run its first line, with which it may count the iteration: on a busy machine its time may be over
-    /// before that. Script checks at each call whether to stop, and the first ten checks say no.
+    /// Script begins now.
     pub(crate) fn begin_script(&self) {
-        self.looks_left.set(10);
+        self.first_looks.begin();
     }
 
     /// Forgets what is known of the last iteration.
@@ -305,6 +303,7 @@ impl VuCore {
         if self.memory.is_exhausted() {
             return true;
         }
+        let has_begun = self.first_looks.are_over();
         let must_stop = self.interrupt.is_raised() || {
             slice_clock::restart();
             self.gate.block(Blocked::Until(Instant::now())) == Some(Resume::Cancel)
@@ -314,13 +313,7 @@ impl VuCore {
         }
         // The clock's byte stays set, because a native may swallow the error.
         slice_clock::hurry();
-        match self.looks_left.get().checked_sub(1) {
-            Some(left) => {
-                self.looks_left.set(left);
-                false
-            }
-            None => true,
-        }
+        has_begun
     }
 
     /// For natives that take long: gives the worker back if it is time, and throws if script must stop.
@@ -370,6 +363,25 @@ struct InterruptInner {
     raised: Cell<bool>,
 }
 
+/// Lets script that begins run its first line, with which it may count the iteration: on a busy machine its time may be over
+/// before that. The first ten looks at whether to stop do not stop it: these are its first ten calls if its time is over,
+/// and its first ten slices if it is not.
+#[derive(Default)]
+struct FirstLooks(Cell<u8>);
+
+impl FirstLooks {
+    fn begin(&self) {
+        self.0.set(10);
+    }
+
+    /// Counts a look, and says whether the script may be stopped at it.
+    fn are_over(&self) -> bool {
+        let left = self.0.get();
+        self.0.set(left.saturating_sub(1));
+        left == 0
+    }
+}
+
 impl Interrupt {
     pub fn watch(&self, token: &CancellationToken) {
         self.inner.raised.set(false);
@@ -388,5 +400,21 @@ impl Interrupt {
     pub fn is_raised(&self) -> bool {
         self.inner.raised.get()
             || self.inner.token.borrow().as_ref().is_some_and(CancellationToken::is_cancelled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_first_looks_at_a_script_let_it_go_on() {
+        let looks = FirstLooks::default();
+        assert!(looks.are_over(), "nothing has begun");
+        for _ in 0..2 {
+            looks.begin();
+            let stopped = (0..12).filter(|_| looks.are_over()).count();
+            assert_eq!(stopped, 2);
+        }
     }
 }
