@@ -202,7 +202,8 @@ fn query_selector<'js>(
 }
 
 fn matches(this: Elements<'_>, selector: Opt<Coerced<String>>) -> bool {
-    selector.0.is_some_and(|selector| Test::selector(&selector.0).passes(&this.0.borrow().node()))
+    let element = this.0.borrow();
+    selector.0.is_some_and(|selector| Test::selector(&selector.0).passes(&element.node(), &element.document))
 }
 
 fn with_other<'js>(ctx: &Ctx<'js>, test: fn(&Element, &Element) -> bool) -> rquickjs::Result<Function<'js>> {

@@ -68,9 +68,12 @@ impl Test {
         Self::Selector(Selector::parse(selector))
     }
 
-    pub fn passes(&self, node: &NodeRef<'_>) -> bool {
+    /// A node of `document`. If the script must stop, none passes.
+    pub fn passes(&self, node: &NodeRef<'_>, document: &Document) -> bool {
         match self {
-            Self::Selector(selector) => selector.as_ref().is_some_and(|selector| selector.matches(node)),
+            Self::Selector(selector) => {
+                selector.as_ref().is_some_and(|selector| selector.matches(node, &|| document.may_go_on()))
+            }
             Self::Among(ids) => ids.contains(&node.id),
         }
     }
@@ -123,7 +126,7 @@ impl Nodes {
                 continue;
             }
             searched.insert(node.id);
-            met.add_all(self.candidates(&node).filter(|n| selector.matches(n)).map(|n| n.id));
+            met.add_all(self.matching(&node, &selector).map(|found| found.id));
         }
         met.ids
     }
@@ -131,7 +134,11 @@ impl Nodes {
     /// The first element below these that matches.
     pub fn find_first(&self, selector: &str) -> Option<NodeId> {
         let selector = Selector::parse(selector)?;
-        self.iter().find_map(|node| self.candidates(&node).find(|n| selector.matches(n)).map(|n| n.id))
+        self.iter().find_map(|node| self.matching(&node, &selector).next().map(|found| found.id))
+    }
+
+    fn matching<'a>(&self, node: &NodeRef<'a>, selector: &Selector) -> impl Iterator<Item = NodeRef<'a>> {
+        self.candidates(node).filter(|node| selector.matches(node, &|| self.document.may_go_on()))
     }
 
     /// All nodes below one of these, or fewer if the script must stop.
@@ -139,10 +146,14 @@ impl Nodes {
         node.descendants_it().take_while(|_| self.document.may_go_on())
     }
 
+    fn passes(&self, node: &NodeRef<'_>, test: &Test) -> bool {
+        test.passes(node, &self.document)
+    }
+
     /// The nodes of `ids` that pass.
     pub fn passing(&self, ids: &[NodeId], test: &Test) -> Vec<NodeId> {
         let looked_at = ids.iter().take_while(|_| self.document.may_go_on());
-        looked_at.copied().filter(|id| test.passes(&self.node(*id))).collect()
+        looked_at.copied().filter(|id| self.passes(&self.node(*id), test)).collect()
     }
 
     /// The nodes of `ids` that are below one of these.
@@ -155,7 +166,7 @@ impl Nodes {
     /// The elements of these that have a passing element below them.
     pub fn having(&self, test: &Test) -> Vec<NodeId> {
         self.iter()
-            .filter(|node| self.candidates(node).any(|n| test.passes(&n)))
+            .filter(|node| self.candidates(node).any(|n| self.passes(&n, test)))
             .map(|node| node.id)
             .collect()
     }
@@ -165,8 +176,8 @@ impl Nodes {
         self.iter()
             .filter_map(|node| {
                 let mut at = Some(node);
-                while let Some(node) = at {
-                    if node.is_element() && test.passes(&node) {
+                while let Some(node) = at.filter(|_| self.document.may_go_on()) {
+                    if node.is_element() && self.passes(&node, test) {
                         return Some(node.id);
                     }
                     at = node.parent();
@@ -188,7 +199,7 @@ impl Nodes {
             let mut at = next(&node, step);
             while let Some(node) = at {
                 // If this node was met before, so was the rest of the way.
-                if until.is_some_and(|until| until.passes(&node)) || !met.add(node.id) {
+                if until.is_some_and(|until| self.passes(&node, until)) || !met.add(node.id) {
                     break;
                 }
                 at = next(&node, step);

@@ -3,9 +3,8 @@
 //! They are the same as in the reference. `:contains()` ignores case; its text needs quotes unless it is a name.
 //! Patterns need no quotes and end at the closing bracket. An element with only white space is `:empty`.
 //!
-//! Matching one element cannot be interrupted. So chains are not searched again from places where they cannot begin,
-//! and results about positions and descendants are kept. Therefore a selector can be used for one document only, which
-//! must not change.
+//! Chains are not searched again from places where they cannot begin, and results about positions and descendants are
+//! kept. Therefore a selector can be used for one document only, which must not change.
 
 mod parser;
 
@@ -24,11 +23,14 @@ impl Selector {
         parser::parse(text)
     }
 
-    /// Nodes that are no elements match nothing.
-    pub fn matches(&self, node: &NodeRef<'_>) -> bool {
-        node.is_element() && self.0.iter().any(|chain| chain.matches(node))
+    /// Nodes that are no elements match nothing. After `may_go_on` has said no, the answer means nothing.
+    pub fn matches(&self, node: &NodeRef<'_>, may_go_on: MayGoOn<'_>) -> bool {
+        node.is_element() && self.0.iter().any(|chain| chain.matches(node, may_go_on))
     }
 }
+
+/// Asked between the steps of a search. No step takes longer than the document's text is long.
+pub type MayGoOn<'a> = &'a dyn Fn() -> bool;
 
 /// Elements in relation, `ul > li a`: the last is the one that is looked for, the others are nearest first.
 struct Chain {
@@ -123,17 +125,20 @@ enum Outcome {
 }
 
 impl Chain {
-    fn matches(&self, node: &NodeRef<'_>) -> bool {
-        self.last.matches(node) && trace(&self.before, node) == Outcome::Matches
+    fn matches(&self, node: &NodeRef<'_>, may_go_on: MayGoOn<'_>) -> bool {
+        self.last.matches(node, may_go_on) && trace(&self.before, node, may_go_on) == Outcome::Matches
     }
 }
 
-fn trace(before: &[(Relation, Compound)], node: &NodeRef<'_>) -> Outcome {
+fn trace(before: &[(Relation, Compound)], node: &NodeRef<'_>, may_go_on: MayGoOn<'_>) -> Outcome {
     let Some(((relation, compound), rest)) = before.split_first() else { return Outcome::Matches };
     let mut at = relation.back(node);
     while let Some(candidate) = at {
-        let outcome =
-            if compound.matches(&candidate) { trace(rest, &candidate) } else { Outcome::NotFromHere };
+        if !may_go_on() {
+            return Outcome::Never;
+        }
+        let is_match = compound.matches(&candidate, may_go_on);
+        let outcome = if is_match { trace(rest, &candidate, may_go_on) } else { Outcome::NotFromHere };
         match (relation, outcome) {
             (_, Outcome::Matches | Outcome::Never) => return outcome,
             // Siblings have the same parent.
@@ -159,13 +164,13 @@ impl Relation {
 }
 
 impl Compound {
-    fn matches(&self, node: &NodeRef<'_>) -> bool {
-        self.0.iter().all(|condition| condition.holds(node))
+    fn matches(&self, node: &NodeRef<'_>, may_go_on: MayGoOn<'_>) -> bool {
+        self.0.iter().all(|condition| condition.holds(node, may_go_on))
     }
 }
 
 impl Condition {
-    fn holds(&self, node: &NodeRef<'_>) -> bool {
+    fn holds(&self, node: &NodeRef<'_>, may_go_on: MayGoOn<'_>) -> bool {
         match self {
             Self::Tag(name) => named(node, &[name]),
             Self::Attribute { name, value, ignore_case } => match node.attr(name) {
@@ -173,9 +178,10 @@ impl Condition {
                 Some(found) => value.accepts(&found),
                 None => matches!(value, Expected::NotEqual(_)),
             },
-            Self::Is(selector) => selector.matches(node),
-            Self::Not(selector) => !selector.matches(node),
-            Self::Has(relatives) => relatives.iter().any(|relative| relative.is_there(node)),
+            Self::Is(selector) => selector.matches(node, may_go_on),
+            Self::Not(selector) => !selector.matches(node, may_go_on),
+            Self::Has(relatives) => relatives.iter().any(|relative| relative.is_there(node, may_go_on)),
+            Self::Text { .. } if !may_go_on() => false,
             Self::Text { own, expected } => {
                 let text = if *own { node.immediate_text() } else { node.text() };
                 match expected {
@@ -260,23 +266,24 @@ impl Expected {
 }
 
 impl Relative {
-    fn is_there(&self, node: &NodeRef<'_>) -> bool {
+    fn is_there(&self, node: &NodeRef<'_>, may_go_on: MayGoOn<'_>) -> bool {
+        let matches = |node: &NodeRef<'_>| may_go_on() && self.chain.matches(node, may_go_on);
         let mut after = std::iter::successors(node.next_element_sibling(), NodeRef::next_element_sibling);
         match self.relation {
-            Relation::Descendant => self.is_below(node),
-            Relation::Child => node.element_children().iter().any(|child| self.chain.matches(child)),
-            Relation::Next => after.next().is_some_and(|next| self.chain.matches(&next)),
-            Relation::Later => after.any(|later| self.chain.matches(&later)),
+            Relation::Descendant => self.is_below(node, may_go_on),
+            Relation::Child => node.element_children().iter().any(matches),
+            Relation::Next => after.next().is_some_and(|next| matches(&next)),
+            Relation::Later => after.any(|later| matches(&later)),
         }
     }
 
-    fn is_below(&self, node: &NodeRef<'_>) -> bool {
+    fn is_below(&self, node: &NodeRef<'_>, may_go_on: MayGoOn<'_>) -> bool {
         if let Some(known) = self.below.borrow().get(&node.id) {
             return *known;
         }
         let mut searched = vec![node.id];
-        for candidate in node.descendants_it().filter(NodeRef::is_element) {
-            if self.chain.matches(&candidate) {
+        for candidate in node.descendants_it().filter(NodeRef::is_element).take_while(|_| may_go_on()) {
+            if self.chain.matches(&candidate, may_go_on) {
                 let up_to_here = candidate.ancestors_it(None).take_while(|above| above.id != node.id);
                 self.below
                     .borrow_mut()
@@ -335,7 +342,7 @@ mod tests {
         let document = Document::parse(html, None).unwrap();
         let selector = Selector::parse(selector)?;
         let root = document.tree.root();
-        let matching = root.descendants_it().filter(|node| selector.matches(node));
+        let matching = root.descendants_it().filter(|node| selector.matches(node, &|| true));
         let name = |n: NodeRef<'_>| n.id_attr().or_else(|| n.node_name()).unwrap_or_default().to_string();
         Some(matching.map(name).collect::<Vec<_>>().join(" "))
     }
