@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use senary_testkit::{Behaviour, Outcome, Program, Running, Server, Signal};
+use senary_testkit::{Behaviour, Outcome, Program, Reply, Running, Server, Signal, Site};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_senary");
 const BOUND: Duration = Duration::from_secs(60);
@@ -201,6 +201,31 @@ fn the_end_of_an_instance_counts_for_the_whole() {
     let merged = merge(&states, &["--out", "junit=junit.xml"]);
     merged.expect_code(108).expect_text("test aborted: enough");
     assert!(merged.file("junit.xml").contains(r#"<testcase classname="hits" name="count==40">"#));
+}
+
+/// What `--strict` holds against one process, it holds against the sum of several, in the same words.
+#[test]
+fn strict_holds_the_same_against_the_whole_as_against_one() {
+    let unjudged = r#"
+import http from "k6/http"
+export const options = { strict: true, scenarios: { all: { executor: "shared-iterations", vus: 4, iterations: 40 } } }
+export default function () { http.get(__ENV.URL, { responseCallback: null }) }
+"#;
+    let of_setup = unjudged.replace("export default function () {", "export function setup() {")
+        + "export default function () {}";
+    let site = Site::start(|_| Reply::page(500, &[], "no"));
+    let broken = format!("URL={}/", site.url);
+    let refused = "URL=http://127.0.0.1:1/".to_owned();
+    for (script, url, objection) in [
+        (unjudged, broken, "40 of 40: servers said that they failed (5xx)"),
+        (&*of_setup, refused, "what setup() tried failed, and no iteration did anything that shows more"),
+    ] {
+        let whole = Program::script(BINARY, script).args(["-e", &url]).within(BOUND).run();
+        whole.expect_code(121).expect_text(objection);
+        let part = |segment: &&str| state_of(script, segment, &["-e", &url]).1;
+        let states: Vec<_> = QUARTERS.iter().map(part).collect();
+        merge(&states, &[]).expect_code(121).expect_text(objection);
+    }
 }
 
 #[test]

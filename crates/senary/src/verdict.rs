@@ -5,7 +5,7 @@ use std::time::Duration;
 use senary_execution::{Outcomes, Unnoticed};
 use senary_metrics::Results;
 use senary_metrics::sink::Sink;
-use senary_output::state::Whole;
+use senary_output::state::{ScenarioOutcome, Whole};
 
 /// What `--strict` holds against a run, with what came of each scenario. A check that never passed is proof that something does
 /// not work. `setup_failed` is whether what `setup()` tried has failed, though it returned.
@@ -60,18 +60,14 @@ fn objection((name, outcomes): &(String, Outcomes)) -> Option<String> {
 
 /// Why iterations failed, and what to do, where no failure that the section above lists says it: as the end of a sentence.
 fn why_unnoticed<'a>(scenarios: impl IntoIterator<Item = &'a Outcomes>) -> &'static str {
-    let (mut failed, mut all) = (0, Unnoticed::default());
-    for outcomes in scenarios {
-        failed += outcomes.failed;
-        all.refused += outcomes.unnoticed.refused;
-        all.ignored += outcomes.unnoticed.ignored;
-        all.stranded += outcomes.unnoticed.stranded;
-    }
-    if all.stranded > 0 {
+    let mut sum = Outcomes::default();
+    scenarios.into_iter().for_each(|outcomes| add(&mut sum, outcomes));
+    let Outcomes { failed, unnoticed, .. } = sum;
+    if unnoticed.stranded > 0 {
         ": iterations did nothing more once the connection that they share was gone; let them connect again, or throw"
-    } else if failed > 0 && failed == all.refused {
+    } else if failed > 0 && failed == unnoticed.refused {
         ": servers said that they failed (5xx), and nothing in the script judges that; let a check do it, or leave the response callback on"
-    } else if failed > 0 && failed == all.ignored {
+    } else if failed > 0 && failed == unnoticed.ignored {
         ": the script sent something and listened, and nothing ever came; if nothing has to come, let a check say what is right"
     } else {
         ""
@@ -82,22 +78,44 @@ fn why_unnoticed<'a>(scenarios: impl IntoIterator<Item = &'a Outcomes>) -> &'sta
 pub fn whole_outcomes(whole: &Whole) -> Vec<(String, Outcomes)> {
     let mut outcomes: Vec<(String, Outcomes)> = Vec::new();
     for of in whole.instances.iter().flat_map(|instance| &instance.head.progress.outcomes) {
-        // A number that is none comes from a damaged file.
-        let silence = of.silence.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let part = outcome(of);
         match outcomes.iter_mut().find(|(name, _)| *name == of.scenario) {
-            Some((_, sum)) => {
-                sum.succeeded = sum.succeeded.saturating_add(of.succeeded);
-                sum.failed = sum.failed.saturating_add(of.failed);
-                sum.silence = sum.silence.zip(silence).map(|(a, b)| a.min(b));
-            }
-            None => {
-                let (succeeded, failed) = (of.succeeded, of.failed);
-                let sum = Outcomes { succeeded, failed, silence, ..Outcomes::default() };
-                outcomes.push((of.scenario.clone(), sum));
-            }
+            Some((_, sum)) => add(sum, &part),
+            None => outcomes.push((of.scenario.clone(), part)),
         }
     }
     outcomes
+}
+
+/// Whether what `setup()` tried has failed on an instance.
+pub fn has_setup_failed(whole: &Whole) -> bool {
+    whole.instances.iter().any(|instance| instance.head.progress.setup_failed)
+}
+
+fn outcome(of: &ScenarioOutcome) -> Outcomes {
+    Outcomes {
+        succeeded: of.succeeded,
+        idle: of.idle,
+        failed: of.failed,
+        unnoticed: Unnoticed { refused: of.refused, ignored: of.ignored, stranded: of.stranded },
+        // An invalid number comes from a damaged file.
+        silence: of.silence.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+    }
+}
+
+fn add(sum: &mut Outcomes, part: &Outcomes) {
+    let counts = [
+        (&mut sum.succeeded, part.succeeded),
+        (&mut sum.idle, part.idle),
+        (&mut sum.failed, part.failed),
+        (&mut sum.unnoticed.refused, part.unnoticed.refused),
+        (&mut sum.unnoticed.ignored, part.unnoticed.ignored),
+        (&mut sum.unnoticed.stranded, part.unnoticed.stranded),
+    ];
+    for (sum, part) in counts {
+        *sum = sum.saturating_add(part);
+    }
+    sum.silence = sum.silence.zip(part.silence).map(|(a, b)| a.min(b));
 }
 
 /// Warns of thresholds that there was nothing to judge by.

@@ -84,6 +84,9 @@ pub struct Progress {
     /// What `setup()` returned, as JSON.
     pub setup_data: Option<String>,
     pub outcomes: Vec<ScenarioOutcome>,
+    /// Whether what `setup()` tried has failed, though it returned.
+    #[serde(default)]
+    pub setup_failed: bool,
     pub generator: Generator,
     /// What outputs lost, in words.
     #[serde(default)]
@@ -120,7 +123,19 @@ pub struct EarlyEnd {
 pub struct ScenarioOutcome {
     pub scenario: String,
     pub succeeded: u64,
+    /// As many of them had to do with no peer and no check.
+    #[serde(default)]
+    pub idle: u64,
     pub failed: u64,
+    /// As many of them got only answers that say that the server has failed, and nothing in the script judges that,
+    #[serde(default)]
+    pub refused: u64,
+    /// sent something and listened, and nothing came,
+    #[serde(default)]
+    pub ignored: u64,
+    /// or did nothing, as the connection that they share is lost.
+    #[serde(default)]
+    pub stranded: u64,
     /// Seconds at its end in which nothing succeeded, if that is remarkable.
     pub silence: Option<f64>,
 }

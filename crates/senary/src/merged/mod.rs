@@ -79,7 +79,8 @@ impl Merged {
     /// What the summary says besides results.
     pub fn closing(&self, handler: SummaryHandler, no_color: bool) -> Closing {
         let objections = if self.is_strict {
-            verdict::objections(&self.results, &verdict::whole_outcomes(&self.whole), false)
+            let outcomes = verdict::whole_outcomes(&self.whole);
+            verdict::objections(&self.results, &outcomes, verdict::has_setup_failed(&self.whole))
         } else {
             Vec::new()
         };

@@ -4,7 +4,7 @@ use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, OnceLock};
 
-use senary_execution::Outcomes;
+use senary_execution::{Outcomes, Unnoticed};
 use senary_js::bundle::HANDLE_SUMMARY;
 use senary_metrics::{Failures, Totals};
 use senary_output::state::{
@@ -128,6 +128,7 @@ impl StateSource {
             interrupted_iterations: run.state.interrupted_iterations(),
             setup_data: self.handle.lifecycle.settings.setup_data.get().map(|data| data.to_string()),
             outcomes: self.handle.watch.outcomes().into_iter().map(outcome).collect(),
+            setup_failed: run.state.has_setup_failed(),
             generator: dashboard::generator(&saturation, &lost),
             lost,
             row: self.watched.row(),
@@ -168,8 +169,10 @@ fn name_of(url: &str) -> String {
 }
 
 fn outcome((scenario, of): (String, Outcomes)) -> ScenarioOutcome {
-    let silence = of.silence.map(|silence| silence.as_secs_f64());
-    ScenarioOutcome { scenario, succeeded: of.succeeded, failed: of.failed, silence }
+    let Outcomes { succeeded, idle, failed, unnoticed, silence } = of;
+    let Unnoticed { refused, ignored, stranded } = unnoticed;
+    let silence = silence.map(|silence| silence.as_secs_f64());
+    ScenarioOutcome { scenario, succeeded, idle, failed, refused, ignored, stranded, silence }
 }
 
 fn packed(archive: &Archive) -> Option<Arc<[u8]>> {
