@@ -1,11 +1,12 @@
 """What failures cost: runs in which nothing fails, in which all do, in one kind and in a thousand. Run by `bench/run.py --only failures`.
 
-A thousand names are a thousand time series, whether something fails or not, so runs with as many names are compared. The two
-runs of a pair go on at the same time, and each figure is the median of the pairs. The log is off. Requests go to nginx, where it is installed.
+A thousand names are a thousand time series, whether something fails or not, so runs with as many names are compared. They take turns. The log
+is off. Requests go to nginx, where it is installed.
 """
 import statistics
 
 from http_client import free_ports, nginx
+from process import beyond
 
 # What fails, how often. A run takes a second or a few.
 FAILURES = {"checks": 1_000_000, "exceptions": 200_000, "sockets": 100_000, "refused": 50_000, "requests": 50_000}
@@ -27,28 +28,27 @@ def measure(b, what, fails, kinds, cores, **env):
     return run.cpu, run.peak / 1024
 
 
-def compared(b, one, other):
-    """How much more the other one takes: in CPU, with the spread of the pairs, and in memory."""
-    pairs = b.pairs(one, other)
-    shares = sorted(b_cpu / a_cpu - 1 for (a_cpu, _), (b_cpu, _) in pairs)
-    more = statistics.median(b_peak - a_peak for (_, a_peak), (_, b_peak) in pairs)
-    seconds = statistics.median(cpu for (cpu, _), _ in pairs)
-    return f"{statistics.median(shares):+.1%} ({shares[0]:+.1%} to {shares[-1]:+.1%}) of {seconds:.2f} s of CPU, {more:+.1f} MiB"
+def compared(without, results):
+    """How much more the others take: in CPU, and in memory."""
+    (cpu, peaks), (other_cpu, other_peaks) = zip(*without), zip(*results)
+    middle = statistics.median(cpu)
+    shares = ", ".join(f"{more / middle:+.1%}" for more in beyond(cpu, other_cpu))
+    return f"{shares} of {middle:.2f} s of CPU, {statistics.median(other_peaks) - statistics.median(peaks):+.1f} MiB"
 
 
 def row(b, what, can_succeed, **env):
-    def runs(fails, kinds):
-        return lambda cores: measure(b, what, fails, kinds, cores, **env)
+    def run(fails, kinds):
+        return lambda core: measure(b, what, fails, kinds, core, **env)
 
-    print(f"  {what}, {FAILURES[what]:,} times:")
+    wanted = [(fails, kinds) for kinds in KINDS for fails in ([False, True] if can_succeed else [True])]
+    results = b.in_turn({one: run(*one) for one in wanted})
+    few, many = KINDS
+    print(f"  {what}, {FAILURES[what]:,} times (least, lower quartile, median):")
     if can_succeed:
         for kinds in KINDS:
-            print(f"    failing costs, {kinds} names: {compared(b, runs(False, kinds), runs(True, kinds))}", flush=True)
-    kinds = compared(b, runs(True, KINDS[0]), runs(True, KINDS[1]))
-    print(f"    a thousand kinds of failures cost more than one: {kinds}", flush=True)
-    if can_succeed:
-        names = compared(b, runs(False, KINDS[0]), runs(False, KINDS[1]))
-        print(f"    a thousand names without failures cost more than one: {names}", flush=True)
+            print(f"    failing costs, {kinds} names: {compared(results[False, kinds], results[True, kinds])}")
+        print(f"    {many} names without failures cost more than {few}: {compared(results[False, few], results[False, many])}")
+    print(f"    {many} kinds of failures cost more than {few}: {compared(results[True, few], results[True, many])}", flush=True)
 
 
 def failures(b):

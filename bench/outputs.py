@@ -1,7 +1,7 @@
 """What outputs cost: CPU per sample beyond a run without any, beside `json` and `csv`. Run by `bench/run.py --only outputs`.
 
-The receiver is a process of its own and takes everything at once, so that its work is not counted. A run without an output goes on
-beside each run with one.
+The receiver is a process of its own and takes everything at once, so that its work is not counted. Runs without an output and with each of
+them take turns.
 """
 import multiprocessing
 import socket
@@ -9,6 +9,8 @@ import socketserver
 import statistics
 import threading
 import time
+
+from process import beyond
 
 SAMPLES = 1_000_000
 
@@ -72,39 +74,31 @@ class Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = daemon_threads = True
 
 
-def watched_share(b):
-    """What a dashboard costs that somebody watches: its share of the CPU of a run of 20,000 iterations a second."""
-
-    def watched(cores):
-        port = free_port()
-        threading.Thread(target=watch, args=(port,), daemon=True).start()
-        return b.run("steady.js", "--workers=1", "--out", f"web-dashboard=port={port}&period=1s", cores=cores).cpu
-
-    pairs = b.pairs(lambda cores: b.run("steady.js", "--workers=1", cores=cores).cpu, watched)
-    shares = sorted(cpu / bare - 1 for bare, cpu in pairs)
-    shown = ", ".join(f"{share:+.1%}" for share in shares)
-    print(f"  20,000 iterations/s: a watched dashboard takes {statistics.median(shares):+.1%} more CPU ({shown})")
+def shown(without, costs, unit):
+    return ", ".join(f"{more:+{unit}}" for more in beyond(without, costs))
 
 
-def cost_of(b, series, out, env, ports):
-    """Nanoseconds of CPU per sample beyond a run without the output: the median, and the median distance from it."""
+def with_output(b, out, env, ports, script, core, **variables):
+    """CPU seconds of a run with an output."""
+    own = {**ports, "watched": free_port()}
+    if "{watched}" in out:
+        threading.Thread(target=watch, args=(own["watched"],), daemon=True).start()
+    variables |= {key: value.format(**own) for key, value in env.items()}
+    flags = ["--out", out.format(**own)] if out else []
+    run = b.run(script, "--workers=1", *flags, cores=core, **variables)
+    for line in filter(lambda line: "is incomplete" in line, run.log.splitlines()):
+        print(f"    {out}: {line}")
+    return run.cpu
 
-    def bare(cores):
-        return b.run("series.js", "--workers=1", SERIES=series, cores=cores).cpu
 
-    def with_output(cores):
-        own = {**ports, "watched": free_port()}
-        if "{watched}" in out:
-            threading.Thread(target=watch, args=(own["watched"],), daemon=True).start()
-        variables = {key: value.format(**own) for key, value in env.items()}
-        run = b.run("series.js", "--workers=1", "--out", out.format(**own), SERIES=series, cores=cores, **variables)
-        for line in filter(lambda line: "is incomplete" in line, run.log.splitlines()):
-            print(f"    {out}: {line}")
-        return run.cpu
+def costs_of(b, names, script, ports, **variables):
+    """CPU seconds of runs without an output, which are called "", and with each of some."""
+    wanted = {"": ("", {}), **{name: OUTPUTS[name] for name in names}}
 
-    costs = [(cpu - without) * 1e9 / SAMPLES for without, cpu in b.pairs(bare, with_output)]
-    middle = statistics.median(costs)
-    return middle, statistics.median(abs(cost - middle) for cost in costs)
+    def run(out, env):
+        return lambda core: with_output(b, out, env, ports, script, core, **variables)
+
+    return b.in_turn({name: run(out, env) for name, (out, env) in wanted.items()})
 
 
 def outputs(b):
@@ -117,14 +111,18 @@ def outputs(b):
     ports = {"port": server.server_address[1], "datagrams": datagrams.getsockname()[1]}
     try:
         for series in (10, 1000):
-            costs = {name: cost_of(b, series, out, env, ports) for name, (out, env) in OUTPUTS.items()}
-            json, json_spread = costs["json"]
-            print(f"  {series} time series, CPU per sample:")
-            for name, (cost, spread) in costs.items():
-                # Beside a figure that is no more than noise, nothing has a size.
-                beside = f"; {cost / json:.2f} times that of json" if json > 2 * json_spread else ""
-                print(f"    {name:14} {cost:.0f} ns, half of the runs within {spread:.0f} ns of it{beside}", flush=True)
-        watched_share(b)
+            costs = costs_of(b, OUTPUTS, "series.js", ports, SERIES=series)
+            without = costs.pop("")
+            print(f"  {series} time series, {min(without) * 1e9 / SAMPLES:.0f} ns of CPU per sample; more with an output (least, lower quartile, median):")
+            for name, cpu in costs.items():
+                nanoseconds = [[seconds * 1e9 / SAMPLES for seconds in runs] for runs in (without, cpu)]
+                print(f"    {name:14} {shown(*nanoseconds, '.0f')} ns", flush=True)
+        costs = costs_of(b, ["dashboard", "watched"], "steady.js", ports)
+        without = costs.pop("")
+        print(f"  20,000 iterations/s, {min(without):.2f} s of CPU; more with a dashboard:")
+        for name, cpu in costs.items():
+            shares = [[seconds / statistics.median(without) for seconds in runs] for runs in (without, cpu)]
+            print(f"    {name:14} {shown(*shares, '.1%')}", flush=True)
     finally:
         process.kill()
         process.join()

@@ -14,7 +14,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 
 from failures import failures
 from http_client import http
@@ -52,18 +51,14 @@ class Bench:
         with open(summary) as file:
             return Run(json.load(file)["metrics"], taken.cpu, taken.peak, taken.log)
 
-    def pairs(self, one, other):
-        """The results of pairs of runs. Each of the two is given its cores. The runs of a pair go on at the same time, each on a core of
-        its own, so that what else the machine does hits both alike; in the next pair the cores are exchanged."""
-        cores = sorted(os.sched_getaffinity(0))
-        if len(cores) < 2:
-            return [(one(None), other(None)) for _ in range(2 * self.runs)]
-        results = []
-        with ThreadPoolExecutor(2) as both:
-            for turn in range(2 * self.runs):
-                first, second = cores[turn % 2], cores[1 - turn % 2]
-                runs = both.submit(one, {first}), both.submit(other, {second})
-                results.append(tuple(run.result() for run in runs))
+    def in_turn(self, runs):
+        """The results of each of several kinds of runs, by name. They take turns on one core, several times, so that what else the machine
+        does hits all alike, and each is given this core."""
+        core = {max(os.sched_getaffinity(0))}
+        results = {name: [] for name in runs}
+        for _ in range(3 * self.runs):
+            for name, run in runs.items():
+                results[name].append(run(core))
         return results
 
     def median(self, measure):
