@@ -146,7 +146,7 @@ impl Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CountedAs {
     /// One that is kept apart, by its place among them.
-    Known(usize),
+    Known(u32),
     /// One of the others of its kind.
     Other(FailureKind),
 }
@@ -158,8 +158,8 @@ pub struct Failures {
     known: Vec<Failure>,
     /// Where the failure is known whose id has a hash; of several with the same one, the first.
     places: FxHashMap<u64, usize>,
-    /// Those that were one too many to be kept apart.
-    others: BTreeMap<FailureKind, Occurrences>,
+    /// Those that were one too many to be kept apart, by kind, in the order of kinds. There are few, and each is looked for often.
+    others: Vec<(FailureKind, Occurrences)>,
 }
 
 impl Failures {
@@ -168,7 +168,7 @@ impl Failures {
     pub fn count_again(&mut self, id: &FailureId<'_>, count: u64, at: Timestamp) -> Option<CountedAs> {
         let id = id.as_kept();
         let counted_as = match self.position(&id) {
-            Some(at) => CountedAs::Known(at),
+            Some(at) => CountedAs::Known(at as u32),
             None if self.has_room_for(id.kind) => return None,
             None => CountedAs::Other(id.kind),
         };
@@ -180,7 +180,7 @@ impl Failures {
     pub fn count_as(&mut self, counted_as: CountedAs, count: u64, at: Timestamp) {
         let occurrences = Occurrences::new(count, at);
         match counted_as {
-            CountedAs::Known(at) => self.known[at].occurrences.merge(&occurrences),
+            CountedAs::Known(at) => self.known[at as usize].occurrences.merge(&occurrences),
             CountedAs::Other(kind) => self.add_other(kind, &occurrences),
         }
     }
@@ -190,7 +190,7 @@ impl Failures {
         self.count_again(id, count, at).unwrap_or_else(|| {
             let id = id.as_kept();
             self.keep(Failure::new(&id, Occurrences::new(count, at), details));
-            CountedAs::Known(self.known.len() - 1)
+            CountedAs::Known(self.known.len() as u32 - 1)
         })
     }
 
@@ -203,15 +203,15 @@ impl Failures {
                 None => self.add_other(failure.kind, &failure.occurrences),
             }
         }
-        for (kind, occurrences) in other.others.iter().filter(|(_, occurrences)| occurrences.count > 0) {
-            self.add_other(*kind, occurrences);
+        for (kind, occurrences) in other.others().filter(|(_, occurrences)| occurrences.count > 0) {
+            self.add_other(kind, occurrences);
         }
     }
 
     /// Whether nothing was counted.
     pub fn is_empty(&self) -> bool {
         let known = self.known.iter().map(|failure| &failure.occurrences);
-        known.chain(self.others.values()).all(|occurrences| occurrences.count == 0)
+        known.chain(self.others.iter().map(|(_, others)| others)).all(|occurrences| occurrences.count == 0)
     }
 
     /// Starts to count at zero again, after this was [merged](Self::merge) into another. Which failures there are stays known,
@@ -219,14 +219,14 @@ impl Failures {
     /// now on may be earlier than what was merged, and then its words are shown.
     pub fn count_anew(&mut self) {
         self.known.iter_mut().for_each(|failure| failure.occurrences.count = 0);
-        self.others.values_mut().for_each(|occurrences| occurrences.count = 0);
+        self.others.iter_mut().for_each(|(_, occurrences)| occurrences.count = 0);
     }
 
     /// How many failures of a kind there were.
     pub fn count(&self, kind: FailureKind) -> u64 {
         let known = self.known.iter().filter(|failure| failure.kind == kind);
         let known: u64 = known.map(|failure| failure.occurrences.count).sum();
-        known + self.others.get(&kind).map_or(0, |others| others.count)
+        known + self.others().find(|(other, _)| *other == kind).map_or(0, |(_, others)| others.count)
     }
 
     /// The failures that are kept apart, the most telling first: by kind, and within a kind the most frequent, then the
@@ -257,7 +257,7 @@ impl Failures {
     fn has_room_for(&self, kind: FailureKind) -> bool {
         let of_the_kind = || self.known.iter().filter(|failure| failure.kind == kind).count();
         // Once some were too many, all that are new are.
-        !self.others.contains_key(&kind) && of_the_kind() < MAX_OF_A_KIND
+        !self.others().any(|(other, _)| other == kind) && of_the_kind() < MAX_OF_A_KIND
     }
 
     fn keep(&mut self, failure: Failure) {
@@ -266,7 +266,13 @@ impl Failures {
     }
 
     fn add_other(&mut self, kind: FailureKind, occurrences: &Occurrences) {
-        self.others.entry(kind).and_modify(|known| known.merge(occurrences)).or_insert(*occurrences);
+        match self.others.iter_mut().find(|(other, _)| *other == kind) {
+            Some((_, known)) => known.merge(occurrences),
+            None => {
+                let place = self.others.partition_point(|(other, _)| *other < kind);
+                self.others.insert(place, (kind, *occurrences));
+            }
+        }
     }
 }
 
@@ -280,14 +286,15 @@ struct Written {
 
 impl From<Failures> for Written {
     fn from(failures: Failures) -> Self {
-        Self { known: failures.known, others: failures.others }
+        Self { known: failures.known, others: failures.others.into_iter().collect() }
     }
 }
 
 impl From<Written> for Failures {
     fn from(written: Written) -> Self {
         let mut failures = Self::default();
-        failures.merge(&Self { known: written.known, places: FxHashMap::default(), others: written.others });
+        let others = written.others.into_iter().collect();
+        failures.merge(&Self { known: written.known, places: FxHashMap::default(), others });
         failures
     }
 }
