@@ -186,6 +186,10 @@ impl Alarm {
             #[cfg(target_os = "linux")]
             Self::Kernel(fd, set_to) => {
                 if *set_to != Some(due) {
+                    // That the time is over which it was set to before says nothing of this one.
+                    if let Poll::Ready(Ok(mut expired)) = fd.poll_read_ready(cx) {
+                        expired.clear_ready();
+                    }
                     if set(fd.get_ref(), due).is_err() {
                         *self = Self::ticks();
                         return self.poll_until(due, cx);
