@@ -52,12 +52,13 @@ pub fn pump<'js>(ctx: Ctx<'js>, this: Receiver<'js>, given: Opt<Value<'js>>) -> 
         Reply::Messages(_) | Reply::Until(_) => Keys::of(&ctx, &extended.settings.correlation)?,
     };
     let of = (core.vu.id.in_instance, core.vu.iterations_begun.get().saturating_sub(1));
-    let schedule = Schedule::new(&options, Random::new());
+    let begun = Instant::now();
+    let schedule = Schedule::new(&options, core.vu.worker.clock.at(begun), Random::new());
     let framing = extended.sends.borrow().clone();
     let messages = Messages::new(&ctx, options.messages, framing, keys, of)?;
     let (promise, resolvers) = pending(&ctx)?;
     let mut pump = Box::new(Pump {
-        begun: Instant::now(),
+        begun,
         schedule,
         messages,
         takes_replies,

@@ -5,6 +5,8 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
+use senary_metrics::Timestamp;
+
 use super::pump_options::{Arrival, PumpOptions, Rate};
 
 pub struct Schedule {
@@ -16,13 +18,20 @@ pub struct Schedule {
     made: u64,
     /// Of the open loop.
     next: f64,
+    /// Requests of the open loop are due at multiples of this, counted from `phase` before the pump began.
+    step: u64,
+    phase: u64,
     pub random: Random,
 }
 
 impl Schedule {
-    pub fn new(options: &PumpOptions, random: Random) -> Self {
+    /// `begun`: when the pump began, by a clock that all pumps have in common.
+    pub fn new(options: &PumpOptions, begun: Timestamp, random: Random) -> Self {
+        let step = options.rate.map_or(1, step_of);
         Self {
             rate: options.rate,
+            step,
+            phase: begun.0 as u64 % step,
             count: options.count.unwrap_or(u64::MAX),
             end: options.duration.map_or(u64::MAX, nanoseconds),
             made: 0,
@@ -34,7 +43,13 @@ impl Schedule {
     /// When the next request is due; `None` where there is none any more.
     pub fn next(&self, now: u64) -> Option<u64> {
         let due = if self.rate.is_some() { self.next as u64 } else { now };
-        (self.made < self.count && due < self.end).then_some(due)
+        let is_one = self.made < self.count && due < self.end;
+        is_one.then(|| if self.rate.is_some() { self.at_a_step(due) } else { due })
+    }
+
+    /// The next step that is not before a time.
+    fn at_a_step(&self, due: u64) -> u64 {
+        due.saturating_add(self.phase).div_ceil(self.step).saturating_mul(self.step) - self.phase
     }
 
     /// When the next request is due, if that is known beforehand.
@@ -56,6 +71,14 @@ impl Schedule {
             }
         }
     }
+}
+
+/// Dues are moved to the next step, so that a worker with many pumps does not wake for each message: at most by this, and by
+/// a tenth of the gap between two messages. Latencies count from the time that they are moved to.
+const LONGEST_STEP: f64 = 250_000.0;
+
+fn step_of(rate: Rate) -> u64 {
+    (1e8 / rate.per_second).clamp(1.0, LONGEST_STEP) as u64
 }
 
 pub fn nanoseconds(duration: Duration) -> u64 {
@@ -88,8 +111,9 @@ impl Random {
 mod tests {
     use super::*;
 
+    /// Without steps.
     fn schedule(rate: Option<Rate>, count: u64, end: u64) -> Schedule {
-        Schedule { rate, count, end, made: 0, next: 0.0, random: Random(7) }
+        Schedule { rate, count, end, made: 0, next: 0.0, step: 1, phase: 0, random: Random(7) }
     }
 
     fn all(mut schedule: Schedule) -> Vec<u64> {
@@ -121,6 +145,31 @@ mod tests {
         assert!((0.98..1.02).contains(&mean) && (0.95..1.05).contains(&variance), "{mean} {variance}");
         let longer = gaps.iter().filter(|gap| **gap > 1.0).count() as f64 / gaps.len() as f64;
         assert!((longer - (-1.0_f64).exp()).abs() < 0.01, "{longer}");
+    }
+
+    #[test]
+    fn pumps_that_began_at_different_times_are_due_at_the_same_steps() {
+        for (per_second, step) in [(0.5, 250_000), (400.0, 250_000), (4000.0, 25_000), (1e9, 1)] {
+            for (arrival, begun) in
+                [(Arrival::Uniform, 7), (Arrival::Uniform, 1_111_111), (Arrival::Poisson, 99)]
+            {
+                let rate = Rate { per_second, arrival };
+                assert_eq!(step_of(rate), step);
+                let mut exact = schedule(Some(rate), u64::MAX, u64::MAX);
+                let mut moved =
+                    Schedule { step, phase: begun % step, ..schedule(Some(rate), u64::MAX, u64::MAX) };
+                for _ in 0..100 {
+                    let (due, wanted) = (moved.next(0).unwrap(), exact.next(0).unwrap());
+                    assert_eq!((due + begun) % step, 0, "{per_second}/s");
+                    assert!(
+                        (wanted..wanted + step).contains(&due),
+                        "{per_second}/s: {due} instead of {wanted}"
+                    );
+                    moved.advance();
+                    exact.advance();
+                }
+            }
+        }
     }
 
     #[test]
