@@ -3,8 +3,8 @@
 
     cargo build --release && bench/run.py [--bin target/release/senary] [--only NAME ...] [--runs 3]
 
-Everything runs on loopback against `senary echo`, and ends by itself. Needs a C compiler for `computing` and `latency`,
-whose bare clients it is compared with. Figures are medians of the runs; docs/performance.md says what they mean.
+Everything runs on loopback against `senary echo`, and ends by itself. Needs a C compiler for `computing`, `latency`
+and `paced`, whose bare clients it is compared with. Figures are medians of the runs; docs/performance.md says what they mean.
 """
 import argparse
 import copy
@@ -152,6 +152,27 @@ def latency(b):
         )
 
 
+def paced(b):
+    client, vus, rate, seconds = compiled(b, "paced"), 50, 20000, 5
+
+    def bare(step):
+        argv = [client, b.port, vus, rate, rate * seconds, step]
+        return float(subprocess.run(list(map(str, argv)), capture_output=True, check=True, timeout=120).stdout)
+
+    def senary(by):
+        run = b.run("paced.js", "--workers", "1", VUS=vus, RATE=rate, SECONDS=seconds, BY=by)
+        done = run.metrics["round_trips"]["count"]
+        assert done > 0.98 * rate * seconds, f"{by}: only {done} round trips"
+        return run.cpu * 1e6 / done
+
+    for _ in range(b.runs):  # in turn, so that drift hits all alike
+        print(
+            f"  {rate} messages/s over {vus} connections, CPU per message: bare client {bare(0):.1f} us, in steps of 0.25 ms {bare(250000):.1f}, "
+            f"pump {senary('pump'):.1f}, script {senary('script'):.1f}",
+            flush=True,
+        )
+
+
 PARTS = dict(
     memory=memory,
     sockets=sockets,
@@ -160,6 +181,7 @@ PARTS = dict(
     scale=scale,
     punctual=punctual,
     latency=latency,
+    paced=paced,
     outputs=outputs,
     http=http,
     merge=merge,
