@@ -105,9 +105,17 @@ impl Url {
         Self { user: None, fragment: None, ..self.clone() }.to_string()
     }
 
+    /// Whether something that is no path stands behind the scheme: `mailto:a@b`.
+    fn is_opaque(&self) -> bool {
+        !self.scheme.is_empty() && !self.has_authority && !self.path.is_empty() && !self.path.starts_with('/')
+    }
+
     /// The URL that a reference in a document of this URL means (RFC 3986, section 5.2).
     pub fn join(&self, reference: &str) -> Result<Self, UrlError> {
         let mut to = Self::parse(reference)?;
+        if to.is_opaque() {
+            return Ok(to);
+        }
         if !to.scheme.is_empty() {
             to.path = without_dots(&to.path);
             return Ok(to);
@@ -129,7 +137,9 @@ impl Url {
         } else if to.path.starts_with('/') {
             to.path = without_dots(&to.path);
         } else {
-            let folder = self.path.rfind('/').map_or("/", |at| &self.path[..=at]);
+            // What stands in place of a path there has no folders.
+            let folders = self.path.rfind('/').filter(|_| !self.is_opaque());
+            let folder = folders.map_or("/", |at| &self.path[..=at]);
             to.path = without_dots(&format!("{folder}{}", to.path));
         }
         Ok(to)
@@ -151,6 +161,9 @@ impl fmt::Display for Url {
                 f.write_str("@")?;
             }
             f.write_str(&self.authority())?;
+        } else if !self.scheme.is_empty() && self.path.starts_with("//") {
+            // Its first part would be read as a host (RFC 3986, section 3.3).
+            f.write_str("/.")?;
         }
         f.write_str(&self.path)?;
         if let Some(query) = &self.query {
@@ -379,6 +392,26 @@ mod tests {
             assert_eq!(base.join(reference).unwrap().to_string(), url, "{reference}");
         }
         assert_eq!(Url::parse("http://h").unwrap().join("x").unwrap().to_string(), "http://h/x");
+    }
+
+    /// Nobody is asked for them, but they are written down and read again.
+    #[test]
+    fn references_without_hosts_are_resolved() {
+        for (base, reference, url) in [
+            ("https:%/u:secret@h/a", "../x", "https:/x"),
+            ("mailto:a/b", "", "mailto:a/b"),
+            ("mailto:a/b", "?x", "mailto:a/b?x"),
+            ("http://h/a", "mailto:a/../b", "mailto:a/../b"),
+            ("http://h/a", "http:/a/..//other/x", "http:/.//other/x"),
+            ("http:/a", "/b/..//other/x", "http:/.//other/x"),
+            ("http://h/a", "/b/..//other/x", "http://h//other/x"),
+        ] {
+            let joined = Url::parse(base).unwrap().join(reference).unwrap();
+            assert_eq!(joined.to_string(), url, "{reference} in {base}");
+            let read = Url::parse(url).unwrap();
+            assert_eq!(read.to_string(), url);
+            assert_eq!(read.host, joined.host);
+        }
     }
 
     #[test]
