@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use senary_testkit::{Behaviour, Outcome, Program, Server, Signal};
+use senary_testkit::{Behaviour, Outcome, Program, Reply, Server, Signal, Site};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_senary");
 const BOUND: Duration = Duration::from_secs(30);
@@ -338,6 +338,20 @@ fn an_endless_search_in_html_ends_with_its_scenario() {
             "import {{ parseHTML }} from 'k6/html'
 const page = parseHTML('<div>'.repeat(9000) + 'a'.repeat(2e6) + 'x');
 export default function () {{ page.{search} }}"
+        ));
+    }
+}
+
+/// The path is read again for each element, and a pattern is tried at each character of a text.
+#[test]
+fn an_endless_search_in_json_ends_with_its_scenario() {
+    let ones = Site::start(|_| Reply::ok(format!("[{}1]", "1,".repeat(100_000))));
+    let text = Site::start(|_| Reply::ok(format!("[{:?}]", "a".repeat(1_000_000))));
+    for (site, path) in [(&ones, "'#.' + 'a'.repeat(1e6)"), (&text, "'#(%\"*' + 'a'.repeat(5e5) + 'b\")'")] {
+        cut_short(&format!(
+            "import http from 'k6/http'
+export default function () {{ http.get('{}').json({path}) }}",
+            site.url
         ));
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use senary_testkit::{Behaviour, Outcome, Program, Server, Signal};
+use senary_testkit::{Behaviour, Outcome, Program, Reply, Server, Signal, Site};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_senary");
 const BOUND: Duration = Duration::from_secs(90);
@@ -113,6 +113,34 @@ export default function () {
     outcome.expect_code(0).expect_value("iterations", "count", 1.0);
     outcome.expect_text("RangeError: the HTML document is larger than --vu-memory-limit allows");
     outcome.expect_text("RangeError: text(): there is too much of it");
+}
+
+/// Each step finds twice as much as the one before.
+#[test]
+fn what_selectors_find_in_json_counts() {
+    let site = Site::start(|asked| match asked.path.as_str() {
+        "/long" => Reply::ok(format!("[{}0]", "0,".repeat(500_000))),
+        _ => Reply::ok(r#"{"a":[1]}"#),
+    });
+    let script = r##"
+import http from "k6/http"
+const attempt = (f) => { try { return f() } catch (error) { return String(error) } }
+export default function () {
+  const small = http.get(__ENV.BASE), long = http.get(__ENV.BASE + "/long")
+  console.log("twice", attempt(() => small.json("[@this,@this]|".repeat(60) + "#")))
+  console.log("text", attempt(() => small.json("[@this,@this].@tostr.".repeat(30) + "a")))
+  console.log("long", attempt(() => long.json("#")))
+  console.log("after that", small.json("a.0"), long.json().length)
+}
+"##;
+    let outcome = limited(script).args(["-e", &format!("BASE={}", site.url)]).run();
+    outcome.expect_code(0).expect_value("iterations", "count", 1.0);
+    for what in ["twice", "text", "long"] {
+        outcome.expect_text(&format!(
+            "{what} RangeError: json(): the selector takes more memory than --vu-memory-limit allows"
+        ));
+    }
+    outcome.expect_text("after that 1 500001");
 }
 
 #[test]

@@ -1,9 +1,16 @@
 //! What holds for the texts and bodies that servers send, whatever is in them. For the fuzz target and tests like it.
 
+use std::cell::Cell;
+
 use super::cookie::{self, SetCookie};
+use super::gjson::{self, Search};
 use super::jar::CookieJar;
-use super::{compression, gjson, header, redirect};
+use super::{compression, header, redirect};
 use crate::go_url::Url;
+
+/// What a search in JSON may take here: bytes, and steps. A test must not take long for one path.
+const ROOM: usize = 1 << 22;
+const STEPS: usize = 50_000;
 
 /// A `Set-Cookie` of a response to that URL: what is kept is sent back as it was, and to nobody else.
 pub fn cookie(url: &str, set_cookie: &str) {
@@ -62,13 +69,30 @@ pub fn body(encoding: &str, body: &[u8], limit: usize) {
     }
 }
 
-/// A selector and the JSON that a server sends: what is found is the same each time.
+/// A selector and the JSON that a server sends: what is found is the same each time, and is no more than there is room for.
 pub fn selector(path: &str, json: &[u8]) {
-    let Ok(json) = serde_json::from_slice(json) else { return };
-    let found = gjson::get(&json, path);
-    assert_eq!(gjson::get(&json, path), found);
-    if let Some(found) = found {
-        serde_json::to_string(&found).expect("a value can be written");
+    let expected = serde_json::from_slice(json).ok();
+    let search = || {
+        let left = Cell::new(STEPS);
+        let may_go_on = move || left.replace(left.get().saturating_sub(1)) > 0;
+        let search = Search::new(ROOM, &may_go_on);
+        let json = search.read(json);
+        if search.ended().is_none() {
+            assert_eq!(json, expected);
+        }
+        let text = gjson::get(&search, &json?, path).and_then(|found| search.text_of(&found));
+        assert!(search.ended().is_none() || text.is_none());
+        text
+    };
+    let text = search();
+    assert_eq!(search(), text);
+    if let Some(text) = text {
+        assert!(text.len() <= ROOM);
+        match serde_json::from_str::<serde_json::Value>(&text) {
+            Ok(read) => assert_eq!(read.to_string(), text),
+            // A path may put what is nested deeply into more.
+            Err(error) => assert!(error.to_string().contains("recursion limit"), "{error}"),
+        }
     }
 }
 

@@ -10,18 +10,20 @@ use rquickjs::function::{Opt, This};
 use rquickjs::object::Property;
 use rquickjs::{Array, ArrayBuffer, Class, Coerced, Ctx, Function, Object, Value};
 use senary_js::lazy::{self, Lazy};
-use senary_js::memory::Charge;
+use senary_js::memory::{self, Charge};
 use senary_js::model::{Field, Model};
+use senary_js::vu::core::VuCore;
 use senary_js::{errors, native, native_class};
 use senary_net::{OcspStatus, TlsInfo};
 use serde_json::Value as Json;
 
+use super::constants;
 use super::cookie::SetCookie;
 use super::flight::{Answer, Flight};
+use super::gjson::{self, Ended, Search};
 use super::header;
 use super::page;
 use super::request::ResponseType;
-use super::{constants, gjson};
 use crate::go_url::Url;
 use crate::html;
 
@@ -41,9 +43,14 @@ pub struct ResponseObject {
     /// What it answers; `None` if the request could not be made.
     flight: Option<Rc<Flight>>,
     /// Parsed for selectors; `None` if it is not JSON.
-    parsed: OnceCell<Option<Rc<Json>>>,
+    parsed: OnceCell<Option<Parsed>>,
     /// What is kept here counts as the script's memory, until the script has a copy of its own.
     charge: Cell<Option<Charge>>,
+}
+
+struct Parsed {
+    json: Json,
+    _charge: Option<Charge>,
 }
 
 native_class!(ResponseObject, "Response", prototype);
@@ -321,8 +328,31 @@ impl ResponseObject {
         self.answer.tls.as_deref().map_or_else(String::new, |tls| part(tls).to_owned())
     }
 
-    fn parsed(&self, body: &[u8]) -> Option<Rc<Json>> {
-        self.parsed.get_or_init(|| serde_json::from_slice(body).ok().map(Rc::new)).clone()
+    fn vu(&self) -> Option<&Rc<VuCore>> {
+        self.flight.as_ref().map(|flight| &flight.vu)
+    }
+
+    /// The body; `None` if it is not JSON, or the search has ended.
+    fn parsed(&self, search: &Search<'_>, body: &[u8]) -> Option<&Json> {
+        if self.parsed.get().is_none() {
+            let before = search.room();
+            let json = search.read(body);
+            if search.ended().is_some() {
+                return None;
+            }
+            let size = before.saturating_sub(search.room());
+            let _charge = self.vu().map(|vu| vu.memory.charge(size));
+            // From here on it counts as the script's.
+            search.give_back(size);
+            let _ = self.parsed.set(json.map(|json| Parsed { json, _charge }));
+        }
+        self.parsed.get()?.as_ref().map(|parsed| &parsed.json)
+    }
+
+    /// The JSON of what a selector finds in the body.
+    fn selected(&self, search: &Search<'_>, body: &[u8], selector: &str) -> Option<String> {
+        let found = gjson::get(search, self.parsed(search, body)?, selector)?;
+        search.text_of(&found)
     }
 
     /// The URL of the document, for the links in it.
@@ -337,10 +367,19 @@ fn json<'js>(ctx: Ctx<'js>, this: This_<'js>, selector: Opt<Value<'js>>) -> rqui
     let body = this.0.borrow().body(&ctx, "JSON")?;
     let Some(selector) = selector else { return whole_json(&ctx, &this.0, &body) };
     let selector = selector.get::<Coerced<String>>()?.0;
-    let found = this.0.borrow().parsed(&body).and_then(|json| gjson::get(&json, &selector));
-    match found {
-        Some(value) => ctx.json_parse(value.to_string()),
-        None => Ok(Value::new_undefined(ctx)),
+    let vu = this.0.borrow().vu().cloned();
+    let room = vu.as_ref().map_or(memory::DEFAULT_LIMIT, |vu| vu.memory.limit().0);
+    let may_go_on = || vu.as_ref().is_none_or(|vu| !vu.must_stop());
+    let search = Search::new(room, &may_go_on);
+    let found = this.0.borrow().selected(&search, &body, &selector);
+    match (search.ended(), found) {
+        (Some(Ended::Stopped), _) => Err(errors::throw_uncatchable(&ctx, "interrupted")),
+        (Some(Ended::TooLarge), _) => {
+            let text = "json(): the selector takes more memory than --vu-memory-limit allows";
+            Err(errors::throw_range_error(&ctx, text))
+        }
+        (None, Some(json)) => ctx.json_parse(json),
+        (None, None) => Ok(Value::new_undefined(ctx)),
     }
 }
 

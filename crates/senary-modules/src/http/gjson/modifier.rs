@@ -1,95 +1,120 @@
 //! The modifiers of paths: `@reverse` and others.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use super::number;
+use super::search::{Found, Search};
 
 /// The result of a modifier; `None` if there is no such modifier, or it has no result for the value.
-pub fn apply(name: &str, argument: &str, json: &Value) -> Option<Value> {
-    Some(match name {
-        "this" | "ugly" | "pretty" | "valid" => json.clone(),
-        "reverse" => reversed(json),
-        "keys" => match json {
-            Value::Object(object) => object.keys().map(|key| Value::from(key.as_str())).collect(),
-            Value::Array(elements) => vec![Value::Null; elements.len()].into(),
-            _ => Value::Array(Vec::new()),
-        },
-        "values" => match json {
-            Value::Object(object) => object.values().cloned().collect(),
-            Value::Array(_) => json.clone(),
-            other => Value::Array(vec![other.clone()]),
-        },
-        "flatten" => flattened(json, argument.replace(' ', "").contains("\"deep\":true")),
-        "join" => joined(json),
-        "tostr" => Value::from(json.to_string()),
-        "fromstr" => serde_json::from_str(json.as_str()?).ok()?,
-        "group" => grouped(json),
-        "dig" => Value::Array(dug(json, argument)),
-        "num" => number(json.as_str()?.parse().ok()?),
+pub fn apply<'j>(search: &Search<'_>, name: &str, argument: &str, json: &'j Value) -> Option<Found<'j>> {
+    let made = match (name, json) {
+        ("this" | "ugly" | "pretty" | "valid", _) | ("values", Value::Array(_)) => {
+            return Some(Cow::Borrowed(json));
+        }
+        ("reverse", _) => reversed(search, json)?,
+        ("keys", Value::Object(fields)) => array(search, fields.keys(), |name| search.string(name))?,
+        ("keys", Value::Array(elements)) => array(search, elements, |_| search.plain(Value::Null))?,
+        ("keys", _) => array(search, [], |()| None)?,
+        ("values", Value::Object(fields)) => array(search, fields.values(), |value| search.copy(value))?,
+        ("values", _) => array(search, [json], |value| search.copy(value))?,
+        ("flatten", _) => flattened(search, json, argument.replace(' ', "").contains("\"deep\":true"))?,
+        ("join", _) => joined(search, json)?,
+        ("tostr", _) => {
+            search.take(size_of::<Value>())?;
+            Value::from(search.text_of(json)?)
+        }
+        ("fromstr", _) => search.read(json.as_str()?.as_bytes())?,
+        ("group", _) => grouped(search, json)?,
+        ("dig", _) => dug(search, json, argument)?,
+        ("num", _) => search.plain(number(json.as_str()?.parse().ok()?))?,
         _ => return None,
-    })
+    };
+    Some(Cow::Owned(made))
 }
 
-fn reversed(json: &Value) -> Value {
+fn array<T>(
+    search: &Search<'_>,
+    elements: impl IntoIterator<Item = T>,
+    make: impl FnMut(T) -> Option<Value>,
+) -> Option<Value> {
+    search.take(size_of::<Value>())?;
+    elements.into_iter().map(make).collect::<Option<_>>().map(Value::Array)
+}
+
+fn object<'j>(search: &Search<'_>, fields: impl Iterator<Item = (&'j String, &'j Value)>) -> Option<Value> {
+    search.take(size_of::<Value>())?;
+    let fields = fields.map(|(name, value)| Some((search.name(name)?, search.copy(value)?)));
+    fields.collect::<Option<_>>().map(Value::Object)
+}
+
+fn reversed(search: &Search<'_>, json: &Value) -> Option<Value> {
     match json {
-        Value::Array(elements) => elements.iter().rev().cloned().collect(),
-        Value::Object(object) => {
-            let fields = object.iter().rev().map(|(key, value)| (key.clone(), value.clone()));
-            Value::Object(fields.collect())
-        }
-        other => other.clone(),
+        Value::Array(elements) => array(search, elements.iter().rev(), |element| search.copy(element)),
+        Value::Object(fields) => object(search, fields.iter().rev()),
+        other => search.copy(other),
     }
 }
 
-fn flattened(json: &Value, is_deep: bool) -> Value {
-    let Value::Array(elements) = json else { return json.clone() };
+fn flattened(search: &Search<'_>, json: &Value, is_deep: bool) -> Option<Value> {
+    let Value::Array(elements) = json else { return search.copy(json) };
+    search.take(size_of::<Value>())?;
     let mut flat = Vec::new();
     for element in elements {
         match element {
-            Value::Array(_) if is_deep => match flattened(element, true) {
+            Value::Array(_) if is_deep => match flattened(search, element, true)? {
                 Value::Array(inner) => flat.extend(inner),
                 other => flat.push(other),
             },
-            Value::Array(inner) => flat.extend(inner.iter().cloned()),
-            other => flat.push(other.clone()),
+            Value::Array(inner) => {
+                for element in inner {
+                    flat.push(search.copy(element)?);
+                }
+            }
+            other => flat.push(search.copy(other)?),
         }
     }
-    Value::Array(flat)
+    Some(Value::Array(flat))
 }
 
 /// One object of several.
-fn joined(json: &Value) -> Value {
-    let Value::Array(elements) = json else { return json.clone() };
-    let fields = elements.iter().filter_map(Value::as_object).flatten();
-    Value::Object(fields.map(|(key, value)| (key.clone(), value.clone())).collect())
+fn joined(search: &Search<'_>, json: &Value) -> Option<Value> {
+    let Value::Array(elements) = json else { return search.copy(json) };
+    object(search, elements.iter().filter_map(Value::as_object).flatten())
 }
 
 /// An array of objects of an object of arrays.
-fn grouped(json: &Value) -> Value {
+fn grouped(search: &Search<'_>, json: &Value) -> Option<Value> {
+    search.take(size_of::<Value>())?;
     let mut rows: Vec<Map<String, Value>> = Vec::new();
-    for (key, values) in json.as_object().into_iter().flatten() {
+    for (name, values) in json.as_object().into_iter().flatten() {
         for (at, value) in values.as_array().into_iter().flatten().enumerate() {
             if rows.len() <= at {
-                rows.resize_with(at + 1, Map::new);
+                search.take(size_of::<Value>())?;
+                rows.push(Map::new());
             }
-            rows[at].insert(key.clone(), value.clone());
+            rows[at].insert(search.name(name)?, search.copy(value)?);
         }
     }
-    rows.into_iter().map(Value::Object).collect()
+    Some(rows.into_iter().map(Value::Object).collect())
 }
 
 /// The values of that name, at whatever depth.
-fn dug(json: &Value, name: &str) -> Vec<Value> {
+fn dug(search: &Search<'_>, json: &Value, name: &str) -> Option<Value> {
+    search.take(size_of::<Value>())?;
     let (mut found, mut left) = (Vec::new(), vec![json]);
-    while let Some(value) = left.pop() {
+    while let Some(value) = left.pop().filter(|_| search.goes_on()) {
         match value {
             Value::Object(object) => {
-                found.extend(object.get(name).cloned());
+                if let Some(value) = object.get(name) {
+                    found.push(search.copy(value)?);
+                }
                 left.extend(object.values().rev());
             }
             Value::Array(elements) => left.extend(elements.iter().rev()),
             _ => {}
         }
     }
-    found
+    Some(Value::Array(found))
 }

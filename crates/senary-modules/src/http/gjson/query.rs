@@ -1,8 +1,11 @@
 //! The conditions in `#(…)`.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::path::end_of;
+use super::search::Search;
 
 /// A condition on an element: what a path finds in it, compared with a value.
 #[derive(Debug)]
@@ -33,10 +36,19 @@ impl Query {
         }
     }
 
-    pub fn holds(&self, element: &Value, depth: usize) -> bool {
+    /// After the search has ended, nothing does.
+    pub fn holds(&self, search: &Search<'_>, element: &Value, depth: usize) -> bool {
+        let before = search.room();
+        let holds = search.goes_on() && self.is_true(search, element, depth) && search.ended().is_none();
+        // What was made to find that out is gone.
+        search.give_back(before.saturating_sub(search.room()));
+        holds
+    }
+
+    fn is_true(&self, search: &Search<'_>, element: &Value, depth: usize) -> bool {
         let found = match self.path.as_str() {
-            "" => Some(element.clone()),
-            path => super::find(element, path, depth + 1),
+            "" => Some(Cow::Borrowed(element)),
+            path => super::find(search, element, path, depth + 1),
         };
         let Some(found) = found else { return false };
         if self.operator.is_empty() {
@@ -45,8 +57,8 @@ impl Query {
         if let Some(truth) = self.value.strip_prefix('~') {
             return self.operator == "==" && is_like(&found, truth);
         }
-        match &found {
-            Value::String(text) => self.compares_text(text),
+        match &*found {
+            Value::String(text) => self.compares_text(search, text),
             Value::Number(number) => {
                 let value = self.value.parse().unwrap_or(0.0);
                 number.as_f64().is_some_and(|number| self.compares(number.partial_cmp(&value)))
@@ -56,10 +68,10 @@ impl Query {
         }
     }
 
-    fn compares_text(&self, text: &str) -> bool {
+    fn compares_text(&self, search: &Search<'_>, text: &str) -> bool {
         match self.operator {
-            "%" => matches(text, &self.value),
-            "!%" => !matches(text, &self.value),
+            "%" => matches(search, text, &self.value),
+            "!%" => !matches(search, text, &self.value),
             _ => self.compares(Some(text.cmp(&self.value))),
         }
     }
@@ -98,29 +110,30 @@ fn is_like(value: &Value, truth: &str) -> bool {
     }
 }
 
-/// Whether a text matches a pattern of `*`, `?` and characters that stand for themselves.
-pub fn matches(text: &str, pattern: &str) -> bool {
-    let (text, pattern): (Vec<char>, Vec<char>) = (text.chars().collect(), pattern.chars().collect());
+/// Whether a text matches a pattern of `*`, `?` and characters that stand for themselves. After the search has ended, the
+/// answer means nothing.
+pub fn matches(search: &Search<'_>, text: &str, pattern: &str) -> bool {
     let (mut t, mut p) = (0, 0);
     // Where to go on if the characters after an asterisk do not fit: it then takes one more.
     let mut retry = None;
-    while t < text.len() {
-        match pattern.get(p) {
+    while let Some(c) = text[t..].chars().next() {
+        let mut wanted = pattern[p..].chars();
+        match wanted.next() {
             Some('*') => {
                 retry = Some((t, p));
                 p += 1;
             }
-            Some('?') => (t, p) = (t + 1, p + 1),
-            Some('\\') if pattern.get(p + 1) == Some(&text[t]) => (t, p) = (t + 1, p + 2),
-            Some(c) if *c == text[t] => (t, p) = (t + 1, p + 1),
+            Some('?') => (t, p) = (t + c.len_utf8(), p + 1),
+            Some('\\') if wanted.next() == Some(c) => (t, p) = (t + c.len_utf8(), p + 1 + c.len_utf8()),
+            Some(same) if same == c => (t, p) = (t + c.len_utf8(), p + c.len_utf8()),
             _ => match &mut retry {
-                Some((from, asterisk)) => {
-                    *from += 1;
+                Some((from, asterisk)) if search.goes_on() => {
+                    *from += text[*from..].chars().next().map_or(1, char::len_utf8);
                     (t, p) = (*from, *asterisk + 1);
                 }
-                None => return false,
+                _ => return false,
             },
         }
     }
-    pattern[p..].iter().all(|c| *c == '*')
+    pattern[p..].chars().all(|c| c == '*')
 }
