@@ -455,3 +455,28 @@ fn arguments_that_are_understood_are_not_warned_of() {
     );
     assert_eq!(warned(&outcome), Vec::<String>::new());
 }
+
+/// The fields of a form are what Go prints for the values, also where they are nested, and only texts and objects are bodies.
+#[test]
+fn forms_hold_values_as_go_prints_them() {
+    let site = Site::start(echo);
+    let script = "const sent = (body) => { const r = http.post(base, body); return r.error || r.body.split('\\n\\n').slice(1).join() };
+console.log(decodeURIComponent(sent({ o: { b: 2, a: { n: null } }, l: [1, [2, 'x'], { k: true }], n: null, u: undefined })));
+console.log(decodeURIComponent(sent({ f: 1234567.5, g: 1e-7, h: 1e6, i: -0, j: NaN, k: 1e21, s: new Set([1, 2]), m: new Map([['a', 1]]), t: new Date(1500) })));
+console.log(sent(new Date(0)), sent(new Set([1])), sent(new Map()), sent([1]));
+const file = http.file('data', 'f.txt');
+console.log(JSON.stringify(sent({ file, list: [1, 2], o: { a: 1 } }).match(/name=\"(list|o)\"\\r\\n\\r\\n.*/g)));";
+    let script = format!("export default function () {{ {script} }}");
+    let outcome = program(&site, &script).env("TZ", "UTC").run();
+    outcome.expect_code(0);
+    assert_eq!(
+        said(&outcome),
+        [
+            "l=1&l=[2+x]&l=map[k:true]&n=<nil>&o=map[a:map[n:<nil>]+b:2]&u=<nil>",
+            "f=1.2345675e+06&g=1e-07&h=1000000&i=-0&j=NaN&k=1e+21&m=[[a+1]]&s=1&s=2&t=1970-01-01+00:00:01.5++0000+UTC",
+            "unknown request body type time.Time unknown request body type []interface {} unknown request body type [][2]interface {} unknown request body type []interface {}",
+            r#"["name=\"list\"\r\n\r\n[1 2]","name=\"o\"\r\n\r\nmap[a:1]"]"#,
+        ]
+        .join("|")
+    );
+}

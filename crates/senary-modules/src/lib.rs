@@ -14,6 +14,7 @@ mod experimental;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod go_url;
+mod go_value;
 mod html;
 mod http;
 mod k6;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rquickjs::{Class, Coerced, Ctx, Object, Value};
+use rquickjs::{Class, Ctx, Object, Value};
 use senary_js::{bytes as js_bytes, go_type, properties};
 
 use super::compression::Algorithm;
@@ -18,6 +18,7 @@ use super::params;
 use super::state::HttpState;
 use super::statuses::Statuses;
 use super::url_template::UrlTemplate;
+use crate::go_value;
 
 /// The reference's code for a URL that cannot be read.
 const INVALID_URL: u16 = 1020;
@@ -208,7 +209,7 @@ fn read_body<'js>(ctx: &Ctx<'js>, value: Option<&Value<'js>>) -> Result<Body, No
     if let Some(bytes) = js_bytes::of_value(ctx, value)? {
         return Ok(Body { bytes: bytes.into(), content_type: None });
     }
-    match value.as_object().filter(|_| !value.is_function() && !value.is_array()) {
+    match value.as_object().filter(|_| go_value::is_object(value)) {
         Some(object) => read_form(object),
         None => Err(format!("unknown request body type {}", go_type::go_type(value)).into()),
     }
@@ -216,18 +217,27 @@ fn read_body<'js>(ctx: &Ctx<'js>, value: Option<&Value<'js>>) -> Result<Body, No
 
 fn read_form(object: &Object<'_>) -> Result<Body, NoRequest> {
     let mut fields = Vec::new();
+    // A list is a field for each of its elements, unless there are files: then it is one, as the reference prints it.
+    let mut of_lists = Vec::new();
     for entry in properties::entries(object) {
         let (name, value) = entry?;
-        match value.as_array() {
+        match go_value::list_of(&value)? {
             Some(list) => {
+                let start = fields.len();
                 for element in list.iter::<Value<'_>>() {
                     fields.push((name.clone(), read_field(&element?)?));
+                }
+                if !fields[start..].iter().any(|(_, field)| is_file(field)) {
+                    of_lists.push((start..fields.len(), name, go_value::plain(&value)?));
                 }
             }
             None => fields.push((name, read_field(&value)?)),
         }
     }
-    if fields.iter().any(|(_, field)| matches!(field, Field::File { .. })) {
+    if fields.iter().any(|(_, field)| is_file(field)) {
+        for (elements, name, text) in of_lists.into_iter().rev() {
+            fields.splice(elements, [(name, Field::Text(text))]);
+        }
         let boundary = boundary();
         let bytes = form::multipart(&fields, &boundary).into();
         return Ok(Body { bytes, content_type: Some(format!("multipart/form-data; boundary={boundary}")) });
@@ -251,10 +261,11 @@ fn read_field(value: &Value<'_>) -> rquickjs::Result<Field> {
     {
         return file.borrow().field(value.ctx(), object);
     }
-    if value.is_null() || value.is_undefined() {
-        return Ok(Field::Text("<nil>".to_owned()));
-    }
-    Ok(Field::Text(value.get::<Coerced<String>>()?.0))
+    Ok(Field::Text(go_value::plain(value)?))
+}
+
+fn is_file(field: &Field) -> bool {
+    matches!(field, Field::File { .. })
 }
 
 /// A line that occurs in no file.
