@@ -480,3 +480,34 @@ console.log(JSON.stringify(sent({ file, list: [1, 2], o: { a: 1 } }).match(/name
         .join("|")
     );
 }
+
+/// Of most params null and undefined are values like any other, which the reference converts or refuses.
+#[test]
+fn params_that_are_nothing_are_read_as_in_the_reference() {
+    let site = Site::start(|asked| match asked.path.as_str() {
+        "/away" => Reply::page(302, &["Location: /"], ""),
+        "/none" => Reply::page(404, &[], ""),
+        _ => Reply::ok(asked.header("cookie")),
+    });
+    let outcome = run(
+        &site,
+        "const tell = (path, params) => { const r = http.get(base + path, params); console.log(r.error || r.status) };
+for (const nothing of [null, undefined]) {
+  tell('', { timeout: nothing }); tell('', { responseType: nothing }); tell('', { compression: nothing });
+  tell('/away', { redirects: nothing }); tell('/none', { responseCallback: nothing });
+  tell('', { headers: nothing, cookies: nothing, jar: nothing, tags: nothing, auth: nothing, throw: nothing });
+}
+console.log(http.get(base, { cookies: { a: { Value: 1 }, b: { replace: true }, c: [2], d: null, e: 3 } }).body);
+const jar = http.cookieJar();
+jar.set(base, 'n', null, { Path: '/p', expires: '' });
+console.log(http.get(base + '/p').body, JSON.stringify(jar.cookiesForURL(base)));",
+    );
+    let each = |nothing: &str| {
+        format!(
+            "invalid timeout value: unable to use type <nil> as a duration value|{nothing} does not belong to ResponseType values|unknown compression algorithm {nothing}, supported algorithms are [gzip deflate zstd br]|302|404|200"
+        )
+    };
+    assert_eq!(said(&outcome), format!("{}|{}|a=1; b=; c=2; e=3|n= {{}}", each("null"), each("undefined")));
+    // Without a callback there is nothing that could be expected or not.
+    outcome.expect_value("http_req_failed", "passes", 0.0);
+}

@@ -70,11 +70,14 @@ fn set<'js>(
     this: Receiver<'js>,
     url: Coerced<String>,
     name: Coerced<String>,
-    value: Coerced<String>,
+    value: Value<'js>,
     options: Opt<Value<'js>>,
 ) -> rquickjs::Result<bool> {
     let url = url_of(&ctx, &url.0)?;
-    let mut cookie = SetCookie { name: name.0, value: value.0, ..SetCookie::default() };
+    // As in the reference, what is nothing is no text, rather than the text "null".
+    let is_nothing = value.is_null() || value.is_undefined();
+    let value = if is_nothing { String::new() } else { value.get::<Coerced<String>>()?.0 };
+    let mut cookie = SetCookie { name: name.0, value, ..SetCookie::default() };
     if let Some(options) = options.0.as_ref().and_then(Value::as_object) {
         read_options(&ctx, options, &mut cookie)?;
     }
@@ -91,11 +94,14 @@ fn read_options<'js>(ctx: &Ctx<'js>, options: &Object<'js>, cookie: &mut SetCook
             continue;
         }
         let text = || value.get::<Coerced<String>>().map(|text| text.0);
-        match key.as_str() {
+        match key.to_lowercase().as_str() {
             "domain" => cookie.domain = text()?,
             "path" => cookie.path = text()?,
             "expires" => {
                 let date = text()?;
+                if date.is_empty() {
+                    continue;
+                }
                 cookie.expires = Some(parse_date(&date).ok_or_else(|| {
                     let problem = format!("unable to parse \"expires\" date string {date:?}");
                     errors::throw_go_error(ctx, &problem)
@@ -104,7 +110,7 @@ fn read_options<'js>(ctx: &Ctx<'js>, options: &Object<'js>, cookie: &mut SetCook
             "max_age" => cookie.max_age = value.get::<Coerced<f64>>()?.0 as i64,
             "secure" => cookie.secure = value.get::<Coerced<bool>>()?.0,
             "http_only" => cookie.http_only = value.get::<Coerced<bool>>()?.0,
-            unknown => hints::unknown_field(ctx, "jar.set()", unknown, &COOKIE_OPTIONS),
+            _ => hints::unknown_field(ctx, "jar.set()", &key, &COOKIE_OPTIONS),
         }
     }
     Ok(())

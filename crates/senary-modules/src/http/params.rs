@@ -13,6 +13,7 @@ use super::header;
 use super::jar_class::JarObject;
 use super::request::{Auth, NoRequest, Request, RequestCookie, ResponseType};
 use super::statuses;
+use crate::go_value;
 
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -42,15 +43,13 @@ pub fn read<'js>(ctx: &Ctx<'js>, params: &Object<'js>, request: &mut Request) ->
         let (key, value) = entry?;
         let is_nothing = value.is_null() || value.is_undefined();
         match key.as_str() {
-            "responseCallback" if value.is_undefined() => {}
+            // Of the others, null and undefined are values as any other: a timeout that is none is an error.
+            "headers" | "cookies" | "jar" | "tags" if is_nothing => {}
+            "responseCallback" if is_nothing => request.expected = None,
             "responseCallback" => {
                 request.expected = statuses::callback_of(&value)
                     .map_err(|()| NoRequest::from("unsupported responseCallback".to_owned()))?;
             }
-            unknown if is_nothing && !KNOWN.contains(&unknown) => {
-                hints::unknown_field(ctx, CALL, unknown, &KNOWN);
-            }
-            _ if is_nothing => {}
             "headers" => read_headers(ctx, &value, request)?,
             "cookies" => read_cookies(ctx, &value, request)?,
             "jar" => match value.as_object().and_then(Class::<JarObject>::from_object) {
@@ -65,6 +64,7 @@ pub fn read<'js>(ctx: &Ctx<'js>, params: &Object<'js>, request: &mut Request) ->
                     "digest" => Auth::Digest,
                     "ntlm" => Auth::Ntlm,
                     "basic" | "" => Auth::Basic,
+                    _ if is_nothing => Auth::Basic,
                     _ => {
                         let instead = "\"basic\", \"digest\" or \"ntlm\"";
                         hints::unusable_value(ctx, CALL, "auth", &value, instead);
@@ -120,20 +120,32 @@ fn read_cookies<'js>(ctx: &Ctx<'js>, value: &Value<'js>, request: &mut Request) 
         if value.is_null() || value.is_undefined() {
             continue;
         }
-        let cookie = match value.as_object() {
-            Some(object) => {
-                hints::unknown_fields("a cookie of a request", object, &["value", "replace"])?;
-                RequestCookie {
-                    name,
-                    value: object.get::<_, Coerced<String>>("value")?.0,
-                    replace: object.get::<_, Coerced<bool>>("replace")?.0,
-                }
-            }
+        let cookie = match value.as_object().filter(|_| go_value::is_object(&value)) {
+            Some(object) => described_cookie(ctx, name, object)?,
             None => RequestCookie { name, value: text(&value)?, replace: false },
         };
         request.cookies.push(cookie);
     }
     Ok(())
+}
+
+/// `{ value: "x", replace: true }`, in letters of any size. A cookie without a value has an empty one.
+fn described_cookie<'js>(
+    ctx: &Ctx<'js>,
+    name: String,
+    object: &Object<'js>,
+) -> rquickjs::Result<RequestCookie> {
+    const FIELDS: [&str; 2] = ["value", "replace"];
+    let mut cookie = RequestCookie { name, value: String::new(), replace: false };
+    for entry in properties::entries(object) {
+        let (field, value) = entry?;
+        match field.to_lowercase().as_str() {
+            "value" => cookie.value = text(&value)?,
+            "replace" => cookie.replace = value.get::<Coerced<bool>>()?.0,
+            _ => hints::unknown_field(ctx, "a cookie of a request", &field, &FIELDS),
+        }
+    }
+    Ok(cookie)
 }
 
 fn read_compression(names: &str, request: &mut Request) -> Result<(), NoRequest> {
