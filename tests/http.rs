@@ -226,15 +226,17 @@ const begun = Date.now();
 console.log(http.batch(urls).map((r) => r.body).join());
 const took = Date.now() - begun;
 console.log(took >= 98);
-const named = http.batch({ a: `${base}/a`, b: { method: 'POST', url: `${base}/b`, body: 'x' }, c: 'http://a b/' });
-console.log(named.a.body, named.b.request.method, named.c.status, named.c.error_code);
+const named = http.batch({ a: `${base}/a`, b: { method: 'POST', url: `${base}/b`, body: 'x' } });
+console.log(named.a.body, named.b.request.method);
+const { c } = http.batch({ c: 'http://a b/' });
+console.log(c.status, c.error_code);
 for (const bad of [() => http.batch(), () => http.batch(5), () => http.batch([], [])]) {
   try { bad(); console.log('none') } catch (e) { console.log(e.message) }
 }",
     );
     assert_eq!(
         said(&outcome),
-        "/0,/1,/2,/3,/4,/5,/6,/7,/8,/9|true|/a POST 0 1020|no argument was provided to http.batch()|invalid http.batch() argument type int64|http.batch() accepts only an array or an object of requests"
+        "/0,/1,/2,/3,/4,/5,/6,/7,/8,/9|true|/a POST|0 1020|no argument was provided to http.batch()|invalid http.batch() argument type int64|http.batch() accepts only an array or an object of requests"
     );
 }
 
@@ -510,4 +512,39 @@ console.log(http.get(base + '/p').body, JSON.stringify(jar.cookiesForURL(base)))
     assert_eq!(said(&outcome), format!("{}|{}|a=1; b=; c=2; e=3|n= {{}}", each("null"), each("undefined")));
     // Without a callback there is nothing that could be expected or not.
     outcome.expect_value("http_req_failed", "passes", 0.0);
+}
+
+#[test]
+fn a_batch_takes_every_form_of_a_request() {
+    let site = Site::start(echo);
+    let outcome = run(
+        &site,
+        "const heads = (requests) => Object.values(http.batch(requests)).map((r) => r.body.split('\\n')[0] + r.body.split('\\n\\n')[1]).join();
+console.log(heads([base, http.url`${base}/t`, { url: `${base}/u`, body: 'b' }, { url: `${base}/p`, params: { headers: { a: 1 } } }]));
+console.log(heads({ a: ['PUT', `${base}/l`, 'x'], b: { method: 'post', url: `${base}/o`, body: { k: 1 } }, c: { method: 'get', url: base, body: 'dropped' } }));
+const errors = (requests) => JSON.stringify(Object.entries(http.batch(requests)).map(([key, r]) => [key, r && r.error]));
+console.log(errors([base, ['GET'], base]));
+console.log(errors({ a: base, b: { method: 'GET' } }));
+console.log(errors([{ url: base, method: 5 }]), errors([[null, base]]), errors([5]), errors([base, '::']));
+try { http.batch(new Set()) } catch (e) { console.log(e.message) }",
+    );
+    assert_eq!(
+        said(&outcome),
+        [
+            "GET /,GET /t,GET /ub,GET /p",
+            "PUT /lx,POST /ok=1,GET /",
+            r#"[["0",""],["1","invalid batch request '[]interface {}{\"GET\"}'"],["2",null]]"#,
+            r#"[["a",""],["b","batch request b doesn't have a url key"]]"#,
+            r#"[["0","invalid method type '5'"]] [["0","invalid method type '<nil>'"]] [["0","invalid URL value 'int64'"]] [["0",""],["1","invalid URL: parse \"::\": missing protocol scheme"]]"#,
+            "invalid http.batch() argument type []interface {}",
+        ]
+        .join("|")
+    );
+    outcome.expect_text("A batch request failed");
+    // A batch with a request that cannot be made makes none.
+    assert_eq!(site.asked().len(), 7);
+    let script = "export const options = { throw: true };
+export default function () { try { http.batch([base, '::']) } catch (e) { console.log(e.message) } }";
+    let outcome = program(&site, script).run();
+    assert_eq!(said(&outcome), r#"invalid URL: parse "::": missing protocol scheme"#);
 }

@@ -1,10 +1,12 @@
 //! `http.batch()`: several requests at a time, no more than the options `batch` and `batchPerHost` allow.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use rquickjs::function::Rest;
-use rquickjs::{Array, Coerced, Ctx, Object, Value};
+use rquickjs::{Array, Class, Ctx, Object, Value};
+use senary_js::vu::core::VuCore;
 use senary_js::{errors, hints, properties};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -13,12 +15,11 @@ use super::calls;
 use super::flight::{Answer, Flight};
 use super::pending::Pending;
 use super::request::{Arguments, BadRequest, Method};
+use super::response;
+use super::url_template::UrlTemplate;
+use crate::go_value;
 
-/// One of the requests.
-enum Entry<'js> {
-    Flying(Rc<Flight>),
-    Refused(Option<Value<'js>>, BadRequest),
-}
+const GET: &str = "GET";
 
 pub fn batch<'js>(ctx: Ctx<'js>, arguments: Rest<Value<'js>>) -> rquickjs::Result<Value<'js>> {
     let vu = calls::vu_in_use(&ctx, "Using batch in the init context is not supported")?;
@@ -28,43 +29,35 @@ pub fn batch<'js>(ctx: Ctx<'js>, arguments: Rest<Value<'js>>) -> rquickjs::Resul
         [requests] => requests,
         _ => return refuse("http.batch() accepts only an array or an object of requests"),
     };
-    let Some(object) = requests.as_object().filter(|object| !object.is_function()) else {
+    let Some(object) = requests.as_object().filter(|_| requests.is_array() || go_value::is_object(requests))
+    else {
         return refuse(&format!(
             "invalid http.batch() argument type {}",
             senary_js::go_type::go_type(requests)
         ));
     };
-    let mut entries = Vec::new();
+    let mut flights = Vec::new();
+    let mut keys = Vec::new();
     for entry in properties::entries(object) {
         let (key, value) = entry?;
-        let arguments = read(&value)?;
-        let entry = match calls::flight(&ctx, &vu, &arguments)? {
-            Ok(flight) => Entry::Flying(flight),
-            Err(bad) => Entry::Refused(arguments.params, bad),
+        let flight = match read(&key, &value)? {
+            Ok(arguments) => calls::flight(&ctx, &vu, &arguments)?,
+            Err(text) => Err(BadRequest { code: 0, text }),
         };
-        entries.push((key, entry));
+        match flight {
+            Ok(flight) => flights.push(flight),
+            Err(bad) => return refused(&ctx, &vu, requests, keys, (key, bad)),
+        }
+        keys.push(key);
     }
-    let flights: Vec<_> = entries
-        .iter()
-        .filter_map(|(_, entry)| match entry {
-            Entry::Flying(flight) => Some(flight.clone()),
-            Entry::Refused(..) => None,
-        })
-        .collect();
-    let mut answers = match flights.first().cloned() {
-        Some(first) => Pending::wait(&ctx, &first, all(flights))?,
+    let answers = match flights.first().cloned() {
+        Some(first) => Pending::wait(&ctx, &first, all(flights.clone()))?,
         None => Vec::new(),
-    }
-    .into_iter();
+    };
     let list = requests.as_array().map(|_| Array::new(ctx.clone())).transpose()?;
     let named = Object::new(ctx.clone())?;
-    for (at, (key, entry)) in entries.into_iter().enumerate() {
-        let response = match entry {
-            Entry::Flying(flight) => {
-                calls::finish(&ctx, &flight, answers.next().flatten().unwrap_or_default())?
-            }
-            Entry::Refused(params, bad) => calls::refused(&ctx, &vu, params.as_ref(), &bad)?,
-        };
+    for (at, ((key, flight), answer)) in keys.into_iter().zip(&flights).zip(answers).enumerate() {
+        let response = calls::finish(&ctx, flight, answer.unwrap_or_default())?;
         match &list {
             Some(list) => list.set(at, response)?,
             None => named.set(key, response)?,
@@ -73,45 +66,93 @@ pub fn batch<'js>(ctx: Ctx<'js>, arguments: Rest<Value<'js>>) -> rquickjs::Resul
     Ok(list.map_or_else(|| named.into_value(), Array::into_value))
 }
 
-/// A request of a batch: a URL, `[method, url, body, params]`, or an object of these.
-fn read<'js>(value: &Value<'js>) -> rquickjs::Result<Arguments<'js>> {
-    let is_described = |object: &&Object<'js>| {
-        ["method", "params"].iter().any(|name| object.contains_key(*name).unwrap_or(false))
-    };
-    if let Some(object) = value.as_object().filter(|_| !value.is_array()).filter(is_described) {
-        hints::unknown_fields("a request of http.batch()", object, &["method", "url", "body", "params"])?;
+/// What there is of a batch with a request that cannot be made. None of its requests is made: those before the bad one
+/// have empty responses, those after it have none.
+fn refused<'js>(
+    ctx: &Ctx<'js>,
+    vu: &VuCore,
+    requests: &Value<'js>,
+    before: Vec<String>,
+    (key, bad): (String, BadRequest),
+) -> rquickjs::Result<Value<'js>> {
+    if vu.settings.throw {
+        return Err(errors::throw_go_error(ctx, &bad.text));
     }
-    let text = |method: Option<Value<'js>>| -> rquickjs::Result<Method> {
-        let method = method.filter(|method| !method.is_undefined() && !method.is_null());
-        let method = method.map(|method| method.get::<Coerced<String>>()).transpose()?;
-        Ok(method.map_or("GET".into(), |method| method.0.into()))
+    log::warn!(error = bad.text.as_str(); "A batch request failed");
+    let empty = || response::of_error(ctx, 0, "");
+    let response = response::of_error(ctx, bad.code, &bad.text)?;
+    let Some(list) = requests.as_array() else {
+        let named = Object::new(ctx.clone())?;
+        for key in before {
+            named.set(key, empty()?)?;
+        }
+        named.set(key, response)?;
+        return Ok(named.into_value());
     };
+    let all = Array::new(ctx.clone())?;
+    for at in 0..list.len() {
+        let value = match at.cmp(&before.len()) {
+            Ordering::Less => empty()?,
+            Ordering::Equal => response.clone(),
+            Ordering::Greater => Value::new_null(ctx.clone()),
+        };
+        all.set(at, value)?;
+    }
+    Ok(all.into_value())
+}
+
+/// A request of a batch: a URL, `[method, url, body, params]`, or an object of these. An error is what is wrong with it.
+fn read<'js>(key: &str, value: &Value<'js>) -> rquickjs::Result<Result<Arguments<'js>, String>> {
     if let Some(list) = value.as_array() {
+        if list.len() < 2 {
+            return Ok(Err(format!("invalid batch request '{}'", go_value::typed(value)?)));
+        }
+        let method: Value<'js> = list.get(0)?;
+        let Some(method) = method.as_string().cloned() else { return Ok(Err(no_method(&method)?)) };
         let part = |at: usize| -> rquickjs::Result<Option<Value<'js>>> {
             if at < list.len() { list.get(at).map(Some) } else { Ok(None) }
         };
-        return Ok(Arguments { method: text(part(0)?)?, url: part(1)?, body: part(2)?, params: part(3)? });
+        let method = Method::Owned(method.to_string()?);
+        return Ok(Ok(Arguments { method, url: part(1)?, body: part(2)?, params: part(3)? }));
     }
-    let fields = value.as_object().filter(|object| object.contains_key("method").unwrap_or(false));
-    match fields {
-        Some(fields) => Ok(Arguments {
-            method: text(Some(fields.get("method")?))?,
-            url: Some(fields.get("url")?),
-            body: Some(fields.get("body")?),
-            params: Some(fields.get("params")?),
-        }),
-        None => Ok(Arguments {
-            method: "GET".into(),
-            url: Some(
-                match value.as_object().filter(|object| object.contains_key("params").unwrap_or(false)) {
-                    Some(object) => object.get("url")?,
-                    None => value.clone(),
-                },
-            ),
-            body: None,
-            params: value.as_object().map(|object| object.get("params")).transpose()?,
-        }),
+    match value.as_object().filter(|object| is_described(object)) {
+        Some(object) => read_described(key, object),
+        None => Ok(Ok(Arguments { method: GET.into(), url: Some(value.clone()), body: None, params: None })),
     }
+}
+
+/// Whether an object has the parts of a request, and is not a URL itself.
+fn is_described<'js>(object: &Object<'js>) -> bool {
+    let is_url = Class::<UrlTemplate>::from_object(object).is_some()
+        || !has(object, "url") && object.get::<_, Value<'js>>("href").is_ok_and(|href| href.is_string());
+    go_value::is_object(object.as_value()) && !is_url
+}
+
+fn has(object: &Object<'_>, name: &str) -> bool {
+    object.contains_key(name).unwrap_or(false)
+}
+
+fn read_described<'js>(key: &str, object: &Object<'js>) -> rquickjs::Result<Result<Arguments<'js>, String>> {
+    hints::unknown_fields("a request of http.batch()", object, &["method", "url", "body", "params"])?;
+    if !has(object, "url") {
+        return Ok(Err(format!("batch request {key} doesn't have a url key")));
+    }
+    let mut method = Method::Borrowed(GET);
+    let mut body = object.get("body")?;
+    if has(object, "method") {
+        let given: Value<'js> = object.get("method")?;
+        let Some(given) = given.as_string() else { return Ok(Err(no_method(&given)?)) };
+        method = given.to_string()?.to_uppercase().into();
+        if matches!(&*method, GET | "HEAD") {
+            body = None;
+        }
+    }
+    let (url, params) = (object.get("url")?, object.get("params")?);
+    Ok(Ok(Arguments { method, url: Some(url), body, params: Some(params) }))
+}
+
+fn no_method(value: &Value<'_>) -> rquickjs::Result<String> {
+    Ok(format!("invalid method type '{}'", go_value::typed(value)?))
 }
 
 /// Makes all requests; `None` for a request that never ended, which would be a bug.
