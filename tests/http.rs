@@ -348,7 +348,7 @@ long.body = 'mine'; console.log(long.body);
 console.log(new Uint8Array(http.get(`${base}/bytes`, { responseType: 'binary' }).body).join(), http.get(`${base}/bytes`).body.length);
 const page = http.get(`${base}/page`);
 console.log(page.headers['X-A'], page.status_text, page.html('p').size(), page.clickLink().json('t'));
-try { page.json() } catch (e) { console.log(e.message.startsWith('cannot parse json due to an error at line 1, character 1 , error:')) }
+try { page.json() } catch (e) { console.log(e.message.startsWith('cannot parse json due to an error at line 1, character 2 , error:')) }
 try { page.submitForm() } catch (e) { console.log(e.message) }",
     );
     let expected = format!(
@@ -547,4 +547,38 @@ try { http.batch(new Set()) } catch (e) { console.log(e.message) }",
 export default function () { try { http.batch([base, '::']) } catch (e) { console.log(e.message) } }";
     let outcome = program(&site, script).run();
     assert_eq!(said(&outcome), r#"invalid URL: parse "::": missing protocol scheme"#);
+}
+
+#[test]
+fn what_is_wrong_with_a_response_is_said_in_the_words_of_go() {
+    let site = Site::start(|asked| match asked.path.as_str() {
+        "/html" => Reply::ok("<html></html>"),
+        "/broken" => Reply::ok("{\n\t\"a\": 1,\n\t\"t\":testing\"\n}"),
+        "/cut" => Reply::ok("{\"a\": [1"),
+        "/odd" => Reply::page(302, &["Location: http://%zz"], ""),
+        "/gzip" => Reply::page(200, &["Content-Encoding: gzip"], "this is not compressed"),
+        "/short" => Reply::page(200, &["Content-Encoding: gzip"], "no"),
+        _ => Reply::ok("{}"),
+    });
+    let outcome = run(
+        &site,
+        "for (const path of ['/html', '/broken', '/cut']) try { http.get(base + path).json() } catch (e) { console.log(e.message) }
+for (const path of ['/odd', '/gzip', '/short']) console.log(http.get(base + path).error);
+console.log(http.get('http://%zz/').error, http.request('', base).status, http.request(null, base).request.method);
+console.log(http.get(base).json(undefined), JSON.stringify(http.get(base).json()));",
+    );
+    assert_eq!(
+        said(&outcome),
+        [
+            "cannot parse json due to an error at line 1, character 2 , error: invalid character '<' looking for beginning of value",
+            "cannot parse json due to an error at line 3, character 9 , error: invalid character 'e' in literal true (expecting 'r')",
+            "cannot parse json due to an error at line 1, character 8 , error: unexpected end of JSON input",
+            r#"failed to parse Location header "http://%zz": parse "http://%zz": invalid URL escape "%zz""#,
+            "error decompressing response body (gzip: invalid header)",
+            "error decompressing response body (unexpected EOF)",
+            r#"invalid URL: parse "http://%zz/": invalid URL escape "%zz" 200 GET"#,
+            "undefined {}",
+        ]
+        .join("|")
+    );
 }

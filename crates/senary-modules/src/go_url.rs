@@ -255,6 +255,15 @@ fn read_authority(url: &mut Url, authority: &str) -> Result<(), String> {
         None if port.is_empty() => None,
         _ => return Err(format!("invalid port {port:?} after host")),
     };
+    check_escapes(host)?;
+    // Only what is not ASCII may be escaped in a name; the zone of an IPv6 address is behind an escaped percent sign.
+    if let Some(at) = host.match_indices('%').map(|(at, _)| at).find(|at| {
+        let escape = &host.as_bytes()[*at..];
+        !escape.starts_with(b"%25") && escape.get(1).is_some_and(|digit| (b'0'..=b'7').contains(digit))
+    }) && !host.starts_with('[')
+    {
+        return Err(format!("invalid URL escape {:?}", &host[at..at + 3]));
+    }
     if let Some(odd) = host.chars().find(|c| c.is_ascii() && !host_char(*c)) {
         return Err(format!("invalid character {:?} in host name", odd.to_string()));
     }
@@ -364,6 +373,11 @@ mod tests {
             ("http://h:x/", "invalid port \":x\" after host"),
             ("http://h/%zz", "invalid URL escape \"%zz\""),
             ("http://h/%z", "invalid URL escape \"%z\""),
+            ("http://%zz/", "invalid URL escape \"%zz\""),
+            ("http://a%20b/", "invalid URL escape \"%20\""),
+            ("http://a%41b/", "invalid URL escape \"%41\""),
+            ("http://%C3%A9.test/", ""),
+            ("http://[fe80::1%25eth0]/", ""),
             ("http://a b@h/", "net/url: invalid userinfo"),
             ("http://[::1/", "missing ']' in host"),
             ("http://h/\n", "net/url: invalid control character in URL"),

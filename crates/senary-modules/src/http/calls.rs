@@ -98,7 +98,9 @@ fn arguments<'js>(
 ) -> rquickjs::Result<Arguments<'js>> {
     let method = method.filter(|method| !method.is_undefined() && !method.is_null());
     let method = method.map(|method| method.get::<Coerced<String>>()).transpose()?;
-    let method = method.map_or("GET".into(), |method| method.0.into());
+    // An empty method is a GET, as in Go's client.
+    let method = method.map(|method| method.0).filter(|method| !method.is_empty());
+    let method = method.map_or("GET".into(), Into::into);
     Ok(Arguments { method, url, body, params })
 }
 

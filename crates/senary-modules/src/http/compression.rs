@@ -33,12 +33,22 @@ const ALGORITHMS: [(&str, Algorithm); 4] = [
 /// Why a body could not be decompressed.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
-    #[error("{0}")]
+    #[error("{}", in_words_of_go(.0))]
     Broken(#[from] io::Error),
     #[error("it would take more memory than --vu-memory-limit allows")]
     TooLarge,
     #[error("it is compressed {0} times, and at most {MOST_LAYERS} are undone")]
     TooOften(usize),
+}
+
+/// The texts of errors are tags, and scripts compare them: those that Go has, too, are Go's.
+fn in_words_of_go(error: &io::Error) -> String {
+    match error.to_string() {
+        _ if error.kind() == io::ErrorKind::UnexpectedEof => "unexpected EOF".to_owned(),
+        text if text == "invalid gzip header" => "gzip: invalid header".to_owned(),
+        text if text.contains("gzip") && text.contains("checksum") => "gzip: invalid checksum".to_owned(),
+        text => text,
+    }
 }
 
 impl Algorithm {

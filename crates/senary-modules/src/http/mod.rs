@@ -23,6 +23,7 @@ mod gjson;
 mod header;
 pub mod jar;
 pub mod jar_class;
+mod json_error;
 mod pace;
 mod page;
 mod params;
@@ -65,7 +66,8 @@ fn exports<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
 }
 
 fn set_response_callback<'js>(ctx: Ctx<'js>, callback: Opt<Value<'js>>) -> rquickjs::Result<()> {
-    let callback = callback.0.unwrap_or_else(|| Value::new_undefined(ctx.clone()));
+    // Nothing at all is taken for null, as in the reference.
+    let callback = callback.0.unwrap_or_else(|| Value::new_null(ctx.clone()));
     match statuses::callback_of(&callback) {
         Ok(expected) => {
             HttpState::of(&ctx)?.set_callback(expected);

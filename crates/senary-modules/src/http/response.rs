@@ -22,6 +22,7 @@ use super::cookie::SetCookie;
 use super::flight::{Answer, Flight};
 use super::gjson::{self, Ended, Search};
 use super::header;
+use super::json_error;
 use super::page;
 use super::request::ResponseType;
 use crate::go_url::Url;
@@ -363,9 +364,12 @@ impl ResponseObject {
 }
 
 fn json<'js>(ctx: Ctx<'js>, this: This_<'js>, selector: Opt<Value<'js>>) -> rquickjs::Result<Value<'js>> {
-    let selector = selector.0.filter(|selector| !selector.is_undefined() && !selector.is_null());
     let body = this.0.borrow().body(&ctx, "JSON")?;
-    let Some(selector) = selector else { return whole_json(&ctx, &this.0, &body) };
+    let Some(selector) = selector.0 else { return whole_json(&ctx, &this.0, &body) };
+    // A selector that is given, but is nothing, selects nothing, as in the reference.
+    if selector.is_undefined() || selector.is_null() {
+        return Ok(Value::new_undefined(ctx));
+    }
     let selector = selector.get::<Coerced<String>>()?.0;
     let vu = this.0.borrow().vu().cloned();
     let room = vu.as_ref().map_or(memory::DEFAULT_LIMIT, |vu| vu.memory.limit().0);
@@ -401,14 +405,8 @@ fn whole_json<'js>(
             if thrown.is_uncatchable_error() {
                 return Err(ctx.throw(thrown));
             }
-            let text = match serde_json::from_slice::<serde::de::IgnoredAny>(body) {
-                Err(error) => format!(
-                    "cannot parse json due to an error at line {}, character {} , error: {error}",
-                    error.line(),
-                    error.column()
-                ),
-                Ok(_) => senary_js::value_text::to_text(ctx, &thrown),
-            };
+            let text =
+                json_error::describe(body).unwrap_or_else(|| senary_js::value_text::to_text(ctx, &thrown));
             Err(errors::throw_go_error(ctx, &text))
         }
         Err(error) => Err(error),
