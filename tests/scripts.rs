@@ -673,3 +673,17 @@ export default function () {
         program.run().expect_code(0).expect_text(&text).expect_text("again: true Invalid Date");
     }
 }
+
+/// Nothing is no message: neither the text `undefined` nor `null` gets into the error.
+#[test]
+fn fail_without_a_message_has_none() {
+    let script = "
+import { fail } from 'k6'
+export default function () {
+  for (const given of [[], [undefined], [null], [''], ['no'], [5]])
+    try { fail(...given) } catch (e) { console.log(JSON.stringify(e.message)) }
+}
+";
+    let outcome = run("s.js", script, &[], &["--console-output=said.txt"]);
+    assert_eq!(outcome.expect_code(0).file("said.txt"), "\"\"\n\"\"\n\"\"\n\"\"\n\"no\"\n\"5\"\n");
+}

@@ -122,9 +122,11 @@ fn record_check(
     series
 }
 
-fn fail(ctx: Ctx<'_>, message: Opt<Coerced<String>>) -> rquickjs::Result<()> {
-    let message = message.0.map_or_else(|| "undefined".to_owned(), |m| m.0);
-    Err(errors::throw_go_error(&ctx, &message))
+/// Nothing is no message, rather than the text `undefined`, as in the reference.
+fn fail(ctx: Ctx<'_>, message: Opt<Value<'_>>) -> rquickjs::Result<()> {
+    let message = message.0.filter(|message| !message.is_null() && !message.is_undefined());
+    let message = message.map(|message| message.get::<Coerced<String>>()).transpose()?;
+    Err(errors::throw_go_error(&ctx, &message.map_or_else(String::new, |message| message.0)))
 }
 
 fn group<'js>(
