@@ -557,13 +557,14 @@ fn what_is_wrong_with_a_response_is_said_in_the_words_of_go() {
         "/cut" => Reply::ok("{\"a\": [1"),
         "/odd" => Reply::page(302, &["Location: http://%zz"], ""),
         "/gzip" => Reply::page(200, &["Content-Encoding: gzip"], "this is not compressed"),
+        "/deflate" => Reply::page(200, &["Content-Encoding: deflate"], "this is not compressed"),
         "/short" => Reply::page(200, &["Content-Encoding: gzip"], "no"),
         _ => Reply::ok("{}"),
     });
     let outcome = run(
         &site,
         "for (const path of ['/html', '/broken', '/cut']) try { http.get(base + path).json() } catch (e) { console.log(e.message) }
-for (const path of ['/odd', '/gzip', '/short']) console.log(http.get(base + path).error);
+for (const path of ['/odd', '/gzip', '/deflate', '/short']) console.log(http.get(base + path).error);
 console.log(http.get('http://%zz/').error, http.request('', base).status, http.request(null, base).request.method);
 console.log(http.get(base).json(undefined), JSON.stringify(http.get(base).json()));",
     );
@@ -575,6 +576,7 @@ console.log(http.get(base).json(undefined), JSON.stringify(http.get(base).json()
             "cannot parse json due to an error at line 1, character 8 , error: unexpected end of JSON input",
             r#"failed to parse Location header "http://%zz": parse "http://%zz": invalid URL escape "%zz""#,
             "error decompressing response body (gzip: invalid header)",
+            "error decompressing response body (zlib: invalid header)",
             "error decompressing response body (unexpected EOF)",
             r#"invalid URL: parse "http://%zz/": invalid URL escape "%zz" 200 GET"#,
             "undefined {}",

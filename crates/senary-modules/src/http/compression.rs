@@ -85,7 +85,11 @@ impl Algorithm {
             Self::Gzip => read_within(MultiGzDecoder::new(body), limit),
             // Some servers leave out the header that the standard demands.
             Self::Deflate if !has_zlib_header(body) => {
-                read_within(flate2::read::DeflateDecoder::new(body), limit)
+                let decoded = read_within(flate2::read::DeflateDecoder::new(body), limit);
+                decoded.map_err(|error| match error {
+                    DecodeError::Broken(_) => io::Error::other("zlib: invalid header").into(),
+                    other => other,
+                })
             }
             Self::Deflate => read_within(ZlibDecoder::new(body), limit),
             Self::Zstd => read_within(zstd::Decoder::new(body)?, limit),
