@@ -511,6 +511,39 @@ fn keys_may_stand_elsewhere_in_the_reply() {
     }
 }
 
+/// What a function gives back is the same key as what a place has or a pattern captures in the other message.
+#[test]
+fn each_side_may_have_its_key_in_a_way_of_its_own() {
+    let ways = [
+        ("{ pattern: /id=(\\S+)/ }", "(m) => m.slice(5)"),
+        ("(m) => m.slice(5)", "{ pattern: /id=(\\S+)/ }"),
+        ("(m) => m.charCodeAt(0)", "{ offset: 0, bytes: 1 }"),
+        ("{ offset: 0, bytes: 1 }", "(m) => m.charCodeAt(0)"),
+        ("(m) => BigInt(m.charCodeAt(0))", "{ offset: 0, bytes: 1 }"),
+    ];
+    for (request, reply) in ways {
+        for encoding in ["utf8", "latin1"] {
+            let (port, server) = serve(|stream| {
+                let mut out = stream.try_clone().expect("a handle");
+                let mut lines = BufReader::new(stream).split(b'\n').map_while(Result::ok);
+                while let (Some(one), Some(two)) = (lines.next(), lines.next()) {
+                    out.write_all(&[&two[..], b"\n", &one, b"\n"].concat()).expect("two replies");
+                }
+            });
+            let body = format!(
+                r#"
+  const socket = await connected({{ framing: "lines", encoding: "{encoding}", correlate: {{ request: {request}, reply: {reply} }} }})
+  const requests = ["A id=é1", "B id=ü2"].map((text) => caught(socket.request(text, {{ timeout: "5s" }})))
+  console.log((await Promise.all(requests)).join())
+  socket.destroy()"#
+            );
+            let outcome = program(port, "{}", &body).run();
+            assert_eq!(lines(&outcome), ["A id=é1,B id=ü2"], "{request} and {reply} in {encoding}");
+            server.join().expect("the server");
+        }
+    }
+}
+
 /// Numbers begin with 1, go round, are never 0, and none is used twice at a time.
 #[test]
 fn numbers_of_the_sockets_own_go_round() {

@@ -13,7 +13,7 @@ use senary_wire::Id;
 use senary_js::value_text;
 
 use super::core::SocketCore;
-use super::encoding;
+use super::encoding::{self, Encoding};
 use super::events::{self, EventName, SocketEvent};
 use super::extended::Extended;
 use super::half_close::{self, OurSide};
@@ -24,6 +24,7 @@ use super::replies::{self, Replied};
 use super::request_series;
 use super::requests::{KeyOf, LetGo, Pending, Serial};
 use super::send;
+use crate::connection::bytes::{TextAs, latin1};
 use crate::connection::error::{Method, SocketFailure};
 use crate::connection::options::Tags;
 
@@ -225,9 +226,24 @@ pub fn key_of<'js>(
     if key.is_undefined() || key.is_null() {
         return Ok(None);
     }
-    // 1 and "1" are two keys.
-    let text = format!("{}\0{}", key.type_name(), value_text::to_text(ctx, &key));
-    Ok(Some(Id::Text(text.into_bytes().into())))
+    let text = value_text::to_text(ctx, &key);
+    Ok(Some(id_of(&key, text, Encoding::of_sent_text(extended.settings.encoding))))
+}
+
+/// What a function has made of a message, such that it is the same as what a place or a pattern has found in another one:
+/// the other side may have its key in a different way. 1 and "1" are two keys.
+fn id_of(key: &Value<'_>, text: String, text_as: TextAs<'_>) -> Id {
+    if key.is_string() {
+        let bytes = match text_as {
+            TextAs::Latin1 => latin1(text.as_bytes()).ok().flatten(),
+            _ => None,
+        };
+        return Id::Text(bytes.unwrap_or_else(|| text.into_bytes()).into());
+    }
+    match text.parse() {
+        Ok(number) if key.is_number() || key.is_big_int() => Id::Number(number),
+        _ => Id::Text(format!("{}\0{text}", key.type_name()).into_bytes().into()),
+    }
 }
 
 fn call_key<'js>(function: &Function<'js>, message: Value<'js>) -> rquickjs::Result<Value<'js>> {
