@@ -544,6 +544,20 @@ fn each_side_may_have_its_key_in_a_way_of_its_own() {
     }
 }
 
+/// A peer may answer before it has read all of a request, which is a request like any other.
+#[test]
+fn a_request_that_is_answered_before_it_is_sent_is_counted() {
+    let server =
+        Server::start(Behaviour::SpeaksLate { words: "too long\n", pause: Duration::from_millis(200) });
+    let body = r#"
+  const socket = await connected({ framing: "lines", encoding: "utf8", sendBuffer: 20_000 })
+  console.log(await caught(socket.request("x".repeat(20_000_000), { timeout: "20s" })), socket.writable_length > 0)
+  socket.destroy()"#;
+    let outcome = program(server.port(), "{}", body).run();
+    assert_eq!(lines(&outcome), ["too long true"]);
+    assert_eq!(counts(&outcome), [1.0, 0.0, 1.0]);
+}
+
 /// Numbers begin with 1, go round, are never 0, and none is used twice at a time.
 #[test]
 fn numbers_of_the_sockets_own_go_round() {

@@ -90,14 +90,14 @@ pub fn sent(socket: &SocketCore, extended: &Extended, request: &Pending, now: In
 pub fn answered(socket: &SocketCore, extended: &Extended, request: &Pending, last_byte: Instant) {
     let of = ids(socket, extended, &request.tags);
     let duration = milliseconds(last_byte.saturating_duration_since(request.due));
-    let mut samples = [(of.received, 1.0), (of.duration, duration), (of.failed, 0.0), (of.waiting, 0.0)];
-    let at = socket.vu.worker.clock.at(last_byte);
-    match (request.sent, request.first_byte) {
-        (Some(sent), Some(first_byte)) => {
-            samples[3].1 = milliseconds(first_byte.saturating_duration_since(sent));
-            socket.vu.record_all(&samples, at);
+    let last = match request.sent {
+        Some(sent) => {
+            let first_byte = request.first_byte.unwrap_or(last_byte);
+            (of.waiting, milliseconds(first_byte.saturating_duration_since(sent)))
         }
-        // Its answer came before it was sent, as far as that can be known.
-        _ => socket.vu.record_all(&samples[..3], at),
-    }
+        // Its answer came before all of it was sent. It is counted here, because it is forgotten when the rest of it is sent.
+        None => (of.requests, 1.0),
+    };
+    let samples = [(of.received, 1.0), (of.duration, duration), (of.failed, 0.0), last];
+    socket.vu.record_all(&samples, socket.vu.worker.clock.at(last_byte));
 }
