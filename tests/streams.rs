@@ -85,6 +85,31 @@ fn exactly_so_many_bytes_are_read_wherever_messages_end() {
 }
 
 /// Readers that wait together have all that comes, also when the end comes with it.
+/// `max` is about messages: a number of bytes may be larger than that of small ones, and as large as that of large ones.
+#[test]
+fn a_number_of_bytes_may_be_more_than_a_message() {
+    let lines = logged(
+        Behaviour::Echo,
+        r#"
+  const socket = await connected({ framing: { delimiter: ";", max: 4 }, encoding: "latin1" })
+  await socket.write("one;" + "a longer part without an end" + "two;")
+  console.log(await socket.read(), await socket.read(28), await socket.read())
+  for (const [max, much] of [[4, 16 << 20], ["20MiB", 20 << 20]]) {
+    socket.framing = { delimiter: ";", max }
+    const all = socket.read(much), last = socket.read()
+    await socket.write(new Uint8Array(much).fill(120))
+    await socket.send("end")
+    console.log((await all).length === much, await last, thrown(() => socket.read(much + 1)))
+  }
+  socket.destroy()"#,
+    );
+    let refused = |most| {
+        format!("true end TypeError: read({}) is more than a message may have: {most} bytes", most + 1)
+    };
+    let expected = ["one a longer part without an end two".to_owned(), refused(16 << 20), refused(20 << 20)];
+    assert_eq!(lines, expected);
+}
+
 #[test]
 fn readers_that_wait_are_served_in_turn_up_to_the_end() {
     for framing in ["undefined", "\"lines\"", "(m) => m.indexOf(10) + 1"] {

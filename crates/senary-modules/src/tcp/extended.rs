@@ -160,7 +160,7 @@ impl Extended {
         if inbound.ended {
             return false;
         }
-        let room = inbound.len() <= inbound.max();
+        let room = inbound.len() <= inbound.most_kept();
         drop(inbound);
         room && (self.peer_is_done.get()
             || self.has_takers()

@@ -247,11 +247,12 @@ fn next<'js>(
     want: Want,
     timeout: Option<Duration>,
 ) -> rquickjs::Result<Value<'js>> {
-    if let Want::Exactly(count) = want
-        && count > extended.inbound.borrow().max()
-    {
-        let max = extended.inbound.borrow().max();
-        return Err(wrong(ctx, &format!("read({count}) is more than a message may have: {max} bytes")));
+    if let Want::Exactly(count) = want {
+        // A framing of small messages is no limit for what is read beside it.
+        let max = extended.inbound.borrow().max().max(senary_wire::DEFAULT_MAX);
+        if count > max {
+            return Err(wrong(ctx, &format!("read({count}) is more than a message may have: {max} bytes")));
+        }
     }
     // Messages that were taken out before come before those that are still in the stream.
     if want == Want::Next && extended.inbound.borrow().readers.is_empty() {

@@ -142,7 +142,15 @@ impl Inbound {
         }
     }
 
-    /// More than this is not received while it waits.
+    /// More than this is not received while it waits: a whole message, or what the next reader has asked for.
+    pub fn most_kept(&self) -> usize {
+        match self.readers.front() {
+            Some(Reader { want: Want::Exactly(count), .. }) => self.max().max(*count),
+            _ => self.max(),
+        }
+    }
+
+    /// How large a message may be.
     pub fn max(&self) -> usize {
         match &self.source {
             Source::Stream(_) => senary_wire::DEFAULT_MAX,
