@@ -558,6 +558,33 @@ fn a_request_that_is_answered_before_it_is_sent_is_counted() {
     assert_eq!(counts(&outcome), [1.0, 0.0, 1.0]);
 }
 
+/// Times are numbers, or texts as the options of a test have them; no time at all is no time, and `Infinity` has no end.
+#[test]
+fn times_are_written_as_in_options() {
+    let server = Server::start(Behaviour::Sink);
+    let body = r#"
+  const socket = await connected({ framing: "lines" })
+  for (const timeout of [50, "50", "50ms", "0.05s", "0d50ms", 0, "0"])
+    console.log(timeout, await caught(socket.request("x", { timeout })), await caught(socket.read({ timeout })))
+  const endless = [Infinity, "1d", "1d2h", 1e300, 1e9].map((timeout) => caught(socket.request("x", { timeout })))
+  console.log(await Promise.race([...endless, new Promise((resolve) => setTimeout(resolve, 100, "they wait"))]))
+  for (const timeout of [-1, "-1s", NaN, "soon", "", true, {}])
+    try { socket.request("x", { timeout }) } catch (e) { console.log(e.message) }
+  socket.destroy()
+  const other = await connected({ tcpInfo: "1d" }, { timeout: Infinity })
+  const result = other.pump({ message: "x", reply: "none", rate: 1000, duration: Infinity, timeout: "1d" })
+  setTimeout(() => other.destroy(), 100)
+  console.log((await result).sent > 0)"#;
+    let outcome = program(server.port(), "{}", body).run();
+    let timed_out = |timeout: &str| format!("{timeout} TCPError request ETIMEDOUT TCPError read ETIMEDOUT");
+    let mut expected: Vec<String> = ["50", "50", "50ms", "0.05s", "0d50ms", "0", "0"].map(timed_out).to_vec();
+    expected.push("they wait".to_owned());
+    let refused = |given| format!("timeout is a time: milliseconds, or a text such as \"1.5s\", not {given}");
+    expected.extend(["-1", "\"-1s\"", "NaN", "\"soon\"", "\"\"", "true", "[object Object]"].map(refused));
+    expected.push("true".to_owned());
+    assert_eq!(lines(&outcome), expected);
+}
+
 /// Numbers begin with 1, go round, are never 0, and none is used twice at a time.
 #[test]
 fn numbers_of_the_sockets_own_go_round() {

@@ -367,15 +367,15 @@ pub fn matcher<'js>(
     }
 }
 
-/// Milliseconds, or a text with units.
+/// Milliseconds, or a text as the options of a test take it: with units, or milliseconds in digits. `Infinity` is no limit.
 pub fn duration<'js>(ctx: &Ctx<'js>, name: &str, value: &Value<'js>) -> rquickjs::Result<Duration> {
-    if let Some(ms) = value.as_number().filter(|ms| ms.is_finite() && *ms >= 0.0) {
+    if let Some(ms) = value.as_number().filter(|ms| *ms >= 0.0) {
         return Ok(Duration::try_from_secs_f64(ms / 1e3).unwrap_or(Duration::MAX));
     }
     if value.is_string() {
         let given = text(value)?;
         if let Some(nanos) =
-            senary_words::duration::parse_go(&given).ok().and_then(|nanos| u64::try_from(nanos).ok())
+            senary_words::duration::parse_extended(&given).ok().and_then(|nanos| u64::try_from(nanos).ok())
         {
             return Ok(Duration::from_nanos(nanos));
         }
