@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // What is wrong here fails the test.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -312,6 +312,139 @@ fn a_late_reply_is_not_that_of_a_later_request() {
     let outcome = logging(body, "{}").env("TCP_HOST", "127.0.0.1").env("TCP_PORT", port).run();
     outcome.expect_code(0);
     assert_eq!(outcome.file("log.txt"), "1 0 1\nb\n");
+}
+
+/// The replies to requests that timed out before the pump come first, and answer none of its requests.
+#[test]
+fn a_late_reply_to_a_request_is_not_the_pumps() {
+    let serve_late = || {
+        serve(|stream| {
+            let mut out = stream.try_clone().unwrap();
+            let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+            let first = lines.next().unwrap();
+            thread::sleep(Duration::from_millis(300));
+            out.write_all(format!("{first}\n{first}!\n").as_bytes()).unwrap();
+            lines.for_each(|line| out.write_all(format!("{line}\n{line}!\n").as_bytes()).unwrap());
+        })
+    };
+    for (until, correlate) in [
+        ("replies: 2", "undefined"),
+        ("until: { contains: \"!\" }", "undefined"),
+        ("replies: 2, inOrder: true", "{ offset: 0, bytes: 1 }"),
+    ] {
+        let body = format!(
+            r#"
+  const socket = await connected({{ framing: "lines", encoding: "utf8", correlate: {correlate} }})
+  console.log(await caught(() => socket.request("slow", {{ timeout: 100, {until} }})))
+  const pump = {{ message: "p", count: 3, reply: {{ replies: 2 }}, expect: {{ equals: "p!" }} }}
+  console.log(counts(await socket.pump(pump)))
+  console.log((await socket.request("after", {{ replies: 2, timeout: "5s" }})).join())
+  socket.destroy()"#
+        );
+        let program = logging(&body, "{}").env("TCP_HOST", "127.0.0.1").env("TCP_PORT", serve_late());
+        let outcome = program.run();
+        outcome.expect_code(0).expect_value("tcp_unmatched_messages", "count", 2.0);
+        let expected = "TCPError: no reply within 100ms\n3 3 0\nafter,after!\n";
+        assert_eq!(outcome.file("log.txt"), expected, "{until}");
+    }
+    let body = r#"
+  const socket = await connected({ framing: "lines", encoding: "utf8" })
+  await caught(() => socket.request("slow", { timeout: 100, until: (line) => line.endsWith("!") }))
+  console.log(await caught(() => socket.pump({ message: "p", count: 1, reply: { replies: 2 } })))
+  console.log(await socket.read(), await socket.read())
+  console.log(counts(await socket.pump({ message: "p", count: 1, reply: { replies: 2 } })))
+  socket.destroy()"#;
+    let program = logging(body, "{}").env("TCP_HOST", "127.0.0.1").env("TCP_PORT", serve_late());
+    let outcome = program.run();
+    outcome.expect_code(0);
+    let log = outcome.file("log.txt");
+    assert!(log.starts_with("TypeError: pump() runs without script, and a request() whose"), "{log}");
+    assert!(log.ends_with("slow slow!\n1 1 0\n"), "{log}");
+}
+
+/// Of requests that fail, only those that were sent can be answered late.
+#[test]
+fn requests_that_were_never_sent_have_no_late_reply() {
+    let port = serve(|stream| {
+        thread::sleep(Duration::from_millis(800));
+        let mut out = stream.try_clone().unwrap();
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            out.write_all(format!("{}\n", &line[..5]).as_bytes()).unwrap();
+        }
+    });
+    let body = r#"
+  const socket = await connected({ framing: "lines", encoding: "utf8", sendBuffer: 20_000 })
+  const result = await socket.pump({ message: "p".repeat(500_000), rate: 100, duration: 300, timeout: 200 })
+  console.log(result.received, result.failed > 20)
+  let late = 0
+  socket.on("message", (line) => { if (line === "ppppp") late++ })
+  for (const text of ["after", "later"]) console.log(await socket.request(text, { timeout: "5s" }))
+  console.log(late >= 1)
+  socket.destroy()"#;
+    let outcome = logging(body, "{}").env("TCP_HOST", "127.0.0.1").env("TCP_PORT", port).run();
+    outcome.expect_code(0);
+    assert_eq!(outcome.file("log.txt"), "0 true\nafter\nlater\ntrue\n");
+}
+
+/// The socket's own numbers go on over its pumps and requests: a late reply to one is none to another.
+#[test]
+fn numbers_go_on_from_pump_to_pump() {
+    let port = serve(|mut stream| {
+        let mut frame = [0; 5];
+        let mut first = true;
+        while stream.read_exact(&mut frame).is_ok() {
+            thread::sleep(Duration::from_millis(if std::mem::take(&mut first) { 300 } else { 0 }));
+            stream.write_all(&frame).unwrap();
+        }
+    });
+    let body = r#"
+  const socket = await connected({ framing: { fixed: 5 }, encoding: "latin1", correlate: { offset: 0, bytes: 2, auto: true } })
+  console.log(counts(await socket.pump({ message: "__one", count: 1, timeout: 50 })))
+  console.log(counts(await socket.pump({ message: "__two", count: 1, expect: { contains: "two" } })))
+  console.log(await socket.request("__six") === "\0\x03six")
+  console.log(counts(await socket.pump({ message: "__ten", count: 1, expect: { equals: "\0\x04ten" } })))
+  console.log(counts(await socket.pump({ message: "__non", count: 2, reply: "none" })))
+  console.log(await socket.read() === "\0\x05non", await socket.read() === "\0\x06non")
+  socket.destroy()"#;
+    let outcome = logging(body, "{}").env("TCP_HOST", "127.0.0.1").env("TCP_PORT", port).run();
+    outcome.expect_code(0).expect_value("tcp_unmatched_messages", "count", 3.0);
+    assert_eq!(outcome.file("log.txt"), "1 0 1\n1 1 0\ntrue\n1 1 0\n2 0 0\ntrue true\n");
+}
+
+/// A socket of the VU survives an iteration that fails, and the iteration's pump does not.
+#[test]
+fn a_pump_ends_with_the_iteration_that_fails() {
+    for correlate in ["undefined", "{ offset: 0, bytes: 2, auto: true }"] {
+        let port = serve(|mut stream| {
+            let mut frame = [0; 5];
+            while stream.read_exact(&mut frame).is_ok() {
+                thread::sleep(Duration::from_millis(20));
+                stream.write_all(&frame).unwrap();
+            }
+        });
+        let script = format!(
+            r#"
+import {{ Socket }} from "senary/tcp"
+export const options = {{ iterations: 3, thresholds: {{ "tcp_req_failed{{error_code:ERR_ABORTED}}": ["rate==1"] }} }}
+const socket = new Socket({{ framing: {{ fixed: 5 }}, encoding: "latin1", scope: "vu", correlate: {correlate} }})
+export default async function () {{
+  if (__ITER > 0) return console.log((await socket.request(`__no${{__ITER}}`, {{ timeout: "5s" }})).slice(2))
+  await socket.connect(__ENV.TCP_PORT, "127.0.0.1")
+  socket.pump({{ message: "__old", window: 4, duration: "30s" }}).then(() => console.log("never"))
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  throw new Error("enough")
+}}"#
+        );
+        let program = Program::script(BINARY, &script).env("TCP_PORT", port);
+        let outcome = program
+            .args(["--console-output", "log.txt", "--log-format", "raw"])
+            .within(Duration::from_secs(30))
+            .run();
+        outcome.expect_code(0).expect_text("enough");
+        assert_eq!(outcome.file("log.txt"), "no1\nno2\n", "{correlate}");
+        outcome.expect_value("tcp_req_failed{error_code:ERR_ABORTED}", "passes", 4.0);
+        outcome.expect_value("tcp_unmatched_messages", "count", 4.0);
+    }
 }
 
 #[test]

@@ -154,6 +154,7 @@ impl Live for SocketCore {
         drop(promises);
         if let Some(extended) = &self.extended {
             extended.tls.take();
+            pump::cut_off(self, extended);
             delivery::abandoned(self, extended, &extended.cut_off());
         }
         self.vu.events.residents.set_busy(self.id(), false);

@@ -23,6 +23,7 @@ use super::pump_result::Tally;
 pub use super::pump_run::{Pump, Step, poll};
 use super::pump_schedule::{Random, Schedule, nanoseconds};
 use super::request_calls::peer_has_ended;
+use super::requests::Correlation;
 use super::send;
 use super::throttle::Gate;
 use crate::connection::error::{CallSite, Method, SocketFailure};
@@ -47,21 +48,20 @@ pub fn pump<'js>(ctx: Ctx<'js>, this: Receiver<'js>, given: Opt<Value<'js>>) -> 
         return refuse(&ctx, &this.0, peer_has_ended(), &options.tags);
     }
     check_framing(&ctx, extended, &options)?;
-    let keys = match options.reply {
-        Reply::None => Keys::InOrder,
-        Reply::Messages(_) | Reply::Until(_) => Keys::of(&ctx, &extended.settings.correlation)?,
-    };
+    let keys = keys(&ctx, &extended.settings.correlation, &options.reply)?;
     let of = (core.vu.id.in_instance, core.vu.iterations_begun.get().saturating_sub(1));
     let begun = Instant::now();
     let schedule = Schedule::new(&options, core.vu.worker.clock.at(begun), Random::new());
     let framing = extended.sends.borrow().clone();
-    let messages = Messages::new(&ctx, options.messages, framing, keys, of)?;
+    let last_auto = extended.requests.borrow().last_auto;
+    let messages = Messages::new(&ctx, options.messages, framing, keys, last_auto, of)?;
     let (promise, resolvers) = pending(&ctx)?;
     let mut pump = Box::new(Pump {
         begun,
         schedule,
         messages,
         takes_replies,
+        is_behind_others: extended.requests.borrow().are_in_order(),
         flights: Flights::new(options.reply, keys.are_used()),
         out: Outbound::default(),
         tally: Tally::new(extended.metrics, options.tags, CallSite::here(&ctx)),
@@ -85,6 +85,16 @@ pub fn pump<'js>(ctx: Ctx<'js>, this: Receiver<'js>, given: Opt<Value<'js>>) -> 
     Ok(promise)
 }
 
+fn keys(ctx: &Ctx<'_>, correlation: &Correlation, reply: &Reply) -> rquickjs::Result<Keys> {
+    match (reply, correlation) {
+        // The socket's own numbers are in each request, whether something answers it or not.
+        (Reply::None, Correlation::Auto { .. }) | (Reply::Messages(_) | Reply::Until(_), _) => {
+            Keys::of(ctx, correlation)
+        }
+        (Reply::None, _) => Ok(Keys::InOrder),
+    }
+}
+
 fn check_framing(ctx: &Ctx<'_>, extended: &Extended, options: &PumpOptions) -> rquickjs::Result<()> {
     let needs_script = extended.by_function.get() || extended.inbound.borrow().needs_engine();
     let text = if needs_script {
@@ -92,6 +102,9 @@ fn check_framing(ctx: &Ctx<'_>, extended: &Extended, options: &PumpOptions) -> r
          that is a name, or a description without patterns"
     } else if !extended.is_framed.get() && !matches!(options.reply, Reply::None) {
         "pump() needs a framing, to know where a reply ends: new Socket({ framing: \"u32\" }); or reply: \"none\""
+    } else if !matches!(options.reply, Reply::None) && extended.requests.borrow().need_script() {
+        "pump() runs without script, and a request() whose `until` is a function has timed out: only that function knows which \
+         messages still answer it, so read() them first"
     } else {
         return Ok(());
     };
@@ -116,18 +129,23 @@ pub fn outlives_the_peer(extended: &Extended) -> bool {
 /// It is over: its promise resolves.
 pub fn finish(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, extended: &Extended) -> rquickjs::Result<()> {
     let Some(mut pump) = extended.pump.take() else { return Ok(()) };
-    let (unsent, rest) = pump.out.give_up();
-    if !rest.is_empty() {
-        send::queue(socket, rest, 0, Waiting::Nothing, Vec::new(), None);
-    }
+    let unsent = pump.leave(socket, extended);
     if !pump.takes_replies {
-        unsent.for_each(|_| pump.timed_out(socket));
+        (0..unsent).for_each(|_| pump.timed_out(socket));
     }
-    // Replies that are still to come belong to requests that have failed.
-    pump.flights.hand_over_late(&mut extended.requests.borrow_mut());
     pump.resolve(ctx, socket)?;
     socket.look_for_more();
     Ok(())
+}
+
+/// The iteration has failed, and its connection stays: what was under way fails, and no script learns of it.
+pub fn cut_off(socket: &SocketCore, extended: &Extended) {
+    let Some(mut pump) = extended.pump.take() else { return };
+    let under_way = pump.flights.under_way();
+    while pump.flights.fail_oldest().is_some() {}
+    let unsent = pump.leave(socket, extended);
+    pump.tally.abandoned(socket, if pump.takes_replies { under_way } else { unsent });
+    pump.tally.record(socket);
 }
 
 /// The connection is gone, or cannot be used any further: what is under way fails, and its promise resolves.
@@ -171,6 +189,22 @@ pub fn has_taken(socket: &SocketCore, extended: &Extended, message: &[u8]) -> bo
 }
 
 impl Pump {
+    /// Leaves the socket to others. A request that is on its way in part is sent to its end, because nothing could follow half a
+    /// message; replies that are still to come belong to requests that have failed. Returns how many were not sent as a whole.
+    fn leave(&mut self, socket: &SocketCore, extended: &Extended) -> usize {
+        let (unsent, rest) = self.out.give_up();
+        let unsent = unsent.count();
+        let has_begun = !rest.is_empty();
+        if has_begun {
+            send::queue(socket, rest, 0, Waiting::Nothing, Vec::new(), None);
+        }
+        let mut requests = extended.requests.borrow_mut();
+        self.flights.never_sent(unsent.saturating_sub(usize::from(has_begun)) as u64);
+        self.flights.hand_over_late(&mut requests);
+        requests.last_auto = self.messages.last_auto;
+        unsent
+    }
+
     fn resolve(mut self: Box<Self>, ctx: &Ctx<'_>, socket: &SocketCore) -> rquickjs::Result<()> {
         self.tally.record(socket);
         let duration = nanoseconds(self.begun.elapsed());

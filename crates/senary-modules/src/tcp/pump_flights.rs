@@ -82,6 +82,13 @@ impl Flights {
         }
     }
 
+    /// So many of those that failed last have not been sent and never will be: nothing answers them.
+    pub fn never_sent(&mut self, count: u64) {
+        if !self.has_keys {
+            self.late = self.late.saturating_sub(count);
+        }
+    }
+
     /// Its serial number.
     pub fn add(&mut self, due: u64, key: u64) -> u64 {
         let serial = self.base + self.all.len() as u64;

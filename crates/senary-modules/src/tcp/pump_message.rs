@@ -36,7 +36,8 @@ pub struct Messages {
     pub keys: Keys,
     /// How many were made.
     sequence: u64,
-    next_auto: u64,
+    /// The last number of the socket's own.
+    pub last_auto: u64,
     vu: u64,
     iteration: u64,
     scratch: Vec<u8>,
@@ -87,6 +88,7 @@ impl Messages {
         templates: Vec<Template>,
         framing: Option<Rc<Framing>>,
         keys: Keys,
+        last_auto: u64,
         (vu, iteration): (u64, u64),
     ) -> rquickjs::Result<Self> {
         let mut list = Vec::with_capacity(templates.len());
@@ -110,12 +112,12 @@ impl Messages {
             });
         }
         let scratch = Vec::new();
-        Ok(Self { list, turn: 0, framing, keys, sequence: 0, next_auto: 1, vu, iteration, scratch })
+        Ok(Self { list, turn: 0, framing, keys, sequence: 0, last_auto, vu, iteration, scratch })
     }
 
     /// Appends the frame of the next message.
     pub fn make(&mut self, flights: &Flights, random: &mut Random, time: u64, out: &mut Vec<u8>) -> Made {
-        let (key, template) = match &self.list[self.turn] {
+        let template = match &self.list[self.turn] {
             Outgoing::Same { key, .. } if self.keys.are_used() && flights.has_key(*key) => {
                 return Made::NotYet;
             }
@@ -125,7 +127,7 @@ impl Messages {
                 self.go_on();
                 return Made::Yes(key);
             }
-            Outgoing::Differs(template) => (self.next_auto, template),
+            Outgoing::Differs(template) => template,
         };
         self.scratch.clear();
         let (sequence, vu, iteration) = (self.sequence, self.vu, self.iteration);
@@ -135,9 +137,9 @@ impl Messages {
         let key = match self.keys {
             Keys::InOrder => 0,
             Keys::Fields { request, .. } => request.read(&self.scratch).unwrap_or_default(),
-            Keys::Auto { request, .. } => match unused(flights, key, request.largest()) {
+            Keys::Auto { request, .. } => match unused(flights, self.last_auto, request.largest()) {
                 Some(number) => {
-                    self.next_auto = if number >= request.largest() { 1 } else { number + 1 };
+                    self.last_auto = number;
                     let _ = request.write(&mut self.scratch, number);
                     number
                 }
@@ -163,14 +165,14 @@ impl Messages {
     }
 }
 
-/// The first number from `from` on that no request under way has. It is never 0: MQTT and others do not allow that.
-fn unused(flights: &Flights, from: u64, largest: u64) -> Option<u64> {
-    let mut number = from;
+/// The first number behind `last` that no request under way has. It is never 0: MQTT and others do not allow that.
+fn unused(flights: &Flights, last: u64, largest: u64) -> Option<u64> {
+    let mut number = last;
     for _ in 0..=flights.under_way() {
+        number = if number >= largest { 1 } else { number + 1 };
         if !flights.has_key(number) {
             return Some(number);
         }
-        number = if number >= largest { 1 } else { number + 1 };
     }
     None
 }

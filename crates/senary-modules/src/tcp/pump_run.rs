@@ -42,6 +42,8 @@ pub struct Pump {
     pub(super) timeout: u64,
     pub(super) expect: Option<Matcher>,
     pub takes_replies: bool,
+    /// Requests of the script are left whose time is over, and whose replies come before those to the pump.
+    pub(super) is_behind_others: bool,
     pub(super) is_open_loop: bool,
     /// The time of the last look at the clock, as samples have it, too.
     pub(super) now: u64,
@@ -216,6 +218,11 @@ impl Pump {
             self.tally.unasked();
             return;
         }
+        let has_keys = self.messages.keys.are_used();
+        if self.is_behind_others && !has_keys && self.is_others(socket, message) {
+            self.tally.unmatched();
+            return;
+        }
         let key = self.messages.keys.of_reply(message);
         match self.flights.message(key, message, first) {
             Answers::All(flight) => {
@@ -223,8 +230,22 @@ impl Pump {
                 self.tally.answered(socket, &flight, last, self.at, is_expected);
             }
             Answers::Some => {}
-            Answers::Nothing => self.tally.unmatched(),
+            Answers::Nothing => {
+                if self.is_behind_others {
+                    self.is_others(socket, message);
+                }
+                self.tally.unmatched();
+            }
         }
+    }
+
+    /// Whether a message belongs to a request of the script, which was made before and whose time is over.
+    fn is_others(&mut self, socket: &SocketCore, message: &[u8]) -> bool {
+        let Some(extended) = &socket.extended else { return false };
+        let mut requests = extended.requests.borrow_mut();
+        let is_others = requests.take_late(message);
+        self.is_behind_others = requests.are_in_order();
+        is_others
     }
 
     /// The peer has ended its side: what is left are whole messages, or a part of one.

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use bytes::Bytes;
 use rquickjs::{Function, Persistent, Value};
 use rustc_hash::FxHashMap;
 use senary_wire::{Field, Id, Key, Matcher};
@@ -76,7 +75,9 @@ pub struct Serial {
 #[derive(Default)]
 pub struct Requests {
     next: u64,
-    last_auto: u64,
+    /// The last number of the socket's own that was written into a request. A pump goes on with it, and leaves its own last one
+    /// here: a late reply to a request of before must not be taken for that to another.
+    pub last_auto: u64,
     /// Each with its number. A slot is used again when its request is over.
     slots: Vec<Option<(u64, Pending)>>,
     free: Vec<u32>,
@@ -88,6 +89,11 @@ pub struct Requests {
 }
 
 impl Requests {
+    /// Whether a message that comes next, in order, answers one of them.
+    pub fn are_in_order(&self) -> bool {
+        !self.order.is_empty()
+    }
+
     /// Whether this socket has ever made one.
     pub fn were_made(&self) -> bool {
         self.next > 0
@@ -212,6 +218,22 @@ impl Requests {
         by_key.or_else(|| self.order.front()).copied()
     }
 
+    /// Whether one of those without a key needs script to know the end of its answer.
+    pub fn need_script(&self) -> bool {
+        let mut in_order = self.slots.iter().flatten().filter(|(_, pending)| pending.key.is_none());
+        in_order.any(|(_, pending)| matches!(pending.answer, Answer::UntilFunction(_)))
+    }
+
+    /// A message belongs to the oldest of those without a key, whose time is over; false if there are none.
+    pub fn take_late(&mut self, message: &[u8]) -> bool {
+        let Some(serial) = self.order.front().copied() else { return false };
+        let Some(pending) = self.get_mut(serial) else { return false };
+        if pending.answer.ends_with(message).unwrap_or(true) {
+            self.complete(serial);
+        }
+        true
+    }
+
     /// Takes out a request that is answered.
     pub fn complete(&mut self, serial: Serial) -> Option<Pending> {
         let pending = self.remove(serial)?;
@@ -326,7 +348,7 @@ pub struct Expired {
 
 impl Answer {
     /// Whether this message is the last one, where native code can say so.
-    pub fn ends_with(&mut self, message: &Bytes) -> Option<bool> {
+    pub fn ends_with(&mut self, message: &[u8]) -> Option<bool> {
         match self {
             Self::Replies(left) => {
                 *left = left.saturating_sub(1);

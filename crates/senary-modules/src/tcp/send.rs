@@ -55,7 +55,7 @@ pub fn now(core: &Rc<SocketCore>, bytes: &[u8]) -> WriteOutcome {
 
 /// Queues what the kernel did not take.
 pub fn queue(
-    core: &Rc<SocketCore>,
+    core: &SocketCore,
     data: Vec<u8>,
     written: usize,
     waiting: Waiting,
