@@ -330,6 +330,60 @@ fn a_function_finds_the_end_of_messages() {
     );
 }
 
+/// Protocols without a name, or with more than one framing: each can be described. A row is the description, a message (none
+/// where only receiving has that form), what goes over the wire, and what comes out.
+#[test]
+fn protocols_without_a_name_can_be_described() {
+    holds(
+        r#"
+  const both = (framing, message, frame, back = message) => [framing, message, frame, [back]]
+  const taking = (framing, frame, ...back) => [framing, null, frame, back]
+  const keep = (frame) => [frame, frame]
+  const many = (count, text) => text.repeat(count)
+  const imap = { line: { count: /\{(\d+)\}$/, until: /^A\d+ / } }
+  const beanstalkd = { line: { count: /^(?:RESERVED|FOUND|OK) (?:\d+ )?(\d+)$/, adjust: 2 } }
+  const slip = { byte: 0xdb, map: [[0xdc, 0xc0], [0xdd, 0xdb]] }
+  const rows = {
+    POP3: both({ delimiter: "\r\n.\r\n" }, "+OK\r\na\r\n..b", "+OK\r\na\r\n..b\r\n.\r\n"),
+    IMAP: taking(imap, "* 1 FETCH (BODY {7}\r\nhe\r\nllo FLAGS (x))\r\nA1 OK\r\n", "* 1 FETCH (BODY {7}\r\nhe\r\nllo FLAGS (x))\r\nA1 OK"),
+    "meta commands of memcached": taking("memcached", "VA 5 f1\r\nhe\r\nl\r\nHD\r\nMN\r\n", "VA 5 f1\r\nhe\r\nl", "HD", "MN"),
+    "statistics of memcached": taking("memcached", "STAT a 1\r\nSTAT b 2\r\nEND\r\n", "STAT a 1\r\nSTAT b 2\r\nEND"),
+    "binary memcached": both({ length: { at: 8, bytes: 4, adjust: 12 } }, many(8, "h") + "____" + many(12, "t") + "body", ...keep(many(8, "h") + "\0\0\0\x04" + many(12, "t") + "body")),
+    "NATS with headers": taking("nats", "HMSG s 1 5 8\r\nNATS!xyz\r\nPING\r\n-ERR 'x 5'\r\n", "HMSG s 1 5 8\r\nNATS!xyz\r\n", "PING\r\n", "-ERR 'x 5'\r\n"),
+    beanstalkd: taking(beanstalkd, "RESERVED 1 3\r\nabc\r\nOK 4\r\n----\r\nINSERTED 5\r\n", "RESERVED 1 3\r\nabc", "OK 4\r\n----", "INSERTED 5"),
+    HTTP: taking({ headers: { length: "content-length" }, header: "keep", otherwise: { fixed: 0 } }, "HTTP/1.1 204 No\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "HTTP/1.1 204 No\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"),
+    SIP: taking({ headers: { end: "\r\n\r\n", length: "l" }, header: "keep" }, "SIP/2.0 200 OK\r\nl: 2\r\n\r\nhi", "SIP/2.0 200 OK\r\nl: 2\r\n\r\nhi"),
+    "FIX SOFH": both({ length: { bytes: 4, adjust: -4 }, header: "keep" }, "____\xeb\x50ab", ...keep("\0\0\0\x08\xeb\x50ab")),
+    "ISO 8583, ASCII": taking({ length: { bytes: 4, as: "decimal" } }, "0001a0000", "a", ""),
+    "ISO 8583, AmEx": taking({ length: { bytes: 2, adjust: -2 }, empty: "skip" }, "\0\0\0\x04ab", "ab"),
+    "ISO 8583, CS": both({ length: { bytes: 2, adjust: 2 } }, "\0\0ab", "\0\x02\0\0ab"),
+    "ISO 8583, RBP": both({ magic: "RB", length: { at: 2, bytes: 2, adjust: 2 } }, "__\0\0ab", "RB\0\x02\0\0ab", "\0\x02\0\0ab"),
+    "BASE24 over TCP": both({ length: { bytes: 2, adjust: 0 }, trailer: "\x03" }, "ab", "\0\x03ab\x03"),
+    TDS: both({ length: { at: 2, bytes: 2, adjust: -4 } }, "\x01\x01__\0\0\x01\0ab", ...keep("\x01\x01\0\x0a\0\0\x01\0ab")),
+    "Sun RPC": both({ length: { bytes: 4, mask: 0x7fffffff }, header: "keep" }, "\x80\0\0\0ab", ...keep("\x80\0\0\x02ab")),
+    "AMQP, described": both({ length: { at: 3, bytes: 4, adjust: 1 }, trailer: bytes("\xce") }, "\x01\0\x01____ab", "\x01\0\x01\0\0\0\x02ab\xce", "\x01\0\x01\0\0\0\x02ab"),
+    gRPC: both({ length: { at: 1, bytes: 4 } }, "\0____ab", ...keep("\0\0\0\0\x02ab")),
+    RADIUS: both({ length: { at: 2, bytes: 2, adjust: -4 } }, "\x01\x05__" + many(16, "a"), ...keep("\x01\x05\0\x14" + many(16, "a"))),
+    BGP: both({ magic: new Uint8Array(16).fill(255), length: { at: 16, bytes: 2, adjust: -18 } }, "__\x04", many(16, "\xff") + "\0\x13\x04", "\0\x13\x04"),
+    "OPC UA": both({ length: { at: 4, bytes: 4, endian: "little", adjust: -8 } }, "HELF____ab", ...keep("HELF\x0a\0\0\0ab")),
+    Bitcoin: both({ magic: bytes("\xf9\xbe\xb4\xd9"), length: { at: 16, bytes: 4, endian: "little", adjust: 4 } }, many(12, "c") + "____sum!ab", "\xf9\xbe\xb4\xd9" + many(12, "c") + "\x02\0\0\0sum!ab", many(12, "c") + "\x02\0\0\0sum!ab"),
+    STUN: both({ length: { at: 2, bytes: 2, adjust: 16 } }, "\0\x01__" + many(16, "i") + "ab", ...keep("\0\x01\0\x02" + many(16, "i") + "ab")),
+    "IEC 104": both({ magic: "h", length: { at: 1, bytes: 1 }, header: "strip" }, "abcd", "h\x04abcd"),
+    GT06: both({ magic: "xx", length: { at: 2, bytes: 1, adjust: 2 }, trailer: "\r\n" }, "_\x01ab", "xx\x03\x01ab\r\n", "\x03\x01ab"),
+    SLIP: both({ start: bytes("\xc0"), delimiter: bytes("\xc0"), escape: slip }, "a\xc0b\xdbc", "\xc0a\xdb\xdcb\xdb\xddc\xc0"),
+    "SLIP, either end": taking({ delimiter: bytes("\xc0"), escape: slip, empty: "skip" }, "\xc0a\xc0\xc0b\xc0", "a", "b"),
+    TN3270: both({ delimiter: bytes("\xff\xef"), escape: { byte: 0xff, map: [[0xff, 0xff]] } }, "a\xffb\xff\xef", "a\xff\xffb\xff\xff\xef\xff\xef"),
+    FastCGI: both((b) => b.length < 8 || b.length < 8 + b[4] * 256 + b[5] + b[6] ? 0 : 8 + b[4] * 256 + b[5] + b[6], ...keep("\x01\x06\0\x01\0\x02\x03\0abPPP")),
+    ZMTP: both((b) => b.length < 2 || b.length < 2 + b[1] ? 0 : 2 + b[1], ...keep("\0\x02ab")),
+    SNMP: both({ length: { at: 1, as: "ber" } }, "\x30\0" + many(200, "x"), ...keep("\x30\x81\xc8" + many(200, "x"))),
+  }
+  for (const [protocol, [framing, message, frame, back]] of Object.entries(rows)) {
+    if (message !== null) same(protocol, await wire(framing, bytes(message)), frame)
+    same(protocol, await taken(framing, frame + frame), [...back, ...back].join("|"))
+  }"#,
+    );
+}
+
 /// However the bytes arrive, and at whatever moment the framing changes.
 #[test]
 fn the_framing_changes_at_the_byte_behind_the_last_message() {
