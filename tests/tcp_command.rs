@@ -132,6 +132,90 @@ fn the_printed_script_does_the_same() {
     run.expect_code(0).expect_value("tcp_reqs", "count", 7.0).expect_value("tcp_sockets", "count", 2.0);
 }
 
+/// Options that other flags set are in the script, so that it does the same without them.
+#[test]
+fn the_printed_script_has_the_options_of_other_flags() {
+    let server = Server::start_tls(Behaviour::Echo, Certificate::Valid);
+    let target = format!("localhost:{}", server.port());
+    let args = [&target, "-m", "x", "-n", "3", "--tls", "--insecure-skip-tls-verify", "--tag", "build=7"];
+    let mut args = args.to_vec();
+    args.extend(["--threshold", "tcp_reqs{build:7}: count==3", "--summary-trend-stats", "p(42)"]);
+    args.extend(["--system-tags", "name,error_code", "--dns", "ttl=1m", "--print-script"]);
+    let printed = tcp(&args);
+    printed.expect_code(0);
+    let run = Program::script(BINARY, &printed.stdout).arg("--quiet").within(Duration::from_secs(60)).run();
+    run.expect_code(0).expect_value("tcp_reqs", "count", 3.0);
+    assert!(run.value("tcp_req_duration", "p(42)").is_some(), "{}", run.stdout);
+    tcp(&["127.0.0.1:1", "-m", "x", "--tag", "build", "--print-script"]).expect_text("invalid tag");
+}
+
+/// Each of several messages has its turn, however few a connection sends.
+#[test]
+fn messages_take_turns_over_connections_that_come_and_go() {
+    let args = ["-m", "one", "-m", "two", "--churn", "-n", "6", "-C", "1"];
+    let expect = ["--expect", "two", "--threshold", "tcp_req_failed: rate==0.5"];
+    echoed(&[&args[..], &expect[..]].concat()).expect_code(0).expect_value("tcp_reqs", "count", 6.0);
+}
+
+/// More connections than requests: those without one have not failed.
+#[test]
+fn a_connection_without_a_request_is_no_failure() {
+    let outcome = echoed(&["-m", "x", "-n", "2", "-C", "5"]);
+    outcome.expect_code(0).expect_value("tcp_sockets", "count", 5.0).expect_value("tcp_reqs", "count", 2.0);
+    assert!(!outcome.stderr.contains("answered"), "{}", outcome.stderr);
+}
+
+/// A rate is that of all connections together, also where it is lower than their number, and they send in turn.
+#[test]
+fn connections_share_a_rate_in_turn() {
+    for (rate, connections, seconds) in [("10", "50", "1s"), ("120", "50", "1s"), ("30", "4", "1500ms")] {
+        let outcome = echoed(&["-m", "x", "-r", rate, "-C", connections, "-d", seconds]);
+        let sent = outcome.measured("tcp_reqs", "count");
+        let expected = rate.parse::<f64>().unwrap() * if seconds == "1s" { 1.0 } else { 1.5 };
+        outcome.expect_code(0);
+        assert!(
+            (sent - expected).abs() <= 1.0,
+            "{sent} requests over {connections} connections, not {expected}"
+        );
+    }
+}
+
+/// Connections that come and go are opened no faster than asked for.
+#[test]
+fn churn_opens_no_more_per_second_than_it_may() {
+    let begun = std::time::Instant::now();
+    let outcome = echoed(&["-m", "x", "--churn", "--connect-rate", "20", "-n", "11", "-C", "3"]);
+    outcome.expect_code(0).expect_value("tcp_sockets", "count", 11.0);
+    assert!(begun.elapsed() >= Duration::from_millis(500), "{:?}", begun.elapsed());
+    let outcome = echoed(&["-m", "x", "--churn", "--connect-rate", "10", "-d", "1s", "-C", "4"]);
+    let opened = outcome.expect_code(0).measured("tcp_sockets", "count");
+    assert!((8.0..=11.0).contains(&opened), "{opened} connections in 1 s at 10/s");
+}
+
+/// Times may be short: only scenarios of their own have a second at least.
+#[test]
+fn a_run_may_be_short() {
+    echoed(&["-m", "x", "-d", "100ms", "--timeout", "200ms"]).expect_code(0);
+}
+
+/// A message that is in a file is checked before the run, too.
+#[test]
+fn a_file_that_does_not_fit_the_framing_is_refused() {
+    let with = |content: &str| {
+        let program = Program::new(BINARY).file("message.txt", content).arg("tcp").arg("--with-echo");
+        program
+            .args(["--message-file", "message.txt", "-n", "2", "--quiet"])
+            .within(Duration::from_secs(60))
+            .run()
+    };
+    with("hello").expect_code(0);
+    let refused = with("hello\n");
+    refused
+        .expect_code(255)
+        .expect_text("the message in the file message.txt cannot be sent with --framing lines");
+    refused.expect_text("leave out what ends the message, the framing adds that");
+}
+
 #[test]
 fn what_cannot_be_understood_says_what_to_do() {
     for (args, text) in [
@@ -151,6 +235,7 @@ fn what_cannot_be_understood_says_what_to_do() {
         (&["h:1", "-m", "x", "-d", "0"], "give a time above 0, such as 10s"),
         (&["h:1", "-m", "x", "-d", "-1s"], "give a time above 0, such as 10s"),
         (&["h:1", "-m", "x", "--timeout", "0"], "give a time above 0, such as 10s"),
+        (&["h:1", "-m", "x", "--churn", "-d", "500ms"], "--churn takes a --duration of 1s or more"),
         (&["h:1", "-m", "x", "--tls", "--tls-cert", "a"], "--tls-cert and --tls-key belong together"),
         (&["h:1", "-m", "x", "--tls", "--tls-key", "a"], "--tls-cert and --tls-key belong together"),
     ] {

@@ -268,7 +268,12 @@ impl Display for EncodeError {
                 write!(f, "the message has {size} bytes, and the framing has {fixed} for each")
             }
             Self::ContainsDelimiter { offset } => {
-                write!(f, "the message has the framing's delimiter in it, at offset {offset}")
+                // What ends a message is the first thing that users put into it.
+                write!(
+                    f,
+                    "the message has the framing's delimiter in it, at offset {offset}; leave out what ends the message, \
+                     the framing adds that, or give another framing"
+                )
             }
             Self::NotInMap { byte, offset } => {
                 write!(

@@ -141,6 +141,16 @@ impl Options {
         object
     }
 
+    /// What was given of the options that a script can have, and nothing else.
+    pub fn to_given_json(&self) -> Map<String, Value> {
+        let mut object = self.to_json();
+        if self.dns.is_none() {
+            object.shift_remove("dns");
+        }
+        object.retain(|_, value| !value.is_null());
+        object
+    }
+
     /// The options as scripts see them in `exec.test.options`: scenarios instead of the shortcuts for them.
     pub fn to_script_json(&self) -> Map<String, Value> {
         let mut object = self.to_json();

@@ -28,30 +28,24 @@ pub enum TcpError {
     Framing(String),
     #[error("--framing: {error}{}", meant.as_ref().map(|name| format!("; did you mean {name}?")).unwrap_or_default())]
     FramingName { error: DescriptionError, meant: Option<&'static str> },
-    #[error("the message {text:?} cannot be sent with --framing {framing}: {error}{}", what_to_do(.error))]
-    DoesNotFit { text: String, framing: String, error: EncodeError },
+    #[error("the message {what} cannot be sent with --framing {framing}: {error}")]
+    DoesNotFit { what: String, framing: String, error: EncodeError },
     #[error("{0:?} is not a threshold: give METRIC: EXPRESSION, e.g. 'tcp_req_duration: p(99)<5'")]
     Threshold(String),
     #[error("--churn with --rate takes a --duration, not a --count")]
     CountedChurn,
+    #[error("--churn takes a --duration of 1s or more")]
+    ShortChurn,
     #[error("the options of TLS need --tls, too")]
     TlsOff,
     #[error("--tls-cert and --tls-key belong together: give the certificate, and its key")]
     HalfCertificate,
 }
 
-/// What ends a message is the first thing that users put into it.
-fn what_to_do(error: &EncodeError) -> &'static str {
-    match error {
-        EncodeError::ContainsDelimiter { .. } => {
-            "; leave out what ends the message, the framing adds that, or give another framing"
-        }
-        _ => "",
-    }
-}
-
 pub fn run(args: &TcpArgs, global: &GlobalSettings, env: &Environment) -> Result<(), CommandError> {
-    let script = script::script(args).map_err(|error| CommandError::Command(error.to_string()))?;
+    // What other flags say of the test is part of the script, too: printed, it has to do the same.
+    let options = args.to_run(String::new()).layer()?.options.to_given_json();
+    let script = script::script(args, options).map_err(|error| CommandError::Command(error.to_string()))?;
     if args.print_script == Some(true) {
         let written = io::stdout().write_all(script.as_bytes());
         return written.map_err(CommandError::system("writing to standard output"));

@@ -20,23 +20,32 @@ const NO_LIMIT: &str = "24h";
 const BYTES: &str =
     "const bytes = (hex) => Uint8Array.from(hex.match(/../g) || [], (pair) => parseInt(pair, 16))\n";
 
-pub fn script(args: &TcpArgs) -> Result<String, TcpError> {
+/// `given` are the options that other flags have set.
+pub fn script(args: &TcpArgs, given: Map<String, Value>) -> Result<String, TcpError> {
     let (framing, checked) = framing(args)?;
+    let fits = |message: &[u8], what: &dyn Fn() -> String| match &checked {
+        None => Ok(()),
+        Some(checked) => checked.encode(message, &mut Vec::new()).map_err(|error| TcpError::DoesNotFit {
+            what: what(),
+            framing: given_framing(args).to_owned(),
+            error,
+        }),
+    };
     let mut messages = Vec::new();
     for text in &args.message {
         let bytes = if args.hex == Some(true) { bytes_of_hex(text) } else { bytes_of(text) };
         let bytes = bytes.map_err(|error| TcpError::Message { text: text.clone(), error })?;
-        if let Some(checked) = &checked {
-            checked.encode(&bytes, &mut Vec::new()).map_err(|error| TcpError::DoesNotFit {
-                text: text.clone(),
-                framing: given_framing(args).to_owned(),
-                error,
-            })?;
-        }
+        fits(&bytes, &|| format!("{text:?}"))?;
         messages.push(literal(&bytes));
     }
     for file in &args.message_file {
         let path = std::path::absolute(file).map_or_else(|_| file.clone(), |path| path.display().to_string());
+        // What cannot be read, the script says; and a pipe can be read only once.
+        if std::fs::metadata(&path).is_ok_and(|file| file.is_file())
+            && let Ok(content) = std::fs::read(&path)
+        {
+            fits(&content, &|| format!("in the file {file}"))?;
+        }
         messages.push(format!("new Uint8Array(open({}, \"b\"))", text(&path)));
     }
     if messages.is_empty() {
@@ -53,8 +62,8 @@ pub fn script(args: &TcpArgs) -> Result<String, TcpError> {
         connect: connect(args)?,
         files: files(args),
         framing,
-        options: options(args)?,
-        pump: pump(args, expect),
+        options: options(args, given)?,
+        pump: pump(args, messages.len(), expect),
         messages,
     };
     Ok(parts.write(args))
@@ -72,10 +81,12 @@ struct Parts {
 
 impl Parts {
     fn write(&self, args: &TcpArgs) -> String {
+        let function = self.function(args);
         let mut out = String::from("import { Socket } from \"senary/tcp\"\n");
-        let staggers = args.connect_rate.filter(|_| args.churn != Some(true));
-        if staggers.is_some() {
-            out.push_str("import { sleep } from \"k6\"\nimport exec from \"k6/execution\"\n");
+        for (used, import) in
+            [("sleep(", "import { sleep } from \"k6\"\n"), ("exec.", "import exec from \"k6/execution\"\n")]
+        {
+            out.push_str(if function.contains(used) { import } else { "" });
         }
         let options = serde_json::to_string_pretty(&self.options).unwrap_or_default();
         let _ = write!(out, "\nexport const options = {options}\n\n");
@@ -86,18 +97,76 @@ impl Parts {
         for (name, path) in &self.files {
             let _ = writeln!(out, "const {name} = open({})", text(path));
         }
-        let _ = write!(out, "const messages = [{}]\n\n", self.messages.join(", "));
-        out.push_str("export default async function () {\n");
-        if let Some(rate) = staggers {
-            let _ = writeln!(out, "  sleep((exec.vu.idInInstance - 1) / {rate})");
-        }
+        let _ = write!(out, "const messages = [{}]\n\n{function}", self.messages.join(", "));
+        out
+    }
+
+    /// What a virtual user does.
+    fn function(&self, args: &TcpArgs) -> String {
+        let pace = if args.churn == Some(true) { churn_pace(args) } else { pace(args) };
+        let mut out = format!("{}export default async function () {{\n{}", pace.before, pace.at_the_start);
         let _ = writeln!(out, "  const socket = new Socket({{ framing: {} }})", self.framing);
         out.push_str("  try {\n");
         let _ = writeln!(out, "    await socket.connect({{ {} }})", fields(&self.connect));
+        out.push_str(pace.connected);
         let _ = writeln!(out, "    const result = await socket.pump({{ {} }})", fields(&self.pump));
-        out.push_str("    if (result.received === 0) throw new Error(`none of ${result.sent} requests was answered`)\n");
+        // A connection that had nothing to send has not failed.
+        out.push_str("    if (result.failed > 0 && result.received === 0) throw new Error(`none of ${result.sent} requests was answered`)\n");
         out.push_str("  } finally {\n    socket.destroy()\n  }\n}\n");
         out
+    }
+}
+
+/// What makes virtual users wait, and where it stands in the script.
+#[derive(Default)]
+struct Pace {
+    before: &'static str,
+    at_the_start: String,
+    connected: &'static str,
+}
+
+/// Connections that stay are opened one after the other, and send in turn: at the same moments they would send in bursts, and
+/// each one's first request would come on top of the rate.
+fn pace(args: &TcpArgs) -> Pace {
+    let mut pace = Pace::default();
+    if let Some(rate) = args.connect_rate {
+        let _ = writeln!(pace.at_the_start, "  sleep((exec.vu.idInInstance - 1) / {rate})");
+    }
+    if let Some(rate) = phased_rate(args) {
+        // Later than that, nothing is left to send.
+        let counted = args.count.map(|count| count as f64 / rate);
+        let most = duration(args).into_iter().chain(counted).fold(f64::INFINITY, f64::min);
+        let _ =
+            writeln!(pace.at_the_start, "  const turn = Math.min((exec.vu.idInTest - 1) / {rate}, {most})");
+        pace.connected = "    sleep(turn)\n";
+    }
+    pace
+}
+
+/// The rate, where several connections share it.
+fn phased_rate(args: &TcpArgs) -> Option<f64> {
+    args.rate.filter(|_| args.connections > 1 && args.churn != Some(true))
+}
+
+/// Each request opens a connection, so a virtual user waits between its requests.
+fn churn_pace(args: &TcpArgs) -> Pace {
+    let Some(rate) = args.connect_rate else { return Pace::default() };
+    let users = args.count.map_or(args.connections, |count| args.connections.min(count));
+    let gap = 1000.0 / rate;
+    let mut lines = vec![format!("if (next === 0) next = Date.now() + (exec.vu.idInTest - 1) * {gap}")];
+    match duration(args) {
+        None => lines.push("sleep(Math.max(0, next - Date.now()) / 1000)".to_owned()),
+        Some(seconds) => lines.extend([
+            format!("const end = exec.scenario.startTime + {}", (seconds * 1e3).ceil()),
+            "sleep(Math.max(0, Math.min(next, end) - Date.now()) / 1000)".to_owned(),
+            "if (Date.now() >= end) return".to_owned(),
+        ]),
+    }
+    lines.push(format!("next = Math.max(next, Date.now()) + {}", gap * users as f64));
+    Pace {
+        before: "// When this virtual user may open its next connection.\nlet next = 0\n\n",
+        at_the_start: lines.iter().map(|line| format!("  {line}\n")).collect(),
+        ..Pace::default()
     }
 }
 
@@ -173,8 +242,12 @@ fn framing(args: &TcpArgs) -> Result<(String, Option<Framing>), TcpError> {
 }
 
 /// What the run is: how many connections, for how long.
-fn options(args: &TcpArgs) -> Result<Value, TcpError> {
+fn options(args: &TcpArgs, given: Map<String, Value>) -> Result<Value, TcpError> {
     let seconds = duration(args);
+    // Scenarios may not be shorter.
+    if args.churn == Some(true) && seconds.is_some_and(|seconds| seconds < 1.0) {
+        return Err(TcpError::ShortChurn);
+    }
     let connections = args.connections;
     let scenario = match (args.churn == Some(true), args.rate, args.count, seconds) {
         (false, _, _, seconds) => {
@@ -184,7 +257,7 @@ fn options(args: &TcpArgs) -> Result<Value, TcpError> {
                 "executor": "per-vu-iterations",
                 "vus": connections,
                 "iterations": 1,
-                "maxDuration": limit.map_or(NO_LIMIT.to_owned(), |limit| format!("{}ms", (limit * 1e3).ceil())),
+                "maxDuration": limit.map_or(NO_LIMIT.to_owned(), |limit| format!("{}ms", (limit.max(1.0) * 1e3).ceil())),
             })
         }
         (true, Some(rate), _, Some(seconds)) => json!({
@@ -208,6 +281,7 @@ fn options(args: &TcpArgs) -> Result<Value, TcpError> {
         }),
     };
     let mut options = json!({ "scenarios": { "tcp": scenario }, "strict": true });
+    given.into_iter().for_each(|(name, value)| options[name] = value);
     let thresholds = thresholds(args)?;
     if !thresholds.is_empty() {
         options["thresholds"] = Value::Object(thresholds);
@@ -241,16 +315,21 @@ fn duration(args: &TcpArgs) -> Option<f64> {
     }
 }
 
-fn pump(args: &TcpArgs, expect: Option<String>) -> Vec<(&'static str, String)> {
-    let mut fields = vec![("message", "messages".to_owned())];
-    if args.churn == Some(true) {
+fn pump(args: &TcpArgs, messages: usize, expect: Option<String>) -> Vec<(&'static str, String)> {
+    let churns = args.churn == Some(true);
+    // A pump begins with the first message, and there it is the only one.
+    let next = if churns && messages > 1 { "[exec.scenario.iterationInTest % messages.length]" } else { "" };
+    let mut fields = vec![("message", format!("messages{next}"))];
+    if churns {
         fields.push(("count", "1".to_owned()));
     } else {
         let share = |rate: f64| rate / args.connections as f64;
         fields.extend(args.rate.map(|rate| ("rate", share(rate).to_string())));
         fields.extend(args.window.map(|window| ("window", window.to_string())));
         fields.extend(args.count.map(|count| ("count", shared(count, args.connections))));
-        fields.extend(duration(args).map(|seconds| ("duration", (seconds * 1e3).ceil().to_string())));
+        let rest = if phased_rate(args).is_some() { " - 1000 * turn" } else { "" };
+        fields
+            .extend(duration(args).map(|seconds| ("duration", format!("{}{rest}", (seconds * 1e3).ceil()))));
     }
     fields.extend(expect.map(|expect| ("expect", format!("{{ contains: {expect} }}"))));
     fields.push(("timeout", milliseconds(args.timeout.0)));
