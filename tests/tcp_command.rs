@@ -236,6 +236,10 @@ fn what_cannot_be_understood_says_what_to_do() {
         (&["h:1", "-m", "x", "-d", "-1s"], "give a time above 0, such as 10s"),
         (&["h:1", "-m", "x", "--timeout", "0"], "give a time above 0, such as 10s"),
         (&["h:1", "-m", "x", "--churn", "-d", "500ms"], "--churn takes a --duration of 1s or more"),
+        (
+            &["h:1", "-m", "x", "--churn", "--window", "2"],
+            "--churn makes one request per connection: leave --window out",
+        ),
         (&["h:1", "-m", "x", "--tls", "--tls-cert", "a"], "--tls-cert and --tls-key belong together"),
         (&["h:1", "-m", "x", "--tls", "--tls-key", "a"], "--tls-cert and --tls-key belong together"),
     ] {

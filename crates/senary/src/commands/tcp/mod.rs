@@ -36,6 +36,8 @@ pub enum TcpError {
     CountedChurn,
     #[error("--churn takes a --duration of 1s or more")]
     ShortChurn,
+    #[error("--churn makes one request per connection: leave --window out, or --churn")]
+    WindowedChurn,
     #[error("the options of TLS need --tls, too")]
     TlsOff,
     #[error("--tls-cert and --tls-key belong together: give the certificate, and its key")]

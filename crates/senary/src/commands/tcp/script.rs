@@ -248,6 +248,9 @@ fn options(args: &TcpArgs, given: Map<String, Value>) -> Result<Value, TcpError>
     if args.churn == Some(true) && seconds.is_some_and(|seconds| seconds < 1.0) {
         return Err(TcpError::ShortChurn);
     }
+    if args.churn == Some(true) && args.window.is_some_and(|window| window > 1) {
+        return Err(TcpError::WindowedChurn);
+    }
     let connections = args.connections;
     let scenario = match (args.churn == Some(true), args.rate, args.count, seconds) {
         (false, _, _, seconds) => {
