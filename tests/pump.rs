@@ -322,7 +322,7 @@ fn a_late_reply_to_a_request_is_not_the_pumps() {
             let mut out = stream.try_clone().unwrap();
             let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
             let first = lines.next().unwrap();
-            thread::sleep(Duration::from_millis(300));
+            thread::sleep(Duration::from_secs(1));
             out.write_all(format!("{first}\n{first}!\n").as_bytes()).unwrap();
             lines.for_each(|line| out.write_all(format!("{line}\n{line}!\n").as_bytes()).unwrap());
         })
@@ -366,7 +366,7 @@ fn a_late_reply_to_a_request_is_not_the_pumps() {
 #[test]
 fn requests_that_were_never_sent_have_no_late_reply() {
     let port = serve(|stream| {
-        thread::sleep(Duration::from_millis(800));
+        thread::sleep(Duration::from_secs(2));
         let mut out = stream.try_clone().unwrap();
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
             out.write_all(format!("{}\n", &line[..5]).as_bytes()).unwrap();
@@ -386,14 +386,14 @@ fn requests_that_were_never_sent_have_no_late_reply() {
     assert_eq!(outcome.file("log.txt"), "0 true\nafter\nlater\ntrue\n");
 }
 
-/// The socket's own numbers go on over its pumps and requests: a late reply to one is none to another.
+/// Pumps and requests of a socket share its numbers, so a late reply to one is not taken for the reply to another.
 #[test]
 fn numbers_go_on_from_pump_to_pump() {
     let port = serve(|mut stream| {
         let mut frame = [0; 5];
         let mut first = true;
         while stream.read_exact(&mut frame).is_ok() {
-            thread::sleep(Duration::from_millis(if std::mem::take(&mut first) { 300 } else { 0 }));
+            thread::sleep(Duration::from_secs(u64::from(std::mem::take(&mut first))));
             stream.write_all(&frame).unwrap();
         }
     });

@@ -157,7 +157,7 @@ fn messages_take_turns_over_connections_that_come_and_go() {
     echoed(&[&args[..], &expect[..]].concat()).expect_code(0).expect_value("tcp_reqs", "count", 6.0);
 }
 
-/// More connections than requests: those without one have not failed.
+/// Where there are more connections than requests, the connections without a request have not failed.
 #[test]
 fn a_connection_without_a_request_is_no_failure() {
     let outcome = echoed(&["-m", "x", "-n", "2", "-C", "5"]);
@@ -165,7 +165,7 @@ fn a_connection_without_a_request_is_no_failure() {
     assert!(!outcome.stderr.contains("answered"), "{}", outcome.stderr);
 }
 
-/// A rate is that of all connections together, also where it is lower than their number, and they send in turn.
+/// All connections together keep to the rate, even if it is lower than their number, and they send in turn.
 #[test]
 fn connections_share_a_rate_in_turn() {
     for (rate, connections, seconds) in [("10", "50", "1s"), ("120", "50", "1s"), ("30", "4", "1500ms")] {
@@ -187,15 +187,15 @@ fn churn_opens_no_more_per_second_than_it_may() {
     let outcome = echoed(&["-m", "x", "--churn", "--connect-rate", "20", "-n", "11", "-C", "3"]);
     outcome.expect_code(0).expect_value("tcp_sockets", "count", 11.0);
     assert!(begun.elapsed() >= Duration::from_millis(500), "{:?}", begun.elapsed());
-    let outcome = echoed(&["-m", "x", "--churn", "--connect-rate", "10", "-d", "1s", "-C", "4"]);
+    let outcome = echoed(&["-m", "x", "--churn", "--connect-rate", "10", "-d", "3s", "-C", "4"]);
     let opened = outcome.expect_code(0).measured("tcp_sockets", "count");
-    assert!((8.0..=11.0).contains(&opened), "{opened} connections in 1 s at 10/s");
+    assert!((24.0..=31.0).contains(&opened), "{opened} connections in 3 s at 10/s");
 }
 
-/// Times may be short: only scenarios of their own have a second at least.
+/// A run may be shorter than a second, though the option `duration` of a scenario may not.
 #[test]
 fn a_run_may_be_short() {
-    echoed(&["-m", "x", "-d", "100ms", "--timeout", "200ms"]).expect_code(0);
+    echoed(&["-m", "x", "-d", "100ms", "--timeout", "800ms"]).expect_code(0);
 }
 
 /// A message that is in a file is checked before the run, too.
