@@ -510,7 +510,7 @@ console.log(http.get(base + '/p').body, JSON.stringify(jar.cookiesForURL(base)))
         )
     };
     assert_eq!(said(&outcome), format!("{}|{}|a=1; b=; c=2; e=3|n= {{}}", each("null"), each("undefined")));
-    // Without a callback there is nothing that could be expected or not.
+    // Without a callback, no response counts as failed.
     outcome.expect_value("http_req_failed", "passes", 0.0);
 }
 
@@ -541,7 +541,7 @@ try { http.batch(new Set()) } catch (e) { console.log(e.message) }",
         .join("|")
     );
     outcome.expect_text("A batch request failed");
-    // A batch with a request that cannot be made makes none.
+    // If one request of a batch cannot be made, none is made.
     assert_eq!(site.asked().len(), 7);
     let script = "export const options = { throw: true };
 export default function () { try { http.batch([base, '::']) } catch (e) { console.log(e.message) } }";

@@ -674,7 +674,7 @@ export default function () {
     }
 }
 
-/// Nothing is no message: neither the text `undefined` nor `null` gets into the error.
+/// Without a message, neither the text `undefined` nor `null` gets into the error.
 #[test]
 fn fail_without_a_message_has_none() {
     let script = "

@@ -186,7 +186,7 @@ impl Alarm {
             #[cfg(target_os = "linux")]
             Self::Kernel(fd, set_to) => {
                 if *set_to != Some(due) {
-                    // That the time is over which it was set to before says nothing of this one.
+                    // If it has fired, it was for the time before. This forgets it, so that only the new time counts.
                     if let Poll::Ready(Ok(mut expired)) = fd.poll_read_ready(cx) {
                         expired.clear_ready();
                     }

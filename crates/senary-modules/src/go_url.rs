@@ -105,7 +105,7 @@ impl Url {
         Self { user: None, fragment: None, ..self.clone() }.to_string()
     }
 
-    /// Whether something that is no path stands behind the scheme: `mailto:a@b`.
+    /// Whether the part after the scheme is not a path: `mailto:a@b`.
     fn is_opaque(&self) -> bool {
         !self.scheme.is_empty() && !self.has_authority && !self.path.is_empty() && !self.path.starts_with('/')
     }
@@ -137,7 +137,7 @@ impl Url {
         } else if to.path.starts_with('/') {
             to.path = without_dots(&to.path);
         } else {
-            // What stands in place of a path there has no folders.
+            // An opaque URL has no path, so there is no folder to start from.
             let folders = self.path.rfind('/').filter(|_| !self.is_opaque());
             let folder = folders.map_or("/", |at| &self.path[..=at]);
             to.path = without_dots(&format!("{folder}{}", to.path));
@@ -162,7 +162,7 @@ impl fmt::Display for Url {
             }
             f.write_str(&self.authority())?;
         } else if !self.scheme.is_empty() && self.path.starts_with("//") {
-            // Its first part would be read as a host (RFC 3986, section 3.3).
+            // Without this, the first part of the path would be read as a host (RFC 3986, section 3.3).
             f.write_str("/.")?;
         }
         f.write_str(&self.path)?;

@@ -1,5 +1,5 @@
-//! The values of a script as the reference prints them where it does not look at them, in forms and in messages: there
-//! they are turned into Go's values, and printed with `%v` or `%#v`.
+//! The texts of script values in forms and messages. The reference converts such values to Go's and prints them with `%v` or
+//! `%#v`, and so does this module.
 
 use std::fmt::Write as _;
 
@@ -16,7 +16,7 @@ const LIST: &str = "[]interface {}";
 const PAIRS: &str = "[][2]interface {}";
 const OBJECT: &str = "map[string]interface {}";
 
-/// How much is said about types.
+/// Which of the two formats is printed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Style {
     /// `map[a:1]`, as `%v` has it.
@@ -39,12 +39,12 @@ pub fn typed(value: &Value<'_>) -> rquickjs::Result<String> {
     Ok(out)
 }
 
-/// Whether the reference sees an object with names and values in it, and not a list, a date or something else.
+/// Whether the reference converts a value to a map, and not to a list, a date or something else.
 pub fn is_object(value: &Value<'_>) -> bool {
     go_type::go_type(value) == OBJECT
 }
 
-/// The elements of what the reference sees as a list: an array or a set.
+/// The elements of an array or a set, which the reference converts to lists.
 pub fn list_of<'js>(value: &Value<'js>) -> rquickjs::Result<Option<Array<'js>>> {
     match value.as_array() {
         Some(array) => Ok(Some(array.clone())),

@@ -122,7 +122,7 @@ fn record_check(
     series
 }
 
-/// Nothing is no message, rather than the text `undefined`, as in the reference.
+/// Without a message, or with null or undefined, the message is empty, as in the reference.
 fn fail(ctx: Ctx<'_>, message: Opt<Value<'_>>) -> rquickjs::Result<()> {
     let message = message.0.filter(|message| !message.is_null() && !message.is_undefined());
     let message = message.map(|message| message.get::<Coerced<String>>()).transpose()?;

@@ -158,7 +158,7 @@ pub struct Failures {
     known: Vec<Failure>,
     /// Where the failure is known whose id has a hash; of several with the same one, the first.
     places: FxHashMap<u64, usize>,
-    /// Those that were one too many to be kept apart, by kind, in the order of kinds. There are few, and each is looked for often.
+    /// The failures that are counted together, sorted by kind. There are few entries, and each is looked up often, so this is no map.
     others: Vec<(FailureKind, Occurrences)>,
 }
 

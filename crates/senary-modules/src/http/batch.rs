@@ -66,8 +66,8 @@ pub fn batch<'js>(ctx: Ctx<'js>, arguments: Rest<Value<'js>>) -> rquickjs::Resul
     Ok(list.map_or_else(|| named.into_value(), Array::into_value))
 }
 
-/// What there is of a batch with a request that cannot be made. None of its requests is made: those before the bad one
-/// have empty responses, those after it have none.
+/// The result of a batch with a request that cannot be made. Then no request is made: requests before the wrong one have empty
+/// responses, and requests after it have none.
 fn refused<'js>(
     ctx: &Ctx<'js>,
     vu: &VuCore,
@@ -101,7 +101,7 @@ fn refused<'js>(
     Ok(all.into_value())
 }
 
-/// A request of a batch: a URL, `[method, url, body, params]`, or an object of these. An error is what is wrong with it.
+/// A request of a batch: a URL, `[method, url, body, params]`, or an object of these. The error says what is wrong with it.
 fn read<'js>(key: &str, value: &Value<'js>) -> rquickjs::Result<Result<Arguments<'js>, String>> {
     if let Some(list) = value.as_array() {
         if list.len() < 2 {

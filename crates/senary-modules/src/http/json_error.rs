@@ -1,4 +1,4 @@
-//! What is wrong with a text that is not JSON, and where: in the words of Go, which the reference shows to scripts.
+//! Error messages for texts that are not JSON, with the place of the error, in Go's words: the reference shows those to scripts.
 
 /// Go reads no deeper.
 const DEEPEST: usize = 10_000;
@@ -6,7 +6,7 @@ const DEEPEST: usize = 10_000;
 const VALUE: &str = "looking for beginning of value";
 const KEY: &str = "looking for beginning of object key string";
 
-/// The first error, with how many bytes were read up to and with the one that is wrong.
+/// The first error, and how many bytes were read, including the wrong one.
 #[derive(Debug, PartialEq, Eq)]
 struct SyntaxError {
     read: usize,
@@ -122,7 +122,7 @@ impl Reader<'_> {
         Ok(byte)
     }
 
-    /// The byte that was read last should not stand there.
+    /// The error for the last byte read, which is not allowed there.
     fn wrong(&self, context: &str) -> SyntaxError {
         let byte = self.at.checked_sub(1).and_then(|at| self.bytes.get(at)).copied().unwrap_or_default();
         SyntaxError { read: self.at, text: format!("invalid character {} {context}", quoted(byte)) }
@@ -200,7 +200,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The rest of a word whose first letter was read.
+    /// Reads the rest of a word (`true`, `false`, `null`) after its first letter.
     fn literal(&mut self, word: &str) -> Checked {
         for expected in word.bytes().skip(1) {
             let context = format!("in literal {word} (expecting '{}')", char::from(expected));

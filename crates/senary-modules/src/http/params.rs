@@ -43,7 +43,7 @@ pub fn read<'js>(ctx: &Ctx<'js>, params: &Object<'js>, request: &mut Request) ->
         let (key, value) = entry?;
         let is_nothing = value.is_null() || value.is_undefined();
         match key.as_str() {
-            // Of the others, null and undefined are values as any other: a timeout that is none is an error.
+            // The reference skips null and undefined for these four only. For all other params it converts them: a timeout of null is an error.
             "headers" | "cookies" | "jar" | "tags" if is_nothing => {}
             "responseCallback" if is_nothing => request.expected = None,
             "responseCallback" => {

@@ -217,7 +217,7 @@ fn read_body<'js>(ctx: &Ctx<'js>, value: Option<&Value<'js>>) -> Result<Body, No
 
 fn read_form(object: &Object<'_>) -> Result<Body, NoRequest> {
     let mut fields = Vec::new();
-    // A list is a field for each of its elements, unless there are files: then it is one, as the reference prints it.
+    // Each element of a list is a field of its own. If the form has files, the whole list is one field, as in the reference.
     let mut of_lists = Vec::new();
     for entry in properties::entries(object) {
         let (name, value) = entry?;

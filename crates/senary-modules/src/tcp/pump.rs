@@ -87,7 +87,7 @@ pub fn pump<'js>(ctx: Ctx<'js>, this: Receiver<'js>, given: Opt<Value<'js>>) -> 
 
 fn keys(ctx: &Ctx<'_>, correlation: &Correlation, reply: &Reply) -> rquickjs::Result<Keys> {
     match (reply, correlation) {
-        // The socket's own numbers are in each request, whether something answers it or not.
+        // With `auto`, each request has a number, even if no reply is expected.
         (Reply::None, Correlation::Auto { .. }) | (Reply::Messages(_) | Reply::Until(_), _) => {
             Keys::of(ctx, correlation)
         }
@@ -138,7 +138,7 @@ pub fn finish(ctx: &Ctx<'_>, socket: &Rc<SocketCore>, extended: &Extended) -> rq
     Ok(())
 }
 
-/// The iteration has failed, and its connection stays: what was under way fails, and no script learns of it.
+/// The iteration has failed, but its connection stays open: the requests under way fail, and the promise never resolves.
 pub fn cut_off(socket: &SocketCore, extended: &Extended) {
     let Some(mut pump) = extended.pump.take() else { return };
     let under_way = pump.flights.under_way();

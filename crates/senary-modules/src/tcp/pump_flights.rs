@@ -82,7 +82,7 @@ impl Flights {
         }
     }
 
-    /// So many of those that failed last have not been sent and never will be: nothing answers them.
+    /// The last `count` requests that failed were never sent, so no reply to them will come.
     pub fn never_sent(&mut self, count: u64) {
         if !self.has_keys {
             self.late = self.late.saturating_sub(count);

@@ -36,7 +36,7 @@ pub struct Messages {
     pub keys: Keys,
     /// How many were made.
     sequence: u64,
-    /// The last number of the socket's own.
+    /// The last number that the socket gave to a request (`auto`).
     pub last_auto: u64,
     vu: u64,
     iteration: u64,
@@ -165,7 +165,7 @@ impl Messages {
     }
 }
 
-/// The first number behind `last` that no request under way has. It is never 0: MQTT and others do not allow that.
+/// The first number after `last` that no request under way has. It is never 0: MQTT and others do not allow that.
 fn unused(flights: &Flights, last: u64, largest: u64) -> Option<u64> {
     let mut number = last;
     for _ in 0..=flights.under_way() {

@@ -42,7 +42,7 @@ pub struct Pump {
     pub(super) timeout: u64,
     pub(super) expect: Option<Matcher>,
     pub takes_replies: bool,
-    /// Requests of the script are left whose time is over, and whose replies come before those to the pump.
+    /// Requests that the script made before have timed out, and their late replies come before the replies to the pump.
     pub(super) is_behind_others: bool,
     pub(super) is_open_loop: bool,
     /// The time of the last look at the clock, as samples have it, too.
@@ -239,7 +239,7 @@ impl Pump {
         }
     }
 
-    /// Whether a message belongs to a request of the script, which was made before and whose time is over.
+    /// Whether a message is the late reply to a request that the script made before the pump.
     fn is_others(&mut self, socket: &SocketCore, message: &[u8]) -> bool {
         let Some(extended) = &socket.extended else { return false };
         let mut requests = extended.requests.borrow_mut();

@@ -18,7 +18,7 @@ pub struct Schedule {
     made: u64,
     /// Of the open loop.
     next: f64,
-    /// Requests of the open loop are due at multiples of this, counted from `phase` before the pump began.
+    /// Requests of the open loop are due at multiples of `step`, counted from the time `phase` before the pump began.
     step: u64,
     phase: u64,
     pub random: Random,
@@ -47,7 +47,7 @@ impl Schedule {
         is_one.then(|| if self.rate.is_some() { self.at_a_step(due) } else { due })
     }
 
-    /// The next step that is not before a time.
+    /// Rounds a time up to the next step.
     fn at_a_step(&self, due: u64) -> u64 {
         due.saturating_add(self.phase).div_ceil(self.step).saturating_mul(self.step) - self.phase
     }
@@ -73,8 +73,8 @@ impl Schedule {
     }
 }
 
-/// Dues are moved to the next step, so that a worker with many pumps does not wake for each message: at most by this, and by
-/// a tenth of the gap between two messages. Latencies count from the time that they are moved to.
+/// Due times are rounded up to the next step, so that a worker with many pumps does not wake for each message. A step is at most
+/// this long, and at most a tenth of the gap between two messages. Latencies count from the rounded time.
 const LONGEST_STEP: f64 = 250_000.0;
 
 fn step_of(rate: Rate) -> u64 {
@@ -111,7 +111,7 @@ impl Random {
 mod tests {
     use super::*;
 
-    /// Without steps.
+    /// A schedule whose due times are not rounded.
     fn schedule(rate: Option<Rate>, count: u64, end: u64) -> Schedule {
         Schedule { rate, count, end, made: 0, next: 0.0, step: 1, phase: 0, random: Random(7) }
     }

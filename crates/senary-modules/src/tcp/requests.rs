@@ -75,8 +75,8 @@ pub struct Serial {
 #[derive(Default)]
 pub struct Requests {
     next: u64,
-    /// The last number of the socket's own that was written into a request. A pump goes on with it, and leaves its own last one
-    /// here: a late reply to a request of before must not be taken for that to another.
+    /// The last number that the socket gave to a request (`auto`). A pump continues from it and stores its own last number here, so
+    /// that a late reply is never taken for the reply to a later request.
     pub last_auto: u64,
     /// Each with its number. A slot is used again when its request is over.
     slots: Vec<Option<(u64, Pending)>>,
@@ -89,7 +89,7 @@ pub struct Requests {
 }
 
 impl Requests {
-    /// Whether a message that comes next, in order, answers one of them.
+    /// Whether requests without a key wait: the next message answers the oldest of them.
     pub fn are_in_order(&self) -> bool {
         !self.order.is_empty()
     }
@@ -218,13 +218,13 @@ impl Requests {
         by_key.or_else(|| self.order.front()).copied()
     }
 
-    /// Whether one of those without a key needs script to know the end of its answer.
+    /// Whether a request without a key waits whose `until` is a function, which only script can call.
     pub fn need_script(&self) -> bool {
         let mut in_order = self.slots.iter().flatten().filter(|(_, pending)| pending.key.is_none());
         in_order.any(|(_, pending)| matches!(pending.answer, Answer::UntilFunction(_)))
     }
 
-    /// A message belongs to the oldest of those without a key, whose time is over; false if there are none.
+    /// Gives a message to the oldest request without a key, whose time is over; false if no such request waits.
     pub fn take_late(&mut self, message: &[u8]) -> bool {
         let Some(serial) = self.order.front().copied() else { return false };
         let Some(pending) = self.get_mut(serial) else { return false };

@@ -23,7 +23,7 @@ impl Selector {
         parser::parse(text)
     }
 
-    /// Nodes that are no elements match nothing. After `may_go_on` has said no, the answer means nothing.
+    /// Only elements match. Once `may_go_on` has returned false, the caller must not use the answer.
     pub fn matches(&self, node: &NodeRef<'_>, may_go_on: MayGoOn<'_>) -> bool {
         node.is_element() && self.0.iter().any(|chain| chain.matches(node, may_go_on))
     }

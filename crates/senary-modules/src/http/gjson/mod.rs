@@ -18,12 +18,12 @@ pub use self::search::{Ended, Found, Search};
 /// Paths nested deeper than this find nothing.
 const DEEPEST: usize = 64;
 
-/// What the path leads to, if it exists and the search has not ended before.
+/// The value at the path, if there is one and the search was not ended early.
 pub fn get<'j>(search: &Search<'_>, json: &'j Value, path: &str) -> Option<Found<'j>> {
     find(search, json, path, 0).filter(|_| search.ended().is_none())
 }
 
-/// Something that was made under way. The rest of the path goes on with it alone, so that what it was made of can go.
+/// A value that a step has made. The rest of the path needs only this value, so the values that it was made of are freed.
 struct Made<'p> {
     value: Value,
     /// In bytes.
@@ -57,7 +57,7 @@ fn find<'j>(search: &Search<'_>, json: &'j Value, path: &str, depth: usize) -> O
     })
 }
 
-/// Follows a path as far as it leads through what is there already.
+/// Follows a path as long as its steps lead to parts of the document.
 fn go<'j, 'p>(
     search: &Search<'_>,
     mut json: &'j Value,
@@ -132,7 +132,7 @@ fn list<'j>(search: &Search<'_>, elements: impl Iterator<Item = Found<'j>>) -> O
     elements.map(|element| search.own(element)).collect::<Option<_>>().map(Value::Array)
 }
 
-/// What the rest of a path finds in each of the elements, up to a pipe, and what is behind that: it is for all of them.
+/// Applies the path up to the next pipe to each element. Also returns the path after the pipe, which applies to all results together.
 fn each<'j, 'p>(
     search: &Search<'_>,
     elements: impl Iterator<Item = &'j Value>,
@@ -166,7 +166,7 @@ mod tests {
 
     use super::*;
 
-    /// What is found with memory and time without end.
+    /// What a search without limits finds.
     fn get(json: &Value, path: &str) -> Option<Value> {
         let search = Search::new(usize::MAX, &|| true);
         let found = super::get(&search, json, path).and_then(|found| search.own(found));
@@ -266,7 +266,7 @@ mod tests {
         assert_eq!(get(&document(), &"[".repeat(100_000)), None);
     }
 
-    /// With so many bytes of room, and so many steps: how it has ended, and what is found.
+    /// Runs a search that may use `room` bytes and `steps` steps. Returns why it ended early, and what it found.
     fn bounded(room: usize, steps: usize, json: &Value, path: &str) -> (Option<Ended>, Option<Value>) {
         let left = Cell::new(steps);
         let may_go_on = || left.replace(left.get().saturating_sub(1)) > 0;
@@ -290,7 +290,7 @@ mod tests {
         }
     }
 
-    /// A step that has been left behind takes no room, nor does what a condition has looked at.
+    /// Values of earlier steps do not count, and neither do values that only a condition has looked at.
     #[test]
     fn what_is_dropped_does_not_count() {
         let rows = Value::Array((0..1000).map(|n| json!({"n": n, "all": [n, n, n]})).collect());

@@ -40,7 +40,7 @@ impl Query {
     pub fn holds(&self, search: &Search<'_>, element: &Value, depth: usize) -> bool {
         let before = search.room();
         let holds = search.goes_on() && self.is_true(search, element, depth) && search.ended().is_none();
-        // What was made to find that out is gone.
+        // The values that this condition has made are freed.
         search.give_back(before.saturating_sub(search.room()));
         holds
     }
@@ -110,8 +110,8 @@ fn is_like(value: &Value, truth: &str) -> bool {
     }
 }
 
-/// Whether a text matches a pattern of `*`, `?` and characters that stand for themselves. After the search has ended, the
-/// answer means nothing.
+/// Whether a text matches a pattern of `*`, `?` and other characters, which match themselves. Once the search has ended, the
+/// caller must not use the answer.
 pub fn matches(search: &Search<'_>, text: &str, pattern: &str) -> bool {
     let (mut t, mut p) = (0, 0);
     // Where to go on if the characters after an asterisk do not fit: it then takes one more.

@@ -15,7 +15,7 @@ pub type Found<'j> = Cow<'j, Value>;
 /// Roughly, in bytes: what a field of an object takes besides its name and its value.
 const FIELD: usize = 64;
 
-/// Why a search has found nothing, although there may be something to find.
+/// Why a search was ended early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     TooLarge,
@@ -26,7 +26,7 @@ pub enum Ended {
 pub struct Search<'a> {
     /// Asked between the steps.
     may_go_on: &'a dyn Fn() -> bool,
-    /// The bytes that may still be made. What is dropped again does not count any more.
+    /// How many more bytes the search may use. Freed bytes are added again.
     room: Cell<usize>,
     ended: Cell<Option<Ended>>,
 }
@@ -44,7 +44,7 @@ impl<'a> Search<'a> {
         self.room.get()
     }
 
-    /// Called between steps: whether there may be another.
+    /// Whether the search may make another step.
     pub fn goes_on(&self) -> bool {
         if self.ended.get().is_none() && !(self.may_go_on)() {
             self.ended.set(Some(Ended::Stopped));
@@ -52,7 +52,7 @@ impl<'a> Search<'a> {
         self.ended.get().is_none()
     }
 
-    /// Counts bytes that are made now.
+    /// Counts bytes that the search is about to use; `None` if there is no room for them.
     pub fn take(&self, bytes: usize) -> Option<()> {
         if !self.goes_on() {
             return None;
@@ -65,12 +65,12 @@ impl<'a> Search<'a> {
         left.map(|_| ())
     }
 
-    /// Bytes that were taken have been dropped.
+    /// Counts bytes that the search has freed.
     pub fn give_back(&self, bytes: usize) {
         self.room.set(self.room.get().saturating_add(bytes));
     }
 
-    /// What is made in this step counts no more if the step finds nothing.
+    /// Runs a step. If it finds nothing, the bytes that it used are freed.
     pub fn attempt<T>(&self, step: impl FnOnce() -> Option<T>) -> Option<T> {
         let before = self.room.get();
         let found = step();
@@ -104,7 +104,7 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// A value that has nothing in it.
+    /// A null, boolean or number, counted.
     pub fn plain(&self, value: Value) -> Option<Value> {
         self.take(size_of::<Value>())?;
         Some(value)
