@@ -23,6 +23,7 @@ const ENHANCE_YOUR_CALM: u32 = 11;
 fn program(base: &str, options: &str, body: &str) -> Program {
     let script = format!(
         r#"
+import {{ sleep }} from "k6"
 import http from "k6/http"
 export const options = {{ {options} }}
 const base = __ENV.BASE
@@ -310,13 +311,32 @@ fn an_early_answer_is_an_answer() {
     for (at, early) in rows.into_iter().enumerate() {
         let site = Site::start(early);
         let body = "const r = http.post(base, 'x'.repeat(1000000)); console.log(r.status, r.body, r.error)";
-        let outcome = run(&site.url, "iterations: 10", body);
+        // A request that is sent while the server leaves is lost, so none is sent over a connection that had one.
+        let outcome = run(&site.url, "iterations: 10, noConnectionReuse: true", body);
         outcome.expect_value("http_reqs", "count", 10.0).expect_value("http_req_failed", "passes", 0.0);
         assert_eq!(outcome.file("log.txt"), "200 no more \n".repeat(10), "row {at}");
     }
     let site = Site::start(ok);
     let outcome = run(&site.url, "", "tell(http.head(base))");
     assert_eq!(outcome.file("log.txt"), "HTTP/2.0 200 0 \n");
+}
+
+/// A server that ends a connection in between, without a word, costs no request.
+#[test]
+fn a_connection_that_has_ended_is_not_used_again() {
+    type Leaving = fn(Asked) -> Reply;
+    let rows: [Leaving; 2] = [
+        |asked| Reply::SaysAndLeaves(page(asked.id, &[], b"bye")),
+        |asked| Reply::SaysAndBreaks(page(asked.id, &[], b"bye")),
+    ];
+    for (at, leaving) in rows.into_iter().enumerate() {
+        let site = Site::start(leaving);
+        let body = "const r = http.get(base); console.log(r.status, r.body, r.error); sleep(0.5)";
+        let outcome = run(&site.url, "iterations: 5", body);
+        outcome.expect_value("http_reqs", "count", 5.0).expect_value("http_req_failed", "passes", 0.0);
+        assert_eq!(outcome.file("log.txt"), "200 bye \n".repeat(5), "row {at}");
+        assert_eq!(site.connections(), 5, "row {at}");
+    }
 }
 
 /// More requests than the server takes at a time have more connections.

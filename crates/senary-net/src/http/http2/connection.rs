@@ -90,7 +90,8 @@ impl Http2 {
 
     /// Whether no more requests can be sent over it.
     pub fn is_closed(&self) -> bool {
-        self.load.closed.get() || self.fate.goaway.borrow().is_some() || self.fate.broken.borrow().is_some()
+        let Fate { broken, goaway, ended, .. } = &*self.fate;
+        self.load.closed.get() || ended.get() || goaway.borrow().is_some() || broken.borrow().is_some()
     }
 
     /// Whether the server takes another request now.

@@ -20,6 +20,8 @@ pub(super) struct Fate {
     /// The error that broke it.
     pub(super) broken: RefCell<Option<NetError>>,
     pub(super) goaway: RefCell<Option<GoAway>>,
+    /// The server sends nothing more.
+    pub(super) ended: Cell<bool>,
     /// The stream of the last piece of a body that has begun to come, and its size.
     pub(super) last_data: Cell<(u32, u32)>,
 }
@@ -84,6 +86,7 @@ impl<S: Carrier> Io<S> {
     /// `h2` forgets that a response is complete when the connection ends while the body of its request is on the way. So the streams have
     /// their turn with what has come before `h2` hears of the end.
     fn end_next_time(&mut self, cx: &mut Context<'_>, end: io::Result<()>) -> Poll<io::Result<()>> {
+        self.fate.ended.set(true);
         self.end = Some(end);
         cx.waker().wake_by_ref();
         Poll::Pending
