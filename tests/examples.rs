@@ -159,9 +159,10 @@ fn tls() {
 fn load_test() {
     let server = Server::start(Behaviour::Echo);
     let outcome = succeed(program("load-test.js").target(&server).env("DURATION", "2s"));
-    // One more or less starts at the very end.
-    let iterations = outcome.measured("iterations", "count");
-    assert!((199.0..=201.0).contains(&iterations), "{iterations} iterations in 2 s at 100/s");
+    // One more or less starts at the very end. On a machine that stands still for a moment, some are dropped.
+    let dropped = outcome.value("dropped_iterations", "count").unwrap_or(0.0);
+    let due = outcome.measured("iterations", "count") + dropped;
+    assert!((199.0..=201.0).contains(&due), "{due} iterations in 2 s at 100/s, {dropped} dropped");
     assert!(outcome.measured("round_trip", "p(95)") > 0.0);
 }
 

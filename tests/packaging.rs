@@ -284,7 +284,9 @@ impl Cluster {
         let summary: Value = serde_json::from_str(&summary).expect("JSON");
         let iterations = summary["metrics"]["iterations"]["count"].as_u64().expect("a number");
         // 400 per second for three seconds; the last start falls on the end.
-        assert!((1199..=1201).contains(&iterations), "{iterations}");
+        // On a machine that stands still for a moment, some are dropped.
+        let dropped = summary["metrics"]["dropped_iterations"]["count"].as_u64().unwrap_or(0);
+        assert!((1199..=1201).contains(&(iterations + dropped)), "{iterations}, {dropped} dropped");
         assert_eq!(summary["metrics"]["checks"]["passes"], json!(iterations));
         // Each of them wrote "ping\n".
         assert_eq!(self.target.bytes(), 5 * iterations);
