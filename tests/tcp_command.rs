@@ -231,6 +231,16 @@ fn what_cannot_be_understood_says_what_to_do() {
         (&["h:1", "-m", "x", "-C", "0"], "give a whole number from 1"),
         (&["h:1", "-m", "x", "-f", "u33"], "there is no framing \\\"u33\\\""),
         (&["h:1", "-m", "x", "-f", "linse"], "did you mean lines?"),
+        (
+            &["h:1", "-m", "x", "-f", r#"{"length":{"bites":2}}"#],
+            r#"no field \"bites\": did you mean \"bytes\"?"#,
+        ),
+        (
+            &["h:1", "-m", "x", "-f", r#"{"length":{"bytes":9}}"#],
+            "--framing: `length.bytes` has to be a number",
+        ),
+        (&["h:1", "-m", "x", "-f", "{}"], "--framing: a framing has exactly one of delimiter"),
+        (&["h:1", "-m", "x", "-f", r#"{"fixed":2}"#], "the message has 1 bytes"),
         (&["h:1", "-m", r"PING\r\n"], "leave out what ends the message, the framing adds that"),
         (&["h:1", "-m", "x", "-d", "0"], "give a time above 0, such as 10s"),
         (&["h:1", "-m", "x", "-d", "-1s"], "give a time above 0, such as 10s"),

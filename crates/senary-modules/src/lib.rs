@@ -39,6 +39,7 @@ use senary_js::natives::{NativeModule, NativeModules, Natives};
 use self::data::SharedArrays;
 use self::http::HttpShared;
 use self::secrets::Secrets;
+pub use self::tcp::framing_of_json;
 
 /// All native modules. A new module is a folder or a file, and a line here.
 static TABLE: &[NativeModule] = &[

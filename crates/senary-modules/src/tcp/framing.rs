@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ::bytes::Bytes;
-use rquickjs::{Coerced, Ctx, Function, Object, Value};
+use rquickjs::{CatchResultExt, CaughtError, Coerced, Context, Ctx, Function, Object, Runtime, Value};
 use senary_wire::{
     Delimiters, Description, Empty, Escape, Form, Framing, Header, Headers, Length, Lines, Notation, Pattern,
     Place, Size, names,
@@ -61,6 +61,23 @@ pub fn given<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> rquickjs::Result<Option
         return Ok(Some(Framings { receive: receive.receive, send: send.send }));
     }
     one(ctx, value)
+}
+
+/// The framing with which a socket sends whose description is this JSON: for callers that have no script.
+pub fn of_json(description: &str) -> Result<Rc<Framing>, String> {
+    let context = Runtime::new().and_then(|runtime| Context::full(&runtime)).map_err(|e| e.to_string())?;
+    context.with(|ctx| {
+        let framing = ctx.json_parse(description).and_then(|value| given(&ctx, &value));
+        match framing.catch(&ctx) {
+            Ok(Some(Framings { send: Some(framing), .. })) => Ok(framing),
+            Ok(_) => Err("it describes nothing".to_owned()),
+            Err(CaughtError::Exception(exception)) => {
+                let text = exception.message().unwrap_or_default();
+                Err(text.strip_prefix("framing: ").map_or(text.clone(), str::to_owned))
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    })
 }
 
 /// A framing for both directions.

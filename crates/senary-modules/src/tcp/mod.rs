@@ -50,6 +50,7 @@ use senary_js::errors;
 use senary_js::natives::NativeModule;
 use senary_js::vu::core::vu_of;
 
+pub use self::framing::of_json as framing_of_json;
 use self::metrics::TcpMetrics;
 use crate::connection::error;
 

@@ -28,6 +28,8 @@ pub enum TcpError {
     Framing(String),
     #[error("--framing: {error}{}", meant.as_ref().map(|name| format!("; did you mean {name}?")).unwrap_or_default())]
     FramingName { error: DescriptionError, meant: Option<&'static str> },
+    #[error("--framing: {0}")]
+    FramingDescription(String),
     #[error("the message {what} cannot be sent with --framing {framing}: {error}")]
     DoesNotFit { what: String, framing: String, error: EncodeError },
     #[error("{0:?} is not a threshold: give METRIC: EXPRESSION, e.g. 'tcp_req_duration: p(99)<5'")]

@@ -1,7 +1,9 @@
 //! The script that does what the flags of `senary tcp` say.
 
 use std::fmt::Write;
+use std::rc::Rc;
 
+use senary_modules::framing_of_json;
 use senary_wire::framing::{Framing, names};
 use senary_words::spelling::nearest;
 use serde_json::{Map, Value, json};
@@ -23,13 +25,12 @@ const BYTES: &str =
 /// `given` are the options that other flags have set.
 pub fn script(args: &TcpArgs, given: Map<String, Value>) -> Result<String, TcpError> {
     let (framing, checked) = framing(args)?;
-    let fits = |message: &[u8], what: &dyn Fn() -> String| match &checked {
-        None => Ok(()),
-        Some(checked) => checked.encode(message, &mut Vec::new()).map_err(|error| TcpError::DoesNotFit {
+    let fits = |message: &[u8], what: &dyn Fn() -> String| {
+        checked.encode(message, &mut Vec::new()).map_err(|error| TcpError::DoesNotFit {
             what: what(),
             framing: given_framing(args).to_owned(),
             error,
-        }),
+        })
     };
     let mut messages = Vec::new();
     for text in &args.message {
@@ -228,17 +229,19 @@ fn given_framing(args: &TcpArgs) -> &str {
     args.framing.as_deref().unwrap_or(DEFAULT_FRAMING)
 }
 
-/// A name, with the framing that it stands for, or a description in JSON, which the script checks.
-fn framing(args: &TcpArgs) -> Result<(String, Option<Framing>), TcpError> {
+/// What the script says of the framing, and the framing itself.
+fn framing(args: &TcpArgs) -> Result<(String, Rc<Framing>), TcpError> {
     let given = given_framing(args);
     if !given.trim_start().starts_with('{') {
         let named = Framing::named(given)
             .map_err(|error| TcpError::FramingName { error, meant: nearest(given, names::all()) })?;
-        return Ok((text(given), Some(named)));
+        return Ok((text(given), Rc::new(named)));
     }
     let description: Value =
         serde_json::from_str(given).map_err(|error| TcpError::Framing(error.to_string()))?;
-    Ok((description.to_string(), None))
+    let description = description.to_string();
+    let described = framing_of_json(&description).map_err(TcpError::FramingDescription)?;
+    Ok((description, described))
 }
 
 /// What the run is: how many connections, for how long.
