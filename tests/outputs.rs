@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // What is wrong here fails the test.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixDatagram;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -197,7 +197,12 @@ fn datagrams_over_a_unix_socket_that_goes_away() {
     server.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let running = steady(&format!("datadog=unix://{},pushInterval=200ms", path.display())).start();
     let mut bytes = [0; 65536];
-    let length = server.recv(&mut bytes).unwrap();
+    let length = loop {
+        match server.recv(&mut bytes) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            received => break received.unwrap(),
+        }
+    };
     let text = String::from_utf8_lossy(&bytes[..length]).into_owned();
     assert!(text.starts_with("k6.") && text.contains("|c"), "{text}");
     std::fs::remove_file(&path).unwrap();

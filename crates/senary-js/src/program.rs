@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use rquickjs::function::This;
-use rquickjs::{Context, Ctx, Function, Persistent, Promise, Runtime, Value};
+use rquickjs::{CaughtError, Context, Ctx, Function, Persistent, Promise, Runtime, Value};
 use senary_execution::{VuId, WorkerContext};
 use senary_metrics::Registry;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,9 @@ use crate::{console, globals, wake};
 
 /// The name that options are exported under.
 pub const OPTIONS: &str = "options";
+
+/// What the engine throws when an allocation fails.
+const OUT_OF_MEMORY: &str = "out of memory";
 
 /// The settings of a script that are needed before its options are known.
 #[derive(Clone, Debug, Default)]
@@ -62,12 +65,8 @@ impl Program {
         settings: Arc<VuSettings>,
         interrupt: &CancellationToken,
     ) -> Result<Rc<VuEngine>, LifecycleError> {
-        let refused = |error: rquickjs::Error| match error {
-            rquickjs::Error::Allocation => LifecycleError::system(&std::io::ErrorKind::OutOfMemory.into()),
-            error => LifecycleError::Engine(error.to_string()),
-        };
         wake::watch();
-        let engine = self.new_engine(id, worker, settings).map_err(refused)?;
+        let engine = self.new_engine(id, worker, settings)?;
         if let Err(failure) = evaluate(&engine, interrupt).await {
             // An interruption of a module's own code arrives as an exception.
             let stopped = engine.core.aborted.get() || engine.core.interrupt.is_raised();
@@ -76,10 +75,12 @@ impl Program {
             return Err(LifecycleError::Script(failure));
         }
         engine.core.script_context.set(ScriptContext::Vu);
-        let write_back = |ctx: &Ctx<'_>| {
-            engine.core.settings.derived_options.write_back(ctx, &engine.export(ctx, OPTIONS)?)
-        };
-        engine.with_script(write_back).map_err(refused)?;
+        engine.with_script(|ctx| {
+            let options = engine.export(ctx, OPTIONS);
+            let written =
+                options.and_then(|options| engine.core.settings.derived_options.write_back(ctx, &options));
+            written.map_err(|error| refused(ctx, error))
+        })?;
         Ok(engine)
     }
 
@@ -89,11 +90,11 @@ impl Program {
         id: VuId,
         worker: &Rc<WorkerContext>,
         settings: Arc<VuSettings>,
-    ) -> rquickjs::Result<Rc<VuEngine>> {
+    ) -> Result<Rc<VuEngine>, LifecycleError> {
         let memory = Memory::new(self.runtime.memory_limit);
-        let runtime = Runtime::new()?;
+        let runtime = Runtime::new().map_err(no_engine)?;
         runtime.set_loader(loader::ScriptResolver, loader::ScriptLoader);
-        let context = Context::full(&runtime)?;
+        let context = Context::full(&runtime).map_err(no_engine)?;
         let core = VuCore::new(
             id,
             worker.clone(),
@@ -105,7 +106,7 @@ impl Program {
             memory,
         );
         let engine = VuEngine::new(core, context, runtime);
-        engine.with_script(|ctx| self.prepare(ctx, &engine.core))?;
+        engine.with_script(|ctx| self.prepare(ctx, &engine.core).map_err(|error| refused(ctx, error)))?;
         Ok(engine)
     }
 
@@ -121,6 +122,30 @@ impl Program {
         loader::install(ctx, &self.store)?;
         files::install(ctx)
     }
+}
+
+/// Why there is no engine, or none that is complete. An exception is not the script's, of which nothing runs meanwhile.
+fn refused(ctx: &Ctx<'_>, error: rquickjs::Error) -> LifecycleError {
+    match CaughtError::from_error(ctx, error) {
+        CaughtError::Error(error) => no_engine(error),
+        CaughtError::Exception(exception) => match exception.message() {
+            Some(text) if text != OUT_OF_MEMORY => LifecycleError::Engine(text),
+            _ => out_of_memory(),
+        },
+        // Without memory there is no error object, either.
+        CaughtError::Value(_) => out_of_memory(),
+    }
+}
+
+fn no_engine(error: rquickjs::Error) -> LifecycleError {
+    match error {
+        rquickjs::Error::Allocation => out_of_memory(),
+        error => LifecycleError::Engine(error.to_string()),
+    }
+}
+
+fn out_of_memory() -> LifecycleError {
+    LifecycleError::system(&std::io::ErrorKind::OutOfMemory.into())
 }
 
 /// Runs the script's init code.
