@@ -108,6 +108,14 @@ impl StateFile {
         if path.is_dir() || argument.ends_with('/') {
             path.push(StateSource::file_name(instance));
         }
+        // A finished state takes the place of what has its name: of the file that a link names, but never of a device or a pipe.
+        if path.is_symlink() {
+            path = path.canonicalize().unwrap_or(path);
+        }
+        if path.exists() && !path.is_file() {
+            let reason = "it is no regular file, and a state would take its place";
+            return Err(not_created(format!("open {}: {reason}", path.display())));
+        }
         let mut part = path.clone().into_os_string();
         part.push(".part");
         let file = Self { path, part: part.into() };
