@@ -157,6 +157,27 @@ fn a_receiver_that_stays_away_is_told_to_the_sample() {
 }
 
 #[test]
+fn a_wrong_setting_is_named() {
+    let settings = [
+        (
+            "csv=file.csv",
+            "K6_CSV_SAVE_INTERVAL",
+            "soon",
+            "K6_CSV_SAVE_INTERVAL: time: invalid duration \"soon\"",
+        ),
+        ("csv=file.csv", "K6_CSV_TIME_FORMAT", "iso", "K6_CSV_TIME_FORMAT: iso is no time format"),
+        ("csv=saveInterval=soon", "UNUSED", "", "saveInterval: time: invalid duration \"soon\""),
+        ("statsd", "K6_STATSD_ADDR", "nowhere", "K6_STATSD_ADDR: nowhere: invalid socket address"),
+        ("datadog", "K6_DATADOG_ADDR", "h:port", "K6_DATADOG_ADDR: h:port: invalid port value"),
+        ("statsd=h:port", "K6_STATSD_ADDR", "127.0.0.1:8125", "addr: h:port: invalid port value"),
+    ];
+    for (output, variable, value, expected) in settings {
+        let program = Program::script(BINARY, STEADY).args(["--out", output]);
+        program.env(variable, value).run().expect_code(255).expect_text(expected);
+    }
+}
+
+#[test]
 fn a_receiver_that_never_answers_holds_nobody_up() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut running = steady(&prometheus(silent.local_addr().unwrap())).start();

@@ -84,7 +84,7 @@ impl CsvConfig {
             };
             if !value.is_null() {
                 let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                config.set(key, &value)?;
+                config.set(key, &value).map_err(|reason| format!("collectors.csv.{name}: {reason}"))?;
             }
         }
         let variables = [
@@ -94,7 +94,7 @@ impl CsvConfig {
         ];
         for (variable, key) in variables {
             if let Some(value) = context.variable(variable) {
-                config.set(key, value)?;
+                config.set(key, value).map_err(|reason| format!("{variable}: {reason}"))?;
             }
         }
         match argument {
@@ -105,7 +105,11 @@ impl CsvConfig {
                     let (key, value) = pair
                         .split_once('=')
                         .ok_or_else(|| format!("couldn't parse {pairs:?} as argument for csv output"))?;
-                    config.set(key.trim(), value.trim())?;
+                    let key = key.trim();
+                    let is_known = FILE_KEYS.iter().any(|(_, known)| *known == key);
+                    config
+                        .set(key, value.trim())
+                        .map_err(|reason| if is_known { format!("{key}: {reason}") } else { reason })?;
                 }
             }
         }
@@ -425,10 +429,10 @@ hits,1795451192,2.000000,\"with \"\"quotes\"\"\",,\"other=b,c&kind=a\",vu=1&iter
         for (argument, error) in [
             ("fileName=f,x", "couldn't parse \"fileName=f,x\" as argument for csv output"),
             ("nope=1", "unknown key \"nope\" as argument for csv output"),
-            ("saveInterval=soon", "time: invalid duration \"soon\""),
+            ("saveInterval=soon", "saveInterval: time: invalid duration \"soon\""),
             (
                 "timeFormat=iso",
-                "iso is no time format: use unix, unix_milli, unix_micro, unix_nano, rfc3339 or rfc3339_nano",
+                "timeFormat: iso is no time format: use unix, unix_milli, unix_micro, unix_nano, rfc3339 or rfc3339_nano",
             ),
         ] {
             assert_eq!(read(Some(argument), &none, None), Err(error.to_owned()));

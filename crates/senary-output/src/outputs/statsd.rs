@@ -165,8 +165,13 @@ fn create(
 ) -> Result<Box<dyn Output>, CreateError> {
     read(&mut config, table, names, context)?;
     read_argument(&mut config, table, Some("addr"), argument.unwrap_or_default())?;
-    let target =
-        Agent::open(&config.addr).map_err(|error| format!("{}: {}", config.addr, io_text(&error)))?;
+    let target = Agent::open(&config.addr).map_err(|error| {
+        let variables =
+            table.iter().filter(|setting| setting.key == "addr").flat_map(|setting| setting.variables);
+        let given = |variable: &&&str| context.variable(variable) == Some(config.addr.as_str());
+        let name = variables.into_iter().find(given).unwrap_or(&"addr");
+        format!("{name}: {}: {}: write HOST:PORT, or unix:///PATH", config.addr, io_text(&error))
+    })?;
     Ok(Box::new(StatsD {
         target,
         registry: context.registry.clone(),
