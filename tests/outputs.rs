@@ -178,6 +178,14 @@ fn a_wrong_setting_is_named() {
 }
 
 #[test]
+fn two_outputs_do_not_share_a_file() {
+    for other in ["csv=./both", "junit=both"] {
+        let outcome = steady("json=both").args(["--out", other]).run();
+        outcome.expect_code(255).expect_text("both: another output, or another run, writes to it");
+    }
+}
+
+#[test]
 fn a_receiver_that_never_answers_holds_nobody_up() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut running = steady(&prometheus(silent.local_addr().unwrap())).start();

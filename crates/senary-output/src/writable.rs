@@ -1,7 +1,7 @@
 //! Files of any kind that are written to. A FIFO or a device may never accept data, and the run must not hang because
 //! of it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
@@ -25,6 +25,20 @@ impl Writable {
     /// Creates a file, or replaces what is in it.
     pub fn create(path: impl AsRef<Path>) -> io::Result<Self> {
         Self::open(path.as_ref(), File::options().write(true).create(true).truncate(true))
+    }
+
+    /// The same for a file that nothing else may write to at the same time: what two outputs, or two runs, write to one file is
+    /// neither's, and what was in it is lost.
+    pub fn create_alone(path: impl AsRef<Path>) -> io::Result<Self> {
+        let created = Self::open(path.as_ref(), File::options().write(true).create(true).truncate(false))?;
+        if let Self::Regular(file) = &created {
+            // A file system without locks is no reason to write nothing.
+            if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
+                return Err(io::Error::other("another output, or another run, writes to it"));
+            }
+            file.set_len(0)?;
+        }
+        Ok(created)
     }
 
     /// Creates a file that only its owner may read, or appends to the one that is there.

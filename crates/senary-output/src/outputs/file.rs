@@ -31,7 +31,7 @@ impl LineFile {
         let Some(path) = path.filter(|path| !matches!(*path, "" | "-")) else {
             return Ok(Self { buffer: Vec::new(), to: Writer::Plain(Box::new(io::stdout())), path: None });
         };
-        let file = Writable::create(path)?;
+        let file = Writable::create_alone(path)?;
         let to = if path.ends_with(".gz") {
             Writer::Gzip(Box::new(GzEncoder::new(file, Compression::fast())))
         } else {
