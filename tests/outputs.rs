@@ -154,6 +154,7 @@ fn a_receiver_that_stays_away_is_told_to_the_sample() {
     outcome.expect_code(0);
     let all = samples(&outcome);
     assert_eq!(told(&outcome), (all, all));
+    assert_eq!(outcome.log_lines("Successful"), [""; 0], "no push was one");
 }
 
 #[test]

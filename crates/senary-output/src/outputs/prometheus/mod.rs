@@ -173,9 +173,9 @@ impl Prometheus {
 
     fn settle(&mut self, settled: Vec<Settled<Vec<Seen>>>) {
         for Settled { note, result, took } in settled {
-            self.warn_if_slow(took);
             match result {
                 Ok(()) => {
+                    self.warn_if_slow(took);
                     let arrived = note.into_iter().map(|seen| self.book.arrived(seen)).sum();
                     self.ledger.arrived(arrived);
                 }
