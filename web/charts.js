@@ -2,7 +2,7 @@
 (function (S) {
   "use strict";
 
-  const { axis, axisTime, axisBytes, time, bytes, rate, count, roughPercent, moment, span, plural, missing, SPACE } = S.format;
+  const { axis, axisTime, axisBytes, time, bytes, rate, count, short, roughPercent, moment, span, plural, missing, SPACE } = S.format;
   const { median, sum } = S.model;
   const most = S.figures.max;
 
@@ -178,7 +178,11 @@
     const long = joinedName ? `; ${joinedName.name.replace(/ \((.*)\)/, " over $1")}, because ${win.seconds === 1 ? "one second" : "one point"} has too few` : "";
     const what = isRequest ? (model.protocol.fromDue ? "Successful requests" : "Requests") : model.latency;
     const kind = isRequest ? (model.protocol.fromDue ? "due to last byte" : "whole request") : model.latency;
-    return { lines, dots, height: 196, isLog: !view.isLinear, unit: `${kind}, ${view.isLinear ? "linear" : "log"} scale`, notes: [`${what}, ${each}${long}.`, ...notFiltered(model, model.latency)], format: axisTime, isTime: true };
+    // Nothing but zeros, such as the requests of a target that refused every connection, has no place on a log scale.
+    const isLog = !view.isLinear && most(highest.map((value) => value ?? 0)) > 0;
+    const hasZeros = isLog && lines.some((line) => line.values.some((value) => value === 0));
+    const notes = [`${what}, ${each}${long}.`, ...(hasZeros ? ["Zeros lie below a log scale."] : []), ...notFiltered(model, model.latency)];
+    return { lines, dots, height: 196, isLog, unit: `${kind}, ${isLog ? "log" : "linear"} scale`, notes, format: axisTime, isTime: true };
   }
 
   const ROWS = 8;
@@ -190,11 +194,16 @@
     const shown = Math.max(1, Math.ceil((win.to - win.from) / win.step));
     const every = Math.max(series.hist.every, win.k, Math.ceil((shown * 5.2) / Math.max(pixels, 50)));
     const cells = [];
-    let [highest, low, high] = [0, Infinity, -Infinity];
+    let [highest, low, high, zeros] = [0, Infinity, -Infinity, 0];
     for (let from = Math.floor(win.first / every) * every; from < Math.min(model.n, win.first + win.xs.length * win.k); from += every) {
       const joinedCounts = model.join(series, from, Math.min(from + every, model.n));
       const rows = new Map();
       for (const [bucket, n] of joinedCounts.counts) {
+        // Zeros are in the first bucket; a row for them would be decades away from all others.
+        if (bucket === 0) {
+          zeros += n;
+          continue;
+        }
         const row = Math.floor(Math.log10(model.buckets.middle(bucket)) * ROWS + 1e-9);
         rows.set(row, (rows.get(row) || 0) + n);
       }
@@ -208,7 +217,7 @@
     if (!cells.length) return null;
     const [bottom, top] = [10 ** (low / ROWS), 10 ** (high / ROWS)];
     const what = every * win.step === 1 ? "second" : span(every * win.step);
-    return { cells, rows: ROWS, highest, height: 150, isLog: true, range: [Math.min(bottom, top / 10), top], lines: [], notes: ["Shows what percentiles hide.", `A column is ${what === "second" ? "one second" : what}.`], format: axisTime, isTime: true, hasSchemeNote: true, isRequest: Boolean(model.protocol && model.latency === model.protocol.duration) };
+    return { cells, rows: ROWS, highest, height: 150, isLog: true, range: [Math.min(bottom, top / 10), top], lines: [], notes: ["Shows what percentiles hide.", `A column is ${what === "second" ? "one second" : what}.${zeros ? ` Without ${short(zeros)} of 0${SPACE}ms.` : ""}`], format: axisTime, isTime: true, hasSchemeNote: true, isRequest: Boolean(model.protocol && model.latency === model.protocol.duration) };
   }
 
   function dueChart(model, win) {

@@ -41,9 +41,10 @@
     const list = curves(model);
     const names = list.map((each) => `<span style="color:${each.colour}">${each.name}</span>`).join("");
     const drawn = list.length ? `<div class="curve-names">${names}</div><div class="curve" data-curve>${curve({ curves: list, width: view.curveWidth || 650, isNarrow: view.isNarrow })}</div>` : `<p class="empty">A curve needs at least twenty samples.</p>`;
+    const figure = metric.trend.max === 0 ? `<p class="empty">All of them took 0${SPACE}ms.</p>` : drawn;
     return (
       heading("Latency in detail", what) +
-      `<div class="detail"><div><h3 class="sub">How slow were the slowest?</h3><p>Percentile on the x axis, each step ten times rarer.</p>${drawn}</div>` +
+      `<div class="detail"><div><h3 class="sub">How slow were the slowest?</h3><p>Percentile on the x axis, each step ten times rarer.</p>${figure}</div>` +
       `<div><h3 class="sub">Where the time went</h3><p>The dot is p50, the tick p95, the bar ends at p99.</p>${steps(model)}</div></div>`
     );
   }

@@ -55,6 +55,8 @@
       let before = 0;
       for (const [bucket, count] of this.sorted) {
         if (before + count > rank) {
+          // The lowest bucket has zeros, and what nobody tells from 0; between them nothing is to be interpolated.
+          if (bucket === 0) return Math.min(Math.max(0, this.min === Infinity ? 0 : this.min), this.max === -Infinity ? 0 : this.max);
           const low = this.buckets.lower(bucket);
           const high = this.buckets.lower(bucket + 1);
           const value = low + ((high - low) * (rank - before + 0.5)) / count;

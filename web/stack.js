@@ -452,9 +452,10 @@
       const bars = spec.bars || [];
       const things = [...spec.lines, ...bars, ...(spec.dots ? [spec.dots] : [])].map((line) => {
         const value = this.at === null ? line.resting : line.values[this.at];
-        const known = missing(value) || (spec.isLog && value <= 0) ? null : value;
+        const known = missing(value) ? null : value;
         const isBar = bars.includes(line);
-        const base = known === null ? chart.scale.range[0] : known;
+        const isPlaced = known !== null && !(spec.isLog && known <= 0);
+        const base = isPlaced ? known : chart.scale.range[0];
         const y = this.y(chart, base) - 8;
         return { line, value: known, isBar, y: Math.min(Math.max(y, PAD - 4), PAD + spec.height - 12), order: known === null ? -1 : known };
       });

@@ -150,6 +150,8 @@ pub fn percentiles(
             let lower = if bucket == 0 { min } else { lower_limit(bucket) };
             let upper = if usize::from(bucket) + 1 == BUCKETS { max } else { lower_limit(bucket + 1) };
             let (lower, upper) = (lower.max(min), upper.min(max));
+            // Zeros lie in the lowest bucket with values that nobody tells from 0; between them nothing is to be interpolated.
+            let upper = if bucket == 0 && min >= 0.0 { lower } else { upper };
             found[next] = (lower + (upper - lower) * share.clamp(0.0, 1.0)).clamp(min, max);
             next += 1;
         }
