@@ -176,7 +176,7 @@
     const each = win.seconds === 1 ? "each second" : `each point is ${span(win.seconds)}`;
     const joinedName = lines.find((line) => /\(/.test(line.name));
     const long = joinedName ? `; ${joinedName.name.replace(/ \((.*)\)/, " over $1")}, because ${win.seconds === 1 ? "one second" : "one point"} has too few` : "";
-    const what = isRequest ? (model.protocol.fromDue ? "Successful requests" : "Requests") : model.latency;
+    const what = isRequest ? (model.protocol.fromDue ? "Successful requests" : "Requests") : "Samples";
     const kind = isRequest ? (model.protocol.fromDue ? "due to last byte" : "whole request") : model.latency;
     // Nothing but zeros, such as the requests of a target that refused every connection, has no place on a log scale.
     const isLog = !view.isLinear && most(highest.map((value) => value ?? 0)) > 0;

@@ -2,7 +2,7 @@
 (function (S) {
   "use strict";
 
-  const { NONE, SPACE, count, time, moment, percent, escape, plural, missing, bytes, number, perSecond, short, roughPercent, value: metricValue } = S.format;
+  const { NONE, SPACE, count, time, moment, percent, escape, plural, missing, bytes, number, perSecond, short, brief, roughPercent, value: metricValue } = S.format;
   const { icon, spark, failLine, rangeMark, decades, curve, max } = S.figures;
   const W = S.words;
 
@@ -86,7 +86,7 @@
     const shares = (error.shares || []).slice(0, 3).map(([, value, share]) => `${escape(value)} ${roughPercent(share)}`).join(", ");
     return (
       `<tr><td class="whole"><span class="code${error.code ? " mono" : ""}">${icon(isFailure ? "fail" : "bar", 14)}${escape(name)}</span></td>` +
-      `<td class="whole">${escape(error.message || "")}${place}${remedy}</td>${hasShares ? `<td class="whole quiet">${shares}</td>` : ""}` +
+      `<td class="whole said"><bdi>${escape(error.message || "")}</bdi>${place}${remedy}</td>${hasShares ? `<td class="whole quiet mostly">${shares}</td>` : ""}` +
       `<td class="n strong"><span class="named">count </span>${count(error.count)}</td><td class="n"><span class="named">share </span>${isFailure && all ? percent(error.count / all) : NONE}</td>` +
       `<td class="n"><span class="named">first </span>${moment(error.first)}</td><td class="n"><span class="named">last </span>${moment(error.last)}</td>` +
       `<td class="whole when apart"><div>${drawn}<span class="quiet">${peak === null ? "" : `peak ${perSecond(peak)}`}</span></div></td></tr>`
@@ -162,7 +162,7 @@
       groups.get(check.group).push(check);
     }
     const rows = [...groups].map(([group, of]) => {
-      const head = group ? `<tr class="group"><td colspan="4">${escape(groupName(group))}</td></tr>` : "";
+      const head = group ? `<tr class="group"><td class="said" colspan="4">${escape(groupName(group))}</td></tr>` : "";
       return head + of.map((check) => checkRow(model, check, Boolean(group))).join("");
     });
     return (
@@ -176,7 +176,7 @@
     const series = check.series && model.byId.get(check.series);
     const values = series && series.rate ? series.rate.total.slice(0, model.n).map((total, i) => (total || 0) - (series.rate.passes[i] || 0)) : null;
     const drawn = !all ? `<span class="quiet">never ran</span>` : values && values.length > 1 ? failLine({ values, step: model.step, end: model.horizon() }) : "";
-    return `<tr><td class="${isInGroup ? "name" : ""}">${escape(check.name)}</td><td class="n">${all ? percent(check.passes / all) : NONE}</td><td class="n ${check.fails ? "bad" : "quiet"}">${count(check.fails)}</td><td style="padding-left:24px">${drawn}</td></tr>`;
+    return `<tr><td class="said${isInGroup ? " name" : ""}"><bdi>${escape(check.name)}</bdi></td><td class="n">${all ? percent(check.passes / all) : NONE}</td><td class="n ${check.fails ? "bad" : "quiet"}">${count(check.fails)}</td><td style="padding-left:24px">${drawn}</td></tr>`;
   }
 
   // Own metrics
@@ -206,11 +206,12 @@
   /** How a metric of the script is drawn: by its type, with the figure that says most about it. */
   function ownParts(model, metric, series) {
     const text = (value) => metricValue(value, metric.contains);
+    const onAxis = metric.contains === "default" ? brief : text;
     const cut = (values) => values.slice(0, model.n);
-    if (metric.gauge) return { kind: `gauge${metric.contains === "time" ? ", time" : metric.contains === "data" ? ", bytes" : ""}`, figure: `at most ${text(metric.gauge.max)}`, format: text, lines: series && [["", cut(series.gauge.last), "var(--accent)"]] };
+    if (metric.gauge) return { kind: `gauge${metric.contains === "time" ? ", time" : metric.contains === "data" ? ", bytes" : ""}`, figure: `at most ${text(metric.gauge.max)}`, format: onAxis, lines: series && [["", cut(series.gauge.last), "var(--accent)"]] };
     if (metric.trend) {
       const { p50, p95 } = metric.trend;
-      return { kind: "trend", figure: `p50 ${text(p50)}, p95 ${text(p95)}`, format: text, lines: series && [["p95", cut(series.trend.p95), "var(--p95)"], ["p50", cut(series.trend.p50), "var(--accent)"]] };
+      return { kind: "trend", figure: `p50 ${text(p50)}, p95 ${text(p95)}`, format: onAxis, lines: series && [["p95", cut(series.trend.p95), "var(--p95)"], ["p50", cut(series.trend.p50), "var(--accent)"]] };
     }
     if (metric.rate) {
       const { passes, fails } = metric.rate;
@@ -218,7 +219,7 @@
       return { kind: "rate, share", figure: percent(passes + fails ? passes / (passes + fails) : null), format: (value) => roughPercent(value), top: 1, lines: shares && [["", shares, "var(--accent)"]] };
     }
     const total = metric.contains === "default" ? count(metric.counter.count) : text(metric.counter.count);
-    return { kind: "counter, per second", figure: `${total} in all`, format: (value) => (metric.contains === "default" ? perSecond(value) : text(value) + "/s"), bars: series && model.perSecond(series) };
+    return { kind: "counter, per second", figure: `${total} in all`, format: (value) => onAxis(value) + "/s", bars: series && model.perSecond(series) };
   }
 
   // All metrics
@@ -398,7 +399,7 @@
   function logLine({ t, level, text, more }) {
     const [sign, word, css] = LEVELS[level] || LEVELS.info;
     const again = more ? `   <span class="more">+${SPACE}${count(more)} more like this</span>` : "";
-    return `<span class="t">${moment(t, 3)}</span> <span class="${css}">${sign} ${word.padEnd(5)}</span> ${escape(text)}${again}`;
+    return `<span class="t">${moment(t, 3)}</span> <span class="${css}">${sign} ${word.padEnd(5)}</span> <bdi>${escape(text)}</bdi>${again}`;
   }
 
   function setup(model) {

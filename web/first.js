@@ -207,6 +207,8 @@
   }
 
   const SHOWN = 12;
+  /** An expression of more letters is broken into lines. */
+  const LONG = 60;
 
   function thresholdRow(model, threshold) {
     const share = W.shareUsed(threshold);
@@ -218,7 +220,7 @@
     const shareText = share === null ? NONE : Number.isFinite(share) ? roughPercent(share) : `over 999${SPACE}%`;
     return (
       `<tr><td class="whole"><span class="state${isBad ? " crossed" : ""}">${icon(state)}${word}</span></td>` +
-      `<td class="whole expression"><code>${escape(threshold.metric)}<i> ${escape(threshold.source)}</i></code></td>` +
+      `<td class="whole expression${threshold.metric.length + threshold.source.length > LONG ? " long" : ""}"><code>${escape(threshold.metric)}<i> ${escape(threshold.source)}</i></code></td>` +
       `<td class="n strong${bad}"><span class="named">measured </span>${W.thresholdValue(threshold, threshold.value, threshold.limit)}</td>` +
       `<td class="n quiet"><span class="named">limit </span>${W.limitText(threshold)}</td>` +
       `<td class="drop share">${share === null ? "" : shareBar(Math.min(share, 10), isBad)}</td><td class="n drop ${bad || "quiet"}">${shareText}</td>` +

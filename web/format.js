@@ -10,10 +10,13 @@
 
   const group = (digits) => digits.replace(/\B(?=(\d{3})+(?!\d))/g, NARROW);
 
+  /** From here on whole numbers are no longer exact, and have more digits than anybody reads. */
+  const HUGE = 1e15;
+
   /** An exact count: 173 388. */
   function count(value) {
     if (missing(value)) return NONE;
-    if (!Number.isInteger(value)) return number(value);
+    if (!Number.isInteger(value) || Math.abs(value) >= HUGE) return number(value);
     return (value < 0 ? "−" : "") + group(Math.abs(value).toFixed(0));
   }
 
@@ -33,8 +36,8 @@
   function number(value) {
     if (missing(value)) return NONE;
     if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
-    if (Number.isInteger(value) && Math.abs(value) < 1e15) return count(value);
-    if (Math.abs(value) >= 1e15 || Math.abs(value) < 1e-4) return value.toExponential(2).replace("-", "−");
+    if (Number.isInteger(value) && Math.abs(value) < HUGE) return count(value);
+    if (Math.abs(value) >= HUGE || Math.abs(value) < 1e-4) return value.toExponential(2).replaceAll("-", "−");
     return digits(value);
   }
 
@@ -135,7 +138,7 @@
   /** A figure per second without its unit: 535, 4.37, 173 388. */
   function rate(value) {
     if (missing(value)) return NONE;
-    return Math.abs(value) >= 1000 || Number.isInteger(value) ? count(Math.round(value)) : digits(value);
+    return Math.abs(value) >= 1000 || Number.isInteger(value) ? count(Math.round(value)) : number(value);
   }
 
   const perSecond = (value) => (missing(value) ? NONE : rate(value) + "/s");
@@ -157,6 +160,13 @@
     if (size >= 1e6) return trim(value / 1e6) + "M";
     if (size >= 1e4) return trim(value / 1e3) + "k";
     return size >= 1000 ? count(value) : trim(value);
+  }
+
+  /** A number with three digits where an axis has a value that is not round: 1.23M, 450, 0.025. */
+  function brief(value) {
+    const size = Math.abs(value);
+    const [unit, scale] = [["G", 1e9], ["M", 1e6], ["k", 1e3]].find(([, each]) => size >= each * 9.995) || ["", 1];
+    return size >= 1e12 ? number(value) : number(Number((value / scale).toPrecision(3))) + unit;
   }
 
   /** A time in milliseconds on an axis, where values are round: 100 ms, 1 s, 2.5 s. */
@@ -209,6 +219,6 @@
 
   S.format = {
     NONE, SPACE, missing, count, digits, number, time, timeParts, span, moment, percent, percentLimit, roughPercent, bytes, byteParts,
-    rate, perSecond, short, axis, axisTime, axisBytes, date, clock, value, escape, plural,
+    rate, perSecond, short, brief, axis, axisTime, axisBytes, date, clock, value, escape, plural,
   };
 })((globalThis.Senary ??= {}));

@@ -57,19 +57,22 @@
   /** The chart of an own metric as SVG text: lines or bars, with a bottom and a top value and some moments. */
   function ownDrawing(model, { lines, bars, top, format, width }) {
     const height = 56;
-    const [left, right, above, below] = [58, lines && lines.length > 1 ? 76 : 76, 6, 22];
+    const [right, above, below] = [76, 6, 22];
     const end = model.horizon();
     const values = bars ? [["", bars, "var(--accent)"]] : lines;
     const known = values.flatMap(([, list]) => list).filter((value) => !missing(value));
     if (known.length < 2) return `<p class="quiet">Too short for a chart.</p>`;
     const lowest = Math.min(0, ...[known.reduce((a, b) => (b < a ? b : a))]);
     const highest = top || (max(known) > lowest ? max(known) : lowest + 1);
+    const [topText, bottomText] = [format(highest), lowest === 0 ? "0" : format(lowest)];
+    // A figure that is cut off at its left would be read as another one.
+    const left = Math.max(58, Math.max(topText.length, bottomText.length) * 7 + 10);
     const pixels = width - left - right;
     const x = (t) => left + (t / end) * pixels;
     const y = (value) => above + height - ((value - lowest) / (highest - lowest || 1)) * (height - 6);
     let content = model.failing.map(([from, to]) => `<rect x="${x(from).toFixed(1)}" y="${above}" width="${Math.max(x(to) - x(from), 1).toFixed(1)}" height="${height}" fill="var(--failing)"/>`).join("");
     content += `<path d="M${left} ${y(highest)}H${width - right}" stroke="var(--grid)"/><path d="M${left} ${y(lowest)}H${width - right}" stroke="var(--rule-2)"/>`;
-    content += `<text x="${left - 6}" y="${y(highest) + 4}" text-anchor="end">${escape(format(highest))}</text><text x="${left - 6}" y="${y(lowest) + 4}" text-anchor="end">${lowest === 0 ? 0 : escape(format(lowest))}</text>`;
+    content += `<text x="${left - 6}" y="${y(highest) + 4}" text-anchor="end">${escape(topText)}</text><text x="${left - 6}" y="${y(lowest) + 4}" text-anchor="end">${escape(bottomText)}</text>`;
     const marks = moments(0, end, pixels, 130);
     for (const at of marks.ticks) content += `<text x="${x(at).toFixed(1)}" y="${above + height + 16}" text-anchor="${at === 0 ? "start" : "middle"}">${marks.format(at)}</text>`;
     const names = [];

@@ -462,12 +462,13 @@
       const hasKeys = bars.length > 1;
       if (hasKeys) things.forEach((thing, i) => Object.assign(thing, { y: spec.isFlat ? 8 + i * 14 : PAD + spec.height * 0.2 + i * 30, order: 1e9 - i }));
       things.sort((a, b) => a.y - b.y || b.order - a.order);
-      if (!hasKeys) apart(things, 15, 0, PAD + spec.height);
+      // The last label ends above the line that closes the row.
+      if (!hasKeys) apart(things, 15, 0, spec.height + 1);
       const markup = things.map(({ line, value, isBar, y }) => {
         const css = chart.only && chart.only !== line.name ? " off" : "";
         const text = value === null ? "–" : line.format(value);
         const key = isBar && hasKeys && !spec.isFlat ? `<i style="background:var(${line.colour})"></i>` : "";
-        return `<button class="label${css}" type="button" data-label="${escape(line.name)}" aria-pressed="${chart.only === line.name}" style="top:${y.toFixed(1)}px;color:var(${line.text || line.colour})">${escape(line.name)} <b>${text}</b>${key}</button>`;
+        return `<button class="label${css}" type="button" data-label="${escape(line.name)}" aria-pressed="${chart.only === line.name}" style="top:${y.toFixed(1)}px;color:var(${line.text || line.colour})"><span title="${escape(line.name)}">${escape(line.name)}</span> <b>${text}</b>${key}</button>`;
       }).join("");
       if (host.innerHTML !== markup) host.innerHTML = markup;
       return undefined;

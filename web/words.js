@@ -165,7 +165,7 @@
     if (run.error) {
       const { message, place, count: times } = run.error;
       const often = times > 1 ? `, ${count(times)} times` : "";
-      const text = `<b>${escape(message)}</b>${place ? ` at ${code(place)}` : ""}${often}.`;
+      const text = `<b><bdi>${escape(message)}</bdi></b>${place ? ` at ${code(place)}` : ""}${often}.`;
       const [worst] = crossed(model);
       if (worst) return `${text} ${crossedWords(model, worst)}`;
       if (["aborted", "interrupted", "failed"].includes(run.state)) return text;
