@@ -106,7 +106,8 @@
     changes.forEach(([t, isHeld], i) => {
       const from = i === 0 && isHeld ? 0 : t;
       const to = i + 1 < changes.length ? changes[i + 1][0] : now;
-      if (i === 0 && !isHeld) content += `<path d="M0 7H${x(t)}" stroke="var(--ok)" stroke-width="1.5"/>`;
+      // Nobody knows whether it was held before it was judged for the first time.
+      if (i === 0 && !isHeld) content += `<path d="M0 7H${x(t)}" stroke="var(--rule-2)" stroke-dasharray="2 3"/>`;
       content += isHeld
         ? `<path d="M${x(from)} 7H${x(to)}" stroke="var(--ok)" stroke-width="1.5"/>`
         : `<rect x="${x(from)}" y="3" width="${Math.max(x(to) - x(from), 2)}" height="8" fill="var(--fail)"/>`;

@@ -217,7 +217,7 @@
     const isBad = state === "fail";
     const bad = isBad ? " bad" : "";
     const end = model.horizon();
-    const shareText = share === null ? NONE : Number.isFinite(share) ? roughPercent(share) : `over 999${SPACE}%`;
+    const shareText = share === null ? NONE : share < 1e4 ? roughPercent(share) : `over ${count(share === Infinity ? 999 : 999999)}${SPACE}%`;
     return (
       `<tr><td class="whole"><span class="state${isBad ? " crossed" : ""}">${icon(state)}${word}</span></td>` +
       `<td class="whole expression${threshold.metric.length + threshold.source.length > LONG ? " long" : ""}"><code>${escape(threshold.metric)}<i> ${escape(threshold.source)}</i></code></td>` +
@@ -238,7 +238,8 @@
     const urgent = sorted.filter((t) => !t.has_data || !t.ok);
     const close = sorted.filter((t) => t.has_data && t.ok).sort((a, b) => (W.shareUsed(b) ?? 0) - (W.shareUsed(a) ?? 0));
     const shown = isLong && !view.isUnfolded("thresholds") ? [...urgent, ...close.slice(0, 5)] : sorted;
-    const more = isLong ? `<button class="button more" type="button" data-unfold="thresholds" data-key="more-thresholds">${shown.length < sorted.length ? `show all ${sorted.length}` : "show fewer"}</button>` : "";
+    const isFolding = isLong && urgent.length + 5 < sorted.length;
+    const more = isFolding ? `<button class="button more" type="button" data-unfold="thresholds" data-key="more-thresholds">${shown.length < sorted.length ? `show all ${sorted.length}` : "show fewer"}</button>` : "";
     return (
       `<table class="thresholds blocks"><thead><tr><th style="width:102px">Threshold</th><th></th><th class="n">Measured</th><th class="n">Limit</th>` +
       `<th class="share">Share of the limit used</th><th class="used"></th><th style="width:216px">State from 0:00 to ${model.isLive ? "now" : moment(model.length)}</th><th style="width:112px"></th></tr></thead><tbody>` +

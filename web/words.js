@@ -51,11 +51,11 @@
   }
 
   /** The share of its limit that a threshold used; null where there is none. */
-  function shareUsed({ operator, limit, value, type }) {
+  function shareUsed({ operator, limit, value, type, ok }) {
     if (missing(value) || !"<>".includes(operator[0])) return null;
-    if (operator[0] === "<") return limit > 0 ? Math.max(value / limit, 0) : value <= limit ? 0 : Infinity;
+    if (operator[0] === "<") return limit > 0 ? Math.max(value / limit, 0) : ok ? 0 : Infinity;
     if (type === "rate") return limit < 1 ? (1 - value) / (1 - limit) : value >= 1 ? 0 : Infinity;
-    if (limit <= 0) return value >= limit ? 0 : Infinity;
+    if (limit <= 0) return ok ? 0 : Infinity;
     return value > 0 ? limit / value : Infinity;
   }
 
