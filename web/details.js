@@ -67,19 +67,28 @@
   const KINDS = { dropped: "dropped", interrupted: "interrupted", never_settled: "never settled", exception: "exception", rejection: "rejection", engine: "engine", vu: "VU failed", setup: "setup", teardown: "teardown", stopped: "stopped", output: "output" };
   const REST = 10;
 
-  /** Counts by interval of a series, whatever its type; null if there is no series. */
-  function countsOf(model, id) {
+  /** What a series counted per second by interval, whatever its type; null if there is no series. A short last interval is no fall. */
+  function ratesOf(model, id) {
     const series = id && model.byId.get(id);
     if (!series) return null;
     const values = series.counter ? series.counter.sum : series.rate ? series.rate.passes : series.trend ? series.trend.count : null;
-    return values && values.slice(0, model.n).map((value) => value || 0);
+    return values && values.slice(0, model.n).map((value, i) => (value || 0) / model.lasted(i));
+  }
+
+  /** The series of requests that has exactly the ones of this error: those with its code, else all that failed. */
+  function seriesOf(model, error) {
+    if (error.series || error.kind !== "http") return error.series;
+    const tagged = model.seriesBy("http_reqs", "error_code").find(({ scope, counter }) => scope.error_code === error.code && S.model.sum(counter.sum) === error.count);
+    const failed = model.metric("http_req_failed");
+    return tagged ? tagged.id : failed && failed.rate && failed.rate.passes === error.count ? "http_req_failed" : null;
   }
 
   function errorRow(model, error, all, hasShares) {
     const isFailure = W.FAILURES.has(error.kind);
     const name = error.code || KINDS[error.kind] || error.kind;
-    const values = countsOf(model, error.series);
-    const peak = values ? max(values) / model.step : null;
+    const values = ratesOf(model, seriesOf(model, error));
+    // What happened in a last interval that is too short to be drawn has no peak.
+    const peak = values && max(values) > 0 ? max(values) : null;
     const drawn = values && values.length > 1 ? spark({ values, step: model.step, end: model.horizon(), spans: model.failing, kind: "bars", colour: isFailure ? "var(--fail)" : "var(--drop)", height: 22, className: "mini" }) : "";
     const place = error.place ? ` <span class="place">at <code>${escape(error.place)}</code></span>` : "";
     const remedy = error.remedy ? `<span class="remedy">${escape(error.remedy).replace(/\b([a-z]+[A-Z]\w*)\b/g, "<code>$1</code>")}</span>` : "";
@@ -366,16 +375,21 @@
 
   // Generator
 
-  function instanceRow(model, instance) {
+  /** What stands in the row of an instance for its requests, where a script makes none. */
+  const COUNTED = [["iterations", "Iterations"], ["tcp_msgs_sent", "Messages"]];
+
+  function instanceRow(model, instance, what) {
     const [name, word, css] = instance.state === "ok" && instance.note ? ["warn", escape(instance.note), " doubt"] : { ok: ["ok", model.isLive ? "reporting" : "reported to the end", ""], lost: ["warn", instance.note ? escape(instance.note) : `lost at ${moment(instance.lost)}`, " doubt"], silent: ["none", "never reported", ""] }[instance.state] || ["none", instance.state, ""];
-    const values = countsOf(model, instance.series);
+    const values = ratesOf(model, instance.series);
     const drawn = values && values.length > 1 ? spark({ values, step: model.step, end: model.horizon(), spans: model.failing, height: 20 }) : "";
     const files = missing(instance.open_files) ? NONE : `${count(instance.open_files)} of ${count(instance.open_files_limit)}`;
     const clock = missing(instance.clock) ? NONE : `${instance.clock > 0 ? "+" : ""}${time(instance.clock).replace("-", "−")}`;
+    // Of one instance the table of metrics has the same figures, and more exact ones.
+    const { p50, p99 } = ((model.doc.instances || []).length === 1 && model.instanceTrend()) || instance;
     const cell = (label, text) => `<td class="n"><span class="named">${label} </span>${text}</td>`;
     return (
       `<tr><td>${escape(instance.name)}${instance.segment ? ` <span class="quiet segment">${escape(instance.segment)}${instance.vus ? `, ${plural(instance.vus, "VU")}` : ""}</span>` : ""}</td><td><span class="state${css}">${icon(name)}${word}</span></td>` +
-      cell("requests", count(instance.requests)) + cell("p50", time(instance.p50)) + cell("p99", time(instance.p99)) + cell("failed", percent(instance.failed)) +
+      cell(what.toLowerCase(), count(instance.requests)) + cell("p50", time(p50)) + cell("p99", time(p99)) + cell("failed", percent(instance.failed)) +
       cell("CPU", roughPercent(instance.cpu)) + cell("late by", time(instance.lag)) + cell("descriptors", files) + cell("memory", bytes(instance.memory)) + cell("clock", clock) +
       `<td class="whole apart" style="width:158px">${drawn}</td></tr>`
     );
@@ -384,11 +398,12 @@
   function generator(model) {
     const list = model.doc.instances || [];
     const words = list.length <= 1 ? `one instance${model.run.workers ? `, ${plural(model.run.workers, "worker")} on ${plural(model.run.cores, "core")}` : ""}` : `${list.length} instances; figures are merged without loss, not averaged.`;
+    const what = COUNTED.find(([name]) => list.some(({ series }) => series && series.startsWith(name)))?.[1] || "Requests";
     if (!list.length) return heading("Generator", words) + `<p class="empty">Nothing was measured of the generator.</p>`;
     return (
       heading("Generator", words) +
-      `<table class="instances blocks"><thead><tr><th>Instance</th><th>State</th><th class="n">Requests</th><th class="n">p50</th><th class="n">p99</th><th class="n">Failed</th><th class="n">CPU, most</th><th class="n">Start lateness</th><th class="n">Descriptors</th><th class="n">Memory</th><th class="n">Clock</th><th style="padding-left:26px">Requests/s</th></tr></thead><tbody>` +
-      list.map((instance) => instanceRow(model, instance)).join("") + `</tbody></table>`
+      `<table class="instances blocks"><thead><tr><th>Instance</th><th>State</th><th class="n">${what}</th><th class="n">p50</th><th class="n">p99</th><th class="n">Failed</th><th class="n">CPU, most</th><th class="n">Start lateness</th><th class="n">Descriptors</th><th class="n">Memory</th><th class="n">Clock</th><th style="padding-left:26px">${what}/s</th></tr></thead><tbody>` +
+      list.map((instance) => instanceRow(model, instance, what)).join("") + `</tbody></table>`
     );
   }
 
@@ -414,7 +429,7 @@
       ["Tags", tags && escape(tags)],
       ["Host", run.host && escape(run.host)],
     ].filter(([, words]) => words);
-    const log = doc.log && doc.log.length ? `<div class="log" tabindex="0" role="log" aria-live="off" aria-label="Last lines of the log">${doc.log.map(logLine).join("\n")}</div>` : `<p class="empty">Nothing was logged.</p>`;
+    const log = doc.log && doc.log.length ? `<div class="log" tabindex="0" role="log" aria-live="off" aria-label="Last lines of the log">${doc.log.map(logLine).join("\n")}</div>` : `<p class="empty">Nothing was logged${model.isLive ? " so far" : " before the end"}.</p>`;
     return (
       heading("Setup and log", "Everything needed to run it again. Values of secrets are hidden.", run.command ? `<button class="button" type="button" data-action="copy-command" data-key="copy-command">Copy command</button>` : "") +
       `<div class="pair setup"><dl>${rows.map(([name, words]) => `<dt>${name}</dt><dd>${words}</dd>`).join("")}</dl>${log}</div>`

@@ -195,7 +195,8 @@
       content += `<path d="${line(points)}" fill="none" stroke="${each.colour}" stroke-width="${each.isMain ? 1.9 : 1.5}"${each.dash ? ` stroke-dasharray="${each.dash}"` : ""}/>`;
     }
     const main = curves.find((each) => each.isMain) || curves[0];
-    for (const [p] of marks) {
+    const known = marks.filter(([p]) => isOn(main.points, p));
+    for (const [p] of known) {
       const value = at(main.points, p);
       if (!(value > 0)) continue;
       const isFirst = p === 50;
@@ -204,7 +205,7 @@
         `<text class="mark" x="${round(x(p) - 6)}" y="${round(y(value) - 7)}" text-anchor="${isFirst && x(p) < left + 60 ? "middle" : "end"}">${time(value)}</text>`;
     }
     if (!isNarrow) content += curveNames(curves, { x: width - right + 9, y, top, bottom: height - bottom });
-    return `<svg viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${escape(curveWords(main, marks))}">${content}</svg>`;
+    return `<svg viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${escape(curveWords(main, known))}">${content}</svg>`;
   }
 
   function curveNames(curves, { x, y, top, bottom }) {
@@ -214,6 +215,9 @@
   }
 
   const curveWords = (main, marks) => `Percentiles of ${main.name}: ` + marks.map(([p, name]) => `${name} ${time(at(main.points, p))}`).join(", ");
+
+  /** Whether a curve reaches a percentile: beyond its end there were too few samples to say anything. */
+  const isOn = (points, p) => points.length > 0 && p <= points[points.length - 1][0] + 1e-6;
 
   /** The value of a curve at a percentile, between its points. */
   function at(points, p) {

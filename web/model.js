@@ -98,6 +98,13 @@
       return others.find((name) => name && counted(name)) || null;
     }
 
+    /** The times that the rows of instances tell, of the whole run; null where there are none. */
+    instanceTrend() {
+      const names = ["tcp_req_duration", "http_req_duration", "tcp_message_latency", "iteration_duration"];
+      const metric = names.map((name) => this.byName.get(name)).find((each) => each && each.trend && each.trend.count);
+      return metric ? metric.trend : null;
+    }
+
     /** Steps of a connection and a request that happened: [name, trend]. */
     steps() {
       const found = [];

@@ -117,8 +117,10 @@ fn trend(facts: &Facts, found: &[f64]) -> Value {
 
 /// The percentages of a curve, as far as there are enough values beyond them.
 fn curve_points(count: u64) -> Vec<f64> {
-    let rarities = (5..=CURVE_DECADES * CURVE_PER_DECADE)
+    let steps = (5..=CURVE_DECADES * CURVE_PER_DECADE)
         .map(|point| 10_f64.powf(-f64::from(point) / f64::from(CURVE_PER_DECADE)));
+    // The first mark of the axis lies between two steps, and its value is written beside it.
+    let rarities = std::iter::once(0.5).chain(steps);
     let shown = rarities.take_while(|rarity| count as f64 * rarity >= MIN_BEYOND);
     shown.map(|rarity| 100.0 * (1.0 - rarity)).collect()
 }
