@@ -139,6 +139,8 @@ fn a_threshold_says_nothing_of_the_time_before_it_was_judged() {
         json!(0)
     );
     assert_eq!(browser.value(&format!("{crossed}.querySelectorAll('.timeline rect').length")), json!(1));
+    let since = browser.text(&format!("{crossed}.lastElementChild.textContent"));
+    assert!(since.starts_with("since 0:0"), "{since:?}");
     // A crossed threshold has not used 0 % of its limit, nor a share that has an exponent.
     let shares = browser.text(&format!("{}.innerText + {crossed}.innerText", row("never ")));
     assert!(!shares.contains("0\u{a0}%\t") && shares.matches("over\u{a0}").count() <= 2, "{shares:?}");

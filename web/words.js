@@ -269,7 +269,7 @@
     if (!threshold.has_data) return "no samples";
     const last = changes[changes.length - 1];
     if (isJudgedAtEnd(model, threshold)) return "judged at the end";
-    if (!last || changes.length === 1) return threshold.ok ? "throughout" : "from the start";
+    if (!last || (changes.length === 1 && threshold.ok)) return threshold.ok ? "throughout" : "from the start";
     return `since ${moment(last[0])}`;
   }
 
