@@ -226,3 +226,31 @@ fn figures_agree_and_none_is_made_up() {
     );
     assert_eq!(row, json!([table[3], table[6]]), "p50 and p99");
 }
+
+/// Scenarios begin after `setup()`, which takes some of the time that the axis shows.
+const PREPARED: &str = r#"
+import { sleep } from "k6"
+export const options = {
+  scenarios: { planned: { executor: "constant-arrival-rate", rate: 20, duration: "4s", preAllocatedVUs: 10 } },
+}
+export function setup() {
+  sleep(3)
+}
+export default function () {}
+"#;
+
+#[test]
+fn the_plan_of_a_run_begins_after_its_setup() {
+    let Some(mut browser) = Browser::start() else { return };
+    let report = reported(PREPARED, 0);
+    report.open(&mut browser, 1280);
+    let phases = browser.value("Senary.page.model.phases.map((phase) => phase.name)");
+    assert_eq!(phases[0], json!("setup"));
+    assert_eq!(phases[1], json!("steady"));
+    let begins = browser.value("Senary.page.model.scenarios[0].start").as_f64().unwrap_or_default();
+    assert!(begins >= 3.0, "the scenario began at {begins} s");
+    assert_eq!(browser.value("Senary.page.model.planned(1)"), json!(null), "planned while setup ran");
+    // The steady phase has none of the seconds in which nothing could run.
+    let rate = "Math.min(...Senary.page.model.steady()) >= 3";
+    assert_eq!(browser.value(rate), json!(true));
+}

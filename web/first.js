@@ -58,7 +58,7 @@
     return (
       `<div class="line">${pulse}<span><b>${moment(model.length)}</b> elapsed</span>${remaining}` +
       `<button class="button" type="button" data-action="pause">${view.isPaused ? "Go on drawing" : "Pause drawing"}</button>${stop}</div>` + progress(model) +
-      (model.n ? `<p class="lately">Figures below are of the last ${Math.min(10, Math.ceil(model.length))}${SPACE}s; the shaded strip in the charts.</p>` : `<p class="lately">${W.phaseWords(model)}</p>`)
+      (model.n && model.run.phase !== "setup" ? `<p class="lately">Figures below are of the last ${Math.min(10, Math.ceil(model.length))}${SPACE}s; the shaded strip in the charts.</p>` : `<p class="lately">${W.phaseWords(model)}</p>`)
     );
   }
 

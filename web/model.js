@@ -285,7 +285,9 @@
         if (to - from > Math.min(this.step * 0.6, end * 0.004)) list.push({ name, from, to });
       };
       const isAbortedEarly = !this.isLive && this.length < plannedEnd - this.step;
-      add("setup", 0, started);
+      const setup = Math.min(this.run.setup || 0, started);
+      add("setup", 0, setup);
+      add("waiting", setup, started);
       add("ramp-up", started, up);
       add(up > started || down < regular || this.hasPlan() ? "steady" : "run", up, down);
       add("ramp-down", down, regular);

@@ -175,7 +175,7 @@
       const reason = run.reason || (run.state === "interrupted" ? "a signal ended the run" : "the test was aborted");
       return `<b>${escape(cap(reason))}</b> at ${moment(model.length)}. ${failedWords(model)}`;
     }
-    if (model.isLive && !model.n) return phaseWords(model);
+    if (model.isLive && (!model.n || run.phase === "setup")) return phaseWords(model);
     const [worst] = crossed(model);
     if (worst) return crossedWords(model, worst) + whenWords(model);
     if (run.state === "failed") return `<b>${escape(cap(run.reason || "the run failed"))}</b>. ${failedWords(model)}`;

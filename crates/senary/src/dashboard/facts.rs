@@ -127,6 +127,23 @@ pub fn of_whole_scenarios(load: &LoadPlan) -> Value {
     of_scenarios(&LoadPlan::new(load.scenarios().to_vec(), SegmentTuple::full()))
 }
 
+/// The scenarios, which begin that much later on the time axis.
+pub fn later(mut scenarios: Value, lead: f64) -> Value {
+    let put_off = |value: &mut Value| {
+        if let Some(at) = value.as_f64() {
+            *value = ((at + lead) * 1000.0).round().into();
+            *value = (value.as_f64().unwrap_or_default() / 1000.0).into();
+        }
+    };
+    for scenario in scenarios.as_array_mut().into_iter().flatten() {
+        put_off(&mut scenario["start"]);
+        put_off(&mut scenario["end"]);
+        let corners = scenario["plan"].as_array_mut();
+        corners.into_iter().flatten().for_each(|corner| put_off(&mut corner[0]));
+    }
+    scenarios
+}
+
 fn of_scenario(scenario: &Scenario, share: &Share) -> Value {
     let start = scenario.start_time.as_secs_f64();
     let length = scenario.executor.regular_duration().as_secs_f64();

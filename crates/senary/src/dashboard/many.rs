@@ -8,6 +8,7 @@ use senary_output::state::{Contribution, Head, Objection, Whole, names, own_seri
 use senary_output::timeline::{SharedTimeline, Timeline};
 use serde_json::{Map, Value, json};
 
+use super::facts::later;
 use super::figures;
 use super::report::{Facts, Look, Report, Subject};
 use crate::run_events::{RunEnd, RunEvents, ThresholdState};
@@ -285,21 +286,4 @@ fn facts(heads: &[&Head], lead: f64) -> Facts {
     facts.insert("host".to_owned(), hosts.join(", ").into());
     facts.insert("lead".to_owned(), lead.into());
     Facts { run: facts, scenarios: later(first.test.scenarios.clone(), lead) }
-}
-
-/// The scenarios, which begin that much later on the time axis.
-fn later(mut scenarios: Value, lead: f64) -> Value {
-    let put_off = |value: &mut Value| {
-        if let Some(at) = value.as_f64() {
-            *value = ((at + lead) * 1000.0).round().into();
-            *value = (value.as_f64().unwrap_or_default() / 1000.0).into();
-        }
-    };
-    for scenario in scenarios.as_array_mut().into_iter().flatten() {
-        put_off(&mut scenario["start"]);
-        put_off(&mut scenario["end"]);
-        let corners = scenario["plan"].as_array_mut();
-        corners.into_iter().flatten().for_each(|corner| put_off(&mut corner[0]));
-    }
-    scenarios
 }

@@ -3,16 +3,18 @@
 
 use std::io;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use senary_metrics::{Failures, Results, Timestamp};
 use senary_output::timeline::{Position, SharedTimeline, Timeline};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
+use super::facts::later;
 use super::page::{Embedded, page};
 use super::recorder::Recorder;
 use super::{figures, wrong};
-use crate::run_events::{RunEnd, RunEvents};
+use crate::run_events::{RunEnd, RunEvent, RunEvents};
 use crate::run_phase::RunPhase;
 
 /// The reference's events in a report, as its own reports have them.
@@ -134,14 +136,20 @@ impl Report {
     fn head(&self, end: Option<&RunEnd>) -> Value {
         let (look, facts) = (self.subject.look(end.is_some()), self.subject.facts());
         let timeline = self.timeline.lock();
-        let run = self.run(facts.run, end, &look, timeline.target());
+        let setup = setup_time(self.subject.events(), &look);
+        let scenarios = match setup {
+            Some(setup) => later(facts.scenarios, setup.as_secs_f64()),
+            None => facts.scenarios,
+        };
+        let mut run = self.run(facts.run, end, &look, timeline.target());
+        run["setup"] = setup.map_or(0.0, |setup| setup.as_secs_f64()).into();
         let Look { started, seconds, failures, results, generator, log, .. } = look;
         let events = self.subject.events();
         json!({
             "format": "senary-run",
             "version": 1,
             "run": run,
-            "scenarios": facts.scenarios,
+            "scenarios": scenarios,
             "thresholds": figures::thresholds(events),
             "generator": generator,
             "metrics": figures::metrics(&timeline, results, seconds),
@@ -188,6 +196,17 @@ impl Report {
         }
         run.into()
     }
+}
+
+/// How long `setup()` took, or has taken so far: scenarios begin after it. `None` if there is none.
+fn setup_time(events: &RunEvents, look: &Look) -> Option<Duration> {
+    let mut phases = events.all().into_iter().filter_map(|happened| match happened.event {
+        RunEvent::Phase(phase) => Some((phase, happened.at)),
+        _ => None,
+    });
+    phases.find(|(phase, _)| *phase == RunPhase::Setup)?;
+    let begun = phases.find(|(phase, _)| *phase == RunPhase::Running);
+    Some(begun.map_or(Duration::from_secs_f64(look.length.max(0.0)), |(_, at)| at))
 }
 
 fn state(end: Option<&RunEnd>) -> &'static str {
