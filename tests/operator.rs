@@ -26,7 +26,7 @@ export const options = {
   scenarios: {
     shared: { executor: "shared-iterations", vus: 9, iterations: 101 },
     each: { executor: "per-vu-iterations", vus: 7, iterations: 3 },
-    rate: { executor: "constant-arrival-rate", rate: 20, duration: "2s", preAllocatedVUs: 8 },
+    rate: { executor: "constant-arrival-rate", rate: 20, duration: "2s", preAllocatedVUs: 40 },
   },
   thresholds: { iterations: ["count>0"] },
 }
@@ -143,7 +143,7 @@ fn four_instances_run_exactly_one_test() {
     inspected.expect_code(0);
     assert_eq!(inspected.stderr, "");
     let requirements: Value = serde_json::from_str(&inspected.stdout).expect("nothing but JSON");
-    assert_eq!(requirements["maxVUs"], 24);
+    assert_eq!(requirements["maxVUs"], 56);
     assert_eq!(requirements["totalDuration"], "10m30s");
     assert_eq!(requirements["thresholds"]["iterations"], json!(["count>0"]));
 
