@@ -4,9 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use senary_testkit::{Program, Running, Signal};
+use senary_testkit::{Program, Running, Signal, page_data, page_document};
 use serde_json::{Value, json};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_senary");
@@ -44,20 +42,6 @@ export function slow() {
 }
 "#;
 
-fn data_of(page: &str, id: &str) -> Vec<u8> {
-    let (_, rest) = page.split_once(&format!("<script id=\"{id}\"")).expect("the data are in the page");
-    let (_, rest) = rest.split_once('>').expect("the tag ends");
-    let (data, _) = rest.split_once("</script>").expect("the element ends");
-    let packed = STANDARD.decode(data).expect("it is base64");
-    let mut unpacked = Vec::new();
-    flate2::read::GzDecoder::new(&packed[..]).read_to_end(&mut unpacked).expect("it is gzip");
-    unpacked
-}
-
-fn document_of(page: &str) -> Value {
-    serde_json::from_slice(&data_of(page, "senary-data")).expect("the document is JSON")
-}
-
 fn named<'a>(list: &'a Value, key: &str, name: &str) -> &'a Value {
     let found = list.as_array().expect("a list").iter().find(|entry| entry[key] == name);
     found.unwrap_or_else(|| panic!("no {key} {name:?} in {list:#}"))
@@ -81,7 +65,7 @@ fn the_report_has_all_of_the_run() {
     let page = outcome.file("report.html");
     assert!(page.to_lowercase().starts_with("<!doctype html"));
     assert!(page.contains("<title>Failed: script.js</title>") && !page.contains("id=\"data\""));
-    let document = document_of(&page);
+    let document = page_document(&page);
     let run = &document["run"];
     assert_eq!(
         (&run["state"], &run["exit_code"], &run["complete"]),
@@ -185,8 +169,8 @@ fn the_shortest_run_has_a_report() {
     let outcome = program.within(BOUND).run();
     outcome.expect_code(0);
     let page = outcome.file("export.html");
-    assert_eq!(document_of(&page)["run"]["state"], "finished");
-    let events = String::from_utf8(data_of(&page, "data")).unwrap();
+    assert_eq!(page_document(&page)["run"]["state"], "finished");
+    let events = String::from_utf8(page_data(&page, "data")).unwrap();
     assert!(events.starts_with(r#"{"event":"config","data":{"title""#), "{events}");
 }
 

@@ -1,14 +1,12 @@
 //! The report and the dashboard of a test that several processes run: one page over all of them.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use senary_testkit::{Behaviour, Browser, Outcome, Program, Running, Server, Signal};
+use senary_testkit::{Behaviour, Browser, Outcome, Program, Running, Server, Signal, page_document};
 use serde_json::{Value, json};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_senary");
@@ -77,16 +75,6 @@ fn merge(folder: &str, args: &[&str]) -> Outcome {
     program.args(args.iter().copied()).within(BOUND).run()
 }
 
-/// The data of a report.
-fn document(html: &str) -> Value {
-    let (_, rest) =
-        html.split_once(r#"<script id="senary-data" type="application/octet-stream">"#).expect("data");
-    let packed = STANDARD.decode(rest.split("</script>").next().expect("an end").trim()).expect("base64");
-    let mut text = Vec::new();
-    flate2::read::GzDecoder::new(&packed[..]).read_to_end(&mut text).expect("gzip");
-    serde_json::from_slice(&text).expect("JSON")
-}
-
 fn series<'a>(document: &'a Value, id: &str) -> &'a Value {
     let all = document["timeline"]["series"].as_array().expect("series");
     all.iter().find(|series| series["id"] == id).unwrap_or_else(|| panic!("no series {id}"))
@@ -145,7 +133,7 @@ fn the_report_of_four_instances_is_one() {
     let merged = merge(states, &[]);
     merged.expect_code(99);
     let html = merged.file("report.html");
-    let told = document(&html);
+    let told = page_document(&html);
     assert_eq!((&told["run"]["state"], &told["run"]["exit_code"]), (&json!("failed"), &json!(99)));
     assert_eq!(
         told["scenarios"][0]["words"].as_str().map(|words| words.starts_with("40.00 iterations/s")),
@@ -233,7 +221,7 @@ fn who_was_lost_and_who_never_came_is_said_on_the_page() {
         .run();
     merged.expect_code(99);
     let html = merged.file("exported.html");
-    let told = document(&html);
+    let told = page_document(&html);
     let states: Vec<_> =
         told["instances"].as_array().expect("rows").iter().map(|row| row["state"].clone()).collect();
     assert_eq!(states, ["ok", "lost", "ok", "silent"]);
@@ -294,7 +282,7 @@ fn one_dashboard_shows_instances_that_run() {
     let collected = collecting.finish();
     collected.expect_code(99);
     // The report knows when the threshold was crossed, and ends where the page did.
-    let told = document(&collected.file("report.html"));
+    let told = page_document(&collected.file("report.html"));
     let crossed = threshold(&told, "iterations");
     assert_eq!(crossed["ok"], json!(false));
     assert!(crossed["changes"].as_array().is_some_and(|changes| changes.len() > 1), "{crossed}");

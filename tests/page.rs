@@ -1,13 +1,13 @@
 //! The report and the dashboard in a real browser: what people see of a run, and what they can do with it.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use senary_testkit::{Behaviour, Browser, Outcome, Program, Server};
+use senary_testkit::{Behaviour, Browser, Outcome, Program, Server, page_document};
 use serde_json::{Value, json};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_senary");
@@ -115,13 +115,6 @@ fn parts(html: &str) -> (String, &str) {
     let (before, rest) = html.split_once(DATA).expect("the data are in the page");
     let (data, after) = rest.split_once("</script>").expect("the element ends");
     (format!("{before}{after}"), data)
-}
-
-fn document(html: &str) -> Value {
-    let packed = STANDARD.decode(parts(html).1.trim()).expect("base64");
-    let mut text = Vec::new();
-    flate2::read::GzDecoder::new(&packed[..]).read_to_end(&mut text).expect("gzip");
-    serde_json::from_slice(&text).expect("JSON")
 }
 
 fn with_document(html: &str, document: &Value) -> String {
@@ -415,7 +408,7 @@ fn three_thousand_points_of_fifty_series_open_fast() {
     let Some(mut browser) = Browser::start() else { return };
     let outcome = reported(4);
     let html = outcome.file("report.html");
-    let long = stretched(document(&html), 3000, 50);
+    let long = stretched(page_document(&html), 3000, 50);
     let kept = keep(&with_document(&html, &long));
     browser.window(1280, 900, false);
     // Alone it takes less than a second. The bound is generous, because other tests run at the same time.

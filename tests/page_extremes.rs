@@ -1,11 +1,8 @@
 //! The report of runs that are out of the ordinary, in a real browser: what is shown stays right and on the page.
 
-use std::io::Read;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use senary_testkit::{Browser, Program};
+use senary_testkit::{Browser, Program, page_document};
 use serde_json::{Value, json};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_senary");
@@ -38,13 +35,7 @@ impl Report {
 
     /// The figures of a trend by interval, as the document has them.
     fn by_interval(&self, metric: &str, figure: &str) -> Vec<Value> {
-        let marker = r#"<script id="senary-data" type="application/octet-stream">"#;
-        let (_, rest) = self.html.split_once(marker).expect("the data are in the page");
-        let (data, _) = rest.split_once("</script>").expect("the element ends");
-        let packed = STANDARD.decode(data.trim()).expect("base64");
-        let mut text = String::new();
-        flate2::read::GzDecoder::new(&packed[..]).read_to_string(&mut text).expect("gzip");
-        let document: Value = serde_json::from_str(&text).expect("JSON");
+        let document = page_document(&self.html);
         let series = document["timeline"]["series"].as_array().expect("series");
         let whole = |each: &&Value| each["metric"] == metric && each["scope"].is_null();
         let found = series.iter().find(whole).expect("the series of the whole metric");

@@ -6,6 +6,7 @@
 //! - [`FullBacklog`]: an address whose handshakes are never answered.
 //! - [`web_server`]: a web server that gives the answers a test has set.
 //! - [`Browser`]: chromium with one page, for what people see; a test is skipped where there is none.
+//! - [`page_document`]: the data of a report that the binary has written.
 //! - [`Program`]: a script or a command line given to the built binary, its signals, and what came out of it.
 //!
 //! Everything is bounded by itself, and gone when dropped. Failures panic: this is for tests only.
@@ -19,6 +20,7 @@ mod connection;
 mod guard;
 pub mod http2;
 mod nginx;
+mod page_data;
 mod program;
 mod protocol;
 mod proxy;
@@ -37,6 +39,7 @@ pub use certificate::Certificate;
 pub use connection::TlsEnd;
 pub use guard::{Account, DigestGuard, NtlmGuard};
 pub use nginx::Nginx;
+pub use page_data::{page_data, page_document};
 pub use program::{Outcome, Program, Running, Signal};
 pub use proxy::{Proxy, ProxyManner};
 #[cfg(target_os = "linux")]
