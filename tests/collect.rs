@@ -297,6 +297,32 @@ fn instances_that_are_not_one_test_are_refused_at_once() {
     assert!(refused.elapsed < Duration::from_secs(40), "it does not wait for their end");
 }
 
+/// After the test it would be too late: `--stop` lets the instances go, and what they have measured with them.
+#[test]
+fn what_is_wrong_is_said_before_the_test_is_over_and_nothing_is_lost() {
+    let script = ABORTS.replace("duration: \"60s\"", "duration: \"1s\", gracefulStop: \"0s\"");
+    let script = script.replace("thresholds: {", "thresholds: { nothing: [\"count>0\"],");
+    let instances = start_all(&script, &[], None);
+    for (args, code, text) in [
+        (&["--out", "junit=missing/junit.xml"][..], 255, "open missing/junit.xml: no such file"),
+        (&["--out", "json=all.json"], 255, "of the outputs, merge has junit alone"),
+        (&["--summary-trend-stats", "p(101)"], 255, "invalid percentile trend stat value"),
+        (&["--summary-time-unit", "h"], 255, "invalid summary time unit 'h'"),
+        (&["--script", "missing.js"], 255, "missing.js"),
+        (&[], 104, "invalid threshold defined on nothing"),
+    ] {
+        let refused = collect(&instances, args).args(["--stop"]).run();
+        refused.expect_code(code).expect_text(text);
+    }
+    let collected = collect(&instances, &["--stop", "--no-thresholds"]).run();
+    collected.expect_code(0);
+    assert_eq!(metric(&collected, "hits", "count"), 4);
+    for instance in instances {
+        let ended = instance.running.finish();
+        ended.expect_code(0).expect_text("A threshold cannot be judged, neither here nor");
+    }
+}
+
 /// Instances that share a folder, and no REST API.
 fn with_setup_data(script: &str, segment: &str, file: &str) -> Program {
     Program::script(BINARY, script)

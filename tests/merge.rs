@@ -289,6 +289,39 @@ fn handle_summary_is_called_once_with_the_whole() {
     assert_eq!(merged.file("told.json"), expected.replace("me", "you"));
 }
 
+/// Instances that leave it to others to judge, and scripts that need more than `merge` has, are found out about when the test is over.
+#[test]
+fn what_is_wrong_with_the_script_costs_no_summary() {
+    let script = SCRIPT.replace(
+        "thresholds: {",
+        "thresholds: { nothing: ['count>0'], 'hits{': ['count>0'], even: ['rate=>1'],",
+    );
+    let script = script.replace("hits: [\"count==40\"]", "hits: [\"count==40\", \"p(95)>1\"]");
+    let states = QUARTERS.map(|segment| {
+        let (run, state) = state_of(&script, segment, &["--no-thresholds"]);
+        run.expect_code(0).expect_text(
+            "A threshold cannot be judged, neither here nor when the instances are put together",
+        );
+        state
+    });
+    let merged = merge(&states, &[]);
+    merged.expect_code(104).expect_text("✓ 'count==40'").expect_text("no metric name \\\"nothing\\\" found");
+    merged.expect_text("unsupported aggregation method p on metric of type counter").expect_text("hits{");
+    assert_eq!(summary(&merged)["metrics"]["hits"]["count"], 40);
+    // Variables of the environment are in no state.
+    let script = format!("{SCRIPT}{HANDLER}\nif (!__ENV.TARGET) throw new Error(\"no target\")");
+    let states = QUARTERS.map(|segment| {
+        let run = Program::script(BINARY, &script).env("TARGET", "x").args(["--instance-count", "4"]);
+        let index = QUARTERS.iter().position(|of| *of == segment).expect("one of them").to_string();
+        let run = run.args(["--out", "state=own.state", "--instance-index", &index]).within(BOUND).run();
+        fs::read(run.path("own.state")).expect("a state")
+    });
+    let merged = merge(&states, &[]);
+    merged.expect_code(107).expect_text("no target").expect_text("✓ 'count==40'");
+    assert_eq!(summary(&merged)["metrics"]["hits"]["count"], 40);
+    assert_eq!(merge(&states, &["-e", "TARGET=x"]).expect_code(0).stdout, "made by the script\n");
+}
+
 /// Four processes as the operator starts them, of which three are killed at moments that nobody has chosen: the first of them perhaps
 /// before it has reported, the others when their states tell of iterations.
 #[test]

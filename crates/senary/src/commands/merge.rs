@@ -18,7 +18,7 @@ use crate::command_error::CommandError;
 use crate::dashboard::{self, Wanted};
 use crate::environment::Environment;
 use crate::event_loop::event_loop;
-use crate::merged::{self, Merged, SummaryScript};
+use crate::merged::{self, Merged, Prepared, SummaryHandler, SummaryScript};
 use crate::settings::{GlobalSettings, RuntimeSettings};
 use crate::{failures, report, signals, vu_memory};
 
@@ -35,7 +35,11 @@ pub fn run(args: &MergeArgs, global: &GlobalSettings, env: &Environment) -> Resu
     let wanted = Wanted::of_many(None, args.whole.report.as_deref(), env)?;
     let wants_timeline = wanted.files().next().is_some();
     let ending = Ending { shutdown, signalled, wants_timeline };
-    let concluded = runtime.block_on(conclude(states, &args.whole, global, env, &ending))?;
+    let concluded = runtime.block_on(async {
+        let settings = RuntimeSettings::new(&args.whole.runtime, env, true)?;
+        let prepared = Prepared::new(&args.whole, &settings, global, env).await?;
+        conclude(states, &args.whole, prepared, global, env, &ending).await
+    })?;
     if let Some(timeline) = concluded.timeline {
         let report = concluded.merged.report(timeline, &concluded.verdict);
         wanted.files().for_each(|path| dashboard::write(&report, path));
@@ -65,6 +69,7 @@ pub(super) struct Ending {
 pub(super) async fn conclude<R: Read + Seek + Send>(
     mut states: Vec<Opened<R>>,
     args: &WholeArgs,
+    prepared: Prepared,
     global: &GlobalSettings,
     env: &Environment,
     ending: &Ending,
@@ -72,20 +77,36 @@ pub(super) async fn conclude<R: Read + Seek + Send>(
     let settings = RuntimeSettings::new(&args.runtime, env, true)?;
     let (whole, objections) = put_together(&mut states, args.partial.unwrap_or_default())?;
     let merged = Merged::new(args, &settings, whole, objections)?;
-    merged.write_outputs(&args.out, env)?;
+    let written = merged.write_outputs(prepared.outputs);
     merged.warn_of_nothing_done();
     let script = summary_script(args, &merged, &mut states)?;
     let timeline = ending.wants_timeline.then(|| one_timeline(&mut states)).transpose()?;
     drop(states);
-    let handler = match script {
-        Some(script) => merged::load(script, settings, global, env, &ending.shutdown).await?,
-        None => None,
+    let (handler, loaded) = match script {
+        Some(script) => handler(merged::load(script, settings, global, env, &ending.shutdown).await),
+        None => (None, Ok(())),
     };
     let closing = merged.closing(handler, global.no_color);
     let wrong = failures::of_whole(&merged.whole, &merged.results, merged.now());
     let reported = report::write(&closing, merged.results.clone(), wrong, &ending.signalled).await;
-    let verdict = merged.verdict(&closing, reported);
+    let verdict = first_of([merged.verdict(&closing, reported), loaded, written]);
     Ok(Concluded { merged, timeline, verdict })
+}
+
+/// A script that cannot be loaded makes no summary, but then there is the usual one.
+fn handler(loaded: Result<SummaryHandler, CommandError>) -> (SummaryHandler, Result<(), CommandError>) {
+    match loaded {
+        Ok(handler) => (handler, Ok(())),
+        Err(failure) => (None, Err(failure)),
+    }
+}
+
+/// The first thing that went wrong is how it all ended; the others are logged.
+fn first_of<const N: usize>(all: [Result<(), CommandError>; N]) -> Result<(), CommandError> {
+    let mut failures = all.into_iter().filter_map(Result::err);
+    let Some(first) = failures.next() else { return Ok(()) };
+    failures.for_each(|other| other.log());
+    Err(first)
 }
 
 /// The script whose `handleSummary()` makes the summary: the one that was given, or that of the test.

@@ -1,32 +1,29 @@
 //! The whole test, made of the states of its instances: judged, and told as a run is told at its end.
 
 mod handler;
+mod prepared;
+mod thresholds;
 
 use senary_metrics::engine::Crossed;
-use senary_metrics::threshold::WatchList;
-use senary_metrics::{Engine, Registry, Results, Timestamp};
+use senary_metrics::{Engine, Results, Timestamp};
 use senary_output::state::{Contribution, Head, Objection, Progress, TestFacts, Whole};
 use senary_output::timeline::Timeline;
-use senary_output::{
-    InstanceRow, Instances, OutputContext, OutputError, OutputSpec, Remark, TimeUnit, TrendStat,
-};
+use senary_output::{InstanceRow, Instances, Output, Remark, TimeUnit, TrendStat};
 use serde_json::Value;
 
 pub use handler::{SummaryHandler, SummaryScript, load};
+pub use prepared::Prepared;
+pub use thresholds::judgeable;
 
 use crate::cli::WholeArgs;
 use crate::command_error::CommandError;
 use crate::dashboard::{Contact, Gathered, Report, Standing, report_of_whole};
-use crate::environment::Environment;
-use crate::plan::SummarySettings;
+use crate::plan::{PlanError, SummarySettings};
 use crate::report::Closing;
 use crate::run_events::{RunEnd, ThresholdState};
 use crate::run_phase::RunPhase;
 use crate::settings::{RuntimeSettings, SummaryMode};
 use crate::{report, verdict};
-
-/// The output that needs results only.
-const JUNIT: &str = "junit";
 
 /// The whole test, judged.
 pub struct Merged {
@@ -35,6 +32,8 @@ pub struct Merged {
     pub results: Results,
     crossed: Crossed,
     judged: Vec<ThresholdState>,
+    /// Why some thresholds cannot be judged. The test is over, so they are no reason to have no summary.
+    unjudged: Vec<String>,
     settings: SummarySettings,
     is_strict: bool,
     fails_on_saturation: bool,
@@ -54,7 +53,11 @@ impl Merged {
         let is_full = settings.mode == SummaryMode::Full;
         // Instances may leave it to the whole to be judged (--no-thresholds).
         let evaluate = !runtime.no_thresholds;
-        let mut engine = Engine::new(whole.registry.clone(), &test.thresholds, evaluate, is_full)
+        let (thresholds, unjudged) = match evaluate {
+            true => judgeable(&test.thresholds, &whole.registry),
+            false => (test.thresholds, Vec::new()),
+        };
+        let mut engine = Engine::new(whole.registry.clone(), &thresholds, evaluate, is_full)
             .map_err(|error| CommandError::Command(error.to_string()))?;
         engine.merge(&whole.totals).map_err(|error| CommandError::Command(error.to_string()))?;
         let crossed = engine.finish(whole.seconds);
@@ -67,7 +70,17 @@ impl Merged {
         let is_strict = args.strict.unwrap_or_else(|| any(|test| test.strict));
         let fails_on_saturation =
             args.fail_on_saturation.unwrap_or_else(|| any(|test| test.fail_on_saturation));
-        Ok(Self { whole, objections, results, crossed, judged, settings, is_strict, fails_on_saturation })
+        Ok(Self {
+            whole,
+            objections,
+            results,
+            crossed,
+            judged,
+            unjudged,
+            settings,
+            is_strict,
+            fails_on_saturation,
+        })
     }
 
     /// When the test was over.
@@ -145,26 +158,9 @@ impl Merged {
         verdict::warn_of_missing(&self.results);
     }
 
-    /// Outputs that need no samples.
-    pub fn write_outputs(&self, outputs: &[String], env: &Environment) -> Result<(), CommandError> {
-        let variables = env.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let (registry, watched) = (Registry::new(), WatchList::default());
-        let context = OutputContext {
-            env: &variables,
-            collectors: None,
-            features: &[],
-            system_tags: &[],
-            registry: &registry,
-            watched: &watched,
-        };
-        for text in outputs {
-            let spec = OutputSpec::parse(text).map_err(CommandError::Output)?;
-            if spec.kind() != JUNIT {
-                let reason =
-                    "states have no samples any more: of the outputs, merge has junit alone".to_owned();
-                return Err(CommandError::Output(OutputError::NotCreated { kind: spec.kind(), reason }));
-            }
-            let mut output = spec.create(&context).map_err(CommandError::Output)?;
+    /// Writes outputs that need no samples.
+    pub fn write_outputs(&self, outputs: Vec<Box<dyn Output>>) -> Result<(), CommandError> {
+        for mut output in outputs {
             output.conclude(&self.results);
             output.close().map_err(CommandError::system("writing an output"))?;
         }
@@ -187,6 +183,12 @@ impl Merged {
             true => Ok(()),
             false => Err(CommandError::ThresholdsCrossed(self.crossed.metrics.clone())),
         };
+        if !self.unjudged.is_empty() {
+            if let Err(failure) = &crossed {
+                failure.log();
+            }
+            return Err(CommandError::Plan(PlanError { problems: self.unjudged.clone() }));
+        }
         if self.fails_on_saturation && !closing.remarks.is_empty() {
             if let Err(failure) = &crossed {
                 failure.log();
@@ -228,21 +230,31 @@ fn summary_settings(
     };
     let stats = match args.summary_trend_stats.is_empty() {
         true => texts("summaryTrendStats"),
-        false => {
-            args.summary_trend_stats.iter().flat_map(|list| list.split(',')).map(str::to_owned).collect()
-        }
+        false => given_stats(args),
     };
-    let trend_stats = stats.iter().map(|stat| TrendStat::parse(stat)).collect::<Result<Vec<_>, _>>();
-    let trend_stats = trend_stats.map_err(|error| CommandError::Command(error.to_string()))?;
+    let trend_stats = trend_stats(&stats)?;
     let own_unit = test.options.get("summaryTimeUnit").and_then(Value::as_str);
     let unit = args.summary_time_unit.as_deref().or(own_unit).unwrap_or_default();
     Ok(SummarySettings {
         mode,
         trend_stats,
-        time_unit: TimeUnit::parse(unit).map_err(|error| CommandError::Command(error.to_string()))?,
+        time_unit: time_unit(unit)?,
         export: runtime.summary_export.clone(),
         new_machine_readable: runtime.new_machine_readable_summary,
     })
+}
+
+fn given_stats(args: &WholeArgs) -> Vec<String> {
+    args.summary_trend_stats.iter().flat_map(|list| list.split(',')).map(str::to_owned).collect()
+}
+
+fn trend_stats(texts: &[String]) -> Result<Vec<TrendStat>, CommandError> {
+    let stats = texts.iter().map(|text| TrendStat::parse(text)).collect::<Result<_, _>>();
+    stats.map_err(|error| CommandError::Command(error.to_string()))
+}
+
+fn time_unit(text: &str) -> Result<Option<TimeUnit>, CommandError> {
+    TimeUnit::parse(text).map_err(|error| CommandError::Command(error.to_string()))
 }
 
 fn name(instance: &Contribution) -> String {

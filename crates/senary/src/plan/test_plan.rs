@@ -7,11 +7,12 @@ use senary_js::settings::{HttpSettings, SystemTags};
 use senary_metrics::engine::ThresholdPlan;
 use senary_metrics::tags::system;
 use senary_metrics::{Registry, TagSet};
+use senary_output::{OutputSpec, STATE};
 use senary_words::spelling::nearest;
 use serde_json::{Map, Value};
 
 use super::{LifecyclePlan, NetworkPlan, SummarySettings, http, keep, scenario, thresholds};
-use crate::options::{Consolidated, Instance, Options, SystemTagSet, line_of, line_of_value};
+use crate::options::{Consolidated, Instance, Options, RunOptions, SystemTagSet, line_of, line_of_value};
 use crate::settings::RuntimeSettings;
 
 /// What requests call the program that makes them, unless the option `userAgent` says otherwise.
@@ -106,6 +107,8 @@ impl TestPlan {
         if !runtime.no_thresholds {
             thresholds::check(&thresholds, script, &mut problems);
             thresholds::warn_of_metadata(&thresholds);
+        } else if is_judged_later(&consolidated.run) {
+            thresholds::warn_of_unjudged(&thresholds, script);
         }
         let network = NetworkPlan::new(options, &mut problems);
         let (Some(segment), Some(network), true) = (segment, network, problems.is_empty()) else {
@@ -147,6 +150,12 @@ impl TestPlan {
             output_settings: consolidated.collectors,
         })
     }
+}
+
+/// Whether something else is to judge the thresholds: `senary merge`, or `senary collect`.
+fn is_judged_later(run: &RunOptions) -> bool {
+    let is_state = |output: &String| OutputSpec::parse(output).is_ok_and(|spec| spec.kind() == STATE);
+    run.linger.unwrap_or_default() || run.out.iter().flat_map(|out| &out.0).any(is_state)
 }
 
 /// The names of the system tags that are tags of samples, and not their metadata.

@@ -31,6 +31,17 @@ pub fn check(thresholds: &ThresholdPlan, script: &ScriptFacts<'_>, problems: &mu
     }
 }
 
+/// Warns of what only whoever judges the whole test would find, when that is over.
+pub fn warn_of_unjudged(thresholds: &ThresholdPlan, script: &ScriptFacts<'_>) {
+    let mut problems = Vec::new();
+    check(thresholds, script, &mut problems);
+    for problem in problems {
+        log::warn!(
+            "A threshold cannot be judged, neither here nor when the instances are put together: {problem}"
+        );
+    }
+}
+
 /// Warns of thresholds on metadata, which never find a sample.
 pub fn warn_of_metadata(thresholds: &ThresholdPlan) {
     for (name, _) in thresholds {

@@ -4,8 +4,8 @@ use std::io::Cursor;
 use std::sync::Arc;
 use std::time::Duration;
 
-use senary_metrics::Engine;
 use senary_metrics::engine::Crossed;
+use senary_metrics::{Engine, Registry};
 use senary_output::state::{Head, Objection, Whole, belonging};
 use senary_output::timeline::Timeline;
 use senary_web::Client;
@@ -18,6 +18,8 @@ use crate::ask_error::AskError;
 use crate::command_error::CommandError;
 use crate::commands::merge::{Opened, add_up, put_together};
 use crate::dashboard::{Contact, Gathered, Standing};
+use crate::merged::judgeable;
+use crate::plan::PlanError;
 use crate::run_events::ThresholdState;
 use crate::run_phase::RunPhase;
 
@@ -55,7 +57,7 @@ impl All {
     }
 
     /// Why no summary will come of these instances, however they end: it is told at once, not after the test.
-    pub fn check(&self, partial: bool) -> Result<(), CommandError> {
+    pub fn check(&self, partial: bool, judges: bool) -> Result<(), CommandError> {
         for instance in &self.0 {
             let Some(error) = instance.lost() else { continue };
             let is_fatal = !error.is_passing() || !partial;
@@ -73,6 +75,9 @@ impl All {
                 let error = AskError::Same(other.clone());
                 return Err(CommandError::Instance { address: place.clone(), error });
             }
+        }
+        if let Some((_, known)) = states.first().filter(|_| judges) {
+            check_thresholds(&known.head)?;
         }
         let heads: Vec<_> = states.iter().map(|(place, known)| (place.clone(), &known.head)).collect();
         let mut objections = belonging(&heads).objections;
@@ -157,6 +162,20 @@ impl All {
 fn of_instance(instance: &Instance, error: &AskError) -> CommandError {
     let text = format!("{} {error}", instance.api.address);
     CommandError::Command(text)
+}
+
+/// Thresholds that cannot be judged are not found by instances with `--no-thresholds`, and would never end the test.
+fn check_thresholds(head: &Head) -> Result<(), CommandError> {
+    let registry = Registry::new();
+    for metric in &head.test.metrics {
+        metric.register(&registry).map_err(|error| CommandError::Command(error.to_string()))?;
+    }
+    let (_, problems) = judgeable(&head.test.thresholds, &registry);
+    if problems.is_empty() {
+        return Ok(());
+    }
+    log::warn!("The instances are left alone; with --no-thresholds, they can be collected without a verdict");
+    Err(CommandError::Plan(PlanError { problems }))
 }
 
 /// What the instances come to at a moment.

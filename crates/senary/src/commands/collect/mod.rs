@@ -27,6 +27,7 @@ use crate::command_error::CommandError;
 use crate::dashboard::{Gathered, Gathering, Wanted};
 use crate::environment::Environment;
 use crate::event_loop::event_loop;
+use crate::merged::Prepared;
 use crate::settings::{GlobalSettings, RuntimeSettings};
 use crate::signals;
 
@@ -45,6 +46,7 @@ pub fn run(args: &CollectArgs, global: &GlobalSettings, env: &Environment) -> Re
     let signalled = signals::watch(shutdown.clone()).map_err(CommandError::system("watching for signals"))?;
     let stop_asked = CancellationToken::new();
     let judges = !runtime.no_thresholds;
+    let prepared = event_loop.block_on(Prepared::new(&args.whole, &runtime, global, env))?;
     let wanted = Wanted::of_many(args.dashboard, args.whole.report.as_deref(), env)?;
     let gathering = Gathering::new(wanted)?;
     if let Some(url) = gathering.url().filter(|_| !global.quiet) {
@@ -52,7 +54,7 @@ pub fn run(args: &CollectArgs, global: &GlobalSettings, env: &Environment) -> Re
         let _ = writeln!(stdout(), "web dashboard: {url}");
     }
     let collecting = Collecting { args, global, env, judges, shutdown, signalled, stop_asked };
-    event_loop.block_on(collecting.main_line(addresses, gathering))
+    event_loop.block_on(collecting.main_line(addresses, prepared, gathering))
 }
 
 struct Collecting<'a> {
@@ -77,7 +79,12 @@ enum End {
 }
 
 impl Collecting<'_> {
-    async fn main_line(&self, addresses: Vec<Address>, mut gathering: Gathering) -> Result<(), CommandError> {
+    async fn main_line(
+        &self,
+        addresses: Vec<Address>,
+        prepared: Prepared,
+        mut gathering: Gathering,
+    ) -> Result<(), CommandError> {
         let retry_for = Duration::from_nanos(self.args.retry_for.0.max(0) as u64);
         let all = All::follow(addresses, &self.global.web, retry_for);
         self.first_states(&all).await?;
@@ -90,9 +97,21 @@ impl Collecting<'_> {
         progress.end();
         let is_over = self.stop_if_signalled(&all, &end).await;
         let torn_down = if starts && is_over { setup::end(&all).await } else { Ok(()) };
-        let (verdict, last) = self.conclude(&all, &end, gathering.is_wanted()).await;
+        let (verdict, last) = match self.conclude(&all, prepared, &end, gathering.is_wanted()).await {
+            Ok((verdict, last)) => {
+                self.end_linger(&all).await;
+                (verdict, last)
+            }
+            Err(failure) => {
+                // What they have measured is in no summary yet.
+                log::warn!(
+                    "The instances that linger are left alone: their states can be collected again{}",
+                    again(&failure)
+                );
+                (Err(failure), None)
+            }
+        };
         let verdict = verdict.and(torn_down);
-        self.end_linger(&all, &verdict).await;
         gathering.finish(last, &verdict, &self.signalled).await;
         verdict
     }
@@ -102,7 +121,7 @@ impl Collecting<'_> {
         while !all.have_answered() {
             self.pause(EVERY / 10).await?;
         }
-        all.check(self.partial())
+        all.check(self.partial(), self.judges)
     }
 
     async fn start(&self, all: &All) -> Result<(), CommandError> {
@@ -188,28 +207,29 @@ impl Collecting<'_> {
         true
     }
 
-    /// One summary, and how the whole test ended.
+    /// One summary, and how the whole test ended; an error if there is no summary.
     async fn conclude(
         &self,
         all: &All,
+        prepared: Prepared,
         end: &End,
         wants_timeline: bool,
-    ) -> (Result<(), CommandError>, Option<Gathered>) {
+    ) -> Result<(Result<(), CommandError>, Option<Gathered>), CommandError> {
         let partial = self.partial() || matches!(end, End::Signalled);
         let args = WholeArgs { partial: Some(partial), ..self.args.whole.clone() };
         // A signal that has ended the following does not end the summary.
         let shutdown = if matches!(end, End::Signalled) { Shutdown::new() } else { self.shutdown.clone() };
         let ending = merge::Ending { shutdown, signalled: self.signalled.clone(), wants_timeline };
-        let concluded = merge::conclude(all.states(), &args, self.global, self.env, &ending).await;
-        let (verdict, last) = match concluded {
-            Err(failure @ CommandError::NotOneTest(_)) => return (Err(failure), None),
-            Err(failure) => (Err(failure), None),
-            Ok(Concluded { merged, timeline, verdict }) => {
-                let contacts: Vec<_> = all.contacts().collect();
-                let of = |head: &_| contact_of(&contacts, head);
-                (verdict, timeline.map(|timeline| merged.gathered(timeline, of)))
-            }
-        };
+        let concluded = merge::conclude(all.states(), &args, prepared, self.global, self.env, &ending).await;
+        let Concluded { merged, timeline, verdict } = concluded?;
+        let contacts: Vec<_> = all.contacts().collect();
+        let of = |head: &_| contact_of(&contacts, head);
+        let last = timeline.map(|timeline| merged.gathered(timeline, of));
+        if let (End::Aborted(_) | End::Signalled, Err(failure)) = (end, &verdict)
+            && !failure.is_of_results()
+        {
+            failure.log();
+        }
         let verdict = match end {
             End::Settled => verdict,
             End::Aborted(Crossed { metrics, .. }) => {
@@ -217,19 +237,13 @@ impl Collecting<'_> {
             }
             End::Signalled => Err(self.stopped()),
         };
-        (verdict, last)
+        Ok((verdict, last))
     }
 
-    async fn end_linger(&self, all: &All, verdict: &Result<(), CommandError>) {
-        match verdict {
-            // What they have measured is in no summary yet.
-            Err(CommandError::NotOneTest(_)) => {
-                log::warn!(
-                    "The instances that linger are left alone: their states can be collected again, with --partial"
-                );
-            }
-            _ if self.args.stop.unwrap_or_default() => self.set(all, "linger", false).await,
-            _ => {}
+    /// Lets instances go that only wait for their last state to be taken.
+    async fn end_linger(&self, all: &All) {
+        if self.args.stop.unwrap_or_default() {
+            self.set(all, "linger", false).await;
         }
     }
 
@@ -259,5 +273,13 @@ impl Collecting<'_> {
     fn stopped(&self) -> CommandError {
         let reason = self.shutdown.reason().cloned();
         CommandError::Stopped(reason.unwrap_or(StopReason::Signal { name: "interrupt" }))
+    }
+}
+
+/// What helps when the states are collected again.
+fn again(failure: &CommandError) -> &'static str {
+    match failure {
+        CommandError::NotOneTest(_) => ", with --partial",
+        _ => "",
     }
 }
