@@ -297,6 +297,25 @@ fn instances_that_are_not_one_test_are_refused_at_once() {
     assert!(refused.elapsed < Duration::from_secs(40), "it does not wait for their end");
 }
 
+/// Whoever has asked for them may be gone: the instance itself ends what takes too long.
+#[test]
+fn setup_and_teardown_that_never_end_are_ended() {
+    for (function, code) in [("setup", 100), ("teardown", 101)] {
+        let script = format!(
+            "export const options = {{ {function}Timeout: '1s' }}
+            export default function () {{}}
+            export function {function}() {{ while (true) {{}} }}"
+        );
+        let args = ["--paused", "--no-setup", "--no-teardown", "--iterations", "4", "--vus", "4"];
+        let instances = start_all(&script, &args, None);
+        let collected = collect(&instances, &["--start", "--stop"]).run();
+        collected.expect_code(code).expect_text(&format!("{function}() execution timed out after 1 seconds"));
+        for instance in instances {
+            instance.running.finish();
+        }
+    }
+}
+
 /// After the test it would be too late: `--stop` lets the instances go, and what they have measured with them.
 #[test]
 fn what_is_wrong_is_said_before_the_test_is_over_and_nothing_is_lost() {

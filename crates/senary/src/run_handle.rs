@@ -1,15 +1,19 @@
 //! What the main line, the progress display, the dashboard and the REST API may know of a run and do to it.
 
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use senary_execution::{ProgressWatch, RunContext, ScenarioProgress, StopReason};
-use senary_js::{Lifecycle, bundle};
+use senary_js::{Lifecycle, LifecycleError, bundle};
 use senary_metrics::{Results, Totals};
 use senary_output::PipelineHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::command_error::{CommandError, LifecycleFunction};
 use crate::gate::{Gate, PauseError};
+use crate::plan::LifecyclePlan;
 use crate::rest::{RunControl, Status};
 use crate::run_events::{RunEvents, ThresholdState};
 use crate::run_phase::RunPhase;
@@ -31,6 +35,8 @@ pub struct RunProgress {
 pub struct RunHandle {
     pub run: RunContext,
     pub lifecycle: Arc<Lifecycle>,
+    /// How long its functions may take.
+    limits: LifecyclePlan,
     /// What has happened in the run; [`RunHandle::progress`] has the figures.
     pub events: Arc<RunEvents>,
     pub watch: ProgressWatch,
@@ -46,6 +52,7 @@ pub struct RunHandle {
 impl RunHandle {
     pub fn new(
         lifecycle: Lifecycle,
+        limits: LifecyclePlan,
         gate: Gate,
         pipeline: PipelineHandle,
         events: Arc<RunEvents>,
@@ -55,6 +62,7 @@ impl RunHandle {
         Self {
             run,
             lifecycle,
+            limits,
             events,
             watch,
             gate,
@@ -151,7 +159,11 @@ impl RunControl for RunHandle {
     fn run_setup(&self) -> Result<(), String> {
         // A client that starts tests does not know whether they have a `setup()`.
         let data = match self.lifecycle.bundle.has_export(bundle::SETUP) {
-            true => self.lifecycle.setup(&self.interrupt()).map_err(|e| e.to_string())?,
+            true => {
+                within(self.limits.setup_timeout, LifecycleFunction::Setup, &self.interrupt(), |token| {
+                    self.lifecycle.setup(token)
+                })?
+            }
             false => None,
         };
         self.lifecycle.settings.setup_data.set(data);
@@ -167,10 +179,42 @@ impl RunControl for RunHandle {
             true => CancellationToken::new(),
             false => self.interrupt(),
         };
-        self.lifecycle.teardown(&interrupt).map_err(|e| e.to_string())
+        within(self.limits.teardown_timeout, LifecycleFunction::Teardown, &interrupt, |token| {
+            self.lifecycle.teardown(token)
+        })
     }
 
     fn end_linger(&self) {
         self.linger_over.cancel();
     }
+}
+
+/// Calls a function of the script that a client asked for, at most for as long as its option allows: whoever has asked may be gone,
+/// and nobody else would end it.
+fn within<R>(
+    limit: Duration,
+    function: LifecycleFunction,
+    interrupt: &CancellationToken,
+    call: impl FnOnce(&CancellationToken) -> Result<R, LifecycleError>,
+) -> Result<R, String> {
+    let (done, waiting) = channel::<()>();
+    let (result, is_late) = thread::scope(|scope| {
+        let watch = move || {
+            let is_late = waiting.recv_timeout(limit) == Err(RecvTimeoutError::Timeout);
+            if is_late {
+                interrupt.cancel();
+            }
+            is_late
+        };
+        let watching = thread::Builder::new().name(function.name().to_owned()).spawn_scoped(scope, watch);
+        let watching = watching.map_err(|error| error.to_string())?;
+        let result = call(interrupt);
+        drop(done);
+        // A watch that has panicked has ended nothing.
+        Ok::<_, String>((result, watching.join().unwrap_or_default()))
+    })?;
+    result.map_err(|error| match is_late {
+        true => CommandError::Timeout { function, limit }.to_string(),
+        false => error.to_string(),
+    })
 }

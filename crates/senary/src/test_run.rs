@@ -78,7 +78,8 @@ impl TestRun {
         let first = plan.load.scenarios().first();
         let (executor, name) = first.map_or(("", ""), |s| (s.executor.type_name(), s.name.as_str()));
         let gate = Gate::new(plan.paused, executor, name);
-        let handle = Arc::new(RunHandle::new(lifecycle, gate, pipeline.handle(), events, scheduler.watch()));
+        let (pipe, watch) = (pipeline.handle(), scheduler.watch());
+        let handle = Arc::new(RunHandle::new(lifecycle, plan.lifecycle, gate, pipe, events, watch));
         let (plan, has_run) = (Arc::new(plan), AtomicBool::new(false));
         Ok(Self { plan, handle, workers, scheduler, pipeline, shared_setup: None, has_run })
     }

@@ -56,13 +56,18 @@ fn of(instance: &Instance, error: AskError) -> CommandError {
 
 /// A function that failed is an error of the script, wherever it ran.
 fn failed(instance: &Instance, function: LifecycleFunction, error: AskError) -> CommandError {
+    let timeout = CommandError::Timeout { function, limit: own_limit(instance, function) };
+    let of_instance = |code, reason| {
+        let instance = instance.api.address.to_string();
+        CommandError::OfInstance { instance, code, reason }
+    };
     match error {
-        AskError::Refused { detail, .. } => CommandError::OfInstance {
-            instance: instance.api.address.to_string(),
-            code: SCRIPT_FAILED,
-            reason: detail,
-        },
-        AskError::Silent(_) => CommandError::Timeout { function, limit: limit(instance, function) },
+        AskError::Refused { detail, .. } if detail.ends_with(&timeout.to_string()) => timeout,
+        AskError::Refused { detail, .. } => of_instance(SCRIPT_FAILED, detail),
+        AskError::Silent(reason) => {
+            let text = format!("it is not known what became of {}(): {reason}", function.name());
+            of_instance(timeout.code(), text)
+        }
         error => of(instance, error),
     }
 }
@@ -70,7 +75,13 @@ fn failed(instance: &Instance, function: LifecycleFunction, error: AskError) -> 
 /// The exit code of a script that throws.
 const SCRIPT_FAILED: u8 = 107;
 
+/// How long an answer may take.
 fn limit(instance: &Instance, function: LifecycleFunction) -> Duration {
+    own_limit(instance, function) + ANSWER
+}
+
+/// How long the instance lets the function run.
+fn own_limit(instance: &Instance, function: LifecycleFunction) -> Duration {
     let options = instance.last().map(|known| known.head.test.options).unwrap_or_default();
     let limit = match options.get(function.timeout_option()) {
         Some(Value::String(text)) => {
@@ -79,5 +90,5 @@ fn limit(instance: &Instance, function: LifecycleFunction) -> Duration {
         Some(Value::Number(millis)) => millis.as_u64().map(Duration::from_millis),
         _ => None,
     };
-    limit.unwrap_or(LIMIT) + ANSWER
+    limit.unwrap_or(LIMIT)
 }
