@@ -322,6 +322,28 @@ fn what_is_wrong_with_the_script_costs_no_summary() {
     assert_eq!(merge(&states, &["-e", "TARGET=x"]).expect_code(0).stdout, "made by the script\n");
 }
 
+/// A state that is written can be read, whatever the script has made.
+#[test]
+fn setup_data_that_is_too_large_is_left_out() {
+    let script = r#"
+export const options = { scenarios: { all: { executor: "shared-iterations", vus: 1, iterations: 3 } } }
+export function setup() { return "x".repeat(Number(__ENV.LENGTH)) }
+export default function (data) { if (data.length != __ENV.LENGTH) throw new Error("not all of it") }
+export function handleSummary({ metrics, setup_data }) {
+  return { stdout: `${metrics.iterations.values.count} iterations, ${setup_data?.length} letters` }
+}
+"#;
+    let of = |length| state_of(script, "0:1/4", &["-e", length]);
+    let (run, small) = of("LENGTH=1000000");
+    run.expect_code(0);
+    assert_eq!(merge(&[small], &["--partial"]).expect_code(0).stdout, "3 iterations, 1000000 letters");
+    let (run, large) = of("LENGTH=40000000");
+    run.expect_code(0).expect_text("What setup() returned is 40 MB, which is too much for a state");
+    let merged = merge(&[large], &["--partial"]);
+    merged.expect_code(0).expect_text("handleSummary() gets no setup_data");
+    assert_eq!(merged.stdout, "3 iterations, undefined letters");
+}
+
 /// Four processes as the operator starts them, of which three are killed at moments that nobody has chosen: the first of them perhaps
 /// before it has reported, the others when their states tell of iterations.
 #[test]

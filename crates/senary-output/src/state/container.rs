@@ -79,6 +79,13 @@ impl<W: Write> Sections<W> {
 
     /// Writes a section and gives back its number.
     pub(super) fn write(&mut self, kind: Kind, content: &[u8]) -> io::Result<u32> {
+        // No reader would take it, and by then it could not be written again.
+        if content.len() as u64 > kind.limit() {
+            let (part, megabytes) = (kind.name(), content.len() / 1_000_000);
+            return Err(io::Error::other(format!(
+                "its {part} is too large for a state, with {megabytes} MB"
+            )));
+        }
         let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), LEVEL)?;
         encoder.include_checksum(true)?;
         encoder.write_all(content)?;

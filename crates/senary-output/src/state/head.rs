@@ -83,6 +83,9 @@ pub struct Progress {
     pub interrupted_iterations: u64,
     /// What `setup()` returned, as JSON.
     pub setup_data: Option<String>,
+    /// Whether that was too much to be told.
+    #[serde(default)]
+    pub is_setup_data_left_out: bool,
     pub outcomes: Vec<ScenarioOutcome>,
     /// Whether what `setup()` tried has failed, though it returned.
     #[serde(default)]

@@ -79,6 +79,7 @@ pub(super) async fn conclude<R: Read + Seek + Send>(
     let merged = Merged::new(args, &settings, whole, objections)?;
     let written = merged.write_outputs(prepared.outputs);
     merged.warn_of_nothing_done();
+    merged.warn_of_left_out();
     let script = summary_script(args, &merged, &mut states)?;
     let timeline = ending.wants_timeline.then(|| one_timeline(&mut states)).transpose()?;
     drop(states);

@@ -145,6 +145,16 @@ impl Merged {
         Standing::new(whole, results.clone(), timeline, objections, RunPhase::Ended, contact)
     }
 
+    /// Tells `handleSummary()`'s author why it does not get what a run gets.
+    pub fn warn_of_left_out(&self) {
+        let is_left_out = |of: &Contribution| of.head.progress.is_setup_data_left_out;
+        if self.handles_summary() && self.whole.instances.iter().any(is_left_out) {
+            log::warn!(
+                "What setup() returned was too much for the states: handleSummary() gets no setup_data"
+            );
+        }
+    }
+
     /// Tells of a test in which nothing was done, or nothing that thresholds could be judged by. Why instances have not run at
     /// all is told elsewhere.
     pub fn warn_of_nothing_done(&self) {

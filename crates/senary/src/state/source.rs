@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Once, OnceLock};
 
 use senary_execution::{Outcomes, Unnoticed};
 use senary_js::bundle::HANDLE_SUMMARY;
@@ -24,6 +24,9 @@ use crate::test_run::{Ended, TestRun};
 /// A script with more than this is not kept in states, in bytes. Whoever merges them gives it then.
 const MAX_SCRIPT: usize = 16 << 20;
 
+/// What `setup()` returns is not kept in states if it takes more than this: each instance would write it again and again.
+const MAX_SETUP_DATA: usize = 16 << 20;
+
 /// Files with these endings are modules; what else a script reads may differ from instance to instance.
 const MODULES: [&str; 5] = [".js", ".mjs", ".cjs", ".ts", ".mts"];
 
@@ -35,6 +38,7 @@ pub struct StateSource {
     script: Option<Arc<[u8]>>,
     watched: ForStates,
     over: OnceLock<Over>,
+    warned: Once,
 }
 
 /// What came of a run that is over.
@@ -83,7 +87,15 @@ impl StateSource {
             scenarios,
         };
         let script = if handles_summary { packed(&script) } else { None };
-        Self { handle: run.handle.clone(), instance, test, script, watched, over: OnceLock::new() }
+        Self {
+            handle: run.handle.clone(),
+            instance,
+            test,
+            script,
+            watched,
+            over: OnceLock::new(),
+            warned: Once::new(),
+        }
     }
 
     /// The state of the run as it is now. `None` while its last samples are added up.
@@ -117,6 +129,11 @@ impl StateSource {
         let run = &self.handle.run;
         let saturation = self.handle.watch.saturation();
         let lost = over.map(|over| over.lost.clone()).unwrap_or_default();
+        let setup_data = self.handle.lifecycle.settings.setup_data.get();
+        let is_setup_data_left_out = setup_data.as_ref().is_some_and(|data| data.len() > MAX_SETUP_DATA);
+        if is_setup_data_left_out {
+            self.warned.call_once(|| warn_of_setup_data(setup_data.as_ref().map_or(0, |data| data.len())));
+        }
         Progress {
             is_final: over.is_some(),
             written: run.clock.now(),
@@ -126,7 +143,8 @@ impl StateSource {
             end: over.and_then(|over| over.end.clone()),
             full_iterations: run.state.full_iterations(),
             interrupted_iterations: run.state.interrupted_iterations(),
-            setup_data: self.handle.lifecycle.settings.setup_data.get().map(|data| data.to_string()),
+            setup_data: setup_data.filter(|_| !is_setup_data_left_out).map(|data| data.to_string()),
+            is_setup_data_left_out,
             outcomes: self.handle.watch.outcomes().into_iter().map(outcome).collect(),
             setup_failed: run.state.has_setup_failed(),
             generator: dashboard::generator(&saturation, &lost),
@@ -173,6 +191,13 @@ fn outcome((scenario, of): (String, Outcomes)) -> ScenarioOutcome {
     let Unnoticed { refused, ignored, stranded } = unnoticed;
     let silence = silence.map(|silence| silence.as_secs_f64());
     ScenarioOutcome { scenario, succeeded, idle, failed, refused, ignored, stranded, silence }
+}
+
+fn warn_of_setup_data(bytes: usize) {
+    let megabytes = bytes / 1_000_000;
+    log::warn!(
+        "What setup() returned is {megabytes} MB, which is too much for a state: the summary of all instances will not have it"
+    );
 }
 
 fn packed(archive: &Archive) -> Option<Arc<[u8]>> {
