@@ -287,6 +287,9 @@ fn handle_summary_is_called_once_with_the_whole() {
     let merged = program.within(BOUND).run();
     merged.expect_code(0);
     assert_eq!(merged.file("told.json"), expected.replace("me", "you"));
+    let program = Program::new(BINARY).args(["merge", "0.state", "--partial", "--script", "none.js"]);
+    let program = program.file("none.js", "export default function () {}").file("0.state", &states[0]);
+    program.within(BOUND).run().expect_code(99).expect_text("none.js has no handleSummary()");
 }
 
 /// Instances that leave it to others to judge, and scripts that need more than `merge` has, are found out about when the test is over.

@@ -34,7 +34,9 @@ impl Prepared {
         if let Some(name) = &args.script {
             // What it makes of itself is not kept: the test may take hours, and it is loaded again after that.
             let script = SummaryScript { name: name.clone(), archive: None };
-            load(script, settings.clone(), global, env, &Shutdown::new()).await?;
+            if load(script, settings.clone(), global, env, &Shutdown::new()).await?.is_none() {
+                log::warn!("{name} has no handleSummary(): the summary will be the usual one");
+            }
         }
         Ok(Self { outputs: outputs(&args.out, env)? })
     }
