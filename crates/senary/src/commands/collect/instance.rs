@@ -14,6 +14,8 @@ use crate::commands::merge::Opened;
 const EVERY: Duration = Duration::from_secs(1);
 /// At most one part in so many of the time is spent asking: large states are asked for less often.
 const SHARE: u32 = 4;
+/// But not so seldom that the end of a test goes unnoticed: what took long may have been one hitch of the machine.
+const MAX_PAUSE: Duration = Duration::from_secs(10);
 
 /// An instance of the test.
 pub struct Instance {
@@ -53,12 +55,13 @@ impl Instance {
             let (from, asked) = (Instant::now(), SystemTime::now());
             let answer = self.api.state().await.and_then(|bytes| Known::read(bytes.into()));
             let took = from.elapsed();
+            let has_answered = answer.is_ok();
             let answer = answer.map(|known| Known { clock: known.ahead_of(asked, took), ..known });
             self.take(answer, retry_for);
             if self.is_settled() {
                 return;
             }
-            tokio::time::sleep(EVERY.max(from.elapsed() * SHARE)).await;
+            tokio::time::sleep(pause(from.elapsed(), has_answered)).await;
         }
     }
 
@@ -123,6 +126,11 @@ impl Instance {
     }
 }
 
+/// How long to wait before the next question. Nothing was worked for where there was no answer.
+fn pause(took: Duration, has_answered: bool) -> Duration {
+    if has_answered { took.saturating_mul(SHARE).clamp(EVERY, MAX_PAUSE) } else { EVERY }
+}
+
 impl Known {
     fn read(bytes: Arc<[u8]>) -> Result<Self, AskError> {
         let read = || {
@@ -156,5 +164,19 @@ impl Known {
         // It was read once.
         let reader = StateReader::open(Cursor::new(self.bytes.clone())).ok()?;
         Some(Opened { place: place.to_owned(), reader })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instance_that_hung_is_soon_asked_again() {
+        let seconds = Duration::from_secs;
+        assert_eq!(pause(Duration::from_millis(3), true), EVERY);
+        assert_eq!(pause(seconds(2), true), seconds(8));
+        assert_eq!(pause(seconds(29), true), seconds(10));
+        assert_eq!(pause(seconds(30), false), EVERY);
     }
 }
