@@ -265,3 +265,21 @@ fn a_script_that_is_none_is_refused() {
     assert_ne!(outcome.code(), Some(0));
     assert!(!outcome.stderr.contains("panic") && !outcome.stderr.is_empty(), "{}", outcome.stderr);
 }
+
+/// A state takes the place of what was there; a pipe, or a device that others need, must stay, and nobody may wait for a pipe.
+#[test]
+fn what_is_no_file_keeps_its_place() {
+    let run = |command: &str| {
+        let program = Program::new("/bin/sh").file("test.js", "export default function () {}");
+        program.args(["-c", &command.replace("run", &format!("{BINARY} run --quiet"))]).within(BOUND).run()
+    };
+    let refused = run("mkfifo there; run --out state=there test.js; code=$?; test -p there && exit $code");
+    refused.expect_code(255).expect_text("open there: it is a pipe or a device");
+    let refused = run("mkfifo there; run --setup-data there test.js; code=$?; test -p there && exit $code");
+    refused.expect_code(255).expect_text("there is there, and no file of --setup-data");
+    // A link stays one, and the state is where it points to.
+    let written = run(
+        "mkdir far; touch far/own.state; ln -s far/own.state near; run --out state=near test.js && test -L near -a -s far/own.state",
+    );
+    written.expect_code(0);
+}

@@ -245,21 +245,6 @@ fn a_state_that_cannot_be_written_is_an_error_at_once() {
     assert!(outcome.stderr.contains("--out state=FILE"), "{}", outcome.stderr);
 }
 
-/// A state takes the place of the file of its name; in that of a device, a pipe or a link it would do damage.
-#[test]
-fn a_state_takes_the_place_of_nothing_but_a_file() {
-    let under = |shell: &str| {
-        let program = Program::script(BINARY, "export default function () {}");
-        program.args(["--out", "state=own.state"]).under(shell).within(BOUND).run()
-    };
-    let outcome = under(r#"mkfifo own.state && "$@"; code=$?; test -p own.state && exit $code"#);
-    outcome
-        .expect_code(255)
-        .expect_text("own.state: it is no regular file, and a state would take its place");
-    let outcome = under(r#"touch real && ln -s real own.state && "$@" && test -L own.state && test -s real"#);
-    outcome.expect_code(0);
-}
-
 /// A script that says in a file of its own what it was given.
 const HANDLER: &str = r#"
 export function handleSummary(data) {

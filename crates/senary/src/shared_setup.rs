@@ -322,6 +322,10 @@ fn change(path: &Path, file: &Mutex<SetupFile>, how: impl FnOnce(&mut SetupFile)
 
 /// What the file says; `None` if it is not there.
 fn read(path: &Path) -> Result<Option<SetupFile>, CommandError> {
+    // Nobody may ever write to a pipe.
+    if fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+        return Err(CommandError::SetupDataUnreadable(path.display().to_string()));
+    }
     match fs::read(path) {
         Ok(text) => match serde_json::from_slice::<SetupFile>(&text) {
             // The name of a run becomes part of the name of a file.

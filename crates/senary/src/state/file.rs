@@ -108,13 +108,13 @@ impl StateFile {
         if path.is_dir() || argument.ends_with('/') {
             path.push(StateSource::file_name(instance));
         }
-        // A finished state takes the place of what has its name: of the file that a link names, but never of a device or a pipe.
+        // What takes the place of a link would be found by nobody who looks where it points.
         if path.is_symlink() {
-            path = path.canonicalize().unwrap_or(path);
+            path = fs::canonicalize(&path).unwrap_or(path);
         }
-        if path.exists() && !path.is_file() {
-            let reason = "it is no regular file, and a state would take its place";
-            return Err(not_created(format!("open {}: {reason}", path.display())));
+        if fs::metadata(&path).is_ok_and(|there| !there.is_file()) {
+            let hint = "it is a pipe or a device, and a state takes the place of a file";
+            return Err(not_created(format!("open {}: {hint}", path.display())));
         }
         let mut part = path.clone().into_os_string();
         part.push(".part");
