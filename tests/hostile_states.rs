@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use senary_testkit::{Outcome, Program};
+use senary_testkit::{Outcome, Program, Signal};
 use serde_json::{Value, json};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_senary");
@@ -282,4 +282,17 @@ fn what_is_no_file_keeps_its_place() {
         "mkdir far; touch far/own.state; ln -s far/own.state near; run --out state=near test.js && test -L near -a -s far/own.state",
     );
     written.expect_code(0);
+}
+
+#[test]
+fn a_script_that_never_ends_is_ended_by_a_signal() {
+    let state = Parts::of_a_run(TEST).file();
+    for args in [["merge", "a.state"], ["collect", "127.0.0.1:1"]] {
+        let program =
+            Program::new(BINARY).args(args).args(["--script", "endless.js"]).file("a.state", &state);
+        let program = program.file("endless.js", "console.log('it begins')\nwhile (true) {}").within(BOUND);
+        let mut running = program.start();
+        running.wait_for("it begins").signal(Signal::INT);
+        running.finish().expect_code(105);
+    }
 }

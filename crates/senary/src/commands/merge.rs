@@ -37,7 +37,7 @@ pub fn run(args: &MergeArgs, global: &GlobalSettings, env: &Environment) -> Resu
     let ending = Ending { shutdown, signalled, wants_timeline };
     let concluded = runtime.block_on(async {
         let settings = RuntimeSettings::new(&args.whole.runtime, env, true)?;
-        let prepared = Prepared::new(&args.whole, &settings, global, env).await?;
+        let prepared = Prepared::new(&args.whole, &settings, global, env, &ending.shutdown).await?;
         conclude(states, &args.whole, prepared, global, env, &ending).await
     })?;
     if let Some(timeline) = concluded.timeline {

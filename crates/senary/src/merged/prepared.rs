@@ -28,13 +28,14 @@ impl Prepared {
         settings: &RuntimeSettings,
         global: &GlobalSettings,
         env: &Environment,
+        shutdown: &Shutdown,
     ) -> Result<Self, CommandError> {
         trend_stats(&given_stats(args))?;
         time_unit(args.summary_time_unit.as_deref().unwrap_or_default())?;
         if let Some(name) = &args.script {
             // What it makes of itself is not kept: the test may take hours, and it is loaded again after that.
             let script = SummaryScript { name: name.clone(), archive: None };
-            if load(script, settings.clone(), global, env, &Shutdown::new()).await?.is_none() {
+            if load(script, settings.clone(), global, env, shutdown).await?.is_none() {
                 log::warn!("{name} has no handleSummary(): the summary will be the usual one");
             }
         }

@@ -46,7 +46,7 @@ pub fn run(args: &CollectArgs, global: &GlobalSettings, env: &Environment) -> Re
     let signalled = signals::watch(shutdown.clone()).map_err(CommandError::system("watching for signals"))?;
     let stop_asked = CancellationToken::new();
     let judges = !runtime.no_thresholds;
-    let prepared = event_loop.block_on(Prepared::new(&args.whole, &runtime, global, env))?;
+    let prepared = event_loop.block_on(Prepared::new(&args.whole, &runtime, global, env, &shutdown))?;
     let wanted = Wanted::of_many(args.dashboard, args.whole.report.as_deref(), env)?;
     let gathering = Gathering::new(wanted)?;
     if let Some(url) = gathering.url().filter(|_| !global.quiet) {
