@@ -1,7 +1,10 @@
 //! Several instances of a test, each with its REST API, and `collect`, which makes one test of them.
 //! Each process has an address of its own on the loopback network, as each pod would.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use senary_testkit::{Behaviour, Outcome, Program, Running, Server, Signal};
@@ -295,6 +298,55 @@ fn instances_that_are_not_one_test_are_refused_at_once() {
     let refused = collect(&instances, &[]).run();
     refused.expect_code(255).expect_text("overlap").expect_text("the segment 3/4:1 is not here");
     assert!(refused.elapsed < Duration::from_secs(40), "it does not wait for their end");
+}
+
+/// Stands before an instance, and answers in its place that it has no state at the moment, the second time and the third.
+fn busy_at_times(instance: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let (address, instance) = (listener.local_addr().expect("an address").to_string(), instance.to_owned());
+    thread::spawn(move || {
+        for (number, client) in listener.incoming().enumerate() {
+            let mut client = client.expect("a client");
+            let mut head =
+                BufReader::new(&client).lines().map_while(Result::ok).take_while(|line| !line.is_empty());
+            let first = head.next().expect("a request");
+            let rest = head.count();
+            assert!(first.starts_with("GET /v1/state") && rest > 0, "{first}");
+            if [1, 2].contains(&number) {
+                let body = r#"{"errors":[{"status":"503","title":"No state","detail":"ask again"}]}"#;
+                let head =
+                    format!("HTTP/1.1 503 Busy\r\nconnection: close\r\ncontent-length: {}", body.len());
+                client.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).expect("an answer");
+                continue;
+            }
+            let mut asked = TcpStream::connect(&instance).expect("an instance");
+            let request = format!("GET /v1/state HTTP/1.1\r\nhost: {instance}\r\nconnection: close\r\n\r\n");
+            asked.write_all(request.as_bytes()).expect("a request");
+            std::io::copy(&mut asked, &mut client).expect("a state");
+        }
+    });
+    address
+}
+
+/// What it measured last would be lost if it was taken for dead while it adds that up.
+#[test]
+fn an_instance_that_adds_up_its_last_samples_is_not_lost() {
+    const RUNS: &str = "import { sleep } from 'k6'; export default function () { sleep(0.1) }";
+    let mut all = [start(RUNS, "0:1/4", &["--vus", "4", "--duration", "5s"], None)];
+    // The time for questions is short, so none is asked before there is somebody.
+    while TcpStream::connect(&all[0].address).is_err() {
+        thread::sleep(Duration::from_millis(20));
+    }
+    let busy = busy_at_times(&all[0].address);
+    let own = std::mem::replace(&mut all[0].address, busy);
+    let collected = collect(&all, &["--partial", "--retry-for", "1s"]).run();
+    collected.expect_code(0);
+    assert!(!collected.stderr.contains("is lost"), "{}", collected.stderr);
+    assert!(!collected.stdout.contains("has written no last state"), "{}", collected.stdout);
+    all[0].address = own;
+    collect(&all, &["--partial", "--stop"]).run().expect_code(0);
+    let [instance] = all;
+    instance.running.finish().expect_code(0);
 }
 
 /// Whoever has asked for them may be gone: the instance itself ends what takes too long.

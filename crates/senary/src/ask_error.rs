@@ -33,11 +33,16 @@ pub enum AskError {
 }
 
 impl AskError {
+    /// Whether the instance is there, and only has nothing to say at the moment.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Refused { status, .. } if *status == StatusCode::SERVICE_UNAVAILABLE.as_u16())
+    }
+
     /// Whether it may be otherwise in a moment.
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Silent(_) => true,
-            Self::Refused { status, .. } => *status == StatusCode::SERVICE_UNAVAILABLE.as_u16(),
+            Self::Refused { .. } => self.is_busy(),
             // It ended, or died, while it sent its state.
             Self::State(error) => {
                 matches!(error, StateError::Truncated | StateError::Empty | StateError::Damaged { .. })

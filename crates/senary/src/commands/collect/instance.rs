@@ -16,6 +16,8 @@ const EVERY: Duration = Duration::from_secs(1);
 const SHARE: u32 = 4;
 /// But not so seldom that the end of a test goes unnoticed: what took long may have been one hitch of the machine.
 const MAX_PAUSE: Duration = Duration::from_secs(10);
+/// How long an instance may take at least to add up its last samples: it says so, and so it is there.
+const LAST_SAMPLES: Duration = Duration::from_secs(30);
 
 /// An instance of the test.
 pub struct Instance {
@@ -26,9 +28,10 @@ pub struct Instance {
 /// What is known of an instance.
 struct Seen {
     last: Option<Known>,
-    /// When it answered last, or was asked first.
-    heard: Instant,
-    is_silent: bool,
+    /// When it was asked what it did not answer, if it has not answered since.
+    unanswered: Option<Instant>,
+    /// Whether that was said.
+    is_told: bool,
     /// Why nothing more is expected of it, other than that it has ended.
     lost: Option<Arc<AskError>>,
 }
@@ -45,7 +48,7 @@ pub struct Known {
 
 impl Instance {
     pub fn new(api: ApiClient) -> Self {
-        let seen = Seen { last: None, heard: Instant::now(), is_silent: false, lost: None };
+        let seen = Seen { last: None, unanswered: None, is_told: false, lost: None };
         Self { api, seen: Mutex::new(seen) }
     }
 
@@ -57,7 +60,7 @@ impl Instance {
             let took = from.elapsed();
             let has_answered = answer.is_ok();
             let answer = answer.map(|known| Known { clock: known.ahead_of(asked, took), ..known });
-            self.take(answer, retry_for);
+            self.take(answer, from, retry_for);
             if self.is_settled() {
                 return;
             }
@@ -65,7 +68,7 @@ impl Instance {
         }
     }
 
-    fn take(&self, answer: Result<Known, AskError>, retry_for: Duration) {
+    fn take(&self, answer: Result<Known, AskError>, asked: Instant, retry_for: Duration) {
         let (address, mut seen) = (&self.api.address, self.seen());
         let answer = answer.and_then(|known| match &seen.last {
             Some(last) if last.head.instance.id != known.head.instance.id => Err(AskError::Restarted),
@@ -73,15 +76,15 @@ impl Instance {
         });
         match answer {
             Ok(known) => {
-                if std::mem::take(&mut seen.is_silent) && seen.last.is_some() {
+                if std::mem::take(&mut seen.is_told) {
                     log::info!("{address} answers again");
                 }
                 let clock = known.clock.or(seen.last.as_ref().and_then(|last| last.clock));
-                (seen.last, seen.heard) = (Some(Known { clock, ..known }), Instant::now());
+                (seen.last, seen.unanswered) = (Some(Known { clock, ..known }), None);
             }
-            Err(error) if error.is_passing() && seen.heard.elapsed() < retry_for => {
+            Err(error) if seen.may_answer(&error, asked, retry_for) => {
                 // Before the first answer, it may not have been started yet.
-                if !std::mem::replace(&mut seen.is_silent, true) && seen.last.is_some() {
+                if seen.last.is_some() && !error.is_busy() && !std::mem::replace(&mut seen.is_told, true) {
                     let limit = retry_for.as_secs_f64();
                     log::warn!("{address} {error}; it is asked again for {limit}s");
                 }
@@ -123,6 +126,15 @@ impl Instance {
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    /// Whether an instance that did not answer is worth another question: the time counts from the first that it did not answer.
+    fn may_answer(&mut self, error: &AskError, asked: Instant, retry_for: Duration) -> bool {
+        let since = *self.unanswered.get_or_insert(asked);
+        let limit = if error.is_busy() { retry_for.max(LAST_SAMPLES) } else { retry_for };
+        error.is_passing() && since.elapsed() < limit
     }
 }
 
