@@ -352,9 +352,12 @@ fn an_instance_that_adds_up_its_last_samples_is_not_lost() {
 /// Whoever has asked for them may be gone: the instance itself ends what takes too long.
 #[test]
 fn setup_and_teardown_that_never_end_are_ended() {
-    for (function, code) in [("setup", 100), ("teardown", 101)] {
+    // What else is wrong does not hide it.
+    for (function, threshold, code) in
+        [("setup", "count>0", 100), ("teardown", "count>0", 101), ("teardown", "count<0", 99)]
+    {
         let script = format!(
-            "export const options = {{ {function}Timeout: '1s' }}
+            "export const options = {{ {function}Timeout: '1s', thresholds: {{ iterations: ['{threshold}'] }} }}
             export default function () {{}}
             export function {function}() {{ while (true) {{}} }}"
         );

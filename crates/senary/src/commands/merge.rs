@@ -103,7 +103,7 @@ fn handler(loaded: Result<SummaryHandler, CommandError>) -> (SummaryHandler, Res
 }
 
 /// The first thing that went wrong is how it all ended; the others are logged.
-fn first_of<const N: usize>(all: [Result<(), CommandError>; N]) -> Result<(), CommandError> {
+pub(super) fn first_of<const N: usize>(all: [Result<(), CommandError>; N]) -> Result<(), CommandError> {
     let mut failures = all.into_iter().filter_map(Result::err);
     let Some(first) = failures.next() else { return Ok(()) };
     failures.for_each(|other| other.log());

@@ -16,7 +16,7 @@ use super::client::ApiClient;
 use super::instance::{Instance, Known};
 use crate::ask_error::AskError;
 use crate::command_error::CommandError;
-use crate::commands::merge::{Opened, add_up, put_together};
+use crate::commands::merge::{Opened, add_up, first_of, put_together};
 use crate::dashboard::{Contact, Gathered, Standing};
 use crate::merged::judgeable;
 use crate::plan::PlanError;
@@ -149,7 +149,7 @@ impl All {
         let mut all = Ok(());
         while let Some(set) = tasks.join_next().await {
             // A task that has panicked has said so.
-            all = all.and(set.unwrap_or(Ok(())));
+            all = first_of([all, set.unwrap_or(Ok(()))]);
         }
         all
     }

@@ -111,7 +111,7 @@ impl Collecting<'_> {
                 (Err(failure), None)
             }
         };
-        let verdict = verdict.and(torn_down);
+        let verdict = merge::first_of([verdict, torn_down]);
         gathering.finish(last, &verdict, &self.signalled).await;
         verdict
     }
