@@ -7,7 +7,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use senary_output::state::{Head, StateError, StateReader};
 
 use super::client::ApiClient;
+use super::setup::own_limit;
 use crate::ask_error::AskError;
+use crate::command_error::LifecycleFunction;
 use crate::commands::merge::Opened;
 
 /// How often an instance is asked.
@@ -16,7 +18,7 @@ const EVERY: Duration = Duration::from_secs(1);
 const SHARE: u32 = 4;
 /// But not so seldom that the end of a test goes unnoticed: what took long may have been one hitch of the machine.
 const MAX_PAUSE: Duration = Duration::from_secs(10);
-/// How long an instance may take at least to add up its last samples: it says so, and so it is there.
+/// How long an instance may take at least to add up its last samples, besides its own summary: it says so, and so it is there.
 const LAST_SAMPLES: Duration = Duration::from_secs(30);
 
 /// An instance of the test.
@@ -133,7 +135,8 @@ impl Seen {
     /// Whether an instance that did not answer is worth another question: the time counts from the first that it did not answer.
     fn may_answer(&mut self, error: &AskError, asked: Instant, retry_for: Duration) -> bool {
         let since = *self.unanswered.get_or_insert(asked);
-        let limit = if error.is_busy() { retry_for.max(LAST_SAMPLES) } else { retry_for };
+        let summary = own_limit(self.last.as_ref(), LifecycleFunction::HandleSummary);
+        let limit = if error.is_busy() { retry_for.max(LAST_SAMPLES + summary) } else { retry_for };
         error.is_passing() && since.elapsed() < limit
     }
 }

@@ -6,11 +6,11 @@ use senary_words::duration::parse_extended;
 use serde_json::Value;
 
 use super::all::All;
-use super::instance::Instance;
+use super::instance::{Instance, Known};
 use crate::ask_error::AskError;
 use crate::command_error::{CommandError, LifecycleFunction};
 
-/// How long setup and teardown may take, if the options do not say.
+/// How long setup and teardown may take, if the options do not say; twice as long for the summary.
 const LIMIT: Duration = Duration::from_secs(60);
 /// The instance itself ends what takes too long; this is for its answer.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -56,7 +56,7 @@ fn of(instance: &Instance, error: AskError) -> CommandError {
 
 /// A function that failed is an error of the script, wherever it ran.
 fn failed(instance: &Instance, function: LifecycleFunction, error: AskError) -> CommandError {
-    let timeout = CommandError::Timeout { function, limit: own_limit(instance, function) };
+    let timeout = CommandError::Timeout { function, limit: own_limit(instance.last().as_ref(), function) };
     let of_instance = |code, reason| {
         let instance = instance.api.address.to_string();
         CommandError::OfInstance { instance, code, reason }
@@ -77,18 +77,17 @@ const SCRIPT_FAILED: u8 = 107;
 
 /// How long an answer may take.
 fn limit(instance: &Instance, function: LifecycleFunction) -> Duration {
-    own_limit(instance, function) + ANSWER
+    own_limit(instance.last().as_ref(), function) + ANSWER
 }
 
 /// How long the instance lets the function run.
-fn own_limit(instance: &Instance, function: LifecycleFunction) -> Duration {
-    let options = instance.last().map(|known| known.head.test.options).unwrap_or_default();
-    let limit = match options.get(function.timeout_option()) {
+pub(super) fn own_limit(known: Option<&Known>, function: LifecycleFunction) -> Duration {
+    let limit = match known.and_then(|known| known.head.test.options.get(function.timeout_option())) {
         Some(Value::String(text)) => {
             parse_extended(text).ok().map(|nanos| Duration::from_nanos(nanos.max(0) as u64))
         }
         Some(Value::Number(millis)) => millis.as_u64().map(Duration::from_millis),
         _ => None,
     };
-    limit.unwrap_or(LIMIT)
+    limit.unwrap_or(if matches!(function, LifecycleFunction::HandleSummary) { 2 * LIMIT } else { LIMIT })
 }
