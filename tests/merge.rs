@@ -332,6 +332,28 @@ export function handleSummary({ metrics, setup_data }) {
     assert_eq!(merged.stdout, "3 iterations, undefined letters");
 }
 
+/// Nobody knows how long a script takes for its summary, or whether the process outlives it.
+#[test]
+fn a_state_has_all_that_was_measured_before_the_summary_is_made() {
+    const SUMMARY: &str = r#"
+export function handleSummary({ metrics }) {
+  while (__ENV.HANGS) if (!globalThis.told) globalThis.told = !console.log("it sums up")
+  return { stdout: `${metrics.hits?.values.count} hits` }
+}
+"#;
+    let program = Program::script(BINARY, &format!("{SCRIPT}{SUMMARY}")).env("HANGS", "yes");
+    let program = program.args(["--out", "state=own.state"]).within(BOUND);
+    let state = program.folder().join("own.state");
+    let mut running = program.start();
+    running.wait_for("it sums up");
+    wait_until(|| {
+        let written = fs::read(&state);
+        written.is_ok_and(|state| merge(&[state], &["--partial"]).stdout == "40 hits")
+    });
+    running.signal(Signal::KILL);
+    let _ = running.finish();
+}
+
 /// Four processes as the operator starts them, of which three are killed at moments that nobody has chosen: the first of them perhaps
 /// before it has reported, the others when their states tell of iterations.
 #[test]

@@ -72,11 +72,10 @@ async fn main_line(
     let prepared = Prepared::new(Wanted::new(args, &plan, env)?, &plan, test.bundle.registry())?;
 
     // Plan → scheduler → workers → iterations → samples → metrics engine and outputs.
-    let (view, url) = (view::View::new(global), prepared.as_ref().and_then(Prepared::url));
-    view.describe(name, &plan.load, &outputs, url.as_deref());
+    let (view, workers) = (view::View::new(global), worker_count(args, &plan));
+    view.describe(name, &plan.load, &outputs, prepared.as_ref().and_then(Prepared::url).as_deref());
     outputs.extend(prepared.iter().flat_map(Prepared::outputs).chain(states.watcher()));
     let shared_setup = shared_setup(args, env, &plan, begun, (&test, &as_given)).await?;
-    let workers = worker_count(args, &plan);
     let mut run = TestRun::start(plan, Arc::new(test.bundle), outputs, workers, shutdown)?;
     run.shared_setup = shared_setup;
     let writing = states.start(&run)?;
@@ -87,6 +86,7 @@ async fn main_line(
     let outcome = run.execute().await;
     watching.iter_mut().for_each(Watching::run_is_over);
     let (ended, finished) = run.finish().await;
+    writing.keep(&finished.totals);
 
     // Results → summary → exit code. What the load had to say last stands above the bars that stay; of blocks, the last
     // one follows the summary.

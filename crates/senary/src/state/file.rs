@@ -165,7 +165,7 @@ struct Following {
 }
 
 struct WritingThread {
-    /// Nothing is sent: the thread ends when it is closed.
+    /// What is sent asks for a state at once; the thread ends when it is closed.
     end: Sender<()>,
     thread: JoinHandle<()>,
 }
@@ -194,6 +194,17 @@ impl Writing {
         let source = self.0.as_ref().map(|following| following.source.clone());
         // Writing to memory does not fail.
         Box::new(move || source.as_ref()?.state()?.write(Vec::new()).ok())
+    }
+
+    /// Nothing is measured any more. If the script makes the summary, a state is written before: nobody knows how long that takes,
+    /// or whether the process outlives it.
+    pub fn keep(&self, totals: &Arc<Totals>) {
+        let Some(Following { source, thread, .. }) = &self.0 else { return };
+        source.keep(totals.clone());
+        if let Some(WritingThread { end, .. }) = thread.as_ref().filter(|_| source.makes_summary()) {
+            // A thread that has panicked has said so.
+            let _ = end.send(());
+        }
     }
 
     /// Writes the last states.

@@ -37,6 +37,8 @@ pub struct StateSource {
     test: TestFacts,
     script: Option<Arc<[u8]>>,
     watched: ForStates,
+    /// What the run adds up to, once nothing is added any more. Its summary may still be made, and take minutes.
+    measured: OnceLock<Arc<Totals>>,
     over: OnceLock<Over>,
     warned: Once,
 }
@@ -93,6 +95,7 @@ impl StateSource {
             test,
             script,
             watched,
+            measured: OnceLock::new(),
             over: OnceLock::new(),
             warned: Once::new(),
         }
@@ -103,12 +106,26 @@ impl StateSource {
         let over = self.over.get();
         let (totals, failures) = match over {
             Some(over) => ((*over.totals).clone(), over.failures.clone()),
-            None => (self.handle.totals()?, self.handle.run.state.failures()),
+            None => (self.totals()?, self.handle.run.state.failures()),
         };
         let head =
             Head { instance: self.instance.clone(), test: self.test.clone(), progress: self.progress(over) };
         let (timeline, script) = (Some(self.watched.timeline()), self.script.clone());
         Some(State { head, totals, failures, timeline, script })
+    }
+
+    fn totals(&self) -> Option<Totals> {
+        self.handle.totals().or_else(|| self.measured.get().map(|totals| (**totals).clone()))
+    }
+
+    /// Nothing is measured any more.
+    pub fn keep(&self, totals: Arc<Totals>) {
+        let _ = self.measured.set(totals);
+    }
+
+    /// Whether the end of the run may still take its time.
+    pub fn makes_summary(&self) -> bool {
+        self.test.handles_summary
     }
 
     /// The run is over: from now on this is its state.
