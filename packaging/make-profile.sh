@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
-# Builds the binary with profile-guided optimisation: once so that it counts what runs, then a training run, then with the profile.
-# Prints the path of the result. It takes three times as long as `cargo build --release`.
+# Makes the profile that the release is built with: builds a binary that counts what runs, and lets it do the work of a training. Prints
+# the path of the profile, which `packaging/build-binary.sh` takes; for a binary of this machine alone:
 #
-#   packaging/build-pgo.sh [TARGET]           TARGET: this machine's by default; the training needs a binary that runs here
+#   profile=$(packaging/make-profile.sh)
+#   RUSTFLAGS="-Cprofile-use=$profile" cargo build --release
+#
+#   packaging/make-profile.sh [TARGET]        TARGET: this machine's by default; the training needs a binary that runs here
 #
 # Needs Python 3, and an llvm-profdata as new as rustc's LLVM: `rustup component add llvm-tools`, or a package such as Debian's llvm-22.
 set -euo pipefail
@@ -10,11 +13,11 @@ cd "$(dirname "$0")/.."
 
 target=${1:-$(rustc -vV | sed -n 's/^host: //p')}
 llvm=$(rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
-folder=$(realpath -m "${CARGO_TARGET_DIR:-target}/pgo")
+folder=$(realpath -m "${CARGO_TARGET_DIR:-target}/profile")
 
 profdata=
 for tool in "$(rustc --print sysroot)/lib/rustlib/$target/bin/llvm-profdata" "llvm-profdata-$llvm" llvm-profdata; do
-  if command -v "$tool" >/dev/null; then
+  if command -v "$tool" >/dev/null && "$tool" --version | grep -q "LLVM version $llvm\."; then
     profdata=$tool
     break
   fi
@@ -24,15 +27,11 @@ if [ -z "$profdata" ]; then
   exit 1
 fi
 
-# With --target, the flags are not those of build scripts and macros, which would count themselves.
-build() {
-  RUSTFLAGS="${RUSTFLAGS:-} $1" cargo build --release --locked --package senary --target "$target" --target-dir "$2" >&2
-}
-
 mkdir -p "$folder"
 rm -rf "$folder/counts"
-build "-Cprofile-generate=$folder/counts" "$folder/counting"
-packaging/training/train.py "$folder/counting/$target/release/senary"
-"$profdata" merge --output "$folder/senary.profdata" "$folder/counts"
-build "-Cprofile-use=$folder/senary.profdata" "$folder/optimised"
-echo "$folder/optimised/$target/release/senary"
+# With --target, the flag is not one of build scripts and macros, which would count themselves.
+RUSTFLAGS="${RUSTFLAGS:+$RUSTFLAGS }-Cprofile-generate=$folder/counts" \
+  cargo build --release --locked --package senary --target "$target" --target-dir "$folder" >&2
+packaging/training/train.py "$folder/$target/release/senary" >&2
+"$profdata" merge --output "$folder/senary.profdata" "$folder/counts" >&2
+echo "$folder/senary.profdata"
