@@ -103,6 +103,41 @@ fn long_names_and_huge_values_stay_on_the_page() {
     assert_eq!(browser.console, Vec::<String>::new());
 }
 
+/// A reader who allows no scripts sees the same verdict, figures and tables; only charts need one.
+#[test]
+fn figures_are_on_the_page_without_a_script() {
+    let Some(mut browser) = Browser::start() else { return };
+    let report = reported(LONG, 99);
+    let regions = [
+        "bar",
+        "verdict",
+        "tiles",
+        "thresholds",
+        "errors",
+        "checks",
+        "metrics",
+        "generator",
+        "setup",
+        "footer",
+    ];
+    let read = |browser: &mut Browser| {
+        regions.map(|name| browser.text(&format!("document.querySelector('[data-region={name}]').innerText")))
+    };
+    report.open(&mut browser, 1280);
+    let drawn = read(&mut browser);
+    browser.call("Emulation.setScriptExecutionDisabled", json!({ "value": true }));
+    browser.open(&report.address);
+    assert_eq!(browser.value("typeof Senary"), json!("undefined"));
+    let still = read(&mut browser);
+    assert_eq!(still, drawn);
+    assert!(still[1].starts_with("Failed"), "{}", still[1]);
+    let told = browser.text("document.querySelector('noscript').innerText");
+    assert!(
+        told.starts_with("The charts, and all figures of a test that still runs, are drawn by a script"),
+        "{told}"
+    );
+}
+
 #[test]
 fn paper_has_room_for_every_column() {
     let Some(mut browser) = Browser::start() else { return };

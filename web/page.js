@@ -2,16 +2,16 @@
 (function (S) {
   "use strict";
 
-  const { escape, span } = S.format;
+  const { escape } = S.format;
   const { Model } = S.model;
   const $ = (selector, from = document) => from.querySelector(selector);
 
   const STORED = "senary-theme";
-  const DEFAULT_SORT = { type: "trend", key: "p99", isDown: true };
+  const { DEFAULT_SORT } = S.regions;
 
   class Page {
     constructor() {
-      this.view = { sort: DEFAULT_SORT, query: "", stale: 0, isPaused: false, unfolded: new Set(), filter: null, isUnfolded: (id) => this.drawsAll || this.view.unfolded.has(id) };
+      this.view = { ...S.regions.untouched(), isUnfolded: (id) => this.drawsAll || this.view.unfolded.has(id) };
       this.model = null;
       this.drawsAll = false;
       this.recall();
@@ -48,51 +48,24 @@
 
     regions() {
       const { model, view } = this;
-      const { first, details } = S;
       this.layout();
-      this.fill("bar", first.bar(model));
-      this.fill("verdict", first.verdict(model));
-      this.fill("running", first.running(model, view));
+      const { regions, many } = S.regions.all(model, view);
       $('[data-region="running"]').hidden = !model.isLive;
-      this.fill("tiles", first.tiles(model));
-      this.fill("thresholds", first.thresholds(model, view));
-      this.fill("timeline-words", model.n < 2 ? "" : model.isLive ? `Every chart shares this time axis. The right-hand figures are of the last ${model.step === 1 ? "second" : span(model.step)}.` : "Every chart shares this time axis. Point at any of them to read all of them; drag to zoom.");
-      this.fill("filters", this.filters());
-      this.fill("latency", details.latency(model, view));
-      this.fill("errors", details.errors(model, view));
-      this.checksAndOwn();
-      if (!$("[data-filter]")) this.fill("metrics-heading", details.metricsHeading(view));
-      this.fill("metrics", details.metrics(model, view));
-      this.fill("generator", details.generator(model));
-      this.fill("setup", details.setup(model));
-      this.fill("footer", details.footer(model));
-      document.body.classList.toggle("stale-figures", model.isLive && view.stale > 3);
-    }
-
-    /** Own metrics stand beside the checks; more than four have a section of their own. */
-    checksAndOwn() {
-      const { model, view } = this;
-      const many = S.details.ownMetrics(model).length;
-      const pair = $('[data-region="pair"]');
-      pair.className = many > 0 && many <= 4 ? "pair" : "";
-      this.fill("checks", S.details.checks(model));
+      $('[data-region="pair"]').className = many > 0 && many <= S.regions.MOST_BESIDE ? "pair" : "";
       $("#own").hidden = many === 0;
-      this.ownWidth(many);
-      this.fill("own", S.details.own(model, view));
+      // What is being typed into the heading stays.
+      if ($("[data-filter]")) delete regions["metrics-heading"];
+      for (const [name, markup] of Object.entries(regions)) this.fill(name, markup);
+      this.fill("filters", this.filters());
+      document.body.classList.toggle("stale-figures", model.isLive && view.stale > 3);
     }
 
     layout() {
       const wide = $("#page").clientWidth - parseFloat(getComputedStyle($("#page")).paddingLeft) * 2;
       const isUpTo = (width) => matchMedia(`(max-width: ${width}px)`).matches;
       Object.assign(this.view, { isNarrow: isUpTo(760), isMiddle: isUpTo(1000) });
-      this.view.curveWidth = this.drawsAll ? Math.min(wide, 640) : this.view.isMiddle ? wide : Math.round((wide - 24) * (650 / 1152));
+      this.view.curveWidth = this.drawsAll ? Math.min(wide, 640) : this.view.isMiddle ? wide : S.regions.curveWidth(wide);
       this.view.wide = wide;
-    }
-
-    ownWidth(many) {
-      const { wide, isNarrow, isMiddle } = this.view;
-      const columns = isNarrow ? 1 : many <= 4 ? (isMiddle ? 1 : 2) : isMiddle ? 2 : 3;
-      this.view.ownWidth = Math.floor((wide - (columns - 1) * 36) / columns);
     }
 
     /** Replaces the content of a region if it changed; keeps the focus on what had it. */

@@ -35,6 +35,7 @@ pub mod prefetch;
 mod program;
 pub mod promise;
 pub mod properties;
+pub mod pure;
 pub mod residents;
 pub mod script_context;
 pub mod settings;

@@ -12,6 +12,12 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
+use rquickjs::{Ctx, qjs};
+
+unsafe extern "C" {
+    fn JS_SetInterruptFlag(rt: *mut qjs::JSRuntime, flag: *mut u8);
+}
+
 /// How often the clock looks. A stretch of script that it finds twice has lasted for this long at least, and for twice as
 /// long at most.
 const TICK: Duration = Duration::from_millis(5);
@@ -102,9 +108,11 @@ pub fn hurry() {
     this_worker().is_due.store(1, Ordering::Relaxed);
 }
 
-/// The byte that engines of this thread look at. It stays where it is for ever.
-pub fn flag() -> *mut u8 {
-    this_worker().is_due.as_ptr()
+/// Lets an engine of this thread call its interrupt handler when the clock says so.
+pub fn watch(ctx: &Ctx<'_>) {
+    let flag = this_worker().is_due.as_ptr();
+    // SAFETY: the context is alive, so its engine is, too; the byte of a worker stays where it is for ever.
+    unsafe { JS_SetInterruptFlag(qjs::JS_GetRuntime(ctx.as_raw().as_ptr()), flag) }
 }
 
 fn this_worker() -> &'static Worker {

@@ -7,6 +7,7 @@
 mod bridge;
 pub mod call_site;
 mod callee;
+pub mod compact;
 mod deep;
 mod error;
 pub mod files;

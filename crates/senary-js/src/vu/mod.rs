@@ -30,10 +30,6 @@ use crate::source::stack as places;
 use crate::stack::Room;
 use crate::{slice_clock, stack, wake};
 
-unsafe extern "C" {
-    fn JS_SetInterruptFlag(rt: *mut qjs::JSRuntime, flag: *mut u8);
-}
-
 /// Work that starts a run; called on the script's stack.
 pub type Job = Box<dyn for<'js> FnOnce(&Ctx<'js>) -> rquickjs::Result<()>>;
 
@@ -426,8 +422,7 @@ impl VuEngine {
     fn watch_interrupt(&self) {
         let core = self.core.clone();
         self.runtime.set_interrupt_handler(Some(Box::new(move || core.must_stop())));
-        // SAFETY: the runtime is alive and belongs to this thread; the flag of a thread lives for ever.
-        self.context.with(|ctx| unsafe { JS_SetInterruptFlag(runtime_of(&ctx), slice_clock::flag()) });
+        self.context.with(|ctx| slice_clock::watch(&ctx));
     }
 }
 

@@ -1,11 +1,16 @@
 //! The page of the dashboard and of the report: the files of `web/`, put together into one, and the data in it.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
+use std::sync::LazyLock;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use senary_js::pure;
+use senary_js::source::compact::compact;
 
 // `FILES`: path below `web/` and content of each file.
 include!(concat!(env!("OUT_DIR"), "/web.rs"));
@@ -13,7 +18,24 @@ include!(concat!(env!("OUT_DIR"), "/web.rs"));
 const INDEX: &str = "index.html";
 /// The line of the page that data take the place of.
 const DATA: &str = "<!-- senary:data -->";
+const REGION: &str = "data-region=\"";
 const TITLE: &str = "<title>Senary</title>";
+
+/// The scripts of the page that make its markup, in their order.
+const PURE: [&str; 9] = [
+    "format.js",
+    "histogram.js",
+    "model.js",
+    "figures.js",
+    "words.js",
+    "first.js",
+    "details.js",
+    "scales.js",
+    "regions.js",
+];
+/// A report is not held up for longer by its markup, nor does it take more memory for it; its script draws it in any case.
+const MARKUP_LIMIT: Duration = Duration::from_secs(10);
+const MARKUP_MEMORY: usize = 512 << 20;
 
 /// Data that go into a page.
 pub struct Embedded<'a> {
@@ -23,8 +45,13 @@ pub struct Embedded<'a> {
     pub content: &'a [u8],
 }
 
-/// The page in one file, with styles and scripts in it. Without data it asks the server that it came from.
-pub fn page(title: Option<&str>, data: &[Embedded<'_>]) -> io::Result<String> {
+/// The page in one file, with styles and scripts in it. Without data it asks the server that it came from. `regions`: the markup of
+/// parts of the page by their names.
+pub fn page(
+    title: Option<&str>,
+    regions: &HashMap<String, String>,
+    data: &[Embedded<'_>],
+) -> io::Result<String> {
     let index = file(INDEX).ok_or_else(|| io::Error::other("this build has no page"))?;
     let mut page = String::with_capacity(1 << 18);
     for line in index.lines() {
@@ -40,7 +67,7 @@ pub fn page(title: Option<&str>, data: &[Embedded<'_>]) -> io::Result<String> {
                 Some(title) if line.trim() == TITLE => {
                     page.push_str(&format!("<title>{}</title>", escaped(title)));
                 }
-                _ => page.push_str(line),
+                _ => push_filled(&mut page, line, regions),
             },
         }
         page.push('\n');
@@ -48,16 +75,51 @@ pub fn page(title: Option<&str>, data: &[Embedded<'_>]) -> io::Result<String> {
     Ok(page)
 }
 
+/// What the page shows of a run that is over, by the regions of the page: a reader who allows no scripts sees everything but the charts.
+pub fn markup(document: &[u8]) -> Result<HashMap<String, String>, String> {
+    let document = std::str::from_utf8(document).map_err(|error| error.to_string())?;
+    let scripts = PURE.iter().filter_map(|name| file(name));
+    let function = ["Senary", "regions", "still"];
+    let regions = pure::call(scripts, &function, document, MARKUP_LIMIT, MARKUP_MEMORY)?;
+    serde_json::from_str(&regions).map_err(|error| error.to_string())
+}
+
+/// Appends a line, with the markup of the regions that begin in it.
+fn push_filled(page: &mut String, line: &str, regions: &HashMap<String, String>) {
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once(REGION) {
+        page.push_str(before);
+        page.push_str(REGION);
+        let name = after.split('"').next().unwrap_or_default();
+        let (tag, behind) = after.split_once('>').unwrap_or((after, ""));
+        page.push_str(tag);
+        page.push('>');
+        page.push_str(regions.get(name).map_or("", String::as_str));
+        rest = behind;
+    }
+    page.push_str(rest);
+}
+
 /// A file of the page.
 fn file(path: &str) -> Option<&'static str> {
     FILES.iter().find(|(name, _)| *name == path).map(|(_, content)| *content)
+}
+
+/// A script of the page, in few bytes: a report is a file that people send around.
+fn script_file(path: &str) -> Option<&'static str> {
+    static COMPACT: LazyLock<HashMap<&str, String>> = LazyLock::new(|| {
+        // What is not ours stays as it is.
+        let own = FILES.iter().filter(|(name, _)| name.ends_with(".js") && !name.starts_with("vendor/"));
+        own.map(|(name, content)| (*name, compact(content))).collect()
+    });
+    COMPACT.get(path).map(String::as_str).or_else(|| file(path))
 }
 
 /// The element with the content of the file that a line refers to. A line that refers to a file that is not there stays as
 /// it is.
 fn inlined(line: &str) -> Option<String> {
     let script = line.strip_prefix("<script src=\"").and_then(|rest| rest.strip_suffix("\"></script>"));
-    if let Some(content) = script.and_then(file) {
+    if let Some(content) = script.and_then(script_file) {
         return Some(format!("<script>\n{content}</script>"));
     }
     let style = line.strip_prefix("<link rel=\"stylesheet\" href=\"")?;
@@ -90,7 +152,9 @@ mod tests {
     #[test]
     fn the_page_is_one_file_with_its_data() {
         let data = Embedded { id: "senary-data", media_type: "application/octet-stream", content: b"{}" };
-        let page = page(Some("Failed: <a>.js"), &[data]).unwrap();
+        let regions = HashMap::from([("checks".to_owned(), "<b>none</b>".to_owned())]);
+        let page = page(Some("Failed: <a>.js"), &regions, &[data]).unwrap();
+        assert!(page.contains("data-region=\"checks\"><b>none</b></section>"), "{page}");
         assert!(page.to_lowercase().starts_with("<!doctype html>"));
         for (reference, _) in FILES.iter().filter(|(name, _)| *name != INDEX) {
             let (script, style) = (format!("src=\"{reference}\""), format!("href=\"{reference}\""));

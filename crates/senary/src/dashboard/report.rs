@@ -1,6 +1,7 @@
 //! The document that the page is drawn from, and the report: the page with the document in it. The shape of the document
 //! is in `docs/design/timeline.md`.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::facts::later;
-use super::page::{Embedded, page};
+use super::page::{Embedded, markup, page};
 use super::recorder::Recorder;
 use super::{figures, wrong};
 use crate::run_events::{RunEnd, RunEvent, RunEvents};
@@ -129,7 +130,11 @@ impl Report {
         if let Some(first) = word.get_mut(..1) {
             first.make_ascii_uppercase();
         }
-        page(Some(&format!("{word}: {script}")), &data)
+        let regions = markup(&document).unwrap_or_else(|error| {
+            log::debug!(error = error.as_str(); "The report has no figures without its script");
+            HashMap::new()
+        });
+        page(Some(&format!("{word}: {script}")), &regions, &data)
     }
 
     /// Everything but the time line.

@@ -1,5 +1,6 @@
 //! What the dashboard's server has to offer: the page, the events, the data, and the report.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,7 +79,7 @@ impl Site for Dashboard {
 
 impl Dashboard {
     fn page(&self) -> Answer {
-        match super::page::page(None, &[]) {
+        match super::page::page(None, &HashMap::new(), &[]) {
             Ok(page) => Answer::new(StatusCode::OK, HTML, page).with(CACHE_CONTROL, NO_CACHE),
             Err(error) => self.failed(&error),
         }
