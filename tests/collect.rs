@@ -349,7 +349,7 @@ fn an_instance_that_adds_up_its_last_samples_is_not_lost() {
     instance.running.finish().expect_code(0);
 }
 
-/// Whoever has asked for them may be gone: the instance itself ends what takes too long.
+/// The client that asked for them may be gone, so the instance itself ends what takes too long.
 #[test]
 fn setup_and_teardown_that_never_end_are_ended() {
     // What else is wrong does not hide it.

@@ -149,7 +149,7 @@ export default function () { sleep(60) }
 }
 
 /// Three users who ask once in a tenth of a second, with no time limit: nothing of the script fails if the service stops
-/// answering. The run goes on for longer than five times what the machine may stand still.
+/// answering. The silence lasts for more than five times as long as the machine may have stood still before.
 const PATIENT: &str = r#"
 import { Socket } from "k6/x/tcp"
 import { check } from "k6"

@@ -60,7 +60,7 @@ impl Subject {
             // Their own options say so.
             ("options-and-tags.js", _) | (_, Speaks::Http | Speaks::WebSocket) => &[],
             ("load-test.js", _) => &["-e", "RATE=20", "-e", "DURATION=1s"],
-            // Its silence has to be longer than five times what the machine may stand still before.
+            // The server has to be silent for more than five times as long as the machine may have stood still before.
             ("shop.js", _) => &["-e", "DURATION=4s", "--no-thresholds"],
             ("template protocol", _) => &["--duration=1s"],
             _ => &["--vus=4", "--iterations=4"],

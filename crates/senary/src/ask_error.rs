@@ -33,7 +33,7 @@ pub enum AskError {
 }
 
 impl AskError {
-    /// Whether the instance is there, and only has nothing to say at the moment.
+    /// Whether the instance runs, and only has no state to give at the moment.
     pub fn is_busy(&self) -> bool {
         matches!(self, Self::Refused { status, .. } if *status == StatusCode::SERVICE_UNAVAILABLE.as_u16())
     }

@@ -189,8 +189,8 @@ impl RunControl for RunHandle {
     }
 }
 
-/// Calls a function of the script that a client asked for, at most for as long as its option allows: whoever has asked may be gone,
-/// and nobody else would end it.
+/// Calls a function of the script that a client asked for, at most for as long as its option allows: the client may be gone, and
+/// nothing else would end it.
 fn within<R>(
     limit: Duration,
     function: LifecycleFunction,

@@ -79,7 +79,7 @@ impl<W: Write> Sections<W> {
 
     /// Writes a section and gives back its number.
     pub(super) fn write(&mut self, kind: Kind, content: &[u8]) -> io::Result<u32> {
-        // No reader would take it, and by then it could not be written again.
+        // Readers refuse a larger section, and then it is too late to write another state.
         if content.len() as u64 > kind.limit() {
             let (part, megabytes) = (kind.name(), content.len() / 1_000_000);
             return Err(io::Error::other(format!(

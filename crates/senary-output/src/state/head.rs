@@ -83,7 +83,7 @@ pub struct Progress {
     pub interrupted_iterations: u64,
     /// What `setup()` returned, as JSON.
     pub setup_data: Option<String>,
-    /// Whether that was too much to be told.
+    /// Whether it was too large for the state.
     #[serde(default)]
     pub is_setup_data_left_out: bool,
     pub outcomes: Vec<ScenarioOutcome>,

@@ -33,7 +33,7 @@ impl Prepared {
         trend_stats(&given_stats(args))?;
         time_unit(args.summary_time_unit.as_deref().unwrap_or_default())?;
         if let Some(name) = &args.script {
-            // What it makes of itself is not kept: the test may take hours, and it is loaded again after that.
+            // The loaded script is not kept: the test may take hours, and the script is loaded again after it.
             let script = SummaryScript { name: name.clone(), archive: None };
             if load(script, settings.clone(), global, env, shutdown).await?.is_none() {
                 log::warn!("{name} has no handleSummary(): the summary will be the usual one");

@@ -1,4 +1,4 @@
-//! Thresholds that nobody has looked at before: instances that run with `--no-thresholds` leave them to the whole test.
+//! Thresholds that were not checked at the start: instances that run with `--no-thresholds` leave them to the whole test.
 
 use senary_metrics::Registry;
 use senary_metrics::engine::{Engine, ThresholdPlan};

@@ -31,7 +31,7 @@ pub fn check(thresholds: &ThresholdPlan, script: &ScriptFacts<'_>, problems: &mu
     }
 }
 
-/// Warns of what only whoever judges the whole test would find, when that is over.
+/// Warns of thresholds that cannot be judged. The instances leave them to the merge, which finds that out only when the test is over.
 pub fn warn_of_unjudged(thresholds: &ThresholdPlan, script: &ScriptFacts<'_>) {
     let mut problems = Vec::new();
     check(thresholds, script, &mut problems);

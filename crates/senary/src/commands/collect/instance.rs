@@ -16,9 +16,9 @@ use crate::commands::merge::Opened;
 const EVERY: Duration = Duration::from_secs(1);
 /// At most one part in so many of the time is spent asking: large states are asked for less often.
 const SHARE: u32 = 4;
-/// But not so seldom that the end of a test goes unnoticed: what took long may have been one hitch of the machine.
+/// The longest pause between two questions: one slow answer may have been a hitch of the machine, and the end of the test has to be noticed.
 const MAX_PAUSE: Duration = Duration::from_secs(10);
-/// How long an instance may take at least to add up its last samples, besides its own summary: it says so, and so it is there.
+/// An instance may take at least this long to add up its last samples, besides its own summary. It answers that it is busy, so it still runs.
 const LAST_SAMPLES: Duration = Duration::from_secs(30);
 
 /// An instance of the test.
@@ -30,7 +30,7 @@ pub struct Instance {
 /// What is known of an instance.
 struct Seen {
     last: Option<Known>,
-    /// When it was asked what it did not answer, if it has not answered since.
+    /// When the first question was asked that it has not answered yet.
     unanswered: Option<Instant>,
     /// Whether that was said.
     is_told: bool,
