@@ -2,16 +2,12 @@
 # Builds the binary that is released: linked so that it runs with glibc 2.28 and newer (Debian 10, Ubuntu 18.10, RHEL 8, Amazon
 # Linux 2023), whatever this machine has. Prints its path. Needs Python 3 with venv; the linker comes from PyPI.
 #
-#   packaging/build-binary.sh [TARGET [PROFILE]]
-#
-#   TARGET    x86_64-unknown-linux-gnu (default: this machine's) or aarch64-…
-#   PROFILE   what packaging/make-profile.sh has made: the binary is faster with it
+#   packaging/build-binary.sh [TARGET]        TARGET: x86_64-unknown-linux-gnu (default: this machine's) or aarch64-…
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 glibc=2.28
 target=${1:-$(rustc -vV | sed -n 's/^host: //p')}
-profile=${2:+$(realpath "$2")}
 folder=${CARGO_TARGET_DIR:-target}
 zig=$folder/zig
 
@@ -19,8 +15,7 @@ if [ ! -x "$zig/bin/cargo-zigbuild" ]; then
   python3 -m venv "$zig"
   "$zig/bin/pip" install --quiet ziglang==0.17.1 cargo-zigbuild==0.24.1
 fi
-PATH=$(realpath "$zig")/bin:$PATH RUSTFLAGS="${RUSTFLAGS:-}${profile:+ -Cprofile-use=$profile}" \
-  cargo-zigbuild zigbuild --release --locked --package senary --target "$target.$glibc" >&2
+PATH=$(realpath "$zig")/bin:$PATH cargo-zigbuild zigbuild --release --locked --package senary --target "$target.$glibc" >&2
 
 binary=$folder/$target/release/senary
 packaging/check-glibc.sh "$binary" "$glibc" >&2

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the profile that the release is built with: builds a binary that counts what runs, and lets it do the work of a training. Prints
-# the path of the profile, which `packaging/build-binary.sh` takes; for a binary of this machine alone:
+# Makes a profile for a faster binary of this machine: builds a binary that counts what runs, and lets it do the work of a training.
+# Prints the path of the profile, which is used so:
 #
 #   profile=$(packaging/make-profile.sh)
 #   RUSTFLAGS="-Cprofile-use=$profile" cargo build --release
