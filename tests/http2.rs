@@ -125,7 +125,7 @@ fn no_request_is_lost_whatever_ends_when() {
             1 => Reply::Says(reset(id, INTERNAL_ERROR)),
             7 => Reply::Says([part, reset(id, CANCEL)].concat()),
             13 => Reply::Says(reset(id, REFUSED_STREAM)),
-            19 => Reply::SaysAndLeaves(goaway(id - 2, 0)),
+            19 => Reply::SaysAndLeaves(goaway(id.saturating_sub(2), 0)),
             29 => Reply::SaysAndLeaves(goaway(id, ENHANCE_YOUR_CALM)),
             37 => Reply::SaysAndLeaves(part),
             43 => Reply::SaysAndLeaves(Vec::new()),
