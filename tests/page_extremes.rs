@@ -213,7 +213,7 @@ fn zeros_are_shown_as_zeros() {
             .text("document.querySelector('#latency').textContent")
             .contains("All of them took 0\u{a0}ms.")
     );
-    // All failures have one code, and are told over time.
+    // All failures have the same code, so the table shows when they happened.
     let when = browser.text("document.querySelector('.errors .when').textContent");
     assert!(when.contains("peak "), "{when:?}");
     let joined = "(() => { const sum = new Senary.histogram.Sum(Senary.page.model.buckets); sum.add([0, 9]); sum.bound(0, 50); return sum.percentile(0.5) })()";

@@ -63,7 +63,7 @@ pub fn given<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> rquickjs::Result<Option
     one(ctx, value)
 }
 
-/// The framing with which a socket sends whose description is this JSON: for callers that have no script.
+/// Reads a description in JSON, for callers that have no script. Returns the framing in which messages are sent.
 pub fn of_json(description: &str) -> Result<Rc<Framing>, String> {
     let context = Runtime::new().and_then(|runtime| Context::full(&runtime)).map_err(|e| e.to_string())?;
     context.with(|ctx| {

@@ -20,19 +20,11 @@ const INDEX: &str = "index.html";
 const DATA: &str = "<!-- senary:data -->";
 const REGION: &str = "data-region=\"";
 const TITLE: &str = "<title>Senary</title>";
+/// Where scripts and styles of others are.
+const VENDOR: &str = "vendor/";
 
-/// The scripts of the page that make its markup, in their order.
-const PURE: [&str; 9] = [
-    "format.js",
-    "histogram.js",
-    "model.js",
-    "figures.js",
-    "words.js",
-    "first.js",
-    "details.js",
-    "scales.js",
-    "regions.js",
-];
+/// The last of the scripts that make markup; those before it in the page need no browser, either.
+const LAST_PURE: &str = "regions.js";
 /// A report is not held up for longer by its markup, nor does it take more memory for it; its script draws it in any case.
 const MARKUP_LIMIT: Duration = Duration::from_secs(10);
 const MARKUP_MEMORY: usize = 512 << 20;
@@ -78,7 +70,10 @@ pub fn page(
 /// What the page shows of a run that is over, by the regions of the page: a reader who allows no scripts sees everything but the charts.
 pub fn markup(document: &[u8]) -> Result<HashMap<String, String>, String> {
     let document = std::str::from_utf8(document).map_err(|error| error.to_string())?;
-    let scripts = PURE.iter().filter_map(|name| file(name));
+    let names: Vec<_> = file(INDEX).unwrap_or_default().lines().filter_map(script_of).collect();
+    let last = names.iter().position(|name| *name == LAST_PURE).ok_or("the page has no regions")?;
+    let own = names[..=last].iter().filter(|name| !name.starts_with(VENDOR));
+    let scripts = own.filter_map(|name| file(name));
     let function = ["Senary", "regions", "still"];
     let regions = pure::call(scripts, &function, document, MARKUP_LIMIT, MARKUP_MEMORY)?;
     serde_json::from_str(&regions).map_err(|error| error.to_string())
@@ -105,11 +100,16 @@ fn file(path: &str) -> Option<&'static str> {
     FILES.iter().find(|(name, _)| *name == path).map(|(_, content)| *content)
 }
 
+/// The script that a line of the page refers to.
+fn script_of(line: &str) -> Option<&str> {
+    line.trim().strip_prefix("<script src=\"")?.strip_suffix("\"></script>")
+}
+
 /// A script of the page, in few bytes: a report is a file that people send around.
 fn script_file(path: &str) -> Option<&'static str> {
     static COMPACT: LazyLock<HashMap<&str, String>> = LazyLock::new(|| {
         // What is not ours stays as it is.
-        let own = FILES.iter().filter(|(name, _)| name.ends_with(".js") && !name.starts_with("vendor/"));
+        let own = FILES.iter().filter(|(name, _)| name.ends_with(".js") && !name.starts_with(VENDOR));
         own.map(|(name, content)| (*name, compact(content))).collect()
     });
     COMPACT.get(path).map(String::as_str).or_else(|| file(path))
@@ -118,8 +118,7 @@ fn script_file(path: &str) -> Option<&'static str> {
 /// The element with the content of the file that a line refers to. A line that refers to a file that is not there stays as
 /// it is.
 fn inlined(line: &str) -> Option<String> {
-    let script = line.strip_prefix("<script src=\"").and_then(|rest| rest.strip_suffix("\"></script>"));
-    if let Some(content) = script.and_then(script_file) {
+    if let Some(content) = script_of(line).and_then(script_file) {
         return Some(format!("<script>\n{content}</script>"));
     }
     let style = line.strip_prefix("<link rel=\"stylesheet\" href=\"")?;

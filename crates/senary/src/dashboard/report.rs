@@ -131,7 +131,7 @@ impl Report {
             first.make_ascii_uppercase();
         }
         let regions = markup(&document).unwrap_or_else(|error| {
-            log::debug!(error = error.as_str(); "The report has no figures without its script");
+            log::warn!(error = error.as_str(); "The report shows its figures only where scripts may run");
             HashMap::new()
         });
         page(Some(&format!("{word}: {script}")), &regions, &data)
